@@ -1,0 +1,1 @@
+"""What checks share. Pure: writes no file."""

@@ -1,0 +1,88 @@
+"""The check protocol: four verbs, and no fifth.
+
+Laws, tested over every check of the registry (`tests/laws`):
+  merge(a, merge(b, c)) == merge(merge(a, b), c)      merge(a, b) == merge(b, a)
+  the findings are equal for any cut of the rows into shards, in any order, on any engine
+  score of one shard depends on that shard and the model alone
+  an empty shard and an all-null column never raise
+"""
+
+import abc
+import dataclasses
+from typing import Any, ClassVar, Generic, TypeVar
+
+import pyarrow as pa
+
+from checks.kit import findings
+from checks.kit.contract import Contract
+from provenance.shards import Shard
+
+State = TypeVar("State")
+Fitted = TypeVar("Fitted", bound="Model")
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """What `finish` makes of a state; a check adds its own fields.
+
+    Attributes:
+        overall: findings on the dataset as a whole (`row` is null), reported once.
+        notes: sentences for the report, e.g. the expected share of false quarantines.
+    """
+
+    overall: findings.Findings = dataclasses.field(default_factory=findings.empty)
+    notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Context:
+    """What a check may know beside the shards; plain data, travels between processes.
+
+    Attributes:
+        contract: columns with roles, policy, options of each check.
+        schema: Arrow schema of the shards' own columns.
+        rows: number of rows in all shards.
+        reference: trusted rows with the same columns, or None.
+        seed: of everything random.
+    """
+
+    contract: Contract
+    schema: pa.Schema
+    rows: int
+    reference: pa.Table | None = None
+    seed: int = 0
+
+
+class Check(abc.ABC, Generic[State, Fitted]):
+    """Base of all checks. `name` and rule ids are storage keys: never rename them.
+
+    Class attributes:
+        name: the check's name in findings, contracts and reports.
+        threats: the threats of README.md that it stands against.
+        needs: what must exist for it to run: any of "label", "source", "time", "reference".
+    """
+
+    name: ClassVar[str]
+    threats: ClassVar[tuple[str, ...]]
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, context: Context) -> None:
+        """Keep the context; options of this check are `self.options`."""
+        self.context = context
+        self.options: dict[str, Any] = context.contract.options(self.name)
+
+    @abc.abstractmethod
+    def fit(self, shard: Shard) -> State:
+        """Summarise one shard."""
+
+    @abc.abstractmethod
+    def merge(self, left: State, right: State) -> State:
+        """Join two summaries; associative and commutative."""
+
+    @abc.abstractmethod
+    def finish(self, state: State) -> Fitted:
+        """Turn the merged state into a model, once."""
+
+    @abc.abstractmethod
+    def score(self, shard: Shard, model: Fitted) -> findings.Findings:
+        """Report what the model finds in one shard."""

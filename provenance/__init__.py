@@ -1,0 +1,1 @@
+"""Facts: bytes, rows, digests, time. Knows nothing of good or bad."""

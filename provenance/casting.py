@@ -1,0 +1,42 @@
+"""Column types: what a contract promises of a column, and the Arrow type it is cast to."""
+
+import dataclasses
+from typing import Literal
+
+import pyarrow as pa
+
+Logical = Literal["string", "integer", "number", "boolean", "date", "timestamp", "time"]
+
+ARROW: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us"),
+    "time": pa.time64("us"),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ColumnSpec:
+    """Name and type of one column.
+
+    Attributes:
+        name: as in the source's header.
+        logical: the contract's logical type.
+        required: whether a missing value is a fault (ASSAY-V010).
+        format: strptime-free ODCS format of dates and timestamps, e.g. `yyyy-MM-dd`; None is ISO.
+        missing: texts that stand for a missing value, beside the empty cell.
+    """
+
+    name: str
+    logical: Logical = "string"
+    required: bool = False
+    format: str | None = None
+    missing: tuple[str, ...] = ()
+
+    @property
+    def arrow(self) -> pa.DataType:
+        """Return the type the column is cast to."""
+        return ARROW[self.logical]

@@ -1,0 +1,195 @@
+"""Every code of Assay, in one table: what it means and what to do. Codes are never reused.
+
+`assay explain CODE` and docs/errors.md are made from this table, and a test holds them together.
+"""
+
+EXIT = {"pass": 0, "fail": 1, "usage": 2, "unchecked": 3, "integrity": 4, "interrupted": 130}
+
+_EXIT_BY_LETTER = {
+    "I": EXIT["unchecked"],
+    "V": EXIT["fail"],
+    "C": EXIT["usage"],
+    "K": EXIT["unchecked"],
+    "L": EXIT["integrity"],
+    "E": EXIT["unchecked"],
+    "G": EXIT["fail"],
+}
+
+# code: (what it means, what to do about it)
+CODES: dict[str, tuple[str, str]] = {
+    # I: the source cannot be read as it claims to be
+    "I001": ("The source is empty or holds blank lines only.", "Check that the export finished."),
+    "I002": (
+        "The source has columns but no rows.",
+        "Check the export; set a rowCount rule with a minimum of 0 if no rows are meant.",
+    ),
+    "I003": (
+        (
+            "The source ends before its end: a Parquet or gzip file is cut (refused), or the last "
+            "line of a text file is (that row is rejected)."
+        ),
+        "Copy or export the file again.",
+    ),
+    "I004": ("The content is not of the type that the name says.", "Rename or replace the file."),
+    "I005": (
+        "A checksum inside the file, or a recorded digest, does not match its bytes.",
+        "Restore the file from where it came; the disk or the transfer may be at fault.",
+    ),
+    "I006": (
+        "The file would unpack to more than the limits allow.",
+        "If it is honest, raise assay.limits in the contract (max_unpacked_bytes, max_ratio).",
+    ),
+    "I007": ("The file is encrypted.", "Decrypt it before the run."),
+    "I008": (
+        "A column's type in the file is not the one that the contract promises.",
+        "Correct the column's logicalType, or flatten nested columns before the export.",
+    ),
+    "I009": ("The source has too many columns.", "Raise assay.limits.max_columns if it is meant."),
+    "I010": (
+        "The source is not a regular file (a pipe, a device, a folder, or on procfs).",
+        "Give a regular file; its content is never shown in messages.",
+    ),
+    "I011": (
+        "The source is a symbolic link that leaves the data root, loops or dangles.",
+        "Copy the file in, or give its real path.",
+    ),
+    "I012": ("An archive's member name leaves the archive.", "Unpack it by hand and check it."),
+    "I013": ("The file changed while it was read.", "Run again when its writer has finished."),
+    "I014": ("The source is missing or may not be read.", "Check the path and its permissions."),
+    "I017": ("The files of one dataset disagree in columns or types.", "Export them alike."),
+    "I018": (
+        "The source's columns are not the contract's: some are missing, unknown or unnamed.",
+        "Repair the export, or correct the contract's properties (`assay init` writes them).",
+    ),
+    "I020": ("The text starts with a byte order mark; it is dropped.", "Nothing to do."),
+    "I021": ("The text is UTF-16 or UTF-32.", "Convert it, e.g. `iconv -t utf-8`."),
+    "I022": ("A row holds bytes that are not UTF-8; it is rejected.", "Export as UTF-8."),
+    "I023": ("A row holds a NUL byte; it is quarantined.", "Find what wrote binary into text."),
+    "I024": (
+        (
+            "A row has more or fewer fields than the header; it is rejected. When every row has, the "
+            "source is refused."
+        ),
+        "Quote fields that hold the delimiter, or repair the header.",
+    ),
+    "I025": (
+        "A quote is never closed (refused), or it swallows rows that follow (rejected).",
+        "Repair the quote; raise assay.limits.max_lines_per_row if such long fields are meant.",
+    ),
+    "I026": ("A column name occurs twice.", "Rename one of them."),
+    "I027": ("A column has no name.", "Name it in the header."),
+    "I028": ("The text mixes line ends; it is read all the same.", "Nothing to do."),
+    "I030": (
+        "A field is larger than the limit; its row is quarantined.",
+        "Raise assay.limits.max_field_bytes if it is meant.",
+    ),
+    "I031": (
+        "Cells of a text column look like missing values; they are kept as text.",
+        "List the words under missingValues if they mean missing.",
+    ),
+    "I034": ("An integer does not fit into 64 bits; its row is quarantined.", "Declare a string."),
+    "I035": (
+        "A cell is not a value of its column's type; its row is quarantined with the raw text.",
+        "Repair the source, correct the logicalType, or list the word under missingValues.",
+    ),
+    "I036": (
+        "A cell is not a date or time of the contract's format; its row is quarantined.",
+        "Repair the source, or correct logicalTypeOptions.format.",
+    ),
+    "I037": (
+        "Cells begin like spreadsheet formulas or hold HTML; they are kept as text.",
+        "Escape them where you export to a spreadsheet or a page.",
+    ),
+    "I038": ("The delimiter seems to be another one.", "Convert the file to commas."),
+    # V: the values are not what a model should learn from
+    "V001": ("A number is NaN, which is not the same as missing.", "Leave the cell empty."),
+    "V002": ("A number is infinite or overflows.", "Repair the source."),
+    "V004": ("A number is absurdly far from its column.", "Repair the source, or set a maximum."),
+    "V005": ("A text holds control characters.", "Strip them at the source."),
+    "V006": ("A text holds invisible or direction-changing characters.", "Strip them."),
+    "V007": (
+        "A category is spelt with look-alike letters of another script.",
+        "Use the usual one.",
+    ),
+    "V008": ("A category differs from a usual one in blanks or case only.", "Use the usual one."),
+    "V009": ("A key occurs more than once; all its rows are quarantined.", "Repair the key."),
+    "V010": ("A required cell is missing.", "Fill it, or drop `required` in the contract."),
+    "V012": ("The label has fewer than two classes.", "Check the export's filter."),
+    "V013": ("A label is missing or not one of the valid ones.", "Relabel or reject the row."),
+    "V014": ("The label has about one class per row.", "Name another column as the label."),
+    "V015": (
+        "A column is missing everywhere (the data fail) or has one value (a warning).",
+        "Repair the export, or give the column assay.role: ignore.",
+    ),
+    "V016": ("There are too few rows to judge.", "Gather at least 20 rows."),
+    "V017": ("Many near copies of one row; the copies are quarantined.", "Review the source."),
+    "V018": (
+        "A column gives the label away.",
+        "Give it assay.role: ignore, or remove it before training.",
+    ),
+    "V019": ("A column has very many categories; it is hashed.", "Nothing to do."),
+    # C: the contract or the command line
+    "C001": ("The YAML has aliases, or is too deep or too large.", "Write it out plainly."),
+    "C002": ("The YAML is not UTF-8, malformed, or has tags.", "Repair the line that is named."),
+    "C003": ("A key occurs twice, or there are two documents.", "Keep one."),
+    "C004": ("An unknown key.", "Use the nearest name, which the message gives."),
+    "C005": ("A value of the wrong type, or an empty contract.", "See docs/contract.md."),
+    "C006": ("A pattern is not an RE2 regular expression, or is too large.", "Rewrite it."),
+    "C007": ("An unknown column.", "Use the nearest name, which the message gives."),
+    "C008": ("Rules that contradict each other, or a column given twice.", "Keep one."),
+    "C009": ("An SQL rule does more than read the table.", "Write one SELECT over the table."),
+    "C010": (
+        "A path of the contract leaves its root.",
+        "Move the file below the contract's folder, or name it on the command line.",
+    ),
+    "C011": ("The contract cannot be read.", "Check the path; `assay init` writes one."),
+    "C012": ("The command line cannot be understood.", "See `assay COMMAND --help`."),
+    "C013": ("No such run, row or code.", "`assay ledger log` lists the runs."),
+    "C014": ("A decision cannot be applied.", "See `assay review --help` for the columns."),
+    # K: what the checks say of the dataset, or that they could not
+    "K001": ("A check failed to run, so the verdict is `fail`.", "Report it with the log line."),
+    "K002": ("A check ran out of time, so the verdict is `fail`.", "Raise its limit, or shard."),
+    "K003": ("A check could not run for want of something.", "Give what the message names."),
+    "K010": ("The data drifted from the reference.", "Look at the columns; re-anchor if meant."),
+    "K011": ("More rows are quarantined than the policy allows.", "Review them: `assay review`."),
+    "K012": ("More rows are rejected than the policy allows.", "Repair the source."),
+    "K013": ("The scan of the clean dataset found personal data.", "Report it; nothing is let by."),
+    "K014": ("A dataset-level rule of the contract is broken.", "Repair the data or the rule."),
+    "K015": ("The warnings fail the run, as the policy asks.", "Review them."),
+    "K016": ("Two counts that must agree do not.", "Report it with the log line."),
+    "K020": ("Personal names and places were not searched for.", "See docs/threats.md."),
+    # L: the ledger or a recorded digest does not hold
+    "L001": ("An entry is missing.", "Restore it from a copy; until then trust no later run."),
+    "L002": ("The end of the ledger is cut off, or the ledger is gone.", "Restore it."),
+    "L003": ("An entry cannot be read.", "Restore it from a copy."),
+    "L004": ("An entry was edited.", "Restore it from a copy and find out who wrote."),
+    "L005": ("Entries are out of order.", "Restore them from a copy."),
+    "L006": ("An entry was replayed or copied in.", "Remove the stray file after a look."),
+    "L007": ("A signature is not by a trusted key.", "Pin the right public key, or restore."),
+    "L008": ("The ledger forks.", "Compare both branches with a copy kept elsewhere."),
+    "L009": ("A staged file was left over by a run that died.", "Nothing to do: it is swept."),
+    "L010": ("The clock is ahead or behind by more than five minutes.", "Set the clock."),
+    "L011": ("A run's file is missing or does not have its recorded digest.", "Restore it."),
+    # E: the environment
+    "E001": ("The store is on a read-only file system.", "Choose another with --store."),
+    "E002": ("The disk is full.", "Free space; nothing half done was left behind."),
+    "E003": ("The store may not be written.", "Fix its permissions or choose another --store."),
+    "E004": ("Another run holds the ledger for too long.", "Wait for it, or look at its process."),
+    "E005": ("A part of the run was killed.", "Run again; look at the memory limits."),
+    "E101": ("The Prefect server did not start or answer.", "Use `--direct`, or see the log."),
+    "E102": ("Another package shadows one of Assay's.", "Install Assay in its own environment."),
+    "E103": ("That engine is not available here.", "Use --engine serial or processes."),
+    "E104": ("Something unforeseen went wrong; nothing was committed.", "Report it, with --debug."),
+    "E130": ("Interrupted; nothing was committed.", "Run again."),
+    # G: the gate
+    "G001": ("The gate refuses: the verdict is not `pass`.", "See the reasons; review, or repair."),
+    "G002": ("The training command could not be started.", "Check the command after `--`."),
+}
+
+
+def exit_of(code: str) -> int:
+    """Return the exit code of `ASSAY-I005` or `I005`."""
+    short = code.removeprefix("ASSAY-")
+    if short == "E130":
+        return EXIT["interrupted"]
+    return EXIT["usage"] if short == "G002" else _EXIT_BY_LETTER[short[0]]
