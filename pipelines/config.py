@@ -1,0 +1,57 @@
+"""Settings: the only reader of the environment.
+
+ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file), ASSAY_PUBLIC_KEY (PEM file), XDG_CONFIG_HOME,
+PREFECT_API_URL. What a command line gives goes before the environment.
+"""
+
+import os
+from pathlib import Path
+
+QUIET = {
+    # analytics of every library off, and none of their chatter on the terminal
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "TQDM_DISABLE": "1",
+    # a folder named `checks` or `pipelines` where a child starts must not shadow ours
+    "PYTHONSAFEPATH": "1",
+}
+
+
+def quiet_libraries() -> None:
+    """Set what libraries read from the environment; call before they are imported."""
+    os.environ.update(QUIET)
+
+
+def store_folder(given: str | None) -> Path:
+    """Return the store: as given, else $ASSAY_STORE, else ./assay-store."""
+    return Path(given or os.environ.get("ASSAY_STORE") or "assay-store")
+
+
+def config_folder() -> Path:
+    """Return the user's configuration folder for Assay."""
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
+    return Path(home) / "assay"
+
+
+def signing_key() -> Path:
+    """Return the file of the signing key."""
+    given = os.environ.get("ASSAY_SIGNING_KEY")
+    return Path(given) if given else config_folder() / "signing-key.pem"
+
+
+def public_key() -> Path | None:
+    """Return the file of the public key to trust, when one is pinned."""
+    given = os.environ.get("ASSAY_PUBLIC_KEY")
+    return Path(given) if given else None
+
+
+def prefect_url() -> str | None:
+    """Return the configured Prefect server, None when there is none."""
+    return os.environ.get("PREFECT_API_URL") or None
+
+
+def reviewer() -> str:
+    """Return the name under which decisions are recorded when none is given."""
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid-{os.getuid()}"

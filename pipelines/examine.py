@@ -1,0 +1,188 @@
+"""The checks over the shards: fit each shard, merge, finish once, score each shard.
+
+Two maps with a tree-merge between them. A check that raises, at whatever verb, becomes a
+finding of its own (ASSAY-K001) and its status `failed`; the others go on.
+"""
+
+import dataclasses
+import functools
+import pickle
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from checks.kit import findings, registry
+from checks.kit.protocol import Check, Context, Model
+from pipelines.engine import Engine
+from provenance.errors import AssayError
+from provenance.shards import ShardRef, read_shard
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fault:
+    """A verb that raised: which, and the exception's own words for the log."""
+
+    verb: str
+    kind: str
+    trace: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Status:
+    """How one check fared; `status` is `ok`, `failed` or `skipped`."""
+
+    check: str
+    status: str
+    findings: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    threats: tuple[str, ...] = ()
+    why: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Examined:
+    """All findings in order, and one status a check."""
+
+    found: findings.Findings
+    statuses: tuple[Status, ...]
+    faults: tuple[Fault, ...]
+
+
+@dataclasses.dataclass(slots=True)
+class _Work:
+    """One check on its way through the verbs."""
+
+    check: Check[Any, Any]
+    value: Any = None
+    fault: Fault | None = None
+    seconds: float = 0.0
+
+
+def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Path) -> Examined:
+    """Run every check of the registry that the contract gives what it needs.
+
+    Args:
+        context: the same for all checks.
+        shards: what to examine.
+        engine: the map.
+        models: existing folder; each fitted model is left there as `check.pkl`.
+    """
+    chosen, skipped = registry.select(context)
+    works = {name: _Work(check) for name, check in chosen.items()}
+    fits = engine.map(functools.partial(_fit, chosen), shards)
+    for name, work in works.items():
+        _collect(work, [fit[name] for fit in fits], "merge", functools.partial(_tree, work.check))
+    alive = [work for work in works.values() if not work.fault]
+    ends = engine.map(_finish, [(work.check, work.value, models) for work in alive])
+    for work, end in zip(alive, ends, strict=True):
+        _collect(work, [end], "finish", lambda values: values[0])
+    alive = [work for work in alive if not work.fault]
+    scores = engine.map(functools.partial(_score, [w.check for w in alive], models), shards)
+    for work in alive:
+        overall, _ = work.value
+        parts = [score[work.check.name] for score in scores]
+        _collect(work, parts, "score", functools.partial(_with_overall, overall, work.value[1]))
+    return _examined(works, skipped)
+
+
+def _fit(chosen: dict[str, Check[Any, Any]], ref: ShardRef) -> dict[str, tuple[Any, float]]:
+    shard = read_shard(ref)
+    return {name: _timed("fit", check.fit, shard) for name, check in chosen.items()}
+
+
+def _finish(task: tuple[Check[Any, Any], Any, Path]) -> tuple[Any, float]:
+    check, state, models = task
+
+    def finish() -> tuple[findings.Findings, tuple[str, ...]]:
+        model: Model = check.finish(state)
+        with (models / f"{check.name}.pkl").open("wb") as file:
+            pickle.dump(model, file, protocol=5)
+        return model.overall, model.notes
+
+    return _timed("finish", finish)
+
+
+def _score(chosen: list[Check[Any, Any]], models: Path, ref: ShardRef) -> dict[str, Any]:
+    shard = read_shard(ref)
+    return {
+        check.name: _timed(
+            "score", lambda check=check: check.score(shard, _model(models / f"{check.name}.pkl"))
+        )
+        for check in chosen
+    }
+
+
+@functools.lru_cache(maxsize=64)
+def _model(path: Path) -> Any:
+    with path.open("rb") as file:
+        return pickle.load(file)  # noqa: S301  written by this very run a moment ago
+
+
+def _timed(verb: str, call: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    start = time.perf_counter()
+    try:
+        value = call(*arguments)
+    except Exception as error:  # noqa: BLE001  any failure of a check fails the verdict, closed
+        value = _fault(verb, error)
+    return value, time.perf_counter() - start
+
+
+def _collect(
+    work: _Work, parts: list[tuple[Any, float]], verb: str, join: Callable[[list[Any]], Any]
+) -> None:
+    work.seconds += sum(seconds for _, seconds in parts)
+    values = [value for value, _ in parts]
+    faults = [value for value in values if isinstance(value, Fault)]
+    if faults:
+        work.fault = faults[0]
+        return
+    joined, seconds = _timed(verb, join, values)
+    work.seconds += seconds
+    work.value, work.fault = (None, joined) if isinstance(joined, Fault) else (joined, None)
+
+
+def _tree(check: Check[Any, Any], states: list[Any]) -> Any:
+    """Merge neighbours until one is left: no state is merged more than log2(n) times."""
+    while len(states) > 1:
+        pairs = [states[i : i + 2] for i in range(0, len(states), 2)]
+        states = [check.merge(*pair) if len(pair) > 1 else pair[0] for pair in pairs]
+    return states[0]
+
+
+def _with_overall(
+    overall: findings.Findings, notes: tuple[str, ...], parts: list[findings.Findings]
+) -> tuple[findings.Findings, tuple[str, ...]]:
+    return findings.concat([overall, *parts]), notes
+
+
+def _examined(works: dict[str, _Work], skipped: dict[str, str]) -> Examined:
+    found, statuses = [], [Status(name, "skipped", why=why) for name, why in skipped.items()]
+    for name, work in works.items():
+        table, notes = work.value if not work.fault else (_not_run(name, work.fault), ())
+        rows = len(table["row"].drop_null().unique())
+        status = "failed" if work.fault else "ok"
+        why = f"{work.fault.verb} raised {work.fault.kind}" if work.fault else ""
+        seconds = round(work.seconds, 3)
+        statuses.append(
+            Status(name, status, len(table), rows, seconds, notes, work.check.threats, why)
+        )
+        found.append(table)
+    faults = tuple(work.fault for work in works.values() if work.fault)
+    ordered = findings.ordered(findings.concat(found))
+    return Examined(ordered, tuple(sorted(statuses, key=lambda s: s.check)), faults)
+
+
+def _not_run(name: str, fault: Fault) -> findings.Findings:
+    evidence = f"the check {name} did not run: {fault.verb} raised {fault.kind}"
+    return findings.make(None, check=name, rule="ASSAY-K001", evidence=evidence)
+
+
+def _fault(verb: str, error: Exception) -> Fault:
+    kind = error.code if isinstance(error, AssayError) else type(error).__name__
+    # frames and lines of code only: an exception's own text may quote a cell
+    trace = "".join(traceback.format_tb(error.__traceback__))
+    return Fault(verb, kind, trace)

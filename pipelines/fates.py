@@ -1,0 +1,200 @@
+"""Fates: write every source row to exactly one of clean, quarantine, rejected, with its lineage.
+
+The clean dataset has the source's columns and types, nothing added; the quarantine has them as
+read, with `_row` and `_reasons`. The conservation law is checked before anything is committed.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import findings, verdict
+from provenance import digest
+from provenance.errors import AssayError
+from provenance.shards import ROW, read_shard, read_table, write_table
+from provenance.snapshot import REJECTED_SCHEMA, Snapshot, Source
+
+LINEAGE_SCHEMA = pa.schema(
+    [
+        ("row_id", pa.binary(32)),
+        ("source_sha256", pa.binary(32)),
+        ("source_row", pa.int64()),
+        ("fate", pa.string()),
+        ("file", pa.string()),
+        ("file_row", pa.int64()),
+        ("rules", pa.list_(pa.string())),
+    ]
+)
+Change = Callable[[pa.Table, np.ndarray], pa.Table]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fated:
+    """How many rows went where."""
+
+    source: int
+    clean: int
+    quarantine: int
+    rejected: int
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the object that stands under `rows` in `--json`."""
+        return dataclasses.asdict(self)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sorting:
+    """Which rows leave the clean dataset, and what changes in those that stay.
+
+    Attributes:
+        found: findings of all rows, for `_reasons` and lineage.
+        quarantined, refused: int64 row ordinals; `refused` are those a person rejected.
+        change: what is done to the clean rows (redaction, relabelling), given their ordinals.
+    """
+
+    found: findings.Findings
+    quarantined: np.ndarray
+    refused: np.ndarray
+    change: Change
+
+
+class Emitter:
+    """Writes one run's clean, quarantine, rejected and lineage files below `out`."""
+
+    def __init__(self, snapshot: Snapshot, sorting: Sorting, out: Path) -> None:
+        """Make the folders and index the findings by row."""
+        self._snapshot, self._sorting, self._out = snapshot, sorting, out
+        self._counts = {"clean": 0, "quarantine": 0, "rejected": 0}
+        self._parts = {"clean": 0, "quarantine": 0, "rejected": 0}
+        for name in ("clean", "quarantine", "rejected", "lineage"):
+            (out / name).mkdir(parents=True)
+        rowed = sorting.found.filter(pc.is_valid(sorting.found["row"]))
+        order = pc.sort_indices(rowed, sort_keys=[("row", "ascending"), ("rule", "ascending")])
+        self._found = rowed.take(order).combine_chunks()
+        self._rows = self._found["row"].to_numpy()
+
+    def write(self) -> Fated:
+        """Write everything; ASSAY-K016 if the rows do not add up."""
+        for number, ref in enumerate(self._snapshot.shards):
+            shard = read_shard(ref)
+            raw = read_table(self._snapshot.raw[number]) if self._snapshot.raw else None
+            as_read = raw.drop_columns([ROW]) if raw is not None else shard.table
+            self._sort_shard(number, shard.table, as_read, shard.rows, shard.digests)
+        number = len(self._snapshot.shards)
+        if self._snapshot.held:
+            held = read_table(self._snapshot.held)
+            rows = held[ROW].to_numpy()
+            as_read = held.drop_columns([ROW])
+            gone = np.isin(rows, self._sorting.refused)
+            digests = digest.of_rows(as_read)
+            self._hold(number, as_read, rows, digests, gone)
+        if self._snapshot.rejected:
+            self._reject(number + 1, read_table(self._snapshot.rejected))
+        self._ensure_a_part()
+        fated = Fated(self._snapshot.rows, **self._counts)
+        if fated.source != fated.clean + fated.quarantine + fated.rejected:
+            raise AssayError("K016", f"rows do not add up: {fated.as_dict()}")
+        return fated
+
+    def _sort_shard(
+        self, number: int, typed: pa.Table, as_read: pa.Table, rows: np.ndarray, digests: np.ndarray
+    ) -> None:
+        gone = np.isin(rows, self._sorting.refused)
+        bad = np.isin(rows, self._sorting.quarantined) & ~gone
+        good = ~bad & ~gone
+        clean = self._sorting.change(typed.filter(pa.array(good)), rows[good])
+        self._put("clean", clean, rows[good], digests[good], number)
+        self._hold(
+            number, as_read.filter(pa.array(~good)), rows[~good], digests[~good], gone[~good]
+        )
+
+    def _hold(
+        self,
+        number: int,
+        as_read: pa.Table,
+        rows: np.ndarray,
+        digests: np.ndarray,
+        gone: np.ndarray,
+    ) -> None:
+        """Write rows that left the clean dataset: to quarantine, or to rejected if refused."""
+        kept = as_read.filter(pa.array(~gone))
+        table = kept.append_column("_row", pa.array(rows[~gone], pa.int64()))
+        table = table.append_column("_reasons", self._reasons(rows[~gone]))
+        self._put("quarantine", table, rows[~gone], digests[~gone], number)
+        if gone.any():
+            lines = [line.encode() for line in _as_json(as_read.filter(pa.array(gone)))]
+            columns = [pa.array(rows[gone]), pa.array(lines, pa.binary())]
+            columns.append(pa.repeat(pa.scalar("rejected in review"), len(lines)))
+            table = pa.table(columns, REJECTED_SCHEMA)
+            self._put("rejected", table, rows[gone], digests[gone], number)
+
+    def _reject(self, number: int, table: pa.Table) -> None:
+        raw = table.select(["_raw"])
+        self._put("rejected", table, table["_row"].to_numpy(), digest.of_rows(raw), number)
+
+    def _reasons(self, rows: np.ndarray) -> pa.Array:
+        found = self._found.filter(pa.array(np.isin(self._rows, rows)))
+        return verdict.reasons_of(found)
+
+    def _put(
+        self, fate: str, table: pa.Table, rows: np.ndarray, digests: np.ndarray, number: int
+    ) -> None:
+        if not len(rows):
+            return
+        name = f"{fate}/part-{self._parts[fate]:05d}.parquet"
+        self._parts[fate] += 1
+        self._counts[fate] += len(rows)
+        write_table(table, self._out / name)
+        lineage = _lineage(self._snapshot.sources, rows, digests, fate, name, self._rules(rows))
+        write_table(lineage, self._out / "lineage" / f"part-{number:05d}-{fate}.parquet")
+
+    def _rules(self, rows: np.ndarray) -> pa.Array:
+        """Return the rules that found each row: list<string>, empty for none."""
+        low, high = np.searchsorted(self._rows, rows), np.searchsorted(self._rows, rows, "right")
+        lengths = high - low
+        starts = np.repeat(low - np.r_[0, np.cumsum(lengths)[:-1]], lengths)
+        taken = self._found["rule"].combine_chunks().take(pa.array(np.arange(len(starts)) + starts))
+        offsets = pa.array(np.r_[0, np.cumsum(lengths)], pa.int32())
+        return pa.ListArray.from_arrays(offsets, taken)
+
+    def _ensure_a_part(self) -> None:
+        """Write an empty clean part when no row is clean, so that readers find the columns."""
+        if not self._parts["clean"]:
+            empty = read_shard(self._snapshot.shards[0]).table.slice(0, 0)
+            write_table(empty, self._out / "clean" / "part-00000.parquet")
+
+
+def _lineage(
+    sources: tuple[Source, ...],
+    rows: np.ndarray,
+    digests: np.ndarray,
+    fate: str,
+    name: str,
+    rules: pa.Array,
+) -> pa.Table:
+    firsts = np.array([source.first_row for source in sources])
+    which = np.searchsorted(firsts, rows, side="right") - 1
+    hashes = pa.array([bytes.fromhex(source.sha256) for source in sources], pa.binary(32))
+    packed = pa.py_buffer(np.ascontiguousarray(digests).tobytes())
+    columns = [
+        pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(rows), [None, packed]),
+        hashes.take(pa.array(which)),
+        pa.array(rows - firsts[which], pa.int64()),
+        pa.repeat(pa.scalar(fate), len(rows)),
+        pa.repeat(pa.scalar(name), len(rows)),
+        pa.array(np.arange(len(rows)), pa.int64()),
+        rules,
+    ]
+    return pa.table(columns, LINEAGE_SCHEMA)
+
+
+def _as_json(table: pa.Table) -> Iterator[str]:
+    """Yield rows that a person refused as JSON lines, the raw form that `rejected` keeps."""
+    import json
+
+    for item in table.to_pylist():
+        yield json.dumps(item, default=str, ensure_ascii=False)

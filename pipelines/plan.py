@@ -1,0 +1,40 @@
+"""The plan of a run: small plain values that every stage gets, and where its files lie."""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run. Paths only; tables never travel between stages.
+
+    Attributes:
+        run_id: random name of this execution, also of its staging folder.
+        work: the staging folder; `out` below it becomes the run's folder.
+        sources: the files of the source, in order.
+        alpha, fail_on: what the command line sets over the contract, or None.
+    """
+
+    run_id: str
+    work: Path
+    contract: Path
+    sources: tuple[str, ...]
+    reference: str | None
+    engine: str
+    fail_on: str | None = None
+    max_workers: int | None = None
+
+    @property
+    def out(self) -> Path:
+        """Return the folder that becomes the run's."""
+        return self.work / "out"
+
+    @property
+    def scratch(self) -> Path:
+        """Return the folder of what only later stages need."""
+        return self.work / "scratch"
+
+    @property
+    def snapshot(self) -> Path:
+        """Return the snapshot's folder."""
+        return self.scratch / "snapshot"

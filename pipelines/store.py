@@ -1,0 +1,114 @@
+"""The store: where runs, the ledger and staged work lie, and nothing about what they mean.
+
+STORE/ledger/entries/NNNNNNNNNNNN.parquet
+STORE/runs/NNNNNNNNNNNN/      committed runs; a run's number is its entry's
+STORE/reviews/                one Parquet file of decisions per review entry
+STORE/staging/RUN_ID/         work in progress, removed at the end whatever happens
+"""
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from provenance import atomic
+from provenance.entry import Entry
+from provenance.errors import AssayError
+from provenance.ledger import DIGITS, Ledger
+
+RUN_KINDS = ("run", "release")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Store:
+    """A store's folder; made only when something is about to be written."""
+
+    folder: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        """Return the store's ledger."""
+        return Ledger(self.folder / "ledger")
+
+    @property
+    def staging(self) -> Path:
+        """Return the folder of work in progress."""
+        return self.folder / "staging"
+
+    @property
+    def reviews(self) -> Path:
+        """Return the folder of decisions."""
+        return self.folder / "reviews"
+
+    def run_folder(self, number: int) -> Path:
+        """Return the folder of a committed run."""
+        return self.folder / "runs" / f"{number:0{DIGITS}}"
+
+    @contextlib.contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Make a staging folder; on the way out it is gone, and so is a store made in vain.
+
+        Raises:
+            AssayError: ASSAY-E001, E002 or E003 if the store cannot be written.
+        """
+        made = _first_missing(self.folder)
+        work = self.staging / uuid.uuid4().hex
+        with atomic.coded(self.folder):
+            self.staging.mkdir(parents=True, exist_ok=True)
+            atomic.sweep(self.staging)
+            work.mkdir()
+            alive = atomic.keep_alive(work)
+        try:
+            yield work
+        finally:
+            os.close(alive)
+            shutil.rmtree(work, ignore_errors=True)
+            self._forget_if_vain(made)
+
+    def _forget_if_vain(self, made: Path | None) -> None:
+        for folder in (self.staging, self.folder / "runs", self.reviews):
+            _remove_empty(folder)
+        if made and not any(self.ledger.entries_folder.glob("*")):
+            shutil.rmtree(self.ledger.folder, ignore_errors=True)
+            folder = self.folder
+            while _remove_empty(folder) and folder != made:
+                folder = folder.parent
+
+    def runs(self) -> list[Entry]:
+        """Return the entries of all runs and releases, in order."""
+        return [entry for entry in self.ledger.entries() if entry.kind in RUN_KINDS]
+
+    def find(self, run: str) -> Entry:
+        """Return the entry of a run by number or `latest`; C013 if there is none."""
+        if run == "latest":
+            found = self.runs()[-1:]
+        else:
+            found = [
+                entry
+                for entry in self.runs()
+                if run.isascii() and run.isdigit() and entry.seq == int(run)
+            ]
+        if not found:
+            fix = "`assay ledger log` lists the runs; --store names another store"
+            raise AssayError("C013", f"there is no run {run}", where=str(self.folder), fix=fix)
+        return found[0]
+
+
+def _first_missing(folder: Path) -> Path | None:
+    """Return the topmost folder that making `folder` would make."""
+    missing = None
+    current = folder.absolute()
+    while not current.exists():
+        missing, current = current, current.parent
+    return missing
+
+
+def _remove_empty(folder: Path) -> bool:
+    try:
+        folder.absolute().rmdir()
+    except OSError:
+        return False
+    return True

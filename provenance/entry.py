@@ -1,0 +1,120 @@
+"""One link of the ledger: a body of facts, chained and signed.
+
+    leaf = SHA-256(0x00 || DOMAIN || seq (8 bytes, big-endian) || prev || key_id || body)
+    signature = Ed25519(DOMAIN || leaf)
+so the signature covers the sequence number, the entry before, the key's id and every fact.
+`body` is canonical JSON: sorted keys, no blanks, UTF-8, no NaN.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from provenance.sign import Signer, Verifier
+
+SCHEMA_VERSION = "assay.entry/1"
+DOMAIN = b"assay.entry/1\n"
+GENESIS = bytes(32)
+KINDS = ("key", "run", "review", "release")
+
+_SCHEMA = pa.schema(
+    [
+        ("seq", pa.uint64()),
+        ("prev", pa.binary(32)),
+        ("key_id", pa.binary(4)),
+        ("body", pa.binary()),
+        ("leaf", pa.binary(32)),
+        ("sig", pa.binary(64)),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as stored; `facts` is its body, read."""
+
+    seq: int
+    prev: bytes
+    key_id: bytes
+    body: bytes
+    leaf: bytes
+    sig: bytes
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return the body's facts."""
+        facts: dict[str, Any] = json.loads(self.body)
+        return facts
+
+    @property
+    def kind(self) -> str:
+        """Return `run`, `review`, `release` or `key`."""
+        return str(self.facts["kind"])
+
+    def expected_leaf(self) -> bytes:
+        """Return the digest that the leaf must be."""
+        return leaf_of(self.seq, self.prev, self.key_id, self.body)
+
+    def is_signed_by(self, verifier: Verifier) -> bool:
+        """Return whether the signature is that key's."""
+        return self.key_id == verifier.key_id and verifier.holds(self.sig, DOMAIN + self.leaf)
+
+    def to_parquet(self) -> bytes:
+        """Return the entry's file."""
+        columns = [[getattr(self, field.name)] for field in _SCHEMA]
+        table = pa.table(
+            [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)], _SCHEMA
+        )
+        sink = io.BytesIO()
+        pq.write_table(table, sink, write_page_checksum=True, compression="none")
+        return sink.getvalue()
+
+
+def make(seq: int, prev: bytes, facts: Mapping[str, Any], signer: Signer) -> Entry:
+    """Chain and sign facts (JSON values only)."""
+    body = canonical(facts)
+    key_id = signer.verifier.key_id
+    leaf = leaf_of(seq, prev, key_id, body)
+    return Entry(seq, prev, key_id, body, leaf, signer.sign(DOMAIN + leaf))
+
+
+def parse(content: bytes) -> Entry:
+    """Read an entry's file; ValueError if it is not exactly what `to_parquet` writes."""
+    try:
+        file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
+        table = file.read()
+    except (OSError, pa.ArrowException) as error:
+        message = "not a readable Parquet file"
+        raise ValueError(message) from error
+    if not table.schema.equals(_SCHEMA) or table.num_rows != 1:
+        message = "not an entry's columns or not one row"
+        raise ValueError(message)
+    found = Entry(**table.to_pylist()[0])
+    # a byte that means nothing to the reader would otherwise flip unseen
+    if found.to_parquet() != content and file.metadata.created_by == _created_by():
+        message = "holds bytes that no writer put there"
+        raise ValueError(message)
+    return found
+
+
+def leaf_of(seq: int, prev: bytes, key_id: bytes, body: bytes) -> bytes:
+    """Return the leaf digest, 32 bytes."""
+    return hashlib.sha256(b"\0" + DOMAIN + seq.to_bytes(8, "big") + prev + key_id + body).digest()
+
+
+def canonical(facts: Mapping[str, Any]) -> bytes:
+    """Return canonical JSON; `json.loads(canonical(x)) == x`."""
+    text = json.dumps(
+        facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode()
+
+
+def _created_by() -> str:
+    return f"parquet-cpp-arrow version {pa.__version__}"

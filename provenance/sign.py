@@ -1,0 +1,119 @@
+"""Signatures: Ed25519 keys as PEM files, never kept in the store.
+
+A key id is the first four bytes of SHA-256 over the public key; it names a key, it proves nothing.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from provenance.errors import AssayError
+
+PUBLIC_BYTES = 32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verifier:
+    """A public key: 32 raw bytes."""
+
+    public: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        """Return the four bytes that name the key in an entry."""
+        return hashlib.sha256(self.public).digest()[:4]
+
+    def holds(self, signature: bytes, message: bytes) -> bool:
+        """Return whether `signature` over `message` was made by this key."""
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Signer:
+    """A private key, held in memory only."""
+
+    private: Ed25519PrivateKey
+
+    @property
+    def verifier(self) -> Verifier:
+        """Return the public half."""
+        raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+        return Verifier(self.private.public_key().public_bytes(*raw))
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the 64 bytes of the signature."""
+        return self.private.sign(message)
+
+
+def load_or_make(path: Path) -> Signer:
+    """Return the key in `path`, made there (mode 0600) if it does not exist.
+
+    Raises:
+        AssayError: ASSAY-E003 if the key cannot be read, is not Ed25519, or cannot be written.
+    """
+    with contextlib.suppress(FileExistsError):
+        _make(path)
+    return load(path)
+
+
+def load(path: Path) -> Signer:
+    """Return the private key in a PEM file; ASSAY-E003 if it is none."""
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise _unusable(path, "cannot be read") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _unusable(path, "is not an Ed25519 key")
+    return Signer(key)
+
+
+def load_public(path: Path) -> Verifier:
+    """Return the public key in a PEM file; ASSAY-E003 if it is none."""
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise _unusable(path, "cannot be read") from error
+    if not isinstance(key, Ed25519PublicKey):
+        raise _unusable(path, "is not an Ed25519 public key")
+    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
+    return Verifier(key.public_bytes(*raw))
+
+
+def _make(path: Path) -> None:
+    if path.exists():
+        return
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)  # two first runs at once: one of them wins, both read the same
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise _unusable(path, f"cannot be made ({os.strerror(error.errno or 0)})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _unusable(path: Path, why: str) -> AssayError:
+    fix = "set ASSAY_SIGNING_KEY to a PEM file that this user can read"
+    return AssayError("E003", f"the signing key {why}", where=str(path), fix=fix)
