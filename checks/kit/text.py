@@ -1,0 +1,206 @@
+"""Text as a reader sees it: folds away invisible, look-alike and escaped characters.
+
+`Aligned` carries for each character where it came from, so that a span found in folded text
+can be shown, counted or replaced in the raw text. `folded` undoes disguises that keep the text's
+order; `joined` also closes up digits that were pulled apart. Nothing here judges.
+Cost: O(n) a text in Python: call it for the few texts that need it (`NEEDS_FOLDING`, RE2).
+Source: Unicode Standard Annex 15 (NFKC), Unicode Technical Standard 39 (confusables; own subset).
+"""
+
+import dataclasses
+import html
+import re
+import unicodedata
+from collections.abc import Callable
+from urllib.parse import unquote
+
+# RE2 and re: a text that matches none of it is equal to its `folded` and `joined` forms
+NEEDS_FOLDING = (
+    r"[^\x00-\x7f]|%[0-9A-Fa-f]{2}|&[#A-Za-z][#0-9A-Za-z]*;|(?i:[\[({<]\s*(?:at|dot|punkt)\s*[\])}>])"
+    r"|(?i:\s(?:at|dot)\s)|[0-9][ ._/-][0-9][ ._/-][0-9]|[0-9]{4}[._/][0-9]{4}"
+    r"|[0-9OoIl|]{2}[ -]?[0-9OoIl|]{2}[ -]?[0-9OoIl|]{2,}"
+)
+# look-alikes of ASCII letters in Cyrillic, Greek, Armenian, Cherokee and Latin extensions
+_ALIKE = {
+    "A": "\u0410\u0391\u13aa",
+    "B": "\u0412\u0392\u13f4",
+    "C": "\u0421\u03f9\u13df",
+    "D": "\u13a0",
+    "E": "\u0415\u0395\u13ac",
+    "G": "\u050c\u13c0",
+    "H": "\u041d\u0397\u13bb",
+    "I": "\u0406\u0399\u04c0",
+    "J": "\u0408\u13ab\u037f",
+    "K": "\u041a\u039a\u13e6\u212a",
+    "L": "\u13de",
+    "M": "\u041c\u039c\u13b7",
+    "N": "\u039d",
+    "O": "\u041e\u039f\u0555",
+    "P": "\u0420\u03a1\u13e2",
+    "R": "\u13a1",
+    "S": "\u0405\u054f\u13da",
+    "T": "\u0422\u03a4\u13a2",
+    "V": "\u0474\u13d9",
+    "W": "\u051c\u13b3",
+    "X": "\u0425\u03a7",
+    "Y": "\u04ae\u03a5",
+    "Z": "\u0396\u13c3",
+    "a": "\u0430\u03b1\u0251",
+    "b": "\u042c\u044c",
+    "c": "\u0441\u03f2",
+    "d": "\u0501",
+    "e": "\u0435\u0454",
+    "g": "\u0261\u0581",
+    "h": "\u04bb\u0570",
+    "i": "\u0456\u03b9\u0131\u1d7b",
+    "j": "\u0458\u03f3",
+    "k": "\u043a\u03ba",
+    "l": "\u04cf",
+    "m": "\u043c",
+    "n": "\u0578\u057c",
+    "o": "\u043e\u03bf\u0585\u1d0f",
+    "p": "\u0440\u03c1",
+    "q": "\u051b\u0566",
+    "s": "\u0455",
+    "t": "\u0442\u03c4",
+    "u": "\u057d\u03c5\u028b",
+    "v": "\u0475\u03bd\u1d20",
+    "w": "\u051d\u0461",
+    "x": "\u0445\u03c7",
+    "y": "\u0443\u04af\u03b3",
+    "z": "\u1d22",
+}
+CONFUSABLE = {other: latin for latin, others in _ALIKE.items() for other in others}
+CONFUSABLE |= dict.fromkeys("\u3002\uff61\ufe52", ".") | dict.fromkeys("\u2212\u2043\u30fc", "-")
+CONFUSABLE |= dict.fromkeys(map(chr, range(0xFE00, 0xFE10)), "")  # variation selectors
+_BY_CATEGORY = {"Cf": "", "Zs": " ", "Pd": "-"}
+_PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_AT = re.compile(
+    r"(?i)(?<=[\w+-])\s*[\[({<]\s*at\s*[\])}>]\s*(?=\w)"
+    r"|(?<=\w)\s+at\s+(?=[\w-]+(?:\.|\s+dot\s|\s*[\[({<]\s*dot\s*[\])}>]))"
+)
+_DOT = re.compile(
+    r"(?i)(?<=\w)\s*[\[({<]\s*(?:dot|punkt|\.)\s*[\])}>]\s*(?=\w)|(?<=\w)\s+dot\s+(?=\w)"
+)
+_SPACED = re.compile(r"(?<![0-9])[0-9](?:[ ._/-]{1,2}[0-9]){8,}(?![0-9])")
+_GROUPED = re.compile(r"(?<![0-9.])[0-9]{4}(?:[._/][0-9]{4}){2,}(?:[._/][0-9]{1,3})?(?![0-9.])")
+_SWAPPED = re.compile(r"(?<!\w)[0-9OoIl|]{3,}(?:[ -]?[0-9OoIl|]{2,}){1,6}(?!\w)")
+_SWAP = str.maketrans("OoIl|", "00111")
+_SEPARATORS = re.compile(r"[ ._/-]+")
+_FEW = 3  # rounds of undoing a doubled escape
+_LONG = 9  # digits of the shortest number that is read through swapped letters
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Aligned:
+    """A text and, for each character, the raw span it stands for.
+
+    Attributes:
+        text: the characters.
+        starts, ends: raw span of each character, half open, same length as `text`.
+    """
+
+    text: str
+    starts: tuple[int, ...]
+    ends: tuple[int, ...]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Return the raw span of the characters in [start, end), end > start."""
+        return min(self.starts[start:end]), max(self.ends[start:end])
+
+    def each(self, change: Callable[[str], str]) -> "Aligned":
+        """Replace every character by the text that `change` makes of it."""
+        parts = [change(char) for char in self.text]
+        return Aligned(
+            "".join(parts),
+            tuple(at for at, part in zip(self.starts, parts, strict=True) for _ in part),
+            tuple(at for at, part in zip(self.ends, parts, strict=True) for _ in part),
+        )
+
+    def sub(self, pattern: re.Pattern[str], change: Callable[[str], str]) -> "Aligned":
+        """Replace every match; a match of equal length keeps its inner alignment."""
+        out, starts, ends, last = [], list[int](), list[int](), 0
+        for match in pattern.finditer(self.text):
+            first, stop = match.span()
+            new = change(match[0])
+            out += [self.text[last:first], new]
+            starts += self.starts[last:first]
+            ends += self.ends[last:first]
+            if len(new) == stop - first:
+                starts += self.starts[first:stop]
+                ends += self.ends[first:stop]
+            else:
+                low, high = self.span(first, stop) if stop > first else (0, 0)
+                starts += [low] * len(new)
+                ends += [high] * len(new)
+            last = stop
+        if not last:
+            return self
+        out.append(self.text[last:])
+        return Aligned("".join(out), (*starts, *self.starts[last:]), (*ends, *self.ends[last:]))
+
+
+def aligned(text: str) -> Aligned:
+    """Return a raw text aligned with itself."""
+    return Aligned(text, tuple(range(len(text))), tuple(range(1, len(text) + 1)))
+
+
+def normalise(text: str) -> str:
+    """Return the text without disguises: see `folded`."""
+    return folded(text).text
+
+
+def folded(text: str) -> Aligned:
+    """Undo compatibility forms, invisible characters, foreign digits, look-alikes and escapes."""
+    now = aligned(text)
+    for _ in range(_FEW):
+        before = now.text
+        now = now.sub(_PERCENT, _unquoted).sub(_ENTITY, html.unescape)
+        if now.text == before:
+            break
+    if not now.text.isascii():
+        now = now.each(plain)
+    return now.sub(_AT, lambda _: "@").sub(_DOT, lambda _: ".")
+
+
+def joined(text: Aligned) -> Aligned:
+    """Close up digits that stand apart, and read O and l inside long numbers as 0 and 1."""
+    now = text.sub(_SWAPPED, _digits)
+    return now.sub(_SPACED, _closed).sub(_GROUPED, _closed)
+
+
+def skeleton(text: str) -> str:
+    """Return a key that texts share which look alike: no case, blanks, marks or scripts."""
+    whole = unicodedata.normalize("NFKC", text)
+    return "".join("".join(map(plain, whole)).casefold().split())
+
+
+def plain(char: str) -> str:
+    """Return the ASCII that a character stands for, or the character itself; '' if invisible."""
+    if char.isascii():
+        return char
+    known = CONFUSABLE.get(char)
+    if known is not None:
+        return known
+    kind = unicodedata.category(char)
+    if kind == "Nd":
+        return str(unicodedata.digit(char))
+    if kind in _BY_CATEGORY:
+        return _BY_CATEGORY[kind]
+    compatible = unicodedata.normalize("NFKC", char)
+    return CONFUSABLE.get(compatible, compatible)
+
+
+def _unquoted(escaped: str) -> str:
+    return unquote(escaped, errors="replace")
+
+
+def _closed(found: str) -> str:
+    return _SEPARATORS.sub("", found)
+
+
+def _digits(found: str) -> str:
+    real = sum(char.isdigit() for char in found)
+    marks = sum(char in " -" for char in found)
+    return found.translate(_SWAP) if real > 0 and len(found) - marks >= _LONG else found
