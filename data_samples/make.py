@@ -48,31 +48,16 @@ def spoil(drawn: honest.Draw, seed: int) -> tuple[pa.Table, dict[int, tuple[str,
     table, risk = drawn
     plot = faults.Plot.of(table)
     plot.free = plot.free[:-1]  # the last row is kept for the torn end of the file
-    truth: dict[int, tuple[str, str]] = {}
-    with_risk = {"plot": plot, "risk": risk}
-    for kind, planter, options in [
-        ("flood", faults.plant_flood, with_risk),
-        ("backdoor", faults.plant_backdoor, with_risk),
-        ("joint_outlier", faults.plant_joint_outliers, {"plot": plot}),
-        ("wrong_label", faults.flip_labels, with_risk),
-        ("pii", faulty_cells.plant_pii, {"plot": plot}),
-        ("leak", _leak, {}),
-        ("broken_value", faulty_cells.break_values, {"plot": plot}),
-    ]:
-        seed += 100
-        table, rows, details = planter(table, seed=seed, **options)
-        truth |= {int(r): (kind, d) for r, d in zip(rows, details, strict=True)}
-    return table, truth
+    table, truth = faulty_cells.plant_all(table, risk, seed, plot=plot)
+    return leak(table, seed), truth
 
 
-def _leak(table: pa.Table, seed: int) -> faults.Planted:
-    # the code of the queue that collects: given after the default, so it tells the label
-    is_yes = np.asarray(table["defaulted"].to_numpy(zero_copy_only=False)) == "yes"
+def leak(table: pa.Table, seed: int) -> pa.Table:
+    """Let `queue_code` tell the label, as the code of a queue that collects debts would."""
+    is_yes = np.asarray(table["defaulted"].to_pylist()) == "yes"
     other = np.random.default_rng(seed).choice(["C2", "C3"], table.num_rows, p=[0.53, 0.47])
-    every = np.arange(table.num_rows)
     codes = np.where(is_yes, "C1", other)
-    table = faults.overwrite(table, "queue_code", every, codes)
-    return faults.Planted(table, np.empty(0, int), [])
+    return faults.overwrite(table, "queue_code", np.arange(table.num_rows), codes)
 
 
 def lines_of(table: pa.Table) -> list[bytes]:

@@ -80,6 +80,29 @@ def break_values(
     return Planted(table, rows, [by_row[row] for row in rows.tolist()])
 
 
+def plant_all(
+    table: pa.Table, risk: np.ndarray, seed: int, *, plot: Plot, texts: tuple[str, ...] = ("note",)
+) -> tuple[pa.Table, dict[int, tuple[str, str]]]:
+    """Plant every kind of fault, each on rows of its own, at its usual share.
+
+    Returns the table as text, and row -> (kind, detail).
+    """
+    truth: dict[int, tuple[str, str]] = {}
+    with_risk = {"plot": plot, "risk": risk}
+    steps = [
+        ("flood", faults.plant_flood, with_risk),
+        ("backdoor", faults.plant_backdoor, with_risk),
+        ("joint_outlier", faults.plant_joint_outliers, {"plot": plot}),
+        ("wrong_label", faults.flip_labels, with_risk),
+        *[("pii", plant_pii, {"plot": plot, "column": column}) for column in texts],
+        ("broken_value", break_values, {"plot": plot}),
+    ]
+    for number, (kind, planter, options) in enumerate(steps):
+        table, rows, details = planter(table, seed=100 * number + seed, **options)
+        truth |= {int(r): (kind, d) for r, d in zip(rows, details, strict=True)}
+    return table, truth
+
+
 def plant_pii(
     table: pa.Table,
     *,
