@@ -81,8 +81,8 @@ class Emitter:
         """Write everything; ASSAY-K016 if the rows do not add up."""
         for number, ref in enumerate(self._snapshot.shards):
             shard = read_shard(ref)
-            raw = read_table(self._snapshot.raw[number]) if self._snapshot.raw else None
-            as_read = raw.drop_columns([ROW]) if raw is not None else shard.table
+            raw = self._snapshot.raw[number] if self._snapshot.raw else None
+            as_read = read_table(raw).drop_columns([ROW]) if raw else shard.table
             self._sort_shard(number, shard.table, as_read, shard.rows, shard.digests)
         number = len(self._snapshot.shards)
         if self._snapshot.held:
@@ -137,8 +137,12 @@ class Emitter:
         self._put("rejected", table, table["_row"].to_numpy(), digest.of_rows(raw), number)
 
     def _reasons(self, rows: np.ndarray) -> pa.Array:
-        found = self._found.filter(pa.array(np.isin(self._rows, rows)))
-        return verdict.reasons_of(found)
+        low, high = np.searchsorted(self._rows, [rows[0], rows[-1] + 1]) if len(rows) else (0, 0)
+        near = self._found.slice(low, high - low)
+        reasons = verdict.reasons_of(near.filter(pa.array(np.isin(self._rows[low:high], rows))))
+        if len(reasons) != len(rows):
+            raise AssayError("K016", "a row is quarantined for no recorded reason")
+        return reasons
 
     def _put(
         self, fate: str, table: pa.Table, rows: np.ndarray, digests: np.ndarray, number: int

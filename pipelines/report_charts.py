@@ -114,7 +114,8 @@ def bin_name(panel: DriftPanel, index: int) -> str:
     if not panel.edges:
         return panel.categories[index]
     low, high = panel.edges[index : index + 2]
-    return f"{low:,.6g} to {high:,.6g}"
+    decimals = max(0, 1 - math.floor(math.log10(high - low)))
+    return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
 
 
 def percent(share: float) -> str:

@@ -208,7 +208,7 @@ def _closed(edges: Sequence[float]) -> np.ndarray:
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:
-    return counts / max(counts.sum(), 1)
+    return np.asarray(counts / max(counts.sum(), 1))
 
 
 def _floats(values: np.ndarray) -> tuple[float, ...]:

@@ -53,7 +53,7 @@ def rules_of(found: Findings, source_rows: int) -> tuple[RuleFacts, ...]:
     counts = np.bincount(group, minlength=len(first))
     touched = _distinct(group, row, len(first))
     keys = found.select(["check", "rule", "severity"]).take(first).to_pylist()
-    rank = sorted(range(len(first)), key=lambda g: _rank(keys[g], touched[g], counts[g]))
+    rank = sorted(range(len(first)), key=lambda g: _rank(keys[g], int(touched[g]), int(counts[g])))
     quota = _quotas(counts[rank])
     starts = np.concatenate([[0], np.cumsum(counts)])
     shown = [order[starts[g] : starts[g] + quota[i]] for i, g in enumerate(rank)]
@@ -112,7 +112,7 @@ def _distinct(group: np.ndarray, row: np.ndarray, groups: int) -> np.ndarray:
 
 def _rank(key: Mapping[str, str], rows: int, count: int) -> tuple[object, ...]:
     severity = key["severity"]
-    place = SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)  # type: ignore[arg-type]
+    place = SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
     return place, -max(rows, count), key["check"], key["rule"]
 
 
@@ -121,7 +121,7 @@ def _quotas(counts: np.ndarray) -> np.ndarray:
     level = ROWS_A_RULE
     while level > 0 and np.minimum(counts, level).sum() > ROWS_IN_ALL:
         level -= 1
-    quota = np.minimum(counts, level)
+    quota: np.ndarray = np.minimum(counts, level)
     wants = np.flatnonzero(counts > level) if level < ROWS_A_RULE else np.array([], int)
     quota[wants[: ROWS_IN_ALL - quota.sum()]] += 1
     return quota

@@ -56,8 +56,9 @@ def decide(
     Args:
         found: findings of rules, checks and the scan of the clean dataset.
         policy: thresholds.
-        source: rows of the source; quarantine and rejected: rows of it with those fates,
-            a reviewer's rejects not counted.
+        source: rows of the source.
+        quarantine: rows of it in quarantine.
+        rejected: rows of it that could not be read; a reviewer's rejects do not count.
     """
     overall = found.filter(pc.and_(pc.is_null(found["row"]), pc.equal(found["severity"], "error")))
     reasons = [_reason(item) for item in overall.to_pylist()]

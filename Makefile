@@ -1,0 +1,50 @@
+# Everything a newcomer needs, with nothing installed but Python 3.11+ and make.
+#   make demo   examine the sample loans; ends by saying where the report is
+#   make test   run the tests
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+READY := .venv/.ready
+BIN := .venv/bin
+export PYTHONSAFEPATH := 1
+
+.PHONY: setup demo test test-long check format threats errors clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "Assay needs Python 3.11 to 3.13: make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv==$(UV_VERSION); }
+	.uv/bin/uv sync --locked --quiet --python $(PYTHON)
+	@$(BIN)/python -m compileall -q $(BIN)/../lib || true  # imports are several times slower before
+	@touch $(READY)
+
+# exit 1 is the verdict `fail`, which the faulty sample deserves
+demo: $(READY)
+	@$(BIN)/assay run data_samples/contract.yaml --store assay-store; test $$? -le 1
+
+test: $(READY)
+	$(BIN)/pytest -m "not long"
+
+test-long: $(READY)
+	$(BIN)/pytest -m long
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -m "not long"
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+threats: $(READY)
+	$(BIN)/python benchmarks/threats.py
+
+errors: $(READY)
+	$(BIN)/python -m pipelines.errors_page docs/errors.md
+
+clean:
+	rm -rf .venv .uv build dist assay-store

@@ -1,0 +1,244 @@
+"""The command line: parse and dispatch, nothing else.
+
+Results go to stdout, everything else to stderr; `--json` prints exactly one object, on errors
+too. Only the standard library is imported before a command's own module is.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from provenance.codes import EXIT
+from provenance.errors import AssayError
+
+Arguments = argparse.Namespace
+
+# verb: (one line of help, an example, the module that has `main(arguments) -> int`)
+VERBS: dict[str, tuple[str, str, str]] = {
+    "init": (
+        "write a first contract from a source",
+        "assay init loans.csv --label defaulted -o contract.yaml",
+        "init_command",
+    ),
+    "run": (
+        "examine a source under a contract",
+        "assay run contract.yaml --source loans.csv",
+        "run_command",
+    ),
+    "gate": (
+        "start a training command only on a pass",
+        "assay gate contract.yaml -- python train.py",
+        "gate",
+    ),
+    "nightly": (
+        "run on a schedule, as a served Prefect deployment",
+        'assay nightly contract.yaml --cron "0 2 * * *"',
+        "nightly_command",
+    ),
+    "review": (
+        "list what waits for a person, record decisions",
+        "assay review latest --apply decisions.csv",
+        "review",
+    ),
+    "release": (
+        "emit the clean dataset with the decisions applied",
+        "assay release latest",
+        "release",
+    ),
+    "explain": (
+        "tell one row's story, or what a code means",
+        "assay explain latest 48211",
+        "explain",
+    ),
+    "verify": (
+        "check the ledger, and every file of a run",
+        "assay verify latest",
+        "verify_command",
+    ),
+    "ledger": ("show the ledger", "assay ledger log --json", "ledger_command"),
+    "doctor": ("check this machine and installation", "assay doctor", "doctor"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises ASSAY-C012 where argparse would print and leave."""
+
+    def error(self, message: str) -> NoReturn:
+        raise AssayError("C012", message, where=self.prog, fix=f"see `{self.prog} --help`")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    own = words[: words.index("--")] if "--" in words else words
+    as_json, debug = "--json" in own, "--debug" in own
+    try:
+        return _run(words)
+    except AssayError as error:
+        return _refuse(error, as_json=as_json, debug=debug)
+    except KeyboardInterrupt:
+        error = AssayError("E130", "interrupted; nothing was committed", fix="run again")
+        return _refuse(error, as_json=as_json, debug=debug)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        return EXIT["unchecked"]
+    except Exception as error:  # noqa: BLE001  no traceback reaches a person unasked
+        return _refuse(_unforeseen(error), as_json=as_json, debug=debug)
+
+
+def _run(words: list[str]) -> int:
+    cut = words.index("--") if "--" in words else len(words)
+    parser = _parser(words[:cut])
+    arguments = parser.parse_args(words[:cut])
+    arguments.command = words[cut + 1 :]
+    if arguments.command and arguments.verb != "gate":
+        raise AssayError("C012", "only `assay gate` takes a command after --")
+    if not getattr(arguments, "verb", None):
+        parser.print_help()
+        return EXIT["usage"] if words else EXIT["pass"]
+    import importlib
+    import os
+
+    from pipelines import config
+
+    arguments.environment = dict(os.environ)  # what a gated command shall inherit
+    config.quiet_libraries()
+    command = importlib.import_module(f"pipelines.{VERBS[arguments.verb][2]}")
+    code: int = command.main(arguments)
+    return code
+
+
+def _parser(words: list[str]) -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="assay",
+        description="Examines training data before a model learns from it.",
+        epilog="example: assay init data.csv --label y -o contract.yaml && assay run contract.yaml",
+    )
+    parser.add_argument("--version", action="store_true", help="print the version")
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", parser_class=_Parser)
+    for verb, (text, example, _) in VERBS.items():
+        added = verbs.add_parser(verb, help=text, description=text, epilog=f"example: {example}")
+        if verb in words:  # the others need no options to be listed
+            OPTIONS[verb](added)
+            added.add_argument("--debug", action="store_true", help="show tracebacks and logs")
+    if "--version" in words[:1]:
+        from importlib import metadata
+
+        sys.stdout.write(f"assay {metadata.version('assay')}\n")
+        raise SystemExit(0)
+    return parser
+
+
+def _store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", metavar="DIR", help="default: $ASSAY_STORE, else ./assay-store")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("contract", metavar="CONTRACT", help="the contract, ODCS v3.1 YAML")
+    parser.add_argument("--source", metavar="PATH", help="default: the contract's servers[0].path")
+    parser.add_argument("--reference", metavar="PATH", help="trusted rows to measure drift against")
+    parser.add_argument("--engine", choices=("auto", "serial", "processes", "dask"), default="auto")
+    parser.add_argument("--fail-on", choices=("error", "warning"), help="default: the policy's")
+    _store(parser)
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="SOURCE", help="CSV or Parquet file, folder or glob")
+    parser.add_argument("--label", metavar="COL", help="the column that a model shall predict")
+    parser.add_argument("--key", metavar="COL", help="the column that names a row")
+    parser.add_argument("-o", "--output", metavar="FILE", default="contract.yaml")
+    parser.add_argument("--force", action="store_true", help="overwrite FILE")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    parser.add_argument("--direct", action="store_true", help="without Prefect")
+
+
+def _gate(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    parser.add_argument("--max-age", metavar="AGE", default="24h", help="reuse a pass so old: 24h")
+    parser.usage = "assay gate CONTRACT [options] -- COMMAND..."
+
+
+def _nightly(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    parser.add_argument("--cron", default="0 2 * * *", help='default: "0 2 * * *"')
+
+
+def _review(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", default="latest", metavar="RUN")
+    parser.add_argument("--list", action="store_true", help="print the queue, worst first")
+    parser.add_argument(
+        "--apply", metavar="CSV", help="columns: row, decision[, value, reason, reviewer]; a "
+        "decision is release, reject, relabel, redact or undo",
+    )  # fmt: skip
+    parser.add_argument("--limit", type=int, default=100, help="rows to list; 0 for all")
+    _store(parser)
+
+
+def _release(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a number or `latest`")
+    _store(parser)
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("subject", metavar="RUN | CODE", help="a number, `latest`, or ASSAY-I035")
+    parser.add_argument("row", nargs="?", metavar="ROW", help="the row's 0-based ordinal")
+    _store(parser)
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", metavar="RUN", help="check this run's files only")
+    _store(parser)
+
+
+def _ledger(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=("log", "show"))
+    parser.add_argument("entry", nargs="?", metavar="ENTRY", help="for show: the entry's number")
+    _store(parser)
+
+
+OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "init": _init, "run": _run_options, "gate": _gate, "nightly": _nightly, "review": _review,
+    "release": _release, "explain": _explain, "verify": _verify, "ledger": _ledger,
+    "doctor": _store,
+}  # fmt: skip
+
+
+def _unforeseen(error: Exception) -> AssayError:
+    # the exception's own text may quote a cell, so only its kind and place are told
+    trace, place = error.__traceback__, ""
+    while trace:
+        code = trace.tb_frame.f_code
+        place, trace = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}", trace.tb_next
+    fix = "run again with --debug and report what it shows"
+    return AssayError("E104", f"unforeseen {type(error).__name__}", where=place, fix=fix)
+
+
+def _refuse(error: AssayError, *, as_json: bool, debug: bool) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    sys.stderr.write(f"{error}\n")
+    if as_json:
+        import json
+
+        sys.stdout.write(json.dumps(_refusal(error)) + "\n")
+    return error.exit_code
+
+
+def _refusal(error: AssayError) -> dict[str, Any]:
+    rows = dict.fromkeys(("source", "clean", "quarantine", "rejected"), 0)
+    return {
+        "schema": "assay.run/1", "run": None, "path": None, "verdict": "error", "rows": rows,
+        "checks": [], "reasons": [], "warnings": [], "timings": {}, "error": error.as_dict(),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())

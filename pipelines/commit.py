@@ -1,0 +1,169 @@
+"""The commit: what makes a staged run a run. The ledger's entry is the one commit point.
+
+Under the ledger's lock: number -> report and manifest -> digests -> fsync -> rename -> entry.
+A failure at any point leaves no run, and a folder without an entry is swept by the next commit.
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from pipelines import config
+from pipelines.store import Store
+from provenance import atomic, digest, sign
+from provenance.entry import Entry
+from provenance.errors import AssayError
+from provenance.sign import Signer
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:assay:run:1"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Committer:
+    """What every append needs: the store, the key, and the time as an ISO string with zone."""
+
+    store: Store
+    signer: Signer
+    now: str
+
+    @staticmethod
+    def of(store: Store, now: str) -> "Committer":
+        """Load the signing key, made on first use."""
+        return Committer(store, sign.load_or_make(config.signing_key()), now)
+
+    def commit_run(
+        self,
+        out: Path,
+        facts: Mapping[str, Any],
+        pages: Callable[[int], Mapping[str, str]],
+    ) -> Entry:
+        """Put a staged folder in place as a run and append its entry.
+
+        Args:
+            out: the staged folder, whole but for its pages.
+            facts: the entry's body, without its outputs.
+            pages: texts by file name, given the run's number (the report).
+        """
+        files = outputs_of(out)
+        placed: list[Path] = []
+
+        def prepare(number: int) -> Mapping[str, Any]:
+            for name, text in pages(number).items():
+                (out / name).write_text(text, encoding="utf-8")
+                files.append(_output(out, name))
+            manifest = manifest_of(number, facts, files)
+            (out / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            files.append(_output(out, "manifest.json"))
+            atomic.sync_tree(out)
+            final = self.store.run_folder(number)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(final, ignore_errors=True)  # a dead run's: it has no entry
+            atomic.publish(out, final)
+            placed.append(final)
+            return {**facts, "outputs": sorted(files, key=lambda item: str(item["name"]))}
+
+        try:
+            return self.store.ledger.append(self.signer, self._genesis(), prepare)
+        except BaseException:
+            for final in placed:
+                self._withdraw(final)
+            raise
+
+    def commit_review(self, facts: Mapping[str, Any], decisions: bytes) -> Entry:
+        """Append a review entry with its file of decisions."""
+        placed: list[Path] = []
+
+        def prepare(number: int) -> Mapping[str, Any]:
+            self.store.reviews.mkdir(parents=True, exist_ok=True)
+            path = self.store.reviews / f"{self.store.run_folder(number).name}.parquet"
+            path.unlink(missing_ok=True)  # a dead review's: it has no entry
+            atomic.write_exclusive(path, decisions, self.store.ledger.folder / "tmp")
+            placed.append(path)
+            return {**facts, "outputs": [_output(path.parent, path.name)]}
+
+        try:
+            return self.store.ledger.append(self.signer, self._genesis(), prepare)
+        except BaseException:
+            for path in placed:
+                self._withdraw(path)
+            raise
+
+    def _withdraw(self, placed: Path) -> None:
+        """Take back what was put in place, unless its entry exists after all."""
+        if self.store.ledger.path_of(int(placed.stem)).exists():
+            return
+        if placed.is_dir():
+            shutil.rmtree(placed, ignore_errors=True)
+        else:
+            placed.unlink(missing_ok=True)
+
+    def _genesis(self) -> dict[str, Any]:
+        public = self.signer.verifier.public.hex()
+        return {"schema": "assay.entry/1", "kind": "key", "time": self.now, "public_key": public}
+
+
+def outputs_of(out: Path) -> list[dict[str, Any]]:
+    """Return name, size and sha256 of every file below `out`, by name."""
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    return [_output(out, name) for name in names]
+
+
+def manifest_of(
+    number: int, facts: Mapping[str, Any], files: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return the run as an in-toto Statement v1 with SLSA provenance v1."""
+    subjects = [{"name": f["name"], "digest": {"sha256": f["sha256"]}} for f in files]
+    inputs = [{"uri": i["name"], "digest": {"sha256": i["sha256"]}} for i in facts["inputs"]]
+    contract = {"uri": facts["contract"]["path"], "digest": {"sha256": facts["contract"]["sha256"]}}
+    return {
+        "_type": STATEMENT,
+        "subject": subjects,
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": BUILD_TYPE,
+                "externalParameters": {"contract": contract["uri"], "verdict": facts["verdict"]},
+                "internalParameters": {"rows": facts["rows"], "engine": facts["engine"]},
+                "resolvedDependencies": [*inputs, contract],
+            },
+            "runDetails": {
+                "builder": {"id": f"urn:assay:{facts['code']['version']}"},
+                "metadata": {
+                    "invocationId": facts["run_id"],
+                    "startedOn": facts["started"],
+                    "finishedOn": facts["time"],
+                },
+                "byproducts": [{"name": "run", "annotations": {"number": number}}],
+            },
+        },
+    }
+
+
+def code_facts() -> dict[str, str]:
+    """Return the version of Assay and the digest of its own modules."""
+    root = Path(__file__).parents[1]
+    paths = sorted(
+        p for n in ("provenance", "checks", "pipelines") for p in (root / n).rglob("*.py")
+    )
+    listed = "\n".join(f"{digest.of_file(path)}  {path.relative_to(root)}" for path in paths)
+    return {"version": metadata.version("assay"), "sha256": digest.of_bytes(listed.encode())}
+
+
+def head_of(store: Store) -> str:
+    """Return the digest of the ledger's last entry, empty when there is none."""
+    head = store.ledger.head()
+    return head.leaf.hex() if head else ""
+
+
+def _output(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    try:
+        return {"name": name, "size": path.stat().st_size, "sha256": digest.of_file(path)}
+    except OSError as error:
+        raise AssayError("E005", f"a staged file is gone: {name}") from error

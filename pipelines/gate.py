@@ -1,0 +1,149 @@
+"""`assay gate`: start a training command only on a pass; unknown and stale are no.
+
+A pass is reused when it is younger than --max-age and was given to the very same source,
+reference, contract and code; its files' digests are checked again before the command starts.
+"""
+
+import argparse
+import datetime as dt
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pipelines import commit, config, outcome
+from pipelines.console import Progress
+from pipelines.run import Request, execute, expand, prepare
+from pipelines.run_command import request_of
+from pipelines.store import Store
+from provenance import digest, verify
+from provenance.codes import EXIT
+from provenance.entry import Entry
+from provenance.errors import AssayError
+from provenance.ledger import broken
+
+AGE = re.compile(r"(\d{1,6})([smhd])")
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+ANSWER_SECONDS = 2.0
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Check, and on a pass run the command and return its exit code."""
+    if not arguments.command:
+        what = "the gate needs a command to guard"
+        raise AssayError("C012", what, fix="assay gate CONTRACT -- COMMAND...")
+    oldest = dt.datetime.now(dt.UTC) - age_of(arguments.max_age)
+    request = request_of(arguments, direct=not _orchestrated())
+    store = Store(request.store)
+    entry = reusable(request, store, oldest)
+    if entry is None:
+        with Progress() as progress:
+            made = execute(request, progress)
+        if arguments.json:
+            outcome.show(made, as_json=True)
+        if not made.verdict.passed:
+            return _refuse(made)
+        entry = made.entry
+    else:
+        sys.stderr.write(f"run {entry.seq} of {entry.facts['time']} passed and still holds\n")
+    return start(arguments.command, arguments.environment, store.run_folder(entry.seq), entry.seq)
+
+
+def age_of(text: str) -> dt.timedelta:
+    """Return the age that `24h`, `90m`, `30s` or `7d` stands for; C012 for anything else."""
+    match = AGE.fullmatch(text)
+    if not match:
+        raise AssayError("C012", "--max-age is not an age", fix="write it as 24h, 90m, 30s or 7d")
+    return dt.timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | None:
+    """Return the newest run for the same inputs if it passed and is young enough.
+
+    Raises:
+        AssayError: ASSAY-L011 if its files do not have their recorded digests any more.
+    """
+    contract, sources, reference = prepare(request)
+    numbers = store.ledger.numbers()
+    if not numbers:
+        return None
+    references = expand(reference) if reference else []
+    wanted = (
+        contract.sha256,
+        commit.code_facts()["sha256"],
+        [digest.of_file(Path(name)) for name in sources],
+        [digest.of_file(Path(name)) for name in references],
+    )
+    for entry in reversed(store.runs()):
+        facts = entry.facts
+        given = (
+            facts["contract"]["sha256"],
+            facts["code"]["sha256"],
+            [item["sha256"] for item in facts["inputs"]],
+            [item["sha256"] for item in facts["reference"]],
+        )
+        if given == wanted:
+            fresh = oldest <= dt.datetime.fromisoformat(facts["time"]) <= dt.datetime.now(dt.UTC)
+            asked = request.fail_on in (None, facts["policy"]["fail_on"])
+            return _held(store, entry) if fresh and asked and facts["verdict"] == "pass" else None
+    return None
+
+
+def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, number: int) -> int:
+    """Run the command with the clean dataset in its environment; returns its exit code."""
+    given = {
+        "ASSAY_CLEAN": str((folder / "clean").absolute()),
+        "ASSAY_RUN": str(number),
+        "ASSAY_MANIFEST": str((folder / "manifest.json").absolute()),
+    }
+    sys.stdout.flush()
+    try:
+        process = subprocess.Popen(list(command), env={**environment, **given})
+    except OSError as error:
+        what = f"the command cannot be started: {os.strerror(error.errno or 0)}"
+        raise AssayError("G002", what, where=command[0], fix="check the words after --") from error
+    with process:
+        # an interrupt reaches the command itself; its exit code is what counts
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            code = process.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
+    return code if code >= 0 else 128 - code
+
+
+def _refuse(made: outcome.Outcome) -> int:
+    sys.stderr.write(f"refused: run {made.entry.seq} is {made.verdict.word}\n")
+    for reason in made.verdict.reasons:
+        sys.stderr.write(f"  {reason.code}: {reason.message}\n")
+    sys.stderr.write(f"help: open {made.folder / 'report.html'}, or `assay review --list`\n")
+    return made.verdict.exit_code or EXIT["fail"]
+
+
+def _held(store: Store, entry: Entry) -> Entry:
+    for notice in verify.verify_files(store.run_folder(entry.seq), entry)[:1]:
+        raise broken("L011", notice.message, Path(notice.where))
+    return entry
+
+
+def answers(url: str) -> bool:
+    """Return whether a Prefect server answers at its API's address."""
+    import urllib.request
+
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_SECONDS):  # noqa: S310
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _orchestrated() -> bool:
+    """Return whether a configured Prefect server answers; a silent one is only a warning."""
+    url = config.prefect_url()
+    if url and not answers(url):
+        sys.stderr.write("warning ASSAY-E101: PREFECT_API_URL does not answer; running without\n")
+        return False
+    return bool(url)

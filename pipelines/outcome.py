@@ -1,0 +1,64 @@
+"""The outcome of a run or release: what `--json` prints and the terminal sums up."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from checks.kit.verdict import Verdict
+from pipelines.examine import Status
+from pipelines.fates import Fated
+from provenance.entry import Entry
+from provenance.errors import Notice
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """A committed run: its entry and folder, verdict, rows, checks and notices.
+
+    `timings` are seconds per stage, and `total`.
+    """
+
+    entry: Entry
+    folder: Path
+    verdict: Verdict
+    rows: Fated
+    statuses: tuple[Status, ...] = ()
+    warnings: tuple[Notice, ...] = ()
+    timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the one object that `--json` prints."""
+        return {
+            "schema": "assay.run/1",
+            "run": self.entry.seq,
+            "path": str(self.folder),
+            "verdict": self.verdict.word,
+            "rows": self.rows.as_dict(),
+            "checks": [
+                {
+                    "check": status.check,
+                    "status": status.status,
+                    "findings": status.findings,
+                    "rows": status.rows,
+                    "seconds": status.seconds,
+                }
+                for status in self.statuses
+            ],
+            "reasons": [reason.as_dict() for reason in self.verdict.reasons],
+            "warnings": [notice.as_dict() for notice in self.warnings],
+            "timings": dict(self.timings),
+            "error": None,
+        }
+
+
+def show(outcome: Outcome, *, as_json: bool) -> None:
+    """Print an outcome on stdout."""
+    if as_json:
+        sys.stdout.write(json.dumps(outcome.as_dict()) + "\n")
+        return
+    from pipelines import console
+
+    sys.stdout.write(console.summary(outcome.as_dict()))

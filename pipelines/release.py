@@ -1,0 +1,177 @@
+"""`assay release`: the clean dataset with the decisions applied, as a new run.
+
+Works from the base run's own files, whose digests are checked first, so the source need not
+exist any more. Rows that nobody decided on keep their fate.
+"""
+
+import argparse
+import dataclasses
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import findings, loader, verdict
+from checks.kit.contract import Contract, Policy
+from checks.kit.verdict import Verdict
+from pipelines import commit, config, fates, outcome, pages, stages, story
+from pipelines.commit import Committer
+from pipelines.fates import Fated, Sorting
+from pipelines.outcome import Outcome
+from pipelines.rebuild import rebuild
+from pipelines.run import now
+from pipelines.store import Store
+from pipelines.story import Decision
+from provenance import verify
+from provenance.entry import Entry
+from provenance.ledger import broken
+from provenance.shards import read_table
+
+KEEPS = ("release", "relabel", "redact")
+INHERITED = (
+    "schema", "dataset", "contract", "inputs", "reference", "policy", "checks", "engine",
+    "orchestrator",
+)  # fmt: skip
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Emit the next clean version and print it as `assay run` does."""
+    store = Store(config.store_folder(arguments.store))
+    made = release(store, store.find(arguments.run))
+    outcome.show(made, as_json=arguments.json)
+    return made.verdict.exit_code
+
+
+def release(store: Store, entry: Entry) -> Outcome:
+    """Apply the standing decisions to the base run of `entry` and commit the result.
+
+    Raises:
+        AssayError: ASSAY-L011 if a file of the base run does not have its recorded digest.
+    """
+    base = store.ledger.read(story.base_of(entry))
+    folder = store.run_folder(base.seq)
+    for notice in verify.verify_files(folder, base)[:1]:
+        raise broken("L011", notice.message, Path(notice.where))
+    contract = loader.load(folder / "contract.yaml", with_paths=False)
+    standing = story.standing(store, base.seq)
+    started, found = now(), _findings(folder)
+    with store.staged() as work:
+        out, scratch = work / "out", work / "scratch"
+        out.mkdir()
+        scratch.mkdir()
+        snapshot = rebuild(folder, base, contract, found, scratch)
+        sorting = _sorting(found, standing, contract)
+        fated = fates.Emitter(snapshot, sorting, out).write()
+        (out / "contract.yaml").write_bytes((folder / "contract.yaml").read_bytes())
+        stages.save_findings(found, out)
+        released = [row for row, item in standing.items() if item.decision == "release"]
+        accepted = np.array(sorted(released), np.int64)
+        scanned = stages.rescan(out, contract, snapshot.sources, accepted)
+        decided = _decided(
+            base, findings.concat([_unsettled(found, standing), scanned]), fated, sorting
+        )
+        facts = _facts(base, standing, fated, decided, started)
+        committer = Committer.of(store, facts["time"])
+        drawn = pages.Drawn(facts, found, (), (), store)
+        made = committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))
+    return Outcome(made, store.run_folder(made.seq), decided, fated)
+
+
+def _decided(base: Entry, found: findings.Findings, fated: Fated, sorting: Sorting) -> Verdict:
+    return verdict.decide(
+        found,
+        Policy(**base.facts["policy"]),
+        source=fated.source,
+        quarantine=fated.quarantine,
+        rejected=fated.rejected - len(sorting.refused),
+    )
+
+
+def _facts(
+    base: Entry, standing: dict[int, Decision], fated: Fated, decided: Verdict, started: str
+) -> dict[str, Any]:
+    """Return the body of a release's entry: the base run's facts and what a person changed."""
+    return {
+        **{name: base.facts[name] for name in INHERITED},
+        "kind": "release",
+        "base": base.seq,
+        "run_id": uuid.uuid4().hex,
+        "started": started,
+        "time": now(),
+        "code": commit.code_facts(),
+        "rows": fated.as_dict(),
+        "verdict": decided.word,
+        "checked": decided.checked,
+        "reasons": [reason.as_dict() for reason in decided.reasons],
+        "reviews": sorted({decision.entry for decision in standing.values()}),
+    }
+
+
+def _findings(folder: Path) -> findings.Findings:
+    parts = [read_table(path) for path in sorted((folder / "findings").iterdir())]
+    return findings.ordered(findings.concat(parts))
+
+
+def _sorting(
+    found: findings.Findings, standing: dict[int, Decision], contract: Contract
+) -> Sorting:
+    by_decision: dict[str, list[int]] = {}
+    for row, decision in standing.items():
+        by_decision.setdefault(decision.decision, []).append(row)
+    kept = np.array([r for name in KEEPS for r in by_decision.get(name, [])], np.int64)
+    refused = np.array(sorted(by_decision.get("reject", [])), np.int64)
+    quarantined = np.setdiff1d(verdict.quarantined_rows(found), kept)
+    changes = _Changes(contract, standing, found)
+    return Sorting(found, quarantined, refused, changes)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Changes:
+    """What decisions change in clean rows: labels and redacted texts."""
+
+    contract: Contract
+    standing: dict[int, Decision]
+    found: findings.Findings
+
+    def __call__(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        table = self._relabelled(table, rows)
+        return self._redacted(table, rows)
+
+    def _relabelled(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        new = {r: d.value for r, d in self.standing.items() if d.decision == "relabel"}
+        label = self.contract.label
+        mask = np.isin(rows, list(new))
+        if label is None or not mask.any():
+            return table
+        from provenance import cast
+
+        texts = pa.array([new[int(row)] for row in rows[mask]], pa.string())
+        values, _ = cast.cast(texts, self.contract.column(label).spec)
+        return _replace(table, label, mask, values)
+
+    def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        from checks import pii
+
+        chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
+        mask = np.isin(rows, chosen)
+        if not mask.any():
+            return pii.protect(table, self.contract)
+        hits = self.found.filter(pc.equal(self.found["check"], "pii"))
+        for column in hits["column"].unique().drop_null().to_pylist():
+            texts = table[column].combine_chunks().filter(pa.array(mask))
+            table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
+        return pii.protect(table, self.contract)
+
+
+def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:
+    whole = table[column].combine_chunks()
+    changed = pc.replace_with_mask(whole, pa.array(mask), values.cast(whole.type))
+    return table.set_column(table.column_names.index(column), table.schema.field(column), changed)
+
+
+def _unsettled(found: findings.Findings, standing: dict[int, Decision]) -> findings.Findings:
+    settled = pc.is_in(found["row"], pa.array(list(standing), pa.int64()))
+    return found.filter(pc.or_(pc.is_null(found["row"]), pc.invert(settled)))

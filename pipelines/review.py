@@ -1,0 +1,210 @@
+"""`assay review`: the queue of rows that wait for a person, and the decisions on them.
+
+A file of decisions is applied whole or not at all; what is applied is one entry of the ledger.
+"""
+
+import argparse
+import csv
+import io
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines import config, story
+from pipelines.commit import Committer
+from pipelines.run import now
+from pipelines.store import Store
+from provenance.entry import Entry
+from provenance.errors import AssayError, printable
+from provenance.shards import read_table
+
+DECISIONS = ("release", "reject", "relabel", "redact", "undo")
+ALIASES = {"_row": "row", "action": "decision", "label": "value", "by": "reviewer"}
+KNOWN = {field.name for field in story.DECISION_SCHEMA}
+MAX_BYTES = 64 << 20
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """List the queue, or apply a file of decisions."""
+    store = Store(config.store_folder(arguments.store))
+    entry = store.find(arguments.run)
+    if arguments.apply:
+        return _apply(store, entry, Path(arguments.apply), as_json=arguments.json)
+    if not arguments.list:
+        raise AssayError("C012", "say --list or --apply FILE", fix="see `assay review --help`")
+    facts = queue(store, entry, arguments.limit)
+    sys.stdout.write(json.dumps(facts) + "\n" if arguments.json else _text(facts))
+    return 0
+
+
+def queue(store: Store, entry: Entry, limit: int) -> dict[str, Any]:
+    """Return what waits for a person: quarantined rows first, then warnings, worst first."""
+    base = story.base_of(entry)
+    settled = story.standing(store, base)
+    found = _rowed(store.run_folder(base))
+    rank = pc.index_in(found["severity"], pa.array(["error", "warning"]))
+    table = found.append_column("rank", rank).filter(pc.is_valid(rank))
+    table = table.filter(pc.invert(pc.is_in(table["row"], pa.array(list(settled), pa.int64()))))
+    by_row = table.group_by("row").aggregate([("rank", "min"), ("score", "max")])
+    keys = [("rank_min", "ascending"), ("score_max", "descending"), ("row", "ascending")]
+    ordered = by_row.take(pc.sort_indices(by_row, sort_keys=keys))
+    shown = ordered.slice(0, limit or len(ordered))
+    detail = table.filter(pc.is_in(table["row"], shown["row"].combine_chunks()))
+    reasons: dict[int, list[dict[str, Any]]] = {}
+    for item in detail.to_pylist():
+        reasons.setdefault(item.pop("row"), []).append(item)
+    rows = [
+        {"row": item["row"], "fate": "clean" if item["rank_min"] else "quarantine",
+         "score": item["score_max"], "reasons": reasons[item["row"]]}
+        for item in shown.to_pylist()
+    ]  # fmt: skip
+    return {"schema": "assay.review/1", "run": entry.seq, "base": base, "waiting": len(ordered),
+            "decided": len(settled), "rows": rows}  # fmt: skip
+
+
+def _apply(store: Store, entry: Entry, path: Path, *, as_json: bool) -> int:
+    base = story.base_of(entry)
+    decisions = list(_read(path))
+    _validate(store, store.ledger.read(base), decisions)
+    columns = [[d.get(f.name) for d in decisions] for f in story.DECISION_SCHEMA]
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, story.DECISION_SCHEMA, strict=True)]
+    sink = io.BytesIO()
+    pq.write_table(pa.table(arrays, story.DECISION_SCHEMA), sink, write_page_checksum=True)
+    counts = dict(sorted(Counter(d["decision"] for d in decisions).items()))
+    time = now()
+    facts = {"schema": "assay.entry/1", "kind": "review", "time": time, "base": base,
+             "dataset": entry.facts["dataset"], "decisions": counts}  # fmt: skip
+    made = Committer.of(store, time).commit_review(facts, sink.getvalue())
+    report = {"schema": "assay.review/1", "run": entry.seq, "base": base, "entry": made.seq,
+              "decisions": counts}  # fmt: skip
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    text = f"recorded {told} on run {base} as entry {made.seq}\nnext: `assay release {base}`\n"
+    sys.stdout.write(json.dumps(report) + "\n" if as_json else text)
+    return 0
+
+
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the decisions of a CSV file; C014 with the line for whatever it cannot mean."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
+    except OSError as error:
+        raise AssayError("C014", "the decisions cannot be read", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise AssayError("C014", "the decisions are not UTF-8", where=str(path)) from error
+    if len(text) > MAX_BYTES:
+        raise AssayError("C014", "the decisions are over 64 MiB", where=str(path))
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [
+            ALIASES.get(name.strip().lower(), name.strip().lower()) for name in next(reader, [])
+        ]
+        _check_header(header, path)
+        for cells in reader:
+            if cells:
+                yield _decision(header, cells, f"{path}:{reader.line_num}")
+    except csv.Error as error:
+        raise AssayError(
+            "C014", f"not a CSV: {error}", where=f"{path}:{reader.line_num}"
+        ) from error
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    fix = "the columns are row, decision and, if you like, value, reason, reviewer"
+    if missing := {"row", "decision"} - set(header):
+        what = f"the decisions lack the column {' and '.join(sorted(missing))}"
+        raise AssayError("C014", what, where=f"{path}:1", fix=fix)
+    if len(set(header)) != len(header) or set(header) - KNOWN:
+        raise AssayError("C014", "a column that decisions do not have", where=f"{path}:1", fix=fix)
+
+
+def _decision(header: list[str], cells: list[str], where: str) -> dict[str, Any]:
+    if len(cells) != len(header):
+        raise AssayError("C014", f"{len(cells)} fields, the header has {len(header)}", where=where)
+    item: dict[str, Any] = {
+        name: cell.strip() or None for name, cell in zip(header, cells, strict=True)
+    }
+    row, decision = item["row"] or "", (item["decision"] or "").lower()
+    if not (row.isascii() and row.isdigit()):
+        raise AssayError("C014", "the row is not a number from 0", where=where)
+    if decision not in DECISIONS:
+        fix = f"a decision is {', '.join(DECISIONS)}"
+        raise AssayError("C014", "an unknown decision", where=where, fix=fix)
+    if decision == "relabel" and not item.get("value"):
+        raise AssayError("C014", "relabel needs a value", where=where)
+    return {**item, "row": int(row), "decision": decision, "where": where,
+            "reviewer": item.get("reviewer") or config.reviewer()}  # fmt: skip
+
+
+def _validate(store: Store, base: Entry, decisions: list[dict[str, Any]]) -> None:
+    """Refuse what could never be applied, before anything is recorded."""
+    if not decisions:
+        raise AssayError("C014", "the file holds no decision")
+    folder = store.run_folder(base.seq)
+    found = _rowed(folder)
+    uncast = set(found.filter(pc.equal(found["check"], "ingest"))["row"].to_pylist())
+    rejected = {row for path in (folder / "rejected").iterdir()
+                for row in read_table(path, ["_row"])["_row"].to_pylist()}  # fmt: skip
+    label = _label(folder)
+    for item in decisions:
+        row, decision = item["row"], item["decision"]
+        if row >= base.facts["rows"]["source"]:
+            raise AssayError("C014", f"run {base.seq} has no row {row}", where=item["where"])
+        if decision in ("reject", "undo"):
+            continue
+        if row in rejected or row in uncast:
+            what = f"row {row} cannot be read under the contract, so it can only be rejected"
+            fix = "reject it, or repair the source and run again"
+            raise AssayError("C014", what, where=item["where"], fix=fix)
+        if decision == "relabel":
+            _check_label(label, item)
+
+
+def _label(folder: Path) -> Any:
+    from checks.kit import loader
+
+    contract = loader.load(folder / "contract.yaml", with_paths=False)
+    return contract.column(contract.label) if contract.label else None
+
+
+def _check_label(label: Any, item: Mapping[str, Any]) -> None:
+    if label is None:
+        raise AssayError("C014", "the contract names no label to change", where=item["where"])
+    from provenance import cast
+
+    _, codes = cast.cast(pa.array([item["value"]]), label.spec)
+    valid = label.valid_values
+    if codes[0].is_valid or (valid and item["value"] not in {str(value) for value in valid}):
+        fix = f"the classes are {', '.join(map(str, valid))}" if valid else ""
+        raise AssayError("C014", "not a class of the label", where=item["where"], fix=fix)
+
+
+def _rowed(folder: Path) -> pa.Table:
+    parts = [read_table(path) for path in sorted((folder / "findings").iterdir())]
+    table = pa.concat_tables(parts)
+    return table.filter(pc.is_valid(table["row"]))
+
+
+def _text(facts: Mapping[str, Any]) -> str:
+    lines = [
+        f"run {facts['run']}: {facts['waiting']:,} rows wait, {facts['decided']:,} are decided"
+    ]
+    for item in facts["rows"]:
+        lines.append(f"row {item['row']}  {item['fate']}")
+        for reason in item["reasons"]:
+            column = f" [{reason['column']}]" if reason["column"] else ""
+            advice = f" -> {reason['suggestion']}" if reason["suggestion"] else ""
+            lines.append(
+                f"  {reason['severity']:<8} {reason['rule']}{column}: {reason['evidence']}{advice}"
+            )
+    if facts["waiting"] > len(facts["rows"]):
+        lines.append(f"{facts['waiting'] - len(facts['rows']):,} more: --limit 0 lists them all")
+    lines.append("next: write row,decision lines to a CSV, then `assay review --apply FILE`")
+    return "".join(f"{printable(line)}\n" for line in lines)

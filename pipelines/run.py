@@ -1,0 +1,257 @@
+"""One run, from a contract and a source to a committed run and its verdict.
+
+Everything slow starts at once: the reading child, the child that imports Great Expectations, the
+orchestrator's server; the stages then take them as they become ready.
+"""
+
+import contextlib
+import dataclasses
+import datetime as dt
+import importlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from checks.kit import findings, verdict
+from checks.kit.contract import Contract
+from checks.kit.verdict import Verdict
+from pipelines import commit, config, stages
+from pipelines.child import Child
+from pipelines.commit import Committer
+from pipelines.console import Progress
+from pipelines.examine import Examined
+from pipelines.fates import Fated
+from pipelines.outcome import Outcome
+from pipelines.plan import Plan
+from pipelines.stage_order import Stage, run_direct
+from pipelines.store import Store
+from provenance import digest
+from provenance.errors import AssayError
+from provenance.snapshot import Snapshot
+
+WARM = ("sklearn.ensemble", "sklearn.linear_model", "cleanlab.filter", "duckdb")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """What a command line asks for."""
+
+    contract: Path
+    store: Path
+    source: str | None = None
+    reference: str | None = None
+    engine: str = "auto"
+    direct: bool = False
+    fail_on: str | None = None
+    debug: bool = False
+
+
+class _Run:
+    """The state that the stages of one run share in this process."""
+
+    def __init__(self, request: Request, contract: Contract, plan: Plan, store: Store) -> None:
+        self.request, self.contract, self.plan, self.store = request, contract, plan, store
+        self.policy = stages.policy_of(contract, request.fail_on)
+        self.started = now()
+        self.clock: dict[str, float] = {}
+        self.reader = Child(
+            "pipelines.stages:read_sources",
+            warm=("provenance.ingest",),
+            memory=int(contract.limits.get("max_memory_bytes", stages.INGEST_MEMORY)),
+        )
+        self.expectations = Child("pipelines.stages:run_rules", warm=("pipelines.rules_warm",))
+        self.examined: Examined
+        self.fated: Fated
+        self.found: findings.Findings
+        self.outcome: Outcome
+
+    def close(self) -> None:
+        self.reader.stop()
+        self.expectations.stop()
+
+    def order(self, progress: Progress) -> list[Stage]:
+        """Return the stages; rules and checks go side by side."""
+        calls = {
+            "ingest": (self.ingest, ()),
+            "rules": (self.rules, ("ingest",)),
+            "checks": (self.checks, ("ingest",)),
+            "emit": (self.emit, ("rules", "checks")),
+            "rescan": (self.rescan, ("emit",)),
+            "commit": (self.commit, ("rescan",)),
+        }
+
+        def timed(name: str, call: Any) -> Any:
+            def stage() -> None:
+                with progress.stage(name):
+                    start = time.perf_counter()
+                    call()
+                    self.clock[name] = round(time.perf_counter() - start, 3)
+
+            return stage
+
+        return [Stage(name, timed(name, call), after) for name, (call, after) in calls.items()]
+
+    def ingest(self) -> None:
+        seconds = float(self.contract.limits.get("ingest_seconds", stages.INGEST_SECONDS))
+        reference = self.plan.reference
+        self.reader.call(
+            timeout=seconds,
+            contract=str(self.plan.contract),
+            sources=list(self.plan.sources),
+            reference=expand(reference) if reference else [],
+            folder=str(self.plan.snapshot),
+        )
+
+    def rules(self) -> None:
+        self.expectations.call(
+            timeout=float(self.contract.limits.get("check_seconds", stages.CHECK_SECONDS)),
+            contract=str(self.plan.contract),
+            snapshot=str(self.plan.snapshot / "source"),
+            out=str(self.plan.out),
+        )
+        table = self.plan.out / "findings-contract.parquet"
+        table.rename(self.plan.scratch / table.name)
+
+    def checks(self) -> None:
+        self.examined = stages.run_checks(self.plan, self.contract)
+
+    def emit(self) -> None:
+        self.fated, self.found = stages.emit(self.plan, self.contract)
+
+    def rescan(self) -> None:
+        scanned = stages.rescan(self.plan.out, self.contract)
+        self.found = findings.ordered(findings.concat([self.found, scanned]))
+        stages.save_findings(self.found, self.plan.out)
+        copy = self.plan.out / "contract.yaml"
+        copy.write_bytes(self.plan.contract.read_bytes())
+
+    def commit(self) -> None:
+        snapshot = Snapshot.load(self.plan.snapshot / "source" / "snapshot.json")
+        rows = self.fated
+        decided = verdict.decide(
+            self.found, self.policy,
+            source=rows.source, quarantine=rows.quarantine, rejected=rows.rejected,
+        )  # fmt: skip
+        warnings = stages.warnings_of(self.contract, snapshot, self.examined.statuses)
+        ended = now()
+        facts = self.facts(snapshot, decided, ended)
+        committer = Committer.of(self.store, ended)
+
+        from pipelines import pages
+
+        drawn = pages.Drawn(
+            facts, self.found, self.examined.statuses, tuple(warnings), self.store, self.clock
+        )
+        entry = committer.commit_run(self.plan.out, facts, lambda number: pages.draw(number, drawn))
+        self.outcome = Outcome(
+            entry, self.store.run_folder(entry.seq), decided, rows, self.examined,
+            tuple(warnings), self.clock,
+        )  # fmt: skip
+
+    def facts(self, snapshot: Snapshot, decided: Verdict, ended: str) -> dict[str, Any]:
+        """Return the body of the entry: who, what, under which contract and code, and why."""
+        contract = self.contract
+        return {
+            "schema": "assay.entry/1",
+            "kind": "run",
+            "run_id": self.plan.run_id,
+            "started": self.started,
+            "time": ended,
+            "dataset": contract.name,
+            "contract": {
+                "path": contract.path,
+                "sha256": contract.sha256,
+                "version": contract.version,
+            },
+            "code": commit.code_facts(),
+            "engine": self.plan.engine,
+            "orchestrator": "none" if self.request.direct else "prefect",
+            "inputs": [dataclasses.asdict(source) for source in snapshot.sources],
+            "reference": _reference_facts(self.plan),
+            "rows": self.fated.as_dict(),
+            "verdict": decided.word,
+            "checked": decided.checked,
+            "reasons": [reason.as_dict() for reason in decided.reasons],
+            "policy": dataclasses.asdict(self.policy),
+            "checks": {s.check: s.status for s in self.examined.statuses},
+        }
+
+
+def execute(request: Request, progress: Progress) -> Outcome:
+    """Run all stages and commit; nothing is left behind when any of them refuses.
+
+    Raises:
+        AssayError: whatever code the contract, the source, the store or a stage earns.
+    """
+    began = time.perf_counter()
+    config.quiet_libraries()
+    contract, sources, reference = prepare(request)
+    store = Store(request.store)
+    with contextlib.ExitStack() as stack:
+        work = stack.enter_context(store.staged())
+        plan = Plan(work.name, work, request.contract, sources, reference, request.engine)
+        for folder in (plan.out, plan.scratch):
+            folder.mkdir()
+        run = _Run(request, contract, plan, store)
+        stack.callback(run.close)
+        stack.enter_context(_warming())
+        if request.direct:
+            run_direct(run.order(progress))
+        else:
+            from pipelines import orchestrate
+
+            orchestrate.run(run.order(progress), contract.name, plan, request.debug)
+        run.outcome.timings["total"] = round(time.perf_counter() - began, 3)
+        return run.outcome
+
+
+def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:
+    """Load the contract and find the files, before anything is made."""
+    from checks.kit import loader
+
+    contract = loader.load(request.contract)
+    source = request.source or contract.source
+    if not source:
+        what = f"{request.contract} names no source"
+        raise AssayError("C012", what, fix="give --source PATH, or a path under `servers`")
+    reference = request.reference or contract.reference
+    if reference:
+        expand(reference)
+    return contract, tuple(expand(source)), reference
+
+
+def now() -> str:
+    """Return the time as ISO 8601 in UTC, to the second."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+
+
+@contextlib.contextmanager
+def _warming() -> Iterator[None]:
+    """Import what the checks will need while the source is being read."""
+
+    def warm() -> None:
+        for name in WARM:
+            importlib.import_module(name)
+
+    thread = threading.Thread(target=warm, daemon=True)
+    if (os.cpu_count() or 1) > 1:
+        thread.start()
+    yield
+    if thread.is_alive():
+        thread.join()
+
+
+def expand(source: str) -> list[str]:
+    """Return the files of a source; I014 and its like if there is none."""
+    from provenance import ingest
+
+    return ingest.expand(source)
+
+
+def _reference_facts(plan: Plan) -> list[dict[str, str]]:
+    if not plan.reference:
+        return []
+    return [{"name": name, "sha256": digest.of_file(Path(name))} for name in expand(plan.reference)]

@@ -1,0 +1,30 @@
+"""`assay run`: examine a source under a contract, print what came of it."""
+
+import argparse
+from pathlib import Path
+
+from pipelines import config, outcome
+from pipelines.console import Progress
+from pipelines.run import Request, execute
+
+
+def request_of(arguments: argparse.Namespace, *, direct: bool) -> Request:
+    """Return the request that a command line makes."""
+    return Request(
+        contract=Path(arguments.contract),
+        store=config.store_folder(arguments.store),
+        source=arguments.source,
+        reference=arguments.reference,
+        engine=arguments.engine,
+        direct=direct,
+        fail_on=arguments.fail_on,
+        debug=arguments.debug,
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run, print the summary or one JSON object, and return the verdict's exit code."""
+    with Progress() as progress:
+        made = execute(request_of(arguments, direct=arguments.direct), progress)
+    outcome.show(made, as_json=arguments.json)
+    return made.verdict.exit_code

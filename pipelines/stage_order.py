@@ -1,0 +1,179 @@
+"""The order of stages: which may run side by side, how a failure or an interrupt ends them.
+
+One scheduler for both ways of running: `--direct` calls the stages as they are, the Prefect flow
+passes the same stages with each `call` wrapped in a task. Nothing here imports Prefect.
+"""
+
+import contextlib
+import contextvars
+import ctypes
+import dataclasses
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+GRACE = 3.0  # seconds that stages get to end after a failure or an interrupt
+
+
+class StageStopped(BaseException):
+    """Raised inside a stage that runs beside one that failed; not an error of its own."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of a run.
+
+    Attributes:
+        name: unique in its order; the name of the Prefect task.
+        call: does the work; what it returns is dropped, so results travel as files.
+        after: names of stages before it in the order that must be done first.
+        retries: further attempts after an exception.
+        retry_seconds: pause before each of them.
+        stop: makes a `call` that waits in another thread return soon, such as by ending its
+            child process; called from the main thread when the run is given up.
+    """
+
+    name: str
+    call: Callable[[], object]
+    after: tuple[str, ...] = ()
+    retries: int = 0
+    retry_seconds: float = 2.0
+    stop: Callable[[], object] | None = None
+
+
+def run_direct(order: Sequence[Stage]) -> dict[str, float]:
+    """Run the stages as plain Python, each as often as its `retries` allow.
+
+    Returns:
+        Seconds per stage, in the order given.
+
+    Raises:
+        BaseException: the very object that a stage raised.
+    """
+    return run_in_order([dataclasses.replace(stage, call=_retried(stage)) for stage in order])
+
+
+def run_in_order(order: Sequence[Stage]) -> dict[str, float]:
+    """Call every stage once, as soon as what it comes after is done.
+
+    A stage that is ready alone runs in the calling thread, so that an interrupt ends it at once;
+    stages that are ready together run in threads. After a failure nothing new starts.
+
+    Returns:
+        Seconds per stage, in the order given.
+
+    Raises:
+        BaseException: of the stages that failed, what the first in the order raised.
+        ValueError: if a name is used twice, or `after` names no stage before it.
+    """
+    _check(order)
+    seconds: dict[str, float] = {}
+    waiting = list(order)
+    threads = _Threads()
+    try:
+        while waiting or threads.running:
+            ready = [stage for stage in waiting if seconds.keys() >= set(stage.after)]
+            waiting = [stage for stage in waiting if stage not in ready]
+            if len(ready) == 1 and not threads.running:
+                start = time.perf_counter()
+                ready[0].call()
+                seconds[ready[0].name] = time.perf_counter() - start
+                continue
+            for stage in ready:
+                threads.start(stage)
+            name, took, error = threads.ended.get()
+            threads.running.pop(name)
+            if error is not None:
+                threads.failed[name] = error
+                break
+            seconds[name] = took
+    finally:
+        threads.stop()
+    for stage in order:
+        if stage.name in threads.failed:
+            raise threads.failed[stage.name]
+    return {stage.name: round(seconds[stage.name], 3) for stage in order}
+
+
+class _Threads:
+    """The stages that run side by side, one daemon thread each."""
+
+    def __init__(self) -> None:
+        self.running: dict[str, tuple[Stage, threading.Thread]] = {}
+        self.ended: queue.Queue[tuple[str, float, BaseException | None]] = queue.Queue()
+        self.failed: dict[str, BaseException] = {}
+
+    def start(self, stage: Stage) -> None:
+        """Run the stage in a thread that sees the caller's context variables."""
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            start = time.perf_counter()
+            error: BaseException | None = None
+            try:
+                context.run(stage.call)
+            except BaseException as raised:  # noqa: BLE001  handed to the main thread
+                error = raised
+            self.ended.put((stage.name, time.perf_counter() - start, error))
+
+        def run_to_end() -> None:
+            try:
+                run()
+            except StageStopped as late:  # it came after the stage, while the end was told
+                self.ended.put((stage.name, 0.0, late))
+
+        # a daemon: a stage that hangs in C must not keep an interrupted process alive
+        thread = threading.Thread(target=run_to_end, name=f"stage-{stage.name}", daemon=True)
+        self.running[stage.name] = stage, thread
+        thread.start()
+
+    def stop(self) -> None:
+        """Ask the stages still running to end, and wait for `GRACE` seconds at most."""
+        while not self.ended.empty():  # these ended by themselves, before they were told to
+            name, _, error = self.ended.get()
+            self.running.pop(name, None)
+            if error is not None:
+                self.failed[name] = error
+        for stage, thread in self.running.values():
+            if stage.stop is not None:
+                with contextlib.suppress(Exception):  # the first failure is the one to report
+                    stage.stop()
+            _raise_in(thread)
+        deadline = time.monotonic() + GRACE
+        while self.running:
+            try:
+                name, _, _ = self.ended.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                return
+            self.running.pop(name, None)  # what it raises now says that it was stopped
+
+
+def _raise_in(thread: threading.Thread) -> None:
+    """Raise StageStopped in the thread, as soon as it is back from whatever C code it is in."""
+    number = ctypes.c_ulong(thread.ident or 0)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(StageStopped))
+
+
+def _retried(stage: Stage) -> Callable[[], None]:
+    def call() -> None:
+        for _ in range(stage.retries):
+            try:
+                stage.call()
+            except Exception:  # noqa: BLE001  the last attempt below lets it out
+                time.sleep(stage.retry_seconds)
+            else:
+                return
+        stage.call()
+
+    return call
+
+
+def _check(order: Sequence[Stage]) -> None:
+    names: set[str] = set()
+    for stage in order:
+        if stage.name in names:
+            raise ValueError(f"two stages are named {stage.name}")
+        if unknown := set(stage.after) - names:
+            raise ValueError(f"stage {stage.name} comes after {sorted(unknown)}, not before it")
+        names.add(stage.name)

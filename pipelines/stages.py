@@ -1,0 +1,201 @@
+"""The stages, in the order a row travels: ingest, rules, examine, decide, emit, rescan.
+
+Plain functions over the plan; what one leaves for the next is a file below `plan.scratch`.
+Prefect wraps them elsewhere, and `--direct` calls them as they are.
+"""
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import findings, sample, verdict
+from checks.kit.contract import Contract
+from checks.kit.protocol import Context
+from pipelines import engine, fates, rebuild
+from pipelines.examine import Examined, Status, examine
+from pipelines.fates import Fated, Sorting
+from pipelines.plan import Plan
+from provenance.errors import AssayError, Notice
+from provenance.shards import read_shard, read_table, write_table
+from provenance.snapshot import Snapshot, Source
+
+REFERENCE_ROWS = 100_000
+INGEST_MEMORY = 8 << 30  # bytes of address space for the process that reads untrusted data
+INGEST_SECONDS = 3_600.0
+CHECK_SECONDS = 3_600.0
+OWN_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
+
+
+def read_sources(
+    contract: str, sources: list[str], reference: list[str], folder: str
+) -> dict[str, str]:
+    """Read the source and the reference; runs in a child process with limits."""
+    from checks.kit import loader
+    from provenance import ingest
+
+    promised = loader.load(Path(contract))
+    specs = tuple(column.spec for column in promised.columns)
+    given = {key: item for key, item in promised.limits.items() if key not in OWN_LIMITS}
+    limits = ingest.Limits.of(given)
+    empty = any(_allows_empty(rule.kind, rule.params) for rule in promised.rules)
+    places = {"source": Path(folder) / "source"}
+    places["source"].mkdir(parents=True)
+    ingest.ingest(sources, specs, places["source"], limits=limits, allow_empty=empty)
+    if reference:
+        places["reference"] = Path(folder) / "reference"
+        places["reference"].mkdir()
+        ingest.ingest(reference, specs, places["reference"], limits=limits)
+    return {name: str(place) for name, place in places.items()}
+
+
+def run_rules(contract: str, snapshot: str, out: str) -> str:
+    """Evaluate the contract's rules; runs in a child process that holds Great Expectations."""
+    from checks.kit import loader
+    from pipelines import rules
+
+    found = rules.run_rules(
+        loader.load(Path(contract)), Snapshot.load(Path(snapshot) / "snapshot.json"), Path(out)
+    )
+    return str(found)
+
+
+def held_findings(snapshot: Snapshot) -> findings.Findings:
+    """Return why rows could not be cast, as findings of `ingest`."""
+    if not snapshot.held_findings:
+        return findings.empty()
+    held = read_table(snapshot.held_findings)
+    codes = [f"ASSAY-{code}" for code in held["code"].to_pylist()]
+    return findings.make(
+        held["row"],
+        check="ingest",
+        rule=codes,
+        column=held["column"],
+        evidence=held["evidence"],
+        suggestion="repair the cell at its source, or reject the row",
+    ).cast(findings.SCHEMA)
+
+
+def run_checks(plan: Plan, contract: Contract) -> Examined:
+    """Fit and score every check over the shards; the fitted models stay with the run."""
+    snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
+    reference = _reference(plan)
+    schema = read_shard(snapshot.shards[0]).table.schema
+    rows = sum(ref.rows for ref in snapshot.shards)
+    context = Context(contract, schema, rows, reference)
+    models = plan.out / "models"
+    models.mkdir(parents=True)
+    limit = float(contract.limits.get("check_seconds", CHECK_SECONDS))
+    chosen = engine.make(plan.engine, rows, workers=plan.max_workers, timeout=limit)
+    try:
+        examined = examine(context, list(snapshot.shards), chosen, models)
+    finally:
+        chosen.close()
+    write_table(examined.found, plan.scratch / "findings-checks.parquet")
+    return examined
+
+
+def emit(plan: Plan, contract: Contract) -> tuple[Fated, findings.Findings]:
+    """Write clean, quarantine, rejected and lineage; returns the counts and all findings."""
+    from checks import pii
+
+    snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
+    parts = [held_findings(snapshot)]
+    parts += [read_table(path) for path in sorted(plan.scratch.glob("findings-*.parquet"))]
+    found = findings.ordered(findings.concat(parts))
+    quarantined = verdict.quarantined_rows(found)
+    none = quarantined[:0]
+    sorting = Sorting(found, quarantined, none, lambda table, _: pii.protect(table, contract))
+    return fates.Emitter(snapshot, sorting, plan.out).write(), found
+
+
+def rescan(
+    out: Path,
+    contract: Contract,
+    sources: tuple[Source, ...] = (),
+    accepted: np.ndarray | None = None,
+) -> findings.Findings:
+    """Scan the clean dataset as written; a hit is a dataset-level finding ASSAY-K013.
+
+    Args:
+        out: the run's folder.
+        contract: says which columns may hold personal data.
+        sources: of the run; needed with `accepted`.
+        accepted: int64 ordinals of rows that a person released as they are.
+    """
+    from checks import pii
+
+    counts: Counter[tuple[str, str]] = Counter()
+    for path in sorted((out / "clean").iterdir()):
+        table = read_table(path)
+        if accepted is not None and len(accepted) and len(table):
+            rows, _ = rebuild.clean_rows(out, path.name, sources)
+            table = table.filter(pa.array(~np.isin(rows, accepted)))
+        found = pii.rescan(table, contract)
+        errors = found.filter(pc.equal(found["severity"], "error"))
+        for pair in errors.group_by(["rule", "column"]).aggregate([([], "count_all")]).to_pylist():
+            counts[pair["rule"], pair["column"]] += pair["count_all"]
+    return findings.concat(
+        [
+            findings.make(
+                None,
+                check="rescan",
+                rule="ASSAY-K013",
+                column=column,
+                evidence=f"{rule} in {rows} rows of the clean dataset",
+            )
+            for (rule, column), rows in sorted(counts.items())
+        ]
+    )
+
+
+def save_findings(found: findings.Findings, out: Path) -> None:
+    """Write the findings of a run in parts of a million rows."""
+    (out / "findings").mkdir()
+    size = 1_000_000
+    for number in range(max(1, -(-len(found) // size))):
+        part = found.slice(number * size, size)
+        write_table(part, out / "findings" / f"part-{number:05d}.parquet")
+
+
+def warnings_of(
+    contract: Contract, snapshot: Snapshot, statuses: tuple[Status, ...]
+) -> list[Notice]:
+    """Return the warnings of a run: of the contract, of the reading, of what was not checked."""
+    notices = [*contract.warnings, *snapshot.warnings]
+    for status in statuses:
+        notices += [
+            Notice("ASSAY-K020", note, f"check {status.check}")
+            for note in status.notes
+            if "not searched" in note or "not checked" in note
+        ]
+    return notices
+
+
+def policy_of(contract: Contract, fail_on: str | None) -> Any:
+    """Return the contract's policy with what the command line sets over it."""
+    return dataclasses.replace(contract.policy, fail_on=fail_on) if fail_on else contract.policy
+
+
+def _reference(plan: Plan) -> pa.Table | None:
+    path = plan.snapshot / "reference" / "snapshot.json"
+    if not path.exists():
+        return None
+    taken = None
+    for ref in Snapshot.load(path).shards:
+        shard = read_shard(ref)
+        part = sample.take(shard, shard.table.column_names, REFERENCE_ROWS)
+        taken = part if taken is None else sample.merge(taken, part, REFERENCE_ROWS)
+    if taken is None or not len(taken):
+        raise AssayError("K003", "the reference holds no row that can be read")
+    return sample.settled(taken).drop_columns([sample.ROW, sample.RANK, sample.FOLD])
+
+
+def _allows_empty(kind: str, params: Mapping[str, Any]) -> bool:
+    return kind == "rowCount" and json.dumps(dict(params), default=str).find(": 0") >= 0

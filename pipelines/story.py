@@ -1,0 +1,114 @@
+"""What happened to rows after their run: decisions, and the runs that applied them.
+
+Decisions belong to the run that read the source (the base); a release names its base.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.store import Store
+from provenance import digest
+from provenance.entry import Entry
+from provenance.errors import AssayError
+from provenance.ledger import broken
+from provenance.shards import read_table
+
+DECISION_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("decision", pa.string()),
+        ("value", pa.string()),
+        ("reason", pa.string()),
+        ("reviewer", pa.string()),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided of one row, and the ledger entry that says so."""
+
+    row: int
+    decision: str
+    value: str | None
+    reason: str | None
+    reviewer: str
+    entry: int
+    time: str
+
+
+def base_of(entry: Entry) -> int:
+    """Return the number of the run that read the source of a run or release."""
+    return int(entry.facts.get("base", entry.seq))
+
+
+def decisions_of(store: Store, base: int) -> Iterator[Decision]:
+    """Yield every decision on a run's rows in order of time; L011 if a file does not hold."""
+    for entry in store.ledger.entries():
+        facts = entry.facts
+        if facts["kind"] == "review" and facts["base"] == base:
+            for item in _table(store, entry).to_pylist():
+                yield Decision(**item, entry=entry.seq, time=facts["time"])
+
+
+def standing(store: Store, base: int) -> dict[int, Decision]:
+    """Return the decision that stands for each row: the last one; `undo` takes back the last."""
+    stacks: dict[int, list[Decision]] = {}
+    for decision in decisions_of(store, base):
+        stack = stacks.setdefault(decision.row, [])
+        if decision.decision != "undo":
+            stack.append(decision)
+        elif stack:
+            stack.pop()
+    return {row: stack[-1] for row, stack in stacks.items() if stack}
+
+
+def fate_in(folder: Path, source: Mapping[str, Any], row: int) -> dict[str, Any] | None:
+    """Return the lineage of a row in a committed run, None if it has none there."""
+    local = row - int(source["first_row"])
+    wanted = pc.and_(
+        pc.equal(pc.field("source_row"), local),
+        pc.equal(
+            pc.field("source_sha256"), pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
+        ),
+    )
+    import pyarrow.dataset as ds
+
+    found = ds.dataset(folder / "lineage").to_table(filter=wanted).to_pylist()
+    return found[0] if found else None
+
+
+def source_of(entry: Entry, row: int) -> Mapping[str, Any]:
+    """Return the file that a row came from; C013 if the run has no such row."""
+    inputs = entry.facts["inputs"]
+    for source in inputs:
+        if source["first_row"] <= row < source["first_row"] + source["rows"]:
+            found: Mapping[str, Any] = source
+            return found
+    total = sum(source["rows"] for source in inputs)
+    what = f"run {entry.seq} has no row {row}: its rows are 0 to {total - 1}"
+    raise AssayError("C013", what, fix="rows are counted from 0, a CSV's header not among them")
+
+
+def findings_in(folder: Path, row: int) -> list[dict[str, Any]]:
+    """Return the findings of one row, errors first."""
+    import pyarrow.dataset as ds
+
+    table = ds.dataset(folder / "findings").to_table(filter=pc.equal(pc.field("row"), row))
+    order = {"error": 0, "warning": 1, "info": 2}
+    found: list[dict[str, Any]] = table.to_pylist()
+    return sorted(found, key=lambda item: (order[item["severity"]], item["check"], item["rule"]))
+
+
+def _table(store: Store, entry: Entry) -> pa.Table:
+    [recorded] = entry.facts["outputs"]
+    path = store.reviews / recorded["name"]
+    if not path.is_file() or digest.of_file(path) != recorded["sha256"]:
+        what = f"the decisions of entry {entry.seq} are missing or were changed"
+        raise broken("L011", what, path)
+    return read_table(path)

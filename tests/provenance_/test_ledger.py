@@ -1,0 +1,175 @@
+"""The ledger: one chain whatever happens, and no alteration unseen."""
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from provenance import entry, sign, verify
+from provenance.errors import AssayError
+from provenance.ledger import Ledger
+
+KEY = {"kind": "key", "time": "2026-01-01T00:00:00+00:00"}
+
+
+def grown(folder, count, signer):
+    ledger = Ledger(folder)
+    for number in range(count):
+        ledger.append(signer, KEY, lambda seq, n=number: {"kind": "run", "n": n, "seq": seq})
+    return ledger
+
+
+@pytest.fixture
+def signer(tmp_path):
+    return sign.load_or_make(tmp_path / "key.pem")
+
+
+@pytest.fixture
+def ledger(tmp_path, signer):
+    return grown(tmp_path / "ledger", 5, signer)
+
+
+def codes(ledger, signer):
+    return [b.code for b in verify.verify_ledger(ledger, signer.verifier).breaks]
+
+
+def test_entries_are_dense_chained_and_signed(ledger, signer):
+    walked = verify.verify_ledger(ledger, signer.verifier)
+    assert (walked.entries, walked.breaks) == (6, ())  # the key's entry and five runs
+    assert [e.facts.get("n") for e in ledger.entries()] == [None, 0, 1, 2, 3, 4]
+    assert walked.head == ledger.head().leaf
+
+
+def test_key_is_made_once_and_for_its_owner_only(tmp_path):
+    path = tmp_path / "new" / "key.pem"
+    first, second = sign.load_or_make(path), sign.load_or_make(path)
+    assert first.verifier == second.verifier
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_missing_entry(ledger, signer):
+    ledger.path_of(3).unlink()
+    assert "ASSAY-L001" in codes(ledger, signer)
+    ledger.path_of(5).unlink()
+    with pytest.raises(AssayError, match="entry 3 is missing"):
+        grown(ledger.folder, 1, signer)
+
+
+def test_truncated_and_empty_entries(ledger, signer):
+    content = ledger.path_of(2).read_bytes()
+    for cut in (b"", content[:100], content[:-1]):
+        ledger.path_of(2).write_bytes(cut)
+        assert "ASSAY-L003" in codes(ledger, signer)
+
+
+def test_edited_body(ledger, signer):
+    old = ledger.read(2)
+    new = entry.Entry(
+        old.seq, old.prev, old.key_id, old.body.replace(b"1", b"9"), old.leaf, old.sig
+    )
+    ledger.path_of(2).write_bytes(new.to_parquet())
+    assert codes(ledger, signer) == ["ASSAY-L004"]
+
+
+def test_edited_and_redigested_body_needs_the_key(ledger, signer):
+    old = ledger.read(2)
+    body = old.body.replace(b"1", b"9")
+    leaf = entry.leaf_of(old.seq, old.prev, old.key_id, body)
+    ledger.path_of(2).write_bytes(
+        entry.Entry(old.seq, old.prev, old.key_id, body, leaf, old.sig).to_parquet()
+    )
+    assert codes(ledger, signer) == ["ASSAY-L007", "ASSAY-L005"]
+
+
+def test_key_id_is_covered_by_the_digest(ledger, signer):
+    old = ledger.read(2)
+    new = entry.Entry(old.seq, old.prev, b"\1\2\3\4", old.body, old.leaf, old.sig)
+    ledger.path_of(2).write_bytes(new.to_parquet())
+    assert set(codes(ledger, signer)) == {"ASSAY-L004", "ASSAY-L007"}
+
+
+def test_reordered_replayed_and_stray(ledger, signer):
+    two, three = ledger.path_of(2).read_bytes(), ledger.path_of(3).read_bytes()
+    ledger.path_of(2).write_bytes(three)
+    ledger.path_of(3).write_bytes(two)
+    assert "ASSAY-L005" in codes(ledger, signer)
+    ledger.path_of(2).write_bytes(two)
+    ledger.path_of(3).write_bytes(three)
+    ledger.path_of(6).write_bytes(two)  # a replay
+    assert "ASSAY-L005" in codes(ledger, signer)
+    ledger.path_of(6).unlink()
+    (ledger.entries_folder / "2.parquet").write_bytes(two)  # a stray copy
+    assert codes(ledger, signer) == ["ASSAY-L006"]
+
+
+def test_another_key_is_refused(ledger, tmp_path):
+    other = sign.load_or_make(tmp_path / "other.pem")
+    assert set(codes(ledger, other)) == {"ASSAY-L007"}
+    with pytest.raises(AssayError) as refused:
+        grown(ledger.folder, 1, other)
+    assert refused.value.code == "ASSAY-L007"
+    assert refused.value.exit_code == 4
+
+
+def test_every_flipped_bit_is_seen(ledger, signer):
+    rng = random.Random(5)
+    for seq in range(6):
+        whole = ledger.path_of(seq).read_bytes()
+        for position in rng.sample(range(len(whole)), 40):
+            flipped = bytearray(whole)
+            flipped[position] ^= 1 << rng.randrange(8)
+            ledger.path_of(seq).write_bytes(flipped)
+            assert codes(ledger, signer), (seq, position)
+        ledger.path_of(seq).write_bytes(whole)
+    assert codes(ledger, signer) == []
+
+
+def append_many(folder, key, count, offset):
+    signer = sign.load(key)
+    ledger = Ledger(folder)
+    for number in range(count):
+        ledger.append(signer, KEY, lambda _, n=number: {"kind": "run", "n": offset + n})
+
+
+def test_writers_at_the_same_time_neither_fork_nor_lose(tmp_path, signer):
+    context = multiprocessing.get_context("spawn")
+    workers = [
+        context.Process(
+            target=append_many, args=(tmp_path / "ledger", tmp_path / "key.pem", 12, 1000 * n)
+        )
+        for n in range(3)
+    ]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    ledger = Ledger(tmp_path / "ledger")
+    walked = verify.verify_ledger(ledger, signer.verifier)
+    assert (walked.entries, walked.breaks) == (37, ())
+    assert len({e.facts["n"] for e in ledger.entries() if e.kind == "run"}) == 36
+
+
+def test_a_killed_writer_leaves_a_whole_chain(tmp_path, signer):
+    context = multiprocessing.get_context("fork")
+    for attempt in range(4):
+        worker = context.Process(
+            target=append_many, args=(tmp_path / "ledger", tmp_path / "key.pem", 500, attempt)
+        )
+        worker.start()
+        time.sleep(0.03 + 0.02 * attempt)
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.join()
+        ledger = grown(tmp_path / "ledger", 1, signer)
+        assert verify.verify_ledger(ledger, signer.verifier).breaks == ()
+
+
+def test_a_failing_preparation_appends_nothing(ledger, signer):
+    def fails(_):
+        raise AssayError("E002", "the disk is full")
+
+    with pytest.raises(AssayError):
+        ledger.append(signer, KEY, fails)
+    assert ledger.head().seq == 5
