@@ -1,0 +1,250 @@
+"""The contract loader: Open Data Contract Standard v3.1 YAML to `Contract`, or a refusal.
+
+Every refusal names file, line and column, and the nearest name where a name is wrong. Nothing in
+a contract is evaluated as Python, no environment variable is expanded, and no path leaves the
+root. Great Expectations is not imported here.
+"""
+
+import dataclasses
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any, cast
+
+from checks.kit import odcs, settings
+from checks.kit.clauses import Scope, logical_type, option_rules
+from checks.kit.contract import Column, Contract, PiiAction, Role, Rule
+from checks.kit.quality import quality_rules
+from checks.kit.yaml_reader import Node, parse, read_bytes
+from provenance.casting import ColumnSpec, Logical
+
+REQUIRED, UNIQUE, LABEL = "ASSAY-V010", "ASSAY-V009", "ASSAY-V013"
+
+
+def load(path: Path, *, root: Path | None = None) -> Contract:
+    """Read a contract.
+
+    Args:
+        path: the YAML file.
+        root: folder that the contract's paths may not leave; by default the working folder if
+            the contract lies beneath it, else the contract's own folder.
+
+    Raises:
+        AssayError: ASSAY-C001 to C011.
+    """
+    content = read_bytes(path)
+    top = parse(content, str(path))
+    facts = top.mapping("the contract", odcs.CONTRACT)
+    _refuse_version(facts)
+    table, properties, schema = _schema(top, facts)
+    scope = _scope(table, properties)
+    for key in sorted(odcs.CONTRACT_UNUSED & facts.keys()):
+        scope.ignored(key, facts[key])
+    columns, rules = _columns(properties, scope)
+    rules += _table_rules(schema, scope)
+    _refuse_two_labels(columns, properties)
+    rules = _key_rules(columns, properties) + _with_labels(columns, rules)
+    place = settings.Place(path, root)
+    given = settings.custom(facts.get("customProperties"), odcs.ASSAY_CONTRACT, scope)
+    policy, rest = settings.read(given, place)
+    return Contract(
+        name=_name(facts, table, path),
+        version=facts["version"].text if "version" in facts else "",
+        path=str(path.resolve()),
+        sha256=hashlib.sha256(content).hexdigest(),
+        columns=tuple(columns),
+        rules=tuple(_unique_ids(rules)),
+        policy=policy,
+        source=settings.source(facts.get("servers"), place, scope),
+        warnings=tuple(scope.notices.values()),
+        **rest,
+    )
+
+
+def _name(facts: dict[str, Node], table: str, path: Path) -> str:
+    for key in ("name", "dataProduct", "id"):
+        if key in facts:
+            return facts[key].string(key)
+    return table or path.stem
+
+
+def _refuse_version(facts: dict[str, Node]) -> None:
+    if "kind" in facts:
+        facts["kind"].choice("kind", ("DataContract",))
+    if "apiVersion" in facts and not facts["apiVersion"].text.startswith("v3."):
+        what = f"apiVersion {facts['apiVersion'].text} is not known"
+        raise facts["apiVersion"].fail("C005", what, fix="write `apiVersion: v3.1.0`")
+
+
+def _schema(
+    top: Node, facts: dict[str, Node]
+) -> tuple[str, list[dict[str, Node]], dict[str, Node]]:
+    """Return the dataset's name, its properties and the schema object."""
+    if "schema" not in facts:
+        raise top.fail("C005", "the contract has no schema", fix="`assay init` writes one")
+    objects = facts["schema"].items("schema")
+    if len(objects) != 1:
+        what = f"the contract describes {len(objects)} datasets"
+        raise facts["schema"].fail("C005", what, fix="write one contract for each dataset")
+    schema = objects[0].mapping("schema", odcs.OBJECT)
+    listed = schema["properties"].items("properties") if "properties" in schema else []
+    if not listed:
+        raise objects[0].fail("C005", "the schema has no properties, so nothing would be checked")
+    properties = [item.mapping("a property", odcs.PROPERTY) for item in listed]
+    for item, node in zip(properties, listed, strict=True):
+        if "name" not in item:
+            raise node.fail("C005", "a property has no name")
+    return (schema["name"].string("name") if "name" in schema else "dataset"), properties, schema
+
+
+def _scope(table: str, properties: list[dict[str, Node]]) -> Scope:
+    types: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for item in properties:
+        name = item["name"].string("name")
+        if name in types:
+            what = f"column '{name}' is given twice, in lines {lines[name]} and {item['name'].line}"
+            raise item["name"].fail("C008", what)
+        types[name], lines[name] = _logical(item, name), item["name"].line
+    return Scope(table, types, {}, {})
+
+
+def _logical(item: dict[str, Node], name: str) -> Logical:
+    return logical_type(item["logicalType"], name) if "logicalType" in item else "string"
+
+
+def _columns(properties: list[dict[str, Node]], scope: Scope) -> tuple[list[Column], list[Rule]]:
+    columns: list[Column] = []
+    rules: list[Rule] = []
+    for item in properties:
+        here = dataclasses.replace(scope, column=item["name"].value)
+        for key in sorted(odcs.PROPERTY_UNUSED & item.keys()):
+            if key != "physicalName" or item[key].value != item["name"].value:
+                here.ignored(key, item[key])
+        own = _property_rules(item, here)
+        columns.append(_column(item, here, own))
+        rules += own
+    return columns, rules
+
+
+def _property_rules(item: dict[str, Node], scope: Scope) -> list[Rule]:
+    rules: list[Rule] = []
+    if _flag(item, "required") or _flag(item, "primaryKey"):
+        node = item["required"] if "required" in item else item["primaryKey"]
+        rules.append(dataclasses.replace(scope.rule("required", {}, node), id=REQUIRED))
+    if _flag(item, "unique"):
+        rules.append(dataclasses.replace(scope.rule("unique", {}, item["unique"]), id=UNIQUE))
+    if "logicalTypeOptions" in item:
+        known = odcs.OPTIONS[scope.logical]
+        what = f"logicalTypeOptions of a {scope.logical}"
+        rules += option_rules(item["logicalTypeOptions"].mapping(what, known), scope)
+    for entry in item["quality"].items("quality") if "quality" in item else []:
+        rules += quality_rules(entry, scope)
+    return rules
+
+
+def _flag(item: dict[str, Node], key: str) -> bool:
+    return item[key].boolean(key) if key in item else False
+
+
+def _column(item: dict[str, Node], scope: Scope, rules: list[Rule]) -> Column:
+    name, given = (
+        item["name"].value,
+        settings.custom(item.get("customProperties"), odcs.ASSAY_PROPERTY, scope),
+    )
+    roles = _roles(given["assay.role"]) if "assay.role" in given else frozenset()
+    pii = given["assay.pii"].choice("assay.pii", odcs.PII) if "assay.pii" in given else "quarantine"
+    missing = _words(given["assay.missing"]) if "assay.missing" in given else []
+    valid = None
+    for rule in rules:
+        if rule.kind == "missingValues":
+            missing += [word for word in rule.params["values"] if word]
+        if rule.kind == "validValues" and "bound" not in rule.params:
+            valid = tuple(rule.params["values"])
+    required = any(rule.kind == "required" for rule in rules)
+    options = item["logicalTypeOptions"].value if "logicalTypeOptions" in item else {}
+    is_moment = scope.logical in ("date", "timestamp", "time")
+    form = options["format"].string("format") if is_moment and "format" in options else None
+    spec = ColumnSpec(
+        name, cast("Logical", scope.logical), required, form, tuple(dict.fromkeys(missing))
+    )
+    return Column(spec, roles, cast("PiiAction", pii), _flag(item, "primaryKey"), valid)
+
+
+def _roles(node: Node) -> frozenset[Role]:
+    items = node.value if isinstance(node.value, list) else [node]
+    roles = [cast("Role", item.choice("assay.role", odcs.ROLES)) for item in items]
+    if "ignore" in roles and "label" in roles:
+        raise node.fail("C008", "a column cannot be both the label and ignored")
+    return frozenset(roles)
+
+
+def _words(node: Node) -> list[str]:
+    return [item.string("assay.missing") for item in node.items("assay.missing")]
+
+
+def _table_rules(schema: dict[str, Node], scope: Scope) -> list[Rule]:
+    settings.custom(schema.get("customProperties"), (), scope)
+    for key in sorted(odcs.OBJECT_UNUSED & schema.keys()):
+        scope.ignored(key, schema[key])
+    items = schema["quality"].items("quality") if "quality" in schema else []
+    return [rule for item in items for rule in quality_rules(item, scope)]
+
+
+def _refuse_two_labels(columns: list[Column], properties: list[dict[str, Node]]) -> None:
+    found = [
+        item["name"]
+        for column, item in zip(columns, properties, strict=True)
+        if "label" in column.roles
+    ]
+    if len(found) > 1:
+        what = f"two label columns, in lines {found[0].line} and {found[1].line}"
+        raise found[1].fail("C008", what)
+
+
+def _key_rules(columns: list[Column], properties: list[dict[str, Node]]) -> list[Rule]:
+    """Return the rule of the primary key, in the order of primaryKeyPosition."""
+    keyed = []
+    for number, (column, item) in enumerate(zip(columns, properties, strict=True)):
+        if column.key:
+            given = item.get("primaryKeyPosition")
+            position = given.integer("primaryKeyPosition") if given else number
+            keyed.append((position, number, column.name, item["primaryKey"]))
+    keyed.sort(key=lambda entry: entry[:2])
+    if not keyed:
+        return []
+    where = keyed[0][3].short
+    if len(keyed) == 1:
+        return [Rule(UNIQUE, "unique", keyed[0][2], {}, where=where)]
+    return [Rule(UNIQUE, "unique", None, {"columns": [entry[2] for entry in keyed]}, where=where)]
+
+
+def _with_labels(columns: list[Column], rules: list[Rule]) -> list[Rule]:
+    """Return the rules with those of the label joined: missing or not valid is ASSAY-V013."""
+    label = next((column for column in columns if "label" in column.roles), None)
+    if label is None:
+        return rules
+    joined = [
+        rule
+        for rule in rules
+        if rule.column == label.name
+        and (rule.kind == "required" or (rule.kind == "validValues" and "bound" not in rule.params))
+    ]
+    valid = next((rule for rule in joined if rule.kind == "validValues"), None)
+    params: dict[str, Any] = {"values": valid.params["values"] if valid else None}
+    where = (valid or joined[0]).where if joined else ""
+    severity = valid.severity if valid else "error"
+    own = Rule(LABEL, "label", label.name, params, severity, where)
+    return [own, *(rule for rule in rules if rule not in joined)]
+
+
+def _unique_ids(rules: list[Rule]) -> list[Rule]:
+    """Return the rules with `.2`, `.3` appended to ids that occur again for the same column."""
+    seen: Counter[tuple[str, str | None]] = Counter()
+    found = []
+    for rule in rules:
+        key = (rule.id, rule.column)
+        seen[key] += 1
+        twice = seen[key] > 1 and not rule.id.startswith("ASSAY-")
+        found.append(dataclasses.replace(rule, id=f"{rule.id}.{seen[key]}") if twice else rule)
+    return found

@@ -1,0 +1,170 @@
+"""Assay's own settings in a contract: custom properties, policy, check options, limits, paths."""
+
+import dataclasses
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import checks
+from checks.kit import odcs
+from checks.kit.clauses import Scope
+from checks.kit.contract import Policy
+from checks.kit.yaml_reader import Node, nearest
+from provenance.errors import AssayError
+from provenance.limits import Limits
+
+STAGE_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
+# checks that run as stages and are named in contracts like the others
+STAGES = ("contract", "pii")
+_GLOB = frozenset("*?[")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """Where the contract lies, and the root that its paths may not leave (None: by default)."""
+
+    path: Path
+    root: Path | None
+
+    @property
+    def folder(self) -> Path:
+        """Return the contract's folder, resolved."""
+        return self.path.resolve().parent
+
+    @property
+    def limit(self) -> Path:
+        """Return the root, resolved."""
+        if self.root is not None:
+            return self.root.resolve()
+        here = Path.cwd().resolve()
+        return here if self.folder.is_relative_to(here) else self.folder
+
+    def inside(self, node: Node, what: str) -> str:
+        """Return a path of the contract, absolute; C010 if it is no path below the root."""
+        text = node.string(what)
+        if "://" in text or text.startswith("~") or "$" in text or "\0" in text:
+            fix = "name it on the command line"
+            raise node.fail("C010", f"{what} must be a plain path, no URL or variable", fix=fix)
+        parts = Path(text).parts
+        fixed = next((i for i, part in enumerate(parts) if _GLOB & set(part)), len(parts))
+        if ".." in parts[fixed:]:
+            raise node.fail("C010", f"{what} has '..' after a wildcard")
+        try:
+            start = self.folder.joinpath(*parts[:fixed]).resolve()
+        except (OSError, RuntimeError) as error:
+            raise node.fail("C010", f"{what} cannot be resolved") from error
+        if not start.is_relative_to(self.limit):
+            raise node.fail(
+                "C010",
+                f"{what} leaves the root, the folder '{self.limit.name}'",
+                fix="move the file below it, or name it on the command line",
+            )
+        return str(start.joinpath(*parts[fixed:]))
+
+
+def custom(node: Node | None, known: Iterable[str], scope: Scope) -> dict[str, Node]:
+    """Return Assay's custom properties by name; those of other tools are noted and ignored."""
+    found: dict[str, Node] = {}
+    names = sorted(known)
+    for item in node.items("customProperties") if node else []:
+        entry = item.anything("a custom property")
+        if "property" not in entry:
+            raise item.fail("C005", "a custom property has no `property`")
+        name = entry["property"].string("property")
+        if not _is_own(name):
+            scope.ignored(name, entry["property"], "it belongs to another tool")
+        elif name not in names:
+            everywhere = odcs.ASSAY_CONTRACT + odcs.ASSAY_PROPERTY
+            fix = "it does not belong here" if name in everywhere else nearest(name, names)
+            raise entry["property"].fail("C004", f"unknown custom property '{name}'", fix=fix)
+        elif "value" not in entry:
+            raise item.fail("C005", f"{name} has no value")
+        elif name in found:
+            raise entry["property"].fail("C003", f"{name} is given twice")
+        else:
+            found[name] = entry["value"]
+    return found
+
+
+def _is_own(name: str) -> bool:
+    return name.lower().replace("_", ".").startswith("assay")
+
+
+def read(given: dict[str, Node], place: Place) -> tuple[Policy, dict[str, Any]]:
+    """Return the policy, and `checks`, `limits` and `reference` of the contract."""
+    rest: dict[str, Any] = {}
+    if "assay.reference" in given:
+        rest["reference"] = place.inside(given["assay.reference"], "assay.reference")
+    if "assay.checks" in given:
+        rest["checks"] = _checks(given["assay.checks"])
+    if "assay.limits" in given:
+        rest["limits"] = _limits(given["assay.limits"])
+    policy = _policy(given["assay.policy"]) if "assay.policy" in given else Policy()
+    return policy, rest
+
+
+def source(servers: Node | None, place: Place, scope: Scope) -> str | None:
+    """Return the path of the first server, the default source; None if it has none."""
+    listed = servers.items("servers") if servers else []
+    found = [item.mapping("a server", odcs.SERVER) for item in listed]
+    for item, node in zip(found[1:], listed[1:], strict=True):
+        scope.ignored("servers", item.get("server", node), "only the first one is read")
+    if not found or "path" not in found[0]:
+        if found and "location" in found[0]:
+            scope.ignored("location", found[0]["location"], "give it with --source")
+        return None
+    return place.inside(found[0]["path"], "servers[0].path")
+
+
+def _policy(node: Node) -> Policy:
+    known = [field.name for field in dataclasses.fields(Policy)]
+    given = node.mapping("assay.policy", known)
+    values: dict[str, Any] = {}
+    for key, item in given.items():
+        if key == "fail_on":
+            values[key] = item.choice(key, ("error", "warning"))
+            continue
+        share = item.number(key)
+        if not 0 <= share <= 1 or (key == "alpha" and share in (0, 1)):
+            raise item.fail("C005", f"{key} must be a share between 0 and 1", fix="e.g. 0.1")
+        values[key] = float(share)
+    return Policy(**values)
+
+
+def _checks(node: Node) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    names = _check_names()
+    for name, item in node.anything("assay.checks").items():
+        if name not in names:
+            line, column = node.keys[name]
+            place = f"{node.file}:{line}:{column}"
+            fix = nearest(name, names)
+            raise AssayError("C004", f"there is no check '{name}'", where=place, fix=fix)
+        if item.value is False or item.value == "off":
+            found[name] = "off"
+        elif isinstance(item.value, dict):
+            found[name] = item.plain()
+        elif item.value not in (None, True, "on"):
+            raise item.fail("C005", f"assay.checks.{name} must be `off` or a mapping of options")
+    return found
+
+
+def _check_names() -> list[str]:
+    """Return the names of all checks: one module of `checks` is one check, named as it says."""
+    from checks.kit import registry
+
+    modules = {info.name for info in pkgutil.iter_modules(checks.__path__)} - {"kit"}
+    return sorted(modules | set(registry.load()) | set(STAGES))
+
+
+def _limits(node: Node) -> dict[str, int | float]:
+    known = [field.name for field in dataclasses.fields(Limits)]
+    given = node.mapping("assay.limits", [*known, *STAGE_LIMITS])
+    found: dict[str, int | float] = {}
+    for key, item in given.items():
+        number = item.number(key) if key.endswith("_seconds") else item.integer(key)
+        if number <= 0:
+            raise item.fail("C005", f"{key} must be above 0")
+        found[key] = number
+    return found
