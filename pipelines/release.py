@@ -158,12 +158,12 @@ class _Changes:
         chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
         mask = np.isin(rows, chosen)
         if not mask.any():
-            return pii.protect(table, self.contract)
+            return stages.protected(table, self.contract)
         hits = self.found.filter(pc.equal(self.found["check"], "pii"))
         for column in hits["column"].unique().drop_null().to_pylist():
             texts = table[column].combine_chunks().filter(pa.array(mask))
             table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
-        return pii.protect(table, self.contract)
+        return stages.protected(table, self.contract)
 
 
 def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:

@@ -103,16 +103,26 @@ def run_checks(plan: Plan, contract: Contract) -> Examined:
 
 def emit(plan: Plan, contract: Contract) -> tuple[Fated, findings.Findings]:
     """Write clean, quarantine, rejected and lineage; returns the counts and all findings."""
-    from checks import pii
-
     snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
     parts = [held_findings(snapshot)]
     parts += [read_table(path) for path in sorted(plan.scratch.glob("findings-*.parquet"))]
     found = findings.ordered(findings.concat(parts))
     quarantined = verdict.quarantined_rows(found)
     none = quarantined[:0]
-    sorting = Sorting(found, quarantined, none, lambda table, _: pii.protect(table, contract))
+    sorting = Sorting(found, quarantined, none, lambda table, _: protected(table, contract))
     return fates.Emitter(snapshot, sorting, plan.out).write(), found
+
+
+def protected(table: pa.Table, contract: Contract) -> pa.Table:
+    """Replace personal data in the columns for which the contract asks so."""
+    from checks import pii
+
+    for column in contract.columns:
+        if column.pii in ("redact", "pseudonymise") and column.name in table.column_names:
+            place = table.column_names.index(column.name)
+            texts = pii.redact(table[column.name].combine_chunks(), column.name, contract)
+            table = table.set_column(place, table.schema.field(place), texts)
+    return table
 
 
 def rescan(

@@ -68,7 +68,7 @@ def test_truncated_and_empty_entries(ledger, signer):
 def test_edited_body(ledger, signer):
     old = ledger.read(2)
     new = entry.Entry(
-        old.seq, old.prev, old.key_id, old.body.replace(b"1", b"9"), old.leaf, old.sig
+        old.seq, old.prev, old.key_id, old.body.replace(b'"n":1', b'"n":9'), old.leaf, old.sig
     )
     ledger.path_of(2).write_bytes(new.to_parquet())
     assert codes(ledger, signer) == ["ASSAY-L004"]
@@ -76,7 +76,7 @@ def test_edited_body(ledger, signer):
 
 def test_edited_and_redigested_body_needs_the_key(ledger, signer):
     old = ledger.read(2)
-    body = old.body.replace(b"1", b"9")
+    body = old.body.replace(b'"n":1', b'"n":9')
     leaf = entry.leaf_of(old.seq, old.prev, old.key_id, body)
     ledger.path_of(2).write_bytes(
         entry.Entry(old.seq, old.prev, old.key_id, body, leaf, old.sig).to_parquet()
