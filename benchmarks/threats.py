@@ -44,6 +44,16 @@ WHOLE = [
     ("drift", "incomes, purposes and defaults changed", "night", "ASSAY-K010"),
 ]
 
+HELD = (
+    "Held: in quarantine or rejected. Held or queued: with a finding of severity `error` or "
+    "`warning` at least, so that a reviewer sees it. Held by: the checks that hold at least a "
+    "tenth of the rows of that kind."
+)
+ALARM = (
+    "A false alarm is a held row in which nothing was planted. Some of them are honest rows that "
+    "look wrong: the best possible model errs on 6 % of these rows."
+)
+
 
 class Seen(NamedTuple):
     """One run: the JSON it printed, rows held by check, rows with any finding."""
@@ -84,14 +94,11 @@ def page(seen: dict[str, Seen]) -> str:
     parts = [
         _opening(seen["faulty"], seen["clean"], outcome.kinds(planted)),
         "## Rows\n\n" + _by_kind(seen["faulty"], outcome.kinds(planted)),
-        "Held: in quarantine or rejected. Held or queued: with a finding of severity `error` or "
-        "`warning`, so that a reviewer sees it. Held by: the checks that hold at least a tenth "
-        "of the rows of that kind.",
+        HELD,
         "### By detail\n\n" + _by_detail(seen["faulty"], planted),
         "## Whole datasets\n\n" + _whole(seen),
         "## False alarms\n\n" + _alarms(seen, outcome.kinds(planted)),
-        "A false alarm is a held row in which nothing was planted. Some of them are honest rows "
-        "that look wrong: the best possible model errs on 6 % of these rows.",
+        ALARM,
         "## What each check is blind to\n\n" + _blind(),
         PROSE.read_text(encoding="utf-8").strip(),
     ]
@@ -100,14 +107,15 @@ def page(seen: dict[str, Seen]) -> str:
 
 def _opening(faulty: Seen, clean: Seen, planted: dict[str, set[int]]) -> str:
     every = outcome.union(planted.values())
-    alarms = len(faulty.caught - every) / (faulty.rows - len(every))
+    others = faulty.rows - len(every)
+    alarms = len(faulty.caught - every) / others
     return (
         "# Threats: what is caught, what is not\n\n"
         "Measured, not promised: `python benchmarks/threats.py` runs Assay on `data_samples/`, "
         "compares the fates of rows with what was planted, and writes this page. The samples are "
         "synthetic and the faults are ours; an attacker who knows the checks does better.\n\n"
-        f"Of {len(every):,} planted rows {_percent(outcome.recall(faulty.caught, every))} are held; "
-        f"of the {faulty.rows - len(every):,} others {alarms:.2%} are held by mistake. The clean "
+        f"Of {len(every):,} planted rows {outcome.recall(faulty.caught, every):.1%} are held; "
+        f"of the {others:,} others {alarms:.2%} are held by mistake. The clean "
         f"book gets the verdict `{clean.told['verdict']}`, with {len(clean.caught):,} of "
         f"{clean.rows:,} rows held ({len(clean.caught) / clean.rows:.2%})."
     )
