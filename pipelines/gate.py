@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> int:
     store = Store(request.store)
     entry = reusable(request, store, oldest)
     if entry is None:
-        with Progress() as progress:
+        with Progress(sys.stderr, os.environ) as progress:
             made = execute(request, progress)
         if arguments.json:
             outcome.show(made, as_json=True)

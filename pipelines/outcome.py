@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,4 +62,5 @@ def show(outcome: Outcome, *, as_json: bool) -> None:
         return
     from pipelines import console
 
-    sys.stdout.write(console.summary(outcome.as_dict()))
+    is_color = console.is_colored(sys.stdout, os.environ)
+    sys.stdout.write(console.summary(outcome.as_dict(), is_color=is_color))

@@ -55,7 +55,7 @@ def release(store: Store, entry: Entry) -> Outcome:
     folder = store.run_folder(base.seq)
     for notice in verify.verify_files(folder, base)[:1]:
         raise broken("L011", notice.message, Path(notice.where))
-    contract = loader.load(folder / "contract.yaml", with_paths=False)
+    contract = loader.load(folder / "contract.yaml", root=Path("/"))
     standing = story.standing(store, base.seq)
     started, found = now(), _findings(folder)
     with store.staged() as work:

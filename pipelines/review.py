@@ -170,7 +170,7 @@ def _validate(store: Store, base: Entry, decisions: list[dict[str, Any]]) -> Non
 def _label(folder: Path) -> Any:
     from checks.kit import loader
 
-    contract = loader.load(folder / "contract.yaml", with_paths=False)
+    contract = loader.load(folder / "contract.yaml", root=Path("/"))
     return contract.column(contract.label) if contract.label else None
 
 

@@ -11,14 +11,14 @@ import importlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import commit, config, stages
+from pipelines import commit, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -62,7 +62,9 @@ class _Run:
             warm=("provenance.ingest",),
             memory=int(contract.limits.get("max_memory_bytes", stages.INGEST_MEMORY)),
         )
-        self.expectations = Child("pipelines.stages:run_rules", warm=("pipelines.rules_warm",))
+        self.expectations = Child(
+            "pipelines.stages:run_rules", warm=("great_expectations", "pipelines.rules")
+        )
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings
@@ -72,10 +74,16 @@ class _Run:
         self.reader.stop()
         self.expectations.stop()
 
-    def order(self, progress: Progress) -> list[Stage]:
-        """Return the stages; rules and checks go side by side."""
+    def order(self, progress: Progress, *, ahead: bool) -> list[Stage]:
+        """Return the stages; rules and checks go side by side.
+
+        With `ahead`, the reading starts at once and its stage only waits for it: so it runs beside
+        the start of an orchestrator's server.
+        """
+        reading = _Ahead(self.ingest).join if ahead else self.ingest
+        stops = {"ingest": self.reader.stop, "rules": self.expectations.stop}
         calls = {
-            "ingest": (self.ingest, ()),
+            "ingest": (reading, ()),
             "rules": (self.rules, ("ingest",)),
             "checks": (self.checks, ("ingest",)),
             "emit": (self.emit, ("rules", "checks")),
@@ -83,16 +91,20 @@ class _Run:
             "commit": (self.commit, ("rescan",)),
         }
 
-        def timed(name: str, call: Any) -> Any:
+        def timed(name: str, call: Callable[[], None]) -> Callable[[], None]:
             def stage() -> None:
-                with progress.stage(name):
-                    start = time.perf_counter()
-                    call()
-                    self.clock[name] = round(time.perf_counter() - start, 3)
+                if name != "rules":  # it runs beside the checks, whose line stands for both
+                    progress.stage(name)
+                start = time.perf_counter()
+                call()
+                self.clock[name] = round(time.perf_counter() - start, 3)
 
             return stage
 
-        return [Stage(name, timed(name, call), after) for name, (call, after) in calls.items()]
+        return [
+            Stage(name, timed(name, call), after, stop=stops.get(name))
+            for name, (call, after) in calls.items()
+        ]
 
     def ingest(self) -> None:
         seconds = float(self.contract.limits.get("ingest_seconds", stages.INGEST_SECONDS))
@@ -187,7 +199,6 @@ def execute(request: Request, progress: Progress) -> Outcome:
         AssayError: whatever code the contract, the source, the store or a stage earns.
     """
     began = time.perf_counter()
-    config.quiet_libraries()
     contract, sources, reference = prepare(request)
     store = Store(request.store)
     with contextlib.ExitStack() as stack:
@@ -195,17 +206,48 @@ def execute(request: Request, progress: Progress) -> Outcome:
         plan = Plan(work.name, work, request.contract, sources, reference, request.engine)
         for folder in (plan.out, plan.scratch):
             folder.mkdir()
+        server = None if request.direct else _server(stack, request)
         run = _Run(request, contract, plan, store)
         stack.callback(run.close)
         stack.enter_context(_warming())
-        if request.direct:
-            run_direct(run.order(progress))
+        if server is None:
+            run_direct(run.order(progress, ahead=False))
         else:
-            from pipelines import orchestrate
+            from pipelines.flow import run_flow
 
-            orchestrate.run(run.order(progress), contract.name, plan, request.debug)
-        run.outcome.timings["total"] = round(time.perf_counter() - began, 3)
+            told = {"dataset": contract.name, "contract_sha256": contract.sha256,
+                    "run_id": plan.run_id, "engine": plan.engine}  # fmt: skip
+            name = f"assay-{contract.name}-{plan.run_id[:8]}"
+            run_flow(run.order(progress, ahead=server.own), told, server=server, name=name)
+        run.clock["total"] = round(time.perf_counter() - began, 3)
         return run.outcome
+
+
+def _server(stack: contextlib.ExitStack, request: Request) -> Any:
+    from pipelines.server import PrefectServer
+
+    return stack.enter_context(PrefectServer(debug=request.debug))
+
+
+class _Ahead:
+    """A call that starts at once in a thread; `join` waits and raises what it raised."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._error: BaseException | None = None
+        self._call = call
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._call()
+        except BaseException as error:  # noqa: BLE001  handed to whoever joins
+            self._error = error
 
 
 def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:

@@ -1,6 +1,8 @@
 """`assay run`: examine a source under a contract, print what came of it."""
 
 import argparse
+import os
+import sys
 from pathlib import Path
 
 from pipelines import config, outcome
@@ -24,7 +26,7 @@ def request_of(arguments: argparse.Namespace, *, direct: bool) -> Request:
 
 def main(arguments: argparse.Namespace) -> int:
     """Run, print the summary or one JSON object, and return the verdict's exit code."""
-    with Progress() as progress:
+    with Progress(sys.stderr, os.environ) as progress:
         made = execute(request_of(arguments, direct=arguments.direct), progress)
     outcome.show(made, as_json=arguments.json)
     return made.verdict.exit_code

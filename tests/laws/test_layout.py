@@ -1,0 +1,66 @@
+"""The house rules, as tests: sizes, depth, names, and what may be imported when."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PRODUCT = [p for name in ("provenance", "checks", "pipelines") for p in (ROOT / name).rglob("*.py")]
+HEAVY = {"pandas", "great_expectations", "prefect", "sklearn", "cleanlab", "presidio_analyzer",
+         "pyarrow", "numpy", "duckdb", "fastapi", "rich", "spacy", "scipy"}  # fmt: skip
+FORBIDDEN_NAMES = re.compile(
+    r"\b(utils|helpers|common|manager|base_class|NotImplementedError|TODO|FIXME|XXX)\b"
+)
+# words that docs/glossary.md replaces, where they would name a function or a class
+FORBIDDEN_WORDS = re.compile(
+    r"(^|_)(anomaly|violation|detector|validator|hash_of|backend|blocklist)(_|$)"
+)
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda p: str(p.relative_to(ROOT)))
+def test_files_and_functions_are_short(path):
+    text = path.read_text()
+    assert len(text.splitlines()) <= 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno - node.lineno < 40, node.name
+            assert not FORBIDDEN_WORDS.search(node.name.lower()), node.name
+    assert not FORBIDDEN_NAMES.search(text)
+    assert len(path.relative_to(ROOT).parts) <= 3
+
+
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda p: str(p.relative_to(ROOT)))
+def test_modules_say_what_they_are(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring
+    assert len(docstring.splitlines()) <= 14
+
+
+def test_every_check_says_what_gets_past_it():
+    for path in (ROOT / "checks").glob("*.py"):
+        docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
+        if path.name != "__init__.py":
+            assert "Threat:" in docstring, path
+            assert "Blind to:" in docstring, path
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"], []], ids=str)
+def test_help_imports_nothing_heavy(words):
+    code = (
+        "import sys; from pipelines.cli import main\n"
+        f"try: main({words!r})\n"
+        "except SystemExit: pass\n"
+        "print(' '.join(sorted({name.partition('.')[0] for name in sys.modules})), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not HEAVY & set(done.stderr.splitlines()[-1].split())
+
+
+def test_no_check_is_imported_by_another_and_floors_hold():
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]

@@ -1,0 +1,45 @@
+"""Codes: one table, one page, one exit code each."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from pipelines import cli, errors_page
+from provenance.codes import CODES, exit_of
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_is_made_from_the_table():
+    assert (ROOT / "docs" / "errors.md").read_text() == errors_page.page()
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_each_code_has_a_page(code, capsys):
+    assert cli.main(["explain", f"assay-{code.lower()}", "--json"]) == 0
+    page = json.loads(capsys.readouterr().out)
+    assert page["code"] == f"ASSAY-{code}"
+    assert page["exit"] in (1, 2, 3, 4, 130)
+    assert page["means"]
+    assert page["fix"]
+
+
+def test_an_unknown_code_is_a_usage_error(capsys):
+    assert cli.main(["explain", "ASSAY-I999"]) == 2
+    assert "ASSAY-C013" in capsys.readouterr().err
+
+
+def test_every_code_in_the_program_is_in_the_table():
+    used = set()
+    for folder in ("provenance", "checks", "pipelines"):
+        for path in (ROOT / folder).rglob("*.py"):
+            used |= set(re.findall(r"""["'](?:ASSAY-)?([IVCKLEG]\d{3})["']""", path.read_text()))
+    assert used <= set(CODES)
+
+
+def test_letters_decide_the_exit_code():
+    assert [exit_of(c) for c in ("I001", "V001", "C001", "K001", "L001", "E001", "E130", "G001")] == [
+        3, 1, 2, 3, 4, 3, 130, 1,
+    ]  # fmt: skip
