@@ -1,0 +1,166 @@
+"""The header of a CSV: which columns it names, and whether it is a header at all."""
+
+import csv
+import re
+from collections import Counter
+
+import pyarrow as pa
+
+from provenance.cast import cast
+from provenance.casting import ColumnSpec
+from provenance.errors import AssayError
+from provenance.limits import Limits
+from provenance.shards import DIGEST, ROW
+
+_OTHERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
+_LIKE_DATA = re.compile(
+    r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"
+)
+_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+_LONGEST_NAME = 64  # of a name that a message repeats
+
+
+def parse_header(line: bytes, delimiter: str, name: str) -> list[str]:
+    """Return the cells of a header line.
+
+    Raises:
+        AssayError: ASSAY-I022 or I023 if it is no text, I025 if its quotes do not match.
+    """
+    try:
+        text = line.decode()
+    except UnicodeDecodeError as error:
+        what = f"the header is not UTF-8 at byte {error.start}"
+        raise AssayError("I022", what, where=name, fix="export the file as UTF-8") from None
+    if "\0" in text:
+        raise AssayError("I023", "the header holds a NUL byte", where=name, fix="export it again")
+    try:
+        (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
+    except (csv.Error, ValueError):
+        what = "the quotes of the header do not match"
+        raise AssayError("I025", what, where=name, fix="repair the header") from None
+    return cells
+
+
+def check_header(
+    names: list[str],
+    first: list[str] | None,
+    specs: tuple[ColumnSpec, ...] | None,
+    where: str,
+    delimiter: str,
+) -> None:
+    """Refuse a header that is none, or not the contract's.
+
+    Args:
+        names: cells of the header.
+        first: cells of the first row after it, None if there is none.
+        specs: the contract's columns, None without one.
+        where: the file, for messages.
+        delimiter: of the file.
+
+    Raises:
+        AssayError: ASSAY-I018, I026, I027 or I038.
+    """
+    wanted = None if specs is None else [spec.name for spec in specs]
+    _refuse_delimiter(names, wanted, where, delimiter)
+    if _is_data(names, first, specs):
+        what = "the first line looks like data, not like column names"
+        if wanted is not None:
+            what += f"; the contract names {_listed(wanted)}"
+        raise AssayError("I018", what, where=where, fix="add a header line")
+    check_names(names, wanted, where)
+
+
+def check_names(names: list[str], wanted: list[str] | None, where: str) -> None:
+    """Refuse columns without a name, named twice, reserved, or other than the contract's.
+
+    Raises:
+        AssayError: ASSAY-I018, I026 or I027.
+    """
+    for place, name in enumerate(names, 1):
+        if not name.strip():
+            what = f"column {place} of {len(names)} has no name"
+            raise AssayError("I027", what, where=where, fix="name it in the header")
+    for name, count in Counter(names).items():
+        if count > 1:
+            places = ", ".join(str(p) for p, n in enumerate(names, 1) if n == name)
+            told = f" {name!r}" if _may_tell(names, wanted) else ""
+            what = f"the column name{told} stands {count} times (columns {places})"
+            raise AssayError("I026", what, where=where, fix="rename all but one")
+    if reserved := {ROW, DIGEST} & set(names):
+        what = f"the column name {min(reserved)} is reserved"
+        raise AssayError("I018", what, where=where, fix="rename the column")
+    if wanted is not None and set(wanted) != set(names):
+        raise _mismatch(names, wanted, where)
+
+
+def _mismatch(names: list[str], wanted: list[str], where: str) -> AssayError:
+    missing = [name for name in wanted if name not in names]
+    unknown = [name for name in names if name not in wanted]
+    parts = [f"missing: {_listed(missing)}"] if missing else []
+    if unknown and _may_tell(names, wanted):
+        parts.append(f"not in the contract: {_listed(unknown)}")
+    elif unknown:
+        parts.append(f"{len(unknown)} of {len(names)} columns are not in the contract")
+    fix = "repair the export, or correct the contract's properties"
+    return AssayError("I018", "; ".join(parts), where=where, fix=fix)
+
+
+def _may_tell(names: list[str], wanted: list[str] | None) -> bool:
+    """Return whether a message may repeat names: they must be names, not somebody's data."""
+    if any(len(name) > _LONGEST_NAME or not name.isprintable() for name in names):
+        return False
+    if any(_LIKE_DATA.fullmatch(name) or "@" in name for name in names):
+        return False
+    return wanted is None or 2 * len(set(names) & set(wanted)) >= len(wanted)
+
+
+def _listed(names: list[str]) -> str:
+    most = 20
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _refuse_delimiter(
+    names: list[str], wanted: list[str] | None, where: str, delimiter: str
+) -> None:
+    if len(names) > 1 or wanted == names:
+        return
+    for other, told in _OTHERS.items():
+        if other != delimiter and other in names[0]:
+            what = f"the header is one cell that holds {told}: the delimiter seems to be another"
+            raise AssayError("I038", what, where=where, fix=f"convert {told}s to commas")
+
+
+def _is_data(
+    names: list[str], first: list[str] | None, specs: tuple[ColumnSpec, ...] | None
+) -> bool:
+    if specs is not None:
+        return _fits(names, specs)
+    numeric = [bool(_LIKE_DATA.fullmatch(name)) for name in names]
+    if not any(numeric) or first is None or len(first) != len(names):
+        return False
+    if all(_YEAR.fullmatch(n) for n, is_numeric in zip(names, numeric, strict=True) if is_numeric):
+        return False  # a column per year is an honest header
+    below = [bool(_LIKE_DATA.fullmatch(cell)) for cell in first]
+    return below == numeric
+
+
+def _fits(names: list[str], specs: tuple[ColumnSpec, ...]) -> bool:
+    """Return whether a header reads like a row of the contract, and unlike its header."""
+    wanted = {spec.name for spec in specs}
+    if len(names) != len(specs) or wanted & set(names):
+        return False
+    typed = [(n, s) for n, s in zip(names, specs, strict=True) if s.logical != "string" and n]
+    cells = [cast(pa.array([name]), spec)[1][0].as_py() is None for name, spec in typed]
+    return bool(cells) and all(cells)
+
+
+def refuse_wide(count: int, limits: Limits, where: str) -> None:
+    """Refuse a source with too many columns.
+
+    Raises:
+        AssayError: ASSAY-I009.
+    """
+    if count > limits.max_columns:
+        what = f"{count:,} columns, and the limit is {limits.max_columns:,}"
+        raise AssayError("I009", what, where=where, fix="raise assay.limits.max_columns")

@@ -1,0 +1,233 @@
+"""CSV as parts: all cells as text, every fault of form found and named, nothing guessed.
+
+Bytes are cut into rows first (csv_rows); rows that cannot be told apart into cells are rejected
+with their raw bytes, the others go to Arrow's reader, whose row count must agree.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from provenance.casting import ColumnSpec
+from provenance.csv_faults import cell_faults, not_utf8
+from provenance.csv_header import check_header, parse_header, refuse_wide
+from provenance.csv_rows import Rows, find_rows
+from provenance.csv_swallowed import swallowed
+from provenance.errors import AssayError, Notice
+from provenance.intake import Part, rejected_of
+from provenance.limits import Limits
+
+_BOM = b"\xef\xbb\xbf"
+_WIDE = (
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+_PEEK = 512
+_MANY = 0.3  # share of NUL bytes that plain text with a stray NUL never has
+
+
+class CsvSource:
+    """One CSV text, read once from its first block to its last."""
+
+    def __init__(
+        self,
+        name: str,
+        blocks: Iterator[bytes],
+        specs: tuple[ColumnSpec, ...] | None,
+        limits: Limits,
+        delimiter: str = ",",
+    ) -> None:
+        """Take the text as an iterator of blocks, none of them empty."""
+        self.name = name
+        self.columns: list[str] = []
+        self.rows = 0
+        self._blocks = blocks
+        self._specs = specs
+        self._limits = limits
+        self._delimiter = delimiter
+        self._first_row = 0
+        self._ragged = 0
+        self._widths: set[int] = set()
+        self._blank = 0
+        self._has_bom = False
+        self._line_ends = np.zeros(3, np.int64)
+
+    def parts(self, first_row: int) -> Iterator[Part]:
+        """Yield the text's rows as parts; ordinals start at `first_row`.
+
+        Raises:
+            AssayError: ASSAY-I001, I018, I021 to I027 or I038.
+        """
+        self._first_row = first_row
+        for block, rows in self._with_rows():
+            start = 0
+            if not self.columns:
+                start = self._read_header(block, rows)
+            if not self.columns:
+                continue
+            yield self._part(block, rows, start)
+        if not self.columns:
+            raise AssayError(
+                "I001", "0 rows, 0 columns", where=self.name, fix="was the export finished?"
+            )
+        if self._ragged and self._ragged == self.rows:
+            widths = " or ".join(str(width) for width in sorted(self._widths)[:3])
+            what = f"{self.rows:,} of {self.rows:,} rows have {widths} cells"
+            what += f", the header has {len(self.columns)}"
+            raise AssayError("I024", what, where=self.name, fix="repair the header")
+
+    def notices(self) -> list[Notice]:
+        """Return what a person should know of the text that was read."""
+        found = []
+        if self._has_bom:
+            found.append(Notice("ASSAY-I020", "the byte order mark was dropped", self.name))
+        if np.count_nonzero(self._line_ends) > 1:
+            kinds = zip(self._line_ends.tolist(), ("LF", "CR LF", "CR"), strict=True)
+            told = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
+            found.append(Notice("ASSAY-I028", f"line ends are mixed: {told}", self.name))
+        if self._blank:
+            told = f"{self._blank:,} blank lines between rows were skipped"
+            found.append(Notice("ASSAY-I001", told, self.name))
+        return found
+
+    def _with_rows(self) -> Iterator[tuple[bytes, Rows]]:
+        """Yield blocks that start and end where rows do, with the rows in them."""
+        mark = self._delimiter.encode()
+        rest = b""
+        ahead = next(self._blocks, None)
+        if ahead is not None:
+            ahead = self._without_bom(ahead)
+        while ahead is not None:
+            block = rest + ahead
+            ahead = next(self._blocks, None)
+            rows = find_rows(block, mark, is_last=ahead is None)
+            self._refuse_endless(len(block) - rows.used, rows)
+            if ahead is None and rows.is_open:
+                row = self.rows + len(rows.starts) - (1 if self.columns else 2)
+                raise self._unclosed(max(row, 0))
+            self._line_ends += rows.line_ends
+            rest = block[rows.used :]
+            if len(rows.starts):
+                yield block, rows
+
+    def _without_bom(self, block: bytes) -> bytes:
+        head = block[:_PEEK]
+        wide = next((kind for mark, kind in _WIDE if head.startswith(mark)), None)
+        if wide is None and len(head) > 1:
+            nul = np.frombuffer(head, np.uint8) == 0
+            if max(nul[::2].mean(), nul[1::2].mean()) > _MANY:
+                wide = "UTF-16 or UTF-32"
+        if wide is not None:
+            fix = "convert it, e.g. iconv -f utf-16 -t utf-8"
+            raise AssayError("I021", f"the text is {wide}", where=self.name, fix=fix)
+        self._has_bom = block.startswith(_BOM)
+        return block.removeprefix(_BOM)
+
+    def _refuse_endless(self, size: int, rows: Rows) -> None:
+        if size <= self._limits.max_row_bytes:
+            return
+        row = self._first_row + self.rows + len(rows.starts)
+        if rows.is_open:
+            raise self._unclosed(row)
+        what = f"row {row} is over {self._limits.max_row_bytes:,} bytes long"
+        raise AssayError("I006", what, where=self.name, fix="raise assay.limits.max_row_bytes")
+
+    def _unclosed(self, row: int) -> AssayError:
+        what = f"a quote that is opened in row {row} or before does not close"
+        return AssayError("I025", what, where=self.name, fix="repair the quote")
+
+    def _read_header(self, block: bytes, rows: Rows) -> int:
+        """Read the header and return the place of the first row after it."""
+        full = np.flatnonzero(rows.ends > rows.starts)
+        if not len(full):
+            self._blank += len(rows.starts)
+            return len(rows.starts)
+        place = int(full[0])
+        self._blank += place
+        refuse_wide(int(rows.cells[place]), self._limits, self.name)
+        lines = [block[rows.starts[at] : rows.ends[at]] for at in full[:2]]
+        names = parse_header(lines[0], self._delimiter, self.name)
+        first = lines[1].decode("utf-8", "replace").split(self._delimiter) if lines[1:] else None
+        check_header(names, first, self._specs, self.name, self._delimiter)
+        self.columns = names
+        return place + 1
+
+    def _part(self, block: bytes, rows: Rows, first: int) -> Part:
+        starts, ends = rows.starts[first:], rows.ends[first:]
+        width = len(self.columns)
+        is_row = np.ones(len(starts), bool) if width == 1 else ends > starts
+        self._blank += int((~is_row).sum())
+        ordinals = self._first_row + self.rows + np.cumsum(is_row) - 1
+        self.rows += int(is_row.sum())
+        refused = self._refused(block, rows, first, is_row)
+        bad = np.zeros(len(starts), bool)
+        bad[list(refused)] = True
+        good = is_row & ~bad
+        table = self._parse(block, rows, first, good)
+        at = sorted(refused)
+        raw = [block[starts[place] : ends[place]] for place in at]
+        rejected = rejected_of(ordinals[at].tolist(), raw, [refused[place] for place in at])
+        kept = ordinals[good]
+        longest = int((ends - starts).max(initial=0))
+        faults = cell_faults(table, kept, self._limits, longest=longest, has_nul=b"\0" in block)
+        return Part(table, kept, faults, rejected)
+
+    def _refused(self, block: bytes, rows: Rows, first: int, is_row: np.ndarray) -> dict[int, str]:
+        """Return the places of rows that are no rows of this table, each with its reason."""
+        width = len(self.columns)
+        cells, lines = rows.cells[first:], rows.lines[first:]
+        ragged = np.flatnonzero((cells != width) & is_row)
+        self._ragged += len(ragged)
+        self._widths.update(np.unique(cells[ragged])[:3].tolist())
+        found = {int(p): f"ASSAY-I024: {cells[p]} cells, the header has {width}" for p in ragged}
+        if rows.ends_bare and len(cells) and is_row[-1] and cells[-1] < width:
+            self._ragged -= 1
+            told = f"the last line is cut: {cells[-1]} of {width} cells, no line end"
+            found[len(cells) - 1] = f"ASSAY-I003: {told}"
+        for place in np.flatnonzero(rows.broken[first:]).tolist():
+            found[place] = "ASSAY-I025: text follows a closing quote"
+        is_suspect = (rows.hidden[first:] >= width - 1) | (lines > self._limits.max_lines_per_row)
+        for place in np.flatnonzero((lines > 1) & is_suspect).tolist():
+            text = block[rows.starts[first + place] : rows.ends[first + place]]
+            reason = swallowed(text, self.columns, self._specs, self._delimiter, self._limits)
+            if reason:
+                found[place] = f"ASSAY-I025: {reason}"
+        found.update(not_utf8(block, rows, first))
+        return found
+
+    def _parse(self, block: bytes, rows: Rows, first: int, good: np.ndarray) -> pa.Table:
+        nexts = np.append(rows.starts[first + 1 :], rows.used)
+        names = self.columns
+        if good.all():
+            data = memoryview(block)[rows.starts[first] : rows.used] if len(good) else b""
+        else:
+            # runs of good rows, joined
+            edges = np.flatnonzero(np.diff(np.concatenate(([0], good.view(np.int8), [0]))))
+            runs = edges.reshape(-1, 2)
+            ends = [(rows.starts[first + a], nexts[b - 1]) for a, b in runs]
+            data = b"".join(memoryview(block)[start:end] for start, end in ends)
+        if not good.any():
+            return pa.table({name: pa.nulls(0, pa.string()) for name in names})
+        table = pa_csv.read_csv(
+            pa.BufferReader(pa.py_buffer(data)),
+            read_options=pa_csv.ReadOptions(block_size=len(data) + 1, column_names=names),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=False
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                check_utf8=False,
+                column_types={name: pa.string() for name in names},
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+        if table.num_rows != int(good.sum()):
+            counts = f"{int(good.sum()):,} and {table.num_rows:,} rows"
+            what = f"two readings of the text disagree: {counts}"
+            raise AssayError("I025", what, where=self.name, fix="look at its quotes and line ends")
+        return table

@@ -1,0 +1,155 @@
+"""Ingest: from the files of a source to a snapshot that later stages can trust.
+
+Files are opened once and safely (guard), unpacked under a count (unpack), read as text by their
+own rules (csv_source, jsonl_source) or as Parquet (parquet_source), cast by the contract's types
+and written as shards (intake). What cannot be read is refused with a code, a row that cannot be
+cast is held, a row that cannot be told apart is rejected; nothing is repaired and nothing lost.
+"""
+
+import glob
+from pathlib import Path
+
+from provenance.casting import ColumnSpec
+from provenance.csv_source import CsvSource
+from provenance.errors import AssayError, Notice
+from provenance.formats import Format, format_of, refuse_content
+from provenance.guard import Opened
+from provenance.intake import Intake
+from provenance.jsonl_source import JsonlSource
+from provenance.limits import Limits
+from provenance.parquet_source import ParquetSource
+from provenance.snapshot import Snapshot, Source
+from provenance.unpack import blocks
+
+__all__ = ["Limits", "expand", "ingest"]
+
+
+def expand(source: str) -> list[str]:
+    """Return the files that a source names: a file, a folder's data files, or a glob's, sorted.
+
+    Raises:
+        AssayError: ASSAY-I014 if there is none, or for a URL.
+    """
+    if "://" in source:
+        fix = "copy the files to a local folder"
+        raise AssayError("I014", "URLs are not supported yet", where=source, fix=fix)
+    path = Path(source)
+    if path.is_dir():
+        inner = (p.relative_to(path).parts for p in path.rglob("*"))
+        shown = (path.joinpath(*parts) for parts in inner if not _is_hidden(parts))
+        found = sorted(str(p) for p in shown if _is_data(p))
+    elif any(mark in source for mark in "*?[") and not path.exists():
+        names = glob.glob(source, recursive=True)  # noqa: PTH207  # takes absolute patterns too
+        found = sorted(name for name in names if _is_data(Path(name)))
+    else:
+        return [source]
+    if not found:
+        fix = "data files end in .csv, .tsv, .jsonl or .parquet"
+        raise AssayError("I014", "no such file: no data files here", where=source, fix=fix)
+    return found
+
+
+def ingest(
+    paths: list[str],
+    specs: tuple[ColumnSpec, ...] | None,
+    folder: Path,
+    *,
+    limits: Limits,
+    shard_rows: int = 50_000,
+    allow_empty: bool = False,
+) -> Snapshot:
+    """Read the files of one dataset, in the given order, into a snapshot in `folder`.
+
+    Args:
+        paths: one or more files of one format.
+        specs: the contract's columns; None for none, then text stays text and nothing is held.
+        folder: made if it is absent; holds the snapshot's files afterwards.
+        limits: on every size.
+        shard_rows: rows of a shard, the last one's apart, > 0.
+        allow_empty: whether a dataset without rows is no reason to refuse.
+
+    Raises:
+        AssayError: a code of the I series if the source cannot be read as it claims to be.
+    """
+    formats = [format_of(path) for path in paths]
+    for path, kind in zip(paths, formats, strict=True):
+        if kind.is_text != formats[0].is_text:
+            what = f"{path} is {kind.name}, {paths[0]} is {formats[0].name}"
+            raise AssayError("I017", what, where=path, fix="give files of one format")
+    folder.mkdir(parents=True, exist_ok=True)
+    intake = Intake(folder, specs, shard_rows, is_text=formats[0].is_text)
+    sources: list[Source] = []
+    notices: list[Notice] = []
+    try:
+        for path, kind in zip(paths, formats, strict=True):
+            first_row = sum(source.rows for source in sources)
+            source, found = _read(path, kind, specs, limits, intake, first_row)
+            sources.append(source)
+            notices += found
+        total = sum(source.rows for source in sources)
+        if not total and not allow_empty:
+            fix = "check the export; set a rowCount rule with a minimum of 0 if no rows are meant"
+            raise AssayError("I002", "columns but no rows", where=", ".join(paths[:3]), fix=fix)
+        taken = intake.close()
+    finally:
+        intake.abandon()
+    notices += intake.notices()
+    snapshot = Snapshot(
+        folder=str(folder.resolve()),
+        rows=total,
+        sources=tuple(sources),
+        shards=taken.shards,
+        raw=taken.raw,
+        held=taken.held,
+        held_findings=taken.held_findings,
+        rejected=taken.rejected,
+        warnings=tuple(notices),
+    )
+    snapshot.save()
+    return snapshot
+
+
+def _read(
+    path: str,
+    kind: Format,
+    specs: tuple[ColumnSpec, ...] | None,
+    limits: Limits,
+    intake: Intake,
+    first_row: int,
+) -> tuple[Source, list[Notice]]:
+    with Opened(path, limits) as file:
+        if not file.size:
+            fix = "was the export finished?"
+            raise AssayError("I001", "0 rows, 0 columns: the file is empty", where=path, fix=fix)
+        refuse_content(file, kind)
+        reader = _reader(file, kind, specs, limits)
+        for part in reader.parts(first_row):
+            intake.take(part, where=path)
+        digest = file.digest()
+    source = Source(path, kind.name, file.size, digest, first_row, reader.rows)
+    return source, reader.notices()
+
+
+def _reader(
+    file: Opened, kind: Format, specs: tuple[ColumnSpec, ...] | None, limits: Limits
+) -> CsvSource | JsonlSource | ParquetSource:
+    if kind.base == "parquet":
+        return ParquetSource(file, specs, limits)
+    text = blocks(file, kind.packing, limits)
+    if kind.base == "jsonl":
+        return JsonlSource(file.name, text, specs, limits)
+    return CsvSource(file.name, text, specs, limits, "\t" if kind.base == "tsv" else ",")
+
+
+def _is_hidden(parts: tuple[str, ...]) -> bool:
+    return any(part.startswith((".", "_")) for part in parts)
+
+
+def _is_data(path: Path) -> bool:
+    if path.is_dir():
+        return False
+    try:
+        format_of(str(path))
+    except AssayError:
+        return False
+    return True

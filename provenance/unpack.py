@@ -1,0 +1,113 @@
+"""Text of a source as blocks of bytes: plain, gzip or Zstandard, unpacked under a count.
+
+Unpacking stops at the limits and never runs ahead of what was asked for, so a bomb costs no
+more than a block of memory.
+"""
+
+import zlib
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from provenance.errors import AssayError
+from provenance.guard import Opened
+from provenance.limits import RATIO_FLOOR, Limits
+
+BLOCK = 8 << 20
+_READ = 1 << 20
+_GZIP = 16 + zlib.MAX_WBITS  # gzip header and checksum, and no other
+
+
+def blocks(file: Opened, packing: str, limits: Limits) -> Iterator[bytes]:
+    """Yield the file's text in blocks of at most `BLOCK` bytes, none empty.
+
+    Args:
+        file: open and not yet read.
+        packing: empty, `gz` or `zst`.
+        limits: on the unpacked size.
+
+    Raises:
+        AssayError: ASSAY-I003 if the file is cut, I005 if it is damaged, I006 over the limits.
+    """
+    made = {"": _plain, "gz": _gzip, "zst": _zstd}[packing](file)
+    total = 0
+    for block in made:
+        total += len(block)
+        _refuse_bomb(file, total, limits)
+        yield block
+
+
+def _refuse_bomb(file: Opened, total: int, limits: Limits) -> None:
+    ratio = total / max(file.taken, 1)
+    if total > limits.max_unpacked_bytes:
+        limit = f"the limit of {limits.max_unpacked_bytes:,} bytes unpacked"
+        fix = "if the file is honest, raise assay.limits.max_unpacked_bytes"
+    elif total > RATIO_FLOOR and ratio > limits.max_ratio:
+        limit = f"the limit of {limits.max_ratio} to 1"
+        fix = "if the file is honest, raise assay.limits.max_ratio"
+    else:
+        return
+    what = f"over {limit}: {total:,} bytes so far, {ratio:,.0f} for each one packed"
+    raise AssayError("I006", what, where=file.name, fix=fix)
+
+
+def _plain(file: Opened) -> Iterator[bytes]:
+    while block := file.read(BLOCK):
+        yield block
+
+
+def _gzip(file: Opened) -> Iterator[bytes]:
+    member = zlib.decompressobj(_GZIP)
+    packed = b""
+    while packed := packed or file.read(_READ):
+        if member.eof:
+            packed = packed.lstrip(b"\0")  # padding between members and at the end
+            if not packed:
+                continue
+            member = zlib.decompressobj(_GZIP)
+        try:
+            block = member.decompress(packed, BLOCK)
+        except zlib.error:
+            raise _damaged(file) from None
+        packed = member.unused_data if member.eof else member.unconsumed_tail
+        if block:
+            yield block
+    if not member.eof:
+        raise _cut(file)
+
+
+def _zstd(file: Opened) -> Iterator[bytes]:
+    stream = pa.CompressedInputStream(pa.PythonFile(_Reader(file), "r"), "zstd")
+    while True:
+        try:
+            block = stream.read(BLOCK)
+        except OSError as error:
+            cut = file.taken >= file.size and "runcated" in str(error)
+            raise (_cut(file) if cut else _damaged(file)) from None
+        if not block:
+            return
+        yield block
+
+
+class _Reader:
+    """The part of a Python file that Arrow needs to read on."""
+
+    def __init__(self, file: Opened) -> None:
+        self.closed = False
+        self._file = file
+
+    def read(self, size: int) -> bytes:
+        return self._file.read(size)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _cut(file: Opened) -> AssayError:
+    what = f"ends after byte {file.size:,} without its end mark"
+    return AssayError("I003", what, where=file.name, fix="copy or export the file again")
+
+
+def _damaged(file: Opened) -> AssayError:
+    what = f"cannot be unpacked: damaged before byte {file.taken:,}"
+    return AssayError("I005", what, where=file.name, fix="copy the file again from where it came")
