@@ -51,7 +51,7 @@ HELD = (
 )
 ALARM = (
     "A false alarm is a held row in which nothing was planted. Some of them are honest rows that "
-    "look wrong: the best possible model errs on 6 % of these rows."
+    "look wrong: the best possible model errs on 5 % of these rows."
 )
 
 

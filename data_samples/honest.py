@@ -26,7 +26,7 @@ PURPOSES = {
 }
 TERMS = np.array([12, 24, 36, 48, 60, 72, 84])
 CODES = {"C1": 0.19, "C2": 0.43, "C3": 0.38}
-OVERLAP = 2.0  # the higher, the less the classes overlap; 2 leaves about 6 % of rows to chance
+OVERLAP = 2.5  # the higher, the less the classes overlap; 2.5 leaves about 5 % of rows to chance
 BY_PURPOSE = {"debt": 0.55, "travel": 0.25, "home": -0.35, "studies": 0.1}
 BY_JOB = {"contract": 0.45, "self-employed": 0.35, "student": 0.3, "retired": -0.3}
 
@@ -53,10 +53,10 @@ def draw(
     rng = np.random.default_rng(seed)
     people = _people(rng, rows, 1.3 if drifts else 1.0)
     loans = _loans(rng, people, drifts=drifts)
-    logit = _logit(people, loans) + (1.6 if drifts else 0.0)
+    logit = _logit(people, loans) + (2.0 if drifts else 0.0)
     risk = 1 / (1 + np.exp(-logit))
     rate = (
-        4.6 + 1.9 * np.tanh(0.2 * (logit + 4.0)) + 2.2 * loans["ratio"] + rng.normal(0, 0.7, rows)
+        4.6 + 1.9 * np.tanh(0.16 * (logit + 5.0)) + 2.2 * loans["ratio"] + rng.normal(0, 0.7, rows)
     )
     days = np.sort(rng.integers(0, 60, rows)) + dt.date.fromisoformat(first_day).toordinal()
     text = notes.write(rng, loans["purpose"], risk)

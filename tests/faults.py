@@ -84,7 +84,7 @@ def flip_labels(
     is_yes = pc.equal(table[label], "yes").to_numpy()
     clear = np.empty(0, int)
     if risk is not None:
-        evident = np.where(is_yes, risk > 0.95, risk < 0.01)
+        evident = np.where(is_yes, risk > 0.99, risk < 0.002)
         clear = _halves(rng, plot, round(count * 0.6), evident, is_yes)
     rest = plot.take(rng, count - len(clear))
     details = dict.fromkeys(clear.tolist(), "features say otherwise") | dict.fromkeys(

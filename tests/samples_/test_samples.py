@@ -139,7 +139,7 @@ def test_honest_classes_overlap_and_correlate():
     table, risk = honest.draw(20_000, 7)
     is_yes = pc.equal(table["defaulted"], "yes").to_numpy()
     assert 0.14 < is_yes.mean() < 0.22
-    assert 0.04 < np.minimum(risk, 1 - risk).mean() < 0.08
+    assert 0.03 < np.minimum(risk, 1 - risk).mean() < 0.06
     income = table["income"].fill_null(40_000).to_numpy()
     amount = table["amount"].to_numpy()
     assert np.corrcoef(np.log(income), np.log(amount))[0, 1] > 0.5
@@ -189,3 +189,38 @@ def test_broken_values_cover_every_kind_and_keep_the_others():
     keys = planted.table["loan_id"]
     doubled = [r for r, d in zip(planted.rows, planted.details, strict=True) if "key" in d]
     assert pc.count_distinct(keys).as_py() == 4_000 - len(doubled) // 2
+
+
+def test_contract_loads_without_a_warning_and_names_the_roles():
+    from checks.kit import loader
+
+    contract = loader.load(SAMPLES / "contract.yaml")
+    assert contract.warnings == ()
+    assert [column.name for column in contract.columns] == honest.draw(5, 1).table.column_names
+    roles = {role: contract.having(role) for role in ("label", "source", "time", "text")}
+    assert roles == {
+        "label": ("defaulted",),
+        "source": ("branch",),
+        "time": ("applied_at",),
+        "text": ("note",),
+    }
+    assert contract.having("quasi_identifier") == ("age", "employment", "region")
+    kinds = {rule.kind for rule in contract.rules}
+    assert {"rowCount", "sql", "expect_column_median_to_be_between"} <= kinds
+
+
+def test_contract_holds_on_honest_rows():
+    from checks.kit import loader
+
+    table = pq.read_table(SAMPLES / "reference.parquet")
+    for rule in loader.load(SAMPLES / "contract.yaml").rules:
+        cells = table[rule.column].drop_null() if rule.column else None
+        if rule.kind in ("minimum", "maximum"):
+            ends = pc.min_max(cells).as_py()
+            is_low = rule.kind == "minimum"
+            assert ends["min"] >= rule.params["value"] if is_low else True, rule.id
+            assert is_low or ends["max"] <= rule.params["value"], rule.id
+        elif rule.kind == "validValues":
+            assert set(cells.to_pylist()) <= set(rule.params["values"]), rule.id
+        elif rule.kind == "required":
+            assert len(cells) == table.num_rows, rule.id
