@@ -35,7 +35,7 @@ def main(asked: dict[str, Any]) -> None:
     server: list[Any] = []
     leave = threading.Thread(target=_leave_with_parent, args=(asked, server), daemon=True)
     leave.start()
-    if not asked["keep"]:
+    if not Path(asked["database"]).exists():
         prepare(Path(asked["database"]), Path(asked["template"]) if asked["template"] else None)
     import uvicorn
     from prefect.server.api.server import create_app
