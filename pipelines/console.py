@@ -4,7 +4,10 @@ Colour and a moving bar only on a terminal that wants them; a log file gets whol
 long stage says every ten seconds that it lives. Nothing heavy is imported until a bar is drawn.
 """
 
+import os
+import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -34,13 +37,17 @@ def is_live(stream: TextIO, environ: Mapping[str, str]) -> bool:
     return stream.isatty() and environ.get("TERM") != "dumb"
 
 
-def summary(told: Mapping[str, Any], *, is_color: bool = False) -> str:
+def summary(told: Mapping[str, Any], *, is_color: bool | None = None) -> str:
     """Return the terminal's text for an `assay.run/1` object: verdict, rows, checks, reasons, next.
 
     Args:
         told: the object that `--json` prints (`run` null and `error` set if nothing was committed).
-        is_color: whether to add ANSI colour; without it the text is the same.
+        is_color: whether to add ANSI colour, None to ask stdout; the text is the same either way.
+
+    Returns:
+        Lines, each with its line end.
     """
+    is_color = is_colored(sys.stdout, os.environ) if is_color is None else is_color
     paint = _painter(is_color=is_color)
     if told.get("error"):
         return _refusal(told["error"], paint)
@@ -52,34 +59,69 @@ def summary(told: Mapping[str, Any], *, is_color: bool = False) -> str:
         lines += _notice("warning", notice, paint)
     lines.append(_line("verdict", paint(verdict, verdict)))
     lines.append(_line("report", printable(f"{told['path']}/report.html")))
-    return "\n".join([*lines, _next(told)])
+    return "\n".join([*lines, _next(told), ""])
+
+
+class Stage:
+    """One stage that is under way; ends as a context manager or by `done`."""
+
+    def __init__(self, name: str, total: int | None, speaker: "Progress") -> None:
+        """Begin now; made by `Progress.stage`."""
+        self.name, self.total = name, total
+        self.count = 0
+        self.note = ""
+        self.began = self.spoke = speaker.clock()
+        self._speaker = speaker
+
+    def __enter__(self) -> Self:
+        """Return the stage, which has begun."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the stage; one that an exception cut short says so."""
+        self._speaker.end(self, is_cut=kind is not None)
+
+    def advance(self, count: int = 1) -> None:
+        """Say that `count` more of the stage's steps are done."""
+        self._speaker.move(self, count)
+
+    def done(self, note: str = "") -> None:
+        """End the stage and leave one line with `note` and its seconds."""
+        self.note = note
+        self._speaker.end(self)
 
 
 class Progress:
-    """One line a stage on stderr, and a bar while it runs where there is a terminal.
+    """One line a stage on stderr, and a bar for each while it runs where there is a terminal.
 
-    Use as a context manager, so that a bar never outlives an error.
+    Use as a context manager, so that no bar outlives an error. Stages may run side by side in
+    threads: `with progress.stage("fit", 12) as stage: stage.advance()`. For stages one after the
+    other, `progress.stage(...)`, `progress.advance()` and `progress.done(note)` do the same.
     """
 
     def __init__(
         self,
-        stream: TextIO,
-        environ: Mapping[str, str],
+        stream: TextIO | None = None,
+        environ: Mapping[str, str] | None = None,
         *,
         is_quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Decide once from `stream` and `environ` how to speak; `clock` gives seconds."""
-        self._stream = stream
-        self._clock = clock
+        """Decide once from `stream` (stderr) and `environ` how to speak; `clock` gives seconds."""
+        environ = os.environ if environ is None else environ
+        self.clock = clock
+        self._stream = stream or sys.stderr
         self._is_quiet = is_quiet
-        self._is_live = is_live(stream, environ) and not is_quiet
-        self._paint = _painter(is_color=is_colored(stream, environ))
+        self._is_live = is_live(self._stream, environ) and not is_quiet
+        self._paint = _painter(is_color=is_colored(self._stream, environ))
         self._bar: rich.progress.Progress | None = None
-        self._stage = ""
-        self._total: int | None = None
-        self._count = 0
-        self._began = self._spoke = 0.0
+        self._open: dict[Stage, rich.progress.TaskID | None] = {}
+        self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
         """Start with no stage."""
@@ -91,60 +133,81 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Take the bar away; a stage that an exception cut short says so."""
-        if self._stage:
-            self._close(self._paint("stopped", "error") if kind else "")
+        """End what is still open."""
+        for stage in list(self._open):
+            self.end(stage, is_cut=kind is not None)
 
-    def stage(self, name: str, total: int | None = None) -> None:
-        """Begin a stage of `total` steps (None: unknown); one that still runs is done."""
-        if self._stage:
-            self.done()
-        self._stage, self._total, self._count = name, total, 0
-        self._began = self._spoke = self._clock()
-        if self._is_live:
-            self._bar = _bar(self._stream)
-            self._bar.start()
-            self._bar.add_task(f"{printable(name):<7}", total=total)
+    def stage(self, name: str, total: int | None = None) -> Stage:
+        """Begin a stage of `total` steps (None: unknown)."""
+        stage = Stage(name, total, self)
+        with self._lock:
+            task = None
+            if self._is_live:
+                if self._bar is None:
+                    self._bar = _bar(self._stream)
+                    self._bar.start()
+                task = self._bar.add_task(f"{printable(name):<7}", total=total)
+            self._open[stage] = task
+        return stage
 
     def advance(self, count: int = 1) -> None:
-        """Say that `count` more steps of the stage are done."""
-        self._count += count
-        if self._bar is not None:
-            self._bar.advance(self._bar.task_ids[0], count)
-        elif self._clock() - self._spoke >= SIGN_OF_LIFE:
-            self._spoke = self._clock()
-            of = f" of {self._total:,}" if self._total else ""
-            self._say(_line(self._stage, f"{self._count:,}{of} so far"))
+        """Advance the stage that began last."""
+        self.move(next(reversed(self._open)), count)
 
     def done(self, note: str = "") -> None:
-        """End the stage and leave one line with `note` and its seconds."""
-        self._close(printable(note))
+        """End the stage that began last."""
+        next(reversed(self._open)).done(note)
 
-    def _close(self, note: str) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-        seconds = self._paint(f"{self._clock() - self._began:.1f} s", "quiet")
-        self._say(_line(self._stage, f"{note}  {seconds}" if note else seconds))
-        self._stage = ""
+    def move(self, stage: Stage, count: int) -> None:
+        """Count steps of a stage; where there is no bar, say at times that it lives."""
+        with self._lock:
+            stage.count += count
+            task = self._open.get(stage)
+            if self._bar is not None and task is not None:
+                self._bar.advance(task, count)
+            elif self.clock() - stage.spoke >= SIGN_OF_LIFE:
+                stage.spoke = self.clock()
+                of = f" of {stage.total:,}" if stage.total else ""
+                self._say(_line(stage.name, f"{stage.count:,}{of} so far"))
+
+    def end(self, stage: Stage, *, is_cut: bool = False) -> None:
+        """Take the stage's bar away and leave its line; a stage ends once."""
+        with self._lock:
+            if stage not in self._open:
+                return
+            task = self._open.pop(stage)
+            if self._bar is not None and task is not None:
+                self._bar.remove_task(task)
+            if self._bar is not None and not self._open:
+                self._bar.stop()
+                self._bar = None
+            seconds = self._paint(f"{self.clock() - stage.began:.1f} s", "quiet")
+            notes = [printable(stage.note), self._paint("stopped", "error") if is_cut else ""]
+            self._say(_line(stage.name, "  ".join([*filter(None, notes), seconds])))
 
     def _say(self, line: str) -> None:
-        if not self._is_quiet:
+        if self._is_quiet:
+            return
+        if self._bar is not None:
+            from rich.text import Text
+
+            self._bar.console.print(Text.from_ansi(line))
+        else:
             self._stream.write(line + "\n")
             self._stream.flush()
 
 
 def _bar(stream: TextIO) -> "rich.progress.Progress":
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     return Progress(
-        TextColumn(" {task.description}"),
+        TextColumn(" {task.description}", markup=False),
         BarColumn(bar_width=32),
-        MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=Console(file=stream, force_terminal=True),
         transient=True,
+        redirect_stdout=False,  # results go to stdout, whatever the bar does
     )
 
 
@@ -214,4 +277,4 @@ def _refusal(error: Mapping[str, str], paint: Callable[[str, str], str]) -> str:
     lines = [f"{paint(error['code'], 'fail')}: {printable(error['message'])}"]
     lines += [f"  where: {printable(error['where'])}"] if error.get("where") else []
     lines += [f"  fix:   {printable(error['fix'])}"] if error.get("fix") else []
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])

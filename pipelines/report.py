@@ -161,8 +161,9 @@ def _trusted(text: str) -> str:
 
 def _shown(value: object) -> object:
     """Cut and escape a text for people: no control characters, no direction marks, no length."""
-    if not isinstance(value, str) or hasattr(value, "__html__"):
+    if hasattr(value, "__html__") or isinstance(value, int | float):
         return value
+    value = str(value)
     text = printable(value if len(value) <= TEXT_LIMIT else value[:TEXT_LIMIT] + " … (cut)")
     return text.replace(" %", "\N{NO-BREAK SPACE}%")
 

@@ -21,6 +21,7 @@ THINNEST = 4  # a fate of one row must still be seen
 NAME_LIMIT = 16
 TICKS = 4
 LOG_FOOT = 0.3
+SMALLEST = 1e-300  # keeps the height of an empty panel above 0
 FATES = ("clean", "quarantine", "rejected")
 THOUSAND = 1000
 
@@ -135,7 +136,7 @@ def compact(value: float) -> str:
 
 def _number_body(panel: DriftPanel) -> str:
     low, high = panel.edges[0], panel.edges[-1]
-    peak = max(*panel.reference, *panel.current, 1e-300)
+    peak = max([*panel.reference, *panel.current, SMALLEST])
     paths = [_steps(panel.edges, side, peak) for side in (panel.reference, panel.current)]
     base = f"V{_y(0):.1f}H{LEFT}Z"
     parts = [_line(LEFT, _y(share), WIDTH - RIGHT, _y(share), "grid") for share in (0, 0.5, 1)]
@@ -158,7 +159,7 @@ def _steps(edges: Sequence[float], densities: Sequence[float], peak: float) -> s
 
 
 def _category_body(panel: DriftPanel) -> str:
-    peak = max(*panel.reference, *panel.current, 1e-300)
+    peak = max([*panel.reference, *panel.current, SMALLEST])
     slot = (WIDTH - LEFT - RIGHT) / max(len(panel.categories), 1)
     wide = min(slot * 0.36, 22)
     parts = [_line(LEFT, _y(share), WIDTH - RIGHT, _y(share), "grid") for share in (0, 0.5, 1)]

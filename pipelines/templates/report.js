@@ -30,7 +30,7 @@
     const said = made("span", { role: "status", ariaLive: "polite" });
     const box = made("input", { type: "search", autocomplete: "off", spellcheck: false });
     const show = () => {
-      const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+      const words = [...box.value.toLowerCase().matchAll(/"([^"]+)"|\S+/g)].map((m) => m[1] ?? m[0]);
       let count = 0;
       for (const item of items) {
         const has = text(item).toLowerCase();

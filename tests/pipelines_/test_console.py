@@ -1,0 +1,195 @@
+"""The terminal: the same words with and without colour, one line a stage, and no heavy import."""
+
+import io
+import re
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from pipelines import console
+from provenance.errors import AssayError
+
+TOLD = {
+    "schema": "assay.run/1",
+    "run": 7,
+    "path": "assay-store/runs/000000000007",
+    "verdict": "fail",
+    "rows": {"source": 120_000, "clean": 119_493, "quarantine": 497, "rejected": 10},
+    "checks": [
+        {"check": "labels", "status": "ok", "findings": 412, "rows": 412, "seconds": 2.1},
+        {"check": "drift", "status": "ok", "findings": 0, "rows": 0, "seconds": 0.4},
+        {"check": "sources", "status": "skipped", "findings": 0, "rows": 0, "seconds": 0.0},
+        {"check": "poison", "status": "timeout", "findings": 0, "rows": 0, "seconds": 60.0},
+    ],
+    "reasons": [{"code": "ASSAY-K002", "message": "poison ran out of time", "where": "60 s"}],
+    "warnings": [{"code": "ASSAY-K020", "message": "names were not searched for", "where": ""}],
+    "timings": {"total": 9.8},
+    "error": None,
+}
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_summary_says_rows_checks_reasons_and_what_to_do_next():
+    assert console.summary(TOLD, is_color=False).splitlines() == [
+        " checks  poison DID NOT RUN (out of time) | labels 412 | drift ok | sources skipped",
+        " rows    120,000 = 119,493 clean + 497 quarantined (0.41 %) + 10 rejected",
+        " reason  ASSAY-K002 poison ran out of time (60 s)",
+        "         fix: Raise its limit, or shard.",
+        " warning ASSAY-K020 names were not searched for",
+        " verdict fail",
+        " report  assay-store/runs/000000000007/report.html",
+        "next: `assay review 7` (497 rows) or `assay explain ASSAY-K002`",
+    ]
+
+
+def test_summary_of_a_clean_pass_leads_to_verify():
+    rows = {"source": 5, "clean": 5, "quarantine": 0, "rejected": 0}
+    text = console.summary({**TOLD, "verdict": "pass", "rows": rows, "reasons": [], "checks": []})
+    assert text.endswith("next: `assay verify 7`\n")
+
+
+def test_colour_changes_no_word():
+    plain, colored = (console.summary(TOLD, is_color=flag) for flag in (False, True))
+    assert "\x1b" not in plain
+    assert colored != plain
+    assert re.sub(r"\x1b\[[\d;]*m", "", colored) == plain
+
+
+def test_no_line_is_wider_than_it_should_be():
+    many = [{**TOLD["checks"][0], "check": f"check_number_{i}"} for i in range(40)]
+    reason = {"code": "ASSAY-K010", "message": "columns drifted: " + "name, " * 90, "where": ""}
+    text = console.summary({**TOLD, "checks": many, "reasons": [reason]}, is_color=False)
+    assert max(map(len, text.splitlines())) <= console.COLUMNS
+
+
+def test_summary_of_a_refusal_is_code_place_and_fix():
+    error = AssayError("I005", "checksum\x1b[2J", where="a.parquet", fix="restore it").as_dict()
+    text = console.summary(
+        {**TOLD, "run": None, "verdict": "error", "error": error}, is_color=False
+    )
+    assert text == "ASSAY-I005: checksum\\u001b[2J\n  where: a.parquet\n  fix:   restore it\n"
+
+
+def test_text_of_others_cannot_drive_the_terminal():
+    notice = {"code": "ASSAY-K010", "message": "a\x1b]0;x\x07\u202eb", "where": ""}
+    text = console.summary({**TOLD, "warnings": [notice]}, is_color=False)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "wanted"),
+    [
+        (Terminal(), {}, True),
+        (io.StringIO(), {}, False),
+        (Terminal(), {"NO_COLOR": "1"}, False),
+        (Terminal(), {"NO_COLOR": ""}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (io.StringIO(), {"FORCE_COLOR": "1"}, True),
+        (Terminal(), {"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+    ],
+)
+def test_colour_is_asked_for_or_a_terminal_and_never_forbidden(stream, environ, wanted):
+    assert console.is_colored(stream, environ) is wanted
+
+
+def test_one_line_a_stage_where_there_is_no_terminal():
+    stream, clock = io.StringIO(), Clock()
+    with console.Progress(stream, {}, clock=clock) as progress:
+        progress.stage("ingest", 12)
+        clock.now = 0.44
+        progress.advance(12)
+        progress.done("12 shards  120,000 rows")
+        with progress.stage("checks"):
+            clock.now = 2.5
+    assert stream.getvalue() == " ingest  12 shards  120,000 rows  0.4 s\n checks  2.1 s\n"
+
+
+def test_a_long_stage_says_every_ten_seconds_that_it_lives():
+    stream, clock = io.StringIO(), Clock()
+    with console.Progress(stream, {}, clock=clock) as progress, progress.stage("fit", 100) as stage:
+        for _ in range(25):
+            clock.now += 1
+            stage.advance()
+    assert stream.getvalue().splitlines() == [
+        " fit     10 of 100 so far",
+        " fit     20 of 100 so far",
+        " fit     25.0 s",
+    ]
+
+
+def test_a_stage_cut_short_says_so():
+    stream = io.StringIO()
+    progress = console.Progress(stream, {}, clock=Clock())
+
+    def work():
+        with progress:
+            progress.stage("outer")
+            with progress.stage("inner"):
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert stream.getvalue() == " inner   stopped  0.0 s\n outer   stopped  0.0 s\n"
+
+
+def test_quiet_is_silent():
+    stream = Terminal()
+    with console.Progress(stream, {}, is_quiet=True) as progress, progress.stage("fit"):
+        progress.advance()
+    assert stream.getvalue() == ""
+
+
+def test_a_terminal_gets_a_bar_that_is_gone_at_the_end():
+    stream = Terminal()
+    with console.Progress(stream, {"NO_COLOR": "1"}) as progress:
+        stage = progress.stage("fit", 3)
+        stage.advance(3)
+        stage.done("3 shards")
+    text = stream.getvalue()
+    assert "━" in text
+    assert "\x1b[?25h" in text  # the cursor is back
+    assert " fit     3 shards  0.0 s" in text.splitlines()[-1]
+
+
+def test_stages_side_by_side_each_leave_a_line():
+    for stream in (io.StringIO(), Terminal()):
+        with console.Progress(stream, {"NO_COLOR": "1"}) as progress:
+
+            def work(name, progress=progress):
+                with progress.stage(name, 50) as stage:
+                    for _ in range(50):
+                        stage.advance()
+
+            threads = [threading.Thread(target=work, args=(f"s{i}",)) for i in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert all(f" s{i}      0." in stream.getvalue() for i in range(4))
+
+
+def test_what_is_printed_while_a_bar_moves_stays_on_stdout(capsys):
+    with console.Progress(Terminal(), {}) as progress, progress.stage("fit"):
+        print("a result")
+    assert capsys.readouterr().out == "a result\n"
+
+
+def test_import_is_light():
+    heavy = ["rich", "jinja2", "pyarrow", "numpy", "pandas", "duckdb", "prefect", "sklearn"]
+    code = f"import sys, pipelines.console; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
