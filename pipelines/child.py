@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from pathlib import Path
 from typing import IO, Any
 
 from provenance.errors import AssayError
@@ -116,5 +115,4 @@ def _leave_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.path[:] = [item for item in sys.path if item != str(Path.cwd())]
     serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

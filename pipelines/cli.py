@@ -78,8 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except AssayError as error:
         return _refuse(error, as_json=as_json, debug=debug)
     except KeyboardInterrupt:
-        error = AssayError("E130", "interrupted; nothing was committed", fix="run again")
-        return _refuse(error, as_json=as_json, debug=debug)
+        interrupted = AssayError("E130", "interrupted; nothing was committed", fix="run again")
+        return _refuse(interrupted, as_json=as_json, debug=debug)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
         return EXIT["unchecked"]

@@ -5,6 +5,7 @@ A failure at any point leaves no run, and a folder without an entry is swept by 
 """
 
 import dataclasses
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -152,7 +153,10 @@ def code_facts() -> dict[str, str]:
         p for n in ("provenance", "checks", "pipelines") for p in (root / n).rglob("*.py")
     )
     listed = "\n".join(f"{digest.of_file(path)}  {path.relative_to(root)}" for path in paths)
-    return {"version": metadata.version("assay"), "sha256": digest.of_bytes(listed.encode())}
+    return {
+        "version": metadata.version("assay"),
+        "sha256": hashlib.sha256(listed.encode()).hexdigest(),
+    }
 
 
 def head_of(store: Store) -> str:

@@ -66,9 +66,7 @@ def clean_rows(
     folder: Path, part: str, sources: tuple[Source, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ordinals (int64) and digests (uint8, (n, 32)) of the rows of a clean part."""
-    lineage = ds.dataset(folder / "lineage").to_table(
-        filter=pc.equal(pc.field("file"), f"clean/{part}")
-    )
+    lineage = ds.dataset(folder / "lineage").to_table(filter=pc.field("file") == f"clean/{part}")
     lineage = lineage.sort_by("file_row").combine_chunks()
     firsts = {bytes.fromhex(source.sha256): source.first_row for source in sources}
     keys = lineage["source_sha256"].unique()

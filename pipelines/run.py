@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
@@ -22,7 +22,7 @@ from pipelines import commit, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
-from pipelines.examine import Examined
+from pipelines.examine import Examined, Status
 from pipelines.fates import Fated
 from pipelines.outcome import Outcome
 from pipelines.plan import Plan
@@ -45,7 +45,7 @@ class Request:
     reference: str | None = None
     engine: str = "auto"
     direct: bool = False
-    fail_on: str | None = None
+    fail_on: Literal["error", "warning"] | None = None
     debug: bool = False
 
 
@@ -93,11 +93,10 @@ class _Run:
 
         def timed(name: str, call: Callable[[], None]) -> Callable[[], None]:
             def stage() -> None:
-                if name != "rules":  # it runs beside the checks, whose line stands for both
-                    progress.stage(name)
-                start = time.perf_counter()
-                call()
-                self.clock[name] = round(time.perf_counter() - start, 3)
+                with progress.stage(name):
+                    start = time.perf_counter()
+                    call()
+                    self.clock[name] = round(time.perf_counter() - start, 3)
 
             return stage
 
@@ -141,29 +140,29 @@ class _Run:
         copy.write_bytes(self.plan.contract.read_bytes())
 
     def commit(self) -> None:
-        snapshot = Snapshot.load(self.plan.snapshot / "source" / "snapshot.json")
-        rows = self.fated
-        decided = verdict.decide(
-            self.found, self.policy,
-            source=rows.source, quarantine=rows.quarantine, rejected=rows.rejected,
-        )  # fmt: skip
-        warnings = stages.warnings_of(self.contract, snapshot, self.examined.statuses)
-        ended = now()
-        facts = self.facts(snapshot, decided, ended)
-        committer = Committer.of(self.store, ended)
-
         from pipelines import pages
 
-        drawn = pages.Drawn(
-            facts, self.found, self.examined.statuses, tuple(warnings), self.store, self.clock
+        snapshot = Snapshot.load(self.plan.snapshot / "source" / "snapshot.json")
+        rows, examined = self.fated, self.examined.statuses
+        decided = verdict.decide(
+            self.found,
+            self.policy,
+            source=rows.source,
+            quarantine=rows.quarantine,
+            rejected=rows.rejected,
         )
+        statuses = stages.all_statuses(self.found, examined, self.clock)
+        warnings = tuple(stages.warnings_of(self.contract, snapshot, examined))
+        facts = self.facts(snapshot, decided, statuses)
+        drawn = pages.Drawn(facts, self.found, statuses, warnings, self.store, self.clock)
+        committer = Committer.of(self.store, facts["time"])
         entry = committer.commit_run(self.plan.out, facts, lambda number: pages.draw(number, drawn))
-        self.outcome = Outcome(
-            entry, self.store.run_folder(entry.seq), decided, rows, self.examined,
-            tuple(warnings), self.clock,
-        )  # fmt: skip
+        folder = self.store.run_folder(entry.seq)
+        self.outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
 
-    def facts(self, snapshot: Snapshot, decided: Verdict, ended: str) -> dict[str, Any]:
+    def facts(
+        self, snapshot: Snapshot, decided: Verdict, statuses: tuple[Status, ...]
+    ) -> dict[str, Any]:
         """Return the body of the entry: who, what, under which contract and code, and why."""
         contract = self.contract
         return {
@@ -171,7 +170,7 @@ class _Run:
             "kind": "run",
             "run_id": self.plan.run_id,
             "started": self.started,
-            "time": ended,
+            "time": now(),
             "dataset": contract.name,
             "contract": {
                 "path": contract.path,
@@ -188,7 +187,7 @@ class _Run:
             "checked": decided.checked,
             "reasons": [reason.as_dict() for reason in decided.reasons],
             "policy": dataclasses.asdict(self.policy),
-            "checks": {s.check: s.status for s in self.examined.statuses},
+            "checks": {s.check: s.status for s in statuses},
         }
 
 

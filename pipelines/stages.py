@@ -9,14 +9,14 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings, sample, verdict
-from checks.kit.contract import Contract
+from checks.kit.contract import Contract, Policy
 from checks.kit.protocol import Context
 from pipelines import engine, fates, rebuild
 from pipelines.examine import Examined, Status, examine
@@ -174,6 +174,21 @@ def save_findings(found: findings.Findings, out: Path) -> None:
         write_table(part, out / "findings" / f"part-{number:05d}.parquet")
 
 
+def all_statuses(
+    found: findings.Findings, examined: tuple[Status, ...], clock: Mapping[str, float]
+) -> tuple[Status, ...]:
+    """Return how the stages that find something fared, before the checks."""
+    stages = (("ingest", "ingest"), ("contract", "rules"), ("rescan", "rescan"))
+    made = []
+    for check, stage in stages:
+        mine = found.filter(pc.equal(found["check"], check))
+        rows = len(mine["row"].drop_null().unique())
+        unrun = pc.any(pc.is_in(mine["rule"], pa.array(verdict.UNRUN))).as_py()
+        status = "failed" if unrun else "ok"
+        made.append(Status(check, status, len(mine), rows, clock.get(stage, 0.0)))
+    return (*made, *examined)
+
+
 def warnings_of(
     contract: Contract, snapshot: Snapshot, statuses: tuple[Status, ...]
 ) -> list[Notice]:
@@ -188,7 +203,7 @@ def warnings_of(
     return notices
 
 
-def policy_of(contract: Contract, fail_on: str | None) -> Any:
+def policy_of(contract: Contract, fail_on: Literal["error", "warning"] | None) -> Policy:
     """Return the contract's policy with what the command line sets over it."""
     return dataclasses.replace(contract.policy, fail_on=fail_on) if fail_on else contract.policy
 

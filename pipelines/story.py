@@ -71,12 +71,8 @@ def standing(store: Store, base: int) -> dict[int, Decision]:
 def fate_in(folder: Path, source: Mapping[str, Any], row: int) -> dict[str, Any] | None:
     """Return the lineage of a row in a committed run, None if it has none there."""
     local = row - int(source["first_row"])
-    wanted = pc.and_(
-        pc.equal(pc.field("source_row"), local),
-        pc.equal(
-            pc.field("source_sha256"), pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
-        ),
-    )
+    sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
+    wanted = (pc.field("source_row") == local) & (pc.field("source_sha256") == sha256)
     import pyarrow.dataset as ds
 
     found = ds.dataset(folder / "lineage").to_table(filter=wanted).to_pylist()
@@ -99,7 +95,7 @@ def findings_in(folder: Path, row: int) -> list[dict[str, Any]]:
     """Return the findings of one row, errors first."""
     import pyarrow.dataset as ds
 
-    table = ds.dataset(folder / "findings").to_table(filter=pc.equal(pc.field("row"), row))
+    table = ds.dataset(folder / "findings").to_table(filter=pc.field("row") == row)
     order = {"error": 0, "warning": 1, "info": 2}
     found: list[dict[str, Any]] = table.to_pylist()
     return sorted(found, key=lambda item: (order[item["severity"]], item["check"], item["rule"]))

@@ -34,7 +34,7 @@ def make(
     rows: object,
     *,
     check: str,
-    rule: str,
+    rule: object,
     severity: object = "error",
     column: object = None,
     score: object = 1.0,
