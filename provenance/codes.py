@@ -113,7 +113,10 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "V008": ("A category differs from a usual one in blanks or case only.", "Use the usual one."),
     "V009": ("A key occurs more than once; all its rows are quarantined.", "Repair the key."),
-    "V010": ("A required cell is missing.", "Fill it, or drop `required` in the contract."),
+    "V010": (
+        "A required cell is missing, or a word stands where a number belongs.",
+        "Fill or repair it; drop `required`, or list the word under missingValues, if it is meant.",
+    ),
     "V012": ("The label has fewer than two classes.", "Check the export's filter."),
     "V013": ("A label is missing or not one of the valid ones.", "Relabel or reject the row."),
     "V014": ("The label has about one class per row.", "Name another column as the label."),

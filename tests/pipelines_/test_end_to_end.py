@@ -59,7 +59,7 @@ def store(home):
 
 
 @pytest.fixture(scope="module")
-def faulty(store, home):
+def faulty(store):
     """One run over the faulty sample that the tests of this module look at."""
     command = ["run", SAMPLES / "contract.yaml", "--store", store, "--direct", "--json"]
     code, told, errors = assay(*command)
@@ -115,8 +115,8 @@ def test_verify_holds_and_sees_one_changed_byte(faulty, store):
 
 
 def test_the_gate_starts_its_command_on_the_clean_sample_only(store, tmp_path):
-    train = ["--", sys.executable, "-c",
-             "import os; assert os.listdir(os.environ['ASSAY_CLEAN']); raise SystemExit(7)"]  # fmt: skip
+    code = "import os; assert os.listdir(os.environ['ASSAY_CLEAN']); raise SystemExit(7)"
+    train = ["--", sys.executable, "-c", code]
     base = ["gate", SAMPLES / "contract.yaml", "--store", store]
     clean = ["--source", SAMPLES / "loans_clean.csv"]
     code, _, errors = assay(*base, *clean, *train)
@@ -145,7 +145,7 @@ def test_review_and_release_tell_a_whole_story(faulty, store, tmp_path):
         f"{refused['_row']},reject,,a copy\n"
         f"{relabelled['_row']},relabel,{value},typo\n"
     )
-    before, _, _ = assay("review", number, "--list", "--json", "--store", store, expect=0)
+    assay("review", number, "--list", "--json", "--store", store, expect=0)
     assay("review", number, "--apply", decisions, "--store", store, expect=0)
     _, told, _ = assay("release", number, "--store", store, "--json")
     rows = told["rows"]
@@ -186,7 +186,7 @@ def test_decisions_that_cannot_be_applied_change_nothing(faulty, store, tmp_path
     assert sorted((store / "ledger" / "entries").iterdir()) == entries
 
 
-def test_init_then_run_on_a_table_of_ones_own(home, tmp_path):
+def test_init_then_run_on_a_table_of_ones_own(tmp_path):
     rows = [f"{n},{(n * 37) % 90 + 1},{'ab'[n % 2]},{'yes' if (n * 37) % 90 > 44 else 'no'}"
             for n in range(400)]  # fmt: skip
     source = tmp_path / "own.csv"
