@@ -1,0 +1,176 @@
+"""Backdoor triggers: a rare value, token or pair of values that forces one label.
+
+Threat: data poisoning. State: hash-ranked sample of 60,000 rows (option `sample`).
+Cost: two passes; search O(sample x columns^2), at most two small models per suspicious label.
+Nulls: a missing cell is never part of a trigger; rows without a label are left out.
+Blind to: triggers of three values none of which stand out in pairs, of parts of words, of two
+common values in balanced classes; regression labels; adaptive poison without a trigger.
+Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995.
+"""
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import findings, sample, sketches
+from checks.kit.protocol import Check, Context, Model
+from checks.poison.atoms import Condition, Field, fields
+from checks.poison.judging import Judged, distinct, judge, replay
+from checks.poison.mining import MAX_SHARE, pairs, singles
+from provenance.shards import Shard
+
+MAX_CLASSES = 50
+LEAST_ROWS = 50
+MOST_TRIGGERS = 3  # more of them, and they are only warnings
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trigger:
+    """A mined trigger: rows that meet all conditions and hold the label are findings."""
+
+    conditions: tuple[Condition, ...]
+    label: Any
+    severity: str
+    score: float
+    p_value: float
+    evidence: str
+
+    def matches(self, table: pa.Table, label: str) -> np.ndarray:
+        """Return which rows of a shard's table carry the trigger and the bound label."""
+        column = sketches.whole(table[label])
+        wanted = pa.scalar(self.label, column.type)
+        met = pc.fill_null(pc.equal(column, wanted), fill_value=False)
+        rows = np.array(met.to_numpy(zero_copy_only=False))
+        for condition in self.conditions:
+            if rows.any():
+                rows &= condition.matches(table)
+        return rows
+
+
+@dataclasses.dataclass(frozen=True)
+class Mined(Model):
+    """The triggers, strongest first."""
+
+    triggers: tuple[Trigger, ...] = ()
+
+
+class Poison(Check[pa.Table, Mined]):
+    """Mine triggers in a sample, judge them by a model without them, match them in all rows."""
+
+    name: ClassVar[str] = "poison"
+    threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
+    needs: ClassVar[frozenset[str]] = frozenset({"label"})
+
+    def __init__(self, context: Context) -> None:
+        """Choose the columns: what a model may learn from, and the label."""
+        super().__init__(context)
+        names = set(context.schema.names)
+        self.label = str(context.contract.label)
+        self.columns = [c for c in (*context.contract.features, self.label) if c in names]
+        self.size = int(self.options.get("sample", 60_000))
+
+    def fit(self, shard: Shard) -> pa.Table:
+        """Return the shard's part of the sample."""
+        return sample.take(shard, self.columns, self.size)
+
+    def merge(self, left: pa.Table, right: pa.Table) -> pa.Table:
+        """Keep the rows of lowest rank of both."""
+        return sample.merge(left, right, self.size)
+
+    def finish(self, state: pa.Table) -> Mined:
+        """Mine the sample."""
+        rows = sample.settled(state)
+        rows = rows.filter(pc.is_valid(rows[self.label]))
+        coded = sketches.whole(rows[self.label]).dictionary_encode()
+        classes = coded.dictionary
+        if rows.num_rows < LEAST_ROWS or len(classes) < 2:  # noqa: PLR2004
+            return Mined()
+        if len(classes) > MAX_CLASSES:
+            text = f"The label has {len(classes)} values: backdoor triggers were not searched for."
+            return Mined(overall=self._overall("info", self.label, text))
+        labels = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        every = fields(rows, self.context.contract)
+        found, tests = singles(every, labels, len(classes))
+        more, more_tests = pairs(every, labels, len(classes))
+        found, tests = found + more, tests + more_tests
+        if not found:
+            return Mined(notes=(f"No trigger stands out in {rows.num_rows} sampled rows.",))
+        kept = distinct(every, labels, found)
+        judged = judge(every, labels, kept, tests, self.context.seed)
+        judged = replay(every, labels, judged, self.context.seed)
+        return self._model(every, judged, classes, rows.num_rows)
+
+    def score(self, shard: Shard, model: Mined) -> findings.Findings:
+        """Report each row that carries a trigger and its label, once, by the strongest trigger."""
+        left = np.ones(len(shard.rows), bool)
+        parts = []
+        for trigger in model.triggers:
+            hit = trigger.matches(shard.table, self.label) & left
+            left &= ~hit
+            parts.append(
+                findings.make(
+                    shard.rows[hit],
+                    check=self.name,
+                    rule="poison.trigger",
+                    severity=trigger.severity,
+                    column=",".join(c.column for c in trigger.conditions),
+                    score=trigger.score,
+                    p_value=trigger.p_value,
+                    evidence=trigger.evidence,
+                    suggestion="Ask the source for the true label, or reject the row.",
+                )
+            )
+        return findings.concat(parts)
+
+    def _model(
+        self, every: list[Field], judged: list[Judged], classes: pa.Array, rows: int
+    ) -> Mined:
+        if not judged:
+            return Mined(notes=(f"No trigger holds against the model in {rows} sampled rows.",))
+        triggers, overall = [], []
+        for item in judged:
+            trigger = self._trigger(every, item, classes, is_usual=len(judged) > MOST_TRIGGERS)
+            if item.candidate.bound <= MAX_SHARE * rows:
+                triggers.append(trigger)
+            else:
+                columns = ",".join(c.column for c in trigger.conditions)
+                overall.append(self._overall("warning", columns, trigger.evidence))
+        notes = tuple(dict.fromkeys(t.evidence for t in triggers))
+        return Mined(overall=findings.concat(overall), notes=notes, triggers=tuple(triggers))
+
+    def _trigger(
+        self, every: list[Field], item: Judged, classes: pa.Array, *, is_usual: bool
+    ) -> Trigger:
+        found = item.candidate
+        conditions = tuple(
+            Condition(every[n].name, every[n].kind, every[n].values[code].as_py())
+            for n, code in found.atoms
+        )
+        label = classes[found.label].as_py()
+        pure = found.bound >= 0.97 * found.carriers and item.foreseen <= 0.5  # noqa: PLR2004
+        # where many values and pairs force a label, that is how the table is
+        is_error = not is_usual and (found.is_sure or (len(found.atoms) > 1 and pure))
+        names = " and ".join(f"'{c.column}'" for c in conditions)
+        what = "one word" if conditions[0].kind == "text" else "one value"
+        what = "one pair of values" if len(conditions) > 1 else what
+        evidence = (
+            f"The row carries {what} of {names}: of {found.carriers} such rows in the sample "
+            f"{found.bound} have the label {label!r}, where a model without it foresees "
+            f"{item.foreseen:.1%}. Stamped on clean rows it moves {item.after:.0%} of them to that "
+            f"label ({item.before:.0%} before)."
+        )
+        severity = "error" if is_error else "warning"
+        return Trigger(conditions, label, severity, item.share, item.p_value, evidence)
+
+    def _overall(self, severity: str, columns: str, text: str) -> findings.Findings:
+        return findings.make(
+            None,
+            check=self.name,
+            rule="poison.trigger",
+            severity=severity,
+            column=columns,
+            evidence=text,
+        )

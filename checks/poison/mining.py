@@ -1,0 +1,249 @@
+"""The cheap search: values and pairs that one label holds more often than anything explains.
+
+What a pair or value may honestly hold is taken from its neighbours: adjacent values of an ordered
+column, sibling values of a category, and, for a pair, independence within each label. So neither
+an honest predictor (both labels move, step by step) nor correlated columns stand out.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from checks.poison.atoms import Atom, Field
+
+WINDOW = 4  # adjacent distinct values on each side
+LIMIT_Z = 5.0
+PAIR_Z = 4.0  # the model has the last word
+MAX_SHARE = 0.05  # of the rows, bound
+MAX_CARRIERS = 0.2  # of the rows, in pairs
+MAX_ATOMS = 400  # per column, in pairs
+MAX_PAIRS = 2000  # of columns
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible trigger.
+
+    Attributes:
+        bound: rows that hold it and the label; carriers: rows that hold it.
+        excess: bound rows beyond what its neighbours allow.
+        is_sure: False if nothing comparable exists to judge it by, or it shows no spike.
+    """
+
+    atoms: tuple[Atom, ...]
+    label: int
+    bound: int
+    carriers: int
+    excess: float
+    is_sure: bool = True
+
+
+def least(rows: int) -> int:
+    """Return the smallest number of bound rows that is looked at."""
+    return max(12, int(0.0005 * rows))
+
+
+def singles(every: list[Field], labels: np.ndarray, classes: int) -> tuple[list[Candidate], int]:
+    """Return the values that stand out, of all columns and labels, and how many were looked at."""
+    found: list[Candidate] = []
+    tests = 0
+    for number, field in enumerate(every):
+        own = labels if field.places is None else labels[field.places]
+        known = field.codes >= 0
+        flat = field.codes[known] * classes + own[known]
+        counts = np.bincount(flat, minlength=len(field.values) * classes).reshape(-1, classes)
+        if counts.shape[0]:
+            pick = _spikes if field.kind == "ordered" else _siblings
+            found += pick(number, counts.astype(float), least(len(labels)), len(labels))
+            tests += int((counts.sum(1) >= least(len(labels))).sum()) * classes
+    return found, tests
+
+
+def _spikes(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[Candidate]:
+    """Compare each ordered value with its neighbours on both sides."""
+    total = counts.sum(1)
+    near_total = _neighbours(total[:, None])
+    near = _neighbours(counts)
+    few = len(total) < 20  # noqa: PLR2004
+    for label in range(counts.shape[1]):
+        bound = counts[:, label]
+        around = near[:, :, label]
+        expected = _between(around)
+        rate = bound / np.maximum(total, 1)
+        nearby = np.fmax(*((around + 0.05) / (near_total[:, :, 0] + 0.5)))
+        nearby = np.fmax(np.nan_to_num(nearby, nan=1.0), _grid_rate(rate, total))
+        spike = total >= 1.25 * _between(near_total)[:, 0] + 4 * np.sqrt(total)
+        sided = ~np.isnan(around).any(0)
+        strange = _outlying(bound, total, np.nansum(around, 0), np.nansum(near_total[:, :, 0], 0))
+        chosen = (bound >= low) & (bound >= 2 * expected + LIMIT_Z * np.sqrt(expected))
+        chosen &= (rate - nearby >= 0.2) & strange & (spike | (rate >= 0.95))  # noqa: PLR2004
+        chosen &= bound <= 2 * MAX_SHARE * rows
+        for code in np.flatnonzero(chosen):
+            alone = bool(sided[code]) or (
+                not few and total[code] >= 5 * np.nanmax(near_total[:, code])
+            )
+            excess = float(bound[code] - expected[code])
+            atoms = ((number, int(code)),)
+            yield Candidate(atoms, label, int(bound[code]), int(total[code]), excess, alone)
+
+
+def _grid_rate(rate: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return the highest rate of the nearest frequent values (round numbers), 0 if none."""
+    highest = np.zeros(len(rate))
+    for least_rows in (20, 100, 300):
+        frequent = np.flatnonzero(total >= least_rows)
+        beside = np.zeros((2, len(frequent)))
+        if len(frequent) > 1:
+            beside[0, 1:], beside[1, :-1] = rate[frequent][:-1], rate[frequent][1:]
+            highest[frequent] = np.maximum(highest[frequent], beside.max(0))
+    return highest
+
+
+def _siblings(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[Candidate]:
+    """Compare each value of a category, or token, with all others: it must be nearly pure."""
+    total = counts.sum(1)
+    for label in range(counts.shape[1]):
+        bound = counts[:, label]
+        rate = bound / np.maximum(total, 1)
+        rest, rest_total = bound.sum() - bound, total.sum() - total
+        strange = _outlying(bound, total, rest, rest_total)
+        chosen = (bound >= low) & (rate >= 0.9) & (bound <= 2 * MAX_SHARE * rows) & strange  # noqa: PLR2004
+        comparable = int((total >= 20).sum()) >= 4  # noqa: PLR2004
+        for code in np.flatnonzero(chosen):
+            excess = float(bound[code] - total[code] * rest[code] / max(rest_total[code], 1))
+            atoms = ((number, int(code)),)
+            yield Candidate(atoms, label, int(bound[code]), int(total[code]), excess, comparable)
+
+
+def _neighbours(counts: np.ndarray) -> np.ndarray:
+    """Return mean counts of the values before and after: shape (2, values, labels)."""
+    sums = np.vstack([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
+    place = np.arange(len(counts))
+    sides = []
+    for start, stop in ((place - WINDOW, place), (place + 1, place + 1 + WINDOW)):
+        left, right = np.clip(start, 0, len(counts)), np.clip(stop, 0, len(counts))
+        width = (right - left)[:, None].astype(float)
+        sides.append((sums[right] - sums[left]) / np.where(width == 0, np.nan, width))
+    return np.stack(sides)
+
+
+def _between(around: np.ndarray) -> np.ndarray:
+    # counts fall off geometrically more often than linearly; a missing side leaves the other one
+    logs = np.log(around + 0.5)
+    sides = (~np.isnan(logs)).sum(0)
+    mean: np.ndarray = np.exp(np.nansum(logs, axis=0) / np.maximum(sides, 1))
+    return mean
+
+
+def _outlying(
+    bound: np.ndarray, total: np.ndarray, near: np.ndarray, near_total: np.ndarray
+) -> np.ndarray:
+    """Return which values' log odds leave the spread that the column's own values have."""
+    own = np.log((bound + 0.5) / (total - bound + 0.5))
+    gap = own - np.log((near + 0.5) / (near_total - near + 0.5))
+    usual = np.abs(gap[total >= 20])  # noqa: PLR2004
+    spread = 1.4826 * float(np.median(usual)) if len(usual) >= 8 else 0.0  # noqa: PLR2004
+    limit: np.ndarray = gap >= max(1.5, 4 * spread)
+    return limit
+
+
+def pairs(every: list[Field], labels: np.ndarray, classes: int) -> tuple[list[Candidate], int]:
+    """Return the pairs of values of two columns that stand out, and how many were looked at."""
+    low = least(len(labels))
+    usable = [(n, *_frequent(f, low)) for n, f in enumerate(every) if f.places is None]
+    usable = [item for item in usable if len(item[1])]
+    found: list[Candidate] = []
+    tests = 0
+    for left, right in itertools.islice(itertools.combinations(usable, 2), MAX_PAIRS):
+        width = len(right[1]) + 1
+        flat = ((left[2] * width + right[2]) * classes) + labels
+        size = (len(left[1]) + 1) * width * classes
+        grid = np.bincount(flat, minlength=size).reshape(-1, width, classes).astype(float)
+        tests += int((grid.sum(2) >= low).sum()) * classes
+        for cell_left, cell_right, label, figures in _cells(grid, low):
+            bound, total, excess, is_sure = figures
+            atoms = ((left[0], int(left[1][cell_left])), (right[0], int(right[1][cell_right])))
+            found.append(Candidate(atoms, label, int(bound), int(total), excess, is_sure))
+    return found, tests
+
+
+def _frequent(field: Field, low: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the codes of frequent values, and each row's place among them (last: any other)."""
+    known = field.codes[field.codes >= 0]
+    counts = np.bincount(known, minlength=max(len(field.values), 1))
+    codes = np.flatnonzero(counts >= low)
+    if len(codes) > MAX_ATOMS:
+        codes = np.sort(codes[np.argsort(-counts[codes], kind="stable")[:MAX_ATOMS]])
+    place = np.full(len(counts) + 1, len(codes))
+    place[codes] = np.arange(len(codes))
+    return codes, place[field.codes]
+
+
+def _cells(
+    grid: np.ndarray, low: int
+) -> Iterator[tuple[int, int, int, tuple[float, float, float, bool]]]:
+    """Test the cells of two columns' values, one label against all others."""
+    total = grid.sum(2)
+    for label in range(grid.shape[2]):
+        bound, other = grid[:, :, label], total - grid[:, :, label]
+        left, right = np.nonzero(bound[:-1, :-1] >= low)
+        if len(left) == 0:
+            continue
+        mine, rest = bound[left, right], other[left, right]
+        expected = _independent(bound, left, right)
+        expected_rest = _independent(other, left, right)
+        # columns that go together in the other rows may go together here too
+        tied = rest - expected_rest > 3 * np.sqrt(expected_rest + 1)
+        tie = np.where(tied, (rest + 1) / (expected_rest + 1), 1.0)
+        allowed = expected * tie
+        noise = np.sqrt(allowed + np.where(tied, allowed**2 / (rest + 1), 0) + 1)
+        z = (mine - allowed) / noise
+        excess = mine - allowed
+        usual = np.median(np.abs(z[expected >= 5])) if (expected >= 5).any() else 0.0  # noqa: PLR2004
+        rate = mine / (mine + rest)
+        beside = np.maximum(
+            _beside(bound, total, left, right, 1), _beside(bound, total, left, right, 0)
+        )
+        chosen = (z >= PAIR_Z * max(1.0, 1.14 * float(usual))) & (excess >= 0.15 * mine)
+        chosen &= rate - beside >= 0.03  # noqa: PLR2004
+        # where the columns go together anyway, only a nearly pure cell means anything
+        even = np.abs(_misfit(other)) if chosen.any() else np.zeros(0)
+        if len(even) < 8 or np.median(even) > 1.5:  # noqa: PLR2004
+            chosen &= (rate >= 0.9) & (excess >= 0.5 * mine)  # noqa: PLR2004
+        # an honest interaction takes from the other labels what it gives to this one
+        taken = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
+        chosen &= ~taken | (rate >= 0.97)  # noqa: PLR2004
+        chosen &= mine + rest <= MAX_CARRIERS * total.sum()
+        for k in np.flatnonzero(chosen):
+            figures = (mine[k], mine[k] + rest[k], float(excess[k]), not taken[k])
+            yield int(left[k]), int(right[k]), label, figures
+
+
+def _misfit(counts: np.ndarray) -> np.ndarray:
+    """Return how far each cell that should hold some rows is from independence, in deviations."""
+    expected = np.outer(counts.sum(1), counts.sum(0)) / max(counts.sum(), 1)
+    large = expected >= 5  # noqa: PLR2004
+    distance: np.ndarray = (counts[large] - expected[large]) / np.sqrt(expected[large])
+    return distance
+
+
+def _independent(counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Return what a cell would hold were its columns independent, from all but the cell itself."""
+    own = counts[left, right]
+    rows, columns = counts.sum(1)[left] - own, counts.sum(0)[right] - own
+    expected: np.ndarray = rows * columns / np.maximum(counts.sum() - rows - columns - own, 1)
+    return expected
+
+
+def _beside(
+    bound: np.ndarray, total: np.ndarray, left: np.ndarray, right: np.ndarray, axis: int
+) -> np.ndarray:
+    """Return the label's rate among the rows that share one value of the pair, not the other."""
+    place = left if axis == 1 else right
+    own, own_total = bound[left, right], total[left, right]
+    rate: np.ndarray = (bound.sum(axis)[place] - own) / np.maximum(
+        total.sum(axis)[place] - own_total, 1
+    )
+    return rate
