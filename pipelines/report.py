@@ -68,6 +68,7 @@ def render(facts: ReportFacts) -> str:
         checks=_checks(facts),
         codes=_codes(facts),
         unchecked=_unchecked(facts),
+        places=PLACES if facts.drift else {**PLACES, "K010": PLACES["K014"]},
         run=RUN if facts.run == STAGED else str(facts.run),
         worst=next((r.examples[0] for r in facts.rules if r.examples), None),
     )
@@ -208,10 +209,16 @@ def _environment() -> "jinja2.Environment":
         "ticks": _ticks,
         "digits": lambda value: f"{value:,}",
         "figure": lambda value: "" if value is None else f"{value:.3g}",
-        "seconds": lambda value: "" if value is None else f"{value:.1f} s",
+        "seconds": _seconds,
     }
-    environment.globals |= {"charts": report_charts, "PLACES": PLACES, "CODES": CODES}
+    environment.globals |= {"charts": report_charts, "CODES": CODES}
     return environment
+
+
+def _seconds(value: float | None) -> str:
+    from markupsafe import Markup
+
+    return Markup("") if value is None else Markup(f"{value:.1f}&nbsp;s")  # noqa: S704 - a number
 
 
 def _size(value: int) -> str:
