@@ -32,7 +32,10 @@ from provenance import digest
 from provenance.errors import AssayError
 from provenance.snapshot import Snapshot
 
-WARM = ("sklearn.ensemble", "sklearn.linear_model", "cleanlab.filter", "duckdb")
+WARM = (
+    "numpy", "pandas", "scipy.sparse", "scipy.stats", "scipy.optimize", "sklearn.base",
+    "sklearn.linear_model", "sklearn.ensemble", "cleanlab.filter", "duckdb",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -272,24 +275,33 @@ def now() -> str:
 @contextlib.contextmanager
 def _warming() -> Iterator[None]:
     """Import what the checks will need while the source is being read."""
+    over = threading.Event()
 
     def warm() -> None:
         for name in WARM:
-            importlib.import_module(name)
+            if not over.is_set():  # a refusal need not wait for all of them
+                importlib.import_module(name)
 
     thread = threading.Thread(target=warm, daemon=True)
     if (os.cpu_count() or 1) > 1:
         thread.start()
-    yield
-    if thread.is_alive():
-        thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        if thread.is_alive():
+            thread.join()
 
 
 def expand(source: str) -> list[str]:
     """Return the files of a source; I014 and its like if there is none."""
     from provenance import ingest
 
-    return ingest.expand(source)
+    paths = ingest.expand(source)
+    for path in paths:
+        if not os.path.lexists(path):
+            raise AssayError("I014", "no such file", where=path, fix="check the path")
+    return paths
 
 
 def _reference_facts(plan: Plan) -> list[dict[str, str]]:

@@ -8,19 +8,19 @@ The exit code follows from the letter (`provenance.codes.exit_of`).
 
 import dataclasses
 
-from provenance.codes import exit_of
+from provenance.codes import CODES, exit_of
 
 
 class AssayError(Exception):
     """A refusal that a person can act on; never carries a cell's value."""
 
     def __init__(self, code: str, what: str, *, where: str = "", fix: str = "") -> None:
-        """Name the refusal; `code` is short (`I005`), the text holds no personal data."""
+        """Name the refusal; `code` is short (`I005`); without `fix` its page says what to do."""
         super().__init__(code, what, where, fix)
         self.code = f"ASSAY-{code}"
         self.what = printable(what)
         self.where = printable(where)
-        self.fix = printable(fix)
+        self.fix = printable(fix or CODES[code][1])
 
     def __str__(self) -> str:
         """Return the message as the terminal shows it."""

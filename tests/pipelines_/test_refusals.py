@@ -1,0 +1,179 @@
+"""Bad input through the command line: the code, the exit code, no traceback, nothing left."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "data_samples"
+ASSAY = str(Path(sys.executable).parent / "assay")
+CONTRACT = (SAMPLES / "contract.yaml").read_text()
+
+
+def refused(*words, cwd=None, user=None):
+    """Return (exit code, error object) of a command that must refuse."""
+    done = subprocess.run(
+        [ASSAY, *map(str, words), "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        user=user,
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+    told = json.loads(done.stdout)
+    assert (told["verdict"], told["run"]) == ("error", None)
+    error = told["error"]
+    assert error["code"] in done.stderr
+    assert error["message"]
+    assert error["fix"]
+    return done.returncode, error
+
+
+def source(tmp_path, content, name="in.csv"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return ["--source", path]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("in.csv", b"", "I001"),
+        ("in.csv", b"\n\n\n", "I001"),
+        ("in.csv", b"PAR1" + bytes(50) + b"PAR1", "I004"),
+        ("in.csv", b"<!DOCTYPE html><html><body>404</body></html>", "I004"),
+        ("in.csv", b"loan_id;age\nL-000001;30\n", "I038"),
+        ("in.csv", b"loan_id,loan_id\nL-000001,30\n", "I026"),
+        ("in.csv", b"loan_id,age\nL-000001,30\n", "I018"),
+        ("in.parquet", b"a,b\n1,2\n", "I004"),
+        ("in.csv", "a,b\n1,2\n".encode("utf-16"), "I021"),
+    ],
+)
+def test_sources_that_cannot_be_read(tmp_path, name, content, code):
+    words = ["run", SAMPLES / "contract.yaml", *source(tmp_path, content, name), "--direct"]
+    exit_code, error = refused(*words, "--store", tmp_path / "store")
+    assert (exit_code, error["code"]) == (3, f"ASSAY-{code}")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_missing_source_and_a_missing_contract(tmp_path):
+    words = ["run", SAMPLES / "contract.yaml", "--source", tmp_path / "none.csv", "--direct"]
+    exit_code, error = refused(*words, "--store", tmp_path / "store")
+    assert (exit_code, error["code"]) == (3, "ASSAY-I014")
+    exit_code, error = refused("run", tmp_path / "none.yaml", "--store", tmp_path / "store")
+    assert (exit_code, error["code"]) == (2, "ASSAY-C011")
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    words = ["run", SAMPLES / "contract.yaml", "--source", tmp_path / "pipe.csv", "--direct"]
+    exit_code, error = refused(*words, "--store", tmp_path / "store")
+    assert (exit_code, error["code"]) == (3, "ASSAY-I010")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "nearest"),
+    [
+        ("        required: true\n", "        requierd: true\n", "C004", "required"),
+        ("            column: rate\n", "            column: rat\n", "C007", "rate"),
+        ("      - name: amount\n", "      - name: age\n", "C008", ""),
+        ("          maximum: 100\n", "          maximum: 10\n", "C008", ""),
+        ("'^L-[0-9]{6}$'", "'^(?=L)L-[0-9]{6}$'", "C006", ""),
+        ("    value: reference.parquet", "    value: ../../../etc/passwd", "C010", ""),
+        ("kind: DataContract\n", "kind: DataContract\nkind: DataContract\n", "C003", ""),
+        ("name: loans\n", "name: &a loans\nid2: *a\n", "C001", ""),
+        ("  - name: loans\n", "  - name: !!python/name:os.system loans\n", "C002", ""),
+    ],
+)
+def test_contracts_that_are_wrong(tmp_path, old, new, code, nearest):
+    assert old in CONTRACT
+    path = tmp_path / "contract.yaml"
+    path.write_text(CONTRACT.replace(old, new, 1))
+    words = ["run", path, "--source", SAMPLES / "loans_clean.csv", "--direct"]
+    exit_code, error = refused(*words, "--store", tmp_path / "store", cwd=tmp_path)
+    assert (exit_code, error["code"]) == (2, f"ASSAY-{code}"), error
+    assert nearest in error["message"] + error["fix"]
+    assert "contract.yaml:" in error["where"]
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_unknown_label_is_named_with_the_nearest(tmp_path):
+    words = ["init", SAMPLES / "loans_clean.csv", "--label", "defaultd"]
+    exit_code, error = refused(*words, "-o", tmp_path / "c.yaml")
+    assert (exit_code, error["code"]) == (2, "ASSAY-C007")
+    assert "defaulted" in error["message"] + error["fix"]
+    assert not (tmp_path / "c.yaml").exists()
+
+
+def test_a_store_that_is_a_file(tmp_path):
+    (tmp_path / "store").write_text("kept")
+    words = ["run", SAMPLES / "contract.yaml", "--direct", "--store", tmp_path / "store"]
+    exit_code, error = refused(*words)
+    assert (exit_code, error["code"]) == (3, "ASSAY-E003")
+    assert (tmp_path / "store").read_text() == "kept"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become someone who may not write")
+def test_a_store_that_may_not_be_written():
+    words = ["run", SAMPLES / "contract.yaml", "--direct", "--store", "/usr/assay-store"]
+    with contextlib.ExitStack():
+        done = subprocess.run(["id"], user=65534, check=False, capture_output=True)
+        if done.returncode or not os.access(ASSAY, os.X_OK):
+            pytest.skip("cannot run as another user here")
+    try:
+        exit_code, error = refused(*words, user=65534)
+    except PermissionError:
+        pytest.skip("the other user may not read this checkout")
+    assert (exit_code, error["code"]) == (3, "ASSAY-E003")
+    assert not Path("/usr/assay-store").exists()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.5])
+@pytest.mark.parametrize("existing", [False, True])
+def test_an_interrupt_in_mid_run_leaves_the_store_as_it_was(tmp_path, seconds, existing):
+    store = tmp_path / "store"
+    if existing:
+        words = ["run", SAMPLES / "contract.yaml", "--direct", "--store", store]
+        subprocess.run([ASSAY, *map(str, words)], check=False, capture_output=True)
+    before = sorted(store.rglob("*"))
+    words = ["run", SAMPLES / "contract.yaml", "--direct", "--json", "--store", store]
+    process = subprocess.Popen(
+        [ASSAY, *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(seconds)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert "Traceback" not in err
+    assert process.returncode == 130, err
+    assert json.loads(out)["error"]["code"] == "ASSAY-E130"
+    assert sorted(store.rglob("*")) == before
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)  # no child is left behind
+
+
+def test_a_killed_run_is_swept_by_the_next(tmp_path):
+    store = tmp_path / "store"
+    words = [ASSAY, "run", SAMPLES / "contract.yaml", "--direct", "--store", store]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True)
+    time.sleep(1.5)
+    process.kill()
+    process.communicate()
+    assert list((store / "staging").iterdir())
+    done = subprocess.run(words, check=False, capture_output=True)
+    assert done.returncode in (0, 1)
+    assert not list((store / "staging").iterdir()) if (store / "staging").exists() else True
+    verified = subprocess.run([ASSAY, "verify", "--store", store], check=False, capture_output=True)
+    assert verified.returncode == 0, verified.stdout
