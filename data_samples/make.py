@@ -21,7 +21,7 @@ import faults  # noqa: E402
 import faulty_cells  # noqa: E402
 import honest  # noqa: E402
 
-ROWS = {"loans": 13_000, "clean": 10_000, "reference": 8_000, "night": 5_000}
+ROWS = {"loans": 20_000, "clean": 12_000, "reference": 8_000, "night": 5_000}
 RAGGED, NOT_UTF8 = 8, 5
 
 

@@ -62,8 +62,8 @@ def test_committed_files_are_what_the_script_makes(tmp_path):
 
 def test_samples_stay_small():
     sizes = {p.name: p.stat().st_size for p in SAMPLES.iterdir() if p.is_file()}
-    assert sum(sizes.values()) <= 4_000_000
-    assert max(sizes.values()) <= 2_000_000
+    assert sum(sizes.values()) <= 6_000_000
+    assert max(sizes.values()) <= 3_100_000
 
 
 def test_each_planted_row_has_one_fault_at_its_share(truth):
@@ -79,7 +79,7 @@ def test_each_planted_row_has_one_fault_at_its_share(truth):
             "backdoor": 0.01,
             "flood": 0.01,
             "joint_outlier": 0.003,
-            "broken_value": 0.0062,
+            "broken_value": 0.0059,
             "pii": 0.005,
         },
         abs=2e-4,
