@@ -18,16 +18,7 @@ from provenance.csv_swallowed import swallowed
 from provenance.errors import AssayError, Notice
 from provenance.intake import Part, rejected_of
 from provenance.limits import Limits
-
-_BOM = b"\xef\xbb\xbf"
-_WIDE = (
-    (b"\xff\xfe\0\0", "UTF-32"),
-    (b"\0\0\xfe\xff", "UTF-32"),
-    (b"\xff\xfe", "UTF-16"),
-    (b"\xfe\xff", "UTF-16"),
-)
-_PEEK = 512
-_MANY = 0.3  # share of NUL bytes that plain text with a stray NUL never has
+from provenance.text_source import without_mark
 
 
 class CsvSource:
@@ -100,12 +91,13 @@ class CsvSource:
         rest = b""
         ahead = next(self._blocks, None)
         if ahead is not None:
-            ahead = self._without_bom(ahead)
+            ahead, self._has_bom = without_mark(ahead, self.name)
         while ahead is not None:
             block = rest + ahead
             ahead = next(self._blocks, None)
             rows = find_rows(block, mark, is_last=ahead is None)
-            self._refuse_endless(len(block) - rows.used, rows)
+            longest = int((rows.ends - rows.starts).max(initial=0))
+            self._refuse_endless(max(len(block) - rows.used, longest), rows)
             if ahead is None and rows.is_open:
                 row = self.rows + len(rows.starts) - (1 if self.columns else 2)
                 raise self._unclosed(max(row, 0))
@@ -114,26 +106,12 @@ class CsvSource:
             if len(rows.starts):
                 yield block, rows
 
-    def _without_bom(self, block: bytes) -> bytes:
-        head = block[:_PEEK]
-        wide = next((kind for mark, kind in _WIDE if head.startswith(mark)), None)
-        if wide is None and len(head) > 1:
-            nul = np.frombuffer(head, np.uint8) == 0
-            if max(nul[::2].mean(), nul[1::2].mean()) > _MANY:
-                wide = "UTF-16 or UTF-32"
-        if wide is not None:
-            fix = "convert it, e.g. iconv -f utf-16 -t utf-8"
-            raise AssayError("I021", f"the text is {wide}", where=self.name, fix=fix)
-        self._has_bom = block.startswith(_BOM)
-        return block.removeprefix(_BOM)
-
     def _refuse_endless(self, size: int, rows: Rows) -> None:
         if size <= self._limits.max_row_bytes:
             return
-        row = self._first_row + self.rows + len(rows.starts)
         if rows.is_open:
-            raise self._unclosed(row)
-        what = f"row {row} is over {self._limits.max_row_bytes:,} bytes long"
+            raise self._unclosed(self._first_row + self.rows + len(rows.starts))
+        what = f"a row after row {self.rows:,} is over {self._limits.max_row_bytes:,} bytes long"
         raise AssayError("I006", what, where=self.name, fix="raise assay.limits.max_row_bytes")
 
     def _unclosed(self, row: int) -> AssayError:

@@ -2,12 +2,12 @@
 
 import dataclasses
 import io
-import stat
 import zipfile
 from pathlib import Path
 
 from provenance.errors import AssayError
 from provenance.guard import Opened
+from provenance.limits import RATIO_FLOOR, Limits
 
 _BASES = {
     ".csv": "csv",
@@ -45,7 +45,7 @@ _MAGIC = (
 _KEEPS = {"gz": "gzip", "zst": "Zstandard"}
 _HTML = (b"<!doctype", b"<html", b"<?xml")
 _PEEK = 512
-_TAIL = 1 << 16  # a zip's directory is looked for in this many bytes more than it claims
+_TAIL = 1 << 20  # bytes in which a zip's directory is looked for
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,11 +67,10 @@ class Format:
 
 
 def format_of(path: str) -> Format:
-    """Return the format that a file's name promises.
+    """Return the format that a file's name promises; the file is not looked at.
 
     Raises:
-        AssayError: ASSAY-I004 for an unknown ending, I006 for one whose unpacking has no bound;
-            what is no regular file is refused as such when it is opened (I010, I014).
+        AssayError: ASSAY-I004 for an unknown ending, I006 for one whose unpacking has no bound.
     """
     suffixes = [suffix.lower() for suffix in Path(path).suffixes[-2:]]
     last = suffixes[-1] if suffixes else ""
@@ -79,12 +78,27 @@ def format_of(path: str) -> Format:
         return Format(_BASES[suffixes[0]], _PACKINGS[last])
     if last in _BASES:
         return Format(_BASES[last])
-    if _is_odd(path):
-        return Format("csv")
     if last in _UNBOUNDED:
         what = f"{_UNBOUNDED[last]} is not unpacked"
         raise AssayError("I006", what, where=path, fix="unpack it, or pack it with gzip or zstd")
-    return _unknown(path, last)
+    told = f"a name that ends in {last!r}" if last else "a name without an ending"
+    fix = "name it .csv, .tsv, .jsonl (each may be .gz or .zst too) or .parquet"
+    raise AssayError("I004", f"{told} is of no known format", where=path, fix=fix)
+
+
+def opened_format(path: str, limits: Limits) -> Format:
+    """Return the format of a file that is to be read; what is no file is refused as such first.
+
+    Raises:
+        AssayError: what `format_of` raises, or the door (I010, I011, I014), or I007 or I012 for
+            an archive that is not even worth unpacking by hand.
+    """
+    try:
+        return format_of(path)
+    except AssayError:
+        with Opened(path, limits) as file:
+            _refuse_archive(file, limits)
+        raise
 
 
 def refuse_content(file: Opened, kind: Format) -> None:
@@ -112,30 +126,8 @@ def refuse_content(file: Opened, kind: Format) -> None:
     raise AssayError("I004", f"named as {kind.name}, but {told}", where=file.name, fix=fix)
 
 
-def _is_odd(path: str) -> bool:
-    # a pipe, a device or nothing at all is refused by the door, whatever its name
-    try:
-        mode = Path(path).stat().st_mode
-    except (OSError, ValueError):
-        return True
-    return not stat.S_ISREG(mode) or path.startswith("/proc/")
-
-
-def _unknown(path: str, suffix: str) -> Format:
-    if suffix == ".zip":
-        _refuse_zip(path)
-    told = f"a name that ends in {suffix!r}" if suffix else "a name without an ending"
-    fix = "name it .csv, .tsv, .jsonl (each may be .gz or .zst too) or .parquet"
-    raise AssayError("I004", f"{told} is of no known format", where=path, fix=fix)
-
-
-def _refuse_zip(path: str) -> None:
-    """Say why an archive is not even worth unpacking by hand."""
-    from provenance.limits import RATIO_FLOOR, Limits
-
-    with Opened(path, Limits()) as file:
-        tail = file.at(max(0, file.size - 16 * _TAIL), 16 * _TAIL)
-        size = file.size
+def _refuse_archive(file: Opened, limits: Limits) -> None:
+    tail = file.at(max(0, file.size - _TAIL), _TAIL)
     try:
         with zipfile.ZipFile(io.BytesIO(tail)) as archive:
             members = archive.infolist()
@@ -143,10 +135,10 @@ def _refuse_zip(path: str) -> None:
         return
     if any(Path(m.filename).is_absolute() or ".." in Path(m.filename).parts for m in members):
         what = "a member's name leaves the archive"
-        raise AssayError("I012", what, where=path, fix="unpack it by hand and check it")
+        raise AssayError("I012", what, where=file.name, fix="unpack it by hand and check it")
     if any(member.flag_bits & 1 for member in members):
-        raise AssayError("I007", "the archive is encrypted", where=path, fix="decrypt it")
+        raise AssayError("I007", "the archive is encrypted", where=file.name, fix="decrypt it")
     total = sum(member.file_size for member in members)
-    if total > max(RATIO_FLOOR, Limits().max_ratio * size):
-        what = f"the archive would unpack to {total:,} bytes from {size:,}"
-        raise AssayError("I006", what, where=path, fix="do not unpack it")
+    if total > max(RATIO_FLOOR, limits.max_ratio * file.size):
+        what = f"the archive would unpack to {total:,} bytes from {file.size:,}"
+        raise AssayError("I006", what, where=file.name, fix="do not unpack it")

@@ -12,7 +12,7 @@ from pathlib import Path
 from provenance.casting import ColumnSpec
 from provenance.csv_source import CsvSource
 from provenance.errors import AssayError, Notice
-from provenance.formats import Format, format_of, refuse_content
+from provenance.formats import Format, format_of, opened_format, refuse_content
 from provenance.guard import Opened
 from provenance.intake import Intake
 from provenance.jsonl_source import JsonlSource
@@ -71,7 +71,7 @@ def ingest(
     Raises:
         AssayError: a code of the I series if the source cannot be read as it claims to be.
     """
-    formats = [format_of(path) for path in paths]
+    formats = [opened_format(path, limits) for path in paths]
     for path, kind in zip(paths, formats, strict=True):
         if kind.is_text != formats[0].is_text:
             what = f"{path} is {kind.name}, {paths[0]} is {formats[0].name}"
