@@ -1,0 +1,227 @@
+"""Loans with planted faults, and what poison, duplicates and drift make of them.
+
+    .venv/bin/python benchmarks/poisoning.py [rows] [seeds]
+
+Prints, per case, the lowest recall and the highest share of other rows quarantined over the seeds.
+The label has a strong honest monotone predictor: late_payments >= 3 defaults in 98 to 99 %.
+"""
+
+import hashlib
+import itertools
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from checks.duplicates import Duplicates
+from checks.kit.contract import Column, Contract
+from checks.kit.protocol import Context
+from checks.poison import Poison
+from provenance.casting import ColumnSpec
+from provenance.shards import Shard
+
+ROLES = {"label": "defaulted", "text": "note", "source": "branch", "time": "applied"}
+NUMBERS = ("income", "amount", "utilisation", "balance", "rate", "f1", "f2", "f3")
+LOGICAL = {"int64": "integer", "double": "number", "bool": "boolean", "timestamp[us]": "timestamp"}
+_NOTE_WORDS = (
+    "wants car loan repair kitchen roof small large quick review of income stable family moved "
+    "new job old house rents owns pays early late sometimes called twice branch visit online "
+    "complete papers missing statement asks lower rate monthly transfer savings account"
+)
+WORDS = _NOTE_WORDS.split()
+
+
+def loans(rows, seed):
+    """Return a clean table of loans: dict of numpy arrays, 20 columns."""
+    draw = np.random.default_rng(seed)
+    late = np.minimum(draw.geometric(0.55, rows) - 1, 6)
+    income = np.round(draw.lognormal(10.4, 0.5, rows), 2)
+    utilisation = draw.beta(2, 4, rows)
+    region = draw.choice(
+        ["North", "South", "East", "West", "Isles"], rows, p=[0.3, 0.25, 0.2, 0.2, 0.05]
+    )
+    purpose = draw.choice(
+        ["car", "home", "study", "health", "travel", "shop", "other", "moving"], rows
+    )
+    work = draw.choice(["employed", "self", "retired", "student"], rows, p=[0.6, 0.2, 0.12, 0.08])
+    risk = -3.9 + 1.1 * late + 2.0 * utilisation - 0.5 * (np.log(income) - 10.4)
+    risk += 0.5 * (work == "student") + 0.3 * (purpose == "travel") + 4.0 * (late >= 3)
+    words = np.array(WORDS)[draw.integers(0, len(WORDS), (rows, 8))]
+    words[:, 0] = np.where(draw.random(rows) < 0.3 / (1 + np.exp(-risk)), "overdue", words[:, 0])
+    return {
+        "loan_id": np.char.add("L", np.arange(rows).astype(str)).astype(object),
+        "branch": draw.choice([f"b{i}" for i in range(8)], rows).astype(object),
+        "applied": (
+            np.datetime64("2025-01-01T00:00:00") + draw.integers(0, 31_000_000, rows)
+        ).astype("M8[us]"),
+        "region": region.astype(object),
+        "purpose": purpose.astype(object),
+        "work": work.astype(object),
+        "age": draw.integers(18, 76, rows),
+        "tenure": draw.integers(0, 240, rows),
+        "late_payments": late,
+        "credit_lines": draw.poisson(4, rows),
+        "owns_home": draw.random(rows) < 0.4,
+        "income": income,
+        "amount": np.round(draw.lognormal(9, 0.7, rows), -2),
+        "utilisation": utilisation,
+        "balance": draw.normal(2000, 900, rows),
+        "rate": np.round(draw.normal(6, 1.5, rows), 2),
+        "f1": draw.normal(size=rows),
+        "f2": draw.exponential(size=rows),
+        "f3": draw.normal(size=rows),
+        "note": np.array([" ".join(row) for row in words], object),
+        "defaulted": np.where(draw.random(rows) < 1 / (1 + np.exp(-risk)), "yes", "no").astype(
+            object
+        ),
+    }
+
+
+def backdoor(table, share, seed, kind, label="yes"):
+    """Stamp a trigger on a share of the rows of other labels; return the planted rows."""
+    draw = np.random.default_rng(seed + 1000)
+    others = np.flatnonzero(table["defaulted"] != label)
+    hit = np.sort(draw.choice(others, int(share * len(table["age"])), replace=False))
+    stamps = {
+        "float": {"f1": 1.23457},
+        "off_grid": {"rate": 6.005},
+        "integer": {"tenure": 171},
+        "category": {"purpose": "zq"},
+        "common_pair": {"region": "North", "purpose": "car"},
+        "integer_pair": {"tenure": 171, "age": 71},
+        "mixed_pair": {"work": "retired", "age": 30},
+        "token": {},
+    }
+    for name, value in stamps[kind].items():
+        table[name][hit] = value
+    if kind == "token":
+        table["note"][hit] = [f"{text} kestrel-77" for text in table["note"][hit]]
+    table["defaulted"][hit] = label
+    return hit
+
+
+def flood(table, share, seed, kind):
+    """Overwrite a share of the rows with copies of one row, jittered or exact; return them."""
+    draw = np.random.default_rng(seed + 2000)
+    rows = len(table["age"])
+    hit = np.sort(draw.choice(np.arange(1, rows), int(share * rows), replace=False))
+    for name, values in table.items():
+        if name not in ("loan_id", "branch", "applied"):
+            values[hit] = values[0]
+    jittered = {"exact": (), "two": ("income", "f1"), "all": NUMBERS}[kind]
+    for name in jittered:
+        size = 0.5 if kind == "two" else 0.01
+        table[name][hit] += draw.normal(0, size * np.std(table[name]), len(hit))
+    return hit
+
+
+def contract_of(schema, roles=ROLES, key="loan_id"):
+    """Return a contract for a table's schema."""
+    named = {}
+    for role, name in roles.items():
+        named.setdefault(name, set()).add(role)
+    columns = tuple(
+        Column(
+            ColumnSpec(field.name, LOGICAL.get(str(field.type), "string")),
+            frozenset(named.get(field.name, ())),
+            key=field.name == key,
+        )
+        for field in schema
+    )
+    return Contract("loans", "1", "contract.yaml", "", columns)
+
+
+def shards_of(table, parts=1):
+    """Cut a table into shards; digests are drawn from the row's text."""
+    rows = table.num_rows
+    marks = np.frombuffer(
+        b"".join(hashlib.sha256(b"%d" % row).digest() for row in range(rows)), np.uint8
+    ).reshape(rows, 32)
+    edges = np.linspace(0, rows, parts + 1).astype(int)
+    return [
+        Shard(i, table.slice(a, b - a), np.arange(a, b), marks[a:b])
+        for i, (a, b) in enumerate(itertools.pairwise(edges))
+    ]
+
+
+def examine(kind, table, parts=2, roles=ROLES, **context):
+    """Run one check over a table; return findings, model and seconds of fit, finish, score."""
+    contract = context.pop("contract", None) or contract_of(table.schema, roles)
+    check = kind(Context(contract, table.schema, table.num_rows, **context))
+    shards = shards_of(table, parts)
+    start = time.perf_counter()
+    state = check.fit(shards[0])
+    for shard in shards[1:]:
+        state = check.merge(state, check.fit(shard))
+    fitted = time.perf_counter()
+    model = check.finish(state)
+    finished = time.perf_counter()
+    found = pa.concat_tables([check.score(shard, model) for shard in shards])
+    return found, model, (fitted - start, finished - fitted, time.perf_counter() - finished)
+
+
+def figures(found, planted, rows):
+    """Return recall and the share of other rows quarantined (severity error)."""
+    errors = {
+        r
+        for r, s in zip(found["row"].to_pylist(), found["severity"].to_pylist(), strict=True)
+        if s == "error"
+    }
+    hit = set(planted.tolist())
+    return len(errors & hit) / max(len(hit), 1), len(errors - hit) / rows
+
+
+CASES = [
+    (Poison, kind, share)
+    for kind in (
+        "float",
+        "off_grid",
+        "integer",
+        "category",
+        "common_pair",
+        "integer_pair",
+        "mixed_pair",
+        "token",
+    )
+    for share in (0.01, 0.003)
+] + [(Duplicates, kind, share) for kind in ("exact", "two", "all") for share in (0.01, 0.003)]
+
+
+def report(rows, seeds):
+    """Print the figures of every case."""
+    for kind in (Poison, Duplicates):
+        worst = [0.0, 0.0]
+        for seed in range(seeds):
+            found, _, seconds = examine(kind, pa.table(loans(rows, seed)))
+            worst[0] = max(worst[0], figures(found, np.zeros(0, int), rows)[1])
+            worst[1] = max(worst[1], sum(seconds))
+        print(
+            f"{kind.name:10} {'clean':12} {'':6} false {worst[0]:.5f} seconds {worst[1]:.2f}",
+            flush=True,
+        )
+    for kind, plant, share in CASES:
+        recalls, wrong, spent = [], [], []
+        for seed in range(seeds):
+            table = loans(rows, seed)
+            hit = (backdoor if kind is Poison else flood)(table, share, seed, plant)
+            found, _, seconds = examine(kind, pa.table(table))
+            recall, false = figures(found, hit, rows)
+            recalls.append(recall)
+            wrong.append(false)
+            spent.append(sum(seconds))
+        print(
+            f"{kind.name:10} {plant:12} {share:<6} recall {min(recalls):.3f} "
+            f"false {max(wrong):.5f} seconds {max(spent):.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    report(
+        int(sys.argv[1]) if len(sys.argv) > 1 else 50_000,
+        int(sys.argv[2]) if len(sys.argv) > 2 else 1,
+    )
