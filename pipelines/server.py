@@ -110,7 +110,6 @@ class PrefectServer:
             atexit.unregister(self.stop)
             if self._before is not None:
                 _set_environment(self._before)
-                _refresh_prefect()
             self._before = None
 
 

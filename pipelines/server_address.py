@@ -5,10 +5,12 @@ The same places in the same order as Prefect looks: the environment, `.env`, `pr
 """
 
 import contextlib
+import http.client
 import os
 import ssl
 import tomllib
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,22 +38,27 @@ def check_answers(url: str, patience: float = PATIENCE) -> None:
     Raises:
         AssayError: ASSAY-E101 if it does not within `patience` seconds.
     """
-    if not url.lower().startswith(("http://", "https://")):
-        raise _silent(url, "the address is not one of http or https")
-    request = urllib.request.Request(f"{url}/health")  # noqa: S310  the scheme is checked above
     try:
-        with urllib.request.urlopen(request, timeout=patience):  # noqa: S310  see above
+        parts = urllib.parse.urlsplit(url)
+        named = parts.hostname and parts.scheme in {"http", "https"}
+        # what stands before an @ is a password: Prefect's to send, and nobody's to be shown
+        bare = urllib.parse.urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    except ValueError:
+        named, bare = False, ""
+    if not named:
+        raise _silent("PREFECT_API_URL", "it is no address with http or https")
+    try:
+        with urllib.request.urlopen(f"{bare}/health", timeout=patience):  # noqa: S310  see above
             return
     except urllib.error.HTTPError as error:
-        # it asks for credentials, which Prefect has and this probe has not: it is there
+        error.close()
+        # it may ask for credentials, which Prefect has and this probe has not: it is there
         if error.code >= SERVER_FAULT:
-            raise _silent(url, f"it answers with status {error.code}") from error
-    except OSError as error:
+            raise _silent(bare, f"it answers with status {error.code}") from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         if not isinstance(reason, ssl.SSLError):  # Prefect has certificate settings of its own
-            raise _silent(url, str(reason)) from error
-    except ValueError as error:  # also what http.client raises for an address it cannot parse
-        raise _silent(url, str(error)) from error
+            raise _silent(bare, str(reason)) from error
 
 
 def _candidates() -> Iterator[Any]:
@@ -108,10 +115,7 @@ def _at(settings: Any, *keys: Any) -> Any:
     return settings
 
 
-def _silent(url: str, why: str) -> AssayError:
-    # an address may carry a password before the @
-    shown = url.rpartition("@")[2] if "@" in url else url
+def _silent(where: str, why: str) -> AssayError:
+    what = "the configured Prefect server does not answer"
     fix = "start that server, correct PREFECT_API_URL, or use `--direct`"
-    return AssayError(
-        "E101", "the configured Prefect server does not answer", where=f"{shown}: {why}", fix=fix
-    )
+    return AssayError("E101", what, where=f"{where}: {why}", fix=fix)
