@@ -14,11 +14,36 @@ import unicodedata
 from collections.abc import Callable
 from urllib.parse import unquote
 
-# RE2 and re: a text that matches none of it is equal to its `folded` and `joined` forms
-NEEDS_FOLDING = (
-    r"[^\x00-\x7f]|%[0-9A-Fa-f]{2}|&[#A-Za-z][#0-9A-Za-z]*;|(?i:[\[({<]\s*(?:at|dot|punkt)\s*[\])}>])"
-    r"|(?i:\s(?:at|dot)\s)|[0-9][ ._/-][0-9][ ._/-][0-9]|[0-9]{4}[._/][0-9]{4}"
-    r"|[0-9OoIl|]{2}[ -]?[0-9OoIl|]{2}[ -]?[0-9OoIl|]{2,}"
+# RE2: texts that `folded` or `joined` would change in a way that matters: invisible characters
+# and look-alikes beside ASCII, other forms of letters and digits, escapes, spelt-out signs,
+# digits that stand apart
+_WORD = "[0-9A-Za-z@._-]"
+_INVISIBLE = (
+    r"[\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{feff}"
+    r"\x{e0000}-\x{e007f}]"
+)
+_FOREIGN = r"[\x{131}\x{1d7b}\x{251}-\x{28b}\x{370}-\x{58f}\x{13a0}-\x{13f4}\x{1d0f}-\x{1d22}]"
+_FORMS = (
+    r"[\x{2070}-\x{209c}\x{2100}-\x{214f}\x{2460}-\x{24ff}\x{fe6b}\x{ff10}-\x{ff19}\x{ff20}-\x{ff3a}"
+    r"\x{ff41}-\x{ff5a}\x{1d400}-\x{1d7ff}\x{1f100}-\x{1f189}\x{660}-\x{669}\x{6f0}-\x{6f9}\x{7c0}-\x{7c9}\x{966}-\x{96f}"
+    r"\x{9e6}-\x{9ef}\x{a66}-\x{a6f}\x{ae6}-\x{aef}\x{b66}-\x{b6f}\x{be6}-\x{bef}\x{c66}-\x{c6f}"
+    r"\x{ce6}-\x{cef}\x{d66}-\x{d6f}\x{e50}-\x{e59}\x{ed0}-\x{ed9}\x{f20}-\x{f29}\x{1040}-\x{1049}]"
+)
+_BETWEEN = (
+    r"[\x{a0}\x{2000}-\x{2015}\x{202f}\x{205f}\x{2212}\x{3000}\x{3002}\x{30fc}\x{fe58}\x{fe63}"
+    r"\x{ff0d}\x{ff0e}\x{ff61}]"
+)
+NEEDS_FOLDING = "|".join(
+    (
+        f"{_WORD}{_INVISIBLE}|{_INVISIBLE}{_WORD}",
+        f"[0-9A-Za-z@_]{_FOREIGN}|{_FOREIGN}[0-9A-Za-z@_]",
+        _FORMS,
+        f"[0-9A-Za-z]{_BETWEEN}[0-9A-Za-z]",
+        r"%[0-9A-Fa-f]{2}|&[#A-Za-z][#0-9A-Za-z]*;",
+        r"(?i:[\[({<]\s*(?:at|dot|punkt)\s*[\])}>])|(?i:\sdot\s)",
+        r"[0-9][ ._/-][0-9][ ._/-][0-9][ ._/-][0-9]|[0-9]{4}[._/][0-9]{4}",
+        r"[0-9][0-9 -]{0,7}[OoIl|][0-9OoIl| -]{5}|[OoIl|]{2}[0-9OoIl| -]{4}[0-9]",
+    )
 )
 # look-alikes of ASCII letters in Cyrillic, Greek, Armenian, Cherokee and Latin extensions
 _ALIKE = {

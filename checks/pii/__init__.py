@@ -1,0 +1,199 @@
+"""Personal data and secrets in text columns, found fast, reported masked, replaced on request.
+
+Threat: data leakage. State: texts by column, integers. Cost: one RE2 pass over the unique texts,
+Presidio on the few candidates; O(n). Nulls: ignored.
+Blind to: names, places and whatever needs a language model (said in the report); numbers in
+numeric columns; disguises that checks.kit.text does not know; texts in pictures.
+Source: Presidio (recognizers, context words), phonenumbers, own judgement (checks.pii.judge).
+"""
+
+import dataclasses
+import hashlib
+import hmac
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from checks.kit import findings
+from checks.kit.contract import Contract, PiiAction
+from checks.kit.protocol import Check, Model
+from checks.pii.scan import Found, Settings, is_text, scan, settings_of, spans, texts_of
+from provenance.shards import Shard
+
+NAME = "pii"
+UNSCANNED = "<UNSCANNED>"
+_ROUNDS = 4  # a replaced span may bring its neighbours together
+_CLASSES = ((8, "up to 8"), (16, "9 to 16"), (32, "17 to 32"))
+_ADVICE = "remove it at the source, set assay.pii of the column, or release the row if it is none"
+_NAMES = (
+    "ASSAY-K020: personal names, places, dates and addresses were not searched for: "
+    "that needs a language model, and none is used."
+)
+_REPLACED = "nothing: the clean dataset has a placeholder instead"
+
+
+@dataclasses.dataclass(frozen=True)
+class Scanned(Model):
+    """The model.
+
+    Attributes:
+        texts: number of texts by column.
+    """
+
+    texts: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+class Pii(Check[dict[str, int], Scanned]):
+    """Find personal data and secrets."""
+
+    name: ClassVar[str] = NAME
+    threats: ClassVar[tuple[str, ...]] = ("data leakage", "model inversion")
+
+    def fit(self, shard: Shard) -> dict[str, int]:
+        """Count the texts of each column that is to be scanned."""
+        table = shard.table
+        return {n: len(table) - table[n].null_count for n in columns(table, self.context.contract)}
+
+    def merge(self, left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
+        """Add the counts."""
+        return {n: left.get(n, 0) + right.get(n, 0) for n in left.keys() | right.keys()}
+
+    def finish(self, state: dict[str, int]) -> Scanned:
+        """Say what is searched for, and what is not."""
+        settings = settings_of(self.context.contract)
+        types = ", ".join([*settings.entities, *(["SECRET"] if settings.secrets else [])])
+        count = sum(state.values())
+        notes = [f"{count:,} texts in {len(state)} columns were searched for {types}.", _NAMES]
+        allowed = [c.name for c in self.context.contract.columns if c.pii == "allow"]
+        if allowed:
+            notes.append(f"Not searched, as the contract allows it: {', '.join(allowed)}.")
+        return Scanned(notes=tuple(notes), texts=dict(sorted(state.items())))
+
+    def score(self, shard: Shard, model: Scanned) -> findings.Findings:  # noqa: ARG002
+        """Report the rows that hold personal data, once for each type and column."""
+        contract = self.context.contract
+        return findings.concat(list(_found(shard.table, shard.rows, contract)))
+
+
+def columns(table: pa.Table, contract: Contract) -> dict[str, PiiAction]:
+    """Return the text columns to scan, with what is to be done; one unknown is quarantined."""
+    actions = {column.name: column.pii for column in contract.columns}
+    texts = [field.name for field in table.schema if is_text(field.type)]
+    chosen: dict[str, PiiAction] = {name: actions.get(name, "quarantine") for name in texts}
+    return {name: action for name, action in chosen.items() if action != "allow"}
+
+
+def rescan(table: pa.Table, contract: Contract) -> findings.Findings:
+    """Return what a clean dataset still holds; `row` counts the rows of `table` from 0.
+
+    Whatever the column's action, what is sure is an error here: it was to be gone.
+    """
+    rows = np.arange(table.num_rows, dtype=np.int64)
+    return findings.concat(list(_found(table, rows, contract, is_clean=True)))
+
+
+def redact(
+    texts: pa.Array, column: str, contract: Contract, *, key: bytes | None = None
+) -> pa.Array:
+    """Replace personal data by placeholders, as `<EMAIL_ADDRESS>`; a rescan then finds none.
+
+    Args:
+        texts: strings, shape (n,).
+        column: their column's name.
+        contract: its options say what is personal data.
+        key: with it, equal values get equal pseudonyms (`<EMAIL_ADDRESS:cafgkcbphaebbafk>`,
+            HMAC-SHA256) in every column and run of the same key.
+
+    Returns:
+        Strings of the same length; a text that cannot be scanned becomes `<UNSCANNED>`, null
+        stays null.
+    """
+    settings = settings_of(contract)
+    unique, codes = texts_of(texts)
+    values = unique.to_pylist()
+    left = list(range(len(values)))
+    for _ in range(_ROUNDS):
+        found = scan(pa.array([values[at] for at in left], pa.string()), column, settings)
+        left = [left[at] for at in sorted(found)]
+        for at, what in zip(left, (found[at] for at in sorted(found)), strict=True):
+            values[at] = _replaced(values[at], what, key)
+        if not left:
+            break
+    for at in left:
+        values[at] = UNSCANNED
+    taken = pa.array([None if code < 0 else code for code in codes.tolist()], pa.int64())
+    return pa.array(values, pa.string()).take(taken).cast(texts.type)
+
+
+def _replaced(text: str, found: Found, key: bytes | None) -> str:
+    if found.unscanned:
+        return UNSCANNED
+    out, last = [], 0
+    for start, end, entity in spans(found):
+        mark = ""
+        if key is not None:
+            secret = hmac.new(key, f"{entity}\0{text[start:end]}".encode(), hashlib.sha256)
+            # letters only: digits could look like a number of some kind to the rescan
+            mark = ":" + secret.hexdigest()[:16].translate(_LETTERS)
+        out += [text[last:start], f"<{entity}{mark}>"]
+        last = end
+    return "".join([*out, text[last:]])
+
+
+_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+
+
+def _found(
+    table: pa.Table, rows: np.ndarray, contract: Contract, *, is_clean: bool = False
+) -> Iterator[findings.Findings]:
+    settings: Settings = settings_of(contract)
+    for name, action in columns(table, contract).items():
+        unique, codes = texts_of(table[name])
+        found = scan(unique, name, settings)
+        if found:
+            is_replaced = action in {"redact", "pseudonymise"} and not is_clean
+            lines = {at: list(_lines(what, is_replaced=is_replaced)) for at, what in found.items()}
+            yield _expanded(rows, codes, lines, name)
+
+
+def _expanded(
+    rows: np.ndarray, codes: np.ndarray, lines: dict[int, list[tuple[str, ...]]], column: str
+) -> findings.Findings:
+    """Repeat what was found in each unique text for all rows that hold it."""
+    flagged = np.flatnonzero(np.isin(codes, list(lines)))
+    which = [(int(rows[at]), line) for at in flagged for line in lines[int(codes[at])]]
+    return findings.make(
+        [row for row, _ in which],
+        check=NAME,
+        rule=[line[0] for _, line in which],
+        column=column,
+        severity=[line[1] for _, line in which],
+        score=[float(line[2]) for _, line in which],
+        evidence=[line[3] for _, line in which],
+        suggestion=[line[4] for _, line in which],
+    )
+
+
+def _lines(found: Found, *, is_replaced: bool) -> Iterator[tuple[str, ...]]:
+    if found.unscanned:
+        why = f"not scanned: {found.unscanned}"
+        yield "pii.unscanned", "error", "1.0", why, "shorten the text, or raise the option's limit"
+        return
+    entities = dict.fromkeys(hit.entity for hit, _ in found.hits)
+    for entity in entities:
+        mine = [(hit, verdict) for hit, verdict in found.hits if hit.entity == entity]
+        worst = "error" if any(verdict == "error" for _, verdict in mine) else "warning"
+        score = max(hit.score for hit, _ in mine)
+        first = mine[0][0]
+        evidence = (
+            f"{len(mine)} x {entity}, the first of {_length(first.end - first.start)} characters "
+            f"at character {first.start}" + (", one of them disguised" if found.disguised else "")
+        )
+        severity, advice = ("info", _REPLACED) if is_replaced else (worst, _ADVICE)
+        yield f"pii.{entity}", severity, repr(score), evidence, advice
+
+
+def _length(count: int) -> str:
+    return next((name for most, name in _CLASSES if count <= most), "more than 32")

@@ -1,0 +1,47 @@
+"""Texts as they would read without a disguise, each aligned with the raw text.
+
+Folded and joined text comes from checks.kit.text; runs of base64 and hexadecimal are decoded, and
+are texts only if every byte of them is printable UTF-8, which ids and hashes are not.
+Cost: one RE2 pass (`GATE`); 20 to 100 microseconds for a text that matches it.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator
+
+from checks.kit.text import NEEDS_FOLDING, Aligned, aligned, folded, joined
+
+_ENCODED = r"[A-Za-z0-9+/_-]*[a-z][A-Z0-9+/][A-Za-z0-9+/_-]{10,}|(?:[0-9a-fA-F]{2}){9,}"
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2}){9,}")
+_PRINTABLE = re.compile(r"[\t\n\r\x20-\x7e\x80-\U0010ffff]+")
+GATE = f"{NEEDS_FOLDING}|{_ENCODED}"
+
+
+def variants(text: str) -> Iterator[Aligned]:
+    """Return the undisguised forms of a text that differ from it and from each other."""
+    seen = {text}
+    flat = folded(text)
+    for variant in (flat, joined(flat), *_decoded(text)):
+        if variant.text not in seen and len(variant.text):
+            seen.add(variant.text)
+            yield variant
+
+
+def _decoded(text: str) -> Iterator[Aligned]:
+    whole = aligned(text)
+    for pattern, decode in ((_BASE64, _from_base64), (_HEX, bytes.fromhex)):
+        for match in pattern.finditer(text):
+            try:
+                plain = decode(match[0]).decode("utf-8")
+            except (ValueError, binascii.Error):
+                continue
+            if _PRINTABLE.fullmatch(plain):
+                start, end = whole.span(*match.span())
+                yield Aligned(plain, (start,) * len(plain), (end,) * len(plain))
+
+
+def _from_base64(run: str) -> bytes:
+    bare = run.rstrip("=").translate(str.maketrans("-_", "+/"))
+    return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)

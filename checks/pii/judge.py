@@ -1,0 +1,192 @@
+"""From a hit to a decision: is it personal data (error), perhaps (warning), or a plain number?
+
+Presidio's scores are kept as they are; the decision is stricter, because order numbers, amounts,
+dates and ids fill training tables. Checksums that one number in ten passes by chance need more: a
+card needs an issuer's prefix and length, an NHS or licence number a word beside it, a telephone
+number an international prefix, a word beside it or the grouping of one. Words are whole words
+within 40 characters before the hit, 15 behind it, or in the column's name.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Literal
+
+from checks.pii.recognizers import Hit
+
+Verdict = Literal["error", "warning"] | None
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_BEFORE, _BEHIND = 40, 15
+_WORDS = re.compile(r"[a-z]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_PHONE = _set(
+    "phone phones telephone tel mobile cell cellphone call calls called fax sms whatsapp dial "
+    "ph landline telefon handy mobil text texted"
+)
+_NUMBERED = _set(
+    "order invoice ref reference ticket tracking case sku isbn item part serial batch version "
+    "transaction id claim policy loan contract customer product parcel"
+)
+_CARD = _set("card cards credit debit visa mastercard amex discover diners jcb cc")
+_NEAR = {
+    "US_SSN": _set("ssn ssns social ssid"),
+    "US_ITIN": _set("itin tax taxpayer tin"),
+    "US_PASSPORT": _set("passport passports"),
+    "US_DRIVER_LICENSE": _set("driver drivers driving license licence permit dl"),
+    "US_BANK_NUMBER": _set("account acct bank routing checking savings"),
+    "UK_NHS": _set("nhs health patient"),
+    "MEDICAL_LICENSE": _set("dea medical prescriber physician license licence"),
+    "MAC_ADDRESS": _set("mac ethernet hardware bluetooth wifi"),
+}
+_ISSUERS = re.compile(
+    r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}|3[47]\d{13}"
+    r"|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}|(?:2131|1800)\d{11}|6(?:011|4[4-9]\d|5\d\d)\d{12}"
+    r"|(?:50|5[6-9]|6\d)\d{10,17}"
+)
+_DATE = re.compile(
+    r"(?:19|20)\d\d[-/. ](?:0?[1-9]|1[0-2])[-/. ]\d|\d\d?[-/. ]\d\d?[-/. ](?:19|20)\d\d"
+)
+_THOUSANDS = re.compile(r"\d{1,3}(?:[ .]\d{3})+")
+_GROUPED = re.compile(
+    r"\(\d{2,5}\)[ .-]?\d{2,4}[ .-]?\d{2,4}.*|1?[-. ]?\d{3}([-. ])\d{3}\1\d{4}"
+    r"|0\d{1,4}(?:[ ./-]\d{2,4}){2,5}|0\d{2,4}[/ -]\d{5,8}"
+)
+_FEW, _SOME = 7, 8  # digits of the shortest number, and of one written with a plus sign
+
+
+def strength(hit: Hit, text: str, words: frozenset[str]) -> Verdict:
+    """Return what a hit amounts to.
+
+    Args:
+        hit: found in `text`.
+        text: the text, raw or folded.
+        words: lower-case words of the column's name.
+    """
+    judge = _JUDGES.get(hit.entity)
+    near = words | _near(hit, text)
+    if judge is not None:
+        return judge(hit, text, near)
+    needed = _NEAR.get(hit.entity)
+    if needed is not None:
+        return "warning" if near & needed else None
+    return "error"
+
+
+def words_of(name: str) -> frozenset[str]:
+    """Return the lower-case words of a column's name."""
+    return frozenset(_WORDS.findall(_CAMEL.sub(" ", name).lower()))
+
+
+def without_contained(hits: list[Hit]) -> list[Hit]:
+    """Drop telephone numbers that are a part of something surer."""
+    sure = [hit for hit in hits if hit.entity != "PHONE_NUMBER"]
+    return [
+        hit
+        for hit in hits
+        if hit.entity != "PHONE_NUMBER"
+        or not any(one.start < hit.end and hit.start < one.end for one in sure)
+    ]
+
+
+def _near(hit: Hit, text: str) -> frozenset[str]:
+    around = text[max(0, hit.start - _BEFORE) : hit.start] + " " + text[hit.end : hit.end + _BEHIND]
+    return frozenset(_WORDS.findall(around.lower()))
+
+
+def _is_inside(hit: Hit, text: str) -> bool:
+    """Return whether the hit is a part of a longer id, as 2024-000123 is of L-2024-000123."""
+    before, behind = text[max(0, hit.start - 2) : hit.start], text[hit.end : hit.end + 2]
+    return bool(re.fullmatch(r"\w[-_/#.:]|.?[-_#]", before) or re.match(r"[-_/#:]\w|[_#]", behind))
+
+
+def _card(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
+    found = text[hit.start : hit.end]
+    issued = _ISSUERS.fullmatch(re.sub(r"[ -]", "", found))
+    if near & _CARD or (issued and not found.isdigit()):
+        return "error"
+    if _is_inside(hit, text):
+        return None
+    if near & _NUMBERED:
+        return "warning" if issued else None
+    return "error" if issued else None
+
+
+def _ip(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
+    found = text[hit.start : hit.end].partition("%")[0]
+    if near & {"version", "v", "ver", "release", "build"} and "." in found:
+        return None
+    if ":" in found and (found.count(":") < 3 or not any(char.isdigit() for char in found)):  # noqa: PLR2004
+        return None
+    try:
+        is_public = ipaddress.ip_interface(found).ip.is_global
+    except ValueError:
+        return "warning"
+    return "error" if is_public else "warning"
+
+
+def _mac(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
+    found = text[hit.start : hit.end]
+    if near & _NEAR["MAC_ADDRESS"] or ":" in found:
+        return "error"
+    return "warning" if any(char.isalpha() for char in found) else None
+
+
+def _ssn(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
+    found = text[hit.start : hit.end]
+    if near & _NEAR["US_SSN"]:
+        return "error"
+    if not re.fullmatch(r"\d{3}([- .])\d\d\1\d{4}", found) or _is_inside(hit, text):
+        return None
+    return "error" if "-" in found else "warning"
+
+
+def _itin(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
+    found = text[hit.start : hit.end]
+    if near & _NEAR["US_ITIN"]:
+        return "error"
+    return "error" if found.count("-") == 2 and not _is_inside(hit, text) else None  # noqa: PLR2004
+
+
+def _with_word(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
+    return "error" if near & _NEAR[hit.entity] and not _is_inside(hit, text) else None
+
+
+def _nhs(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
+    if near & _NEAR["UK_NHS"]:
+        return "error"
+    spaced = re.fullmatch(r"\d{3} \d{3} \d{4}", text[hit.start : hit.end])
+    return "warning" if spaced and not near & _PHONE and not _is_inside(hit, text) else None
+
+
+def _phone(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
+    found = text[hit.start : hit.end]
+    digits = sum(char.isdigit() for char in found)
+    if found[0] in "+\uff0b" or text[max(0, hit.start - 1) : hit.start] == "+":
+        return "error" if digits >= _SOME else None
+    if digits < _FEW or _DATE.match(found):
+        return None
+    if near & _PHONE:
+        return "error"
+    if _is_inside(hit, text) or _THOUSANDS.fullmatch(found):
+        return None
+    if not _GROUPED.fullmatch(found):
+        return "warning" if "number" in near and not near & _NUMBERED else None
+    return "warning" if near & _NUMBERED else "error"
+
+
+_JUDGES: dict[str, Callable[[Hit, str, frozenset[str]], Verdict]] = {
+    "CREDIT_CARD": _card,
+    "IP_ADDRESS": _ip,
+    "MAC_ADDRESS": _mac,
+    "US_SSN": _ssn,
+    "US_ITIN": _itin,
+    "US_PASSPORT": _with_word,
+    "MEDICAL_LICENSE": _with_word,
+    "UK_NHS": _nhs,
+    "PHONE_NUMBER": _phone,
+}

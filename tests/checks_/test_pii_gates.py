@@ -1,0 +1,205 @@
+"""The gates let through whatever Presidio would find, and its results come back unchanged."""
+
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import regex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from checks.pii import gates, phone, relax, table
+from checks.pii.recognizers import Analyzer, Hit, UnscannedError, analyzer, nlp_engine
+from checks.pii.scan import ENTITIES, Settings, raw_hits
+
+LARGE = Path(__file__).parents[2].parent / "shared" / "data" / "pii" / "generated_large.json"
+PLAIN = Settings(secrets=False)
+SEEDS = [
+    "4111 1111 1111 1111",
+    "378282246310005",
+    "joe.bloggs+x@mail.example.co.uk",
+    "GB82 WEST 1234 5698 7654 32",
+    "gb82west12345698765432",
+    "DE89370400440532013000",
+    "10.20.30.40/24",
+    "2001:db8::8a2e:370:7334",
+    "::ffff:1.2.3.4",
+    "00:1A:2B:3C:4D:5E",
+    "aabb.ccdd.eeff",
+    "1BoatSLRHtKNngkdXEeobR76b53LETtpyT",
+    "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
+    "219-09-9999",
+    "ssn 219099999",
+    "itin 912-70-1234",
+    "passport 123456789",
+    "A12345678 travel document",
+    "AB1234563",
+    "943 476 5919",
+    "+44 20 7946 0958",
+    "(212) 555-0187",
+    "phone 1640",
+    "030 123456",
+    "+91 98765 43210 ext 12",
+    "call 0171/2345678",
+]
+ODD = "\u0661\uff11\u0966\u212a\u0130\u0131\u017f\u00e9\u00a0\u2011\u200b\u3000"
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """Presidio's own engine, on the same tokenizer, with no gate."""
+    import presidio_analyzer
+    import tldextract
+
+    offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    patch = pytest.MonkeyPatch()
+    patch.setattr(tldextract, "extract", offline)
+    engine = presidio_analyzer.AnalyzerEngine(nlp_engine=nlp_engine())
+
+    def analyze(text, entities=ENTITIES):
+        found = engine.analyze(text, "en", entities=list(entities), score_threshold=0.4)
+        return sorted(Hit(r.start, r.end, r.entity_type, r.score) for r in found)
+
+    yield analyze
+    patch.undo()
+
+
+def gated(texts, options=PLAIN):
+    found = raw_hits(pa.array(texts, pa.string()), "text", options)
+    return [found.get(at, []) for at in range(len(texts))]
+
+
+def mutated(rng, text):
+    """Change a text of personal data a little, sometimes with characters of other scripts."""
+    chars = list(text)
+    for _ in range(rng.randrange(3)):
+        at = rng.randrange(len(chars) + 1)
+        kind = rng.randrange(5)
+        if kind == 0 and chars:
+            chars[at - 1] = rng.choice("0123456789abcXYZ -./:@+()" + ODD)
+        elif kind == 1:
+            chars.insert(at, rng.choice("0123456789 -.:@+x" + ODD))
+        elif kind == 2 and chars:
+            del chars[at - 1]
+        elif kind == 3:
+            chars = list("".join(chars).swapcase())
+        else:
+            chars = list(rng.choice(["a", "x-", "\u00e9", " ", "id=", "bank "])) + chars
+    return "".join(chars) + rng.choice(["", ".", " now", " 2024", "\n7"])
+
+
+def test_the_stored_gates_are_those_of_the_installed_presidio():
+    stored = {entity: table.PATTERNS[entity] for entity in table.PATTERNS}
+    derived = gates.derive(analyzer(tuple(stored), 0.4, 5.0))
+    assert json.loads(table.text_of(table.DIGITS, derived)) == json.loads(table.PATH.read_text())
+
+
+def test_every_entity_searched_by_default_has_stored_gates():
+    for entity in ENTITIES:
+        assert all(gate for gate, *_ in table.PATTERNS[entity][0]), entity
+
+
+def test_digits_are_all_that_the_regex_module_knows():
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    known = [char for char in every if regex.fullmatch(r"\d", char)]
+    assert gates.matches(pa.array(known), r"[\d]").all()
+    assert not gates.matches(pa.array(["a", "\u00b2", "\u2460", " "]), r"[\d]").any()
+
+
+@pytest.mark.parametrize("letter", "aiskIKSz09")
+def test_letters_are_widened_to_all_that_match_when_case_is_ignored(letter):
+    gate = relax.relax(f"x[{letter}]y")
+    for code in (*range(0x250), 0x212A, 0x1E9E):
+        text = f"x{chr(code)}y"
+        if regex.search(f"x[{letter}]y", text, regex.I):
+            assert gates.matches(pa.array([text]), gate)[0], hex(code)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        (r"(?<!a)b+(?!c)", "b"),
+        (r"\b(\w)\1\b", "xx"),
+        (r"[^\W\d]{2}", "\u00e9\u00e9"),
+        (r"(?:ab?){2,3}c?", "aba"),
+        (r"a{50,60}", "a" * 50),
+        (r"(a|b(c|d)?)e$", "be"),
+        (r"[^a]\s\S", "b\u2003c"),
+        (r"a?b*", ""),
+    ],
+)
+def test_relaxed_patterns_match_what_the_pattern_matches(pattern, text):
+    assert regex.search(pattern, text)
+    gate = relax.relax(pattern)
+    assert gate == "" or gates.matches(pa.array([text]), gate)[0]
+
+
+def test_a_pattern_that_is_not_understood_lets_every_text_pass():
+    assert relax.relax(r"(?V1)[a--b]|\p{Lu}(?|x|y)") == ""
+    assert relax.relax(r"(a)?(?(1)b|c)") == ""
+
+
+def test_results_equal_presidio_on_mutated_matches(plain):
+    rng = random.Random(7)
+    texts = [mutated(rng, rng.choice(SEEDS)) for _ in range(4_000)]
+    found = gated(texts)
+    for text, hits in zip(texts, found, strict=True):
+        assert hits == plain(text), ascii(text)
+    assert sum(bool(hits) for hits in found) > 1_000
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="0123456789 -./()+x" + ODD, max_size=25))
+def test_results_equal_presidio_on_numbers(plain, text):
+    assert gated([text])[0] == plain(text)
+
+
+def test_results_equal_presidio_on_real_texts(plain):
+    if not LARGE.exists():
+        pytest.skip(f"{LARGE.name} is not here")
+    texts = [entry["full_text"] for entry in json.loads(LARGE.read_text())]
+    found = gated(texts)
+    unequal = [at for at, text in enumerate(texts) if found[at] != plain(text)]
+    assert len(texts) == 2_109
+    assert not unequal
+    assert sum(map(len, found)) > 400
+
+
+def test_entities_without_stored_gates_are_derived_and_found(plain):
+    entities = ("DATE_TIME", "URL", "UUID", "US_DRIVER_LICENSE")
+    options = Settings(entities=entities, secrets=False)
+    texts = [
+        "born on 2024-05-06",
+        "see https://example.com/x",
+        "123e4567-e89b-12d3-a456-426614174000",
+        "driver license A1234567",
+        "nothing here",
+    ]
+    found = gated(texts, options)
+    assert found == [plain(text, entities) for text in texts]
+    assert [bool(hits) for hits in found] == [True, True, True, True, False]
+
+
+def test_telephone_filter_rejects_no_number(plain):
+    rng = random.Random(11)
+    run = Analyzer(("PHONE_NUMBER",), 0.4, 5.0)
+    hits = 0
+    for _ in range(1_500):
+        length = rng.choice([4, 5, 6, 7, 8, 9, 10, 10, 11, 12, 13])
+        lead = rng.choice(["", "", "", "0", "00", "+", "16", "011"])
+        number = lead + "".join(rng.choice("0123456789") for _ in range(length))
+        text = rng.choice([number, f"{number[:3]} {number[3:]}", f"{number[:4]}-{number[4:]}"])
+        expected = plain(text, ("PHONE_NUMBER",))
+        assert run.hits(text, ["PHONE_NUMBER"]) == expected, text
+        assert gates.matches(pa.array([text]), phone.GATE)[0] or not expected
+        hits += bool(expected)
+    assert hits > 200
+
+
+def test_running_out_of_time_raises():
+    run = Analyzer(("EMAIL_ADDRESS", "PHONE_NUMBER", "IBAN_CODE"), 0.4, 0.000001)
+    for entity in ("EMAIL_ADDRESS", "PHONE_NUMBER", "IBAN_CODE"):
+        with pytest.raises(UnscannedError):
+            run.hits("aaaa 030 123456 GB82WEST " * 20_000, [entity])
