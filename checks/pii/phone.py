@@ -3,8 +3,8 @@
 Presidio runs the phonenumbers matcher once for each of eight regions. The texts it would try to
 parse are the same for every region as long as none is a number, so they are listed once, and a
 region runs only if one of them could be a number there, judged by the library's own metadata:
-an international prefix, or the region's country code and national prefix before digits that fit
-the general pattern. Extensions, plus signs and foreign digits are always left to the library.
+an international prefix, or the region's country code and national prefix before digits that are
+a number of some type. Extensions, plus signs and foreign digits are always left to the library.
 Fail closed: out of time or tries raises. Source: phonenumbers (libphonenumber) metadata.
 """
 
@@ -25,6 +25,18 @@ _ONE, _SIX = r"[1\x{80}-\x{10ffff}]", r"[6\x{80}-\x{10ffff}]"
 GATE = rf"[\d](?:{_MARK}[\d]){{5}}|{_ONE}{_MARK}{_SIX}(?:{_MARK}[\d]){{2}}"
 
 REGIONS = ("US", "GB", "DE", "FR", "IL", "IN", "CA", "BR")  # Presidio's, in its order
+_TYPES = (
+    "fixed_line",
+    "mobile",
+    "pager",
+    "personal_number",
+    "premium_rate",
+    "shared_cost",
+    "toll_free",
+    "uan",
+    "voicemail",
+    "voip",
+)
 # digits with the marks that may stand between them; anything else may be an extension
 _PLAIN = re.compile(r"[0-9 ()\[\]./\-]+")
 _MARKS = str.maketrans("", "", " ()[]./-")
@@ -83,12 +95,12 @@ def could_be(region: str) -> Callable[[str], bool]:
     country = own.country_code
     alike = data._COUNTRY_CODE_TO_REGION_CODE[country]  # noqa: SLF001
     every = [metadata.metadata_for_region(name) for name in alike]
-    general = "|".join(sorted({m.general_desc.national_number_pattern for m in every}))
+    numbers = "|".join(sorted({pattern for m in every for pattern in _patterns(m)}))
     prefixes = {m.national_prefix_for_parsing for m in every} - {None}
     prefix = "|".join(sorted(_TRAILING.sub("", p) for p in prefixes)) or "(?!)"
     abroad = own.international_prefix or "(?!)"
     pattern = re.compile(
-        rf"(?:{abroad})[0-9]*|(?:{country})?(?:{prefix}){{0,2}}(?:{country})?(?:{general})",
+        rf"(?:{abroad})[0-9]{{5,}}|(?:{country})?(?:{prefix}){{0,2}}(?:{country})?(?:{numbers})",
         re.ASCII,
     )
 
@@ -104,6 +116,12 @@ def could_be(region: str) -> Callable[[str], bool]:
         return led.match(digits) is not None or not _wants_prefix(own, digits)
 
     return test
+
+
+def _patterns(metadata: Any) -> list[str]:
+    # a number is valid only if it is of some type
+    types = (getattr(metadata, name) for name in _TYPES)
+    return [kind.national_number_pattern for kind in types if kind and kind.national_number_pattern]
 
 
 def _wants_prefix(metadata: Any, number: str) -> bool:
