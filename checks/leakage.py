@@ -49,6 +49,7 @@ class Leakage(Check[pa.Table, Model]):
     name: ClassVar[str] = "leakage"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data leakage",)
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
+    finds_telling_columns: ClassVar[bool] = True
 
     def __init__(self, context: Context) -> None:
         """Name the columns that are sampled."""

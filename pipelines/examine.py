@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from checks.kit import findings, registry
 from checks.kit.protocol import Check, Context, Model
 from pipelines.engine import Engine
@@ -65,6 +67,9 @@ class _Work:
 def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Path) -> Examined:
     """Run every check of the registry that the contract gives what it needs.
 
+    Checks that find telling columns go first, and no other check learns from those: beside a
+    column that gives the label away, a model believes every label.
+
     Args:
         context: the same for all checks.
         shards: what to examine.
@@ -72,6 +77,25 @@ def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Pa
         models: existing folder; each fitted model is left there as `check.pkl`.
     """
     chosen, skipped = registry.select(context)
+    early = {name: check for name, check in chosen.items() if check.finds_telling_columns}
+    first = _examine(early, shards, engine, models)
+    told = first.found.filter(
+        pc.and_(pc.is_null(first.found["row"]), pc.equal(first.found["severity"], "error"))
+    )
+    rest, _ = registry.select(context.without(told["column"].drop_null().to_pylist()))
+    late = {name: check for name, check in rest.items() if name not in early}
+    second = _examine(late, shards, engine, models)
+    unrun = [Status(name, "skipped", why=why) for name, why in skipped.items()]
+    statuses = sorted([*first.statuses, *second.statuses, *unrun], key=lambda s: s.check)
+    found = findings.ordered(findings.concat([first.found, second.found]))
+    return Examined(found, tuple(statuses), (*first.faults, *second.faults))
+
+
+def _examine(
+    chosen: dict[str, Check[Any, Any]], shards: list[ShardRef], engine: Engine, models: Path
+) -> Examined:
+    if not chosen:
+        return Examined(findings.empty(), (), ())
     works = {name: _Work(check) for name, check in chosen.items()}
     fits = engine.map(functools.partial(_fit, chosen), shards)
     for name, work in works.items():
@@ -86,7 +110,7 @@ def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Pa
         overall, _ = work.value
         parts = [score[work.check.name] for score in scores]
         _collect(work, parts, "score", functools.partial(_with_overall, overall, work.value[1]))
-    return _examined(works, skipped)
+    return _examined(works)
 
 
 def _fit(chosen: dict[str, Check[Any, Any]], ref: ShardRef) -> dict[str, tuple[Any, float]]:
@@ -159,8 +183,8 @@ def _with_overall(
     return findings.concat([overall, *parts]), notes
 
 
-def _examined(works: dict[str, _Work], skipped: dict[str, str]) -> Examined:
-    found, statuses = [], [Status(name, "skipped", why=why) for name, why in skipped.items()]
+def _examined(works: dict[str, _Work]) -> Examined:
+    found, statuses = [], []
     for name, work in works.items():
         table, notes = work.value if not work.fault else (_not_run(name, work.fault), ())
         rows = len(table["row"].drop_null().unique())
@@ -172,8 +196,7 @@ def _examined(works: dict[str, _Work], skipped: dict[str, str]) -> Examined:
         )
         found.append(table)
     faults = tuple(work.fault for work in works.values() if work.fault)
-    ordered = findings.ordered(findings.concat(found))
-    return Examined(ordered, tuple(sorted(statuses, key=lambda s: s.check)), faults)
+    return Examined(findings.concat(found), tuple(statuses), faults)
 
 
 def _not_run(name: str, fault: Fault) -> findings.Findings:

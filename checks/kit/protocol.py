@@ -52,6 +52,18 @@ class Context:
     reference: pa.Table | None = None
     seed: int = 0
 
+    def without(self, names: list[str]) -> "Context":
+        """Return the context in which the named columns are ignored."""
+        columns = tuple(
+            dataclasses.replace(column, roles=column.roles | {"ignore"})
+            if column.name in names
+            else column
+            for column in self.contract.columns
+        )
+        return dataclasses.replace(
+            self, contract=dataclasses.replace(self.contract, columns=columns)
+        )
+
 
 class Check(abc.ABC, Generic[State, Fitted]):
     """Base of all checks. `name` and rule ids are storage keys: never rename them.
@@ -60,11 +72,14 @@ class Check(abc.ABC, Generic[State, Fitted]):
         name: the check's name in findings, contracts and reports.
         threats: the threats of README.md that it stands against.
         needs: what must exist for it to run: any of "label", "source", "time", "reference".
+        finds_telling_columns: whether the columns of its overall errors give the label away, so
+            that no other check may learn from them.
     """
 
     name: ClassVar[str]
     threats: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]] = frozenset()
+    finds_telling_columns: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
         """Keep the context; options of this check are `self.options`."""
