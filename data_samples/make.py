@@ -75,7 +75,8 @@ def _tear(
     # what goes wrong in files, not in cells: line i + 1 is row i, after the header
     rng = np.random.default_rng(seed)
     last = len(lines) - 2
-    free = np.array([row for row in range(last) if row not in truth])
+    # no quoted line: cut inside its quotes it would swallow those after it
+    free = np.array([r for r in range(last) if r not in truth and b'"' not in lines[r + 1]])
     rows = rng.choice(free, RAGGED + NOT_UTF8, replace=False).tolist()
     torn = {}
     for i, row in enumerate(rows[:RAGGED]):
