@@ -1,0 +1,111 @@
+"""Drift: does this night's data still look like the trusted reference, column by column?
+
+Threat: drift and degradation; a slow or sudden poisoning of whole columns.
+State: integer counts per column against the reference's bins, so any cut into shards is exact.
+Cost: one pass, one search or look-up per cell; O(columns x bins) memory.
+Nulls: counted on their own (missingness); NaN and infinities count as missing.
+Blind to: changes in how columns go together; rows that arrive in another order.
+Source: PSI (Siddiqi 2006); Kolmogorov-Smirnov; Jensen-Shannon (Lin 1991). Effect sizes, from which
+the noise expected of two samples of these sizes is taken off, not p-values.
+"""
+
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from checks.drift.bins import lay
+from checks.drift.effects import LIMITS, Effect, measure
+from checks.kit import findings, sketches
+from checks.kit.protocol import Check, Context, Model
+from provenance.errors import AssayError
+from provenance.shards import Shard
+
+State = dict[str, np.ndarray]
+RULE = "ASSAY-K010"
+
+
+class Drift(Check[State, Model]):
+    """Compare each column's distribution with the reference's."""
+
+    name: ClassVar[str] = "drift"
+    threats: ClassVar[tuple[str, ...]] = ("drift and degradation", "data poisoning")
+    needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+
+    def __init__(self, context: Context) -> None:
+        """Lay the bins by the reference."""
+        super().__init__(context)
+        contract, reference = context.contract, context.reference
+        self.label = contract.label
+        wanted = [*contract.features, *contract.having("label"), *contract.having("source")]
+        names = reference.column_names if reference is not None else []
+        present = [n for n in wanted if n in context.schema.names]
+        self.missing = [n for n in present if n not in names]
+        self.lost = [n for n in wanted if n in names and n not in context.schema.names]
+        self.bins = {}
+        for name in dict.fromkeys(present):
+            if reference is not None and name in names:
+                is_text = name in contract.having("text")
+                is_class = name == self.label
+                kept = _as_typed(reference[name], name, context.schema.field(name).type)
+                self.bins[name] = lay(kept, is_text=is_text, is_class=is_class)
+
+    def fit(self, shard: Shard) -> State:
+        """Count each column of the shard."""
+        return {n: b.count(sketches.whole(shard.table[n])) for n, b in self.bins.items()}
+
+    def merge(self, left: State, right: State) -> State:
+        """Add the counts."""
+        return {name: left[name] + right[name] for name in left}
+
+    def finish(self, state: State) -> Model:
+        """Compare with the reference."""
+        parts = [self._lost(name) for name in (*self.missing, *self.lost)]
+        for name, counts in state.items():
+            found = [
+                e
+                for e in measure(self.bins[name], counts, is_label=name == self.label)
+                if e.severity is not None
+            ]
+            if found:
+                parts.append(self._finding(name, found))
+        return Model(overall=findings.concat(parts))
+
+    def score(self, shard: Shard, model: Model) -> findings.Findings:
+        """Report nothing: drift is of the dataset, not of a row."""
+        del shard, model
+        return findings.empty()
+
+    def _finding(self, name: str, found: list[Effect]) -> findings.Findings:
+        told = "; ".join(e.text for e in found)
+        worst = max(found, key=lambda e: e.size / LIMITS[e.name][1])
+        return findings.make(
+            None,
+            check=self.name,
+            rule=RULE,
+            severity="error" if any(e.severity == "error" for e in found) else "warning",
+            column=name,
+            score=min(1.0, worst.size / (2 * LIMITS[worst.name][1])),
+            evidence=f"Column '{name}' differs from the reference: {told}.",
+            suggestion="Find out what changed at the source; re-anchor the reference if meant.",
+        )
+
+    def _lost(self, name: str) -> findings.Findings:
+        where = "the reference" if name in self.missing else "the data"
+        return findings.make(
+            None,
+            check=self.name,
+            rule=RULE,
+            column=name,
+            evidence=f"Column '{name}' is not in {where}, so its drift cannot be measured.",
+            suggestion="Give a reference with the same columns.",
+        )
+
+
+def _as_typed(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.Array:
+    try:
+        return sketches.whole(column.cast(kind))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        what = f"column '{name}' of the reference is {column.type}, the data's is {kind}"
+        fix = "Give a reference that the same contract was used for."
+        raise AssayError("K003", what, fix=fix) from error

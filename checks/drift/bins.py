@@ -1,0 +1,86 @@
+"""Columns as counts against the reference's bins: integers, so that any cut into shards is exact."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import sketches
+
+Kind = Literal["number", "category", "text"]
+BINS = 50
+MOST_CATEGORIES = 200
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bins:
+    """How one column is counted.
+
+    Attributes:
+        edges: of a number, float64, ascending: bin i is (edges[i-1], edges[i]]; of a text's length.
+        values: known categories or words.
+        reference: int64 counts of the reference in the layout of `Drift.fit`.
+    """
+
+    kind: Kind
+    edges: np.ndarray
+    values: pa.Array
+    reference: np.ndarray
+
+    def count(self, array: pa.Array) -> np.ndarray:
+        """Return int64 counts: of each bin, then new ones, then missing, then words known, all."""
+        size = self.size
+        counts = np.zeros(size + 4, np.int64)
+        if self.kind == "category":
+            place = pc.index_in(array.cast(self.values.type), self.values)
+            filled = place.fill_null(size).to_numpy(zero_copy_only=False).astype(np.int64)
+            filled[pc.is_null(array).to_numpy(zero_copy_only=False)] = size + 1
+            counts[: size + 2] = np.bincount(filled, minlength=size + 2)
+            return counts
+        measured = pc.utf8_length(array).cast(pa.int64()) if self.kind == "text" else array
+        numbers, usable = sketches.numbers(measured)
+        places = np.searchsorted(self.edges, numbers[usable].astype(float), side="left")
+        counts[:size] = np.bincount(places, minlength=size)
+        counts[size + 1] = len(array) - int(usable.sum())
+        if self.kind == "text":
+            _, codes, words = sketches.tokens(array)
+            known = pc.is_in(words, self.values).to_numpy(zero_copy_only=False)
+            counts[size + 2 :] = int(known[codes].sum()), len(codes)
+        return counts
+
+    @property
+    def size(self) -> int:
+        """Return the number of bins."""
+        return len(self.values) if self.kind == "category" else len(self.edges) + 1
+
+
+def lay(array: pa.Array, *, is_text: bool = False, is_class: bool = False) -> Bins:
+    """Return the bins of a reference column, with its own counts."""
+    none = pa.array([], pa.string())
+    if is_text and pa.types.is_string(array.type):
+        lengths = pc.utf8_length(array).cast(pa.float64()).drop_null().to_numpy()
+        bins = Bins("text", _edges(lengths), sketches.tokens(array)[2], np.zeros(0, np.int64))
+    elif sketches.is_number(array.type) and not is_class:
+        values, usable = sketches.numbers(array)
+        # a date or time moves on by itself: only whether it is missing is compared
+        moves = pa.types.is_temporal(array.type)
+        edges = np.zeros(0) if moves else _edges(values[usable].astype(float))
+        bins = Bins("number", edges, none, np.zeros(0, np.int64))
+    else:
+        counts = array.drop_null().value_counts()
+        values, sizes = counts.field("values"), counts.field("counts").to_numpy()
+        order = np.argsort(-sizes, kind="stable")[:MOST_CATEGORIES]
+        bins = Bins("category", np.zeros(0), values.take(pa.array(order)), np.zeros(0, np.int64))
+    return dataclasses.replace(bins, reference=bins.count(array))
+
+
+def _edges(values: np.ndarray) -> np.ndarray:
+    """Return the distinct inner quantiles; a value held by many rows gets a bin of its own."""
+    if len(values) == 0:
+        return np.zeros(0)
+    distinct = np.unique(values)
+    if len(distinct) <= BINS:
+        return distinct[:-1]
+    return np.unique(np.quantile(values, np.arange(1, BINS) / BINS, method="lower"))
