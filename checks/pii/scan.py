@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from checks.kit.contract import Contract
 from checks.kit.text import Aligned
-from checks.pii import disguise, gates, judge, phone, secrets
+from checks.pii import announced, disguise, gates, judge, phone, secrets
 from checks.pii.recognizers import Hit, UnscannedError, analyzer, known
 from provenance.errors import AssayError
 
@@ -112,6 +112,8 @@ def scan(texts: pa.Array, column: str, settings: Settings) -> dict[int, Found]:
     decided: dict[int, list[tuple[Hit, str, bool]]] = {}
     for at, hits in raw_hits(kept, column, settings).items():
         _decide(int(places[at]), hits, kept[at].as_py(), words, out, decided)
+    if "PHONE_NUMBER" in settings.entities:
+        _announced(kept, places, out, decided)
     if settings.disguised:
         _disguised(kept, places, column, settings, out, decided)
     for at, found in decided.items():
@@ -202,6 +204,26 @@ def _decide(
             decided.setdefault(at, []).append((hit, verdict, False))
 
 
+def _announced(
+    texts: pa.Array,
+    places: np.ndarray,
+    out: dict[int, Found],
+    decided: dict[int, list[tuple[Hit, str, bool]]],
+) -> None:
+    for at in np.flatnonzero(gates.matches(texts, announced.GATE)).tolist():
+        owner = int(places[at])
+        already = decided.get(owner, [])
+        taken = [(hit.start, hit.end) for hit, _, _ in already]
+        found = announced.hits(texts[at].as_py()) if owner not in out else []
+        new = [(hit, "error", False) for hit in found if not _overlaps(hit, taken)]
+        if new:
+            decided[owner] = [*already, *new]
+
+
+def _overlaps(hit: Hit, taken: list[tuple[int, int]]) -> bool:
+    return any(low < hit.end and hit.start < high for low, high in taken)
+
+
 def _disguised(
     texts: pa.Array,
     places: np.ndarray,
@@ -237,9 +259,9 @@ def _sure(
 ) -> Iterator[tuple[Hit, str, bool]]:
     for hit in judge.without_contained(hits):
         start, end = variant.span(hit.start, hit.end)
-        is_known = any(low < end and start < high for low, high in taken)
-        if not is_known and judge.strength(hit, variant.text, words) == "error":
-            yield dataclasses.replace(hit, start=start, end=end), "error", True
+        raw = dataclasses.replace(hit, start=start, end=end)
+        if not _overlaps(raw, taken) and judge.strength(hit, variant.text, words) == "error":
+            yield raw, "error", True
 
 
 def texts_of(column: pa.ChunkedArray | pa.Array) -> tuple[pa.Array, np.ndarray]:
