@@ -122,7 +122,7 @@ class Shape(Check[ShapeState, Model]):
         kind = self.context.schema.field(self.label or "").type
         if pa.types.is_integer(kind):
             # a quantity may differ in every row; only a running number leaves no gap as well
-            return classes == extent.filled == extent.high - extent.low + 1
+            return bool(classes == extent.filled == extent.high - extent.low + 1)
         return bool(not pa.types.is_floating(kind) and classes > CLASS_SHARE * extent.filled)
 
     def _column(self, name: str, extent: Extent, rows: int) -> findings.Findings | None:
