@@ -36,8 +36,9 @@ def rebuild(
         shards.append(write_shard(scratch, Shard(len(shards), table, rows, digests)))
         raw.append(None)
     for path in sorted((folder / "quarantine").iterdir()):
-        table = read_table(path).rename_columns(lambda name: ROW if name == "_row" else name)
-        table = table.drop_columns(["_reasons"])
+        table = read_table(path)  # the source's columns, then _row and _reasons
+        *own, _, _ = table.column_names
+        table = table.rename_columns([*own, ROW, "_reasons"]).drop_columns(["_reasons"])
         is_held = np.isin(table[ROW].to_numpy(), uncast)
         held.append(table.filter(pa.array(is_held)))
         as_read = table.filter(pa.array(~is_held))

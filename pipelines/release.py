@@ -19,6 +19,7 @@ from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
 from pipelines import commit, config, fates, outcome, pages, stages, story
 from pipelines.commit import Committer
+from pipelines.examine import Status
 from pipelines.fates import Fated, Sorting
 from pipelines.outcome import Outcome
 from pipelines.rebuild import rebuild
@@ -75,9 +76,10 @@ def release(store: Store, entry: Entry) -> Outcome:
         )
         facts = _facts(base, standing, fated, decided, started)
         committer = Committer.of(store, facts["time"])
-        drawn = pages.Drawn(facts, found, (), (), store)
+        statuses = tuple(Status(name, status) for name, status in base.facts["checks"].items())
+        drawn = pages.Drawn(facts, found, statuses, (), store)
         made = committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))
-    return Outcome(made, store.run_folder(made.seq), decided, fated)
+    return Outcome(made, store.run_folder(made.seq), decided, fated, statuses)
 
 
 def _decided(base: Entry, found: findings.Findings, fated: Fated, sorting: Sorting) -> Verdict:
