@@ -92,12 +92,12 @@ class JsonlSource:
             ahead = next(self._blocks, None)
             end = block.rfind(b"\n") + 1 if ahead is not None else len(block)
             rest = block[end:]
-            if len(rest) > self._limits.max_row_bytes:
+            lines = block[:end].split(b"\n")
+            if max(len(rest), *map(len, lines)) > self._limits.max_row_bytes:
                 what = f"a line is over {self._limits.max_row_bytes:,} bytes long"
                 fix = "raise assay.limits.max_row_bytes"
                 raise AssayError("I006", what, where=self.name, fix=fix)
             self._is_bare = ahead is None and not block.endswith(b"\n")
-            lines = block[:end].split(b"\n")
             if lines[-1] == b"":
                 lines.pop()
             full = [line for line in lines if line.strip()]
