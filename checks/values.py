@@ -159,14 +159,17 @@ class Values(Check[State, Fitted]):
         if not said:
             return findings.empty()
         flagged = np.flatnonzero(_bools(pc.is_in(codes, pa.array(list(said), codes.type))))
-        which = codes.take(pa.array(flagged)).to_pylist()
+        which = pc.index_in(codes.take(pa.array(flagged)), pa.array(list(said), codes.type))
+        evidence, suggestion = (
+            pa.array(list(texts)).take(which) for texts in zip(*said.values(), strict=True)
+        )
         return findings.make(
             shard.rows[flagged],
             check=self.name,
             rule=f"ASSAY-{code}",
             column=name,
-            evidence=[said[at][0] for at in which],
-            suggestion=[said[at][1] for at in which],
+            evidence=evidence,
+            suggestion=suggestion,
         )
 
     def _numbers(

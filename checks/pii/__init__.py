@@ -11,7 +11,7 @@ import dataclasses
 import hashlib
 import hmac
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,7 @@ from provenance.shards import Shard
 NAME = "pii"
 UNSCANNED = "<UNSCANNED>"
 _ROUNDS = 4  # a replaced span may bring its neighbours together
+Line: TypeAlias = tuple[str, str, float, str, str]  # rule, severity, score, evidence, suggestion
 _CLASSES = ((8, "up to 8"), (16, "9 to 16"), (32, "17 to 32"))
 _ADVICE = "remove it at the source, set assay.pii of the column, or release the row if it is none"
 _NAMES = (
@@ -123,7 +124,7 @@ def redact(
             break
     for at in left:
         values[at] = UNSCANNED
-    taken = pa.array([None if code < 0 else code for code in codes.tolist()], pa.int64())
+    taken = pa.array(codes, mask=codes < 0)
     return pa.array(values, pa.string()).take(taken).cast(texts.type)
 
 
@@ -159,27 +160,37 @@ def _found(
 
 
 def _expanded(
-    rows: np.ndarray, codes: np.ndarray, lines: dict[int, list[tuple[str, ...]]], column: str
+    rows: np.ndarray, codes: np.ndarray, lines: dict[int, list[Line]], column: str
 ) -> findings.Findings:
     """Repeat what was found in each unique text for all rows that hold it."""
-    flagged = np.flatnonzero(np.isin(codes, list(lines)))
-    which = [(int(rows[at]), line) for at in flagged for line in lines[int(codes[at])]]
+    places = np.array(sorted(lines), dtype=np.int64)
+    flat = [line for place in places.tolist() for line in lines[place]]
+    counts = np.array([len(lines[place]) for place in places.tolist()], dtype=np.int64)
+    firsts = np.cumsum(counts) - counts
+    flagged = np.flatnonzero(np.isin(codes, places))
+    which = np.searchsorted(places, codes[flagged])
+    repeats = counts[which]
+    inner = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    taken = pa.array(np.repeat(firsts[which], repeats) + inner)
+    rule, severity, score, evidence, advice = (
+        pa.array(list(field)).take(taken) for field in zip(*flat, strict=True)
+    )
     return findings.make(
-        [row for row, _ in which],
+        rows[np.repeat(flagged, repeats)],
         check=NAME,
-        rule=[line[0] for _, line in which],
+        rule=rule,
         column=column,
-        severity=[line[1] for _, line in which],
-        score=[float(line[2]) for _, line in which],
-        evidence=[line[3] for _, line in which],
-        suggestion=[line[4] for _, line in which],
+        severity=severity,
+        score=score,
+        evidence=evidence,
+        suggestion=advice,
     )
 
 
-def _lines(found: Found, *, is_replaced: bool) -> Iterator[tuple[str, ...]]:
+def _lines(found: Found, *, is_replaced: bool) -> Iterator[Line]:
     if found.unscanned:
         why = f"not scanned: {found.unscanned}"
-        yield "pii.unscanned", "error", "1.0", why, "shorten the text, or raise the option's limit"
+        yield "pii.unscanned", "error", 1.0, why, "shorten the text, or raise the option's limit"
         return
     entities = dict.fromkeys(hit.entity for hit, _ in found.hits)
     for entity in entities:
@@ -192,7 +203,7 @@ def _lines(found: Found, *, is_replaced: bool) -> Iterator[tuple[str, ...]]:
             f"at character {first.start}" + (", one of them disguised" if found.disguised else "")
         )
         severity, advice = ("info", _REPLACED) if is_replaced else (worst, _ADVICE)
-        yield f"pii.{entity}", severity, repr(score), evidence, advice
+        yield f"pii.{entity}", severity, score, evidence, advice
 
 
 def _length(count: int) -> str:
