@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from provenance.codes import CODES
 from provenance.errors import printable
 
 if TYPE_CHECKING:
@@ -260,9 +259,7 @@ def _notice(name: str, notice: Mapping[str, str], paint: Callable[[str, str], st
     text = printable(f"{notice['code']} {notice['message']}{where}")
     first, *rest = textwrap.wrap(text, COLUMNS - len(MARGIN)) or [""]
     style = "error" if name == "reason" else "warning"
-    lines = [f" {paint(f'{name:<7}', style)} {first}", *(MARGIN + line for line in rest)]
-    fix = CODES.get(notice["code"].removeprefix("ASSAY-"), ("", ""))[1]
-    return [*lines, f"{MARGIN}fix: {fix}"] if fix and name == "reason" else lines
+    return [f" {paint(f'{name:<7}', style)} {first}", *(MARGIN + line for line in rest)]
 
 
 def _next(told: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from checks.kit.contract import Policy
 from checks.kit.findings import Findings
+from provenance.codes import CODES
 from provenance.errors import Notice
 
 REJECTED_FLOOR = 1_000  # the limit on rejected rows counts on sources of so many rows and more
@@ -67,7 +68,7 @@ def decide(
         reasons += _share("ASSAY-K012", "rejected", rejected, source, policy.max_rejected_share)
     warnings = pc.sum(pc.equal(found["severity"], "warning")).as_py() or 0
     if policy.fail_on == "warning" and warnings:
-        reasons.append(Notice("ASSAY-K015", f"{warnings:,} warnings, and the policy allows none"))
+        reasons.append(_told("ASSAY-K015", f"{warnings:,} warnings, and the policy allows none"))
     checked = not any(reason.code in UNRUN for reason in reasons)
     # what did not run comes first: nothing else can be trusted before it is mended
     reasons.sort(key=lambda reason: reason.code not in UNRUN)
@@ -78,9 +79,14 @@ def _share(code: str, fate: str, rows: int, source: int, limit: float) -> list[N
     if not source or rows <= limit * source:
         return []
     share = rows / source
-    return [
-        Notice(code, f"{rows:,} of {source:,} rows are {fate} ({share:.1%}, limit {limit:.1%})")
-    ]
+    what = f"{rows:,} of {source:,} rows are {fate} ({share:.1%}, limit {limit:.1%})"
+    return [_told(code, what)]
+
+
+def _told(code: str, what: str, advice: str = "", where: str = "") -> Notice:
+    """Return a reason that says what to do: as the finding suggests, else as the code's page."""
+    told = advice or CODES[code.removeprefix("ASSAY-")][1]
+    return Notice(code, f"{what.rstrip('.')}. To do: {told}", where)
 
 
 def _reason(item: dict[str, object]) -> Notice:
@@ -88,8 +94,7 @@ def _reason(item: dict[str, object]) -> Notice:
     code = rule if rule.startswith("ASSAY-") else "ASSAY-K014"
     named = "" if rule == code else f"{rule}: "
     where = f"{item['check']}, column {column}" if column else str(item["check"])
-    advice = f" ({item['suggestion']})" if item["suggestion"] else ""
-    return Notice(code, f"{named}{item['evidence']}{advice}", where)
+    return _told(code, f"{named}{item['evidence']}", str(item["suggestion"] or ""), where)
 
 
 def reasons_of(found: Findings) -> pa.ListArray:

@@ -47,7 +47,6 @@ def test_summary_says_rows_checks_reasons_and_what_to_do_next():
         " checks  poison DID NOT RUN (out of time) | labels 412 | drift ok | sources skipped",
         " rows    120,000 = 119,493 clean + 497 quarantined (0.41 %) + 10 rejected",
         " reason  ASSAY-K002 poison ran out of time (60 s)",
-        "         fix: Raise its limit, or shard.",
         " warning ASSAY-K020 names were not searched for",
         " verdict fail",
         " report  assay-store/runs/000000000007/report.html",
