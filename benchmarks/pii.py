@@ -22,7 +22,8 @@ import regex
 
 from checks.pii import gates, table
 from checks.pii.recognizers import CLASSES, Hit, analyzer, nlp_engine
-from checks.pii.scan import ENTITIES, Settings, raw_hits, scan
+from checks.pii.scan import raw_hits, scan
+from checks.pii.settings import ENTITIES, Settings
 
 WORDS = tuple(
     word

@@ -18,8 +18,9 @@ import pyarrow as pa
 
 from checks.kit import findings
 from checks.kit.contract import Contract, PiiAction
-from checks.kit.protocol import Check, Model
-from checks.pii.scan import Found, Settings, is_text, scan, settings_of, spans, texts_of
+from checks.kit.protocol import Check, Context, Model
+from checks.pii.scan import Found, is_text, scan, spans, texts_of
+from checks.pii.settings import Settings, settings_of
 from provenance.shards import Shard
 
 NAME = "pii"
@@ -52,6 +53,11 @@ class Pii(Check[dict[str, int], Scanned]):
     name: ClassVar[str] = NAME
     threats: ClassVar[tuple[str, ...]] = ("data leakage", "model inversion")
 
+    def __init__(self, context: Context) -> None:
+        """Read the options, so that a wrong one is refused before any work (ASSAY-C004, C005)."""
+        super().__init__(context)
+        self.settings = settings_of(context.contract)
+
     def fit(self, shard: Shard) -> dict[str, int]:
         """Count the texts of each column that is to be scanned."""
         table = shard.table
@@ -63,8 +69,8 @@ class Pii(Check[dict[str, int], Scanned]):
 
     def finish(self, state: dict[str, int]) -> Scanned:
         """Say what is searched for, and what is not."""
-        settings = settings_of(self.context.contract)
-        types = ", ".join([*settings.entities, *(["SECRET"] if settings.secrets else [])])
+        secrets = ["SECRET"] if self.settings.secrets else []
+        types = ", ".join([*self.settings.entities, *secrets])
         count = sum(state.values())
         notes = [f"{count:,} texts in {len(state)} columns were searched for {types}.", _NAMES]
         allowed = [c.name for c in self.context.contract.columns if c.pii == "allow"]

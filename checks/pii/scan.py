@@ -11,55 +11,17 @@ import dataclasses
 import functools
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit.contract import Contract
 from checks.kit.text import Aligned
 from checks.pii import announced, disguise, gates, judge, phone, secrets
-from checks.pii.recognizers import Hit, UnscannedError, analyzer, known
-from provenance.errors import AssayError
+from checks.pii.recognizers import Hit, UnscannedError, analyzer
+from checks.pii.settings import Settings
 
-ENTITIES = (
-    "CREDIT_CARD",
-    "CRYPTO",
-    "EMAIL_ADDRESS",
-    "IBAN_CODE",
-    "IP_ADDRESS",
-    "MAC_ADDRESS",
-    "MEDICAL_LICENSE",
-    "PHONE_NUMBER",
-    "UK_NHS",
-    "US_ITIN",
-    "US_PASSPORT",
-    "US_SSN",
-)
 _BRIEF = 0.5  # seconds
-_OPTIONS = {"entities", "score", "max_chars", "seconds", "secrets", "disguised"}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Settings:
-    """Options of the check.
-
-    Attributes:
-        entities: Presidio's types to search for.
-        score: least score of a hit, in [0, 1].
-        max_chars: longest text that is scanned.
-        seconds: limit of one pattern on one text.
-        secrets: whether to search for keys and passwords.
-        disguised: whether to search folded and decoded text too.
-    """
-
-    entities: tuple[str, ...] = ENTITIES
-    score: float = 0.4
-    max_chars: int = 100_000
-    seconds: float = 5.0
-    secrets: bool = True
-    disguised: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,25 +37,6 @@ class Found:
     hits: tuple[tuple[Hit, str], ...] = ()
     disguised: bool = False
     unscanned: str = ""
-
-
-def settings_of(contract: Contract) -> Settings:
-    """Return the settings that the contract's `assay.checks: {pii: ...}` asks for.
-
-    Raises:
-        AssayError: ASSAY-C004 or C005 for an unknown option or entity.
-    """
-    options: dict[str, Any] = contract.options("pii")
-    if unknown := sorted(options.keys() - _OPTIONS):
-        raise AssayError(
-            "C004",
-            f"unknown option of the pii check: {unknown[0]}",
-            where="assay.checks.pii",
-            fix=f"use one of {', '.join(sorted(_OPTIONS))}",
-        )
-    if "entities" in options:
-        options["entities"] = known(options["entities"])
-    return Settings(**options)
 
 
 def scan(texts: pa.Array, column: str, settings: Settings) -> dict[int, Found]:

@@ -14,7 +14,7 @@ from checks.kit import findings, registry
 from checks.kit.contract import Column, Contract
 from checks.kit.protocol import Context
 from checks.pii import UNSCANNED, Pii, redact, rescan
-from checks.pii.scan import settings_of
+from checks.pii.settings import settings_of
 from provenance.casting import ColumnSpec
 from provenance.errors import AssayError
 from provenance.shards import Shard
@@ -266,6 +266,8 @@ def test_options():
         settings_of(contract_of(options={"entities": ["EMAIL"]}))
     with pytest.raises(AssayError, match="C004"):
         settings_of(contract_of(options={"entites": []}))
+    with pytest.raises(AssayError, match="C005"):
+        run(pa.table({"note": ["x"]}), contract_of(options={"score": "high"}))
 
 
 def test_findings_are_equal_for_any_cut():
@@ -296,7 +298,7 @@ def test_columns_unknown_to_the_contract_are_scanned():
 def test_presidio_is_not_imported_without_a_candidate():
     code = (
         "import sys, pyarrow as pa\n"
-        "from checks.pii.scan import Settings, scan\n"
+        "from checks.pii.scan import scan\nfrom checks.pii.settings import Settings\n"
         "texts = pa.array(['paid late', 'loan of 1200 on 2024-03-05', 'caf\\u00e9', 'a-b'])\n"
         "assert scan(texts, 'note', Settings()) == {}\n"
         "print([m for m in ('presidio_analyzer', 'spacy') if m in sys.modules])"

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from checks.pii import gates, phone, relax, table
 from checks.pii.recognizers import Analyzer, Hit, UnscannedError, analyzer, nlp_engine
-from checks.pii.scan import ENTITIES, Settings, raw_hits
+from checks.pii.scan import raw_hits
+from checks.pii.settings import ENTITIES, Settings
 
 LARGE = Path(__file__).parents[2].parent / "shared" / "data" / "pii" / "generated_large.json"
 PLAIN = Settings(secrets=False)

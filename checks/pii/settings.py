@@ -1,0 +1,83 @@
+"""Options of the scan, from `assay.checks: {pii: {...}}` of the contract.
+
+Dates, URLs and UUIDs are everywhere in training tables, and bare account and licence numbers look
+like any other number: those types are searched only if they are asked for.
+"""
+
+import dataclasses
+from typing import Any
+
+from checks.kit.contract import Contract
+from checks.pii.recognizers import known
+from provenance.errors import AssayError
+
+ENTITIES = (
+    "CREDIT_CARD",
+    "CRYPTO",
+    "EMAIL_ADDRESS",
+    "IBAN_CODE",
+    "IP_ADDRESS",
+    "MAC_ADDRESS",
+    "MEDICAL_LICENSE",
+    "PHONE_NUMBER",
+    "UK_NHS",
+    "US_ITIN",
+    "US_PASSPORT",
+    "US_SSN",
+)
+_OPTIONS: dict[str, type | tuple[type, ...]] = {
+    "entities": list,
+    "score": (int, float),
+    "max_chars": int,
+    "seconds": (int, float),
+    "secrets": bool,
+    "disguised": bool,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """Options of the check.
+
+    Attributes:
+        entities: Presidio's types to search for.
+        score: least score of a hit, in [0, 1].
+        max_chars: longest text that is scanned.
+        seconds: limit of one pattern on one text.
+        secrets: whether to search for keys and passwords.
+        disguised: whether to search folded and decoded text too.
+    """
+
+    entities: tuple[str, ...] = ENTITIES
+    score: float = 0.4
+    max_chars: int = 100_000
+    seconds: float = 5.0
+    secrets: bool = True
+    disguised: bool = True
+
+
+def settings_of(contract: Contract) -> Settings:
+    """Return the settings that the contract's `assay.checks: {pii: ...}` asks for.
+
+    Raises:
+        AssayError: ASSAY-C004 or C005 for an unknown option or entity.
+    """
+    options: dict[str, Any] = contract.options("pii")
+    if unknown := sorted(options.keys() - _OPTIONS.keys()):
+        raise AssayError(
+            "C004",
+            f"unknown option of the pii check: {unknown[0]}",
+            where="assay.checks.pii",
+            fix=f"use one of {', '.join(sorted(_OPTIONS))}",
+        )
+    for name, value in options.items():
+        if not isinstance(value, _OPTIONS[name]):
+            raise AssayError(
+                "C005",
+                f"option {name!r} of the pii check is of the wrong type",
+                where="assay.checks.pii",
+                fix=f"it is {getattr(Settings(), name)!r} if left out",
+            )
+    if "entities" in options:
+        options["entities"] = known(options["entities"])
+    return Settings(**options)
