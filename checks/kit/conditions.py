@@ -1,0 +1,92 @@
+"""Meanings that Great Expectations lacks for DuckDB, registered for the adapter's engine alone.
+
+Each is the condition of the rows that keep a rule; the library adds that missing cells break
+none. Bounds are compared exactly: the suite wraps what a float cannot hold as `{type: value}`.
+"""
+
+import datetime as dt
+import importlib
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import sqlalchemy as sql
+
+Meaning: TypeAlias = Callable[[Any, Any, dict[str, Any]], Any]  # engine, column, values
+_MAPS = "great_expectations.expectations.metrics.map_metric_provider"
+_MOMENTS: dict[str, Any] = {"date": dt.date, "timestamp": dt.datetime, "time": dt.time}
+
+
+def register(engine: Any) -> None:
+    """Register all meanings for an engine class; once a process."""
+    ends = ("min_value", "max_value", "strict_min", "strict_max")
+    _register(engine, "column_values.between", ends, _between)
+    _register(engine, "column_values.match_regex", ("regex",), _matches)
+    _register(engine, "column_values.not_match_regex", ("regex",), _denied(_matches))
+    keys: tuple[str, ...] = ("regex_list", "match_on")
+    _register(engine, "column_values.match_regex_list", keys, _matches)
+    _register(engine, "column_values.not_match_regex_list", keys[:1], _denied(_matches))
+    keys = ("like_pattern", "escape")
+    _register(engine, "column_values.match_like_pattern", keys, _like)
+    _register(engine, "column_values.not_match_like_pattern", keys, _denied(_like))
+    keys = ("like_pattern_list", "escape")
+    _register(engine, "column_values.match_like_pattern_list", (*keys, "match_on"), _like)
+    _register(engine, "column_values.not_match_like_pattern_list", keys, _denied(_like))
+
+
+def _register(engine: Any, name: str, keys: tuple[str, ...], meaning: Meaning) -> None:
+    maps: Any = importlib.import_module(_MAPS)
+
+    def condition(_: Any, column: Any, **given: Any) -> Any:
+        values = {key: given.get(key) for key in keys}
+        return meaning(given["_execution_engine"], column, values)
+
+    body = {
+        "condition_metric_name": name,
+        "condition_value_keys": keys,
+        "_sqlalchemy": maps.column_condition_partial(engine=engine)(condition),
+    }
+    make: Any = type(maps.ColumnMapMetricProvider)  # making the class registers it
+    make(f"Duck_{name}", (maps.ColumnMapMetricProvider,), body)
+
+
+def _denied(meaning: Meaning) -> Meaning:
+    return lambda engine, column, values: sql.not_(meaning(engine, column, values))
+
+
+def _between(engine: Any, column: Any, ends: dict[str, Any]) -> Any:
+    parts = []
+    if ends["min_value"] is not None:
+        low = _exact(ends["min_value"])
+        parts.append(column > low if ends["strict_min"] else column >= low)
+    if ends["max_value"] is not None:
+        high = _exact(ends["max_value"])
+        parts.append(column < high if ends["strict_max"] else column <= high)
+    if str(column.name) in engine.floats:
+        parts.append(sql.not_(sql.func.isnan(column)))
+    return sql.and_(*parts)
+
+
+def _exact(limit: Any) -> Any:
+    if not isinstance(limit, dict):
+        return sql.literal(limit)
+    ((kind, value),) = limit.items()
+    if kind == "integer":
+        return sql.literal_column(str(int(value)))
+    # parsed and written again, so that nothing but a moment can stand between the quotes
+    moment = _MOMENTS[kind].fromisoformat(value).isoformat()
+    return sql.literal_column(f"{kind.upper()} '{moment}'")
+
+
+def _matches(_: Any, column: Any, given: dict[str, Any]) -> Any:
+    patterns = given.get("regex_list") or [given["regex"]]
+    return _joined([sql.func.regexp_matches(column, pattern) for pattern in patterns], given)
+
+
+def _like(_: Any, column: Any, given: dict[str, Any]) -> Any:
+    patterns = given.get("like_pattern_list") or [given["like_pattern"]]
+    parts = [column.like(pattern, escape=given["escape"]) for pattern in patterns]
+    return _joined(parts, given)
+
+
+def _joined(parts: list[Any], given: dict[str, Any]) -> Any:
+    return sql.and_(*parts) if given.get("match_on") == "all" else sql.or_(*parts)
