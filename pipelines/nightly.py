@@ -70,7 +70,8 @@ def serve(
             place = "a server of its own" if server.own else server.url.rpartition("@")[2]
             sys.stderr.write(f"serving assay-nightly/{name} on {place}; {told(schedule)}\n")
             sys.stderr.flush()
-            nightly_flow.serve(name, schedule, poll=min(POLL, schedule.interval or POLL))
+            poll = min(POLL, schedule.interval or POLL)
+            nightly_flow.serve(name, schedule, poll=poll, own=server.own)
         except AssayError:
             raise
         except Exception as error:

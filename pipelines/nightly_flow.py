@@ -24,7 +24,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runner import Runner
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Crashed, Failed
 from prefect.types.entrypoint import EntrypointType
 
 from pipelines.nightly import Schedule, orders
@@ -43,9 +43,16 @@ def nightly() -> Any:
     return Completed(message="passed")
 
 
-def serve(name: str, schedule: Schedule, *, poll: float) -> None:
-    """Register the deployment and start its runs until SIGINT or SIGTERM."""
-    asyncio.run(_serve(name, schedule, poll))
+def serve(name: str, schedule: Schedule, *, poll: float, own: bool) -> None:
+    """Register the deployment and start its runs until SIGINT or SIGTERM.
+
+    Args:
+        name: of the deployment.
+        schedule: when to run.
+        poll: seconds between looks for runs that are due.
+        own: whether the server is a child of this process.
+    """
+    asyncio.run(_serve(name, schedule, poll, own=own))
 
 
 class _Runner(Runner):
@@ -58,7 +65,7 @@ class _Runner(Runner):
             self._loop.call_soon_threadsafe(self.stop_wanted.set)
 
 
-async def _serve(name: str, schedule: Schedule, poll: float) -> None:
+async def _serve(name: str, schedule: Schedule, poll: float, *, own: bool) -> None:
     # limit: a slow night does not overlap the next. The schedule is paused while nobody serves,
     # or a configured server would keep a list of missed nights to make up for.
     runner = _Runner(name="assay-nightly", limit=1, query_seconds=poll, pause_on_shutdown=True)
@@ -72,7 +79,7 @@ async def _serve(name: str, schedule: Schedule, poll: float) -> None:
         paused=False,
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
-    await _forget_missed(number)
+    await _tidy(number, own=own)
     running = asyncio.create_task(runner.start())
     stopping = asyncio.create_task(runner.stop_wanted.wait())
     await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -82,19 +89,27 @@ async def _serve(name: str, schedule: Schedule, poll: float) -> None:
     await running
 
 
-async def _forget_missed(deployment: Any) -> None:
-    """Drop the runs that were due while nobody served: the next one reads the same data."""
+async def _tidy(deployment: Any, *, own: bool) -> None:
+    """Drop the runs that were due while nobody served: the next one reads the same data.
+
+    On a server of our own, what is said to run died with the process that served it.
+    """
     now = dt.datetime.now(dt.UTC)
-    scheduled = FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED]))
+    open_states = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
+    wanted = FlowRunFilterState(type=FlowRunFilterStateType(any_=open_states))
     async with get_client() as client:
         for run in await client.read_flow_runs(
             deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployment])),
-            flow_run_filter=FlowRunFilter(state=scheduled),
+            flow_run_filter=FlowRunFilter(state=wanted),
             sort=FlowRunSort.EXPECTED_START_TIME_ASC,
             limit=MOST_RUNS,
         ):
-            if run.expected_start_time is not None and run.expected_start_time < now:
+            due = run.expected_start_time is not None and run.expected_start_time < now
+            if run.state_type == StateType.SCHEDULED and due:
                 await client.delete_flow_run(run.id)
+            elif run.state_type != StateType.SCHEDULED and own:
+                gone: Any = Crashed(message="the process that served it ended")
+                await client.set_flow_run_state(run.id, gone, force=True)
 
 
 def _prefect_schedule(schedule: Schedule) -> schedules.Schedule:

@@ -27,8 +27,8 @@ def main(asked: dict[str, Any]) -> None:
     """Serve Prefect's API on the socket that was handed over.
 
     Args:
-        asked: fd (a listening socket), parent (process id), folder (removed at the end when
-            `keep` is false), database (path), template (path or null), keep (bool).
+        asked: fd (a listening socket), parent (process id), folder (removed at the end), database
+            (path), template (path or null), keep (bool: an orderly end for the database's sake).
     """
     listening = socket.socket(fileno=asked["fd"])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
@@ -46,6 +46,7 @@ def main(asked: dict[str, Any]) -> None:
     )
     server.append(uvicorn.Server(config))
     server[0].run(sockets=[listening])
+    shutil.rmtree(asked["folder"], ignore_errors=True)  # a kept database lies elsewhere
 
 
 def prepare(database: Path, template: Path | None) -> None:
@@ -97,8 +98,7 @@ def _leave_with_parent(asked: dict[str, Any], server: list[Any]) -> None:
     if asked["keep"] and server:
         server[0].should_exit = True
         threading.Event().wait(PATIENCE)  # the process ends meanwhile, as a rule
-    if not asked["keep"]:
-        shutil.rmtree(asked["folder"], ignore_errors=True)
+    shutil.rmtree(asked["folder"], ignore_errors=True)
     os._exit(0)
 
 

@@ -107,7 +107,7 @@ class ServerProcess:
     def stop(self) -> None:
         """End the child and wait for it; its folder goes unless it failed. Safe to call twice."""
         pipe = self._process.stdin
-        if self._keep and pipe:
+        if self._keep and pipe and not self._failed:
             with contextlib.suppress(OSError):
                 pipe.close()  # it ends by itself when its stdin does
             with contextlib.suppress(subprocess.TimeoutExpired):
