@@ -190,22 +190,31 @@ class CsvSource:
             data = b"".join(memoryview(block)[start:end] for start, end in ends)
         if not good.any():
             return pa.table({name: pa.nulls(0, pa.string()) for name in names})
-        table = pa_csv.read_csv(
-            pa.BufferReader(pa.py_buffer(data)),
-            read_options=pa_csv.ReadOptions(block_size=len(data) + 1, column_names=names),
-            parse_options=pa_csv.ParseOptions(
-                delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=False
-            ),
-            convert_options=pa_csv.ConvertOptions(
-                check_utf8=False,
-                column_types={name: pa.string() for name in names},
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
+        table = self._cells(data)
         if table.num_rows != int(good.sum()):
             counts = f"{int(good.sum()):,} and {table.num_rows:,} rows"
             what = f"two readings of the text disagree: {counts}"
             raise AssayError("I025", what, where=self.name, fix="look at its quotes and line ends")
         return table
+
+    def _cells(self, data: bytes | memoryview) -> pa.Table:
+        names = self.columns
+        try:
+            return pa_csv.read_csv(
+                pa.BufferReader(pa.py_buffer(data)),
+                read_options=pa_csv.ReadOptions(block_size=len(data) + 1, column_names=names),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=False
+                ),
+                convert_options=pa_csv.ConvertOptions(
+                    check_utf8=False,
+                    column_types=dict.fromkeys(names, pa.string()),
+                    null_values=[""],
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid:  # its message may hold data
+            what = f"two readings of the text disagree after row {self.rows:,}"
+            fix = "look at its quotes and line ends"
+            raise AssayError("I025", what, where=self.name, fix=fix) from None

@@ -94,6 +94,7 @@ def ingest(
     finally:
         intake.abandon()
     notices += intake.notices()
+    notices += [Notice("ASSAY-I002", "no rows", s.name) for s in sources if total and not s.rows]
     snapshot = Snapshot(
         folder=str(folder.resolve()),
         rows=total,
