@@ -1,4 +1,4 @@
-"""Columns as counts against the reference's bins: integers, so that any cut into shards is exact."""
+"""Columns as integer counts against the reference's bins: exact for any cut into shards."""
 
 import dataclasses
 from typing import Literal
@@ -62,7 +62,7 @@ def lay(array: pa.Array, *, is_text: bool = False, is_class: bool = False) -> Bi
     if is_text and pa.types.is_string(array.type):
         lengths = pc.utf8_length(array).cast(pa.float64()).drop_null().to_numpy()
         bins = Bins("text", _edges(lengths), sketches.tokens(array)[2], np.zeros(0, np.int64))
-    elif sketches.is_number(array.type) and not is_class:
+    elif sketches.is_number(array.type) and not (is_class and _is_few(array)):
         values, usable = sketches.numbers(array)
         # a date or time moves on by itself: only whether it is missing is compared
         moves = pa.types.is_temporal(array.type)
@@ -74,6 +74,10 @@ def lay(array: pa.Array, *, is_text: bool = False, is_class: bool = False) -> Bi
         order = np.argsort(-sizes, kind="stable")[:MOST_CATEGORIES]
         bins = Bins("category", np.zeros(0), values.take(pa.array(order)), np.zeros(0, np.int64))
     return dataclasses.replace(bins, reference=bins.count(array))
+
+
+def _is_few(array: pa.Array) -> bool:
+    return bool(pc.count_distinct(array).as_py() <= BINS)
 
 
 def _edges(values: np.ndarray) -> np.ndarray:

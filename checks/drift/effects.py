@@ -86,7 +86,9 @@ def _mix(bins: Bins, counts: np.ndarray, name: str) -> list[Effect]:
     found = [Effect(name, distance - expected - NOISE * spread, text)]
     seldom = NOISE * math.sqrt(max(float(second[-1]), 1 / after.sum()) / after.sum())
     text = f"{second[-1]:.1%} of the rows hold a category that the reference has in {first[-1]:.1%}"
-    return [*found, Effect("new", float(second[-1] - first[-1]) - seldom, text)]
+    # categories seen once in the reference tell how many it has not seen yet (Good, Turing)
+    unseen = float((before[:-1] == 1).sum() / before.sum())
+    return [*found, Effect("new", float(second[-1] - first[-1]) - unseen - seldom, text)]
 
 
 def _distances(bins: Bins, counts: np.ndarray) -> list[Effect]:

@@ -22,7 +22,7 @@ SHARE = 0.6
 LEAST = 10
 VOTES = 2
 RARE = 0.1  # a value held by at most this share of the other rows tells something
-SPARE_BITS = 8.0  # the cell must be this much rarer than a tenth of its size
+SPARE_BITS = 6.0  # the cell must be this much rarer than a tenth of its size
 FINE = 12
 MOST = 40
 CLIP = 2.0**40
@@ -69,7 +69,7 @@ def grid(table: pa.Table, columns: list[str], texts: tuple[str, ...], seed: int)
             values, usable = sketches.numbers(array)
             unit = _unit(values[usable])
             axes.append(Axis(name, "number", unit))
-            fine += len(np.unique(np.floor(values[usable] / unit))) >= FINE
+            fine += len(np.unique(_places(values[usable], unit))) >= FINE
         elif name in texts:
             axes += [Axis(name, "text", number=n) for n in range(2)]
             fine += pc.count_distinct(array).as_py() >= FINE
@@ -99,12 +99,18 @@ def _subsets(axes: int, draw: np.random.Generator) -> np.ndarray:
 def _unit(values: np.ndarray) -> float:
     if len(values) == 0:
         return 1.0
-    middle = np.median(values)
-    spread = float(np.median(np.abs(values - middle)))
+    floats = np.clip(values.astype(float), -1e300, 1e300)
+    spread = float(np.median(np.abs(floats - np.median(floats))))
     if spread == 0:
-        spread = float(np.subtract(*np.percentile(values, [95, 5]))) / 3
+        spread = float(np.subtract(*np.percentile(floats, [95, 5]))) / 3
     step = 1.0 if values.dtype == np.int64 else 0.0
-    return max(0.1 * spread, step) or 1.0
+    return max(0.1 * spread, step, 1e-300 * float(spread > 0)) or 1.0
+
+
+def _places(values: np.ndarray, unit: float, offset: float = 0.0) -> np.ndarray:
+    """Return the cells' places along an axis: whole float64, far ones pulled in."""
+    with np.errstate(over="ignore"):
+        return np.clip(np.floor(values / unit + offset), -CLIP, CLIP)
 
 
 def hashes(table: pa.Table, axes: Grid) -> np.ndarray:
@@ -131,7 +137,7 @@ def hashes(table: pa.Table, axes: Grid) -> np.ndarray:
 
 def _cut(array: pa.Array, unit: float, offset: float) -> np.ndarray:
     values, usable = sketches.numbers(array)
-    places = np.clip(np.floor(values / unit + offset), -CLIP, CLIP).astype(np.int64)
+    places = _places(values, unit, offset).astype(np.int64)
     return np.where(usable, places.view(np.uint64), sketches.MISSING)
 
 
@@ -184,7 +190,8 @@ def _coordinates(table: pa.Table, axis: Axis) -> np.ndarray:
     array = sketches.whole(table[axis.name])
     if axis.kind == "number":
         values, usable = sketches.numbers(array)
-        return np.where(usable, values / axis.unit, np.inf)
+        with np.errstate(over="ignore"):
+            return np.where(usable, np.clip(values / axis.unit, -CLIP, CLIP), np.inf)
     if axis.kind == "text":
         return np.asarray(sketches.min_hashes(array, 2)[axis.number])
     return sketches.value_hashes(array)

@@ -73,8 +73,10 @@ def _spikes(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[Ca
         expected = _between(around)
         rate = bound / np.maximum(total, 1)
         nearby = np.fmax(*((around + 0.05) / (near_total[:, :, 0] + 0.5)))
-        nearby = np.fmax(np.nan_to_num(nearby, nan=1.0), _grid_rate(rate, total))
-        spike = total >= 1.25 * _between(near_total)[:, 0] + 4 * np.sqrt(total)
+        grid_rate, grid_total = _grid(rate, total)
+        nearby = np.fmax(np.nan_to_num(nearby, nan=1.0), grid_rate)
+        usual = np.maximum(_between(near_total)[:, 0], grid_total)
+        spike = total >= 1.25 * usual + 4 * np.sqrt(usual)
         sided = ~np.isnan(around).any(0)
         strange = _outlying(bound, total, np.nansum(around, 0), np.nansum(near_total[:, :, 0], 0))
         chosen = (bound >= low) & (bound >= 2 * expected + LIMIT_Z * np.sqrt(expected))
@@ -89,16 +91,20 @@ def _spikes(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[Ca
             yield Candidate(atoms, label, int(bound[code]), int(total[code]), excess, alone)
 
 
-def _grid_rate(rate: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """Return the highest rate of the nearest frequent values (round numbers), 0 if none."""
-    highest = np.zeros(len(rate))
+def _grid(rate: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the highest rate and the mean count of the nearest frequent values, 0 if none."""
+    highest, allowed = np.zeros(len(rate)), np.zeros(len(rate))
     for least_rows in (20, 100, 300):
         frequent = np.flatnonzero(total >= least_rows)
+        if len(frequent) < 2:  # noqa: PLR2004
+            break
         beside = np.zeros((2, len(frequent)))
-        if len(frequent) > 1:
-            beside[0, 1:], beside[1, :-1] = rate[frequent][:-1], rate[frequent][1:]
-            highest[frequent] = np.maximum(highest[frequent], beside.max(0))
-    return highest
+        beside[0, 1:], beside[1, :-1] = rate[frequent][:-1], rate[frequent][1:]
+        highest[frequent] = np.maximum(highest[frequent], beside.max(0))
+        around = np.full((2, len(frequent)), np.nan)
+        around[0, 1:], around[1, :-1] = total[frequent][:-1], total[frequent][1:]
+        allowed[frequent] = np.maximum(allowed[frequent], _between(around))
+    return highest, allowed
 
 
 def _siblings(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[Candidate]:

@@ -1,0 +1,144 @@
+"""Floods are found, the first row is kept, and tables that repeat honestly are left alone."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+
+from checks.duplicates import Duplicates
+from checks.kit import findings
+
+ROOT = Path(__file__).parents[2]
+SPEC = importlib.util.spec_from_file_location("poisoning", ROOT / "benchmarks" / "poisoning.py")
+loans = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(loans)
+NONE = np.zeros(0, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "least"),
+    [
+        ("exact", 0.003, 1.0),
+        ("two", 0.01, 0.95),
+        ("two", 0.003, 0.9),
+        ("all", 0.01, 0.95),
+        ("all", 0.003, 0.9),
+    ],
+)
+def test_finds_a_flood_and_keeps_its_first_row(kind, share, least):
+    table = loans.loans(20_000, 1)
+    planted = loans.flood(table, share, 1, kind)
+    found, model, _ = loans.examine(Duplicates, pa.table(table))
+    recall, false = loans.figures(found, planted, 20_000)
+    assert recall >= least
+    assert false == 0.0
+    assert set(found["rule"].to_pylist()) == {"ASSAY-V017"}
+    assert "near copy of row 0" in model.notes[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clean_tables_raise_no_alarm(seed):
+    found, _, _ = loans.examine(Duplicates, pa.table(loans.loans(20_000, seed)))
+    assert found.num_rows == 0
+
+
+@pytest.mark.parametrize("levels", [2, 3, 6])
+def test_a_table_of_categories_repeats_honestly(levels):
+    draw = np.random.default_rng(levels)
+    cells = draw.integers(0, levels, (20_000, 8))
+    table = {f"c{i}": np.char.add("v", cells[:, i].astype(str)) for i in range(8)}
+    table["branch"] = draw.choice(["a", "b", "c"], 20_000)
+    table["defaulted"] = np.where(draw.random(20_000) < 0.2 + 0.5 * (cells[:, 0] == 0), "yes", "no")
+    roles = {"label": "defaulted", "source": "branch"}
+    found, model, _ = loans.examine(Duplicates, pa.table(table), roles=roles)
+    assert loans.figures(found, NONE, 20_000)[1] <= 0.001
+    assert model.overall["severity"].to_pylist() == ["info"]
+
+
+def test_copies_with_turned_labels_are_quarantined():
+    table = loans.loans(5000, 2)
+    copies = np.arange(4900, 5000)
+    for name, values in table.items():
+        if name not in ("loan_id", "branch", "applied", "defaulted"):
+            values[copies] = values[copies - 4000]
+    turned = np.where(table["defaulted"][copies - 4000] == "yes", "no", "yes")
+    table["defaulted"][copies] = turned
+    found, _, _ = loans.examine(Duplicates, pa.table(table))
+    assert loans.figures(found, copies, 5000) == (1.0, 0.0)
+    assert set(found["rule"].to_pylist()) == {"duplicates.conflict"}
+    table["defaulted"][copies] = table["defaulted"][copies - 4000]
+    found, model, _ = loans.examine(Duplicates, pa.table(table))
+    assert found.num_rows == 0
+    assert model.overall["evidence"][0].as_py().startswith("100 of 5000 rows repeat")
+
+
+def test_copies_by_one_source_are_quarantined():
+    table = loans.loans(5000, 3)
+    copies = np.arange(4900, 5000)
+    for name, values in table.items():
+        if name not in ("loan_id", "branch", "applied"):
+            values[copies] = values[copies - 4000]
+    table["branch"][copies] = "b7"
+    found, _, _ = loans.examine(Duplicates, pa.table(table))
+    assert loans.figures(found, copies, 5000) == (1.0, 0.0)
+    assert set(found["rule"].to_pylist()) == {"duplicates.source"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_eighty_near_copies_in_a_small_table(seed):
+    draw = np.random.default_rng(seed)
+    words = [" ".join(draw.choice(loans.WORDS, 6)) for _ in range(280)]
+    table = {
+        "loan_id": np.array([f"C{i:05d}" for i in range(280)], object),
+        "age": draw.integers(18, 90, 280),
+        "amount": np.round(draw.lognormal(6, 0.5, 280), 2),
+        "city": draw.choice(["Oslo", "Rome", "Lima", "Bonn"], 280).astype(object),
+        "day": np.datetime64("2025-01-01") + draw.integers(0, 365, 280),
+        "note": np.array(words, object),
+        "defaulted": draw.choice(["yes", "no"], 280).astype(object),
+    }
+    copies = np.arange(200, 280)
+    for name in ("age", "city", "day", "note", "defaulted"):
+        table[name][copies] = table[name][0]
+    table["amount"][copies] = table["amount"][0] + np.round(draw.normal(0, 0.2, 80), 2)
+    roles = {"label": "defaulted", "text": "note"}
+    found, _, _ = loans.examine(Duplicates, pa.table(table), roles=roles)
+    assert loans.figures(found, copies, 280) == (1.0, 0.0)
+
+
+def test_findings_do_not_depend_on_the_cut():
+    table = loans.loans(4000, 4)
+    loans.flood(table, 0.02, 4, "all")
+    flat = pa.table(table)
+    first, one, _ = loans.examine(Duplicates, flat, parts=1)
+    second, five, _ = loans.examine(Duplicates, flat, parts=5)
+    assert findings.ordered(first).equals(findings.ordered(second))
+    assert one.overall.equals(five.overall)
+    assert first.num_rows >= 76
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"x": [1.0, float("nan"), float("inf"), 1e308, -0.0, 0.0], "label": list("ababab")},
+        {"x": pa.nulls(40), "label": ["a", "b"] * 20},
+        {"x": pa.nulls(40, pa.string()), "y": [2**53 + 1, None] * 20, "label": ["a", "b"] * 20},
+        {"x": pa.array([], pa.float64()), "label": pa.array([], pa.string())},
+    ],
+)
+def test_odd_columns_never_raise(columns):
+    found, _, _ = loans.examine(Duplicates, pa.table(columns), parts=2, roles={"label": "label"})
+    assert "error" not in found["severity"].to_pylist()
+
+
+def test_diamonds_repeat_honestly():
+    path = ROOT.parent / "shared" / "data" / "tables" / "diamonds.csv"
+    if not path.exists():
+        pytest.skip("the real tables are not here")
+    table = csv.read_csv(path)
+    found, model, _ = loans.examine(Duplicates, table, roles={"label": "cut"})
+    assert loans.figures(found, NONE, table.num_rows)[1] == 0.0
+    assert "rows repeat an earlier row" in model.overall["evidence"][0].as_py()

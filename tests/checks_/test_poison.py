@@ -1,0 +1,143 @@
+"""Backdoors are found whole, and honest predictors left alone."""
+
+import importlib.util
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+
+from checks.kit import findings
+from checks.kit.protocol import Context
+from checks.poison import Poison
+
+ROOT = Path(__file__).parents[2]
+SPEC = importlib.util.spec_from_file_location("poisoning", ROOT / "benchmarks" / "poisoning.py")
+loans = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(loans)
+NONE = np.zeros(0, np.int64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "least"),
+    [
+        ("float", 0.01, 0.95),
+        ("float", 0.003, 0.9),
+        ("off_grid", 0.003, 0.9),
+        ("category", 0.003, 0.9),
+        ("integer_pair", 0.003, 0.9),
+        ("mixed_pair", 0.003, 0.9),
+        ("common_pair", 0.01, 0.95),
+        ("token", 0.01, 0.95),
+        ("token", 0.003, 0.9),
+    ],
+)
+def test_finds_a_planted_trigger_whole(kind, share, least):
+    table = loans.loans(15_000, 3)
+    planted = loans.backdoor(table, share, 3, kind)
+    found, model, _ = loans.examine(Poison, pa.table(table))
+    recall, false = loans.figures(found, planted, 15_000)
+    assert recall >= least
+    # of a pair of common values the honest carriers of that label go to the reviewer too
+    assert false <= (0.01 if kind == "common_pair" else 0.002)
+    assert "Stamped on clean rows" in model.notes[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_leaves_an_honest_strong_predictor_alone(seed):
+    table = loans.loans(15_000, seed + 10)
+    late = table["late_payments"] >= 3
+    assert (table["defaulted"][late] == "yes").mean() > 0.97
+    found, _, _ = loans.examine(Poison, pa.table(table))
+    assert loans.figures(found, NONE, 15_000)[1] <= 0.001
+
+
+def test_carriers_with_another_label_stay_clean():
+    table = loans.loans(15_000, 5)
+    planted = loans.backdoor(table, 0.01, 5, "common_pair")
+    found, _, _ = loans.examine(Poison, pa.table(table))
+    flagged = found["row"].to_numpy()
+    assert set(planted) <= set(flagged.tolist())
+    assert set(table["defaulted"][flagged]) == {"yes"}
+
+
+def test_replay_tells_a_trigger_that_works():
+    table = loans.loans(15_000, 6)
+    loans.backdoor(table, 0.01, 6, "token")
+    _, model, _ = loans.examine(Poison, pa.table(table))
+    moved = float(model.notes[0].split("moves ")[1].split("%")[0])
+    assert moved > 80
+    assert "kestrel" not in model.notes[0]
+
+
+def test_an_honest_interaction_is_no_trigger():
+    # a cell of two columns that honestly has twice the rate: no more rows, only more of one label
+    table = loans.loans(30_000, 7)
+    cell = np.flatnonzero((table["region"] == "South") & (table["purpose"] == "shop"))
+    draw = np.random.default_rng(0)
+    table["defaulted"][cell[draw.random(len(cell)) < 0.3]] = "yes"
+    found, _, _ = loans.examine(Poison, pa.table(table))
+    assert loans.figures(found, NONE, 30_000)[1] <= 0.001
+
+
+def test_findings_do_not_depend_on_the_cut_and_models_travel():
+    table = loans.loans(6000, 8)
+    loans.backdoor(table, 0.01, 8, "float")
+    flat = pa.table(table)
+    first, model, _ = loans.examine(Poison, flat, parts=1)
+    second, _, _ = loans.examine(Poison, flat, parts=5)
+    assert findings.ordered(first).equals(findings.ordered(second))
+    assert first.num_rows == 60
+    check = Poison(Context(loans.contract_of(flat.schema), flat.schema, flat.num_rows))
+    again = check.score(loans.shards_of(flat)[0], pickle.loads(pickle.dumps(model)))  # noqa: S301
+    assert findings.ordered(again).equals(findings.ordered(first))
+
+
+def test_a_small_sample_still_matches_every_row():
+    table = loans.loans(40_000, 9)
+    planted = loans.backdoor(table, 0.01, 9, "float")
+    flat = pa.table(table)
+    check = Poison(Context(loans.contract_of(flat.schema), flat.schema, 40_000))
+    check.size = 8000
+    shards = loans.shards_of(flat, 3)
+    state = check.fit(shards[2])
+    for shard in shards[:2]:
+        state = check.merge(check.fit(shard), state)
+    assert state.num_rows == 8000
+    model = check.finish(state)
+    found = pa.concat_tables([check.score(shard, model) for shard in shards])
+    assert loans.figures(found, planted, 40_000) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"x": [1.0, float("nan"), float("inf"), 1e308], "label": ["a", "b", None, "a"]},
+        {"x": pa.nulls(200), "label": ["a", "b"] * 100},
+        {"x": pa.nulls(200, pa.string()), "label": ["a", "b"] * 100},
+        {"x": [2**53 + 1, None] * 100, "label": [True, False] * 100},
+        {"x": [0.5] * 200, "label": ["a"] * 200},
+        {"x": [0.5] * 200, "label": pa.nulls(200, pa.string())},
+        {"x": pa.array([], pa.float64()), "label": pa.array([], pa.string())},
+    ],
+)
+def test_odd_columns_never_raise(columns):
+    found, _, _ = loans.examine(Poison, pa.table(columns), parts=2, roles={"label": "label"})
+    assert found.num_rows == 0
+
+
+def test_a_label_with_many_values_is_said_not_searched():
+    table = pa.table({"x": np.arange(300.0), "label": np.arange(300.0)})
+    _, model, _ = loans.examine(Poison, table, roles={"label": "label"})
+    assert model.overall["severity"].to_pylist() == ["info"]
+
+
+def test_real_tables_raise_no_alarm():
+    path = ROOT.parent / "shared" / "data" / "tables" / "diamonds.csv"
+    if not path.exists():
+        pytest.skip("the real tables are not here")
+    table = csv.read_csv(path).slice(0, 20_000)
+    found, _, _ = loans.examine(Poison, table, roles={"label": "cut"})
+    assert loans.figures(found, NONE, table.num_rows)[1] <= 0.001
