@@ -1,7 +1,7 @@
-"""Settings: the only reader of the environment.
+"""Settings of Assay from the environment; those of Prefect are read by `server_address`.
 
-ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file), ASSAY_PUBLIC_KEY (PEM file), XDG_CONFIG_HOME,
-PREFECT_API_URL. What a command line gives goes before the environment.
+ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file), ASSAY_PUBLIC_KEY (PEM file), XDG_CONFIG_HOME. What a
+command line gives goes before the environment.
 """
 
 import os
@@ -45,11 +45,6 @@ def public_key() -> Path | None:
     """Return the file of the public key to trust, when one is pinned."""
     given = os.environ.get("ASSAY_PUBLIC_KEY")
     return Path(given) if given else None
-
-
-def prefect_url() -> str | None:
-    """Return the configured Prefect server, None when there is none."""
-    return os.environ.get("PREFECT_API_URL") or None
 
 
 def reviewer() -> str:

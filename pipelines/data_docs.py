@@ -30,8 +30,7 @@ _STATISTICS = (
     "sum",
     "unique_value_count",
     "proportion",
-    "table_row_count",
-    "table_column_count",
+    "expect_table_",
     "kl_divergence",
 )
 _REMOTE = re.compile(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from pipelines import config
+from pipelines import config, server_address
 from provenance import sign
 from provenance.codes import EXIT
 from provenance.errors import AssayError
@@ -21,6 +21,7 @@ BREAKING = (("fastapi", (0, 154)), ("sqlalchemy", (2, 1)))
 LIBRARIES = ("pandas", "great-expectations", "cleanlab", "scikit-learn", "pyarrow", "prefect",
              "duckdb", "presidio-analyzer")  # fmt: skip
 LOW_DISK = 1 << 30
+ANSWER_SECONDS = 2.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,13 +103,14 @@ def _key() -> Line:
 
 
 def _prefect() -> Line:
-    url = config.prefect_url()
+    url = server_address.configured_url()
     if not url:
         return Line("prefect", ok=True, seen="no server configured; each run starts its own")
-    from pipelines.gate import answers
-
-    fix = "start it, or unset PREFECT_API_URL (ASSAY-E101)"
-    return Line("prefect", answers(url), f"PREFECT_API_URL is {url}", fix)
+    try:
+        server_address.check_answers(url, ANSWER_SECONDS)
+    except AssayError as error:
+        return Line("prefect", ok=False, seen=f"{error.what} ({error.where})", fix=error.fix)
+    return Line("prefect", ok=True, seen=f"{url.rpartition('@')[2]} answers")
 
 
 def _names() -> Line:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipelines import commit, config, outcome
+from pipelines import commit, outcome, server_address
 from pipelines.console import Progress
 from pipelines.run import Request, execute, expand, prepare
 from pipelines.run_command import request_of
@@ -129,21 +129,14 @@ def _held(store: Store, entry: Entry) -> Entry:
     return entry
 
 
-def answers(url: str) -> bool:
-    """Return whether a Prefect server answers at its API's address."""
-    import urllib.request
-
-    try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_SECONDS):  # noqa: S310
-            return True
-    except (OSError, ValueError):
-        return False
-
-
 def _orchestrated() -> bool:
     """Return whether a configured Prefect server answers; a silent one is only a warning."""
-    url = config.prefect_url()
-    if url and not answers(url):
-        sys.stderr.write("warning ASSAY-E101: PREFECT_API_URL does not answer; running without\n")
+    url = server_address.configured_url()
+    if not url:
         return False
-    return bool(url)
+    try:
+        server_address.check_answers(url, ANSWER_SECONDS)
+    except AssayError as error:
+        sys.stderr.write(f"warning {error.code}: {error.what}; running without it\n")
+        return False
+    return True

@@ -18,10 +18,11 @@ import pyarrow.compute as pc
 from checks.kit import findings, sample, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.protocol import Context
-from pipelines import engine, fates, rebuild
+from pipelines import config, engine, fates, rebuild
 from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
 from pipelines.plan import Plan
+from provenance import sign
 from provenance.errors import AssayError, Notice
 from provenance.shards import read_shard, read_table, write_table
 from provenance.snapshot import Snapshot, Source
@@ -119,8 +120,9 @@ def protected(table: pa.Table, contract: Contract) -> pa.Table:
 
     for column in contract.columns:
         if column.pii in ("redact", "pseudonymise") and column.name in table.column_names:
+            key = _pseudonym_key() if column.pii == "pseudonymise" else None
             place = table.column_names.index(column.name)
-            texts = pii.redact(table[column.name].combine_chunks(), column.name, contract)
+            texts = pii.redact(table[column.name].combine_chunks(), column.name, contract, key=key)
             table = table.set_column(place, table.schema.field(place), texts)
     return table
 
@@ -224,3 +226,8 @@ def _reference(plan: Plan) -> pa.Table | None:
 
 def _allows_empty(kind: str, params: Mapping[str, Any]) -> bool:
     return kind == "rowCount" and json.dumps(dict(params), default=str).find(": 0") >= 0
+
+
+def _pseudonym_key() -> bytes:
+    # of the signing key, so that it is the same in every run and never in the store
+    return sign.load_or_make(config.signing_key()).derived("pseudonym")

@@ -6,6 +6,7 @@ A key id is the first four bytes of SHA-256 over the public key; it names a key,
 import contextlib
 import dataclasses
 import hashlib
+import hmac
 import os
 from pathlib import Path
 
@@ -49,6 +50,11 @@ class Signer:
         """Return the public half."""
         raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
         return Verifier(self.private.public_key().public_bytes(*raw))
+
+    def derived(self, purpose: str) -> bytes:
+        """Return 32 secret bytes for a purpose, the same each time, that do not tell the key."""
+        raw = self.private.private_bytes_raw()
+        return hmac.digest(raw, f"assay.derived/1\n{purpose}".encode(), "sha256")
 
     def sign(self, message: bytes) -> bytes:
         """Return the 64 bytes of the signature."""
