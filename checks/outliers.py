@@ -171,7 +171,7 @@ class Outliers(Check[pa.Table, OutlierModel]):
             rule="outliers.rare",
             severity="warning",
             score=1 - chi2.sf(2 * rare, 2 * parts),
-            evidence="among the rarest rows by forest, distance and frequency together",
+            evidence="among the rarest rows by forest, distance and neighbours together",
             suggestion="look at it when time allows",
         )
 

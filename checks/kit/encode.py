@@ -66,7 +66,7 @@ class Encoder:
     def trees(self, table: pa.Table) -> np.ndarray:
         """Return numbers and category ranks, float64, shape (n, parts); missing is NaN.
 
-        A text's entry is its number of words.
+        A text's entry is its length.
         """
         made = [_tree_column(part, table[part.name]) for part in self.parts]
         return np.column_stack(made) if made else np.zeros((table.num_rows, 0))
@@ -205,7 +205,7 @@ def _tree_column(part: Part, column: pa.ChunkedArray) -> np.ndarray:
     if part.kind == "number":
         return numbers(column)
     if part.kind == "text":
-        return np.bincount(words(column)[0], minlength=len(column)).astype(float)
+        return numbers(pc.utf8_length(column))
     values = categories(column)
     codes = _codes(part, values).astype(float)
     # a level that is not among the frequent ones is a value of its own; a null is missing

@@ -1,8 +1,8 @@
-"""One rank of rarity for a row of mixed columns: forest, distance and frequency together.
+"""One rank of rarity for a row of mixed columns: forest, distance and neighbours together.
 
 The three scores fail on different tables; their tail ranks are joined by Fisher's sum, which a
 single extreme rank can lift. Fitted on the sample with the widest rows left out of the center.
-Source: Liu, Ting, Zhou 2008 (isolation forest); Goldstein, Dengel 2012 (histograms); Fisher 1932.
+Source: Liu, Ting, Zhou 2008 (isolation forest); Ramaswamy et al. 2000 (neighbours); Fisher 1932.
 """
 
 import dataclasses
@@ -13,7 +13,8 @@ import numpy as np
 TREES = 64
 CLIP = 8.0
 MOST_COLUMNS = 64
-CELLS = 20
+TRUSTED = 500  # rows that neighbours are sought among; few, so that copies seldom meet
+NEIGHBOURS = 5
 PEELED = 0.05  # of the sample, left out of the covariance
 
 
@@ -24,15 +25,16 @@ class Rarity:
     Attributes:
         forest: isolation forest on clipped robust numbers.
         center, whiten: of the Mahalanobis distance, shapes (d,) and (d, d).
-        edges, cost: cells of each column and minus log of their share.
+        tree: rows of the sample by place, for the nearest neighbours.
+        spread: standard deviation of each column, shape (d,).
         ranks: sorted scores of the sample.
     """
 
     forest: Any
     center: np.ndarray
     whiten: np.ndarray
-    edges: tuple[np.ndarray, ...]
-    cost: tuple[np.ndarray, ...]
+    tree: Any
+    spread: np.ndarray
     ranks: np.ndarray
 
     def score(self, scaled: np.ndarray) -> np.ndarray:
@@ -47,15 +49,13 @@ class Rarity:
         return total
 
     def parts(self, scaled: np.ndarray) -> np.ndarray:
-        """Return forest, distance and frequency scores, shape (3, n)."""
+        """Return forest, distance and neighbour scores, shape (3, n)."""
         kept = np.clip(np.nan_to_num(scaled), -CLIP, CLIP)
         few = kept[:, :MOST_COLUMNS] - self.center
         # einsum adds up each row by itself, so that a row's score has no neighbours
         far = (np.einsum("ij,jk->ik", few, self.whiten) ** 2).sum(1)
-        rare = np.zeros(len(kept))
-        for number, (edges, cost) in enumerate(zip(self.edges, self.cost, strict=True)):
-            rare += cost[np.searchsorted(edges, kept[:, number], side="right")]
-        return np.round(np.stack([-self.forest.score_samples(kept), far, rare]), 9)
+        near = self.tree.query(few / self.spread, k=NEIGHBOURS)[0][:, -1]
+        return np.round(np.stack([-self.forest.score_samples(kept), far, near]), 9)
 
 
 def fit(scaled: np.ndarray, seed: int) -> Rarity:
@@ -65,6 +65,7 @@ def fit(scaled: np.ndarray, seed: int) -> Rarity:
         scaled: float64, shape (n, d), robust numbers and rarity of categories, NaN if missing.
         seed: of the forest.
     """
+    from scipy.spatial import cKDTree
     from sklearn.ensemble import IsolationForest
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -73,9 +74,11 @@ def fit(scaled: np.ndarray, seed: int) -> Rarity:
     forest = IsolationForest(n_estimators=TREES, random_state=seed, n_jobs=1).fit(kept)
     with threadpool_limits(1):
         center, whiten = _whitened(few)
-    cells = [_cells(column) for column in kept.T]
-    edges, cost = tuple(e for e, _ in cells), tuple(c for _, c in cells)
-    made = Rarity(forest, center, whiten, edges, cost, np.zeros((3, 0)))
+    spread = few.std(axis=0) + 1e-9
+    # neighbours are sought around the same center as the distance is taken from
+    picked = np.random.default_rng(seed).permutation(len(few))[:TRUSTED]
+    tree = cKDTree((few[np.sort(picked)] - center) / spread)
+    made = Rarity(forest, center, whiten, tree, spread, np.zeros((3, 0)))
     return dataclasses.replace(made, ranks=np.sort(made.parts(scaled), axis=1))
 
 
@@ -89,9 +92,3 @@ def _whitened(few: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         inner = few[far <= np.quantile(far, 1 - PEELED)]
         center = inner.mean(0)
     return center, whiten
-
-
-def _cells(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    edges = np.linspace(column.min(), column.max(), CELLS + 1)[1:-1]
-    count = np.bincount(np.searchsorted(edges, column, side="right"), minlength=CELLS)
-    return edges, -np.log((count + 1) / (count.sum() + CELLS))
