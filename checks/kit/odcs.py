@@ -110,25 +110,34 @@ _EXPECTATIONS = """
     column_proportion_of_unique_values_to_be_between column_quantile_values_to_be_between
     column_stdev_to_be_between column_sum_to_be_between column_to_exist column_type_to_be
     column_unique_value_count_to_be_between column_value_lengths_to_be_between
-    column_value_lengths_to_equal column_value_z_scores_to_be_less_than column_values_to_be_between
-    column_values_to_be_dateutil_parseable column_values_to_be_decreasing column_values_to_be_in_set
-    column_values_to_be_in_type_list column_values_to_be_increasing
-    column_values_to_be_json_parseable column_values_to_be_null column_values_to_be_of_type
-    column_values_to_be_unique column_values_to_match_json_schema
-    column_values_to_match_like_pattern column_values_to_match_like_pattern_list
-    column_values_to_match_regex column_values_to_match_regex_list
-    column_values_to_match_strftime_format column_values_to_not_be_in_set
-    column_values_to_not_be_null column_values_to_not_be_outliers
-    column_values_to_not_match_like_pattern column_values_to_not_match_like_pattern_list
-    column_values_to_not_match_regex column_values_to_not_match_regex_list
-    compound_columns_to_be_unique multicolumn_sum_to_equal multicolumn_values_to_be_equal
-    select_column_values_to_be_unique_within_record table_column_count_to_be_between
-    table_column_count_to_equal table_columns_to_match_ordered_list table_columns_to_match_set
-    table_row_count_to_be_between table_row_count_to_equal
+    column_value_lengths_to_equal column_value_z_scores_to_be_less_than
+    column_values_to_be_between column_values_to_be_in_set column_values_to_be_null
+    column_values_to_be_unique column_values_to_match_like_pattern
+    column_values_to_match_like_pattern_list column_values_to_match_regex
+    column_values_to_match_regex_list column_values_to_not_be_in_set
+    column_values_to_not_be_null column_values_to_not_match_like_pattern
+    column_values_to_not_match_like_pattern_list column_values_to_not_match_regex
+    column_values_to_not_match_regex_list compound_columns_to_be_unique multicolumn_sum_to_equal
+    multicolumn_values_to_be_equal select_column_values_to_be_unique_within_record
+    table_column_count_to_be_between table_column_count_to_equal
+    table_columns_to_match_ordered_list table_columns_to_match_set table_row_count_to_be_between
+    table_row_count_to_equal
 """
 EXPECTATIONS = tuple(f"expect_{name}" for name in _EXPECTATIONS.split())
 REFUSED_EXPECTATIONS = (
     "expect_query_results_to_match_comparison",
     "expect_table_row_count_to_equal_other_table",
     "unexpected_rows_expectation",
+)
+# the library states these in pandas or Spark only, or as what the contract's types already promise
+UNSUPPORTED_EXPECTATIONS = (
+    "expect_column_values_to_be_dateutil_parseable",
+    "expect_column_values_to_be_decreasing",
+    "expect_column_values_to_be_in_type_list",
+    "expect_column_values_to_be_increasing",
+    "expect_column_values_to_be_json_parseable",
+    "expect_column_values_to_be_of_type",
+    "expect_column_values_to_not_be_outliers",
+    "expect_column_values_to_match_json_schema",
+    "expect_column_values_to_match_strftime_format",
 )

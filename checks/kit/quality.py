@@ -202,6 +202,9 @@ def _expectation(node: Node) -> str:
     kind = node.string("type")
     if kind in odcs.REFUSED_EXPECTATIONS:
         raise node.fail("C009", f"{kind} runs SQL of its own", fix="use `type: sql`")
+    if kind in odcs.UNSUPPORTED_EXPECTATIONS:
+        fix = "use logicalType, logicalTypeOptions.pattern or an SQL rule"
+        raise node.fail("C005", f"{kind} cannot be run on DuckDB", fix=fix)
     if kind not in odcs.EXPECTATIONS:
         fix = nearest(kind, odcs.EXPECTATIONS)
         raise node.fail("C005", f"Great Expectations has no '{kind}' here", fix=fix)

@@ -147,7 +147,8 @@ def _clause(number: int, rule: Rule, kind: str, kwargs: dict[str, Any], says: st
 def _parts(rule: Rule, column: Column | None) -> list[Part]:
     if rule.kind.startswith("expect_"):
         own = {"column": rule.column} if rule.column else {}
-        says = f"{rule.column or 'the row'} does not meet {rule.kind}"
+        whole = "the row" if rule.kind.startswith(_OF_ROWS) else "the dataset"
+        says = f"{rule.column or whole} does not meet {rule.kind}"
         return [(rule.kind, {**own, **_exact_kwargs(rule.params, column)}, says)]
     if rule.kind == "rowCount":
         return [(_BY_KIND["rowCount"], {}, "the number of rows")]

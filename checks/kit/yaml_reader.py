@@ -162,9 +162,10 @@ def read_bytes(path: Path) -> bytes:
     except OSError as error:
         what = f"cannot read the contract: {error.strerror}"
         raise AssayError("C011", what, where=place, fix="check the path") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise AssayError("C011", "the contract is not a regular file", where=place)
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise AssayError("C011", "the contract is not a regular file", where=place)
         content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         raise AssayError("C001", "the contract is larger than 1 MiB", where=place)
