@@ -103,7 +103,7 @@ class Outliers(Check[pa.Table, OutlierModel]):
             trusted = reference.select(self.columns)
         else:
             trusted = table
-        if trusted.num_rows < LEAST_ROWS:
+        if trusted.num_rows < LEAST_ROWS or not table.num_rows:
             return OutlierModel(notes=(f"fewer than {LEAST_ROWS} rows: outliers not judged",))
         model = _fitted(trusted, self.context.seed)
         limits, notes = {}, []

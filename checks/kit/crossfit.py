@@ -128,6 +128,8 @@ def _grown(
         categorical_features=[part.kind == "category" for part in encoder.parts],
         random_state=seed,
     )
+    # a column without a value in these folds cannot be binned; as a constant it is never split
+    deep[:, np.isnan(deep).all(axis=0)] = 0.0
     with _one_thread("openmp"):
         return model.fit(deep, given)
 
