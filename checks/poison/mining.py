@@ -215,8 +215,7 @@ def _cells(
         chosen = (z >= PAIR_Z * max(1.0, 1.14 * float(usual))) & (excess >= 0.15 * mine)
         chosen &= rate - beside >= 0.03  # noqa: PLR2004
         # where the columns go together anyway, only a nearly pure cell means anything
-        even = np.abs(_misfit(other)) if chosen.any() else np.zeros(0)
-        if len(even) < 8 or np.median(even) > 1.5:  # noqa: PLR2004
+        if chosen.any() and _go_together(other):
             chosen &= (rate >= 0.9) & (excess >= 0.5 * mine)  # noqa: PLR2004
         # an honest interaction takes from the other labels what it gives to this one
         taken = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
@@ -227,12 +226,14 @@ def _cells(
             yield int(left[k]), int(right[k]), label, figures
 
 
-def _misfit(counts: np.ndarray) -> np.ndarray:
-    """Return how far each cell that should hold some rows is from independence, in deviations."""
+def _go_together(counts: np.ndarray) -> bool:
+    """Return whether two columns depend on each other, or hold too little to tell."""
     expected = np.outer(counts.sum(1), counts.sum(0)) / max(counts.sum(), 1)
     large = expected >= 5  # noqa: PLR2004
-    distance: np.ndarray = (counts[large] - expected[large]) / np.sqrt(expected[large])
-    return distance
+    if large.sum() < 8 or (counts >= 5 * expected + 10).sum() >= 3:  # noqa: PLR2004
+        return True
+    distance = np.abs(counts[large] - expected[large]) / np.sqrt(expected[large])
+    return bool(np.median(distance) > 1.5)  # noqa: PLR2004
 
 
 def _independent(counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
