@@ -20,6 +20,10 @@ from provenance.intake import Part, rejected_of
 from provenance.limits import Limits
 from provenance.text_source import without_mark
 
+_HOPELESS = 100_000  # rows that are all ragged need no more of the file to be refused
+_DENSE = 1 << 19  # lines of a block that are taken in smaller pieces, to bound memory
+_PIECE = 1 << 19
+
 
 class CsvSource:
     """One CSV text, read once from its first block to its last."""
@@ -66,10 +70,7 @@ class CsvSource:
                 "I001", "0 rows, 0 columns", where=self.name, fix="was the export finished?"
             )
         if self._ragged and self._ragged == self.rows:
-            widths = " or ".join(str(width) for width in sorted(self._widths)[:3])
-            what = f"{self.rows:,} of {self.rows:,} rows have {widths} cells"
-            what += f", the header has {len(self.columns)}"
-            raise AssayError("I024", what, where=self.name, fix="repair the header")
+            raise self._all_ragged()
 
     def notices(self) -> list[Notice]:
         """Return what a person should know of the text that was read."""
@@ -89,12 +90,13 @@ class CsvSource:
         """Yield blocks that start and end where rows do, with the rows in them."""
         mark = self._delimiter.encode()
         rest = b""
-        ahead = next(self._blocks, None)
+        blocks = _thinned(self._blocks)
+        ahead = next(blocks, None)
         if ahead is not None:
             ahead, self._has_bom = without_mark(ahead, self.name)
         while ahead is not None:
             block = rest + ahead
-            ahead = next(self._blocks, None)
+            ahead = next(blocks, None)
             rows = find_rows(block, mark, is_last=ahead is None)
             longest = int((rows.ends - rows.starts).max(initial=0))
             self._refuse_endless(max(len(block) - rows.used, longest), rows)
@@ -113,6 +115,12 @@ class CsvSource:
             raise self._unclosed(self._first_row + self.rows + len(rows.starts))
         what = f"a row after row {self.rows:,} is over {self._limits.max_row_bytes:,} bytes long"
         raise AssayError("I006", what, where=self.name, fix="raise assay.limits.max_row_bytes")
+
+    def _all_ragged(self) -> AssayError:
+        widths = " or ".join(str(width) for width in sorted(self._widths)[:3])
+        what = f"{self.rows:,} of {self.rows:,} rows have {widths} cells"
+        what += f", the header has {len(self.columns)}"
+        return AssayError("I024", what, where=self.name, fix="repair the header")
 
     def _unclosed(self, row: int) -> AssayError:
         what = f"a quote that is opened in row {row} or before does not close"
@@ -161,6 +169,8 @@ class CsvSource:
         ragged = np.flatnonzero((cells != width) & is_row)
         self._ragged += len(ragged)
         self._widths.update(np.unique(cells[ragged])[:3].tolist())
+        if self._ragged == self.rows >= _HOPELESS:
+            raise self._all_ragged()
         found = {int(p): f"ASSAY-I024: {cells[p]} cells, the header has {width}" for p in ragged}
         if rows.ends_bare and len(cells) and is_row[-1] and cells[-1] < width:
             self._ragged -= 1
@@ -169,11 +179,10 @@ class CsvSource:
         for place in np.flatnonzero(rows.broken[first:]).tolist():
             found[place] = "ASSAY-I025: text follows a closing quote"
         is_suspect = (rows.hidden[first:] >= width - 1) | (lines > self._limits.max_lines_per_row)
-        for place in np.flatnonzero((lines > 1) & is_suspect).tolist():
-            text = block[rows.starts[first + place] : rows.ends[first + place]]
-            reason = swallowed(text, self.columns, self._specs, self._delimiter, self._limits)
-            if reason:
-                found[place] = f"ASSAY-I025: {reason}"
+        at = np.flatnonzero((lines > 1) & is_suspect).tolist()
+        texts = [block[rows.starts[first + place] : rows.ends[first + place]] for place in at]
+        reasons = swallowed(texts, self.columns, self._specs, self._delimiter, self._limits)
+        found |= {p: f"ASSAY-I025: {why}" for p, why in zip(at, reasons, strict=True) if why}
         found.update(not_utf8(block, rows, first))
         return found
 
@@ -218,3 +227,13 @@ class CsvSource:
             what = f"two readings of the text disagree after row {self.rows:,}"
             fix = "look at its quotes and line ends"
             raise AssayError("I025", what, where=self.name, fix=fix) from None
+
+
+def _thinned(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield blocks as they are, or in pieces where they hold very many lines."""
+    for block in blocks:
+        if len(block) > _PIECE and block.count(b"\n") + block.count(b"\r") > _DENSE:
+            for start in range(0, len(block), _PIECE):
+                yield block[start : start + _PIECE]
+        else:
+            yield block

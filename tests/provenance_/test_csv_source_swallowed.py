@@ -2,8 +2,8 @@
 
 import pytest
 
+from provenance import csv_swallowed
 from provenance.casting import ColumnSpec
-from provenance.csv_swallowed import swallowed
 from provenance.ingest import Limits
 
 LIMITS = Limits()
@@ -12,6 +12,13 @@ TYPED = tuple(
     ColumnSpec(name, {"id": "integer", "day": "date"}.get(name, "string")) for name in WIDE
 )
 ROW = "7,Ada,Oslo,Main 1,ok,0123,a,2025-03-04"
+
+
+def swallowed(text, *options):
+    """Return the verdict on one row, which must be the same among others."""
+    alone = csv_swallowed.swallowed([text], *options)
+    assert csv_swallowed.swallowed([b"x", text, b"y\nz"], *options)[1:2] == alone
+    return alone[0]
 
 
 @pytest.mark.parametrize("specs", [None, TYPED])
