@@ -77,7 +77,10 @@ class Adapter:
 
         engine_type, validator_type = _types()
         self._pool = sqlalchemy.create_engine(
-            "duckdb://", creator=lambda: ConnectionWrapper(connection), poolclass=StaticPool
+            "duckdb://",
+            creator=lambda: ConnectionWrapper(connection),
+            poolclass=StaticPool,
+            pool_reset_on_return=None,
         )
         # the dialect is derived from PostgreSQL's, DuckDB's plain strings know no escapes
         self._pool.dialect._backslash_escapes = False  # type: ignore[attr-defined]  # noqa: SLF001

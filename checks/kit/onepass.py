@@ -89,7 +89,7 @@ def offending(
     columns = [_word(words[i], conditions, i) for i in range(len(words))]
     some = " OR ".join(f"w{i} <> 0" for i in range(len(words)))
     inner = f"SELECT {quoted(ROW)} AS r, {', '.join(columns)} FROM {_ROWS}"  # noqa: S608
-    table: Any = connection.execute(f"SELECT * FROM ({inner}) WHERE {some}").to_arrow_table()  # noqa: S608
+    table: Any = connection.sql(f"SELECT * FROM ({inner}) WHERE {some}").to_arrow_table()  # noqa: S608
     rows = table["r"].to_numpy()
     found = {}
     for place, word in enumerate(words):
