@@ -84,21 +84,23 @@ class Emitter:
             raw = self._snapshot.raw[number] if self._snapshot.raw else None
             as_read = read_table(raw).drop_columns([ROW]) if raw else shard.table
             self._sort_shard(number, shard.table, as_read, shard.rows, shard.digests)
-        number = len(self._snapshot.shards)
-        if self._snapshot.held:
-            held = read_table(self._snapshot.held)
-            rows = held[ROW].to_numpy()
-            as_read = held.drop_columns([ROW])
-            gone = np.isin(rows, self._sorting.refused)
-            digests = digest.of_rows(as_read)
-            self._hold(number, as_read, rows, digests, gone)
-        if self._snapshot.rejected:
-            self._reject(number + 1, read_table(self._snapshot.rejected))
+        self._write_unread(len(self._snapshot.shards))
         self._ensure_a_part()
         fated = Fated(self._snapshot.rows, **self._counts)
         if fated.source != fated.clean + fated.quarantine + fated.rejected:
             raise AssayError("K016", f"rows do not add up: {fated.as_dict()}")
         return fated
+
+    def _write_unread(self, number: int) -> None:
+        """Write the rows that could not be cast, and those that could not be split into fields."""
+        if self._snapshot.held:
+            held = read_table(self._snapshot.held)
+            rows = held[ROW].to_numpy()
+            as_read = held.drop_columns([ROW])
+            gone = np.isin(rows, self._sorting.refused)
+            self._hold(number, as_read, rows, digest.of_rows(as_read), gone)
+        if self._snapshot.rejected:
+            self._reject(number + 1, read_table(self._snapshot.rejected))
 
     def _sort_shard(
         self, number: int, typed: pa.Table, as_read: pa.Table, rows: np.ndarray, digests: np.ndarray

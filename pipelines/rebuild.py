@@ -26,27 +26,24 @@ def rebuild(
     sources = tuple(Source(**item) for item in entry.facts["inputs"])
     uncast = found.filter(pc.equal(found["check"], "ingest"))["row"].drop_null().to_numpy()
     shards: list[ShardRef] = []
-    raw: list[str | None] = []
-    held: list[pa.Table] = []
     schema = None
     for path in sorted((folder / "clean").iterdir()):
         table = read_table(path)
         schema = table.schema
         rows, digests = clean_rows(folder, path.name, sources)
         shards.append(write_shard(scratch, Shard(len(shards), table, rows, digests)))
-        raw.append(None)
+    raw: list[str | None] = [None] * len(shards)
+    held: list[pa.Table] = []
     for path in sorted((folder / "quarantine").iterdir()):
-        table = read_table(path)  # the source's columns, then _row and _reasons
-        *own, _, _ = table.column_names
-        table = table.rename_columns([*own, ROW, "_reasons"]).drop_columns(["_reasons"])
+        table = _as_read(path)
         is_held = np.isin(table[ROW].to_numpy(), uncast)
         held.append(table.filter(pa.array(is_held)))
-        as_read = table.filter(pa.array(~is_held))
-        typed = _typed(as_read.drop_columns([ROW]), contract, schema)
-        rows = as_read[ROW].to_numpy()
-        shards.append(write_shard(scratch, Shard(len(shards), typed, rows, digest.of_rows(typed))))
-        raw.append(str(scratch / f"raw-{len(raw):05d}.parquet"))
-        write_table(as_read, Path(raw[-1] or ""))
+        table = table.filter(pa.array(~is_held))
+        typed = _typed(table.drop_columns([ROW]), contract, schema)
+        rows, digests = table[ROW].to_numpy(), digest.of_rows(typed)
+        shards.append(write_shard(scratch, Shard(len(shards), typed, rows, digests)))
+        raw.append(_joined([table], scratch / f"raw-{len(raw):05d}.parquet"))
+    refused = [read_table(path) for path in sorted((folder / "rejected").iterdir())]
     return Snapshot(
         folder=str(scratch),
         rows=entry.facts["rows"]["source"],
@@ -55,12 +52,16 @@ def rebuild(
         raw=tuple(raw),
         held=_joined(held, scratch / "held.parquet"),
         held_findings=None,
-        rejected=_joined(
-            [read_table(path) for path in sorted((folder / "rejected").iterdir())],
-            scratch / "rejected.parquet",
-        ),
+        rejected=_joined(refused, scratch / "rejected.parquet"),
         warnings=(),
     )
+
+
+def _as_read(path: Path) -> pa.Table:
+    """Return a part of the quarantine: the source's columns as read, and ROW."""
+    table = read_table(path)
+    *own, _, _ = table.column_names
+    return table.rename_columns([*own, ROW, "_reasons"]).drop_columns(["_reasons"])
 
 
 def clean_rows(

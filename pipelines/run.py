@@ -7,11 +7,9 @@ orchestrator's server; the stages then take them as they become ready.
 import contextlib
 import dataclasses
 import datetime as dt
-import importlib
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +20,7 @@ from pipelines import commit, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
+from pipelines.early import Ahead, warming
 from pipelines.examine import Examined, Status
 from pipelines.fates import Fated
 from pipelines.outcome import Outcome
@@ -31,11 +30,6 @@ from pipelines.store import Store
 from provenance import digest
 from provenance.errors import AssayError
 from provenance.snapshot import Snapshot
-
-WARM = (
-    "numpy", "pandas", "scipy.sparse", "scipy.stats", "scipy.optimize", "sklearn.base",
-    "sklearn.linear_model", "sklearn.ensemble", "cleanlab.filter", "duckdb",
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,7 +77,7 @@ class _Run:
         With `ahead`, the reading starts at once and its stage only waits for it: so it runs beside
         the start of an orchestrator's server.
         """
-        reading = _Ahead(self.ingest).join if ahead else self.ingest
+        reading = Ahead(self.ingest).join if ahead else self.ingest
         stops = {"ingest": self.reader.stop, "rules": self.expectations.stop}
         calls = {
             "ingest": (reading, ()),
@@ -211,7 +205,7 @@ def execute(request: Request, progress: Progress) -> Outcome:
         server = None if request.direct else _server(stack, request)
         run = _Run(request, contract, plan, store)
         stack.callback(run.close)
-        stack.enter_context(_warming())
+        stack.enter_context(warming())
         if server is None:
             run_direct(run.order(progress, ahead=False))
         else:
@@ -229,27 +223,6 @@ def _server(stack: contextlib.ExitStack, request: Request) -> Any:
     from pipelines.server import PrefectServer
 
     return stack.enter_context(PrefectServer(debug=request.debug))
-
-
-class _Ahead:
-    """A call that starts at once in a thread; `join` waits and raises what it raised."""
-
-    def __init__(self, call: Callable[[], None]) -> None:
-        self._error: BaseException | None = None
-        self._call = call
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        self._thread.join()
-        if self._error:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            self._call()
-        except BaseException as error:  # noqa: BLE001  handed to whoever joins
-            self._error = error
 
 
 def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:
@@ -270,27 +243,6 @@ def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:
 def now() -> str:
     """Return the time as ISO 8601 in UTC, to the second."""
     return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-
-
-@contextlib.contextmanager
-def _warming() -> Iterator[None]:
-    """Import what the checks will need while the source is being read."""
-    over = threading.Event()
-
-    def warm() -> None:
-        for name in WARM:
-            if not over.is_set():  # a refusal need not wait for all of them
-                importlib.import_module(name)
-
-    thread = threading.Thread(target=warm, daemon=True)
-    if (os.cpu_count() or 1) > 1:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        if thread.is_alive():
-            thread.join()
 
 
 def expand(source: str) -> list[str]:
