@@ -14,7 +14,7 @@ from provenance.csv_source import CsvSource
 from provenance.errors import AssayError, Notice
 from provenance.formats import Format, format_of, opened_format, refuse_content
 from provenance.guard import Opened
-from provenance.intake import Intake
+from provenance.intake import Intake, Taken
 from provenance.jsonl_source import JsonlSource
 from provenance.limits import Limits
 from provenance.parquet_source import ParquetSource
@@ -71,11 +71,7 @@ def ingest(
     Raises:
         AssayError: a code of the I series if the source cannot be read as it claims to be.
     """
-    formats = [opened_format(path, limits) for path in paths]
-    for path, kind in zip(paths, formats, strict=True):
-        if kind.is_text != formats[0].is_text:
-            what = f"{path} is {kind.name}, {paths[0]} is {formats[0].name}"
-            raise AssayError("I017", what, where=path, fix="give files of one format")
+    formats = _formats(paths, limits)
     folder.mkdir(parents=True, exist_ok=True)
     intake = Intake(folder, specs, shard_rows, is_text=formats[0].is_text)
     sources: list[Source] = []
@@ -86,16 +82,36 @@ def ingest(
             source, found = _read(path, kind, specs, limits, intake, first_row)
             sources.append(source)
             notices += found
-        total = sum(source.rows for source in sources)
-        if not total and not allow_empty:
-            fix = "check the export; set a rowCount rule with a minimum of 0 if no rows are meant"
-            raise AssayError("I002", "columns but no rows", where=", ".join(paths[:3]), fix=fix)
+        if not allow_empty:
+            _refuse_empty(sources)
         taken = intake.close()
     finally:
         intake.abandon()
-    notices += intake.notices()
-    notices += [Notice("ASSAY-I002", "no rows", s.name) for s in sources if total and not s.rows]
-    snapshot = Snapshot(
+    snapshot = _snapshot(folder, sources, taken, [*notices, *intake.notices()])
+    snapshot.save()
+    return snapshot
+
+
+def _formats(paths: list[str], limits: Limits) -> list[Format]:
+    formats = [opened_format(path, limits) for path in paths]
+    for path, kind in zip(paths, formats, strict=True):
+        if kind.is_text != formats[0].is_text:
+            what = f"{path} is {kind.name}, {paths[0]} is {formats[0].name}"
+            raise AssayError("I017", what, where=path, fix="give files of one format")
+    return formats
+
+
+def _refuse_empty(sources: list[Source]) -> None:
+    if not any(source.rows for source in sources):
+        where = ", ".join(source.name for source in sources[:3])
+        fix = "check the export; set a rowCount rule with a minimum of 0 if no rows are meant"
+        raise AssayError("I002", "columns but no rows", where=where, fix=fix)
+
+
+def _snapshot(folder: Path, sources: list[Source], taken: Taken, notices: list[Notice]) -> Snapshot:
+    total = sum(source.rows for source in sources)
+    bare = [source.name for source in sources if total and not source.rows]
+    return Snapshot(
         folder=str(folder.resolve()),
         rows=total,
         sources=tuple(sources),
@@ -104,10 +120,8 @@ def ingest(
         held=taken.held,
         held_findings=taken.held_findings,
         rejected=taken.rejected,
-        warnings=tuple(notices),
+        warnings=(*notices, *(Notice("ASSAY-I002", "no rows", name) for name in bare)),
     )
-    snapshot.save()
-    return snapshot
 
 
 def _read(

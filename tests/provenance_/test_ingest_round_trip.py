@@ -166,3 +166,11 @@ def test_several_files_run_on(tmp_path):
     assert shard.rows.tolist() == shard.table["i"].to_pylist() == [0, 1, 2, 3, 5]
     assert read_table(snapshot.rejected)["_row"].to_pylist() == [4]
     assert [(s.first_row, s.rows) for s in snapshot.sources] == [(0, 3), (3, 3)]
+
+
+def test_a_file_without_rows_among_others_is_told(tmp_path):
+    (tmp_path / "a.csv").write_text("i,s\n0,x\n", encoding="utf-8")
+    (tmp_path / "b.csv").write_text("i,s\n", encoding="utf-8")
+    paths = [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")]
+    snapshot = ingest(paths, (SPECS[0], SPECS[2]), tmp_path / "out", limits=Limits())
+    assert [(n.code, n.where) for n in snapshot.warnings] == [("ASSAY-I002", paths[1])]
