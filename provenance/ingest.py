@@ -78,10 +78,7 @@ def ingest(
     notices: list[Notice] = []
     try:
         for path, kind in zip(paths, formats, strict=True):
-            first_row = sum(source.rows for source in sources)
-            source, found = _read(path, kind, specs, limits, intake, first_row)
-            sources.append(source)
-            notices += found
+            notices += _read(path, kind, specs, limits, intake, sources)
         if not allow_empty:
             _refuse_empty(sources)
         taken = intake.close()
@@ -130,8 +127,10 @@ def _read(
     specs: tuple[ColumnSpec, ...] | None,
     limits: Limits,
     intake: Intake,
-    first_row: int,
-) -> tuple[Source, list[Notice]]:
+    sources: list[Source],
+) -> list[Notice]:
+    """Take one file in, add it to `sources`, and return what a person should know of it."""
+    first_row = sum(source.rows for source in sources)
     with Opened(path, limits) as file:
         if not file.size:
             fix = "was the export finished?"
@@ -141,8 +140,8 @@ def _read(
         for part in reader.parts(first_row):
             intake.take(part, where=path)
         digest = file.digest()
-    source = Source(path, kind.name, file.size, digest, first_row, reader.rows)
-    return source, reader.notices()
+    sources.append(Source(path, kind.name, file.size, digest, first_row, reader.rows))
+    return reader.notices()
 
 
 def _reader(
