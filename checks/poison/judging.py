@@ -157,7 +157,8 @@ def encode(
     for number, field in enumerate(every):
         if field.kind == "ordered":
             floats = field.values.cast(_number(field.values.type)).to_numpy(zero_copy_only=False)
-            values = np.append(floats.astype(float), np.nan)[field.codes]
+            # far values would overflow where the model takes the middle of two
+            values = np.append(np.clip(floats.astype(float), -1e150, 1e150), np.nan)[field.codes]
         else:
             skip = {code for place, code in without if place == number}
             values = _rates(field, target, learn, skip)
@@ -208,7 +209,9 @@ def _trained(features: np.ndarray, target: np.ndarray, seed: int) -> Any:
         early_stopping=False,
         random_state=seed,
     )
-    return model.fit(features[chosen], target[chosen])
+    shown = features[chosen]
+    shown[:, np.isnan(shown).all(0)] = 0.0  # it cannot bin a column without any value
+    return model.fit(shown, target[chosen])
 
 
 def replay(every: list[Field], labels: np.ndarray, judged: list[Judged], seed: int) -> list[Judged]:
