@@ -264,7 +264,8 @@ def _notice(name: str, notice: Mapping[str, str], paint: Callable[[str, str], st
 
 def _next(told: Mapping[str, Any]) -> str:
     run, held = told["run"], told["rows"]["quarantine"]
-    steps = [f"`assay review {run}` ({held:,} row{'' if held == 1 else 's'})"] if held else []
+    rows = f"{held:,} row{'' if held == 1 else 's'}"
+    steps = [f"`assay review {run} --list` ({rows})"] if held else []
     if told["reasons"]:
         steps.append(f"`assay explain {told['reasons'][0]['code']}`")
     return "next: " + " or ".join(steps or [f"`assay verify {run}`"])

@@ -47,6 +47,7 @@ def draw(number: int, drawn: Drawn) -> dict[str, str]:
         ),
         timings=drawn.timings,
         policy=facts["policy"],
+        unchecked=tuple(n.message for n in drawn.warnings if n.code == "ASSAY-K020"),
     )
     return {"report.html": report.render(report_rules.facts_of(told, drawn.found))}
 

@@ -23,6 +23,7 @@ from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
 from pipelines.plan import Plan
 from provenance import sign
+from provenance.codes import CODES
 from provenance.errors import AssayError, Notice
 from provenance.shards import read_shard, read_table, write_table
 from provenance.snapshot import Snapshot, Source
@@ -197,11 +198,10 @@ def warnings_of(
     """Return the warnings of a run: of the contract, of the reading, of what was not checked."""
     notices = [*contract.warnings, *snapshot.warnings]
     for status in statuses:
-        notices += [
-            Notice("ASSAY-K020", note, f"check {status.check}")
-            for note in status.notes
-            if "not searched" in note or "not checked" in note
-        ]
+        for note in status.notes:
+            code, _, told = note.partition(": ")
+            if code.removeprefix("ASSAY-") in CODES:  # the others are for the report alone
+                notices.append(Notice(code, told, f"check {status.check}"))
     return notices
 
 

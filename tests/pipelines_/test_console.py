@@ -50,7 +50,7 @@ def test_summary_says_rows_checks_reasons_and_what_to_do_next():
         " warning ASSAY-K020 names were not searched for",
         " verdict fail",
         " report  assay-store/runs/000000000007/report.html",
-        "next: `assay review 7` (497 rows) or `assay explain ASSAY-K002`",
+        "next: `assay review 7 --list` (497 rows) or `assay explain ASSAY-K002`",
     ]
 
 
