@@ -24,10 +24,7 @@ CODES: dict[str, tuple[str, str]] = {
         "Check the export; set a rowCount rule with a minimum of 0 if no rows are meant.",
     ),
     "I003": (
-        (
-            "The source ends before its end: a Parquet or gzip file is cut (refused), or the last "
-            "line of a text file is (that row is rejected)."
-        ),
+        "The end is missing: of a Parquet or gzip file (refused), or of the last row (rejected).",
         "Copy or export the file again.",
     ),
     "I004": ("The content is not of the type that the name says.", "Rename or replace the file."),
@@ -66,10 +63,7 @@ CODES: dict[str, tuple[str, str]] = {
     "I022": ("A row holds bytes that are not UTF-8; it is rejected.", "Export as UTF-8."),
     "I023": ("A row holds a NUL byte; it is quarantined.", "Find what wrote binary into text."),
     "I024": (
-        (
-            "A row has more or fewer fields than the header; it is rejected. When every row has, the "
-            "source is refused."
-        ),
+        "A row has not as many fields as the header; it is rejected. If all have, all is refused.",
         "Quote fields that hold the delimiter, or repair the header.",
     ),
     "I025": (
@@ -150,8 +144,14 @@ CODES: dict[str, tuple[str, str]] = {
     "C013": ("No such run, row or code.", "`assay ledger log` lists the runs."),
     "C014": ("A decision cannot be applied.", "See `assay review --help` for the columns."),
     # K: what the checks say of the dataset, or that they could not
-    "K001": ("A check failed to run, so the verdict is `fail`.", "Report it with the log line."),
-    "K002": ("A check ran out of time, so the verdict is `fail`.", "Raise its limit, or shard."),
+    "K001": (
+        "A check failed to run, so the verdict is `fail`: not checked is never passed.",
+        "Run again with --debug and report what it shows; or turn the check off in the contract.",
+    ),
+    "K002": (
+        "A stage or check ran out of time, so nothing passes.",
+        "Raise check_seconds or ingest_seconds under assay.limits, or split the source.",
+    ),
     "K003": ("A check could not run for want of something.", "Give what the message names."),
     "K010": ("The data drifted from the reference.", "Look at the columns; re-anchor if meant."),
     "K011": ("More rows are quarantined than the policy allows.", "Review them: `assay review`."),
@@ -159,8 +159,14 @@ CODES: dict[str, tuple[str, str]] = {
     "K013": ("The scan of the clean dataset found personal data.", "Report it; nothing is let by."),
     "K014": ("A dataset-level rule of the contract is broken.", "Repair the data or the rule."),
     "K015": ("The warnings fail the run, as the policy asks.", "Review them."),
-    "K016": ("Two counts that must agree do not.", "Report it with the log line."),
-    "K020": ("Personal names and places were not searched for.", "See docs/threats.md."),
+    "K016": (
+        "Two counts that must agree do not, so neither is believed.",
+        "Run again with --debug and report what it shows.",
+    ),
+    "K020": (
+        "Personal names and places were not searched for: no language model is used.",
+        "Give columns that may hold names assay.pii: redact or keep them out of training.",
+    ),
     # L: the ledger or a recorded digest does not hold
     "L001": ("An entry is missing.", "Restore it from a copy; until then trust no later run."),
     "L002": ("The end of the ledger is cut off, or the ledger is gone.", "Restore it."),

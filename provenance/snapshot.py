@@ -1,7 +1,7 @@
 """The snapshot: what ingest makes of a source, as files that later stages read.
 
     shards   typed rows that could be cast, with row numbers and digests
-    raw      the same rows as read (text), one file a shard; empty when the shards are as read
+    raw      the same rows as read (text), one file a shard; none where the shard is as read
     held     rows that could be split but not cast, as read, with ROW: they go to quarantine
     rejected _row, _raw, _reason of what could not be split into fields
     held_findings  why rows are held (HELD_SCHEMA), one row a fault
@@ -47,7 +47,7 @@ class Snapshot:
     rows: int
     sources: tuple[Source, ...]
     shards: tuple[ShardRef, ...]
-    raw: tuple[str, ...]
+    raw: tuple[str | None, ...]
     held: str | None
     held_findings: str | None
     rejected: str | None
