@@ -4,7 +4,7 @@ Threat: data poisoning by one supplier. State: hash-ranked sample of 30,000 rows
 Cost: two folds of one model per label class on the sample (binary labels: one class).
 Nulls: rows without a label or source are left out; missing features stay missing.
 Blind to: a source that poisons few of its rows; sources under 50 rows of the sample; a shift that
-all sources share (see drift); rows of a kind that no other source supplies may look odd. Findings speak of the dataset, no row is quarantined.
+all sources share (see drift). A source whose kind of rows no other supplies may look odd.
 Source: direct standardisation (observed against expected), with the noise of chance taken off.
 """
 
@@ -110,7 +110,7 @@ class Sources(Check[pa.Table, Model]):
     def _finding(self, contrast: Contrast) -> findings.Findings:
         text = (
             f"A source with {contrast.rows} rows of the sample has the label {contrast.label!r} in "
-            f"{contrast.seen:.1%} of them; by the other columns one expects {contrast.expected:.1%}."
+            f"{contrast.seen:.1%} of them; the other columns foretell {contrast.expected:.1%}."
         )
         return findings.make(
             None,

@@ -32,7 +32,7 @@ def test_a_source_with_other_rows_but_honest_labels_is_not_named():
     moved = (table["late_payments"] >= 2) & (np.arange(10_000) % 2 == 0)
     table["branch"][moved] = "b3"
     mine = table["branch"] == "b3"
-    assert (table["defaulted"][mine] == "yes").mean() > 0.4 > (table["defaulted"] == "yes").mean()
+    assert (table["defaulted"][mine] == "yes").mean() > 0.3 > (table["defaulted"] == "yes").mean()
     assert contrasts(table) == []
 
 
