@@ -1,16 +1,18 @@
 """The command line: parse and dispatch, nothing else.
 
 Results go to stdout, everything else to stderr; `--json` prints exactly one object, on errors
-too. Only the standard library is imported before a command's own module is.
+too. Nothing but argparse is imported before a command's own module is: docs/adr/0006.
 """
 
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
 
-from provenance.codes import EXIT
-from provenance.errors import AssayError
+TYPE_CHECKING = False  # `typing` itself would cost a tenth of the help's time
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from provenance.errors import AssayError
 
 Arguments = argparse.Namespace
 
@@ -64,7 +66,9 @@ VERBS: dict[str, tuple[str, str, str]] = {
 class _Parser(argparse.ArgumentParser):
     """Raises ASSAY-C012 where argparse would print and leave."""
 
-    def error(self, message: str) -> NoReturn:
+    def error(self, message: str) -> "NoReturn":
+        from provenance.errors import AssayError
+
         raise AssayError("C012", message, where=self.prog, fix=f"see `{self.prog} --help`")
 
 
@@ -75,16 +79,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json, debug = "--json" in own, "--debug" in own
     try:
         return _run(words)
-    except AssayError as error:
-        return _refuse(error, as_json=as_json, debug=debug)
-    except KeyboardInterrupt:
-        interrupted = AssayError("E130", "interrupted; nothing was committed", fix="run again")
-        return _refuse(interrupted, as_json=as_json, debug=debug)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
-        return EXIT["unchecked"]
-    except Exception as error:  # noqa: BLE001  no traceback reaches a person unasked
-        return _refuse(_unforeseen(error), as_json=as_json, debug=debug)
+        return 3
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  no traceback unasked
+        return _refuse(error, as_json=as_json, debug=debug)
 
 
 def _run(words: list[str]) -> int:
@@ -93,10 +92,10 @@ def _run(words: list[str]) -> int:
     arguments = parser.parse_args(words[:cut])
     arguments.command = words[cut + 1 :]
     if arguments.command and arguments.verb != "gate":
-        raise AssayError("C012", "only `assay gate` takes a command after --")
+        parser.error("only `assay gate` takes a command after --")
     if not getattr(arguments, "verb", None):
         parser.print_help()
-        return EXIT["usage"] if words else EXIT["pass"]
+        return 2 if words else 0
     import importlib
     import os
 
@@ -209,8 +208,15 @@ OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
 }  # fmt: skip
 
 
-def _unforeseen(error: Exception) -> AssayError:
-    # the exception's own text may quote a cell, so only its kind and place are told
+def _coded(error: BaseException) -> "AssayError":
+    """Return the error as one with a code; an unforeseen one tells its kind and place only."""
+    from provenance.errors import AssayError
+
+    if isinstance(error, AssayError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return AssayError("E130", "interrupted; nothing was committed", fix="run again")
+    # the exception's own text may quote a cell
     trace, place = error.__traceback__, ""
     while trace:
         code = trace.tb_frame.f_code
@@ -219,11 +225,12 @@ def _unforeseen(error: Exception) -> AssayError:
     return AssayError("E104", f"unforeseen {type(error).__name__}", where=place, fix=fix)
 
 
-def _refuse(error: AssayError, *, as_json: bool, debug: bool) -> int:
+def _refuse(raised: BaseException, *, as_json: bool, debug: bool) -> int:
     if debug:
         import traceback
 
         traceback.print_exc()
+    error = _coded(raised)
     sys.stderr.write(f"{error}\n")
     if as_json:
         import json
@@ -232,7 +239,7 @@ def _refuse(error: AssayError, *, as_json: bool, debug: bool) -> int:
     return error.exit_code
 
 
-def _refusal(error: AssayError) -> dict[str, Any]:
+def _refusal(error: "AssayError") -> "dict[str, Any]":
     rows = dict.fromkeys(("source", "clean", "quarantine", "rejected"), 0)
     return {
         "schema": "assay.run/1", "run": None, "path": None, "verdict": "error", "rows": rows,
