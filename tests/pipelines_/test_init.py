@@ -1,0 +1,266 @@
+"""A proposed contract loads, passes on its own source, and claims no more than was seen."""
+
+import csv
+import datetime as dt
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from checks.kit.loader import load
+from pipelines import init, rules
+from pipelines.init_yaml import scalar
+from provenance import ingest
+from provenance.errors import AssayError
+from provenance.shards import read_table
+
+TABLES = Path(__file__).parents[2].parent / "shared" / "data" / "tables"
+
+
+def write_csv(path, columns):
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_MINIMAL)
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
+    return path
+
+
+def proposed(path, folder, **given):
+    """Return (contract, summary, text) proposed for a file."""
+    folder.mkdir(exist_ok=True)
+    limits = ingest.Limits.of({})
+    snapshot = ingest.ingest([str(path)], None, folder / "as-read", limits=limits)
+    text, summary = init.propose(
+        snapshot, name="people", source=str(path), contract_folder=folder.parent, **given
+    )
+    written = folder.parent / f"{folder.name}.yaml"
+    written.write_text(text, encoding="utf-8")
+    return load(written, root=folder.parent), summary, text
+
+
+def judged(contract, path, folder):
+    """Return the findings of a contract's rules on a file, and the rows that ingest held."""
+    specs = tuple(column.spec for column in contract.columns)
+    snapshot = ingest.ingest(
+        [str(path)], specs, folder / "typed", limits=ingest.Limits.of({}), allow_empty=True
+    )
+    found = read_table(rules.run_rules(contract, snapshot, folder)).to_pylist()
+    held = read_table(snapshot.held_findings).to_pylist() if snapshot.held_findings else []
+    return found + held
+
+
+def kinds(contract):
+    return {column.name: column.spec.logical for column in contract.columns}
+
+
+TYPES = [
+    (["1", "-2", "0"], "integer"),
+    (["9223372036854775807", "-9223372036854775808"], "integer"),
+    (["9223372036854775808", "1"], "string"),
+    (["01", "2"], "string"),
+    (["+1", "2"], "string"),
+    (["1.5", "2", ".5"], "number"),
+    (["1.5", "2e3"], "number"),
+    (["1e5", "2"], "string"),
+    (["1e5", "1E6"], "string"),
+    (["1.5", "12345678901234567"], "string"),
+    (["1,5", "2,5"], "string"),
+    (["2024-01-31", "2024-02-29"], "date"),
+    (["2024-01-31", "2024-02-30"], "string"),
+    (["2024-01-31T10:00:00", "2024-01-31 11:00"], "timestamp"),
+    (["10:00", "11:30:01"], "time"),
+    (["True", "False"], "string"),
+    (["true", "T"], "string"),
+    (["NA", "null"], "string"),
+    (["1", "x"], "string"),
+    (["", ""], "string"),
+]
+
+
+@pytest.mark.parametrize(("cells", "kind"), TYPES)
+def test_types_are_proposed_only_when_nothing_is_lost(tmp_path, cells, kind):
+    path = write_csv(tmp_path / "x.csv", {"v": cells, "w": ["a"] * len(cells)})
+    assert kinds(proposed(path, tmp_path / "a")[0])["v"] == kind
+
+
+def test_words_for_missing_are_proposed_for_numbers_only(tmp_path):
+    cells = ["1", "2", "NA", "4"]
+    path = write_csv(tmp_path / "x.csv", {"n": cells, "s": ["a", "NA", "b", "c"]})
+    contract, _, _ = proposed(path, tmp_path / "a")
+    assert contract.column("n").spec.missing == ("NA",)
+    assert contract.column("n").spec.logical == "integer"
+    assert not contract.column("n").spec.required
+    assert contract.column("s").spec.missing == ()
+    assert judged(contract, path, tmp_path) == []
+
+
+def people(rows=400):
+    cities = ["Oslo", "Rome", "yes", "it's: #1"]
+    return {
+        "customer_id": [f"C{i:05d}" for i in range(rows)],
+        "age": [18 + i % 50 for i in range(rows)],
+        "income": [f"{1000 + i * 7.25:.2f}" for i in range(rows)],
+        "city": [cities[i % 4] for i in range(rows)],
+        "branch": ["north" if i % 3 else "south" for i in range(rows)],
+        "created_at": [f"2024-01-{1 + i % 28:02d}" for i in range(rows)],
+        "note": [f"this is the note of row number {i}" for i in range(rows)],
+        "copy": ["A" if i % 7 < 3 else "B" for i in range(rows)],
+        "nothing": [""] * rows,
+        "label": ["good" if i % 7 < 3 else "bad" for i in range(rows)],
+    }
+
+
+def test_a_whole_proposal(tmp_path):
+    path = write_csv(tmp_path / "people.csv", people())
+    contract, summary, text = proposed(path, tmp_path / "a")
+    assert contract.label == "label"
+    assert summary["label"] == "label"
+    assert summary["key"] == "customer_id"
+    assert [c.name for c in contract.columns if c.key] == ["customer_id"]
+    assert contract.having("text") == ("note",)
+    assert contract.having("source") == ("branch",)
+    assert contract.having("time") == ("created_at",)
+    assert contract.having("ignore") == ("copy", "nothing")
+    assert contract.column("city").valid_values == ("Oslo", "Rome", "it's: #1", "yes")
+    ends = {r.id: r.params["value"] for r in contract.rules if r.kind in ("minimum", "maximum")}
+    assert (ends["age.minimum"], ends["age.maximum"]) == (13, 72)  # a tenth beyond 18 and 67
+    assert ends["income.minimum"] >= 0
+    assert contract.source == str(path)
+    assert summary["check"] == text.count("# check:") >= 5
+    assert judged(contract, path, tmp_path) == []
+
+
+def test_a_source_elsewhere_is_left_out(tmp_path):
+    (tmp_path / "far").mkdir()
+    path = write_csv(tmp_path / "far" / "people.csv", people(30))
+    (tmp_path / "near").mkdir()
+    contract, _, text = proposed(path, tmp_path / "near" / "a")
+    assert contract.source is None
+    assert "--source" in text
+
+
+@pytest.mark.parametrize("given", ["lable", "custmer_id"])
+def test_unknown_columns_are_refused_with_the_nearest_name(tmp_path, given):
+    path = write_csv(tmp_path / "x.csv", people(30))
+    option = {"label": given} if given == "lable" else {"key": given}
+    with pytest.raises(AssayError) as caught:
+        proposed(path, tmp_path / "a", **option)
+    assert (caught.value.code, caught.value.exit_code) == ("ASSAY-C007", 2)
+    assert ("label" if given == "lable" else "customer_id") in caught.value.fix
+
+
+def test_a_key_with_repeated_values_is_not_declared(tmp_path):
+    path = write_csv(tmp_path / "x.csv", people(60))
+    contract, summary, _ = proposed(path, tmp_path / "a", key="age")
+    assert not contract.column("age").key
+    assert any("'age' is not declared as the key" in note for note in summary["notes"])
+    contract, _, _ = proposed(path, tmp_path / "b", key="note")
+    assert contract.column("note").key
+
+
+def test_a_label_is_guessed_from_clear_names_only(tmp_path):
+    columns = {"kind": ["a", "b"] * 20, "v": ["1", "2", "3", "4"] * 10}
+    path = write_csv(tmp_path / "x.csv", columns)
+    contract, summary, _ = proposed(path, tmp_path / "a")
+    assert contract.label is None
+    assert any("--label" in note for note in summary["notes"])
+    path = write_csv(tmp_path / "y.csv", {**columns, "y": ["0", "1", "1", "0", "1"] * 8})
+    contract, _, text = proposed(path, tmp_path / "b")
+    assert contract.label == "y"
+    assert "because of its name" in text
+
+
+def test_parquet_keeps_its_own_types(tmp_path):
+    rows = 40
+    table = pa.table(
+        {
+            "code": [str(i) for i in range(rows)],
+            "flag": [i % 2 == 0 for i in range(rows)],
+            "small": pa.array(range(rows), pa.int16()),
+            "when": pa.array([dt.datetime(2024, 1, 1, 3)] * rows, pa.timestamp("ms")),  # noqa: DTZ001
+            "kind": pa.array(["a", "b"] * 20).dictionary_encode(),
+            "x": [float(i) if i else float("nan") for i in range(rows)],
+        }
+    )
+    path = tmp_path / "x.parquet"
+    pq.write_table(table, path)
+    contract, _, _ = proposed(path, tmp_path / "a")
+    assert kinds(contract) == {
+        "code": "string",
+        "flag": "boolean",
+        "small": "integer",
+        "when": "timestamp",
+        "kind": "string",
+        "x": "number",
+    }
+    found = judged(contract, path, tmp_path)
+    # a NaN is no value, and no contract makes it one
+    assert {item["row"] for item in found} <= {0}
+
+
+cells = st.one_of(
+    st.sampled_from(["", "NA", "0", "007", "-1", "1.5", "1e5", "True", "2024-01-01", "x y", "#"]),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=8),
+    st.integers(-(2**70), 2**70).map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(str),
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(cells, cells, st.integers(-9, 9).map(str)), min_size=1, max_size=30))
+def test_it_passes_on_its_own_source(tmp_path_factory, drawn):
+    folder = tmp_path_factory.mktemp("any")
+    columns = dict(zip(("a", 'b "odd": #', "n"), map(list, zip(*drawn, strict=True)), strict=True))
+    path = folder / "x.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL).writerows([columns, *drawn])
+    contract, _, _ = proposed(path, folder / "a")
+    few = [item for item in judged(contract, path, folder) if item.get("rule") != "rowCount"]
+    assert few == []
+
+
+@given(st.one_of(st.text(), st.integers(), st.booleans(), st.floats(allow_nan=False)))
+def test_every_value_reads_back_as_itself(value):
+    from checks.kit.yaml_reader import parse
+
+    if value in (float("inf"), float("-inf")) or (isinstance(value, str) and _unencodable(value)):
+        return
+    node = parse(f"a: [{scalar(value)}]\n".encode(), "x").value["a"].value[0]
+    assert node.value == value
+    assert type(node.value) is type(value)
+
+
+def _unencodable(text):
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "leaks"), [("titanic", "survived", ["alive"]), ("diamonds", "cut", [])]
+)
+def test_real_tables(tmp_path, name, label, leaks):
+    path = TABLES / f"{name}.csv"
+    if not path.exists():
+        pytest.skip("the shared tables are not here")
+    contract, summary, text = proposed(path, tmp_path / "a", label=label)
+    assert contract.label == label
+    assert list(contract.having("ignore")) == leaks
+    assert contract.source is None
+    assert summary["columns"] == len(contract.columns)
+    assert all(f"'{leak}' is ignored" in " ".join(summary["notes"]) for leak in leaks)
+    assert "# check:" in text
+    assert judged(contract, path, tmp_path) == []
+
+
+def test_the_first_half_of_a_table_speaks_for_the_second(tmp_path):
+    path = TABLES / "diamonds.csv"
+    if not path.exists():
+        pytest.skip("the shared tables are not here")
+    lines = path.read_text().splitlines(keepends=True)
+    half = tmp_path / "half.csv"
+    half.write_text("".join([lines[0], *lines[1::2]]))
+    contract, _, _ = proposed(half, tmp_path / "a", label="cut")
+    found = judged(contract, path, tmp_path)
+    assert len({item["row"] for item in found}) <= 5
