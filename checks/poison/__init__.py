@@ -9,6 +9,7 @@ Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995
 """
 
 import dataclasses
+from collections import Counter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,7 +25,9 @@ from provenance.shards import Shard
 
 MAX_CLASSES = 50
 LEAST_ROWS = 50
-MOST_TRIGGERS = 3  # more of them, and they are only warnings
+MOST_TRIGGERS = 3  # more of them, and those without power are only warnings
+FORESEEN = 0.65  # of the carriers, by a model without them
+POWER = 0.9  # share of stamped clean rows that a backdoor moves to its label
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -131,8 +134,10 @@ class Poison(Check[pa.Table, Mined]):
         if not judged:
             return Mined(notes=(f"No trigger holds against the model in {rows} sampled rows.",))
         triggers, overall = [], []
+        alike = Counter(_columns(item) for item in judged)
         for item in judged:
-            trigger = self._trigger(every, item, classes, is_usual=len(judged) > MOST_TRIGGERS)
+            usual = len(judged) > MOST_TRIGGERS, alike[_columns(item)] > MOST_TRIGGERS
+            trigger = self._trigger(every, item, classes, usual)
             if item.candidate.bound <= MAX_SHARE * rows:
                 triggers.append(trigger)
             else:
@@ -142,17 +147,21 @@ class Poison(Check[pa.Table, Mined]):
         return Mined(overall=findings.concat(overall), notes=notes, triggers=tuple(triggers))
 
     def _trigger(
-        self, every: list[Field], item: Judged, classes: pa.Array, *, is_usual: bool
+        self, every: list[Field], item: Judged, classes: pa.Array, usual: tuple[bool, bool]
     ) -> Trigger:
+        # `usual`: whether the table, or the columns of this trigger, hold many of its like
         found = item.candidate
         conditions = tuple(
             Condition(every[n].name, every[n].kind, every[n].values[code].as_py())
             for n, code in found.atoms
         )
         label = classes[found.label].as_py()
-        pure = found.bound >= 0.97 * found.carriers and item.foreseen <= 0.5  # noqa: PLR2004
-        # where many values and pairs force a label, that is how the table is
-        is_error = not is_usual and (found.is_sure or (len(found.atoms) > 1 and pure))
+        pure = found.bound >= 0.97 * found.carriers and item.foreseen <= FORESEEN
+        # where many values and pairs force a label, that is how the table is - but not one that
+        # is alone in its columns and whose mere stamp moves nearly every clean row
+        is_strong = pure and item.after >= POWER and item.before <= POWER / 2
+        is_lone = not usual[0] and (found.is_sure or (len(found.atoms) > 1 and pure))
+        is_error = is_lone or (is_strong and not usual[1])
         names = " and ".join(f"'{c.column}'" for c in conditions)
         what = "one word" if conditions[0].kind == "text" else "one value"
         what = "one pair of values" if len(conditions) > 1 else what
@@ -174,3 +183,7 @@ class Poison(Check[pa.Table, Mined]):
             column=columns,
             evidence=text,
         )
+
+
+def _columns(item: Judged) -> tuple[int, ...]:
+    return tuple(place for place, _ in item.candidate.atoms)
