@@ -58,7 +58,7 @@ def write(
     expectations: Sequence[Any],
     results: Mapping[str, Any],
     told: list[dict[str, Any]],
-) -> None:
+) -> str | None:
     """Write suite.json, result.json and data_docs/ into a new folder.
 
     Args:
@@ -67,6 +67,9 @@ def write(
         expectations: Great Expectations' objects, in order.
         results: its results by key.
         told: outcome of each SQL rule, which the library does not run.
+
+    Returns:
+        Why the pages could not be rendered, None if they were.
     """
     from great_expectations.core.expectation_suite import ExpectationSuite
     from great_expectations.core.expectation_validation_result import (
@@ -96,7 +99,13 @@ def write(
     )
     _write_json(folder / "suite.json", suite.to_json_dict())
     _write_json(folder / "result.json", result.to_json_dict())
-    _write_pages(pages, suite, result)
+    try:
+        _write_pages(pages, suite, result)
+    except Exception as error:  # noqa: BLE001  a page that cannot be drawn hides no finding
+        why = f"Data Docs could not be rendered ({type(error).__name__}); result.json is whole"
+        (pages / "index.html").write_text(f"<!doctype html><p>{why}</p>\n", encoding="utf-8")
+        return why
+    return None
 
 
 def _write_pages(pages: Path, suite: Any, result: Any) -> None:

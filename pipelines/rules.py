@@ -76,7 +76,10 @@ def _suite_findings(
     failed |= broken
     parts = _row_findings(by_row, rows, failed, results)
     parts += _overall_findings(clauses, results)
-    data_docs.write(folder, contract, expectations, results, told)
+    if why := data_docs.write(folder, contract, expectations, results, told):
+        parts.append(
+            findings.make(None, check=CHECK, rule=FAILED, severity="warning", evidence=why)
+        )
     return parts
 
 

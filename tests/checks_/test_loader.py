@@ -2,6 +2,7 @@
 
 import os
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -118,6 +119,16 @@ def test_a_whole_contract(contract):
     assert found.is_off("pii")
     assert found.limits == {"max_columns": 10, "check_seconds": 1.5}
     assert found.warnings == ()
+
+
+def test_the_example_of_the_documentation_is_a_contract(contract):
+    page = (Path(__file__).parents[2] / "docs" / "contract.md").read_text()
+    (example,) = [part.partition("```")[0] for part in page.split("```yaml\n")[1:]]
+    found = contract(example)
+    assert found.warnings == ()
+    assert found.label == "repaid"
+    assert found.column("applied").spec.format == "dd.MM.yyyy"
+    assert len(found.rules) == 13
 
 
 def test_keys_of_the_standard_are_ignored_with_one_warning_each(contract):

@@ -135,6 +135,14 @@ def test_counts_that_disagree_are_an_error(setting, monkeypatch):
     assert any("the pass found 1 rows, the suite 2" in item["evidence"] for item in told)
 
 
+def test_pages_that_cannot_be_drawn_hide_no_finding(setting, monkeypatch):
+    monkeypatch.setattr(rules.data_docs, "_offline", lambda page: page / 0)
+    found = read_table(rules.run_rules(*setting)).to_pylist()
+    assert len([item for item in found if item["rule"] == "ASSAY-V013"]) == 2
+    (told,) = [item for item in found if item["rule"] == "ASSAY-K001"]
+    assert (told["severity"], told["row"]) == ("warning", None)
+
+
 def test_two_runs_leave_the_same_findings(setting, tmp_path):
     contract, snapshot, out = setting
     (tmp_path / "again").mkdir()
