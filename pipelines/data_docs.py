@@ -72,31 +72,12 @@ def write(
         Why the pages could not be rendered, None if they were.
     """
     from great_expectations.core.expectation_suite import ExpectationSuite
-    from great_expectations.core.expectation_validation_result import (
-        ExpectationSuiteValidationResult,
-    )
 
     pages = folder / "data_docs"
     pages.mkdir(parents=True)
     suite = ExpectationSuite(name=contract.name, expectations=list(expectations))
     ordered = [_cleaned(results[item.meta["key"]], contract) for item in expectations]
-    kept = sum(bool(result.success) for result in ordered)
-    total = len(ordered)
-    statistics: Any = {
-        "evaluated_expectations": total,
-        "successful_expectations": kept,
-        "unsuccessful_expectations": total - kept,
-        "success_percent": 100.0 * kept / total if total else None,
-    }
-    is_success = kept == total and all(item["success"] for item in told)
-    meta: Any = {"contract_sha256": contract.sha256, "sql_rules": told}
-    result: Any = ExpectationSuiteValidationResult(
-        success=is_success,
-        results=ordered,
-        suite_name=contract.name,
-        statistics=statistics,
-        meta=meta,
-    )
+    result = _whole(contract, ordered, told)
     _write_json(folder / "suite.json", suite.to_json_dict())
     _write_json(folder / "result.json", result.to_json_dict())
     try:
@@ -106,6 +87,30 @@ def write(
         (pages / "index.html").write_text(f"<!doctype html><p>{why}</p>\n", encoding="utf-8")
         return why
     return None
+
+
+def _whole(contract: Contract, ordered: list[Any], told: list[dict[str, Any]]) -> Any:
+    """Return the suite's result: each expectation's, the totals, and the SQL rules' outcome."""
+    from great_expectations.core.expectation_validation_result import (
+        ExpectationSuiteValidationResult,
+    )
+
+    kept = sum(bool(result.success) for result in ordered)
+    total = len(ordered)
+    statistics: Any = {
+        "evaluated_expectations": total,
+        "successful_expectations": kept,
+        "unsuccessful_expectations": total - kept,
+        "success_percent": 100.0 * kept / total if total else None,
+    }
+    meta: Any = {"contract_sha256": contract.sha256, "sql_rules": told}
+    return ExpectationSuiteValidationResult(
+        success=kept == total and all(item["success"] for item in told),
+        results=ordered,
+        suite_name=contract.name,
+        statistics=statistics,
+        meta=meta,
+    )
 
 
 def _write_pages(pages: Path, suite: Any, result: Any) -> None:

@@ -66,11 +66,20 @@ def propose(
     Raises:
         AssayError: ASSAY-C007 if the label or the key is no column.
     """
+    notes: list[str] = []
+    proposals = _proposals(snapshot, label, key, notes)
+    path = _path_below(source, contract_folder)
+    text = contract_text(proposals, name=name, rows=snapshot.rows, path=path)
+    return text, _summary(proposals, text, notes)
+
+
+def _proposals(
+    snapshot: Snapshot, label: str | None, key: str | None, notes: list[str]
+) -> list[Proposal]:
     seen = infer.columns(snapshot)
     for given in (label, key):
         _refuse_unknown(given, seen)
     proposals = [Proposal(column) for column in seen]
-    notes: list[str] = []
     _propose_label(proposals, label, notes)
     _propose_key(proposals, snapshot, key, notes)
     for role, test in (("time", _is_time), ("source", _is_source), ("text", _is_text)):
@@ -79,9 +88,7 @@ def propose(
         _propose_values(proposal)
     _ignore_empty(proposals, notes)
     _ignore_leaks(proposals, snapshot, notes)
-    path = _path_below(source, contract_folder)
-    text = contract_text(proposals, name=name, rows=snapshot.rows, path=path)
-    return text, _summary(proposals, text, notes)
+    return proposals
 
 
 def _summary(proposals: list[Proposal], text: str, notes: list[str]) -> dict[str, Any]:

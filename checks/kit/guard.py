@@ -127,7 +127,7 @@ def _tree(node: Node, text: str, connection: "duckdb.DuckDBPyConnection") -> Any
 
 
 def _refuse_tree(node: Node, tree: Any, table: str) -> None:
-    known = {table.lower()} | set(_common_tables(tree))
+    known = {table.lower()} | set(_own_clauses(tree))
     for item in _objects(tree):
         kind = item.get("type", "")
         if "table_name" in item and kind == "BASE_TABLE":
@@ -185,7 +185,7 @@ def _objects(tree: Any) -> Iterator[dict[str, Any]]:
             stack.extend(item)
 
 
-def _common_tables(tree: Any) -> Iterator[str]:
+def _own_clauses(tree: Any) -> Iterator[str]:
     for item in _objects(tree):
         for entry in (item.get("cte_map") or {}).get("map", []):
             yield entry["key"].lower()
