@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from checks.kit import findings, registry
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, Model, Panel
 from pipelines.engine import Engine
 from provenance.errors import AssayError
 from provenance.shards import ShardRef, read_shard
@@ -47,11 +47,12 @@ class Status:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Examined:
-    """All findings in order, and one status a check."""
+    """All findings in order, one status a check, and what the report draws."""
 
     found: findings.Findings
     statuses: tuple[Status, ...]
     faults: tuple[Fault, ...]
+    panels: tuple[Panel, ...] = ()
 
 
 @dataclasses.dataclass(slots=True)
@@ -88,7 +89,8 @@ def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Pa
     unrun = [Status(name, "skipped", why=why) for name, why in skipped.items()]
     statuses = sorted([*first.statuses, *second.statuses, *unrun], key=lambda s: s.check)
     found = findings.ordered(findings.concat([first.found, second.found]))
-    return Examined(found, tuple(statuses), (*first.faults, *second.faults))
+    faults = (*first.faults, *second.faults)
+    return Examined(found, tuple(statuses), faults, (*first.panels, *second.panels))
 
 
 def _examine(
@@ -107,9 +109,8 @@ def _examine(
     alive = [work for work in alive if not work.fault]
     scores = engine.map(functools.partial(_score, [w.check for w in alive], models), shards)
     for work in alive:
-        overall, _ = work.value
         parts = [score[work.check.name] for score in scores]
-        _collect(work, parts, "score", functools.partial(_with_overall, overall, work.value[1]))
+        _collect(work, parts, "score", functools.partial(_with_overall, work.value))
     return _examined(works)
 
 
@@ -121,11 +122,11 @@ def _fit(chosen: dict[str, Check[Any, Any]], ref: ShardRef) -> dict[str, tuple[A
 def _finish(task: tuple[Check[Any, Any], Any, Path]) -> tuple[Any, float]:
     check, state, models = task
 
-    def finish() -> tuple[findings.Findings, tuple[str, ...]]:
+    def finish() -> Model:
         model: Model = check.finish(state)
         with (models / f"{check.name}.pkl").open("wb") as file:
             pickle.dump(model, file, protocol=5)
-        return model.overall, model.notes
+        return Model(model.overall, model.notes, model.panels)  # the rest stays in the file
 
     return _timed("finish", finish)
 
@@ -177,26 +178,27 @@ def _tree(check: Check[Any, Any], states: list[Any]) -> Any:
     return states[0]
 
 
-def _with_overall(
-    overall: findings.Findings, notes: tuple[str, ...], parts: list[findings.Findings]
-) -> tuple[findings.Findings, tuple[str, ...]]:
-    return findings.concat([overall, *parts]), notes
+def _with_overall(model: Model, parts: list[findings.Findings]) -> Model:
+    return dataclasses.replace(model, overall=findings.concat([model.overall, *parts]))
 
 
 def _examined(works: dict[str, _Work]) -> Examined:
     found, statuses = [], []
+    panels: list[Panel] = []
     for name, work in works.items():
-        table, notes = work.value if not work.fault else (_not_run(name, work.fault), ())
+        told = Model(_not_run(name, work.fault)) if work.fault else work.value
+        table = told.overall
         rows = len(table["row"].drop_null().unique())
         status = "failed" if work.fault else "ok"
         why = f"{work.fault.verb} raised {work.fault.kind}" if work.fault else ""
         seconds = round(work.seconds, 3)
         statuses.append(
-            Status(name, status, len(table), rows, seconds, notes, work.check.threats, why)
+            Status(name, status, len(table), rows, seconds, told.notes, work.check.threats, why)
         )
         found.append(table)
+        panels += told.panels
     faults = tuple(work.fault for work in works.values() if work.fault)
-    return Examined(findings.concat(found), tuple(statuses), faults)
+    return Examined(findings.concat(found), tuple(statuses), faults, tuple(panels))
 
 
 def _not_run(name: str, fault: Fault) -> findings.Findings:

@@ -1,20 +1,32 @@
 """The pages of a run: its facts gathered for the report, and the report drawn."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from checks.kit.findings import Findings
+from checks.kit.protocol import Panel
 from pipelines import commit, report, report_rules
 from pipelines.examine import Status
-from pipelines.report_facts import ContractFacts, ReportFacts, SourceFacts
+from pipelines.report_facts import (
+    ContractFacts,
+    DriftPanel,
+    ReportFacts,
+    SourceFacts,
+    category_panel,
+    number_panel,
+)
 from pipelines.store import Store
 from provenance.errors import Notice
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Drawn:
-    """What the report of a run is drawn from."""
+    """What the report of a run is drawn from.
+
+    `shown` names the columns whose categories may be shown: those with declared values.
+    """
 
     facts: Mapping[str, Any]
     found: Findings
@@ -22,6 +34,8 @@ class Drawn:
     warnings: tuple[Notice, ...]
     store: Store
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    panels: tuple[Panel, ...] = ()
+    shown: frozenset[str] = frozenset()
 
 
 def draw(number: int, drawn: Drawn) -> dict[str, str]:
@@ -46,6 +60,7 @@ def draw(number: int, drawn: Drawn) -> dict[str, str]:
             for item in facts["inputs"]
         ),
         timings=drawn.timings,
+        drift=tuple(_panel(p) for p in drawn.panels if p.edges or p.column in drawn.shown),
         policy=facts["policy"],
         unchecked=tuple(n.message for n in drawn.warnings if n.code == "ASSAY-K020"),
     )
@@ -63,3 +78,21 @@ def _check(status: Status) -> dict[str, Any]:
         "notes": status.notes,
         "why_skipped": status.why,
     }
+
+
+def _panel(panel: Panel) -> DriftPanel:
+    if panel.edges:
+        edges = (-math.inf, *panel.edges, math.inf)
+        drawn = number_panel(panel.column, edges, panel.reference, panel.current)
+    else:
+        names = [*panel.categories, "new"]
+        before = dict(zip(names, panel.reference, strict=True))
+        drawn = category_panel(panel.column, before, dict(zip(names, panel.current, strict=True)))
+    return dataclasses.replace(
+        drawn,
+        statistic=panel.statistic,
+        value=panel.value,
+        limit=panel.limit,
+        is_drifted=panel.is_drifted,
+        missing=panel.missing,
+    )

@@ -151,7 +151,18 @@ class _Run:
         statuses = stages.all_statuses(self.found, examined, self.clock)
         warnings = tuple(stages.warnings_of(self.contract, snapshot, examined))
         facts = self.facts(snapshot, decided, statuses)
-        drawn = pages.Drawn(facts, self.found, statuses, warnings, self.store, self.clock)
+        drawn = pages.Drawn(
+            facts,
+            self.found,
+            statuses,
+            warnings,
+            self.store,
+            self.clock,
+            self.examined.panels,
+            frozenset(
+                c.name for c in self.contract.columns if c.valid_values or "label" in c.roles
+            ),
+        )
         committer = Committer.of(self.store, facts["time"])
         entry = committer.commit_run(self.plan.out, facts, lambda number: pages.draw(number, drawn))
         folder = self.store.run_folder(entry.seq)

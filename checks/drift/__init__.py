@@ -14,10 +14,10 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.drift.bins import lay
+from checks.drift.bins import Bins, lay
 from checks.drift.effects import LIMITS, Effect, measure
 from checks.kit import findings, sketches
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, Model, Panel
 from provenance.errors import AssayError
 from provenance.shards import Shard
 
@@ -61,15 +61,14 @@ class Drift(Check[State, Model]):
     def finish(self, state: State) -> Model:
         """Compare with the reference."""
         parts = [self._lost(name) for name in (*self.missing, *self.lost)]
+        panels = []
         for name, counts in state.items():
-            found = [
-                e
-                for e in measure(self.bins[name], counts, is_label=name == self.label)
-                if e.severity is not None
-            ]
-            if found:
+            effects = measure(self.bins[name], counts, is_label=name == self.label)
+            if found := [e for e in effects if e.severity is not None]:
                 parts.append(self._finding(name, found))
-        return Model(overall=findings.concat(parts))
+            if effects and self.bins[name].kind != "text":
+                panels.append(_panel(name, self.bins[name], counts, effects))
+        return Model(overall=findings.concat(parts), panels=tuple(panels))
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:
         """Report nothing: drift is of the dataset, not of a row."""
@@ -100,6 +99,26 @@ class Drift(Check[State, Model]):
             evidence=f"Column '{name}' is not in {where}, so its drift cannot be measured.",
             suggestion="Give a reference with the same columns.",
         )
+
+
+def _panel(name: str, bins: Bins, counts: np.ndarray, effects: list[Effect]) -> Panel:
+    """Return a column's counts and its worst effect, for the report to draw."""
+    worst = max(effects, key=lambda e: e.size / LIMITS[e.name][1])
+    size = bins.size + (bins.kind == "category")  # new categories are a bin of their own
+    before, now = bins.reference, counts
+    missing = [float(c[bins.size + 1] / max(c[: bins.size + 2].sum(), 1)) for c in (before, now)]
+    return Panel(
+        column=name,
+        edges=tuple(bins.edges.tolist()),
+        categories=tuple(map(str, bins.values.to_pylist())),
+        reference=tuple(before[:size].tolist()),
+        current=tuple(now[:size].tolist()),
+        statistic=worst.name,
+        value=round(worst.size, findings.DECIMALS),
+        limit=LIMITS[worst.name][1],
+        is_drifted=any(e.severity == "error" for e in effects),
+        missing=(missing[0], missing[1]),
+    )
 
 
 def _as_typed(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.Array:

@@ -21,6 +21,30 @@ State = TypeVar("State")
 Fitted = TypeVar("Fitted", bound="Model")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Panel:
+    """One column in the reference and now, as counts, for the report to draw.
+
+    Attributes:
+        edges: inner edges of a number's bins, ascending; empty for categories.
+        categories: names of a category's bins; empty for a number.
+        reference: int counts per bin; current: the same bins now, new categories last.
+        statistic: what was measured, in words, worst first; limit: from where it is an error.
+        missing: shares of missing cells in the reference and now.
+    """
+
+    column: str
+    edges: tuple[float, ...]
+    categories: tuple[str, ...]
+    reference: tuple[int, ...]
+    current: tuple[int, ...]
+    statistic: str
+    value: float
+    limit: float
+    is_drifted: bool
+    missing: tuple[float, float]
+
+
 @dataclasses.dataclass(frozen=True)
 class Model:
     """What `finish` makes of a state; a check adds its own fields.
@@ -28,10 +52,12 @@ class Model:
     Attributes:
         overall: findings on the dataset as a whole (`row` is null), reported once.
         notes: sentences for the report, e.g. the expected share of false quarantines.
+        panels: columns for the report to draw.
     """
 
     overall: findings.Findings = dataclasses.field(default_factory=findings.empty)
     notes: tuple[str, ...] = ()
+    panels: tuple[Panel, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
