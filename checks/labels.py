@@ -220,8 +220,8 @@ def _judge(
         mine = (best == first) & (given == second)
         careful[mine] = curve.honest(where[mine])
         likely[mine] = curve.honest(where[mine], best=True)
-    # self-confidence breaks ties, and ranks alone where no error floor is seen
-    return careful, 1 - (0.999 * likely + 0.001 * own)
+    # self-confidence ranks within a pair's plateau, and alone where no error floor is seen
+    return careful, 1 - (0.999 * likely + 0.001) * own**0.25
 
 
 def _off_diagonal(chances: np.ndarray, given: np.ndarray, model: LabelModel) -> np.ndarray:

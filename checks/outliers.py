@@ -2,46 +2,30 @@
 
 Threat: poisoning by extreme or impossible rows. State: a sample of 20,000 rows. Cost: curves
 for up to 24 columns, one forest, two passes. Nulls: missing is no outlier. Not finite: ingest
-holds such cells. Blind to: outliers in the midst of the data, and more than 2 % of a kind.
+holds such cells. Blind to: outliers in the midst of the data, more than 2 % of a kind, and
+impossible pairs of categories. A small honest group behind a gap is taken for outliers.
 Source: Pickands 1975 (tails); Benjamini, Hochberg 1995; Liu, Ting, Zhou 2008 (forest).
 """
 
 import dataclasses
+from collections import Counter
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import calibrate, encode, findings, joint, rarity, sample
+from checks.kit import calibrate, encode, findings, joint, rarity, sample, scales
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
 SIZE = 20_000
 LEAST_ROWS = 100
-LEAST_VALUES = 20  # distinct numbers that a tail needs; fewer are categories
-MODE_SHARE = 0.2
 MOST_JOINT = 24
-NEAREST = 5.0  # spreads that a joint outlier is off by, at least
-HEAVY = 0.15  # shape from which a column is judged on a logarithmic scale
+MOST_SECONDS = 4
+STANDING = 0.7  # of a group must stand after the second opinion, or its number says nothing
+NEAREST = 2.5  # spreads below which no distance from a curve counts
 REVIEW_SHARE = 0.005
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Axis:
-    """A number's robust scale and both of its tails; a tail that says nothing is None."""
-
-    name: str
-    center: float
-    scale: float
-    bent: bool
-    tails: tuple[calibrate.Tail | None, calibrate.Tail | None]
-
-    def place(self, values: np.ndarray) -> np.ndarray:
-        """Return signed robust distances from the median; a heavy tail is logarithmic."""
-        with np.errstate(over="ignore"):
-            off = np.clip((values - self.center) / self.scale, -1e12, 1e12)
-        return np.sign(off) * np.log1p(np.abs(off)) if self.bent else off
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,15 +46,17 @@ class OutlierModel(Model):
         axes, pairs: tests of single columns and of pairs.
         levels: category column -> (values, their rarity).
         rare: rank of rarity, None where the sample is too small.
-        limits: chance below which each rule quarantines, by rule.
+        limits: chance below which each test of a rule quarantines, by rule, shape (tests,).
+        seconds: second opinion on columns that a pair accuses.
         review: rarity from which a row is reviewed.
     """
 
-    axes: tuple[Axis, ...] = ()
+    axes: tuple[scales.Axis, ...] = ()
     pairs: tuple[Pair, ...] = ()
     levels: dict[str, tuple[pa.Array, np.ndarray]] = dataclasses.field(default_factory=dict)
     rare: rarity.Rarity | None = None
-    limits: dict[str, float] = dataclasses.field(default_factory=dict)
+    limits: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, joint.Second] = dataclasses.field(default_factory=dict)
     review: float = np.inf
 
 
@@ -106,15 +92,15 @@ class Outliers(Check[pa.Table, OutlierModel]):
         if trusted.num_rows < LEAST_ROWS or not table.num_rows:
             return OutlierModel(notes=(f"fewer than {LEAST_ROWS} rows: outliers not judged",))
         model = _fitted(trusted, self.context.seed)
-        limits, notes = {}, []
-        for rule, chances in (("column", _columns(table, model)), ("joint", _joint(table, model))):
-            limits[rule], note = self._limit(chances.min(1, initial=1.0), chances.shape[1])
-            notes.append(f"{rule}: {note}")
+        limits = self._limits(table, trusted, model)
+        model = dataclasses.replace(model, limits=limits)
+        model = self._second(table, model)
+        notes = tuple(self._note(table, rule, model) for rule in RULES)
         review = np.inf
         if model.rare is not None:
             ranked = np.sort(model.rare.score(_scaled(table, model)))
             review = float(ranked[-1 - int(REVIEW_SHARE * len(ranked))])
-        return dataclasses.replace(model, limits=limits, review=review, notes=tuple(notes))
+        return dataclasses.replace(model, review=review, notes=notes)
 
     def score(self, shard: Shard, model: OutlierModel) -> findings.Findings:
         """Report rows that no tail explains, then the rarest of the rest."""
@@ -122,31 +108,66 @@ class Outliers(Check[pa.Table, OutlierModel]):
             return findings.empty()
         table, free = shard.table, np.ones(shard.table.num_rows, bool)
         parts = []
-        for rule, chances, tell in (
-            ("column", _columns(table, model), _tell_column),
-            ("joint", _joint(table, model), _tell_joint),
-        ):
-            hit = np.flatnonzero(free & (chances.min(1, initial=1.0) < model.limits[rule]))
+        for rule in RULES:
+            chances, fired = _accused(table, sample.folds(shard), rule, model)
+            hit = np.flatnonzero(free & fired.any(1))
             free[hit] = False
-            worst = chances[hit].argmin(1) if len(hit) else np.zeros(0, int)
-            told = [tell(model, int(number)) for number in worst]
-            parts.append(self._found(shard.rows[hit], rule, chances[hit].min(1, initial=1.0), told))
+            beyond = np.where(fired, chances / np.maximum(model.limits[rule], 1e-300), np.inf)
+            worst = beyond[hit].argmin(1) if len(hit) else np.zeros(0, int)
+            told = [RULES[rule][1](model, int(number)) for number in worst]
+            parts.append(self._found(shard.rows[hit], rule, chances[hit, worst], told))
         if model.rare is not None:
             rare = model.rare.score(_scaled(table, model))
             hit = np.flatnonzero(free & (rare > model.review))
             parts.append(self._rarest(shard.rows[hit], rare[hit], len(model.rare.ranks)))
         return findings.concat(parts)
 
-    def _limit(self, chances: np.ndarray, tests: int) -> tuple[float, str]:
-        # Benjamini and Hochberg, every test of a row counted; one lone row must beat all rows
-        alpha, count = self.context.contract.policy.alpha, len(chances)
-        each = np.sort(chances) * max(tests, 1)
-        passed = np.flatnonzero(each <= alpha * np.arange(1, count + 1) / count)
-        held = int(passed[-1]) + 1 if len(passed) else 0
-        least = alpha / max(self.context.rows, count)
-        limit = max(held * alpha / count, least) if held else least
-        share = f"at most {alpha:.0%} of those quarantined are expected to be honest"
-        return limit / max(tests, 1), f"{held} of {count} sampled rows beyond the tails; {share}"
+    def _limits(
+        self, table: pa.Table, trusted: pa.Table, model: OutlierModel
+    ) -> dict[str, np.ndarray]:
+        alpha, rows = self.context.contract.policy.alpha, max(self.context.rows, table.num_rows)
+        column, joined = _columns(table, model), _joint(table, model)
+        honest = None if trusted is table else _joint(trusted, model)
+        return {
+            "column": calibrate.alone(column, alpha=alpha, rows=rows),
+            "joint": np.maximum(
+                calibrate.alone(joined, alpha=alpha, rows=rows),
+                calibrate.grouped(joined, honest, alpha=alpha),
+            ),
+        }
+
+    def _second(self, table: pa.Table, model: OutlierModel) -> OutlierModel:
+        """Ask all other columns about what a pair accuses; drop groups that they explain."""
+        limits, chances = model.limits["joint"], _joint(table, model)
+        hits = (chances < limits).sum(0)
+        counts: Counter[str] = Counter()
+        for pair, both in zip(model.pairs, hits.reshape(-1, 2), strict=True):
+            counts[pair.column] += int(both.sum())
+        most = sorted((n for n in counts if counts[n]), key=lambda n: (-counts[n], n))
+        how = encode.kinds(self.context.contract, table.select(self.columns))
+        placed = _placed(table, model.axes)
+        made = {
+            name: joint.second(table, how, name, placed[name], seed=self.context.seed)
+            for name in most[:MOST_SECONDS]
+        }
+        asked = dataclasses.replace(model, seconds=made)
+        fired = _accused(table, table[sample.FOLD].to_numpy(), "joint", asked)[1]
+        is_asked = np.repeat(np.array([pair.column in made for pair in model.pairs], bool), 2)
+        kept = is_asked & (fired.sum(0) >= STANDING * hits)
+        # what the other columns explain must not lower the bar for a lone row
+        chances[((chances < limits) & ~fired) | ((hits > 0) & ~kept)] = 1.0
+        alpha, rows = self.context.contract.policy.alpha, max(self.context.rows, table.num_rows)
+        lone = calibrate.alone(chances, alpha=alpha, rows=rows)
+        joined = {"joint": np.where(kept, limits, lone)}
+        return dataclasses.replace(asked, limits=model.limits | joined)
+
+    def _note(self, table: pa.Table, rule: str, model: OutlierModel) -> str:
+        _, fired = _accused(table, table[sample.FOLD].to_numpy(), rule, model)
+        share = self.context.contract.policy.alpha
+        return (
+            f"{rule}: {int(fired.any(1).sum())} of {table.num_rows} sampled rows beyond the tails; "
+            f"at most {share:.0%} of those quarantined are expected to be honest"
+        )
 
     def _found(
         self, rows: np.ndarray, rule: str, chance: np.ndarray, told: list[tuple[str, str]]
@@ -181,10 +202,10 @@ def _fitted(table: pa.Table, seed: int) -> OutlierModel:
         n for n in table.column_names if not n.startswith("__assay") and _is_number(table, n)
     ]
     values = {name: encode.numbers(table[name]) for name in numeric}
-    axes = tuple(axis for name in numeric if (axis := _axis(name, values[name])) is not None)
+    fitted = tuple(axis for name in numeric if (axis := scales.fit(name, values[name])) is not None)
     strings = [n for n in table.column_names if pa.types.is_string(table[n].type)]
-    levels = {name: _levels(table[name]) for name in strings}
-    model = OutlierModel(axes=axes, levels=levels)
+    levels = {name: scales.levels(table[name]) for name in strings}
+    model = OutlierModel(axes=fitted, levels=levels)
     scaled = _scaled(table, model)
     rare = rarity.fit(scaled, seed) if scaled.shape[1] else None
     return dataclasses.replace(model, pairs=_pairs(table, model), rare=rare)
@@ -193,42 +214,6 @@ def _fitted(table: pa.Table, seed: int) -> OutlierModel:
 def _is_number(table: pa.Table, name: str) -> bool:
     kind = table[name].type
     return not (pa.types.is_string(kind) or pa.types.is_boolean(kind))
-
-
-def _axis(name: str, values: np.ndarray) -> Axis | None:
-    values = values[np.isfinite(values)]
-    distinct, counts = np.unique(values, return_counts=True)
-    if len(distinct) <= 1:
-        return None
-    if len(values) < LEAST_ROWS or len(distinct) < LEAST_VALUES:
-        return Axis(name, *encode.spread(values), bent=False, tails=(None, None))
-    if counts.max() > MODE_SHARE * len(values):
-        values = values[values != distinct[counts.argmax()]]
-    center, scale = encode.spread(values)
-    plain = Axis(name, center, scale, bent=False, tails=(None, None))
-    shapes = [_raw_shape(side * plain.place(values)) for side in (1, -1)]
-    axis = dataclasses.replace(plain, bent=max(shapes) > HEAVY)
-    placed = axis.place(values)
-    return dataclasses.replace(axis, tails=(_tail(placed), _tail(-placed)))
-
-
-def _raw_shape(placed: np.ndarray) -> float:
-    low, mid, high = np.quantile(placed, [0.80, 0.90, 0.95])
-    return float(np.log2(max(high - mid, 1e-12) / max(mid - low, 1e-12)))
-
-
-def _tail(placed: np.ndarray) -> calibrate.Tail | None:
-    low, high = np.quantile(placed, [0.80, 0.95])
-    if len(placed) < LEAST_ROWS or high - low <= 0:
-        return None
-    return calibrate.tail(placed)
-
-
-def _levels(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    counted = column.combine_chunks().value_counts()
-    count = counted.field("counts").to_numpy().astype(float)
-    # as a robust distance: a level of one in a thousand lies about three deviations out
-    return counted.field("values"), np.sqrt(2 * np.log(count.sum() / count)) - 1
 
 
 def _scaled(table: pa.Table, model: OutlierModel) -> np.ndarray:
@@ -243,18 +228,20 @@ def _scaled(table: pa.Table, model: OutlierModel) -> np.ndarray:
 def _pairs(table: pa.Table, model: OutlierModel) -> tuple[Pair, ...]:
     placed = _placed(table, model.axes[:MOST_JOINT])
     made = []
-    for first in placed:
+    # a number of few values has steps, not a tail; others may well be judged along it
+    judged = [axis.name for axis in model.axes[:MOST_JOINT] if any(axis.tails)]
+    for first in judged:
         for second in placed:
             bend = joint.curve(placed[first], placed[second]) if first != second else None
             if bend is not None:
                 far = bend.distance(placed[first], placed[second])
-                tails = tuple(calibrate.tail(side * far, least_shape=0.15) for side in (1, -1))
+                tails = tuple(calibrate.tail(side * far, least_shape=0.05) for side in (1, -1))
                 made.append(Pair(first, second, bend, (tails[0], tails[1])))
     return tuple(made)
 
 
-def _placed(table: pa.Table, axes: tuple[Axis, ...]) -> dict[str, np.ndarray]:
-    return {axis.name: axis.place(encode.numbers(table[axis.name])) for axis in axes}
+def _placed(table: pa.Table, along: tuple[scales.Axis, ...]) -> dict[str, np.ndarray]:
+    return {axis.name: axis.place(encode.numbers(table[axis.name])) for axis in along}
 
 
 def _columns(table: pa.Table, model: OutlierModel) -> np.ndarray:
@@ -280,6 +267,24 @@ def _joint(table: pa.Table, model: OutlierModel) -> np.ndarray:
     return made
 
 
+def _accused(
+    table: pa.Table, folds: np.ndarray, rule: str, model: OutlierModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return chances and which tests accuse, both (n, tests); a second opinion may acquit."""
+    chances = RULES[rule][0](table, model)
+    fired = chances < model.limits[rule]
+    for name, second in model.seconds.items() if rule == "joint" else ():
+        tests = [n for n, pair in enumerate(model.pairs) if pair.column == name]
+        own = np.array([[2 * n, 2 * n + 1] for n in tests])
+        hit = np.flatnonzero(fired[:, own.ravel()].any(1))
+        if len(hit):
+            few, axis = table.take(pa.array(hit)), next(a for a in model.axes if a.name == name)
+            agrees = second.agrees(few, folds[hit], axis.place(encode.numbers(few[name])))
+            for pair in own:
+                fired[np.ix_(hit, pair)] &= agrees
+    return chances, fired
+
+
 def _tell_column(model: OutlierModel, number: int) -> tuple[str, str]:
     name = model.axes[number // 2].name
     side = ("above", "below")[number % 2]
@@ -290,3 +295,6 @@ def _tell_joint(model: OutlierModel, number: int) -> tuple[str, str]:
     pair = model.pairs[number // 2]
     side = ("high", "low")[number % 2]
     return pair.column, f"'{pair.column}' is far too {side} for its '{pair.along}'"
+
+
+RULES = {"column": (_columns, _tell_column), "joint": (_joint, _tell_joint)}

@@ -11,35 +11,45 @@ import dataclasses
 
 import numpy as np
 
-FLOORS = np.concatenate([[0.0], np.geomspace(1e-5, 0.3, 40)])
+_FLOORS = np.concatenate([[0.0], np.geomspace(1e-5, 0.3, 40)])
+_BENDS = (0.0, 0.5, 1.0)  # share of the floor that the model has learnt
+# every floor with every bend, by rising floor
+FLOORS, BENDS = np.repeat(_FLOORS, len(_BENDS)), np.tile(_BENDS, len(_FLOORS))
 PRIOR_SD = 0.5  # of slope about 1 and intercept about 0: a model that is calibrated
 DROP = 1.35  # log likelihood given up for the lower bound: one-sided 95 %
+EVIDENCE = 5.0  # log likelihood that a floor must gain over none before it accuses anyone
 BINS = 100
 ROUNDS = 30
+LEAST_GROUP = 10  # rows that one test must accuse before their number counts as evidence
+MOST_GROUP = 0.02  # of the rows; more than that is structure
+TROUGH = 0.75  # width of the gap before a group, in -log chance
 NEAR = 1e-12  # values closer than this are one value
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lapse:
-    """P(label is c | logit z) = floor + (1 - 2 floor) sigmoid(slope z + intercept).
+    """P(label is c | logit z) = floor + (1 - 2 floor) sigmoid(slope bent(z) + intercept).
+
+    `bent` takes out what the model itself has learnt of the floor, see `_bent`.
 
     Attributes:
-        best: (floor, slope, intercept) of greatest likelihood.
+        best: (floor, slope, intercept, bend) of greatest likelihood.
         low: the same at the smallest floor that the data allow; blames overlap the most.
     """
 
-    best: tuple[float, float, float]
-    low: tuple[float, float, float]
+    best: tuple[float, float, float, float]
+    low: tuple[float, float, float, float]
 
     def honest(self, logits: np.ndarray, *, best: bool = False) -> np.ndarray:
         """Return the chance that a label given at this logit is honest, shape as `logits`."""
-        floor, slope, intercept = self.best if best else self.low
-        overlap = (1 - 2 * floor) * sigmoid(slope * logits + intercept)
+        floor, slope, intercept, bend = self.best if best else self.low
+        at = _bent(logits, np.array(bend * floor))
+        overlap = (1 - 2 * floor) * sigmoid(slope * at + intercept)
         share: np.ndarray = overlap / (overlap + floor + 1e-12)
         return share
 
 
-NO_ERRORS = Lapse((0.0, 1.0, 0.0), (0.0, 1.0, 0.0))
+NO_ERRORS = Lapse((0.0, 1.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0))
 
 
 def sigmoid(values: np.ndarray) -> np.ndarray:
@@ -66,13 +76,14 @@ def lapse(where: np.ndarray, given: np.ndarray) -> Lapse:
         return NO_ERRORS
     at, hits, total = _binned(where, given)
     slope, intercept, gain = _profile(at, hits, total)
-    best = int(np.argmax(gain))
-    low = int(np.flatnonzero(gain >= gain[best] - DROP)[0])
+    # for ranking the plain curve serves better: a bent one leaves ties where it is surest
+    best = int(np.argmax(np.where(BENDS == 0, gain, -np.inf)))
+    most = float(gain.max())
+    is_sure = most - float(gain[FLOORS == 0].max()) >= EVIDENCE
+    low = int(np.flatnonzero(gain >= most - DROP)[0]) if is_sure else 0
 
-    def chosen(index: int) -> tuple[float, float, float]:
-        return float(FLOORS[index]), float(slope[index]), float(intercept[index])
-
-    return Lapse(chosen(best), chosen(low))
+    made = [tuple(map(float, four)) for four in zip(FLOORS, slope, intercept, BENDS, strict=True)]
+    return Lapse(made[best], made[low])  # type: ignore[arg-type]
 
 
 def cut(honest: np.ndarray, alpha: float) -> tuple[float, float]:
@@ -136,6 +147,74 @@ def conformal(values: np.ndarray, trusted: np.ndarray) -> np.ndarray:
     return chance
 
 
+def alone(chances: np.ndarray, *, alpha: float, rows: int) -> np.ndarray:
+    """Return the chance below which each test accuses a row by itself, shape (tests,).
+
+    Benjamini and Hochberg (1995) over all rows and tests; a lone row must hold against all rows.
+
+    Args:
+        chances: of the sample, shape (n, tests).
+        alpha: share of honest rows to accept among the accused.
+        rows: of the whole dataset, >= n.
+    """
+    count, tests = chances.shape
+    crowded = np.zeros(tests, bool)
+    while True:
+        left = np.where(crowded, 1.0, chances)
+        each = np.sort(left.min(1, initial=1.0)) * max(tests, 1)
+        passed = np.flatnonzero(each <= alpha * np.arange(1, count + 1) / count)
+        held = int(passed[-1]) + 1 if len(passed) else 0
+        limit = max(held * alpha / count, alpha / rows) / max(tests, 1)
+        more = (left < limit).mean(0) > MOST_GROUP
+        if not more.any():
+            return np.where(crowded, 0.0, limit)
+        # what so many rows share is structure, and no measure of the others
+        crowded |= more
+
+
+def grouped(chances: np.ndarray, trusted: np.ndarray | None, *, alpha: float) -> np.ndarray:
+    """Return the chance below which each test accuses a group by its number, 0 for no group.
+
+    The rows that one test accuses stand against the honest ones that its tail expects, against
+    those among trusted rows, or behind a gap, since an honest tail thins out and never rises.
+
+    Args:
+        chances: of the sample, shape (n, tests), by the tails; 1 where a test does not look.
+        trusted: the same of trusted rows, shape (m, tests), or None.
+        alpha: share of honest rows to accept among the accused.
+    """
+    count, tests = chances.shape
+    most = int(MOST_GROUP * count) + 1
+    made = np.zeros(tests)
+    for number in range(tests):
+        ranked = np.sort(chances[:, number])[: most + 1]
+        expected = ranked * count
+        if trusted is not None:
+            below = np.searchsorted(np.sort(trusted[:, number]), ranked, side="right")
+            expected = np.minimum(expected, (1 + below) / (1 + len(trusted)) * count)
+        order = np.arange(1, len(ranked) + 1)
+        # rows within the gap, of which as many may be honest beyond it
+        after = np.searchsorted(ranked, ranked * np.exp(TROUGH), side="right")
+        # a chance of 1 is a row that the test does not look at: the gap must end before those
+        seen = ranked[ranked < 1].max(initial=0.0)
+        gap = np.where(ranked * np.exp(TROUGH) < seen, after - order + 1, count)
+        group = np.flatnonzero(
+            (np.minimum(expected, gap) <= alpha * order) & (order >= LEAST_GROUP)
+        )
+        if len(group) and group[-1] + 1 < len(ranked):
+            made[number] = float(ranked[group[-1] : group[-1] + 2].mean())
+    return made
+
+
+def _bent(logit: np.ndarray, learnt: np.ndarray) -> np.ndarray:
+    # a model trained on labels with errors says no less than their share: p becomes p - share
+    # where p is greater by far, and falls off smoothly below
+    chance = sigmoid(logit)
+    kept = np.maximum(learnt, 1e-12)
+    rest = np.where(learnt > 0, chance - kept * -np.expm1(-chance / kept), chance)
+    return np.where(learnt > 0, np.log(np.maximum(rest, 1e-9) / (1 - rest)), logit)
+
+
 def _binned(where: np.ndarray, given: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     order = np.argsort(where, kind="stable")
     starts = np.unique(np.linspace(0, len(order), BINS + 1).astype(int)[:-1])
@@ -149,6 +228,7 @@ def _profile(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # Fisher scoring for all floors at once, damped; arrays have shape (floors, bins)
     floor = FLOORS[:, None]
+    at = _bent(at[None, :], (BENDS * FLOORS)[:, None])
     slope, intercept = np.ones(len(FLOORS)), np.zeros(len(FLOORS))
     gain = _gain(at, hits, total, slope, intercept)
     for _ in range(ROUNDS):

@@ -8,7 +8,12 @@ that a few per cent of outliers, even in one place, neither bend the curve nor w
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 
+from checks.kit import crossfit, encode, sample
+
+SECOND_ROWS = 8_000
+ACQUITTED = 1.0  # spreads from what all other columns foretell; nearer is explained by them
 KNOTS = 40
 LEAST_IN_KNOT = 25
 UNIT = 1.036  # the normal's 85 % quantile: spreads are comparable to standard deviations
@@ -42,6 +47,46 @@ class Curve:
         with np.errstate(invalid="ignore", over="ignore"):
             made = np.where(rest > 0, rest / above, rest / below)
         return np.where(np.isfinite(made), made, 0.0)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Second:
+    """A column foretold by all others out of fold, and how it follows what is foretold."""
+
+    fitted: crossfit.Crossfit
+    curve: Curve | None
+
+    def agrees(self, table: pa.Table, folds: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return whether a value is high and whether it is low for its row, shape (n, 2)."""
+        if self.curve is None:
+            return np.ones((table.num_rows, 2), bool)
+        far = self.curve.distance(values, self.fitted.predict(table, folds))
+        return np.column_stack([far > ACQUITTED, -far > ACQUITTED])
+
+
+def second(
+    table: pa.Table,
+    how: dict[str, encode.Kind],
+    name: str,
+    values: np.ndarray,
+    *,
+    seed: int,
+) -> Second:
+    """Fit what foretells one column from all others but texts.
+
+    Args:
+        table: the sample, with its folds.
+        how: columns to learn from, see `encode.kinds`.
+        name: the column itself, left out.
+        values: float64, shape (n,), the column as placed.
+        seed: of everything random.
+    """
+    others: dict[str, encode.Kind] = {n: k for n, k in how.items() if n != name and k != "text"}
+    picked = np.arange(0, table.num_rows, -(-table.num_rows // SECOND_ROWS))
+    few, own = table.take(pa.array(picked)), values[picked]
+    folds = few[sample.FOLD].to_numpy()
+    fitted, told = crossfit.fit(few, others, own, folds, classes=0, seed=seed)
+    return Second(fitted, curve(own, told))
 
 
 def curve(values: np.ndarray, along: np.ndarray) -> Curve | None:
