@@ -31,6 +31,12 @@ from provenance import digest
 from provenance.errors import AssayError
 from provenance.snapshot import Snapshot
 
+# what the child that runs the rules imports while the source is being read
+RULES = (
+    "great_expectations", "duckdb_engine", "pipelines.rules", "checks.kit.conditions",
+    "great_expectations.render.renderer.page_renderer",
+)  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
@@ -60,7 +66,7 @@ class _Run:
             memory=int(contract.limits.get("max_memory_bytes", stages.INGEST_MEMORY)),
         )
         self.expectations = Child(
-            "pipelines.stages:run_rules", warm=("great_expectations", "pipelines.rules")
+            "pipelines.stages:run_rules", warm=RULES
         )
         self.examined: Examined
         self.fated: Fated

@@ -5,18 +5,17 @@ Prefect wraps them elsewhere, and `--direct` calls them as they are.
 """
 
 import dataclasses
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, sample, verdict
-from checks.kit.contract import Contract, Policy
+from checks.kit import findings, sample, suite, verdict
+from checks.kit.contract import Contract, Policy, Rule
 from checks.kit.protocol import Context
 from pipelines import config, engine, fates, rebuild
 from pipelines.examine import Examined, Status, examine
@@ -46,7 +45,7 @@ def read_sources(
     specs = tuple(column.spec for column in promised.columns)
     given = {key: item for key, item in promised.limits.items() if key not in OWN_LIMITS}
     limits = ingest.Limits.of(given)
-    empty = any(_allows_empty(rule.kind, rule.params) for rule in promised.rules)
+    empty = any(_allows_empty(rule) for rule in promised.rules)
     places = {"source": Path(folder) / "source"}
     places["source"].mkdir(parents=True)
     ingest.ingest(sources, specs, places["source"], limits=limits, allow_empty=empty)
@@ -224,8 +223,8 @@ def _reference(plan: Plan) -> pa.Table | None:
     return sample.settled(taken).drop_columns([sample.ROW, sample.RANK, sample.FOLD])
 
 
-def _allows_empty(kind: str, params: Mapping[str, Any]) -> bool:
-    return kind == "rowCount" and json.dumps(dict(params), default=str).find(": 0") >= 0
+def _allows_empty(rule: Rule) -> bool:
+    return rule.kind == "rowCount" and suite.within(0, rule.params["bound"])
 
 
 def _pseudonym_key() -> bytes:
