@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import calibrate, crossfit, encode, findings, sample
+from checks.kit import calibrate, crossfit, encode, findings, quantity, sample
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
@@ -24,7 +24,6 @@ LEAST_OF_CLASS = 2 * crossfit.FOLDS
 MOST_CLASSES = 100
 REVIEW_SHARE = 0.02
 LEAST_OF_PAIR = 20  # contrary labels that a curve of its own needs
-NUMERIC_CLASSES = 50  # an integer label with more values is a quantity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +37,7 @@ class LabelModel(Model):
         confident: cleanlab's threshold of each class, shape (classes,).
         quarantine: honest chance below which a row is quarantined, -1 for none.
         review: score from which a row is reviewed, above 1 for none.
+        number: what judges a numeric label, None for classes.
     """
 
     fitted: crossfit.Crossfit | None = None
@@ -46,6 +46,7 @@ class LabelModel(Model):
     confident: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     quarantine: float = -1.0
     review: float = 2.0
+    number: quantity.Quantity | None = None
 
 
 class Labels(Check[pa.Table, LabelModel]):
@@ -73,9 +74,11 @@ class Labels(Check[pa.Table, LabelModel]):
     def finish(self, state: pa.Table) -> LabelModel:
         """Fit the models out of fold, then set both thresholds on the sample."""
         table = sample.settled(state)
+        how = encode.kinds(self.context.contract, table)
+        if quantity.is_quantity(table[self.label]):
+            return self._quantity(table, how)
         labels = names(table[self.label])
         classes, note = _judged(labels)
-        how = encode.kinds(self.context.contract, table)
         if note or not how:
             return LabelModel(notes=(note or "no column to learn the label from",))
         given = _codes(labels, classes)
@@ -88,10 +91,15 @@ class Labels(Check[pa.Table, LabelModel]):
             seed=self.context.seed,
         )
         known = given >= 0
-        return self._thresholds(fitted, classes, chances[known], given[known])
+        model = self._thresholds(fitted, classes, chances[known], given[known])
+        rare = len(labels) - labels.null_count - int(known.sum())
+        note = f"{rare} sampled labels of classes under {LEAST_OF_CLASS} rows are not judged"
+        return dataclasses.replace(model, notes=(*model.notes, note)) if rare else model
 
     def score(self, shard: Shard, model: LabelModel) -> findings.Findings:
         """Report rows whose label the models contradict."""
+        if model.number is not None and shard.table.num_rows:
+            return self._numbers(shard, model.number)
         if model.fitted is None or not shard.table.num_rows:
             return findings.empty()
         given = _codes(names(shard.table[self.label]), model.classes)
@@ -131,6 +139,34 @@ class Labels(Check[pa.Table, LabelModel]):
             f"lower 95 % bound); cleanlab doubts {int(doubtful.sum())}"
         )
         return dataclasses.replace(model, quarantine=threshold, review=review, notes=(note,))
+
+    def _quantity(self, table: pa.Table, how: dict[str, encode.Kind]) -> LabelModel:
+        values = encode.numbers(table[self.label])
+        if np.isfinite(values).sum() < LEAST_ROWS or not how:
+            return LabelModel(notes=("labels not judged: too few rows or columns",))
+        number = quantity.fit(table, how, values, self.context)
+        if number is None:
+            return LabelModel(notes=("labels not judged: the columns foretell nothing of them",))
+        note = "numeric label: distance from what the other columns foretell, by its own tails"
+        return LabelModel(number=number, notes=(note,))
+
+    def _numbers(self, shard: Shard, number: quantity.Quantity) -> findings.Findings:
+        values = encode.numbers(shard.table[self.label])
+        far = number.distance(shard.table, values, sample.folds(shard))
+        chances = number.chances(far)
+        hit = np.flatnonzero((chances < number.limit) | (chances < number.review))
+        side = np.where(far[hit] > 0, "above", "below")
+        return findings.make(
+            shard.rows[hit],
+            check=self.name,
+            rule="labels.contradicted",
+            column=self.label,
+            severity=pa.array(np.where(chances[hit] < number.limit, "error", "warning")),
+            score=1 - chances[hit],
+            p_value=chances[hit],
+            evidence=[f"the label is far {s} what the other columns foretell" for s in side],
+            suggestion="compare the label with its source",
+        )
 
     def _report(
         self, rows: np.ndarray, given: np.ndarray, chances: np.ndarray, model: LabelModel

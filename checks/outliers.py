@@ -20,7 +20,6 @@ from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
 SIZE = 20_000
-LEAST_ROWS = 100
 MOST_JOINT = 24
 MOST_SECONDS = 4
 STANDING = 0.7  # of a group must stand after the second opinion, or its number says nothing
@@ -85,12 +84,14 @@ class Outliers(Check[pa.Table, OutlierModel]):
         """Fit tails, curves and the forest; then spend the policy's alpha on each rule."""
         table = sample.settled(state)
         reference = self.context.reference
-        if reference is not None and reference.num_rows >= LEAST_ROWS:
+        if reference is not None and reference.num_rows >= scales.LEAST_ROWS:
             trusted = reference.select(self.columns)
         else:
             trusted = table
-        if trusted.num_rows < LEAST_ROWS or not table.num_rows:
-            return OutlierModel(notes=(f"fewer than {LEAST_ROWS} rows: outliers not judged",))
+        if trusted.num_rows < scales.LEAST_ROWS or not table.num_rows:
+            return OutlierModel(
+                notes=(f"fewer than {scales.LEAST_ROWS} rows: outliers not judged",)
+            )
         model = _fitted(trusted, self.context.seed)
         limits = self._limits(table, trusted, model)
         model = dataclasses.replace(model, limits=limits)
@@ -127,9 +128,10 @@ class Outliers(Check[pa.Table, OutlierModel]):
     ) -> dict[str, np.ndarray]:
         alpha, rows = self.context.contract.policy.alpha, max(self.context.rows, table.num_rows)
         column, joined = _columns(table, model), _joint(table, model)
-        honest = None if trusted is table else _joint(trusted, model)
+        own = trusted is table
+        honest, most = (None if own else _joint(trusted, model)), calibrate.MOST_GROUP if own else 1
         return {
-            "column": calibrate.alone(column, alpha=alpha, rows=rows),
+            "column": calibrate.alone(column, alpha=alpha, rows=rows, most=most),
             "joint": np.maximum(
                 calibrate.alone(joined, alpha=alpha, rows=rows),
                 calibrate.grouped(joined, honest, alpha=alpha),
@@ -198,22 +200,16 @@ class Outliers(Check[pa.Table, OutlierModel]):
 
 
 def _fitted(table: pa.Table, seed: int) -> OutlierModel:
-    numeric = [
-        n for n in table.column_names if not n.startswith("__assay") and _is_number(table, n)
-    ]
+    kinds = {n: table[n].type for n in table.column_names if not n.startswith("__assay")}
+    strings = [name for name, kind in kinds.items() if pa.types.is_string(kind)]
+    numeric = [n for n, k in kinds.items() if n not in strings and not pa.types.is_boolean(k)]
     values = {name: encode.numbers(table[name]) for name in numeric}
     fitted = tuple(axis for name in numeric if (axis := scales.fit(name, values[name])) is not None)
-    strings = [n for n in table.column_names if pa.types.is_string(table[n].type)]
     levels = {name: scales.levels(table[name]) for name in strings}
     model = OutlierModel(axes=fitted, levels=levels)
     scaled = _scaled(table, model)
     rare = rarity.fit(scaled, seed) if scaled.shape[1] else None
     return dataclasses.replace(model, pairs=_pairs(table, model), rare=rare)
-
-
-def _is_number(table: pa.Table, name: str) -> bool:
-    kind = table[name].type
-    return not (pa.types.is_string(kind) or pa.types.is_boolean(kind))
 
 
 def _scaled(table: pa.Table, model: OutlierModel) -> np.ndarray:

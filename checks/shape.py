@@ -133,7 +133,7 @@ class Shape(Check[ShapeState, Model]):
             return self._said("V015", name, "the column has one value only", "warning")
         many = _distinct(extent.hashes)
         if many > MOST_CATEGORIES:
-            told = f"about {many} categories" if many > len(extent.hashes) else f"{many} categories"
+            told = f"about {many} categories"
             return self._said("V019", name, f"{told}; they are hashed", "warning")
         return None
 
@@ -171,7 +171,8 @@ def _hashes(column: pa.ChunkedArray) -> np.ndarray:
 def _distinct(hashes: np.ndarray) -> int:
     if len(hashes) <= MOST_CATEGORIES:
         return len(hashes)
-    return int((len(hashes) - 1) / (float(hashes[-1]) / 2.0**64))
+    about = int((len(hashes) - 1) / (float(hashes[-1]) / 2.0**64))
+    return max(about, len(hashes))
 
 
 def _joined(left: Extent, right: Extent) -> Extent:

@@ -147,7 +147,7 @@ def conformal(values: np.ndarray, trusted: np.ndarray) -> np.ndarray:
     return chance
 
 
-def alone(chances: np.ndarray, *, alpha: float, rows: int) -> np.ndarray:
+def alone(chances: np.ndarray, *, alpha: float, rows: int, most: float = MOST_GROUP) -> np.ndarray:
     """Return the chance below which each test accuses a row by itself, shape (tests,).
 
     Benjamini and Hochberg (1995) over all rows and tests; a lone row must hold against all rows.
@@ -156,6 +156,7 @@ def alone(chances: np.ndarray, *, alpha: float, rows: int) -> np.ndarray:
         chances: of the sample, shape (n, tests).
         alpha: share of honest rows to accept among the accused.
         rows: of the whole dataset, >= n.
+        most: share of the rows that one test may accuse; 1 where the tails are of trusted rows.
     """
     count, tests = chances.shape
     crowded = np.zeros(tests, bool)
@@ -165,11 +166,11 @@ def alone(chances: np.ndarray, *, alpha: float, rows: int) -> np.ndarray:
         passed = np.flatnonzero(each <= alpha * np.arange(1, count + 1) / count)
         held = int(passed[-1]) + 1 if len(passed) else 0
         limit = max(held * alpha / count, alpha / rows) / max(tests, 1)
-        more = (left < limit).mean(0) > MOST_GROUP
-        if not more.any():
+        share = (left < limit).mean(0)
+        if share.max(initial=0.0) <= most:
             return np.where(crowded, 0.0, limit)
         # what so many rows share is structure, and no measure of the others
-        crowded |= more
+        crowded[share.argmax()] = True
 
 
 def grouped(chances: np.ndarray, trusted: np.ndarray | None, *, alpha: float) -> np.ndarray:

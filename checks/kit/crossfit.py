@@ -85,22 +85,16 @@ def fit(
         mine = np.flatnonzero(fold == number)
         linear = _linear(classes).fit(wide[learn], given[learn])
         trees = _grown(encoder, deep[learn], given[learn], classes, seed)
-        return (
-            linear,
-            trees,
-            _chances(linear, wide[mine], classes),
-            _chances(trees, deep[mine], classes),
-        )
+        told = _chances(linear, wide[mine], classes), _chances(trees, deep[mine], classes)
+        return linear, trees, *told
 
     with warnings.catch_warnings(), _one_thread("blas"), ThreadPoolExecutor(THREADS) as pool:
         warnings.simplefilter("ignore")  # lbfgs says when it stops early; a rough fit will do
         done = list(pool.map(one, range(FOLDS)))
-    shape = (table.num_rows, classes) if classes else (table.num_rows,)
-    left, right = np.zeros(shape), np.zeros(shape)
-    for number, (_, _, first, second) in enumerate(done):
-        left[fold == number], right[fold == number] = first, second
+    order = np.argsort(np.concatenate([np.flatnonzero(fold == n) for n in range(FOLDS)]))
+    left, right = (np.concatenate([each[side] for each in done])[order] for side in (2, 3))
     mix = _best_mix(left[usable], right[usable], given[usable], classes)
-    members = tuple((linear, trees) for linear, trees, _, _ in done)
+    members = tuple(each[:2] for each in done)
     return Crossfit(encoder, members, mix, classes), mix * left + (1 - mix) * right
 
 
