@@ -1,4 +1,4 @@
-"""Figures of the label and outlier checks: python benchmarks/detection.py labels|outliers|loans.
+"""Figures of the label and outlier checks: `python benchmarks/detection.py labels SEEDS` or `outliers`.
 
 Tables with and without planted faults; real ones are read from the folder named by
 ASSAY_BENCH_DATA. Prints one line a case.
@@ -82,13 +82,12 @@ def flipped(codes, rate, kind, rng):
 
 def naive(table, label, codes):
     """Return self-confidence of cleanlab's usual recipe: logistic regression, five folds."""
+    import pandas as pd
     from cleanlab.rank import get_label_quality_scores
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import cross_val_predict
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
-
-    import pandas as pd
 
     wide = pd.get_dummies(table.drop([label]).to_pandas(), dummy_na=True).fillna(0).astype(float)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
@@ -98,9 +97,10 @@ def naive(table, label, codes):
 
 def labels(seeds):
     """Print AP beside the naive recipe, and what quarantine states and truly holds."""
-    from checks.labels import Labels, _codes, _judge, _normal, names
-    from checks.kit import sample
     from sklearn.metrics import average_precision_score
+
+    from checks.kit import sample
+    from checks.labels import Labels, _codes, _judge, _normal, names
 
     cases = [(0.0, "none"), (0.03, "sym"), (0.1, "sym"), (0.03, "class"), (0.1, "class")]
     for name, table, label in labelled():
@@ -129,6 +129,34 @@ def labels(seeds):
                     line += f" recall {wrong[rows].sum() / wrong.sum():.2f} AP {ours:.3f}"
                     line += f" naive {average_precision_score(wrong, plain):.3f}"
                 print(line, flush=True)
+
+
+def outliers():
+    """Print the AUROC of the rarity rank beside a plain isolation forest, then the means."""
+    from sklearn.ensemble import IsolationForest
+    from sklearn.metrics import roc_auc_score
+
+    from checks import outliers as check
+    from checks.kit import rarity, scales
+
+    means = []
+    for path in sorted((DATA / "outliers").glob("*.npz")):
+        with np.load(path) as file:
+            values, truth = file["X"].astype(float), file["y"]
+        names = [f"c{number}" for number in range(values.shape[1])]
+        table = pa.table(dict(zip(names, values.T, strict=True)))
+        axes = [scales.fit(n, column) for n, column in zip(names, values.T, strict=True)]
+        model = check.OutlierModel(axes=tuple(a for a in axes if a is not None))
+        placed = check._scaled(table, model)  # noqa: SLF001  # the very matrix that is ranked
+        start = time.perf_counter()
+        ours = rarity.fit(placed, 0).score(placed)
+        took = time.perf_counter() - start
+        plain = -IsolationForest(random_state=0).fit(values).score_samples(values)
+        means.append([roc_auc_score(truth, ours), roc_auc_score(truth, plain)])
+        print(
+            f"{path.stem} {values.shape} {means[-1][0]:.3f} forest {means[-1][1]:.3f} {took:.2f} s"
+        )
+    print("mean", np.mean(means, axis=0).round(4))
 
 
 if __name__ == "__main__":
