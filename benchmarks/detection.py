@@ -1,4 +1,4 @@
-"""Figures of the label and outlier checks: `python benchmarks/detection.py labels SEEDS` or `outliers`.
+"""Figures of the label and outlier checks: `detection.py labels SEEDS` or `detection.py outliers`.
 
 Tables with and without planted faults; real ones are read from the folder named by
 ASSAY_BENCH_DATA. Prints one line a case.
