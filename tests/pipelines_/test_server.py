@@ -72,7 +72,7 @@ def test_two_servers_at_once_on_a_fresh_machine_and_nothing_left(fresh):
         with contextlib.ExitStack() as stack:
             two = ServerProcess()
             stack.callback(two.stop)
-            assert {one.pid, two.pid} <= servers()
+            assert wait_until(lambda: {one.pid, two.pid} <= servers())  # between fork and exec
             assert one.wait() == inside["PREFECT_API_URL"] == one.url
             two.wait(180)
             with pytest.raises(urllib.error.HTTPError, match="401"):
@@ -93,7 +93,7 @@ def test_a_parent_that_dies_takes_its_server_along(fresh, kill):
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     pid = int(parent.stdout.readline())
-    assert pid in servers()
+    assert wait_until(lambda: pid in servers())
     parent.send_signal(kill)
     parent.wait(10)
     parent.stdout.close()
