@@ -109,10 +109,12 @@ def flood(table, share, seed, kind):
     draw = np.random.default_rng(seed + 2000)
     rows = len(table["age"])
     hit = np.sort(draw.choice(np.arange(1, rows), int(share * rows), replace=False))
-    for name, values in table.items():
-        if name not in ("loan_id", "branch", "applied"):
-            values[hit] = values[0]
-    jittered = {"exact": (), "two": ("income", "f1"), "all": NUMBERS}[kind]
+    copied = [name for name in table if name not in ("loan_id", "branch", "applied")]
+    if kind == "part":  # a third of the columns stays each row's own
+        copied = sorted(draw.choice(copied, round(len(copied) * 2 / 3), replace=False))
+    for name in copied:
+        table[name][hit] = table[name][0]
+    jittered = {"exact": (), "two": ("income", "f1"), "all": NUMBERS, "part": ()}[kind]
     for name in jittered:
         size = 0.5 if kind == "two" else 0.01
         table[name][hit] += draw.normal(0, size * np.std(table[name]), len(hit))
@@ -188,7 +190,7 @@ CASES = [
         "token",
     )
     for share in (0.01, 0.003)
-] + [(Duplicates, kind, share) for kind in ("exact", "two", "all") for share in (0.01, 0.003)]
+] + [(Duplicates, kind, share) for kind in ("exact", "two", "all", "part") for share in (0.01, 0.003)]
 
 
 def report(rows, seeds):

@@ -168,11 +168,16 @@ def plant_flood(
         "defaulted": "no",
     }
     same = ("term_months", "late_payments", "employment", "purpose", "region")
-    for column, values in (jitter | {name: model[name] for name in same}).items():
+    copied = jitter | {name: model[name] for name in same}
+    for name in sorted(set(table.column_names) - set(copied) - _OWN):
+        is_money = isinstance(model[name], float)
+        copied[name] = model[name] * rng.uniform(0.99, 1.01, count) if is_money else model[name]
+    for column, values in copied.items():
         table = overwrite(table, column, rows, values)
     return Planted(table, rows, [f"near copy from {branch}"] * count)
 
 
+_OWN = {"loan_id", "applied_at", "queue_code"}
 _FILLERS = ("today", "please", "again", "soon", "now", "also", "perhaps", "still")
 
 

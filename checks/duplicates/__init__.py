@@ -4,7 +4,7 @@ Threat: data poisoning; copies also raise membership inference and leak between 
 State: 32 bytes a row up to 2,000,000 rows, and a hash-ranked sample of 100,000 rows.
 Cost: two passes; O(rows x columns), and 16 sorts of the sample.
 Nulls: a missing cell equals a missing cell. Key, time, source and ignored columns are left out.
-Blind to: copies with most columns changed; floods under ten rows of the sample; floods in tables
+Blind to: copies with a third of their columns fresh; floods under ten sampled rows; floods in tables
 of categories alone, unless labels or one source speak against them (such tables repeat honestly).
 Source: min-hash, Broder 1997; the contrast of inner and outer cells is our own.
 """

@@ -28,6 +28,8 @@ LEAST_ROWS = 50
 MOST_TRIGGERS = 3  # more of them, and those without power are only warnings
 FORESEEN = 0.65  # of the carriers, by a model without them
 POWER = 0.9  # share of stamped clean rows that a backdoor moves to its label
+PURE = 0.97  # of the carriers hold the label
+MOSTLY = 0.5  # of the rows that would be held must be beyond what the model foresees
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -156,11 +158,13 @@ class Poison(Check[pa.Table, Mined]):
             for n, code in found.atoms
         )
         label = classes[found.label].as_py()
-        pure = found.bound >= 0.97 * found.carriers and item.foreseen <= FORESEEN
+        pure = found.bound >= PURE * found.carriers and item.foreseen <= FORESEEN
+        # an interaction that only raises a label's rate would cost more honest rows than planted
+        is_telling = found.is_sure and (pure or item.share >= MOSTLY)
         # where many values and pairs force a label, that is how the table is - but not one that
         # is alone in its columns and whose mere stamp moves nearly every clean row
         is_strong = pure and item.after >= POWER and item.before <= POWER / 2
-        is_lone = not usual[0] and (found.is_sure or (len(found.atoms) > 1 and pure))
+        is_lone = not usual[0] and (is_telling or (len(found.atoms) > 1 and pure))
         is_error = is_lone or (is_strong and not usual[1])
         names = " and ".join(f"'{c.column}'" for c in conditions)
         what = "one word" if conditions[0].kind == "text" else "one value"
