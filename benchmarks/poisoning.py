@@ -190,7 +190,9 @@ CASES = [
         "token",
     )
     for share in (0.01, 0.003)
-] + [(Duplicates, kind, share) for kind in ("exact", "two", "all", "part") for share in (0.01, 0.003)]
+] + [
+    (Duplicates, kind, share) for kind in ("exact", "two", "all", "part") for share in (0.01, 0.003)
+]
 
 
 def report(rows, seeds):

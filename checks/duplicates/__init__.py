@@ -4,9 +4,9 @@ Threat: data poisoning; copies also raise membership inference and leak between 
 State: 32 bytes a row up to 2,000,000 rows, and a hash-ranked sample of 100,000 rows.
 Cost: two passes; O(rows x columns), and 16 sorts of the sample.
 Nulls: a missing cell equals a missing cell. Key, time, source and ignored columns are left out.
-Blind to: copies with a third of their columns fresh; floods under ten sampled rows; floods in tables
+Blind to: copies with half of their columns fresh; floods under ten sampled rows; floods in tables
 of categories alone, unless labels or one source speak against them (such tables repeat honestly).
-Source: min-hash, Broder 1997; the contrast of inner and outer cells is our own.
+Source: min-hash, Broder 1997; the contrast of inner and outer boxes is our own.
 """
 
 import dataclasses
@@ -75,7 +75,7 @@ class Duplicates(Check[Seen, Copies]):
         repeated = repeats.weigh(state.exact)
         near = sample.settled(state.near)
         texts = self.context.contract.having("text")
-        grid = floods.grid(near, self.columns, texts, self.context.seed)
+        grid = floods.grid(near, self.columns, texts, self.context.seed, self.label)
         found = floods.find(near, grid, near[sample.ROW].to_numpy()) if grid else []
         told = tuple((flood, self._told(flood, near)) for flood in found)
         notes = tuple(text for _, text in told)
@@ -94,10 +94,9 @@ class Duplicates(Check[Seen, Copies]):
             hit = shard.rows[np.isin(shard.rows, rows)]
             parts.append(self._found(hit, rule, severity, evidence))
         if model.grid is not None and model.crowds and len(shard.rows):
-            cells = floods.hashes(shard.table, model.grid)
             left = np.ones(len(shard.rows), bool)
             for flood, evidence in model.crowds:
-                hit = left & (floods.votes(cells, flood) >= floods.VOTES)
+                hit = left & floods.belongs(shard.table, model.grid, flood)
                 left &= ~hit
                 parts.append(
                     self._found(

@@ -1,9 +1,9 @@
 """Floods of near copies: groups of rows that fall into one small cell of many columns.
 
 Numbers are cut into cells of 0.1 median absolute deviations (at least one step of a whole number),
-texts into two min-hashes. A cell that holds ten rows or more is a flood only if its columns' own
-distributions allow far fewer, and if the cells around it do not hold many more: honest crowds thin
-out gradually, copies stop at once.
+texts into two min-hashes. A cell of ten rows or more is a candidate, the strangest first; round its
+rows a box is drawn over all columns. The box is a flood only if its sides would hold far fewer rows
+by chance, and if a wider box does not hold many more.
 """
 
 import dataclasses
@@ -15,18 +15,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from checks.duplicates import boxes
 from checks.kit import sketches
 
 SUBSETS = 16
 SHARE = 0.6
 LEAST = 10
-VOTES = 2
+ALIKE = 0.5  # of a group; then it belongs to a flood that was found before
 RARE = 0.1  # a value held by at most this share of the other rows tells something
+TOGETHER = 0.6  # power of the product of shares: columns that go together tell less than they seem
 SPARE_BITS = 6.0  # the cell must be this much rarer than a tenth of its size
+CROWD = 4 / 3  # more rows than this in the wider box, and the group thins out as honest ones do
+USUAL = 0.05  # of the rows; so many exact repeats are how the table is: a default, a pause
 FINE = 12
 MOST = 40
 CLIP = 2.0**40
-EMPTY = np.zeros(0, np.uint64)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,17 +53,22 @@ class Grid:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Flood:
-    """A flood: its cells per subset, its first row, its size in the sample, what was expected."""
+    """A flood: its box, its first row, its size in the sample, what was expected."""
 
-    cells: tuple[np.ndarray, ...]
+    box: boxes.Box
     first: int
     size: int
     expected: float
     members: np.ndarray
 
 
-def grid(table: pa.Table, columns: list[str], texts: tuple[str, ...], seed: int) -> Grid | None:
-    """Lay a grid over the sample, or None if fewer than three columns are fine enough."""
+def grid(
+    table: pa.Table, columns: list[str], texts: tuple[str, ...], seed: int, label: str | None = None
+) -> Grid | None:
+    """Lay a grid over the sample, or None if fewer than three columns are fine enough.
+
+    The label, if it is a class, is no part of the grid's cells, only of the boxes.
+    """
     axes: list[Axis] = []
     fine = 0
     for name in columns:
@@ -80,6 +88,9 @@ def grid(table: pa.Table, columns: list[str], texts: tuple[str, ...], seed: int)
         return None
     draw = np.random.default_rng(seed)
     chosen = _subsets(len(axes), draw)
+    if label is not None and not sketches.is_number(table[label].type):
+        axes.append(Axis(label, "value"))
+        chosen = np.column_stack([chosen, np.zeros(len(chosen), bool)])
     return Grid(tuple(axes), chosen, draw.integers(0, 2, chosen.shape))
 
 
@@ -142,33 +153,53 @@ def _cut(array: pa.Array, unit: float, offset: float) -> np.ndarray:
 
 
 def find(table: pa.Table, axes: Grid, rows: np.ndarray) -> list[Flood]:
-    """Return the floods of a sample with these row ordinals, largest first."""
+    """Return the floods of a sample with these row ordinals, the strangest first."""
     cells = hashes(table, axes)
     groups = [_large(cells[subset]) for subset in range(len(cells))]
-    order = sorted(
-        (
-            (-len(group), subset, int(group[0]))
-            for subset, found in enumerate(groups)
-            for group in found
-        )
-    )
-    columns = [_coordinates(table, axis) for axis in axes.axes] if order else []
+    if not any(groups):
+        return []
+    columns = [_coordinates(table, axis) for axis in axes.axes]
+    is_text = [axis.kind == "text" for axis in axes.axes]
     taken = np.zeros(len(rows), bool)
     tried = 0
     floods: list[Flood] = []
-    for size, subset, member in order:
-        if taken[member] or tried >= MOST:
+    for group in _strangest(columns, axes, groups):
+        if taken[group].mean() > ALIKE:
             continue
         tried += 1
-        core, expected = _core(columns, axes, subset, member, -size)
-        if core is None:
-            continue
-        inside = np.zeros(len(rows), bool)
-        inside[core] = True
-        found = tuple(_cells(cells[s], groups[s], inside) for s in range(len(cells)))
-        taken |= inside
-        floods.append(Flood(found, int(rows[core].min()), len(core), expected, core))
+        if tried > MOST:
+            break
+        box = boxes.fit(columns, is_text, group)
+        core, expected = _core(columns, box, len(group))
+        if core is not None:  # the cell may have cut off a part: once more round all of it
+            wider = boxes.fit(columns, is_text, core)
+            again, chance = _core(columns, wider, len(core))
+            if again is not None:
+                box, core, expected = wider, again, chance
+            taken[core] = True
+            floods.append(Flood(box, int(rows[core].min()), len(core), expected, core))
     return floods
+
+
+def _strangest(
+    columns: list[np.ndarray], axes: Grid, groups: list[list[np.ndarray]]
+) -> list[np.ndarray]:
+    """Return the groups, those first that outnumber most what their columns' shares allow."""
+    shares = np.log(np.stack([_shares(column) for column in columns]))
+    order = []
+    for subset, found in enumerate(groups):
+        for place, group in enumerate(found):
+            allowed = TOGETHER * shares[axes.chosen[subset], group[0]].sum()
+            order.append((float(allowed - np.log(len(group))), subset, place))
+    return [groups[subset][place] for _, subset, place in sorted(order)]
+
+
+def _shares(column: np.ndarray) -> np.ndarray:
+    """Return the share of the rows that each row's own cell of this column holds, shape (n,)."""
+    whole = column if column.dtype == np.uint64 else np.floor(column)
+    _, place, counts = np.unique(whole, return_inverse=True, return_counts=True)
+    held: np.ndarray = counts[place] / len(column)
+    return held
 
 
 def _large(cells: np.ndarray) -> list[np.ndarray]:
@@ -177,12 +208,6 @@ def _large(cells: np.ndarray) -> list[np.ndarray]:
     edges = np.flatnonzero(np.r_[True, cells[order][1:] != cells[order][:-1], True])
     full = np.flatnonzero(np.diff(edges) >= LEAST)
     return [order[edges[k] : edges[k + 1]] for k in full]
-
-
-def _cells(cells: np.ndarray, groups: list[np.ndarray], inside: np.ndarray) -> np.ndarray:
-    """Return the cells that belong to a flood: four fifths of their rows do."""
-    kept = [cells[g[0]] for g in groups if inside[g].mean() >= 0.8]  # noqa: PLR2004
-    return np.sort(np.array(kept, np.uint64)) if kept else EMPTY
 
 
 def _coordinates(table: pa.Table, axis: Axis) -> np.ndarray:
@@ -197,46 +222,31 @@ def _coordinates(table: pa.Table, axis: Axis) -> np.ndarray:
     return sketches.value_hashes(array)
 
 
-def _core(
-    columns: list[np.ndarray], axes: Grid, subset: int, member: int, size: int
-) -> tuple[np.ndarray | None, float]:
-    """Return the flood around a row, if it is one, and the rows that chance allows there."""
-    using = np.flatnonzero(axes.chosen[subset])
+def _core(columns: list[np.ndarray], box: boxes.Box, size: int) -> tuple[np.ndarray | None, float]:
+    """Return the rows of a flood's box, if it is one, and the rows that chance allows there."""
     rows = len(columns[0])
-    bits, rare = 0.0, 0
-    for place in using:
-        near = _near(columns[place], member, 1.5)
-        share = max(int(near.sum()) - size, 1) / max(rows - size, 1)
-        if share <= RARE:
-            bits, rare = bits - np.log2(share), rare + 1
-    expected = rows * 2.0**-bits
+    rare = sum(share <= RARE for share in box.shares)
+    expected = rows * float(np.prod(box.shares)) ** TOGETHER
     if rare < 3 or expected > 2.0**-SPARE_BITS * size / LEAST:  # noqa: PLR2004
         return None, expected
-    inner = np.arange(rows)
-    for place in using:
-        inner = inner[_near(columns[place], member, 4.0, inner)]
-    outer = len(inner)
-    for place in using:
-        inner = inner[_near(columns[place], member, 1.5, inner)]
-    if len(inner) < LEAST or outer > 2 * len(inner):
+    place = dict(enumerate(columns))
+    inner = np.flatnonzero(box.holds(place))
+    if len(inner) > USUAL * rows and _are_repeats(columns, inner):
+        return None, expected
+    if len(inner) < LEAST or box.holds(place, outer=True).sum() > CROWD * len(inner):
         return None, expected
     return inner, expected
 
 
-def _near(
-    column: np.ndarray, member: int, reach: float, among: np.ndarray | None = None
-) -> np.ndarray:
-    values = column if among is None else column[among]
-    if column.dtype == np.uint64 or np.isinf(column[member]):
-        return np.asarray(values == column[member])
-    return np.asarray(np.abs(values - column[member]) <= reach)
+def _are_repeats(columns: list[np.ndarray], rows: np.ndarray) -> bool:
+    """Return whether half of the rows or more repeat another cell for cell."""
+    mixed = np.zeros(len(rows), np.uint64)
+    for place, column in enumerate(columns):
+        mixed += sketches.mixed(np.ascontiguousarray(column[rows]).view(np.uint64), place)
+    return 2 * len(np.unique(mixed)) <= len(rows)
 
 
-def votes(cells: np.ndarray, flood: Flood) -> np.ndarray:
-    """Return how many subsets place each row in the flood: shape (n,)."""
-    total = np.zeros(cells.shape[1], np.int64)
-    for subset, known in enumerate(flood.cells):
-        if len(known):
-            place = np.minimum(np.searchsorted(known, cells[subset]), len(known) - 1)
-            total += known[place] == cells[subset]
-    return total
+def belongs(table: pa.Table, axes: Grid, flood: Flood) -> np.ndarray:
+    """Return which rows of a table lie in a flood's box: bool, shape (n,)."""
+    using = {side.axis for side in flood.box.sides}
+    return flood.box.holds({place: _coordinates(table, axes.axes[place]) for place in using})

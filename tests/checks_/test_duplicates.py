@@ -142,3 +142,40 @@ def test_diamonds_repeat_honestly():
     found, model, _ = loans.examine(Duplicates, table, roles={"label": "cut"})
     assert loans.figures(found, NONE, table.num_rows)[1] == 0.0
     assert "rows repeat an earlier row" in model.overall["evidence"][0].as_py()
+
+
+@pytest.mark.parametrize("share", [0.01, 0.003])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_finds_jittered_copies_among_real_rows_whose_columns_go_together(seed, share):
+    path = ROOT.parent / "shared" / "data" / "tables" / "diamonds.csv"
+    if not path.exists():
+        pytest.skip("the real tables are not here")
+    draw = np.random.default_rng(seed)
+    table = csv.read_csv(path)
+    order = draw.permutation(table.num_rows)
+    planted, model = order[: int(share * table.num_rows)], int(order[-1])
+    columns = {}
+    for name in table.column_names:
+        values = table[name].to_numpy().copy()
+        if values.dtype.kind == "f":  # one per cent, which is much for `depth`, little for `x`
+            values[planted] = np.round(values[model] * draw.uniform(0.99, 1.01, len(planted)), 2)
+        elif values.dtype.kind == "i":
+            values[planted] = np.round(values[model] * draw.uniform(0.99, 1.01, len(planted)))
+        else:
+            values[planted] = values[model]
+        columns[name] = values
+    found, _, _ = loans.examine(Duplicates, pa.table(columns), roles={"label": "cut"})
+    recall, false = loans.figures(found, planted, table.num_rows)
+    assert recall >= 0.9
+    assert false <= 0.001
+
+
+def test_a_default_that_many_rows_share_is_no_flood():
+    draw = np.random.default_rng(3)
+    table = {f"c{i}": np.round(draw.normal(size=10_000), 3) for i in range(6)}
+    idle = draw.random(10_000) < 0.3
+    for values in table.values():
+        values[idle] = -3.217
+    table["label"] = np.where(draw.random(10_000) < 0.5, "a", "b")
+    found, _, _ = loans.examine(Duplicates, pa.table(table), roles={"label": "label"})
+    assert "error" not in found["severity"].to_pylist()

@@ -1,4 +1,4 @@
-"""Personal data by column: redacted, pseudonymised or quarantined, and never in what is published."""
+"""Personal data by column: redacted, pseudonymised, quarantined; never in what is published."""
 
 import json
 import os

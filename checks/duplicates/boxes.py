@@ -1,0 +1,109 @@
+"""The box round a group of near copies: what they share in every column, and who else fits in.
+
+A number's side is as wide as the group's own jitter, a category or a text's min-hash is one value;
+columns that the copies do not share are left out. Copies stop at the walls: a box of nearly three
+times the width, and two more values each way, holds hardly more rows. Honest crowds thin out
+gradually.
+"""
+
+import dataclasses
+
+import numpy as np
+
+INNER = 0.9  # share of a group that sets the width of its box
+SHARED = 0.8  # of a group must hold one value, or a column is left out
+NARROW = 0.5  # a side that holds more of the other rows tells nothing
+WIDER = 8 / 3
+STEPS = 2  # values beyond the walls, where values are few and far between
+MISSES = 0.2  # of the sides that are numbers or texts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Side:
+    """One column of a box: `reach` round `centre` in cells, or exactly `value`; `outer`: wider."""
+
+    axis: int
+    centre: float = 0.0
+    reach: float = 0.0
+    outer: float = 0.0
+    value: np.uint64 | None = None
+    may_miss: bool = True
+
+    def holds(self, column: np.ndarray, *, outer: bool = False) -> np.ndarray:
+        """Return which values lie within: bool, shape as `column`."""
+        if self.value is not None:
+            return np.asarray(column == self.value)
+        if np.isinf(self.centre):  # a missing number
+            return np.asarray(column == self.centre)
+        return np.asarray(np.abs(column - self.centre) <= (self.outer if outer else self.reach))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Box:
+    """The sides that tell something; shares: of the other rows that each holds, same order."""
+
+    sides: tuple[Side, ...]
+    shares: tuple[float, ...]
+
+    def holds(self, columns: dict[int, np.ndarray], *, outer: bool = False) -> np.ndarray:
+        """Return which rows lie within all sides but a few: bool, shape (n,).
+
+        `columns` maps the number of an axis to its coordinates, shape (n,).
+        """
+        free = [side for side in self.sides if side.may_miss]
+        misses = np.zeros(len(columns[self.sides[0].axis]), np.int16)
+        for side in self.sides:
+            cost = 1 if side.may_miss else len(self.sides) + 1
+            misses += cost * ~side.holds(columns[side.axis], outer=outer)
+        return misses <= int(MISSES * len(free))
+
+
+def fit(columns: list[np.ndarray], is_text: list[bool], group: np.ndarray) -> Box:
+    """Return the box round the rows `group`.
+
+    Args:
+        columns: coordinates in cells (float64, inf where missing) or hashes (uint64), shape (n,).
+        is_text: of each column, whether its hashes are those of a text.
+        group: int64, ordinals of the rows, at least one.
+    """
+    sides, shares = [], []
+    for axis, column in enumerate(columns):
+        side = _side(axis, column, group, is_text=is_text[axis])
+        if side is None:
+            continue
+        inside = int(side.holds(column).sum()) - len(group)
+        share = max(inside, 1) / max(len(column) - len(group), 1)
+        if share <= NARROW:
+            sides.append(side)
+            shares.append(share)
+    return Box(tuple(sides), tuple(shares))
+
+
+def _side(axis: int, column: np.ndarray, group: np.ndarray, *, is_text: bool) -> Side | None:
+    own = column[group]
+    if own.dtype == np.uint64:
+        values, counts = np.unique(own, return_counts=True)
+        most = int(counts.argmax())
+        is_shared = counts[most] >= SHARED * len(own)
+        return Side(axis, value=values[most], may_miss=is_text) if is_shared else None
+    known = own[~np.isinf(own)]
+    if len(known) < SHARED * len(own):
+        is_shared = len(known) <= (1 - SHARED) * len(own)
+        return Side(axis, centre=np.inf) if is_shared else None
+    centre = float(np.median(known))
+    # a cell at least, since values are rounded; a little room, since the group is but a sample
+    reach = max(1.0, 1.25 * float(np.quantile(np.abs(known - centre), INNER)))
+    return Side(axis, centre, reach, max(WIDER * reach, _beyond(column, centre, reach)))
+
+
+def _beyond(column: np.ndarray, centre: float, reach: float) -> float:
+    """Return how far it is to the second value beyond either wall, whichever is farther."""
+    farthest = 0.0
+    for sign in (1.0, -1.0):
+        away = sign * (column[~np.isinf(column)] - centre)
+        beyond = away[away > reach]
+        for _ in range(STEPS):
+            if len(beyond):
+                farthest = max(farthest, float(beyond.min()))
+                beyond = beyond[beyond > beyond.min()]
+    return farthest
