@@ -91,12 +91,14 @@ class Leakage(Check[pa.Table, Model]):
 
     def _said(self, name: str, told: Told) -> findings.Findings | None:
         if told.one_to_one:
-            return self._finding(name, "its values and the classes map one to one", 1.0)
+            evidence = f"the values of {name!r} and the classes map one to one"
+            return self._finding(name, evidence, 1.0)
+        area = f"area under the curve {told.area:.4f}"
         if told.right >= COPY:
-            evidence = f"alone it tells every class right (area under the curve {told.area:.4f})"
+            evidence = f"{name!r} alone tells every class right ({area})"
             return self._finding(name, evidence, told.area)
         if told.area > NEAR_AREA:
-            evidence = f"alone it nearly tells the label (area under the curve {told.area:.4f})"
+            evidence = f"{name!r} alone nearly tells the label ({area})"
             return self._finding(name, evidence, told.area, "warning")
         return None
 

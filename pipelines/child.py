@@ -4,6 +4,7 @@ The parent writes one line of JSON to the child's stdin and reads one line back.
 parent dies reads the end of its stdin and leaves; a child that dies is ASSAY-E005.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -15,9 +16,8 @@ import tempfile
 import threading
 from typing import IO, Any
 
+from provenance.atomic import foreseen
 from provenance.errors import AssayError
-
-LOG_TAIL = 2000
 
 
 class Child:
@@ -61,8 +61,9 @@ class Child:
             self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
-            if stream and not stream.closed:
-                stream.close()
+            with contextlib.suppress(OSError):  # a line that a dead child never took
+                if stream:
+                    stream.close()
 
     @property
     def _name(self) -> str:
@@ -77,11 +78,9 @@ class Child:
         self._process.wait()
         if self._log.closed:
             return AssayError("E005", f"the stage {self._name} was stopped")
-        size = self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, size - LOG_TAIL))
-        last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
+        # what it logged stays unsaid: a library's last words may quote a cell
         what = f"the stage {self._name} ended with code {self._process.returncode}"
-        return AssayError("E005", what, where=" ".join(last), fix="look at the memory there is")
+        return AssayError("E005", what, fix="look at the memory there is")
 
 
 def serve(target: str, memory: int, warm: list[str]) -> None:
@@ -99,12 +98,13 @@ def serve(target: str, memory: int, warm: list[str]) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
         reply = {"value": getattr(importlib.import_module(module), name)(**json.loads(line))}
-    except AssayError as error:
-        parts = {"what": error.what, "where": error.where, "fix": error.fix}
-        reply = {"error": {"code": error.code.removeprefix("ASSAY-"), **parts}}
     except MemoryError:
         fix = "raise assay.limits.max_memory_bytes"
         reply = {"error": {"code": "E005", "what": "the stage ran out of memory", "fix": fix}}
+    except Exception as raised:  # noqa: BLE001  the parent decides, and shows no cell
+        error = foreseen(raised)
+        parts = {"what": error.what, "where": error.where, "fix": error.fix}
+        reply = {"error": {"code": error.code.removeprefix("ASSAY-"), **parts}}
     print(json.dumps(reply), file=answer, flush=True)
 
 

@@ -80,7 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has gone; there is nobody to tell
+        # whoever read our output has gone; there is nobody to tell
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.stderr.close()
         return 3
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  no traceback unasked
         return _refuse(error, as_json=as_json, debug=debug)
@@ -105,6 +109,7 @@ def _run(words: list[str]) -> int:
     config.quiet_libraries()
     command = importlib.import_module(f"pipelines.{VERBS[arguments.verb][2]}")
     code: int = command.main(arguments)
+    sys.stdout.flush()  # a reader that has gone shall be met here, not at the end of Python
     return code
 
 
@@ -216,13 +221,9 @@ def _coded(error: BaseException) -> "AssayError":
         return error
     if isinstance(error, KeyboardInterrupt):
         return AssayError("E130", "interrupted; nothing was committed", fix="run again")
-    # the exception's own text may quote a cell
-    trace, place = error.__traceback__, ""
-    while trace:
-        code = trace.tb_frame.f_code
-        place, trace = f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno}", trace.tb_next
-    fix = "run again with --debug and report what it shows"
-    return AssayError("E104", f"unforeseen {type(error).__name__}", where=place, fix=fix)
+    from provenance.atomic import foreseen
+
+    return foreseen(error)
 
 
 def _refuse(raised: BaseException, *, as_json: bool, debug: bool) -> int:

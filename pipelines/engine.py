@@ -1,12 +1,16 @@
 """Engines: any `map` over items that keeps their order. Serial, or a pool of processes.
 
-Findings are the same on both. A worker that dies is tried again once, in a new pool; a call
-that does not end in time ends the pool.
+Findings are the same on both. A worker that dies is tried again once, in a new pool. A map that
+does not end in time is ASSAY-K002 on both: it ends the pool, and leaves the serial thread behind.
 """
 
 import concurrent.futures
+import contextvars
+import ctypes
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from typing import Protocol, TypeVar
@@ -17,6 +21,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 NAMES = ("serial", "processes", "dask")
 SERIAL_ROWS = 300_000  # below it, starting workers costs more than they bring
+POLL = 0.1  # seconds until an interrupt reaches a thread that waits for another
 
 
 class Engine(Protocol):
@@ -32,14 +37,51 @@ class Engine(Protocol):
 
 
 class Serial:
-    """One item after another, in this process."""
+    """One item after another, in this process.
+
+    With a timeout each item runs in a daemon thread. Python cannot kill a thread: one that is late
+    is told to end at its next line of Python, and left behind, for good if it hangs in C code.
+    """
+
+    def __init__(self, timeout: float | None = None) -> None:
+        """Take `timeout`: seconds for one map, None to wait for ever."""
+        self._timeout = timeout
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Return function(item) for each item, in order."""
-        return [function(item) for item in items]
+        """Return function(item) for each item, in order.
+
+        Raises:
+            AssayError: ASSAY-K002 if the map takes too long.
+        """
+        if self._timeout is None:
+            return [function(item) for item in items]
+        deadline = time.monotonic() + self._timeout
+        return [self._timed(function, item, deadline) for item in items]
 
     def close(self) -> None:
         """Hold nothing."""
+
+    def _timed(self, function: Callable[[Item], Result], item: Item, deadline: float) -> Result:
+        future: concurrent.futures.Future[Result] = concurrent.futures.Future()
+        context = contextvars.copy_context()
+
+        def run() -> None:
+            try:
+                future.set_result(context.run(function, item))
+            except BaseException as error:  # noqa: BLE001  handed to the thread that waits
+                future.set_exception(error)
+
+        thread = threading.Thread(target=run, name="check", daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise _late(self._timeout)
+                thread.join(min(POLL, left))  # in slices: an interrupt cannot end a long one
+        finally:
+            _leave(thread)
+        return future.result()
 
 
 class Processes:
@@ -65,6 +107,7 @@ class Processes:
         try:
             return self._attempt(function, listed)
         except BrokenProcessPool as error:
+            self.close()  # the next map starts with workers that live
             what = "a worker process died twice at the same work"
             raise AssayError("E005", what, fix="look at the memory there is") from error
 
@@ -87,8 +130,7 @@ class Processes:
             return list(self._pool.map(function, items, timeout=self._timeout))
         except TimeoutError as error:
             self.close()
-            what = f"the checks took longer than {self._timeout:.0f} s"
-            raise AssayError("K002", what, fix="raise assay.limits.check_seconds") from error
+            raise _late(self._timeout) from error
 
 
 def make(
@@ -105,4 +147,17 @@ def make(
     cores = workers or len(os.sched_getaffinity(0))
     if name == "processes" or (name == "auto" and rows >= SERIAL_ROWS and cores > 1):
         return Processes(cores, timeout)
-    return Serial()
+    return Serial(timeout)
+
+
+def _late(timeout: float | None) -> AssayError:
+    what = f"it took longer than {timeout:g} s"
+    return AssayError("K002", what, fix="raise assay.limits.check_seconds")
+
+
+def _leave(thread: threading.Thread) -> None:
+    """Tell a thread that still runs to end; it does once it is back from C code."""
+    if thread.is_alive():
+        number = ctypes.c_ulong(thread.ident or 0)
+        # SystemExit: no check catches it, and a thread that ends with it prints nothing
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))

@@ -1,12 +1,15 @@
 """The checks over the shards: fit each shard, merge, finish once, score each shard.
 
-Two maps with a tree-merge between them. A check that raises, at whatever verb, becomes a
-finding of its own (ASSAY-K001) and its status `failed`; the others go on.
+Two maps with a tree-merge between them. A check that raises at whatever verb, takes too long,
+kills its worker twice or lacks its reference becomes a finding of its own (ASSAY-K001, K002, K003)
+and its status `failed`; the others go on.
 """
 
 import dataclasses
 import functools
+import os
 import pickle
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -17,18 +20,33 @@ import pyarrow.compute as pc
 
 from checks.kit import findings, registry
 from checks.kit.protocol import Check, Context, Model, Panel
+from checks.kit.verdict import UNRUN
 from pipelines.engine import Engine
 from provenance.errors import AssayError
 from provenance.shards import ShardRef, read_shard
 
+BROKEN = ("ASSAY-K002", "ASSAY-E005")  # a map ran out of time, or of workers
+Part = tuple[Any, float]  # what a verb made of one shard, or its Fault; seconds
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fault:
-    """A verb that raised: which, and the exception's own words for the log."""
+    """A verb that raised: which and what, for the finding; frames and lines, for the log.
+
+    `what` and `fix` are of an AssayError, which holds no cell; other exceptions may quote one.
+    """
 
     verb: str
     kind: str
     trace: str
+    what: str = ""
+    fix: str = ""
+
+    @property
+    def why(self) -> str:
+        """Return why the check did not run, in one line."""
+        told = f"{self.verb} raised {self.kind}"
+        return f"{told}: {self.what}" if self.what else told
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,6 +95,7 @@ def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Pa
         engine: the map.
         models: existing folder; each fitted model is left there as `check.pkl`.
     """
+    context, unready = _ready(context)
     chosen, skipped = registry.select(context)
     early = {name: check for name, check in chosen.items() if check.finds_telling_columns}
     first = _examine(early, shards, engine, models)
@@ -85,53 +104,105 @@ def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Pa
     )
     rest, _ = registry.select(context.without(told["column"].drop_null().to_pylist()))
     late = {name: check for name, check in rest.items() if name not in early}
-    second = _examine(late, shards, engine, models)
-    unrun = [Status(name, "skipped", why=why) for name, why in skipped.items()]
-    statuses = sorted([*first.statuses, *second.statuses, *unrun], key=lambda s: s.check)
-    found = findings.ordered(findings.concat([first.found, second.found]))
-    faults = (*first.faults, *second.faults)
-    return Examined(found, tuple(statuses), faults, (*first.panels, *second.panels))
+    parts = (unready, first, _examine(late, shards, engine, models))
+    statuses = {status.check: status for part in parts for status in part.statuses}
+    unrun = {name: Status(name, "skipped", why=why) for name, why in skipped.items()}
+    found = findings.ordered(findings.concat([part.found for part in parts]))
+    return Examined(
+        found,
+        tuple(status for _, status in sorted((unrun | statuses).items())),
+        tuple(fault for part in parts for fault in part.faults),
+        tuple(panel for part in parts for panel in part.panels),
+    )
+
+
+def _ready(context: Context) -> tuple[Context, Examined]:
+    """Set a reference without rows aside: the checks that need it fail, the others go on."""
+    if context.reference is None or len(context.reference):
+        return context, Examined(findings.empty(), (), ())
+    what, fix = "no row of it can be read", "give a reference that keeps this contract"
+    fault = _fault("reading the reference", AssayError("K003", what, fix=fix))
+    needing = {
+        name: kind
+        for name, kind in registry.load().items()
+        if "reference" in kind.needs and not context.contract.is_off(name)
+    }
+    tables = {name: _not_run(name, fault) for name in needing}
+    statuses = tuple(
+        _status(name, kind.threats, Model(tables[name]), 0.0, fault)
+        for name, kind in needing.items()
+    )
+    faults = (fault,) * len(needing)
+    found = findings.concat([*tables.values()])
+    return dataclasses.replace(context, reference=None), Examined(found, statuses, faults)
 
 
 def _examine(
     chosen: dict[str, Check[Any, Any]], shards: list[ShardRef], engine: Engine, models: Path
 ) -> Examined:
-    if not chosen:
-        return Examined(findings.empty(), (), ())
+    def fit(some: list[_Work]) -> list[dict[str, Part]]:
+        return engine.map(functools.partial(_fit, [w.check for w in some]), shards)
+
+    def finish(some: list[_Work]) -> list[dict[str, Part]]:
+        return engine.map(_finish, [(work.check, work.value, models) for work in some])
+
+    def score(some: list[_Work]) -> list[dict[str, Part]]:
+        return engine.map(functools.partial(_score, [w.check for w in some], models), shards)
+
     works = {name: _Work(check) for name, check in chosen.items()}
-    fits = engine.map(functools.partial(_fit, chosen), shards)
-    for name, work in works.items():
-        _collect(work, [fit[name] for fit in fits], "merge", functools.partial(_tree, work.check))
-    alive = [work for work in works.values() if not work.fault]
-    ends = engine.map(_finish, [(work.check, work.value, models) for work in alive])
-    for work, end in zip(alive, ends, strict=True):
-        _collect(work, [end], "finish", lambda values: values[0])
-    alive = [work for work in alive if not work.fault]
-    scores = engine.map(functools.partial(_score, [w.check for w in alive], models), shards)
-    for work in alive:
-        parts = [score[work.check.name] for score in scores]
-        _collect(work, parts, "score", functools.partial(_with_overall, work.value))
+    for name, parts in _mapped("fit", works, fit):
+        _collect(works[name], parts, "merge", functools.partial(_tree, works[name].check))
+    for name, parts in _mapped("finish", works, finish):
+        _collect(works[name], parts, "finish", lambda values: values[0])
+    for name, parts in _mapped("score", works, score):
+        _collect(works[name], parts, "score", functools.partial(_with_overall, works[name].value))
     return _examined(works)
 
 
-def _fit(chosen: dict[str, Check[Any, Any]], ref: ShardRef) -> dict[str, tuple[Any, float]]:
+def _mapped(
+    verb: str, works: dict[str, _Work], run: Callable[[list[_Work]], list[dict[str, Part]]]
+) -> list[tuple[str, list[Part]]]:
+    """Return the parts of each check that has not failed yet.
+
+    A map that breaks is run again for one check at a time, each with the engine's whole timeout:
+    so only those fail that break it alone.
+    """
+    alive = {name: work for name, work in works.items() if not work.fault}
+    if not alive:
+        return []
+    start = time.perf_counter()
+    try:
+        done = run([*alive.values()])
+    except AssayError as error:
+        if error.code not in BROKEN:
+            raise
+        if len(alive) > 1:
+            return [pair for one in alive.items() for pair in _mapped(verb, dict([one]), run)]
+        done = [dict.fromkeys(alive, (_fault(verb, error), time.perf_counter() - start))]
+    return [(name, [parts[name] for parts in done if name in parts]) for name in alive]
+
+
+def _fit(chosen: list[Check[Any, Any]], ref: ShardRef) -> dict[str, Part]:
     shard = read_shard(ref)
-    return {name: _timed("fit", check.fit, shard) for name, check in chosen.items()}
+    return {check.name: _timed("fit", check.fit, shard) for check in chosen}
 
 
-def _finish(task: tuple[Check[Any, Any], Any, Path]) -> tuple[Any, float]:
+def _finish(task: tuple[Check[Any, Any], Any, Path]) -> dict[str, Part]:
     check, state, models = task
 
     def finish() -> Model:
         model: Model = check.finish(state)
-        with (models / f"{check.name}.pkl").open("wb") as file:
+        # a thread left behind by an engine may still be at the same model
+        path = models / f"{check.name}.{os.getpid()}-{threading.get_ident()}"
+        with path.open("wb") as file:
             pickle.dump(model, file, protocol=5)
+        path.replace(models / f"{check.name}.pkl")
         return Model(model.overall, model.notes, model.panels)  # the rest stays in the file
 
-    return _timed("finish", finish)
+    return {check.name: _timed("finish", finish)}
 
 
-def _score(chosen: list[Check[Any, Any]], models: Path, ref: ShardRef) -> dict[str, Any]:
+def _score(chosen: list[Check[Any, Any]], models: Path, ref: ShardRef) -> dict[str, Part]:
     shard = read_shard(ref)
     return {
         check.name: _timed(
@@ -147,7 +218,7 @@ def _model(path: Path) -> Any:
         return pickle.load(file)  # noqa: S301  written by this very run a moment ago
 
 
-def _timed(verb: str, call: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+def _timed(verb: str, call: Callable[..., Any], *arguments: Any) -> Part:
     start = time.perf_counter()
     try:
         value = call(*arguments)
@@ -156,9 +227,7 @@ def _timed(verb: str, call: Callable[..., Any], *arguments: Any) -> tuple[Any, f
     return value, time.perf_counter() - start
 
 
-def _collect(
-    work: _Work, parts: list[tuple[Any, float]], verb: str, join: Callable[[list[Any]], Any]
-) -> None:
+def _collect(work: _Work, parts: list[Part], verb: str, join: Callable[[list[Any]], Any]) -> None:
     work.seconds += sum(seconds for _, seconds in parts)
     values = [value for value, _ in parts]
     faults = [value for value in values if isinstance(value, Fault)]
@@ -187,27 +256,31 @@ def _examined(works: dict[str, _Work]) -> Examined:
     panels: list[Panel] = []
     for name, work in works.items():
         told = Model(_not_run(name, work.fault)) if work.fault else work.value
-        table = told.overall
-        rows = len(table["row"].drop_null().unique())
-        status = "failed" if work.fault else "ok"
-        why = f"{work.fault.verb} raised {work.fault.kind}" if work.fault else ""
-        seconds = round(work.seconds, 3)
-        statuses.append(
-            Status(name, status, len(table), rows, seconds, told.notes, work.check.threats, why)
-        )
-        found.append(table)
+        statuses.append(_status(name, work.check.threats, told, work.seconds, work.fault))
+        found.append(told.overall)
         panels += told.panels
     faults = tuple(work.fault for work in works.values() if work.fault)
     return Examined(findings.concat(found), tuple(statuses), faults, tuple(panels))
 
 
+def _status(
+    name: str, threats: tuple[str, ...], told: Model, seconds: float, fault: Fault | None
+) -> Status:
+    rows = len(told.overall["row"].drop_null().unique())
+    status, why = ("failed", fault.why) if fault else ("ok", "")
+    size = len(told.overall)
+    return Status(name, status, size, rows, round(seconds, 3), told.notes, threats, why)
+
+
 def _not_run(name: str, fault: Fault) -> findings.Findings:
-    evidence = f"the check {name} did not run: {fault.verb} raised {fault.kind}"
-    return findings.make(None, check=name, rule="ASSAY-K001", evidence=evidence)
+    rule = fault.kind if fault.kind in UNRUN else "ASSAY-K001"
+    evidence = f"the check {name} did not run: {fault.why}"
+    return findings.make(None, check=name, rule=rule, evidence=evidence, suggestion=fault.fix)
 
 
 def _fault(verb: str, error: Exception) -> Fault:
-    kind = error.code if isinstance(error, AssayError) else type(error).__name__
     # frames and lines of code only: an exception's own text may quote a cell
     trace = "".join(traceback.format_tb(error.__traceback__))
-    return Fault(verb, kind, trace)
+    if isinstance(error, AssayError):
+        return Fault(verb, error.code, trace, error.what, error.fix)
+    return Fault(verb, type(error).__name__, trace)

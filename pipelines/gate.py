@@ -1,11 +1,14 @@
 """`assay gate`: start a training command only on a pass; unknown and stale are no.
 
 A pass is reused when it is younger than --max-age and was given to the very same source,
-reference, contract and code; its files' digests are checked again before the command starts.
+reference, contract, policy and code, in a ledger that holds; its files' digests are checked again
+before the command starts.
 """
 
 import argparse
+import dataclasses
 import datetime as dt
+import json
 import os
 import re
 import signal
@@ -14,12 +17,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pipelines import commit, outcome, server_address
+from checks.kit.contract import Contract
+from pipelines import commit, outcome, server_address, stages, trust
 from pipelines.console import Progress
-from pipelines.run import Request, execute, expand, prepare
+from pipelines.request import Request, expand, prepare
+from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
-from provenance import digest, verify
+from provenance import guard, verify
 from provenance.codes import EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError
@@ -49,6 +54,9 @@ def main(arguments: argparse.Namespace) -> int:
         entry = made.entry
     else:
         sys.stderr.write(f"run {entry.seq} of {entry.facts['time']} passed and still holds\n")
+        if arguments.json:
+            told = outcome.recorded(entry, store.run_folder(entry.seq))
+            sys.stdout.write(json.dumps(told) + "\n")
     return start(arguments.command, arguments.environment, store.run_folder(entry.seq), entry.seq)
 
 
@@ -64,32 +72,40 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
     """Return the newest run for the same inputs if it passed and is young enough.
 
     Raises:
-        AssayError: ASSAY-L011 if its files do not have their recorded digests any more.
+        AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if the run's files do not
+            have their recorded digests any more.
     """
     contract, sources, reference = prepare(request)
-    numbers = store.ledger.numbers()
-    if not numbers:
+    trust.require_whole(store)
+    if not store.ledger.numbers():
         return None
     references = expand(reference) if reference else []
     wanted = (
         contract.sha256,
         commit.code_facts()["sha256"],
-        [digest.of_file(Path(name)) for name in sources],
-        [digest.of_file(Path(name)) for name in references],
+        dataclasses.asdict(stages.policy_of(contract, request.fail_on)),
+        [_digest(name, contract) for name in sources],
+        [_digest(name, contract) for name in references],
     )
     for entry in reversed(store.runs()):
         facts = entry.facts
         given = (
             facts["contract"]["sha256"],
             facts["code"]["sha256"],
+            facts["policy"],
             [item["sha256"] for item in facts["inputs"]],
             [item["sha256"] for item in facts["reference"]],
         )
         if given == wanted:
             fresh = oldest <= dt.datetime.fromisoformat(facts["time"]) <= dt.datetime.now(dt.UTC)
-            asked = request.fail_on in (None, facts["policy"]["fail_on"])
-            return _held(store, entry) if fresh and asked and facts["verdict"] == "pass" else None
+            return _held(store, entry) if fresh and facts["verdict"] == "pass" else None
     return None
+
+
+def _digest(name: str, contract: Contract) -> str:
+    limits = stages.source_limits(contract)
+    with guard.Opened(name, limits) as file:  # no pipe, no device, no endless file
+        return file.digest()
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, number: int) -> int:

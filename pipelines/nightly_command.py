@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from pipelines import config, nightly
-from pipelines.run import prepare
+from pipelines.request import prepare
 from pipelines.run_command import request_of
 from provenance.errors import AssayError
 

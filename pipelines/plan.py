@@ -12,7 +12,6 @@ class Plan:
         run_id: random name of this execution, also of its staging folder.
         work: the staging folder; `out` below it becomes the run's folder.
         sources: the files of the source, in order.
-        alpha, fail_on: what the command line sets over the contract, or None.
     """
 
     run_id: str
@@ -21,8 +20,6 @@ class Plan:
     sources: tuple[str, ...]
     reference: str | None
     engine: str
-    fail_on: str | None = None
-    max_workers: int | None = None
 
     @property
     def out(self) -> Path:

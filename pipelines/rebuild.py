@@ -15,6 +15,7 @@ from checks.kit.contract import Contract
 from checks.kit.findings import Findings
 from provenance import cast, digest
 from provenance.entry import Entry
+from provenance.errors import AssayError
 from provenance.shards import ROW, Shard, ShardRef, read_table, write_shard, write_table
 from provenance.snapshot import Snapshot, Source
 
@@ -22,8 +23,14 @@ from provenance.snapshot import Snapshot, Source
 def rebuild(
     folder: Path, entry: Entry, contract: Contract, found: Findings, scratch: Path
 ) -> Snapshot:
-    """Write a run's rows below `scratch` as a snapshot of the same source."""
+    """Write a run's rows below `scratch` as a snapshot of the same source.
+
+    Raises:
+        AssayError: ASSAY-C014 if two of its files are the same: digest and row name a row, and
+            there they name two.
+    """
     sources = tuple(Source(**item) for item in entry.facts["inputs"])
+    _refuse_twins(sources, entry.seq)
     uncast = found.filter(pc.equal(found["check"], "ingest"))["row"].drop_null().to_numpy()
     shards: list[ShardRef] = []
     schema = None
@@ -55,6 +62,17 @@ def rebuild(
         rejected=_joined(refused, scratch / "rejected.parquet"),
         warnings=(),
     )
+
+
+def _refuse_twins(sources: tuple[Source, ...], run: int) -> None:
+    seen: dict[str, str] = {}
+    for source in sources:
+        if source.rows and source.sha256 in seen:
+            what = f"run {run} read the same file twice, so its rows cannot be told apart"
+            where = f"{seen[source.sha256]} and {source.name}"
+            fix = "run again without the copy, then review that run"
+            raise AssayError("C014", what, where=where, fix=fix)
+        seen[source.sha256] = source.name
 
 
 def _as_read(path: Path) -> pa.Table:

@@ -6,6 +6,7 @@ exist any more. Rows that nobody decided on keep their fate.
 
 import argparse
 import dataclasses
+import time
 import uuid
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ import pyarrow.compute as pc
 from checks.kit import findings, loader, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
-from pipelines import commit, config, fates, outcome, pages, stages, story
+from pipelines import commit, config, fates, outcome, pages, stages, story, trust
 from pipelines.commit import Committer
 from pipelines.examine import Status
 from pipelines.fates import Fated, Sorting
 from pipelines.outcome import Outcome
 from pipelines.rebuild import rebuild
-from pipelines.run import now
+from pipelines.request import now
 from pipelines.store import Store
 from pipelines.story import Decision
 from provenance import verify
@@ -50,8 +51,11 @@ def release(store: Store, entry: Entry) -> Outcome:
     """Apply the standing decisions to the base run of `entry` and commit the result.
 
     Raises:
-        AssayError: ASSAY-L011 if a file of the base run does not have its recorded digest.
+        AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if a file of the base run
+            does not have its recorded digest, C014 if two of its sources are the same.
     """
+    trust.require_whole(store)
+    began = time.perf_counter()
     base = store.ledger.read(story.base_of(entry))
     folder = store.run_folder(base.seq)
     for notice in verify.verify_files(folder, base)[:1]:
@@ -67,29 +71,51 @@ def release(store: Store, entry: Entry) -> Outcome:
         sorting = _sorting(found, standing, contract)
         fated = fates.Emitter(snapshot, sorting, out).write()
         (out / "contract.yaml").write_bytes((folder / "contract.yaml").read_bytes())
+        clock = {"emit": round(time.perf_counter() - began, 3)}
+        scanned = stages.rescan(out, contract, snapshot.sources, _accepted(standing))
+        clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
+        # the base's own rescan was of a clean dataset that is no more
+        found = findings.ordered(findings.concat([_without_rescan(found), scanned]))
         stages.save_findings(found, out)
-        released = [row for row, item in standing.items() if item.decision == "release"]
-        accepted = np.array(sorted(released), np.int64)
-        scanned = stages.rescan(out, contract, snapshot.sources, accepted)
-        decided = _decided(
-            base, findings.concat([_unsettled(found, standing), scanned]), fated, sorting
-        )
+        decided = _decided(base, _unsettled(found, standing), fated)
         facts = _facts(base, standing, fated, decided, started)
         committer = Committer.of(store, facts["time"])
-        statuses = tuple(Status(name, status) for name, status in base.facts["checks"].items())
-        drawn = pages.Drawn(facts, found, statuses, (), store)
+        statuses = stages.all_statuses(found, _inherited(base, found), clock)
+        drawn = pages.Drawn(facts, found, statuses, (), store, clock)
         made = committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))
-    return Outcome(made, store.run_folder(made.seq), decided, fated, statuses)
+    clock["total"] = round(time.perf_counter() - began, 3)
+    return Outcome(made, store.run_folder(made.seq), decided, fated, statuses, timings=clock)
 
 
-def _decided(base: Entry, found: findings.Findings, fated: Fated, sorting: Sorting) -> Verdict:
+def _decided(base: Entry, found: findings.Findings, fated: Fated) -> Verdict:
     return verdict.decide(
         found,
         Policy(**base.facts["policy"]),
         source=fated.source,
         quarantine=fated.quarantine,
-        rejected=fated.rejected - len(sorting.refused),
+        rejected=base.facts["rows"]["rejected"],  # a reviewer's rejects are no unreadable rows
     )
+
+
+def _inherited(base: Entry, found: findings.Findings) -> tuple[Status, ...]:
+    """Return the statuses of the base run's checks; its stages have their own."""
+    made = []
+    for name, status in base.facts["checks"].items():
+        if name not in dict(stages.FINDING_STAGES):
+            mine = found.filter(pc.equal(found["check"], name))
+            rows = len(mine["row"].drop_null().unique())
+            made.append(Status(name, status, len(mine), rows))
+    return tuple(made)
+
+
+def _accepted(standing: dict[int, Decision]) -> np.ndarray:
+    """Return the rows that a person released as they are: int64, rising."""
+    released = [row for row, item in standing.items() if item.decision == "release"]
+    return np.array(sorted(released), np.int64)
+
+
+def _without_rescan(found: findings.Findings) -> findings.Findings:
+    return found.filter(pc.not_equal(found["check"], "rescan"))
 
 
 def _facts(

@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines import config, story
+from pipelines import config, story, trust
 from pipelines.commit import Committer
-from pipelines.run import now
+from pipelines.request import now
 from pipelines.store import Store
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
@@ -35,6 +35,7 @@ def main(arguments: argparse.Namespace) -> int:
     """List the queue, or apply a file of decisions."""
     store = Store(config.store_folder(arguments.store))
     entry = store.find(arguments.run)
+    trust.require_whole(store)
     if arguments.apply:
         return _apply(store, entry, Path(arguments.apply), as_json=arguments.json)
     if not arguments.list:
@@ -94,13 +95,14 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the decisions of a CSV file; C014 with the line for whatever it cannot mean."""
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1).decode("utf-8-sig")
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise AssayError("C014", "the decisions are over 64 MiB", where=str(path))
+        text = content.decode("utf-8-sig")
     except OSError as error:
         raise AssayError("C014", "the decisions cannot be read", where=str(path)) from error
     except UnicodeDecodeError as error:
         raise AssayError("C014", "the decisions are not UTF-8", where=str(path)) from error
-    if len(text) > MAX_BYTES:
-        raise AssayError("C014", "the decisions are over 64 MiB", where=str(path))
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [

@@ -6,12 +6,11 @@ orchestrator's server; the stages then take them as they become ready.
 
 import contextlib
 import dataclasses
-import datetime as dt
-import os
+import functools
+import hashlib
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
@@ -25,10 +24,11 @@ from pipelines.examine import Examined, Status
 from pipelines.fates import Fated
 from pipelines.outcome import Outcome
 from pipelines.plan import Plan
+from pipelines.request import Request, expand, now, prepare
 from pipelines.stage_order import Stage, run_direct
 from pipelines.store import Store
-from provenance import digest
 from provenance.errors import AssayError
+from provenance.shards import write_table
 from provenance.snapshot import Snapshot
 
 # what the child that runs the rules imports while the source is being read
@@ -38,18 +38,7 @@ RULES = (
 )  # fmt: skip
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Request:
-    """What a command line asks for."""
-
-    contract: Path
-    store: Path
-    source: str | None = None
-    reference: str | None = None
-    engine: str = "auto"
-    direct: bool = False
-    fail_on: Literal["error", "warning"] | None = None
-    debug: bool = False
+NOT_RUN = ("ASSAY-K002", "ASSAY-E005")  # late or dead; what it refuses by itself is a refusal
 
 
 class _Run:
@@ -69,7 +58,7 @@ class _Run:
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings
-        self.outcome: Outcome
+        self.outcome: Outcome | None = None
 
     def close(self) -> None:
         self.reader.stop()
@@ -118,14 +107,21 @@ class _Run:
         )
 
     def rules(self) -> None:
-        self.expectations.call(
-            timeout=float(self.contract.limits.get("check_seconds", stages.CHECK_SECONDS)),
-            contract=str(self.plan.contract),
-            snapshot=str(self.plan.snapshot / "source"),
-            out=str(self.plan.out),
-        )
-        table = self.plan.out / "findings-contract.parquet"
-        table.rename(self.plan.scratch / table.name)
+        table = self.plan.scratch / "findings-contract.parquet"
+        try:
+            self.expectations.call(
+                timeout=float(self.contract.limits.get("check_seconds", stages.CHECK_SECONDS)),
+                contract=str(self.plan.contract),
+                snapshot=str(self.plan.snapshot / "source"),
+                out=str(self.plan.out),
+            )
+        except AssayError as error:
+            if error.code not in NOT_RUN:
+                raise
+            # not checked is a finding like any other, so that the rest is told all the same
+            write_table(stages.contract_unrun(error), table)
+            return
+        (self.plan.out / table.name).rename(table)
 
     def checks(self) -> None:
         self.examined = stages.run_checks(self.plan, self.contract)
@@ -137,8 +133,11 @@ class _Run:
         scanned = stages.rescan(self.plan.out, self.contract)
         self.found = findings.ordered(findings.concat([self.found, scanned]))
         stages.save_findings(self.found, self.plan.out)
-        copy = self.plan.out / "contract.yaml"
-        copy.write_bytes(self.plan.contract.read_bytes())
+        used = self.plan.contract.read_bytes()
+        if hashlib.sha256(used).hexdigest() != self.contract.sha256:
+            what = "the contract was changed during the run"
+            raise AssayError("I013", what, where=str(self.plan.contract), fix="run again")
+        (self.plan.out / "contract.yaml").write_bytes(used)
 
     def commit(self) -> None:
         from pipelines import pages
@@ -222,16 +221,31 @@ def execute(request: Request, progress: Progress) -> Outcome:
         stack.callback(run.close)
         stack.enter_context(warming())
         if server is None:
-            run_direct(run.order(progress, ahead=False))
+            call = functools.partial(run_direct, run.order(progress, ahead=False))
         else:
             from pipelines.flow import run_flow
 
             told = {"dataset": contract.name, "contract_sha256": contract.sha256,
                     "run_id": plan.run_id, "engine": plan.engine}  # fmt: skip
             name = f"assay-{contract.name}-{plan.run_id[:8]}"
-            run_flow(run.order(progress, ahead=server.own), told, server=server, name=name)
+            order = run.order(progress, ahead=server.own)
+            call = functools.partial(run_flow, order, told, server=server, name=name)
+        with _unless_committed(run):
+            call()
         run.clock["total"] = round(time.perf_counter() - began, 3)
-        return run.outcome
+    if run.outcome is None:
+        raise AssayError("E005", "the run ended before its commit")
+    return run.outcome
+
+
+@contextlib.contextmanager
+def _unless_committed(run: _Run) -> Iterator[None]:
+    """Let an interrupt through, but not one that comes when the run stands already."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if run.outcome is None:
+            raise
 
 
 def _server(stack: contextlib.ExitStack, request: Request) -> Any:
@@ -240,38 +254,7 @@ def _server(stack: contextlib.ExitStack, request: Request) -> Any:
     return stack.enter_context(PrefectServer(debug=request.debug))
 
 
-def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:
-    """Load the contract and find the files, before anything is made."""
-    from checks.kit import loader
-
-    contract = loader.load(request.contract)
-    source = request.source or contract.source
-    if not source:
-        what = f"{request.contract} names no source"
-        raise AssayError("C012", what, fix="give --source PATH, or a path under `servers`")
-    reference = request.reference or contract.reference
-    if reference:
-        expand(reference)
-    return contract, tuple(expand(source)), reference
-
-
-def now() -> str:
-    """Return the time as ISO 8601 in UTC, to the second."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-
-
-def expand(source: str) -> list[str]:
-    """Return the files of a source; I014 and its like if there is none."""
-    from provenance import ingest
-
-    paths = ingest.expand(source)
-    for path in paths:
-        if not os.path.lexists(path):
-            raise AssayError("I014", "no such file", where=path, fix="check the path")
-    return paths
-
-
 def _reference_facts(plan: Plan) -> list[dict[str, str]]:
-    if not plan.reference:
-        return []
-    return [{"name": name, "sha256": digest.of_file(Path(name))} for name in expand(plan.reference)]
+    path = plan.snapshot / "reference" / "snapshot.json"
+    read = Snapshot.load(path).sources if path.exists() else ()
+    return [{"name": source.name, "sha256": source.sha256} for source in read]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from pipelines import config, outcome
 from pipelines.console import Progress
-from pipelines.run import Request, execute
+from pipelines.request import Request
+from pipelines.run import execute
 
 
 def request_of(arguments: argparse.Namespace, *, direct: bool) -> Request:

@@ -24,6 +24,7 @@ from pipelines.plan import Plan
 from provenance import sign
 from provenance.codes import CODES
 from provenance.errors import AssayError, Notice
+from provenance.limits import Limits
 from provenance.shards import read_shard, read_table, write_table
 from provenance.snapshot import Snapshot, Source
 
@@ -31,6 +32,8 @@ REFERENCE_ROWS = 100_000
 INGEST_MEMORY = 8 << 30  # bytes of address space for the process that reads untrusted data
 INGEST_SECONDS = 3_600.0
 CHECK_SECONDS = 3_600.0
+# stages that find something themselves: the check they report as, the stage's own name
+FINDING_STAGES = (("ingest", "ingest"), ("contract", "rules"), ("rescan", "rescan"))
 OWN_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
 
 
@@ -43,8 +46,7 @@ def read_sources(
 
     promised = loader.load(Path(contract))
     specs = tuple(column.spec for column in promised.columns)
-    given = {key: item for key, item in promised.limits.items() if key not in OWN_LIMITS}
-    limits = ingest.Limits.of(given)
+    limits = source_limits(promised)
     empty = any(_allows_empty(rule) for rule in promised.rules)
     places = {"source": Path(folder) / "source"}
     places["source"].mkdir(parents=True)
@@ -56,6 +58,12 @@ def read_sources(
     return {name: str(place) for name, place in places.items()}
 
 
+def source_limits(contract: Contract) -> Limits:
+    """Return what a source may hold: the defaults, and what the contract raises."""
+    given = {key: item for key, item in contract.limits.items() if key not in OWN_LIMITS}
+    return Limits.of(given)
+
+
 def run_rules(contract: str, snapshot: str, out: str) -> str:
     """Evaluate the contract's rules; runs in a child process that holds Great Expectations."""
     from checks.kit import loader
@@ -65,6 +73,12 @@ def run_rules(contract: str, snapshot: str, out: str) -> str:
         loader.load(Path(contract)), Snapshot.load(Path(snapshot) / "snapshot.json"), Path(out)
     )
     return str(found)
+
+
+def contract_unrun(error: AssayError) -> findings.Findings:
+    """Return the finding that the contract's rules did not run."""
+    evidence = f"the rules of the contract did not run: {error.code}: {error.what}"
+    return findings.make(None, check="contract", rule="ASSAY-K001", evidence=evidence)
 
 
 def held_findings(snapshot: Snapshot) -> findings.Findings:
@@ -84,20 +98,27 @@ def held_findings(snapshot: Snapshot) -> findings.Findings:
 
 
 def run_checks(plan: Plan, contract: Contract) -> Examined:
-    """Fit and score every check over the shards; the fitted models stay with the run."""
+    """Fit and score every check over the shards; the fitted models stay with the run.
+
+    They are made in the scratch folder: a check that is late may write there after it was given up.
+    """
     snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
     reference = _reference(plan)
     schema = read_shard(snapshot.shards[0]).table.schema
     rows = sum(ref.rows for ref in snapshot.shards)
     context = Context(contract, schema, rows, reference)
-    models = plan.out / "models"
-    models.mkdir(parents=True)
+    models, kept = plan.scratch / "models", plan.out / "models"
+    for folder in (models, kept):
+        folder.mkdir(parents=True)
     limit = float(contract.limits.get("check_seconds", CHECK_SECONDS))
-    chosen = engine.make(plan.engine, rows, workers=plan.max_workers, timeout=limit)
+    chosen = engine.make(plan.engine, rows, timeout=limit)
     try:
         examined = examine(context, list(snapshot.shards), chosen, models)
     finally:
         chosen.close()
+    for status in examined.statuses:
+        if status.status == "ok":
+            (models / f"{status.check}.pkl").rename(kept / f"{status.check}.pkl")
     write_table(examined.found, plan.scratch / "findings-checks.parquet")
     return examined
 
@@ -180,12 +201,12 @@ def all_statuses(
     found: findings.Findings, examined: tuple[Status, ...], clock: Mapping[str, float]
 ) -> tuple[Status, ...]:
     """Return how the stages that find something fared, before the checks."""
-    stages = (("ingest", "ingest"), ("contract", "rules"), ("rescan", "rescan"))
     made = []
-    for check, stage in stages:
+    for check, stage in FINDING_STAGES:
         mine = found.filter(pc.equal(found["check"], check))
         rows = len(mine["row"].drop_null().unique())
-        unrun = pc.any(pc.is_in(mine["rule"], pa.array(verdict.UNRUN))).as_py()
+        errors = mine.filter(pc.equal(mine["severity"], "error"))
+        unrun = pc.any(pc.is_in(errors["rule"], pa.array(verdict.UNRUN))).as_py()
         status = "failed" if unrun else "ok"
         made.append(Status(check, status, len(mine), rows, clock.get(stage, 0.0)))
     return (*made, *examined)
@@ -218,8 +239,8 @@ def _reference(plan: Plan) -> pa.Table | None:
         shard = read_shard(ref)
         part = sample.take(shard, shard.table.column_names, REFERENCE_ROWS)
         taken = part if taken is None else sample.merge(taken, part, REFERENCE_ROWS)
-    if taken is None or not len(taken):
-        raise AssayError("K003", "the reference holds no row that can be read")
+    if taken is None:
+        return pa.table({})  # no rows: `examine` says what that means
     return sample.settled(taken).drop_columns([sample.ROW, sample.RANK, sample.FOLD])
 
 

@@ -59,7 +59,7 @@ class Store:
         with atomic.coded(self.folder):
             self.staging.mkdir(parents=True, exist_ok=True)
             atomic.sweep(self.staging)
-            work.mkdir()
+            work.mkdir(parents=True)  # a run that ends just now may have taken the empty folder
             alive = atomic.keep_alive(work)
         try:
             yield work
@@ -71,8 +71,13 @@ class Store:
     def _forget_if_vain(self, made: Path | None) -> None:
         for folder in (self.staging, self.folder / "runs", self.reviews):
             _remove_empty(folder)
-        if made and not any(self.ledger.entries_folder.glob("*")):
-            shutil.rmtree(self.ledger.folder, ignore_errors=True)
+        if made:
+            # piece by piece: what another first run has just put there is not empty, and stays
+            for folder in (self.ledger.entries_folder, self.ledger.folder / "tmp"):
+                _remove_empty(folder)
+            if not self.ledger.entries_folder.exists():
+                (self.ledger.folder / "lock").unlink(missing_ok=True)
+            _remove_empty(self.ledger.folder)
             folder = self.folder
             while _remove_empty(folder) and folder != made:
                 folder = folder.parent

@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines import config
+from pipelines import config, trust
 from pipelines.store import RUN_KINDS, Store
-from provenance import atomic, sign, verify
+from provenance import atomic, verify
 from provenance.codes import EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice, printable
-from provenance.sign import Verifier
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -22,33 +21,30 @@ def main(arguments: argparse.Namespace) -> int:
         raise AssayError(
             "C013", "there is no store", where=str(store.folder), fix="name it by --store"
         )
-    trusted = _trusted()
+    trusted = trust.trusted()
     walked = verify.verify_ledger(store.ledger, trusted)
     breaks = list(walked.breaks)
+    warnings = _warnings(store)
     checked = 0
     if not breaks:
-        entries = [store.find(arguments.run)] if arguments.run else list(store.ledger.entries())
-        for entry in entries:
+        breaks, died = _unlisted(store)
+        warnings += died
+        for entry in _asked(store, arguments.run, is_cut=bool(breaks)):
             breaks += _files(store, entry)
             checked += entry.kind in RUN_KINDS
-        breaks += _cut(store)
-    warnings = _warnings(store)
     _print(arguments, {"entries": walked.entries, "head": walked.head.hex(), "runs": checked,
                        "key_id": trusted.key_id.hex()}, breaks, warnings)  # fmt: skip
     return EXIT["integrity"] if breaks else EXIT["pass"]
 
 
-def _trusted() -> Verifier:
-    """Return the pinned public key, else this user's own; never one that the store names."""
-    pinned = config.public_key()
-    if pinned:
-        return sign.load_public(pinned)
-    if not config.signing_key().exists():
-        fix = "set ASSAY_PUBLIC_KEY to the PEM file of the key you trust"
-        raise AssayError(
-            "E003", "there is no key to verify with", where=str(config.signing_key()), fix=fix
-        )
-    return sign.load(config.signing_key()).verifier
+def _asked(store: Store, run: str | None, *, is_cut: bool) -> list[Entry]:
+    """Return the entries whose files to look at; a run may have none if the ledger was cut."""
+    try:
+        return [store.find(run)] if run else list(store.ledger.entries())
+    except AssayError:
+        if is_cut:
+            return []
+        raise
 
 
 def _files(store: Store, entry: Entry) -> list[Notice]:
@@ -61,23 +57,33 @@ def _files(store: Store, entry: Entry) -> list[Notice]:
     return []
 
 
-def _cut(store: Store) -> list[Notice]:
-    """Find runs and decisions whose entries are gone: the end of the chain was cut off."""
+def _unlisted(store: Store) -> tuple[list[Notice], list[Notice]]:
+    """Find runs and decisions without an entry: breaks, and a warning of the very next number.
+
+    A break means that the end of the chain was cut off. The next number may be that, or what a
+    run left behind that died before its entry: only a copy of the ledger can tell them apart.
+    """
+    # looked for before the ledger is read, so that a run committed meanwhile has its entry there
+    placed = [*_numbered(store.folder / "runs", "run"), *_numbered(store.reviews, "review")]
     numbers = store.ledger.numbers()
     end = numbers[-1] if numbers else -1
-    placed = [*_numbered(store.folder / "runs"), *_numbered(store.reviews)]
-    # the very next number may be what a run left behind that died before its entry
-    allowed = end + 1 if numbers else -1
-    return [
-        Notice("ASSAY-L002", f"run {number} has no entry, the ledger ends at {end}", str(path))
-        for number, path in placed
-        if number > allowed
-    ]
+    told = f"the ledger ends at {end}" if numbers else "the ledger is empty"
+    breaks, died = [], []
+    for number, kind, path in placed:
+        what = f"{kind} {number} has no entry"
+        if numbers and number == end + 1:
+            why = "it died before it was committed, or the ledger's last entry was cut off"
+            what += f": {why}; compare with a copy of the ledger"
+            died.append(Notice("ASSAY-L009", what, str(path)))
+        elif number > end:
+            breaks.append(Notice("ASSAY-L002", f"{what}, {told}", str(path)))
+    return breaks, died
 
 
-def _numbered(folder: Path) -> list[tuple[int, Path]]:
+def _numbered(folder: Path, kind: str) -> list[tuple[int, str, Path]]:
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    return [(int(path.stem), path) for path in paths if path.stem.isascii() and path.stem.isdigit()]
+    named = [path for path in paths if path.stem.isascii() and path.stem.isdigit()]
+    return [(int(path.stem), kind, path) for path in named]
 
 
 def _warnings(store: Store) -> list[Notice]:

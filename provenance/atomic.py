@@ -43,6 +43,24 @@ def refusal(error: OSError, where: Path) -> AssayError:
     return AssayError(code, what, where=str(where), fix=fix)
 
 
+def foreseen(error: BaseException) -> AssayError:
+    """Return any exception as one with a code; an unforeseen one tells its kind and place only.
+
+    A full or read-only disk is told apart wherever it strikes.
+    """
+    if isinstance(error, AssayError):
+        return error
+    if isinstance(error, OSError) and error.errno in _CODES:
+        return refusal(error, Path(error.filename or "."))
+    # the exception's own text may quote a cell
+    trace, place = error.__traceback__, ""
+    while trace:
+        name = Path(trace.tb_frame.f_code.co_filename).name
+        place, trace = f"{name}:{trace.tb_lineno}", trace.tb_next
+    fix = "run again with --debug and report what it shows"
+    return AssayError("E104", f"unforeseen {type(error).__name__}", where=place, fix=fix)
+
+
 def sync_tree(folder: Path) -> None:
     """Fsync every file and folder below and including `folder`, deepest first."""
     for root, _, names in os.walk(folder, topdown=False):

@@ -17,6 +17,8 @@ _LIKE_DATA = re.compile(
     r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"
 )
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
+_OURS = frozenset({"_row", "_reasons"})  # what the quarantine adds to the source's own columns
+RESERVED = _OURS | {ROW, DIGEST}
 _LONGEST_NAME = 64  # of a name that a message repeats
 
 
@@ -86,9 +88,11 @@ def check_names(names: list[str], wanted: list[str] | None, where: str) -> None:
             told = f" {name!r}" if _may_tell(names, wanted) else ""
             what = f"the column name{told} stands {count} times (columns {places})"
             raise AssayError("I026", what, where=where, fix="rename all but one")
-    if reserved := {ROW, DIGEST} & set(names):
-        what = f"the column name {min(reserved)} is reserved"
-        raise AssayError("I018", what, where=where, fix="rename the column")
+    if reserved := RESERVED & set(names):
+        name = min(reserved)
+        code, why = ("I026", ": the quarantine adds it") if name in _OURS else ("I018", "")
+        what = f"the column name {name} is reserved{why}"
+        raise AssayError(code, what, where=where, fix="rename the column")
     if wanted is not None and set(wanted) != set(names):
         raise _mismatch(names, wanted, where)
 

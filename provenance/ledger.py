@@ -5,7 +5,6 @@ An append takes the lock, reads the head, lets the caller put the run's folder i
 number it will get, and links the entry exclusively. No entry, no run.
 """
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -74,7 +73,7 @@ class Ledger:
 
         Raises:
             AssayError: E001, E002, E003 if it cannot be written; L007 if the ledger is another
-                key's; L001 to L003 if its end does not hold.
+                key's; L001, L003 to L006 if its end does not hold.
         """
         with atomic.coded(self.folder):
             self.entries_folder.mkdir(parents=True, exist_ok=True)
@@ -89,16 +88,29 @@ class Ledger:
         return made
 
     def _checked_head(self, signer: Signer) -> Entry | None:
-        head = self.head()
-        if head is None:
+        numbers = self.numbers()
+        if not numbers:
             return None
-        if head.seq != len(self.numbers()) - 1:
-            missing = next(n for n, seq in enumerate(self.numbers()) if n != seq)
+        end = numbers[-1]
+        if end != len(numbers) - 1:
+            missing = next(n for n, seq in enumerate(numbers) if n != seq)
             raise broken("L001", f"entry {missing} is missing", self.path_of(missing))
+        head = self.read(end)
+        if head.seq != end:
+            raise broken("L005", f"entry {end} holds the number {head.seq}", self.path_of(end))
+        if edit := edit_of(head, end):
+            raise broken("L004", edit, self.path_of(end))
         if not head.is_signed_by(signer.verifier):
             what = f"entry {head.seq} is signed by key {head.key_id.hex()}, not by yours"
             raise broken("L007", f"{what} ({signer.verifier.key_id.hex()})", self.path_of(head.seq))
         return head
+
+
+def edit_of(item: Entry, number: int) -> str | None:
+    """Return what to say of an entry that is not what its digest covers, None if it is."""
+    if (leaf := item.expected_leaf()) == item.leaf:
+        return None
+    return f"entry {number} was edited: digest {leaf.hex()}, recorded {item.leaf.hex()}"
 
 
 def broken(code: str, what: str, path: Path) -> AssayError:
@@ -110,7 +122,8 @@ def broken(code: str, what: str, path: Path) -> AssayError:
 
 
 def _number_of(path: Path) -> int:
-    with contextlib.suppress(ValueError):
-        if path.suffix == ".parquet" and len(path.stem) == DIGITS and path.stem.isascii():
-            return int(path.stem)
+    stem = path.stem
+    # int() alone would take signs and underscores, and so one number under two names
+    if path.suffix == ".parquet" and len(stem) == DIGITS and stem.isascii() and stem.isdigit():
+        return int(stem)
     raise broken("L006", f"a file that is no entry: {path.name}", path)

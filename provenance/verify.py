@@ -11,7 +11,7 @@ from pathlib import Path
 from provenance import digest, entry
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
-from provenance.ledger import Ledger
+from provenance.ledger import Ledger, edit_of
 from provenance.sign import Verifier
 
 
@@ -25,20 +25,26 @@ class Verified:
 
 
 def verify_ledger(ledger: Ledger, trusted: Verifier) -> Verified:
-    """Walk all entries: dense numbers from 0, chained, unaltered, signed by `trusted`."""
+    """Walk all entries: dense numbers from 0, chained, unaltered, signed by `trusted`.
+
+    Takes as long as there are entries, whatever their numbers: a gap is one break.
+    """
     breaks: list[Notice] = []
-    prev, count = entry.GENESIS, 0
+    prev, count, expected = entry.GENESIS, 0, 0
     try:
         numbers = ledger.numbers()
     except AssayError as error:
         return Verified(0, prev, (_notice(error),))
-    for expected, seq in enumerate(range(numbers[-1] + 1 if numbers else 0)):
+    for seq in numbers:
+        if seq > expected:
+            breaks.append(_gap(expected, seq - 1, ledger))
+        expected = seq + 1
         try:
             item = ledger.read(seq)
         except AssayError as error:
             breaks.append(_notice(error))
             continue
-        breaks += _faults(item, expected, prev, trusted, str(ledger.path_of(seq)))
+        breaks += _faults(item, seq, prev, trusted, str(ledger.path_of(seq)))
         prev, count = item.leaf, count + 1
     return Verified(count, prev, tuple(breaks))
 
@@ -71,12 +77,17 @@ def _faults(
     if item.prev != prev:
         what = f"entry {expected} follows {item.prev.hex()}, the entry before is {prev.hex()}"
         yield Notice("ASSAY-L005", what, where)
-    if (leaf := item.expected_leaf()) != item.leaf:
-        what = f"entry {expected} was edited: digest {leaf.hex()}, recorded {item.leaf.hex()}"
-        yield Notice("ASSAY-L004", what, where)
+    if edit := edit_of(item, expected):
+        yield Notice("ASSAY-L004", edit, where)
     if not item.is_signed_by(trusted):
         what = f"entry {expected}: signature is not by the trusted key {trusted.key_id.hex()}"
         yield Notice("ASSAY-L007", f"{what} (it names {item.key_id.hex()})", where)
+
+
+def _gap(first: int, last: int, ledger: Ledger) -> Notice:
+    many = f"entries {first} to {last} are missing"
+    what = f"entry {first} is missing" if first == last else many
+    return Notice("ASSAY-L001", what, str(ledger.path_of(first)))
 
 
 def _missing(name: str, seq: int, folder: Path) -> Notice:

@@ -17,6 +17,7 @@ from checks.kit.contract import Column, Contract, PiiAction, Role, Rule
 from checks.kit.quality import quality_rules
 from checks.kit.yaml_reader import Node, parse, read_bytes
 from provenance.casting import ColumnSpec, Logical
+from provenance.csv_header import RESERVED
 
 REQUIRED, UNIQUE, LABEL = "ASSAY-V010", "ASSAY-V009", "ASSAY-V013"
 
@@ -102,6 +103,9 @@ def _scope(table: str, properties: list[dict[str, Node]]) -> Scope:
     lines: dict[str, int] = {}
     for item in properties:
         name = item["name"].string("name")
+        if name in RESERVED:
+            fix = "rename the column, here and in the source"
+            raise item["name"].fail("C008", f"the column name {name} is reserved", fix=fix)
         if name in types:
             what = f"column '{name}' is given twice, in lines {lines[name]} and {item['name'].line}"
             raise item["name"].fail("C008", what)
@@ -153,7 +157,7 @@ def _column(item: dict[str, Node], scope: Scope, rules: list[Rule]) -> Column:
         settings.custom(item.get("customProperties"), odcs.ASSAY_PROPERTY, scope),
     )
     roles = _roles(given["assay.role"]) if "assay.role" in given else frozenset()
-    pii = given["assay.pii"].choice("assay.pii", odcs.PII) if "assay.pii" in given else "quarantine"
+    pii = _pii(given["assay.pii"], scope) if "assay.pii" in given else "quarantine"
     missing = _words(given["assay.missing"]) if "assay.missing" in given else []
     valid = None
     for rule in rules:
@@ -168,7 +172,15 @@ def _column(item: dict[str, Node], scope: Scope, rules: list[Rule]) -> Column:
     spec = ColumnSpec(
         name, cast("Logical", scope.logical), required, form, tuple(dict.fromkeys(missing))
     )
-    return Column(spec, roles, cast("PiiAction", pii), _flag(item, "primaryKey"), valid)
+    return Column(spec, roles, pii, _flag(item, "primaryKey"), valid)
+
+
+def _pii(node: Node, scope: Scope) -> PiiAction:
+    action = node.choice("assay.pii", odcs.PII)
+    if action in ("redact", "pseudonymise") and scope.logical != "string":
+        what = f"only string columns can be redacted, and '{scope.column}' is {scope.logical}"
+        raise node.fail("C008", what, fix="use quarantine")
+    return cast("PiiAction", action)
 
 
 def _roles(node: Node) -> frozenset[Role]:

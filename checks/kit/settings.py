@@ -15,8 +15,8 @@ from provenance.errors import AssayError
 from provenance.limits import Limits
 
 STAGE_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
-# checks that run as stages and are named in contracts like the others
-STAGES = ("contract", "pii")
+# stages that findings name like checks; they always run and take no options
+STAGES = ("ingest", "contract", "rescan")
 _GLOB = frozenset("*?[")
 
 
@@ -141,13 +141,28 @@ def _checks(node: Node) -> dict[str, Any]:
             place = f"{node.file}:{line}:{column}"
             fix = nearest(name, names)
             raise AssayError("C004", f"there is no check '{name}'", where=place, fix=fix)
-        if item.value is False or item.value == "off":
+        if name in STAGES:
+            _refuse_setting(name, item)
+        elif item.value is False or item.value == "off":
             found[name] = "off"
         elif isinstance(item.value, dict):
             found[name] = item.plain()
         elif item.value not in (None, True, "on"):
             raise item.fail("C005", f"assay.checks.{name} must be `off` or a mapping of options")
     return found
+
+
+def _refuse_setting(stage: str, item: Node) -> None:
+    """Refuse whatever would promise a change to a stage, which always runs and the same way."""
+    if item.value in (None, True, "on"):
+        return
+    fix = f"leave {stage} out of assay.checks"
+    if item.value is False or item.value == "off":
+        always = " and ".join((", ".join(STAGES[:-1]), STAGES[-1]))
+        raise item.fail(
+            "C005", f"the stage {stage} cannot be switched off; {always} always run", fix=fix
+        )
+    raise item.fail("C005", f"the stage {stage} takes no options", fix=fix)
 
 
 def _check_names() -> list[str]:

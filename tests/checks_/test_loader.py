@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from checks.kit import odcs
 from checks.kit.loader import load
 from provenance.errors import AssayError
 
@@ -194,6 +195,11 @@ REFUSED = [
     ("C005", with_setting("assay.policy", "{alpha: 1.5}"), "12:"),
     ("C005", with_setting("assay.limits", "{max_columns: 0}"), "12:"),
     ("C005", with_setting("assay.checks", "{drift: maybe}"), "12:"),
+    *(
+        ("C005", with_setting("assay.checks", f"{{{stage}: {value}}}"), f"12:{15 + len(stage)}")
+        for stage in ("ingest", "contract", "rescan")
+        for value in ("off", "false", "'off'", "{seconds: 3}", "{}", "maybe")
+    ),
     # patterns
     ("C006", HEAD + "      - {name: s, logicalTypeOptions: {pattern: '(?=x)'}}\n", "10:"),
     ("C006", HEAD + "      - {name: s, logicalTypeOptions: {pattern: 'x{1000}{1000}'}}\n", "10:"),
@@ -210,6 +216,10 @@ REFUSED = [
     ("C008", HEAD + "      - {name: s, logicalTypeOptions: {minLength: 3, maxLength: 2}}\n", "10:"),
     ("C008", HEAD + "      - {name: age}\n", "10:16"),
     ("C008", quality("{metric: nullValues, mustBeBetween: [3, 1]}"), "11:"),
+    *(
+        ("C008", HEAD + f"      - {{name: {name}}}\n", "10:16")
+        for name in ("_row", "_reasons", "__assay_row", "__assay_digest")
+    ),
 ]
 
 
@@ -238,6 +248,30 @@ def test_the_fix_gives_the_nearest_name(contract, text, advice):
     with pytest.raises(AssayError) as caught:
         contract(text)
     assert advice in caught.value.fix
+
+
+@pytest.mark.parametrize("action", ["redact", "pseudonymise", "allow", "quarantine"])
+@pytest.mark.parametrize("kind", odcs.OPTIONS)
+def test_only_texts_can_be_redacted(contract, kind, action):
+    own = f"customProperties: [{{property: assay.pii, value: {action}}}]"
+    text = HEAD.replace("integer", kind) + f"        {own}\n"
+    if kind == "string" or action in ("allow", "quarantine"):
+        assert contract(text).column("age").pii == action
+        return
+    with pytest.raises(AssayError, match="only string columns can be redacted") as caught:
+        contract(text)
+    assert caught.value.code == "ASSAY-C008"
+    assert caught.value.where.endswith(f"contract.yaml:10:{9 + own.index(action)}")
+    assert "quarantine" in caught.value.fix
+
+
+@pytest.mark.parametrize("stage", ["ingest", "contract", "rescan"])
+def test_stages_cannot_be_switched_off_and_may_be_named_as_on(contract, stage):
+    with pytest.raises(AssayError, match=f"the stage {stage} cannot be switched off"):
+        contract(with_setting("assay.checks", f"{{{stage}: off}}"))
+    with pytest.raises(AssayError, match=f"the stage {stage} takes no options"):
+        contract(with_setting("assay.checks", f"{{{stage}: {{score: 1}}}}"))
+    assert contract(with_setting("assay.checks", f"{{{stage}: on, pii: off}}")).is_off("pii")
 
 
 def test_two_labels_and_two_columns_name_both_lines(contract):

@@ -7,6 +7,7 @@ import re
 import zipfile
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from provenance.casting import ColumnSpec
@@ -144,6 +145,8 @@ REFUSED = {
     "missing columns": (b"id,code,age,amount\n1,C1,20,0.5\n", "I018"),
     "no header line": ("\n".join([*lines()[1:], ""]).encode(), "I018"),
     "reserved name": (with_header(",".join([*NAMES[:-1], ROW])), "I018"),
+    "row of the quarantine": (with_header(",".join([*NAMES[:-1], "_row"])), "I026"),
+    "reasons of the quarantine": (with_header(",".join([*NAMES[:-1], "_reasons"])), "I026"),
     "semicolons": (honest().replace(b",", b";"), "I038"),
     "tabs": (honest().replace(b",", b"\t"), "I038"),
     "bars": (honest().replace(b",", b"|"), "I038"),
@@ -159,6 +162,24 @@ def test_refuses(tmp_path, kind):
     assert caught.value.where.endswith("in.csv")
     assert caught.value.fix
     assert not (tmp_path / "out" / "snapshot.json").exists()
+
+
+@pytest.mark.parametrize("name", ["_row", "_reasons"])
+@pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
+def test_columns_of_the_quarantine_are_refused_in_every_format(tmp_path, kind, name):
+    files = {
+        "csv": f"id,{name}\n1,2\n".encode(),
+        "tsv": f"id\t{name}\n1\t2\n".encode(),
+        "jsonl": b'{"id": 1, "%b": 2}\n' % name.encode(),
+    }
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"id": [1], name: [2]}), sink, write_page_checksum=True)
+    data = files.get(kind) or sink.getvalue()
+    with pytest.raises(AssayError, match=f"{name} is reserved") as caught:
+        run(tmp_path, data, name=f"in.{kind}", specs=None)
+    assert caught.value.code == "ASSAY-I026"
+    near = run(tmp_path, data.replace(name.encode(), name[:-1].encode() + b"x"), f"in.{kind}", None)
+    assert near.rows == 1
 
 
 HELD = {

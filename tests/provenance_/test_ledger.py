@@ -58,6 +58,44 @@ def test_missing_entry(ledger, signer):
         grown(ledger.folder, 1, signer)
 
 
+def test_a_gap_is_one_break_however_wide(ledger, signer):
+    def missing():
+        breaks = verify.verify_ledger(ledger, signer.verifier).breaks
+        return [b.message for b in breaks if b.code == "ASSAY-L001"]
+
+    ledger.path_of(10**12 - 1).touch()
+    started = time.monotonic()
+    assert missing() == ["entries 6 to 999999999998 are missing"]
+    assert codes(ledger, signer) == ["ASSAY-L001", "ASSAY-L003"]
+    for seq in (0, 2, 4):
+        ledger.path_of(seq).unlink()
+    assert missing() == [
+        *(f"entry {seq} is missing" for seq in (0, 2, 4)),
+        "entries 6 to 999999999998 are missing",
+    ]
+    with pytest.raises(AssayError, match="entry 0 is missing"):
+        grown(ledger.folder, 1, signer)
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    "stem",
+    [
+        "+00000000002",
+        "-00000000002",
+        "0_0000000002",
+        " 00000000002",
+        "0000000000²2",
+        "٠٠٠٠٠٠٠٠٠٠٠٢",
+    ],
+)
+def test_a_number_is_written_in_one_way_only(ledger, signer, stem):
+    (ledger.entries_folder / f"{stem}.parquet").write_bytes(ledger.path_of(2).read_bytes())
+    assert codes(ledger, signer) == ["ASSAY-L006"]
+    with pytest.raises(AssayError, match="L006"):
+        ledger.numbers()
+
+
 def test_truncated_and_empty_entries(ledger, signer):
     content = ledger.path_of(2).read_bytes()
     for cut in (b"", content[:100], content[:-1]):
@@ -72,6 +110,27 @@ def test_edited_body(ledger, signer):
     )
     ledger.path_of(2).write_bytes(new.to_parquet())
     assert codes(ledger, signer) == ["ASSAY-L004"]
+
+
+def test_nothing_is_chained_onto_an_edited_head(ledger, signer):
+    old = ledger.read(5)
+    body = old.body.replace(b'"n":4', b'"n":9')
+    new = entry.Entry(old.seq, old.prev, old.key_id, body, old.leaf, old.sig)
+    ledger.path_of(5).write_bytes(new.to_parquet())
+    with pytest.raises(AssayError) as refused:
+        grown(ledger.folder, 1, signer)
+    (told,) = verify.verify_ledger(ledger, signer.verifier).breaks
+    assert (refused.value.code, refused.value.what) == (told.code, told.message)
+    assert told.code == "ASSAY-L004"
+    leaf = new.expected_leaf().hex()
+    assert told.message == f"entry 5 was edited: digest {leaf}, recorded {old.leaf.hex()}"
+    assert len(ledger.numbers()) == 6
+
+
+def test_nothing_is_chained_onto_a_replayed_head(ledger, signer):
+    ledger.path_of(6).write_bytes(ledger.path_of(2).read_bytes())
+    with pytest.raises(AssayError, match="entry 6 holds the number 2"):
+        grown(ledger.folder, 1, signer)
 
 
 def test_edited_and_redigested_body_needs_the_key(ledger, signer):

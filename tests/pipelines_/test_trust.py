@@ -1,0 +1,161 @@
+"""Nothing is done on the word of a ledger that does not hold, and no pass is stretched."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import request, run, stages
+from pipelines.cli import main
+from pipelines.console import Progress
+from provenance.errors import AssayError
+
+CELL = "4532 0151 1283 0366"
+
+
+@pytest.fixture
+def told(capsys):
+    """Run a command in this process; return its exit code and its object."""
+
+    def tell(*words):
+        capsys.readouterr()
+        code = main([*map(str, words)])
+        printed = capsys.readouterr().out
+        return code, json.loads(printed.splitlines()[0]) if printed else None
+
+    return tell
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A small honest table, its contract and an empty store."""
+    draw = np.random.default_rng(4)
+    size = draw.normal(10, 3, 200).round(2)
+    lines = [f"k{i:03d},{x},{'big' if x > 10 else 'small'}" for i, x in enumerate(size)]
+    (tmp_path / "a.csv").write_text("\n".join(["key,size,kind", *lines]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ASSAY_STORE", str(tmp_path / "store"))
+    assert main(["init", "a.csv", "--label", "kind", "--key", "key", "-o", "c.yaml"]) == 0
+    return tmp_path
+
+
+def edit_entry(home, number):
+    path = home / "store" / "ledger" / "entries" / f"{number:012}.parquet"
+    table = pq.read_table(path)
+    item = table.to_pylist()[0]
+    item["body"] = item["body"].replace(b'"verdict":"pass"', b'"verdict":"fail"')
+    item["body"] = item["body"].replace(b'"decision', b'"Decision')
+    pq.write_table(pa.Table.from_pylist([item], table.schema), path)
+
+
+def test_an_edited_entry_stops_gate_release_and_review(home, told):
+    assert told("run", "c.yaml", "--direct", "--json")[0] == 0
+    edit_entry(home, 1)
+    for words in (
+        ["gate", "c.yaml", "--json", "--", "touch", "started"],
+        ["release", "1", "--json"],
+        ["review", "1", "--list", "--json"],
+        ["run", "c.yaml", "--direct", "--json"],
+    ):
+        code, object_ = told(*words)
+        assert (code, object_["error"]["code"]) == (4, "ASSAY-L004"), words
+    assert not (home / "started").exists()
+
+
+@pytest.mark.usefixtures("home")
+def test_a_reused_pass_prints_its_object_and_a_laxer_one_is_not_reused(told):
+    assert told("run", "c.yaml", "--direct", "--json")[0] == 0
+    command = ["gate", "c.yaml", "--json", "--", sys.executable, "-c", "raise SystemExit(7)"]
+    code, object_ = told(*command)
+    assert (code, object_["run"], object_["verdict"]) == (7, 1, "pass")
+    assert object_["rows"]["source"] == 200
+    code, object_ = told(*command[:3], "--fail-on", "warning", *command[3:])
+    assert object_["run"] == 2
+
+
+def test_a_gate_never_waits_for_a_pipe(home, told):
+    assert told("run", "c.yaml", "--direct", "--json")[0] == 0
+    os.mkfifo(home / "pipe.csv")
+    code, object_ = told("gate", "c.yaml", "--source", "pipe.csv", "--json", "--", "true")
+    assert (code, object_["error"]["code"]) == (3, "ASSAY-I010")
+
+
+def test_rows_of_two_equal_files_are_not_released(home, told):
+    (home / "twins").mkdir()
+    for name in ("a.csv", "b.csv"):
+        (home / "twins" / name).write_bytes((home / "a.csv").read_bytes())
+    told("run", "c.yaml", "--source", "twins", "--direct", "--json")
+    code, object_ = told("release", "1", "--json")
+    assert (code, object_["error"]["code"]) == (2, "ASSAY-C014")
+    assert "same file twice" in object_["error"]["message"]
+
+
+def test_a_contract_that_changes_meanwhile_is_refused(home, monkeypatch):
+    before = stages.rescan
+
+    def rescan(*given, **named):
+        with (home / "c.yaml").open("a") as file:
+            file.write("# edited\n")
+        return before(*given, **named)
+
+    monkeypatch.setattr(stages, "rescan", rescan)
+    with pytest.raises(AssayError, match="I013"):
+        run.execute(request.Request(Path("c.yaml"), home / "store", direct=True), Progress())
+    assert not (home / "store").exists()
+
+
+def test_an_unforeseen_error_in_a_child_tells_no_cell(tmp_path):
+    (tmp_path / "loud.py").write_text(f"def stage():\n    raise ValueError('the cell is {CELL}')\n")
+    code = (
+        "from pipelines.child import Child\n"
+        "child = Child('loud:stage')\n"
+        "try:\n    child.call()\n"
+        "except Exception as error:\n    print(error)\n"
+        "finally:\n    child.stop()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert "E104: unforeseen ValueError" in done.stdout
+    assert "loud.py:2" in done.stdout
+    assert CELL not in done.stdout + done.stderr
+
+
+def test_a_child_that_dies_before_it_is_asked_is_told():
+    code = (
+        "import time, sys\n"
+        "from pipelines.child import Child\n"
+        "child = Child('os:getpid', warm=('no_such_module',))\n"
+        "child._process.wait()\n"
+        "try:\n    child.call(text='x' * 100_000)\n"
+        "except Exception as error:\n    print(error)\n"
+        "finally:\n    child.stop()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ASSAY-E005" in done.stdout, done.stderr
+    assert done.returncode == 0
+
+
+def test_rules_that_die_are_a_finding_and_the_run_commits(home, told, monkeypatch):
+    before = run.Child.call
+
+    def call(self, **named):
+        if "run_rules" in self._target:
+            self._process.kill()
+        return before(self, **named)
+
+    monkeypatch.setattr(run.Child, "call", call)
+    code, object_ = told("run", "c.yaml", "--direct", "--json")
+    assert (code, object_["verdict"], object_["run"]) == (3, "fail", 1)
+    assert "ASSAY-K001" in {reason["code"] for reason in object_["reasons"]}
+    [contract] = [check for check in object_["checks"] if check["check"] == "contract"]
+    assert contract["status"] == "failed"
+    assert (home / "store" / "runs" / "000000000001" / "report.html").is_file()

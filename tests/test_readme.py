@@ -1,0 +1,106 @@
+"""The README's own blocks, run as a newcomer would run them, in their order, in one folder."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FENCED = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+READY = ROOT / ".venv" / ".ready"
+TRAIN = """
+import os, pathlib
+import pyarrow.parquet as pq
+rows = sum(pq.read_metadata(p).num_rows for p in pathlib.Path(os.environ["ASSAY_CLEAN"]).iterdir())
+print("trained on", rows, "rows of run", os.environ["ASSAY_RUN"])
+"""
+
+
+def block(kind, holding):
+    """Return the one block of a kind that holds a text."""
+    (found,) = [text for told, text in FENCED if told == kind and holding in text]
+    return found
+
+
+def commands(text):
+    """Return a console block's lines after their prompts."""
+    return [line[2:] for line in text.splitlines() if line.startswith("$ ")]
+
+
+def unsteady(text):
+    """Take out what differs from run to run: seconds, digests, and blanks at the end."""
+    text = re.sub(r"\d+\.\d s", "T s", re.sub(r"[0-9a-f]{12,64}", "D", text))
+    return [re.sub(r" +", " ", line).strip() for line in text.splitlines() if line.strip()]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder as a fresh clone is, with an environment that is ready."""
+    if not READY.is_file():
+        pytest.skip("run `make setup` first")
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("Makefile", "pyproject.toml", "uv.lock"):
+        shutil.copy2(ROOT / name, folder / name)
+    shutil.copytree(ROOT / "data_samples", folder / "data_samples")
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    (folder / "train.py").write_text(TRAIN)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def said(folder):
+    """What each block printed to stdout and stderr, all run in turn."""
+    environ = {n: v for n, v in os.environ.items() if not n.startswith(("ASSAY_", "PREFECT_"))}
+    environ["XDG_CONFIG_HOME"] = str(folder / "config")
+    environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ['PATH']}"
+    told = {}
+    for name, script in {
+        "demo": "\n".join(commands(block("console", "make demo"))),
+        "own": "set -e\n" + "\n".join(commands(block("console", "assay init"))),
+        "gate": block("sh", "assay gate"),
+        "desk": block("sh", "--apply"),
+    }.items():
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=folder, env=environ, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (name, done.stdout, done.stderr)
+        told[name] = done.stdout + done.stderr
+    return told
+
+
+def test_the_demo_prints_what_the_readme_shows(said):
+    shown = unsteady(block("text", "make demo"))
+    printed = unsteady(said["demo"])
+    missing = [line for line in shown if line not in printed and not line.startswith("$")]
+    assert not missing
+
+
+def test_a_table_of_ones_own_passes_and_verifies(said):
+    assert "verdict pass" in " ".join(unsteady(said["own"]))
+    assert "row 42" in said["own"]
+
+
+def test_the_gate_starts_the_training_job(said):
+    assert "trained on 12000 rows of run 2" in said["gate"]
+
+
+def test_decisions_are_released_and_their_story_told(said):
+    assert "recorded 1 relabel, 1 release on run 1" in said["desk"]
+    assert "row 871 of run 1: quarantine" in said["desk"]
+    assert re.search(r"release 4: clean", said["desk"])
+
+
+def test_every_make_target_that_the_readme_names_exists():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|^\$ |^)make ([a-z-]+)", README, re.MULTILINE)) <= targets
+
+
+def test_every_file_that_the_readme_names_exists():
+    for name in re.findall(r"\b((?:docs|benchmarks|data_samples)/[\w./-]+)", README):
+        assert list(ROOT.glob(name.rstrip(".") + "*")), name
