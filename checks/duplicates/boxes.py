@@ -66,17 +66,16 @@ def fit(columns: list[np.ndarray], is_text: list[bool], group: np.ndarray) -> Bo
         is_text: of each column, whether its hashes are those of a text.
         group: int64, ordinals of the rows, at least one.
     """
-    sides, shares = [], []
-    for axis, column in enumerate(columns):
-        side = _side(axis, column, group, is_text=is_text[axis])
-        if side is None:
-            continue
-        inside = int(side.holds(column).sum()) - len(group)
-        share = max(inside, 1) / max(len(column) - len(group), 1)
-        if share <= NARROW:
-            sides.append(side)
-            shares.append(share)
-    return Box(tuple(sides), tuple(shares))
+    found = [_side(n, column, group, is_text=is_text[n]) for n, column in enumerate(columns)]
+    sides = [side for side in found if side is not None]
+    if not sides:
+        return Box((), ())
+    # the group is but a part of the copies: none of them may count among the other rows
+    others = ~Box(tuple(sides), ()).holds(dict(enumerate(columns)))
+    rows = max(int(others.sum()), 1)
+    shares = [max(int(s.holds(columns[s.axis])[others].sum()), 1) / rows for s in sides]
+    told = [(side, share) for side, share in zip(sides, shares, strict=True) if share <= NARROW]
+    return Box(tuple(side for side, _ in told), tuple(share for _, share in told))
 
 
 def _side(axis: int, column: np.ndarray, group: np.ndarray, *, is_text: bool) -> Side | None:

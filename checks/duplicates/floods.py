@@ -30,11 +30,13 @@ USUAL = 0.05  # of the rows; so many exact repeats are how the table is: a defau
 FINE = 12
 MOST = 40
 CLIP = 2.0**40
+MIN_HASHES = 2
+WHOLE = -1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Axis:
-    """One column as the grid sees it; `number` counts the min-hashes of a text."""
+    """One column as the grid sees it; `number` counts a text's min-hashes, WHOLE is all of it."""
 
     name: str
     kind: Literal["number", "value", "text"]
@@ -79,7 +81,7 @@ def grid(
             axes.append(Axis(name, "number", unit))
             fine += len(np.unique(_places(values[usable], unit))) >= FINE
         elif name in texts:
-            axes += [Axis(name, "text", number=n) for n in range(2)]
+            axes += [Axis(name, "text", number=n) for n in (*range(MIN_HASHES), WHOLE)]
             fine += pc.count_distinct(array).as_py() >= FINE
         else:
             axes.append(Axis(name, "value"))
@@ -131,7 +133,7 @@ def hashes(table: pa.Table, axes: Grid) -> np.ndarray:
     for place, axis in enumerate(axes.axes):
         array = sketches.whole(table[axis.name])
         if axis.kind == "text" and axis.name not in texts:
-            texts[axis.name] = sketches.min_hashes(array, 2)
+            texts[axis.name] = _hashed(array)
         for shift in (0, 1):
             using = axes.chosen[:, place] & (axes.shifts[:, place] == shift)
             if not using.any():
@@ -218,8 +220,14 @@ def _coordinates(table: pa.Table, axis: Axis) -> np.ndarray:
         with np.errstate(over="ignore"):
             return np.where(usable, np.clip(values / axis.unit, -CLIP, CLIP), np.inf)
     if axis.kind == "text":
-        return np.asarray(sketches.min_hashes(array, 2)[axis.number])
+        return np.asarray(_hashed(array)[axis.number])
     return sketches.value_hashes(array)
+
+
+def _hashed(texts: pa.Array) -> np.ndarray:
+    """Return the min-hashes of texts and, last, the hash of each as a whole: (hashes, n)."""
+    whole = sketches.value_hashes(texts)
+    return np.vstack([sketches.min_hashes(texts, MIN_HASHES), whole])
 
 
 def _core(columns: list[np.ndarray], box: boxes.Box, size: int) -> tuple[np.ndarray | None, float]:

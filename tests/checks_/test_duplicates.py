@@ -179,3 +179,25 @@ def test_a_default_that_many_rows_share_is_no_flood():
     table["label"] = np.where(draw.random(10_000) < 0.5, "a", "b")
     found, _, _ = loans.examine(Duplicates, pa.table(table), roles={"label": "label"})
     assert "error" not in found["severity"].to_pylist()
+
+
+def test_a_flood_that_is_a_third_of_a_small_table_is_found():
+    draw = np.random.default_rng(3)
+    words = np.array("wants car loan repair kitchen roof small large quick review income".split())
+    table = {
+        "code": np.array([f"C{n:05d}" for n in range(280)], object),
+        "age": draw.integers(18, 80, 280),
+        "amount": np.round(draw.lognormal(6, 0.6, 280), 2),
+        "city": draw.choice(["Oslo", "Bergen", "Hamar", "Molde"], 280).astype(object),
+        "note": np.array([" ".join(w) for w in words[draw.integers(0, 11, (280, 6))]], object),
+        "label": draw.choice(["yes", "no"], 280).astype(object),
+    }
+    for name in ("city", "note", "label"):
+        table[name][200:] = table[name][0]
+    table["age"][200:] = table["age"][0] + draw.integers(-1, 2, 80)
+    table["amount"][200:] = np.round(table["amount"][0] * draw.uniform(0.99, 1.01, 80), 2)
+    roles = {"label": "label", "text": "note"}
+    found, _, _ = loans.examine(Duplicates, pa.table(table), roles=roles)
+    recall, false = loans.figures(found, np.arange(200, 280), 280)
+    assert recall >= 0.95
+    assert false == 0.0
