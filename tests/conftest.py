@@ -1,11 +1,20 @@
 """Fixtures shared by all tests: a key and a configuration of their own, and small shards."""
 
+import signal
 import sys
 from pathlib import Path
 
 import pytest
 
 sys.path.append(str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_arrive():
+    """Take interrupts also where a shell that ignores them started the tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)
