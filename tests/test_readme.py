@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FENCED = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+NUMBER = r"\d[\d,]*(?:\.\d+)?"
 READY = ROOT / ".venv" / ".ready"
 TRAIN = """
 import os, pathlib
@@ -30,12 +31,6 @@ def block(kind, holding):
 def commands(text):
     """Return a console block's lines after their prompts."""
     return [line[2:] for line in text.splitlines() if line.startswith("$ ")]
-
-
-def unsteady(text):
-    """Take out what differs from run to run: seconds, digests, and blanks at the end."""
-    text = re.sub(r"\d+\.\d s", "T s", re.sub(r"[0-9a-f]{12,64}", "D", text))
-    return [re.sub(r" +", " ", line).strip() for line in text.splitlines() if line.strip()]
 
 
 @pytest.fixture(scope="module")
@@ -75,14 +70,23 @@ def said(folder):
 
 
 def test_the_demo_prints_what_the_readme_shows(said):
-    shown = unsteady(block("text", "make demo"))
-    printed = unsteady(said["demo"])
-    missing = [line for line in shown if line not in printed and not line.startswith("$")]
-    assert not missing
+    shown, printed = block("text", "make demo"), said["demo"]
+    begin = printed.index(" checks  ")  # after the lines of the stages
+    words = [re.split(NUMBER, text) for text in (shown.partition("\n")[2], printed[begin:])]
+    # line ends may move with the width of a number
+    told, seen = (" ".join(parts).split() for parts in words)
+    assert seen[: len(told)] == told
+    pairs = zip(figures(shown), figures(printed[begin:]), strict=False)
+    # another processor may round a model's sums otherwise, and a row falls on the other side
+    assert all(a == pytest.approx(b, rel=0.05, abs=3) for a, b in pairs)
+
+
+def figures(text):
+    return [float(number.replace(",", "")) for number in re.findall(NUMBER, text)]
 
 
 def test_a_table_of_ones_own_passes_and_verifies(said):
-    assert "verdict pass" in " ".join(unsteady(said["own"]))
+    assert re.search(r"verdict +pass", said["own"])
     assert "row 42" in said["own"]
 
 
