@@ -24,6 +24,10 @@ LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
 NUMERIC_CLASSES = 50
 COPY = 0.98  # of the rows told right in every class, by the lower bound; as good as a copy
+TO_DO = (
+    "remove it from the source; or give it assay.role: ignore, and leave it out when you train, "
+    "for it stays in the clean files"
+)
 NEAR_AREA = 0.98
 COPY_RANK, NEAR_RANK = 0.9999, 0.99
 
@@ -132,7 +136,7 @@ class Leakage(Check[pa.Table, Model]):
             severity=severity,
             score=score,
             evidence=evidence,
-            suggestion="give it assay.role: ignore, or remove it before training",
+            suggestion=TO_DO,
         )
 
 

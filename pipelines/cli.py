@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Arguments = argparse.Namespace
 
+SIGNALLED = 128  # exit codes above it name a signal
+
 # verb: (one line of help, an example, the module that has `main(arguments) -> int`)
 VERBS: dict[str, tuple[str, str, str]] = {
     "init": (
@@ -86,6 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.stderr.close()
         return 3
+    except SystemExit as error:
+        if not isinstance(error.code, int) or error.code <= SIGNALLED:
+            raise
+        return _refuse(KeyboardInterrupt(), as_json=as_json, debug=debug)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  no traceback unasked
         return _refuse(error, as_json=as_json, debug=debug)
 
@@ -108,9 +114,22 @@ def _run(words: list[str]) -> int:
     arguments.environment = dict(os.environ)  # what a gated command shall inherit
     config.quiet_libraries()
     command = importlib.import_module(f"pipelines.{VERBS[arguments.verb][2]}")
+    if arguments.verb != "nightly":  # which ends in an order of its own
+        _heed_signals()
     code: int = command.main(arguments)
     sys.stdout.flush()  # a reader that has gone shall be met here, not at the end of Python
     return code
+
+
+def _heed_signals() -> None:
+    """Let a termination end a command as an interrupt does, so that nothing is left behind."""
+    import signal
+    import threading
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) == signal.SIG_DFL:  # `nohup` asks that one be ignored
+                signal.signal(number, signal.default_int_handler)
 
 
 def _parser(words: list[str]) -> argparse.ArgumentParser:
@@ -180,7 +199,9 @@ def _review(parser: argparse.ArgumentParser) -> None:
         "--apply", metavar="CSV", help="columns: row, decision[, value, reason, reviewer]; a "
         "decision is release, reject, relabel, redact or undo",
     )  # fmt: skip
-    parser.add_argument("--limit", type=int, default=100, help="rows to list; 0 for all")
+    parser.add_argument(
+        "--limit", type=int, default=100, help="rows to list, default 100; 0 for all"
+    )
     _store(parser)
 
 

@@ -34,6 +34,9 @@ def code_facts(subject: str) -> dict[str, Any]:
     """Return what a code means; C013 if there is no such code."""
     match = CODE.fullmatch(subject)
     short = match[1].upper() if match else ""
+    if subject == "latest" or subject.isdigit():
+        what = f"name the row of run {subject} to explain"
+        raise AssayError("C012", what, fix=f"assay explain {subject} ROW")
     if short not in CODES:
         fix = "codes look like ASSAY-I035; a row needs both: `assay explain RUN ROW`"
         raise AssayError("C013", f"there is no code {subject}", fix=fix)

@@ -33,6 +33,7 @@ from provenance.ledger import broken
 AGE = re.compile(r"(\d{1,6})([smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 ANSWER_SECONDS = 2.0
+HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -122,12 +123,16 @@ def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, 
         what = f"the command cannot be started: {os.strerror(error.errno or 0)}"
         raise AssayError("G002", what, where=command[0], fix="check the words after --") from error
     with process:
-        # an interrupt reaches the command itself; its exit code is what counts
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C reaches the command itself, a termination is handed on; its code is what counts
+        before = {which: signal.getsignal(which) for which in HANDED_ON}
+        for which in HANDED_ON:
+            signal.signal(which, lambda got, _: process.send_signal(got))
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             code = process.wait()
         finally:
-            signal.signal(signal.SIGINT, before)
+            for which, handler in before.items():
+                signal.signal(which, handler)
     return code if code >= 0 else 128 - code
 
 
@@ -135,7 +140,9 @@ def _refuse(made: outcome.Outcome) -> int:
     sys.stderr.write(f"refused: run {made.entry.seq} is {made.verdict.word}\n")
     for reason in made.verdict.reasons:
         sys.stderr.write(f"  {reason.code}: {reason.message}\n")
-    sys.stderr.write(f"help: open {made.folder / 'report.html'}, or `assay review --list`\n")
+    sys.stderr.write(
+        f"help: open {made.folder / 'report.html'}, or `assay review {made.entry.seq} --list`\n"
+    )
     return made.verdict.exit_code or EXIT["fail"]
 
 

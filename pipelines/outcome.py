@@ -12,7 +12,7 @@ from checks.kit.verdict import Verdict
 from pipelines.examine import Status
 from pipelines.fates import Fated
 from provenance.entry import Entry
-from provenance.errors import Notice
+from provenance.errors import AssayError, Notice
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,16 +71,32 @@ def recorded(entry: Entry, folder: Path) -> dict[str, Any]:
     return {
         "schema": "assay.run/1", "run": entry.seq, "path": str(folder),
         "verdict": facts["verdict"], "rows": facts["rows"], "checks": checks,
-        "reasons": facts["reasons"], "warnings": [], "timings": {"total": 0.0}, "error": None,
+        "reasons": facts["reasons"], "warnings": facts.get("warnings", []),
+        "timings": {"total": 0.0}, "error": None,
     }  # fmt: skip
 
 
 def show(outcome: Outcome, *, as_json: bool) -> None:
-    """Print an outcome on stdout."""
+    """Print an outcome on stdout.
+
+    Raises:
+        AssayError: ASSAY-E003 if stdout does not take it; the run is committed all the same.
+    """
+    try:
+        sys.stdout.write(_text(outcome, as_json=as_json))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        what = f"run {outcome.entry.seq} is committed, but stdout cannot be written"
+        fix = "`assay ledger log` and the run's report tell what came of it"
+        raise AssayError("E003", what, where="stdout", fix=fix) from error
+
+
+def _text(outcome: Outcome, *, as_json: bool) -> str:
     if as_json:
-        sys.stdout.write(json.dumps(outcome.as_dict()) + "\n")
-        return
+        return json.dumps(outcome.as_dict()) + "\n"
     from pipelines import console
 
     is_color = console.is_colored(sys.stdout, os.environ)
-    sys.stdout.write(console.summary(outcome.as_dict(), is_color=is_color))
+    return console.summary(outcome.as_dict(), is_color=is_color)

@@ -29,6 +29,7 @@ from pipelines.store import Store
 from pipelines.story import Decision
 from provenance import verify
 from provenance.entry import Entry
+from provenance.errors import Notice
 from provenance.ledger import broken
 from provenance.shards import read_table
 
@@ -81,10 +82,11 @@ def release(store: Store, entry: Entry) -> Outcome:
         facts = _facts(base, standing, fated, decided, started)
         committer = Committer.of(store, facts["time"])
         statuses = stages.all_statuses(found, _inherited(base, found), clock)
-        drawn = pages.Drawn(facts, found, statuses, (), store, clock)
+        warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
+        drawn = pages.Drawn(facts, found, statuses, warnings, store, clock)
         made = committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))
     clock["total"] = round(time.perf_counter() - began, 3)
-    return Outcome(made, store.run_folder(made.seq), decided, fated, statuses, timings=clock)
+    return Outcome(made, store.run_folder(made.seq), decided, fated, statuses, warnings, clock)
 
 
 def _decided(base: Entry, found: findings.Findings, fated: Fated) -> Verdict:
@@ -134,6 +136,7 @@ def _facts(
         "verdict": decided.word,
         "checked": decided.checked,
         "reasons": [reason.as_dict() for reason in decided.reasons],
+        "warnings": base.facts.get("warnings", []),
         "reviews": sorted({decision.entry for decision in standing.values()}),
     }
 

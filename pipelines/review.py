@@ -38,6 +38,8 @@ def main(arguments: argparse.Namespace) -> int:
     trust.require_whole(store)
     if arguments.apply:
         return _apply(store, entry, Path(arguments.apply), as_json=arguments.json)
+    if arguments.limit < 0:
+        raise AssayError("C012", "--limit is below 0", fix="0 lists all rows")
     if not arguments.list:
         raise AssayError("C012", "say --list or --apply FILE", fix="see `assay review --help`")
     facts = queue(store, entry, arguments.limit)
@@ -67,6 +69,7 @@ def queue(store: Store, entry: Entry, limit: int) -> dict[str, Any]:
         for item in shown.to_pylist()
     ]  # fmt: skip
     return {"schema": "assay.review/1", "run": entry.seq, "base": base, "waiting": len(ordered),
+            "quarantined": pc.sum(pc.equal(ordered["rank_min"], 0)).as_py() or 0,
             "decided": len(settled), "rows": rows}  # fmt: skip
 
 
@@ -155,6 +158,7 @@ def _validate(store: Store, base: Entry, decisions: list[dict[str, Any]]) -> Non
     rejected = {row for path in (folder / "rejected").iterdir()
                 for row in read_table(path, ["_row"])["_row"].to_pylist()}  # fmt: skip
     label = _label(folder)
+    _refuse_twice(decisions)
     for item in decisions:
         row, decision = item["row"], item["decision"]
         if row >= base.facts["rows"]["source"]:
@@ -167,6 +171,17 @@ def _validate(store: Store, base: Entry, decisions: list[dict[str, Any]]) -> Non
             raise AssayError("C014", what, where=item["where"], fix=fix)
         if decision == "relabel":
             _check_label(label, item)
+
+
+def _refuse_twice(decisions: list[dict[str, Any]]) -> None:
+    """Refuse a file that decides on a row twice; C014 names both lines."""
+    seen: dict[int, str] = {}
+    for item in decisions:
+        row = item["row"]
+        if row in seen and item["decision"] != "undo":
+            what = f"the file decides on row {row} twice"
+            raise AssayError("C014", what, where=f"{seen[row]} and {item['where']}", fix="keep one")
+        seen[row] = item["where"]
 
 
 def _label(folder: Path) -> Any:
@@ -195,9 +210,8 @@ def _rowed(folder: Path) -> pa.Table:
 
 
 def _text(facts: Mapping[str, Any]) -> str:
-    lines = [
-        f"run {facts['run']}: {facts['waiting']:,} rows wait, {facts['decided']:,} are decided"
-    ]
+    told = f"{facts['waiting']:,} rows wait ({facts['quarantined']:,} of them quarantined)"
+    lines = [f"run {facts['run']}: {told}, {facts['decided']:,} are decided"]
     for item in facts["rows"]:
         lines.append(f"row {item['row']}  {item['fate']}")
         for reason in item["reasons"]:
@@ -208,5 +222,6 @@ def _text(facts: Mapping[str, Any]) -> str:
             )
     if facts["waiting"] > len(facts["rows"]):
         lines.append(f"{facts['waiting'] - len(facts['rows']):,} more: --limit 0 lists them all")
-    lines.append("next: write row,decision lines to a CSV, then `assay review --apply FILE`")
+    next_ = f"`assay review {facts['run']} --apply FILE`"
+    lines.append(f"next: write row,decision lines to a CSV, then {next_}")
     return "".join(f"{printable(line)}\n" for line in lines)

@@ -154,6 +154,7 @@ class _Run:
         statuses = stages.all_statuses(self.found, examined, self.clock)
         warnings = tuple(stages.warnings_of(self.contract, snapshot, examined))
         facts = self.facts(snapshot, decided, statuses)
+        facts["warnings"] = [notice.as_dict() for notice in warnings]
         drawn = pages.Drawn(
             facts,
             self.found,

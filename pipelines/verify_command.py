@@ -9,7 +9,7 @@ from typing import Any
 from pipelines import config, trust
 from pipelines.store import RUN_KINDS, Store
 from provenance import atomic, verify
-from provenance.codes import EXIT
+from provenance.codes import CODES, EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice, printable
 
@@ -110,9 +110,9 @@ def _print(
         sys.stdout.write(json.dumps(whole) + "\n")
         return
     for notice in breaks:
-        sys.stdout.write(
-            printable(f"{notice.code}: {notice.message}\n  where: {notice.where}") + "\n"
-        )
+        sys.stdout.write(printable(f"{notice.code}: {notice.message}") + "\n")
+        sys.stdout.write(printable(f"  where: {notice.where}") + "\n")
+        sys.stdout.write(f"  fix:   {CODES[notice.code.removeprefix('ASSAY-')][1]}\n")
     word = f"{len(breaks)} breaks found" if breaks else "holds"
     sys.stdout.write(
         f"{word}: {facts['entries']} entries, the files of {facts['runs']} runs, "

@@ -122,7 +122,7 @@ CODES: dict[str, tuple[str, str]] = {
     "V017": ("Many near copies of one row; the copies are quarantined.", "Review the source."),
     "V018": (
         "A column gives the label away.",
-        "Give it assay.role: ignore, or remove it before training.",
+        "Remove it; or give it assay.role: ignore, and leave it out when you train.",
     ),
     "V019": ("A column has very many categories; it is hashed.", "Nothing to do."),
     # C: the contract or the command line

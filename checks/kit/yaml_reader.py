@@ -165,8 +165,12 @@ def read_bytes(path: Path) -> bytes:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise AssayError("C011", "the contract is not a regular file", where=place)
-    with os.fdopen(handle, "rb") as file:
-        content = file.read(MAX_BYTES + 1)
+    try:
+        with os.fdopen(handle, "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        what = f"cannot read the contract: {error.strerror}"
+        raise AssayError("C011", what, where=place, fix="check the path") from error
     if len(content) > MAX_BYTES:
         raise AssayError("C001", "the contract is larger than 1 MiB", where=place)
     return content

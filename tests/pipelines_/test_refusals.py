@@ -137,9 +137,16 @@ def test_a_store_that_may_not_be_written():
     assert not Path("/usr/assay-store").exists()
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.5])
-@pytest.mark.parametrize("existing", [False, True])
-def test_an_interrupt_in_mid_run_leaves_the_store_as_it_was(tmp_path, seconds, existing):
+@pytest.mark.parametrize(
+    ("seconds", "existing", "number"),
+    [
+        (0.5, False, signal.SIGINT),
+        (1.5, False, signal.SIGTERM),
+        (1.5, True, signal.SIGINT),
+        (0.5, True, signal.SIGTERM),
+    ],
+)
+def test_an_interrupt_in_mid_run_leaves_the_store_as_it_was(tmp_path, seconds, existing, number):
     store = tmp_path / "store"
     if existing:
         words = ["run", SAMPLES / "contract.yaml", "--direct", "--store", store]
@@ -154,7 +161,7 @@ def test_an_interrupt_in_mid_run_leaves_the_store_as_it_was(tmp_path, seconds, e
         start_new_session=True,
     )
     time.sleep(seconds)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert "Traceback" not in err
     assert process.returncode == 130, err

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,7 @@ from pipelines.cli import main
 from pipelines.console import Progress
 from provenance.errors import AssayError
 
+ASSAY = str(Path(sys.executable).parent / "assay")
 CELL = "4532 0151 1283 0366"
 
 
@@ -159,3 +162,61 @@ def test_rules_that_die_are_a_finding_and_the_run_commits(home, told, monkeypatc
     [contract] = [check for check in object_["checks"] if check["check"] == "contract"]
     assert contract["status"] == "failed"
     assert (home / "store" / "runs" / "000000000001" / "report.html").is_file()
+
+
+def test_a_gate_hands_a_termination_on_and_returns_the_commands_code(home):
+    assert main(["run", "c.yaml", "--direct"]) == 0
+    job = "trap 'exit 9' TERM; touch started; while :; do sleep 0.05; done"
+    gate = subprocess.Popen([ASSAY, "gate", "c.yaml", "--", "sh", "-c", job])
+    until = time.monotonic() + 60
+    while not (home / "started").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    gate.send_signal(signal.SIGTERM)
+    assert gate.wait(30) == 9
+
+
+def test_a_committed_run_is_named_where_stdout_takes_nothing(home):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [ASSAY, "run", "c.yaml", "--direct"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert "run 1 is committed, but stdout cannot be written" in done.stderr
+    assert (home / "store" / "runs" / "000000000001").is_dir()
+
+
+def test_a_file_that_decides_twice_on_a_row_is_refused(home, told):
+    assert told("run", "c.yaml", "--direct", "--json")[0] == 0
+    (home / "d.csv").write_text("row,decision\n3,release\n4,reject\n3,reject\n")
+    code, object_ = told("review", "1", "--apply", "d.csv", "--json")
+    assert (code, object_["error"]["code"]) == (2, "ASSAY-C014")
+    assert object_["error"]["where"] == "d.csv:2 and d.csv:4"
+
+
+def test_a_release_says_what_its_base_did_not_check(home, told):
+    code, first = told("run", "c.yaml", "--direct", "--json")
+    assert code == 0
+    (home / "d.csv").write_text("row,decision\n3,reject\n")
+    assert told("review", "1", "--apply", "d.csv", "--json")[0] == 0
+    code, again = told("release", "1", "--json")
+    assert (code, again["rows"]["clean"]) == (0, 199)
+    assert again["warnings"] == first["warnings"]
+    assert {check["check"]: check["findings"] for check in again["checks"]} == {
+        check["check"]: check["findings"] for check in first["checks"]
+    }
+
+
+@pytest.mark.parametrize(
+    "words", [["explain", "latest"], ["review", "1", "--list", "--limit", "-3"]]
+)
+def test_half_a_command_is_c012(home, told, words):
+    assert told("run", "c.yaml", "--direct", "--json")[0] == 0
+    code, object_ = told(*words, "--json")
+    assert (code, object_["error"]["code"]) == (2, "ASSAY-C012")
+    assert (home / "store").is_dir()
+
+
+def test_a_ledger_that_is_not_there_is_not_an_empty_one(told):
+    code, object_ = told("ledger", "log", "--store", "nowhere", "--json")
+    assert (code, object_["error"]["code"]) == (2, "ASSAY-C013")
