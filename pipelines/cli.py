@@ -106,6 +106,8 @@ def _run(words: list[str]) -> int:
     if not getattr(arguments, "verb", None):
         parser.print_help()
         return 2 if words else 0
+    if arguments.verb != "nightly":  # which ends in an order of its own
+        _heed_signals()
     import importlib
     import os
 
@@ -114,8 +116,6 @@ def _run(words: list[str]) -> int:
     arguments.environment = dict(os.environ)  # what a gated command shall inherit
     config.quiet_libraries()
     command = importlib.import_module(f"pipelines.{VERBS[arguments.verb][2]}")
-    if arguments.verb != "nightly":  # which ends in an order of its own
-        _heed_signals()
     code: int = command.main(arguments)
     sys.stdout.flush()  # a reader that has gone shall be met here, not at the end of Python
     return code

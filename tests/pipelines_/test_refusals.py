@@ -140,10 +140,10 @@ def test_a_store_that_may_not_be_written():
 @pytest.mark.parametrize(
     ("seconds", "existing", "number"),
     [
-        (0.5, False, signal.SIGINT),
+        (0.8, False, signal.SIGINT),
         (1.5, False, signal.SIGTERM),
         (1.5, True, signal.SIGINT),
-        (0.5, True, signal.SIGTERM),
+        (0.8, True, signal.SIGTERM),
     ],
 )
 def test_an_interrupt_in_mid_run_leaves_the_store_as_it_was(tmp_path, seconds, existing, number):
