@@ -14,9 +14,7 @@ from provenance.errors import AssayError, printable
 def main(arguments: argparse.Namespace) -> int:
     """Print one line an entry, or all facts of one."""
     store = Store(config.store_folder(arguments.store))
-    if not store.folder.is_dir():
-        where = str(store.folder)
-        raise AssayError("C013", "there is no store", where=where, fix="name it by --store")
+    store.require()
     if arguments.action == "show":
         return _show(store, arguments.entry, as_json=arguments.json)
     entries = [_line(entry) for entry in store.ledger.entries()]

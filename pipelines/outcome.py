@@ -57,16 +57,16 @@ class Outcome:
 
 def recorded(entry: Entry, folder: Path) -> dict[str, Any]:
     """Return the same object for a run of the past, as its entry and findings tell it."""
-    import pyarrow.compute as pc
     import pyarrow.dataset as ds
+
+    from checks.kit import findings
 
     facts = entry.facts
     found = ds.dataset(folder / "findings").to_table(["check", "row"])
     checks = []
     for name, status in facts["checks"].items():
-        mine = found.filter(pc.equal(found["check"], name))
-        rows = len(mine["row"].drop_null().unique())
-        checks.append({"check": name, "status": status, "findings": len(mine), "rows": rows,
+        size, rows = findings.count(found, name)
+        checks.append({"check": name, "status": status, "findings": size, "rows": rows,
                        "seconds": 0.0})  # fmt: skip
     return {
         "schema": "assay.run/1", "run": entry.seq, "path": str(folder),

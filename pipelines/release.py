@@ -104,9 +104,7 @@ def _inherited(base: Entry, found: findings.Findings) -> tuple[Status, ...]:
     made = []
     for name, status in base.facts["checks"].items():
         if name not in dict(stages.FINDING_STAGES):
-            mine = found.filter(pc.equal(found["check"], name))
-            rows = len(mine["row"].drop_null().unique())
-            made.append(Status(name, status, len(mine), rows))
+            made.append(Status(name, status, *findings.count(found, name)))
     return tuple(made)
 
 

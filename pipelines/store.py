@@ -43,6 +43,12 @@ class Store:
         """Return the folder of decisions."""
         return self.folder / "reviews"
 
+    def require(self) -> None:
+        """Refuse a store that is not there: C013."""
+        if not self.folder.is_dir():
+            where = str(self.folder)
+            raise AssayError("C013", "there is no store", where=where, fix="name it by --store")
+
     def run_folder(self, number: int) -> Path:
         """Return the folder of a committed run."""
         return self.folder / "runs" / f"{number:0{DIGITS}}"

@@ -17,10 +17,7 @@ from provenance.errors import AssayError, Notice, printable
 def main(arguments: argparse.Namespace) -> int:
     """Print every break; exit 4 if there is one."""
     store = Store(config.store_folder(arguments.store))
-    if not store.folder.is_dir():
-        raise AssayError(
-            "C013", "there is no store", where=str(store.folder), fix="name it by --store"
-        )
+    store.require()
     trusted = trust.trusted()
     walked = verify.verify_ledger(store.ledger, trusted)
     breaks = list(walked.breaks)

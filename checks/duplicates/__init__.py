@@ -95,8 +95,10 @@ class Duplicates(Check[Seen, Copies]):
             parts.append(self._found(hit, rule, severity, evidence))
         if model.grid is not None and model.crowds and len(shard.rows):
             left = np.ones(len(shard.rows), bool)
+            using = {side.axis for flood, _ in model.crowds for side in flood.box.sides}
+            columns = floods.coordinates(shard.table, model.grid, using)  # once for all floods
             for flood, evidence in model.crowds:
-                hit = left & floods.belongs(shard.table, model.grid, flood)
+                hit = left & flood.box.holds(columns)
                 left &= ~hit
                 parts.append(
                     self._found(

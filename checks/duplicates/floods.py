@@ -9,6 +9,7 @@ by chance, and if a wider box does not hold many more.
 import dataclasses
 import itertools
 import math
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -160,7 +161,7 @@ def find(table: pa.Table, axes: Grid, rows: np.ndarray) -> list[Flood]:
     groups = [_large(cells[subset]) for subset in range(len(cells))]
     if not any(groups):
         return []
-    columns = [_coordinates(table, axis) for axis in axes.axes]
+    columns = list(coordinates(table, axes, range(len(axes.axes))).values())
     is_text = [axis.kind == "text" for axis in axes.axes]
     taken = np.zeros(len(rows), bool)
     tried = 0
@@ -212,16 +213,24 @@ def _large(cells: np.ndarray) -> list[np.ndarray]:
     return [order[edges[k] : edges[k + 1]] for k in full]
 
 
-def _coordinates(table: pa.Table, axis: Axis) -> np.ndarray:
-    """Return a column in units of its cells (float), or its hashes (uint64)."""
-    array = sketches.whole(table[axis.name])
-    if axis.kind == "number":
-        values, usable = sketches.numbers(array)
-        with np.errstate(over="ignore"):
-            return np.where(usable, np.clip(values / axis.unit, -CLIP, CLIP), np.inf)
-    if axis.kind == "text":
-        return np.asarray(_hashed(array)[axis.number])
-    return sketches.value_hashes(array)
+def coordinates(table: pa.Table, axes: Grid, using: Iterable[int]) -> dict[int, np.ndarray]:
+    """Return columns in units of their cells (float) or as hashes (uint64), by axis number."""
+    texts: dict[str, np.ndarray] = {}
+    found: dict[int, np.ndarray] = {}
+    for place in using:
+        axis = axes.axes[place]
+        array = sketches.whole(table[axis.name])
+        if axis.kind == "text":
+            if axis.name not in texts:
+                texts[axis.name] = _hashed(array)
+            found[place] = texts[axis.name][axis.number]
+        elif axis.kind == "number":
+            values, usable = sketches.numbers(array)
+            with np.errstate(over="ignore"):
+                found[place] = np.where(usable, np.clip(values / axis.unit, -CLIP, CLIP), np.inf)
+        else:
+            found[place] = sketches.value_hashes(array)
+    return found
 
 
 def _hashed(texts: pa.Array) -> np.ndarray:
@@ -252,9 +261,3 @@ def _are_repeats(columns: list[np.ndarray], rows: np.ndarray) -> bool:
     for place, column in enumerate(columns):
         mixed += sketches.mixed(np.ascontiguousarray(column[rows]).view(np.uint64), place)
     return 2 * len(np.unique(mixed)) <= len(rows)
-
-
-def belongs(table: pa.Table, axes: Grid, flood: Flood) -> np.ndarray:
-    """Return which rows of a table lie in a flood's box: bool, shape (n,)."""
-    using = {side.axis for side in flood.box.sides}
-    return flood.box.holds({place: _coordinates(table, axes.axes[place]) for place in using})

@@ -59,6 +59,12 @@ def empty() -> Findings:
     return SCHEMA.empty_table()
 
 
+def count(found: Findings, check: str) -> tuple[int, int]:
+    """Return how many findings a check has, and in how many rows."""
+    mine = found.filter(pc.equal(found["check"], check))
+    return len(mine), len(mine["row"].drop_null().unique())
+
+
 def concat(parts: list[Findings]) -> Findings:
     """Join findings; no order is promised, see `ordered`."""
     return pa.concat_tables([empty(), *parts]).combine_chunks()
