@@ -22,7 +22,8 @@ def main(arguments: argparse.Namespace) -> int:
     paths = ingest.expand(arguments.source)
     with tempfile.TemporaryDirectory(prefix="assay-init-") as folder:
         limits = ingest.Limits.of({})
-        snapshot = ingest.ingest(paths, None, Path(folder), limits=limits)
+        dialect = ingest.seen_dialect(paths[0], limits)
+        snapshot = ingest.ingest(paths, None, Path(folder), limits=limits, dialect=dialect)
         text, summary = init.propose(
             snapshot,
             name=Path(arguments.source.rstrip("/")).name.split(".")[0] or "dataset",
@@ -30,6 +31,7 @@ def main(arguments: argparse.Namespace) -> int:
             key=arguments.key,
             source=arguments.source,
             contract_folder=output.absolute().parent,
+            dialect=dialect,
         )
     _write(output, text)
     if arguments.json:

@@ -50,11 +50,13 @@ def read_sources(
     empty = any(_allows_empty(rule) for rule in promised.rules)
     places = {"source": Path(folder) / "source"}
     places["source"].mkdir(parents=True)
-    ingest.ingest(sources, specs, places["source"], limits=limits, allow_empty=empty)
+    ingest.ingest(
+        sources, specs, places["source"], limits=limits, dialect=promised.csv, allow_empty=empty
+    )
     if reference:
         places["reference"] = Path(folder) / "reference"
         places["reference"].mkdir()
-        ingest.ingest(reference, specs, places["reference"], limits=limits)
+        ingest.ingest(reference, specs, places["reference"], limits=limits, dialect=promised.csv)
     return {name: str(place) for name, place in places.items()}
 
 

@@ -6,11 +6,13 @@ and written as shards (intake). What cannot be read is refused with a code, a ro
 cast is held, a row that cannot be told apart is rejected; nothing is repaired and nothing lost.
 """
 
+import dataclasses
 import glob
 from pathlib import Path
 
 from provenance.casting import ColumnSpec
 from provenance.csv_source import CsvSource
+from provenance.dialect import Dialect, detect
 from provenance.errors import AssayError, Notice
 from provenance.formats import Format, format_of, opened_format, refuse_content
 from provenance.guard import Opened
@@ -19,6 +21,7 @@ from provenance.jsonl_source import JsonlSource
 from provenance.limits import Limits
 from provenance.parquet_source import ParquetSource
 from provenance.snapshot import Snapshot, Source
+from provenance.text_source import as_utf8
 from provenance.unpack import blocks
 
 __all__ = ["Limits", "expand", "ingest"]
@@ -49,12 +52,22 @@ def expand(source: str) -> list[str]:
     return found
 
 
-def ingest(
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Promise:
+    """What the files are read by: columns (None without a contract), limits, CSV dialect."""
+
+    specs: tuple[ColumnSpec, ...] | None
+    limits: Limits
+    dialect: Dialect
+
+
+def ingest(  # noqa: PLR0913  # one argument for each thing that a contract may say
     paths: list[str],
     specs: tuple[ColumnSpec, ...] | None,
     folder: Path,
     *,
     limits: Limits,
+    dialect: Dialect | None = None,
     shard_rows: int = 50_000,
     allow_empty: bool = False,
 ) -> Snapshot:
@@ -65,12 +78,14 @@ def ingest(
         specs: the contract's columns; None for none, then text stays text and nothing is held.
         folder: made if it is absent; holds the snapshot's files afterwards.
         limits: on every size.
+        dialect: of CSV files; None for commas (tabs in a .tsv), double quotes and UTF-8.
         shard_rows: rows of a shard, the last one's apart, > 0.
         allow_empty: whether a dataset without rows is no reason to refuse.
 
     Raises:
         AssayError: a code of the I series if the source cannot be read as it claims to be.
     """
+    promise = _Promise(specs, limits, dialect or Dialect())
     formats = _formats(paths, limits)
     folder.mkdir(parents=True, exist_ok=True)
     intake = Intake(folder, specs, shard_rows, is_text=formats[0].is_text)
@@ -78,7 +93,7 @@ def ingest(
     notices: list[Notice] = []
     try:
         for path, kind in zip(paths, formats, strict=True):
-            notices += _read(path, kind, specs, limits, intake, sources)
+            notices += _read(path, kind, promise, intake, sources)
         if not allow_empty:
             _refuse_empty(sources)
         taken = intake.close()
@@ -87,6 +102,20 @@ def ingest(
     snapshot = _snapshot(folder, sources, taken, [*notices, *intake.notices()])
     snapshot.save()
     return snapshot
+
+
+def seen_dialect(path: str, limits: Limits) -> Dialect:
+    """Return the dialect that a CSV file seems to be written in; the default of other formats.
+
+    Raises:
+        AssayError: a code of the I series if the file cannot be opened or unpacked.
+    """
+    kind = opened_format(path, limits)
+    if kind.base not in ("csv", "tsv"):
+        return Dialect()
+    with Opened(path, limits) as file:
+        refuse_content(file, kind)
+        return detect(blocks(file, kind.packing, limits), kind.base)
 
 
 def _formats(paths: list[str], limits: Limits) -> list[Format]:
@@ -122,21 +151,16 @@ def _snapshot(folder: Path, sources: list[Source], taken: Taken, notices: list[N
 
 
 def _read(
-    path: str,
-    kind: Format,
-    specs: tuple[ColumnSpec, ...] | None,
-    limits: Limits,
-    intake: Intake,
-    sources: list[Source],
+    path: str, kind: Format, promise: _Promise, intake: Intake, sources: list[Source]
 ) -> list[Notice]:
     """Take one file in, add it to `sources`, and return what a person should know of it."""
     first_row = sum(source.rows for source in sources)
-    with Opened(path, limits) as file:
+    with Opened(path, promise.limits) as file:
         if not file.size:
             fix = "was the export finished?"
             raise AssayError("I001", "0 rows, 0 columns: the file is empty", where=path, fix=fix)
         refuse_content(file, kind)
-        reader = _reader(file, kind, specs, limits)
+        reader = _reader(file, kind, promise)
         for part in reader.parts(first_row):
             intake.take(part, where=path)
         digest = file.digest()
@@ -145,14 +169,18 @@ def _read(
 
 
 def _reader(
-    file: Opened, kind: Format, specs: tuple[ColumnSpec, ...] | None, limits: Limits
+    file: Opened, kind: Format, promise: _Promise
 ) -> CsvSource | JsonlSource | ParquetSource:
+    specs, limits = promise.specs, promise.limits
     if kind.base == "parquet":
         return ParquetSource(file, specs, limits)
     text = blocks(file, kind.packing, limits)
     if kind.base == "jsonl":
         return JsonlSource(file.name, text, specs, limits)
-    return CsvSource(file.name, text, specs, limits, "\t" if kind.base == "tsv" else ",")
+    dialect = promise.dialect.named(kind.base)
+    if dialect.encoding != "utf-8":
+        text = as_utf8(text, dialect.encoding, file.name)
+    return CsvSource(file.name, text, specs, limits, dialect)
 
 
 def _is_hidden(parts: tuple[str, ...]) -> bool:
