@@ -6,8 +6,10 @@ and written as shards (intake). What cannot be read is refused with a code, a ro
 cast is held, a row that cannot be told apart is rejected; nothing is repaired and nothing lost.
 """
 
+import contextlib
 import dataclasses
 import glob
+from collections.abc import Iterator
 from pathlib import Path
 
 from provenance.casting import ColumnSpec
@@ -20,11 +22,14 @@ from provenance.intake import Intake, Taken
 from provenance.jsonl_source import JsonlSource
 from provenance.limits import Limits
 from provenance.parquet_source import ParquetSource
+from provenance.recorded import recorded, refuse_other
 from provenance.snapshot import Snapshot, Source
 from provenance.text_source import as_utf8
 from provenance.unpack import blocks
 
-__all__ = ["Limits", "expand", "ingest"]
+__all__ = ["Limits", "expand", "ingest", "seen_dialect"]
+
+_BROKEN = ("ASSAY-I008", "ASSAY-I018")  # columns or types that are not the contract's
 
 
 def expand(source: str) -> list[str]:
@@ -121,10 +126,14 @@ def seen_dialect(path: str, limits: Limits) -> Dialect:
 def _formats(paths: list[str], limits: Limits) -> list[Format]:
     formats = [opened_format(path, limits) for path in paths]
     for path, kind in zip(paths, formats, strict=True):
-        if kind.is_text != formats[0].is_text:
+        if _family(kind) != _family(formats[0]):
             what = f"{path} is {kind.name}, {paths[0]} is {formats[0].name}"
             raise AssayError("I017", what, where=path, fix="give files of one format")
     return formats
+
+
+def _family(kind: Format) -> str:
+    return "csv" if kind.base == "tsv" else kind.base
 
 
 def _refuse_empty(sources: list[Source]) -> None:
@@ -155,17 +164,34 @@ def _read(
 ) -> list[Notice]:
     """Take one file in, add it to `sources`, and return what a person should know of it."""
     first_row = sum(source.rows for source in sources)
+    wanted = recorded(path)
     with Opened(path, promise.limits) as file:
         if not file.size:
             fix = "was the export finished?"
             raise AssayError("I001", "0 rows, 0 columns: the file is empty", where=path, fix=fix)
         refuse_content(file, kind)
         reader = _reader(file, kind, promise)
-        for part in reader.parts(first_row):
-            intake.take(part, where=path)
+        with _agreeing(sources, promise):
+            for part in reader.parts(first_row):
+                intake.take(part, where=path)
         digest = file.digest()
+    refuse_other(path, digest, wanted)
     sources.append(Source(path, kind.name, file.size, digest, first_row, reader.rows))
-    return reader.notices()
+    is_proven = wanted is not None  # so that page checksums are not missed
+    return [n for n in reader.notices() if not (is_proven and n.code == "ASSAY-I005")]
+
+
+@contextlib.contextmanager
+def _agreeing(sources: list[Source], promise: _Promise) -> Iterator[None]:
+    """Tell a file that breaks the promise which the files before it keep: they disagree."""
+    try:
+        yield
+    except AssayError as error:
+        if not sources or promise.specs is None or error.code not in _BROKEN:
+            raise
+        what = f"{error.what}; {sources[0].name} is as the contract says"
+        fix = "export the files of one dataset alike"
+        raise AssayError("I017", what, where=error.where, fix=fix) from None
 
 
 def _reader(
