@@ -168,7 +168,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="CSV or Parquet file, folder or glob")
+    parser.add_argument("source", metavar="SOURCE", help="file, folder, glob or URL")
     parser.add_argument("--label", metavar="COL", help="the column that a model shall predict")
     parser.add_argument("--key", metavar="COL", help="the column that names a row")
     parser.add_argument("-o", "--output", metavar="FILE", default="contract.yaml")

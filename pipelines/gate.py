@@ -24,7 +24,7 @@ from pipelines.request import Request, expand, prepare
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
-from provenance import guard, verify
+from provenance import guard, remote, verify
 from provenance.codes import EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError
@@ -81,6 +81,8 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
     if not store.ledger.numbers():
         return None
     references = expand(reference) if reference else []
+    if any(remote.is_url(name) for name in (*sources, *references)):
+        return None  # what a store holds is only known once it is read
     wanted = (
         contract.sha256,
         commit.code_facts()["sha256"],

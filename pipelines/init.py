@@ -17,6 +17,7 @@ from checks.kit.yaml_reader import nearest
 from pipelines import infer
 from pipelines.infer import Seen
 from pipelines.init_yaml import Proposal, contract_text, csv_settings
+from provenance import remote
 from provenance.dialect import Dialect
 from provenance.errors import AssayError
 from provenance.shards import Shard, read_shard
@@ -282,10 +283,15 @@ def _contract(proposals: list[Proposal]) -> Contract:
 
 
 def _path_below(source: str | None, folder: Path | None) -> str | None:
-    """Return the source relative to the contract's folder, None if it does not lie below it."""
-    if source is None or folder is None or "://" in source:
+    """Return the source relative to the contract's folder, None if it does not lie below it.
+
+    The URL of a store comes back as it is, if a contract may name it.
+    """
+    if source is None or folder is None:
         return None
-    path = Path(source).absolute()
+    if remote.is_url(source) and remote.local_path(source) is None:
+        return source if remote.is_plain_store(source) else None
+    path = Path(remote.local_path(source) or source).absolute()
     try:
         return path.parent.resolve().joinpath(path.name).relative_to(folder.resolve()).as_posix()
     except ValueError:

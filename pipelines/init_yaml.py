@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipelines.infer import Seen
+from provenance import remote
 from provenance.dialect import Dialect
 from provenance.errors import printable
 
@@ -16,6 +17,8 @@ _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 _SHORT = {"\0": "\\0", "\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 _ASCII, _PLANE = 0x100, 0x10000
 _COMMENT = 96
+# the standard's types of servers by scheme; it has none for the others
+_STORES = {"s3": "s3", "s3a": "s3", "az": "azure", "abfs": "azure", "abfss": "azure"}
 
 
 @dataclasses.dataclass(slots=True)
@@ -109,6 +112,10 @@ def _servers(path: str | None) -> list[str]:
     if path is None:
         return ["# check: the source lies elsewhere, so name it with --source"]
     kind = "parquet" if path.endswith(".parquet") else "json" if ".json" in path else "csv"
+    if remote.is_url(path):
+        store = _STORES.get(path.partition("://")[0], "custom")
+        told = f"format: {kind}, location: {scalar(path)}"
+        return ["servers:", f"  - {{server: store, type: {store}, {told}}}"]
     return [
         "servers:",
         f"  - {{server: local, type: local, format: {kind}, path: {scalar(path)}}}",

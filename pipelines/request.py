@@ -45,9 +45,14 @@ def now() -> str:
 
 
 def expand(source: str) -> list[str]:
-    """Return the files of a source; I014 and its like if there is none."""
-    from provenance import ingest
+    """Return the files of a source; I014 and its like if there is none.
 
+    A URL of a store comes back as it is: the child that reads it asks the store, under its limits.
+    """
+    from provenance import ingest, remote
+
+    if remote.is_url(source) and remote.local_path(source) is None:
+        return [source]
     paths = ingest.expand(source)
     for path in paths:
         if not os.path.lexists(path):

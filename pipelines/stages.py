@@ -8,7 +8,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +48,7 @@ def read_sources(
     specs = tuple(column.spec for column in promised.columns)
     limits = source_limits(promised)
     empty = any(_allows_empty(rule) for rule in promised.rules)
+    sources, reference = _listed(sources), _listed(reference)
     places = {"source": Path(folder) / "source"}
     places["source"].mkdir(parents=True)
     ingest.ingest(
@@ -58,6 +59,31 @@ def read_sources(
         places["reference"].mkdir()
         ingest.ingest(reference, specs, places["reference"], limits=limits, dialect=promised.csv)
     return {name: str(place) for name, place in places.items()}
+
+
+def read_bare(source: str, folder: str) -> dict[str, Any]:
+    """Read a source without a contract, all of it as text; runs in a child process with limits."""
+    from provenance import ingest
+
+    Path(folder).mkdir(exist_ok=True)
+    files, limits = ingest.expand(source), Limits()
+    dialect = ingest.seen_dialect(files[0], limits, Path(folder))
+    read = ingest.ingest(files, None, Path(folder) / "as-read", limits=limits, dialect=dialect)
+    return {
+        "snapshot": str(Path(read.folder) / "snapshot.json"),
+        "dialect": dataclasses.asdict(dialect),
+    }
+
+
+def _listed(sources: list[str]) -> list[str]:
+    """Return the files of sources, of which the local ones are listed already."""
+    from provenance import ingest, remote
+
+    return [
+        file
+        for source in sources
+        for file in (ingest.expand(source) if remote.is_url(source) else [source])
+    ]
 
 
 def source_limits(contract: Contract) -> Limits:

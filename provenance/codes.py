@@ -53,6 +53,10 @@ CODES: dict[str, tuple[str, str]] = {
     "I012": ("An archive's member name leaves the archive.", "Unpack it by hand and check it."),
     "I013": ("The file changed while it was read.", "Run again when its writer has finished."),
     "I014": ("The source is missing or may not be read.", "Check the path and its permissions."),
+    "I015": (
+        "The source is a URL of a kind that is not read, or whose extra is not installed.",
+        "Install the extra that is named, e.g. `pip install 'assay[s3]'`, or copy the file.",
+    ),
     "I017": ("The files of one dataset disagree in columns or types.", "Export them alike."),
     "I018": (
         "The source's columns are not the contract's: some are missing, unknown or unnamed.",

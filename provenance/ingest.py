@@ -9,9 +9,11 @@ cast is held, a row that cannot be told apart is rejected; nothing is repaired a
 import contextlib
 import dataclasses
 import glob
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from provenance import remote
 from provenance.casting import ColumnSpec
 from provenance.csv_source import CsvSource
 from provenance.dialect import Dialect, detect
@@ -35,12 +37,14 @@ _BROKEN = ("ASSAY-I008", "ASSAY-I018")  # columns or types that are not the cont
 def expand(source: str) -> list[str]:
     """Return the files that a source names: a file, a folder's data files, or a glob's, sorted.
 
+    A URL gives URLs; of another scheme than file:// they are asked of its store.
+
     Raises:
-        AssayError: ASSAY-I014 if there is none, or for a URL.
+        AssayError: ASSAY-I014 if there is none, I015 for a URL of a kind that is not read.
     """
-    if "://" in source:
-        fix = "copy the files to a local folder"
-        raise AssayError("I014", "URLs are not supported yet", where=source, fix=fix)
+    source = remote.local_path(source) or source
+    if remote.is_url(source):
+        return remote.expand(source, lambda name: _is_data(Path(name)))
     path = Path(source)
     if path.is_dir():
         inner = (p.relative_to(path).parts for p in path.rglob("*"))
@@ -98,7 +102,7 @@ def ingest(  # noqa: PLR0913  # one argument for each thing that a contract may 
     notices: list[Notice] = []
     try:
         for path, kind in zip(paths, formats, strict=True):
-            notices += _read(path, kind, promise, intake, sources)
+            notices += _read(path, kind, promise, intake, sources, folder)
         if not allow_empty:
             _refuse_empty(sources)
         taken = intake.close()
@@ -109,27 +113,37 @@ def ingest(  # noqa: PLR0913  # one argument for each thing that a contract may 
     return snapshot
 
 
-def seen_dialect(path: str, limits: Limits) -> Dialect:
+def seen_dialect(path: str, limits: Limits, scratch: Path) -> Dialect:
     """Return the dialect that a CSV file seems to be written in; the default of other formats.
+
+    Args:
+        path: of the file, or the URL of an object.
+        limits: on its sizes.
+        scratch: a folder for the copy of an object, for as long as it is looked at.
 
     Raises:
         AssayError: a code of the I series if the file cannot be opened or unpacked.
     """
-    kind = opened_format(path, limits)
+    kind = _format_of(path, limits)
     if kind.base not in ("csv", "tsv"):
         return Dialect()
-    with Opened(path, limits) as file:
+    with _opened(path, kind, limits, scratch) as file:
         refuse_content(file, kind)
         return detect(blocks(file, kind.packing, limits), kind.base)
 
 
 def _formats(paths: list[str], limits: Limits) -> list[Format]:
-    formats = [opened_format(path, limits) for path in paths]
+    formats = [_format_of(path, limits) for path in paths]
     for path, kind in zip(paths, formats, strict=True):
         if _family(kind) != _family(formats[0]):
-            what = f"{path} is {kind.name}, {paths[0]} is {formats[0].name}"
-            raise AssayError("I017", what, where=path, fix="give files of one format")
+            what = f"this is {kind.name}, and the first file is {formats[0].name}"
+            where, fix = remote.shown(path), "give files of one format"
+            raise AssayError("I017", what, where=where, fix=fix)
     return formats
+
+
+def _format_of(path: str, limits: Limits) -> Format:
+    return format_of(remote.shown(path)) if remote.is_url(path) else opened_format(path, limits)
 
 
 def _family(kind: Format) -> str:
@@ -160,25 +174,44 @@ def _snapshot(folder: Path, sources: list[Source], taken: Taken, notices: list[N
 
 
 def _read(
-    path: str, kind: Format, promise: _Promise, intake: Intake, sources: list[Source]
+    path: str,
+    kind: Format,
+    promise: _Promise,
+    intake: Intake,
+    sources: list[Source],
+    scratch: Path,
 ) -> list[Notice]:
     """Take one file in, add it to `sources`, and return what a person should know of it."""
     first_row = sum(source.rows for source in sources)
-    wanted = recorded(path)
-    with Opened(path, promise.limits) as file:
+    with _opened(path, kind, promise.limits, scratch) as file:
         if not file.size:
-            fix = "was the export finished?"
-            raise AssayError("I001", "0 rows, 0 columns: the file is empty", where=path, fix=fix)
+            what, fix = "0 rows, 0 columns: the file is empty", "was the export finished?"
+            raise AssayError("I001", what, where=file.name, fix=fix)
+        wanted = None if remote.is_url(path) else recorded(path)
         refuse_content(file, kind)
         reader = _reader(file, kind, promise)
         with _agreeing(sources, promise):
             for part in reader.parts(first_row):
-                intake.take(part, where=path)
+                intake.take(part, where=file.name)
         digest = file.digest()
     refuse_other(path, digest, wanted)
-    sources.append(Source(path, kind.name, file.size, digest, first_row, reader.rows))
+    sources.append(Source(file.name, kind.name, file.size, digest, first_row, reader.rows))
     is_proven = wanted is not None  # so that page checksums are not missed
     return [n for n in reader.notices() if not (is_proven and n.code == "ASSAY-I005")]
+
+
+@contextlib.contextmanager
+def _opened(path: str, kind: Format, limits: Limits, folder: Path) -> Iterator[Opened]:
+    """Open a file, or the private copy of a remote object, which is gone afterwards."""
+    if not remote.is_url(path):
+        with Opened(path, limits) as file:
+            yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=folder) as scratch:
+        copy = Path(scratch) / f"object.{kind.name}"
+        remote.fetch(path, copy, limits)
+        with Opened(str(copy), limits, remote.shown(path)) as file:
+            yield file
 
 
 @contextlib.contextmanager

@@ -204,9 +204,9 @@ def test_letters_far_down_are_seen_and_a_few_stray_bytes_are_no_other_encoding()
 
 def test_only_csv_files_have_a_dialect(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"a": 1}\n')
-    assert seen_dialect(str(tmp_path / "a.jsonl"), Limits()) == Dialect()
+    assert seen_dialect(str(tmp_path / "a.jsonl"), Limits(), tmp_path) == Dialect()
     with pytest.raises(AssayError, match="I014"):
-        seen_dialect(str(tmp_path / "none.csv"), Limits())
+        seen_dialect(str(tmp_path / "none.csv"), Limits(), tmp_path)
 
 
 def test_names_of_encodings():
