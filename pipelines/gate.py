@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from checks.kit.contract import Contract
-from pipelines import commit, outcome, server_address, stages, trust
+from pipelines import commit, outcome, reading, server_address, stages, trust
 from pipelines.console import Progress
 from pipelines.request import Request, expand, prepare
 from pipelines.run import execute
@@ -106,7 +106,7 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
 
 
 def _digest(name: str, contract: Contract) -> str:
-    limits = stages.source_limits(contract)
+    limits = reading.source_limits(contract)
     with guard.Opened(name, limits) as file:  # no pipe, no device, no endless file
         return file.digest()
 

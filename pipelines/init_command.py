@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipelines import stages
+from pipelines import reading
 from pipelines.child import Child
 from provenance import remote
 from provenance.dialect import Dialect
@@ -51,13 +51,11 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _read(source: str, folder: str) -> Any:
     """Read the source in a child under the default limits; its imports run beside ours."""
-    child = Child(
-        "pipelines.stages:read_bare", warm=("provenance.ingest",), memory=stages.INGEST_MEMORY
-    )
+    child = Child("pipelines.reading:read_bare", warm=reading.WARM, memory=reading.MEMORY)
     try:
         from pipelines import init  # noqa: F401  # slow, and needed next
 
-        return child.call(timeout=stages.INGEST_SECONDS, source=source, folder=folder)
+        return child.call(timeout=reading.SECONDS, source=source, folder=folder)
     finally:
         child.stop()
 

@@ -22,6 +22,7 @@ class Request:
     direct: bool = False
     fail_on: Literal["error", "warning"] | None = None
     debug: bool = False
+    source_name: str | None = None  # as messages and the ledger call a source of one file
 
 
 def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:

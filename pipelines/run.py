@@ -15,7 +15,7 @@ from typing import Any
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import commit, stages
+from pipelines import commit, reading, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -50,9 +50,9 @@ class _Run:
         self.started = now()
         self.clock: dict[str, float] = {}
         self.reader = Child(
-            "pipelines.stages:read_sources",
-            warm=("provenance.ingest",),
-            memory=int(contract.limits.get("max_memory_bytes", stages.INGEST_MEMORY)),
+            "pipelines.reading:read_sources",
+            warm=reading.WARM,
+            memory=int(contract.limits.get("max_memory_bytes", reading.MEMORY)),
         )
         self.expectations = Child("pipelines.stages:run_rules", warm=RULES)
         self.examined: Examined
@@ -96,7 +96,7 @@ class _Run:
         ]
 
     def ingest(self) -> None:
-        seconds = float(self.contract.limits.get("ingest_seconds", stages.INGEST_SECONDS))
+        seconds = float(self.contract.limits.get("ingest_seconds", reading.SECONDS))
         reference = self.plan.reference
         self.reader.call(
             timeout=seconds,
@@ -104,6 +104,7 @@ class _Run:
             sources=list(self.plan.sources),
             reference=expand(reference) if reference else [],
             folder=str(self.plan.snapshot),
+            name=self.request.source_name,
         )
 
     def rules(self) -> None:

@@ -59,6 +59,7 @@ def said(folder):
         "own": "set -e\n" + "\n".join(commands(block("console", "assay init"))),
         "gate": block("sh", "assay gate"),
         "desk": block("sh", "--apply"),
+        "notebook": f"python - <<'END'\n{block('python', 'frame.run')}END\n",
     }.items():
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, env=environ, capture_output=True, text=True,
@@ -98,6 +99,10 @@ def test_decisions_are_released_and_their_story_told(said):
     assert "recorded 1 relabel, 1 release on run 1" in said["desk"]
     assert "row 871 of run 1: quarantine" in said["desk"]
     assert re.search(r"release 4: clean", said["desk"])
+
+
+def test_a_frame_is_examined_and_comes_back_clean(said):
+    assert "pass 12000 (12000, 15)" in said["notebook"]
 
 
 def test_every_make_target_that_the_readme_names_exists():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from checks.kit import loader
-from pipelines import stages
+from pipelines import reading
 from provenance.errors import AssayError
 from provenance.shards import read_shard
 from provenance.snapshot import Snapshot
@@ -59,7 +59,7 @@ def test_a_folder_of_a_store_is_read_like_a_local_one(bucket, tmp_path):
         bucket.put_object(Bucket="loans", Key=f"night/part-{part}.csv", Body=text.encode())
     bucket.put_object(Bucket="loans", Key="night/_SUCCESS", Body=b"")
     read = [
-        stages.read_bare(source, str(tmp_path / name))["snapshot"]
+        reading.read_bare(source, str(tmp_path / name))["snapshot"]
         for name, source in {
             "far": "s3://loans/night",
             "near": str(tmp_path / "part-*.csv"),
@@ -71,7 +71,7 @@ def test_a_folder_of_a_store_is_read_like_a_local_one(bucket, tmp_path):
     for one, two in zip(far.shards, near.shards, strict=True):
         assert read_shard(one).table.equals(read_shard(two).table)
     with pytest.raises(AssayError, match="I014"):
-        stages.read_bare("s3://loans/none.csv", str(tmp_path))
+        reading.read_bare("s3://loans/none.csv", str(tmp_path))
 
 
 @pytest.mark.long
