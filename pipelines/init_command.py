@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import reading
-from pipelines.child import Child
 from provenance import remote
 from provenance.dialect import Dialect
 from provenance.errors import AssayError
@@ -51,11 +50,11 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _read(source: str, folder: str) -> Any:
     """Read the source in a child under the default limits; its imports run beside ours."""
-    child = Child("pipelines.reading:read_bare", warm=reading.WARM, memory=reading.MEMORY)
+    child = reading.started("read_bare")
     try:
         from pipelines import init  # noqa: F401  # slow, and needed next
 
-        return child.call(timeout=reading.SECONDS, source=source, folder=folder)
+        return reading.ask(child, reading.SECONDS, source=source, folder=folder)
     finally:
         child.stop()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from checks.kit import suite
 from checks.kit.contract import Contract, Rule
+from pipelines.child import Child
 from provenance.errors import AssayError
 from provenance.limits import Limits
 from provenance.snapshot import Snapshot
@@ -18,8 +19,31 @@ from provenance.snapshot import Snapshot
 MEMORY = 8 << 30  # bytes of address space for the child
 SECONDS = 3_600.0
 WARM = ("provenance.ingest",)  # what the child imports before it is asked
+_CRASHES = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL")
 # limits of the contract that are not the source's own
 _OTHERS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
+
+
+def started(function: str, memory: int = MEMORY) -> Child:
+    """Start the child for one of the functions below; its imports begin at once."""
+    return Child(f"{__name__}:{function}", warm=WARM, memory=memory)
+
+
+def ask(child: Child, timeout: float, **arguments: Any) -> Any:
+    """Let the child read; returns what its function does.
+
+    Raises:
+        AssayError: what the reading refuses with; ASSAY-I005 if a library that decodes the source
+            crashed over it, E005 if the child was killed, K002 after `timeout` seconds.
+    """
+    try:
+        return child.call(timeout=timeout, **arguments)
+    except AssayError:
+        if child.died_of not in _CRASHES:
+            raise
+        what = f"the library that decodes the source crashed over it ({child.died_of})"
+        fix = "leave it out, and look at where it came from: it may be made to do harm"
+        raise AssayError("I005", what, fix=fix) from None
 
 
 def read_sources(

@@ -49,11 +49,8 @@ class _Run:
         self.policy = stages.policy_of(contract, request.fail_on)
         self.started = now()
         self.clock: dict[str, float] = {}
-        self.reader = Child(
-            "pipelines.reading:read_sources",
-            warm=reading.WARM,
-            memory=int(contract.limits.get("max_memory_bytes", reading.MEMORY)),
-        )
+        memory = int(contract.limits.get("max_memory_bytes", reading.MEMORY))
+        self.reader = reading.started("read_sources", memory)
         self.expectations = Child("pipelines.stages:run_rules", warm=RULES)
         self.examined: Examined
         self.fated: Fated
@@ -98,7 +95,8 @@ class _Run:
     def ingest(self) -> None:
         seconds = float(self.contract.limits.get("ingest_seconds", reading.SECONDS))
         reference = self.plan.reference
-        self.reader.call(
+        reading.ask(
+            self.reader,
             timeout=seconds,
             contract=str(self.plan.contract),
             sources=list(self.plan.sources),

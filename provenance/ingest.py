@@ -8,7 +8,6 @@ cast is held, a row that cannot be told apart is rejected; nothing is repaired a
 
 import contextlib
 import dataclasses
-import glob
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from provenance.guard import Opened
 from provenance.intake import Intake, Taken
 from provenance.jsonl_source import JsonlSource
 from provenance.limits import Limits
+from provenance.listing import expand
 from provenance.parquet_source import ParquetSource
 from provenance.recorded import recorded, refuse_other
 from provenance.snapshot import Snapshot, Source
@@ -32,33 +32,6 @@ from provenance.unpack import blocks
 __all__ = ["Limits", "expand", "ingest", "seen_dialect"]
 
 _BROKEN = ("ASSAY-I008", "ASSAY-I018")  # columns or types that are not the contract's
-
-
-def expand(source: str) -> list[str]:
-    """Return the files that a source names: a file, a folder's data files, or a glob's, sorted.
-
-    A URL gives URLs; of another scheme than file:// they are asked of its store.
-
-    Raises:
-        AssayError: ASSAY-I014 if there is none, I015 for a URL of a kind that is not read.
-    """
-    source = remote.local_path(source) or source
-    if remote.is_url(source):
-        return remote.expand(source, lambda name: _is_data(Path(name)))
-    path = Path(source)
-    if path.is_dir():
-        inner = (p.relative_to(path).parts for p in path.rglob("*"))
-        shown = (path.joinpath(*parts) for parts in inner if not _is_hidden(parts))
-        found = sorted(str(p) for p in shown if _is_data(p))
-    elif any(mark in source for mark in "*?[") and not path.exists():
-        names = glob.glob(source, recursive=True)  # noqa: PTH207  # takes absolute patterns too
-        found = sorted(name for name in names if _is_data(Path(name)))
-    else:
-        return [source]
-    if not found:
-        fix = "data files end in .csv, .tsv, .jsonl or .parquet"
-        raise AssayError("I014", "no such file: no data files here", where=source, fix=fix)
-    return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -240,17 +213,3 @@ def _reader(
     if dialect.encoding != "utf-8":
         text = as_utf8(text, dialect.encoding, file.name)
     return CsvSource(file.name, text, specs, limits, dialect)
-
-
-def _is_hidden(parts: tuple[str, ...]) -> bool:
-    return any(part.startswith((".", "_")) for part in parts)
-
-
-def _is_data(path: Path) -> bool:
-    if path.is_dir():
-        return False
-    try:
-        format_of(str(path))
-    except AssayError:
-        return False
-    return True
