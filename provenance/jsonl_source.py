@@ -20,7 +20,6 @@ from provenance.intake import Part, rejected_of
 from provenance.limits import Limits
 from provenance.text_source import without_mark
 
-
 _LINES = 1 << 16  # that are taken at once, to bound memory where they are short
 _HOPELESS = 100_000  # lines none of which can be read need no more of the file to be refused
 
@@ -144,10 +143,9 @@ class JsonlSource:
 
     def _object(self, line: bytes) -> dict[str, Any] | str:
         """Return the line's object, or the reason why there is none."""
-        if not line.lstrip().startswith(b"{"):  # nothing else needs to be taken apart
-            return "ASSAY-I024: the line is no JSON object"
         try:
-            pairs = self._decode(line.decode())
+            # what is no object need not be taken apart
+            pairs = self._decode(line.decode()) if line.lstrip().startswith(b"{") else None
         except UnicodeDecodeError as error:
             told = f"byte {error.start} of the row, 0x{line[error.start]:02X}, is not UTF-8"
             return f"ASSAY-I022: {told}"
