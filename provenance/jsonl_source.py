@@ -21,6 +21,7 @@ from provenance.limits import Limits
 from provenance.text_source import without_mark
 
 _LINES = 1 << 16  # that are taken at once, to bound memory where they are short
+_BLANKS = " \t\r\n"  # around a JSON text
 _HOPELESS = 100_000  # lines none of which can be read need no more of the file to be refused
 
 
@@ -49,7 +50,7 @@ class JsonlSource:
         self._blank = 0
         self._is_bare = False
         hooks: dict[str, Any] = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), str)
-        self._decode = json.JSONDecoder(object_pairs_hook=_Object, **hooks).decode
+        self._scan = json.JSONDecoder(object_pairs_hook=_Object, **hooks).scan_once
 
     def parts(self, first_row: int) -> Iterator[Part]:
         """Yield the text's rows as parts; ordinals start at `first_row`.
@@ -144,14 +145,15 @@ class JsonlSource:
     def _object(self, line: bytes) -> dict[str, Any] | str:
         """Return the line's object, or the reason why there is none."""
         try:
+            text = line.decode().strip(_BLANKS)
             # what is no object need not be taken apart
-            pairs = self._decode(line.decode()) if line.lstrip().startswith(b"{") else None
+            pairs, end = self._scan(text, 0) if text.startswith("{") else (None, 0)
         except UnicodeDecodeError as error:
             told = f"byte {error.start} of the row, 0x{line[error.start]:02X}, is not UTF-8"
             return f"ASSAY-I022: {told}"
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, StopIteration):
             return "ASSAY-I024: the line is no JSON object"
-        if not isinstance(pairs, _Object):
+        if not isinstance(pairs, _Object) or end != len(text):
             return "ASSAY-I024: the line is no JSON object"
         row = dict(pairs)
         if len(row) != len(pairs):
