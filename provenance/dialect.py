@@ -111,7 +111,8 @@ def detect(blocks: Iterable[bytes], base: str) -> Dialect:
     tried = [Dialect(mark, quote, encoding) for mark in marks for quote in _QUOTES]
     scores = [_score(sample, dialect, is_whole=is_whole) for dialect in tried]
     best = max(scores)
-    return tried[scores.index(best)] if best[0] else Dialect(usual, encoding=encoding)
+    found = tried[scores.index(best)] if best[0] else Dialect()
+    return found if best[0] > 1 else Dialect(usual, found.quote, encoding)
 
 
 def _narrow(blocks: Iterable[bytes]) -> str:
