@@ -164,8 +164,9 @@ def _read(
         refuse_content(file, kind)
         reader = _reader(file, kind, promise)
         with _agreeing(sources, promise):
-            for part in reader.parts(first_row):
-                intake.take(part, where=file.name)
+            parts = reader.parts(first_row, intake.pool)
+            for settled in intake.settled(parts, file.name):
+                intake.take(settled)
         digest = file.digest()
     refuse_other(path, digest, wanted)
     sources.append(Source(file.name, kind.name, file.size, digest, first_row, reader.rows))

@@ -7,6 +7,7 @@ parsed one by one: JSON has no form that could be cut by columns.
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from provenance.casting import ColumnSpec
 from provenance.csv_faults import cell_faults
 from provenance.csv_header import check_names, refuse_wide
 from provenance.errors import AssayError, Notice
-from provenance.intake import Part, rejected_of
 from provenance.limits import Limits
+from provenance.parts import Part, rejected_of
 from provenance.text_source import without_mark
 
 _LINES = 1 << 16  # that are taken at once, to bound memory where they are short
@@ -53,8 +54,10 @@ class JsonlSource:
         decoder: Any = json.JSONDecoder(object_pairs_hook=_Object, **hooks)
         self._scan = decoder.scan_once
 
-    def parts(self, first_row: int) -> Iterator[Part]:
+    def parts(self, first_row: int, _: Executor) -> Iterator[Part]:
         """Yield the text's rows as parts; ordinals start at `first_row`.
+
+        Python's own JSON reader holds the interpreter, so a pool would gain nothing.
 
         Raises:
             AssayError: ASSAY-I001, I004, I006, I008, I009, I018, I021 or I027.

@@ -89,16 +89,20 @@ def refuse_size(size: int, told: str, file: Opened, limits: Limits) -> None:
     Raises:
         AssayError: ASSAY-I006.
     """
-    ratio = size / file.size
+    if not _is_over(size, file, limits):
+        return
+    key, limit = "max_ratio", f"{limits.max_ratio} to 1"
     if size > limits.max_unpacked_bytes:
         key, limit = "max_unpacked_bytes", f"{limits.max_unpacked_bytes:,} bytes"
-    elif size > _FLOOR and ratio > limits.max_ratio:
-        key, limit = "max_ratio", f"{limits.max_ratio} to 1"
-    else:
-        return
     what = f"{told} from a file of {file.size:,} bytes, and the limit is {limit}"
     fix = f"if the file is honest, raise assay.limits.{key}"
     raise AssayError("I006", what, where=file.name, fix=fix)
+
+
+def _is_over(size: int, file: Opened, limits: Limits) -> bool:
+    if size > limits.max_unpacked_bytes:
+        return True
+    return size > _FLOOR and size > limits.max_ratio * file.size
 
 
 def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> None:
@@ -119,7 +123,7 @@ def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> 
             first = next(opened.iter_batches(1, row_groups=[group], columns=names), None)
             for column in first.columns if first is not None and rows else ():
                 bound += rows * int(_sizes(column).max(initial=0))
-        if bound <= _FLOOR:
+        if not _is_over(bound, file, limits):
             return
         total = 0
         for column in _columns(opened, names):

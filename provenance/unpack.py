@@ -13,7 +13,7 @@ from provenance.errors import AssayError
 from provenance.guard import Opened
 from provenance.limits import RATIO_FLOOR, Limits
 
-BLOCK = 8 << 20
+BLOCK = 4 << 20
 _READ = 1 << 16  # small, so that what is unpacked is weighed against what was read for it
 _GZIP = 16 + zlib.MAX_WBITS  # gzip header and checksum, and no other
 
