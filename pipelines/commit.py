@@ -15,7 +15,7 @@ from typing import Any
 
 from pipelines import config
 from pipelines.store import Store
-from provenance import atomic, digest, sign
+from provenance import atomic, digest, keychain, sign
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.sign import Signer
@@ -35,8 +35,12 @@ class Committer:
 
     @staticmethod
     def of(store: Store, now: str) -> "Committer":
-        """Load the signing key, made on first use."""
-        return Committer(store, sign.load_or_make(config.signing_key()), now)
+        """Load the signing key, made on first use; E003 if it lies in the store it signs."""
+        path = config.signing_key()
+        if path.resolve().is_relative_to(store.folder.resolve()):
+            fix = "move it out, for whoever may write the store must not be able to sign for it"
+            raise AssayError("E003", "the signing key is in the store", where=str(path), fix=fix)
+        return Committer(store, sign.load_or_make(path), now)
 
     def commit_run(
         self,
@@ -70,7 +74,7 @@ class Committer:
             return {**facts, "outputs": sorted(files, key=lambda item: str(item["name"]))}
 
         try:
-            return self.store.ledger.append(self.signer, self._genesis(), prepare)
+            return self._append(prepare)
         except BaseException:
             for final in placed:
                 self._withdraw(final)
@@ -89,24 +93,28 @@ class Committer:
             return {**facts, "outputs": [_output(path.parent, path.name)]}
 
         try:
-            return self.store.ledger.append(self.signer, self._genesis(), prepare)
+            return self._append(prepare)
         except BaseException:
             for path in placed:
                 self._withdraw(path)
             raise
 
+    def commit_access(self, facts: Mapping[str, Any]) -> Entry:
+        """Append the entry that says to whom a clean dataset is handed; nothing else is written."""
+        return self._append(lambda _: {**facts, "kind": "access", "time": self.now})
+
     def _withdraw(self, placed: Path) -> None:
         """Take back what was put in place, unless its entry exists after all."""
-        if self.store.ledger.path_of(int(placed.stem)).exists():
+        if self.store.ledger.is_there(int(placed.stem)):
             return
         if placed.is_dir():
             shutil.rmtree(placed, ignore_errors=True)
         else:
             placed.unlink(missing_ok=True)
 
-    def _genesis(self) -> dict[str, Any]:
-        public = self.signer.verifier.public.hex()
-        return {"schema": "assay.entry/1", "kind": "key", "time": self.now, "public_key": public}
+    def _append(self, prepare: Callable[[int], Mapping[str, Any]]) -> Entry:
+        first = keychain.first_facts(self.signer, self.now)
+        return self.store.ledger.append(self.signer, first, prepare)
 
 
 def outputs_of(out: Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ before the command starts.
 import argparse
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 import os
 import re
@@ -18,9 +19,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from checks.kit.contract import Contract
-from pipelines import commit, outcome, server_address, stages, trust
+from pipelines import commit, config, outcome, server_address, stages, trust
+from pipelines.commit import Committer
 from pipelines.console import Progress
-from pipelines.request import Request, expand, prepare
+from pipelines.request import Request, expand, now, prepare
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
@@ -58,6 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
         if arguments.json:
             told = outcome.recorded(entry, store.run_folder(entry.seq))
             sys.stdout.write(json.dumps(told) + "\n")
+    record(store, entry, arguments.command)
     return start(arguments.command, arguments.environment, store.run_folder(entry.seq), entry.seq)
 
 
@@ -107,6 +110,26 @@ def _digest(name: str, contract: Contract) -> str:
     limits = stages.source_limits(contract)
     with guard.Opened(name, limits) as file:  # no pipe, no device, no endless file
         return file.digest()
+
+
+def record(store: Store, entry: Entry, command: Sequence[str]) -> None:
+    """Write into the ledger that a run's clean dataset is handed to a command, before it is.
+
+    Of the command only its program's name is told, since its words may hold secrets; a digest of
+    all words tells commands apart.
+
+    Raises:
+        AssayError: ASSAY-E001 to E003 if it cannot be recorded: then nothing is handed out.
+    """
+    words = hashlib.sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
+    facts = {
+        "schema": "assay.entry/1",
+        "base": entry.seq,
+        "dataset": entry.facts["dataset"],
+        "by": config.reviewer(),
+        "command": {"program": Path(command[0]).name, "sha256": words},
+    }
+    Committer.of(store, now()).commit_access(facts)
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, number: int) -> int:

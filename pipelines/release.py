@@ -131,6 +131,7 @@ def _facts(
         "time": now(),
         "code": commit.code_facts(),
         "rows": fated.as_dict(),
+        "lineage": {**base.facts["lineage"], "root": fated.root},
         "verdict": decided.word,
         "checked": decided.checked,
         "reasons": [reason.as_dict() for reason in decided.reasons],
@@ -154,7 +155,7 @@ def _sorting(
     refused = np.array(sorted(by_decision.get("reject", [])), np.int64)
     quarantined = np.setdiff1d(verdict.quarantined_rows(found), kept)
     changes = _Changes(contract, standing, found)
-    return Sorting(found, quarantined, refused, changes)
+    return Sorting(found, quarantined, refused, changes, lambda ids, _: ids)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from pipelines.plan import Plan
 from pipelines.request import Request, expand, now, prepare
 from pipelines.stage_order import Stage, run_direct
 from pipelines.store import Store
+from provenance import lineage
 from provenance.errors import AssayError
 from provenance.shards import write_table
 from provenance.snapshot import Snapshot
@@ -195,6 +196,11 @@ class _Run:
             "inputs": [dataclasses.asdict(source) for source in snapshot.sources],
             "reference": _reference_facts(self.plan),
             "rows": self.fated.as_dict(),
+            "lineage": {
+                "algorithm": lineage.ALGORITHM,
+                "keyed": contract.is_personal,
+                "root": self.fated.root,
+            },
             "verdict": decided.word,
             "checked": decided.checked,
             "reasons": [reason.as_dict() for reason in decided.reasons],

@@ -38,11 +38,15 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its type for the cast, its roles, and what to do about personal data in it."""
+    """One column: its type for the cast, its roles, and what to do about personal data in it.
+
+    `is_personal` tells whether the contract itself marks it by `assay.pii`, whatever the action.
+    """
 
     spec: ColumnSpec
     roles: frozenset[Role] = frozenset()
     pii: PiiAction = "quarantine"
+    is_personal: bool = False
     key: bool = False
     valid_values: tuple[Any, ...] | None = None
 
@@ -97,6 +101,11 @@ class Contract:
     def label(self) -> str | None:
         """Return the label column's name."""
         return next(iter(self.having("label")), None)
+
+    @property
+    def is_personal(self) -> bool:
+        """Return whether a column is marked as personal, so that row ids must not be guessed."""
+        return any(column.is_personal for column in self.columns)
 
     @property
     def features(self) -> tuple[str, ...]:
