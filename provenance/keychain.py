@@ -43,6 +43,7 @@ class Keychain:
     def __init__(self) -> None:
         """Start before the first entry."""
         self.keys: list[Verifier] = []
+        self._is_begun = False
 
     def faults(self, item: Entry, expected: int, where: str) -> Iterator[Notice]:
         """Yield what is wrong with the signature of an entry, and heed the key it names."""
@@ -50,7 +51,10 @@ class Keychain:
         named = _named(facts) if facts.get("kind") == "key" else None
         if not self.keys:
             if named is None:
-                yield Notice("ASSAY-L007", f"entry {expected} names no key to begin with", where)
+                if not self._is_begun:
+                    what = f"entry {expected} names no key to begin with"
+                    yield Notice("ASSAY-L007", what, where)
+                self._is_begun = True
                 return
             self.keys.append(named)
         current = self.keys[-1]

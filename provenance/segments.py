@@ -77,7 +77,9 @@ def faults(
         where = str(segment.path)
         if segment.path.name not in recorded:
             if singles.issuperset(segment.numbers):
-                warnings.append(Notice("ASSAY-L009", "a compaction died before its entry", where))
+                warnings.append(
+                    Notice("ASSAY-L009", "a compaction died here, or is at work", where)
+                )
             else:
                 breaks.append(Notice("ASSAY-L006", "no entry records this segment", where))
             continue
@@ -89,7 +91,7 @@ def faults(
             )
         if not singles.isdisjoint(segment.numbers):
             warnings.append(
-                Notice("ASSAY-L009", "a compaction died before it removed single files", where)
+                Notice("ASSAY-L009", "a compaction died before its end, or is at work", where)
             )
     return breaks, warnings
 
