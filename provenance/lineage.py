@@ -165,7 +165,7 @@ def verify(folder: Path, run: int, facts: dict[str, Any]) -> list[Notice]:
     if (root := tree.root().hex()) != facts["lineage"]["root"]:
         what = f"run {run}: the lineage's root is {root}, recorded {facts['lineage']['root']}"
         found.append(Notice("ASSAY-L011", what, where))
-    if fates != {name: facts["rows"][name] for name in fates} or any(
+    if fates != {name: facts["rows"].get(name) for name in fates} or any(
         (counts != often[source]).any() for source, counts in seen.items()
     ):
         what = f"run {run}: not every source row has exactly one fate in the lineage"

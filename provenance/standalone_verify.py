@@ -6,13 +6,10 @@ Exit 0 if all holds, 4 with a line for each thing that does not. The formats are
 """
 
 # fmt: off
-# ruff: noqa: T201, D103
 import argparse
 import hashlib
-import io
 import json
 import struct
-import sys
 from base64 import b64decode
 from pathlib import Path
 from typing import Any
@@ -26,14 +23,18 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 DOMAIN, HANDOVER = b"assay.entry/1\n", b"assay.key/1\n"
 NANOS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 KINDS = {"bool": "boolean", "uint64": "unsigned", "int": "integer", "uint": "integer",
-         "half": "number", "float": "number", "double": "number", "date": "date", "time": "time",
+         "half": "number", "float": "number", "double": "number", "date": "date",
          "duration": "duration", "string": "string", "large_string": "string", "null": "null",
-         "decimal": "decimal", "timestamp": "timestamp",
+         "decimal": "decimal", "timestamp": "timestamp", "time": "time",
          "binary": "binary", "large_binary": "binary", "fixed_size_binary": "binary"}
 Item = dict[str, Any]
 
 def sha(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
+
+def need(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(what)
 
 def signed(public: bytes, signature: bytes, message: bytes) -> bool:
     try:
@@ -42,11 +43,11 @@ def signed(public: bytes, signature: bytes, message: bytes) -> bool:
         return False
     return True
 
-def root_of(level: list[bytes]) -> bytes:  # the root of an RFC 6962 tree
-    while len(level) > 1:
-        pairs = [sha(b"\1", *level[i : i + 2]) for i in range(0, len(level) - 1, 2)]
-        level = pairs + level[len(pairs) * 2 :]
-    return level[0] if level else sha()
+def root_of(leaves: list[bytes]) -> bytes:  # the root of an RFC 6962 tree
+    if len(leaves) < 2:
+        return leaves[0] if leaves else sha()
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    return sha(b"\1", root_of(leaves[:half]), root_of(leaves[half:]))
 
 def climbed(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:  # a path's root
     if size == 1 or not path:
@@ -65,14 +66,12 @@ def kind_of(kind: pa.DataType) -> str:
 def cell(kind: str, value: Any) -> bytes:  # a scalar's fixed-width bytes, all 0 for null
     name, there = kind.partition(":")[0], value.is_valid
     if name in ("duration", "timestamp"):
-        ticks = value.value * NANOS[value.type.unit] if there else 0
-        return struct.pack("<qI", *divmod(ticks, 10**9))
+        return struct.pack("<qI", *divmod((value.value or 0) * NANOS[value.type.unit], 10**9))
     if name == "decimal":
-        wide = pa.array([value.as_py() or 0], pa.decimal256(76, int(kind[8:])))
-        return bytes(wide.buffers()[1].to_pybytes()[:32])
+        wide = pa.array([value.as_py() or 0], pa.decimal256(76, value.type.scale))
+        return bytes(wide.buffers()[1])[:32]
     if name == "number":
-        number = float(value.as_py()) + 0.0 if there else 0.0  # -0.0 becomes 0.0
-        return struct.pack("<d", float("nan") if str(number) == "nan" else number)
+        return struct.pack("<d", float("nan" if str(value) == "nan" else value.as_py() or 0))
     form = {"boolean": "<B", "unsigned": "<Q", "null": "<0q"}.get(name, "<q")
     casts = {"date": pa.date32(), "time": pa.time64("ns")}
     plain = value.cast(casts[name]).value if name in casts else value.as_py()
@@ -82,8 +81,7 @@ def row_digest(table: pa.Table, prefix: bytes = b"") -> bytes:  # of a table of 
     names: list[list[str]] = []
     bits, fixed, lengths, texts = "", b"", b"", b""
     for field in sorted(table.schema, key=lambda field: field.name.encode()):
-        is_coded = pa.types.is_dictionary(field.type)
-        value = table[field.name].cast(field.type.value_type if is_coded else field.type)[0]
+        value = table[field.name].cast(getattr(field.type, "value_type", field.type))[0]
         names.append([field.name, kind_of(value.type)])
         bits += "01"[not value.is_valid]
         if names[-1][1] in {"string", "binary"}:
@@ -101,29 +99,29 @@ def lineage_leaf(row: Item) -> bytes:
     return row_digest(pa.table(cells), b"\0")
 
 def entries_in(path: Path, faults: list[str]) -> list[Item]:
-    content, again = path.read_bytes(), io.BytesIO()
+    content, again = path.read_bytes(), pa.BufferOutputStream()
     try:
-        table = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True).read()
+        table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
         items: list[Item] = table.to_pylist()
         pq.write_table(table, again, write_page_checksum=True, compression="none")
         is_single = path.parent.name == "entries"  # of a segment, an entry records the digest
         is_mine = json.loads(items[0]["body"])["writer"].endswith(f"version {pa.__version__}")
         is_odd = is_single and path.name != f"{items[0]['seq']:012}.parquet"
-        is_odd |= is_single and is_mine and again.getvalue() != content
+        is_odd |= is_single and is_mine and again.getvalue() != pa.py_buffer(content)
         for item in items:
             parts = item["seq"].to_bytes(8, "big"), item["prev"], item["key_id"], item["body"]
             is_odd |= item["leaf"] != sha(b"\0", DOMAIN, *parts)
     except (OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError):
         is_odd, items = True, []
-    faults += [f"{path.name} was edited or cannot be read"] if is_odd else []
+    faults += [f"{path.name} was edited or cannot be read"] * is_odd
     return items
 
 def opened(note: str, keys: list[bytes]) -> tuple[int, bytes]:  # a C2SP checkpoint: size, root
     text, _, tail = note.rpartition("\n\n")
     _, size, root = text.split("\n")[:3]
-    lines = [b64decode(line.split()[-1]) for line in tail.splitlines()]
-    if keys and not any(signed(k, s[4:], f"{text}\n".encode()) for k in keys for s in lines):
-        raise ValueError("the checkpoint is not signed by a trusted key")
+    signatures = [b64decode(line.split()[-1])[4:] for line in tail.splitlines()]
+    is_known = any(signed(k, s, f"{text}\n".encode()) for k in keys for s in signatures)
+    need(is_known or not keys, "the checkpoint is not signed by a trusted key")
     return int(size), b64decode(root)
 
 def walked(folder: Path) -> tuple[list[str], list[bytes], list[bytes]]:  # faults, keys, leaves
@@ -156,22 +154,23 @@ def changed(store: Path, seq: int, facts: Item) -> list[str]:  # what is not as 
     wrong = [n for n in told if n not in there or sha(there[n].read_bytes()).hex() != told[n]]
     return wrong + sorted(there.keys() - told.keys() if "rows" in facts else [])
 
-def proof_faults(proof: str, size: int, root: bytes, row: str | None) -> list[str]:
-    mark, extra, index, *steps = proof.partition("\n\n")[0].split("\n")
-    told = json.loads(b64decode(extra.removeprefix("extra ")))
+def check(proof: str, size: int, root: bytes, row: str | None) -> None:
+    mark, extra, index, *lines = proof.partition("\n\n")[0].split("\n")
+    told, path = json.loads(b64decode(extra.removeprefix("extra "))), list(map(b64decode, lines))
     entry, number = b64decode(told["entry"]), int(index.removeprefix("index "))
-    top = climbed(sha(b"\0", entry), number, size, [b64decode(line) for line in steps])
-    if top != root or mark != "c2sp.org/tlog-proof@v1" or row is None:
-        return [] if top == root else ["the entry is not in the ledger that the checkpoint saw"]
+    is_there = climbed(sha(b"\0", entry), number, size, path) == root
+    need(is_there and mark == "c2sp.org/tlog-proof@v1", "the checkpoint saw no such entry")
+    if row is None:
+        return
     shown, salt = told["row"], bytes.fromhex(told["row"]["salt"] or "")
     ids = ("row_id", "source_sha256", "commitment")
     names = {k: bytes.fromhex(v) if k in ids else v for k, v in shown["lineage"].items()}
     path = [bytes.fromhex(line) for line in shown["path"]]
-    top = climbed(lineage_leaf(names), shown["index"], shown["size"], path)
-    is_there = top.hex() == json.loads(entry[58:])["lineage"]["root"]  # the body
+    top = climbed(lineage_leaf(names), shown["index"], shown["size"], path).hex()
+    need(top == json.loads(entry[58:])["lineage"]["root"], "the run has no such row")  # the body
     content = row_digest(pq.read_table(row))
     is_it = (sha(salt, content) if salt else content) == names["commitment" if salt else "row_id"]
-    return [] if is_there and is_it else ["the row is not the one that the lineage names"]
+    need(is_it, "the row's content is not what the lineage names")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
@@ -185,16 +184,16 @@ def main() -> int:
         pem: Any = load_pem_public_key(Path(given.key).read_bytes()) if given.key else None
         pinned = [pem.public_bytes_raw()] if pem else []
         faults, keys, leaves = walked(given.store) if given.store else ([], [], [])
-        note = Path(given.checkpoint).read_text("utf-8") if given.checkpoint else ""
-        size, root = opened(note, keys or pinned) if note else (0, sha())
+        note = Path(given.checkpoint).read_text("utf-8") if given.checkpoint else None
+        size, root = (0, sha()) if note is None else opened(note, keys or pinned)
         if given.store and (root_of(leaves[:size]) != root or not set(pinned) & set(keys)):
             faults.append("this is not the ledger of that key, or not what the checkpoint saw")
         if given.proof:
-            faults += proof_faults(Path(given.proof).read_text("utf-8"), size, root, given.row)
+            check(Path(given.proof).read_text("utf-8"), size, root, given.row)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         faults = [f"{type(error).__name__}: {error}"]
     print("\n".join(faults) or "holds")
     return 4 if faults else 0
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())
