@@ -103,11 +103,14 @@ def _released(parents: Sequence[Entry]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _file(name: str, sha256: str) -> dict[str, Any]:
-    return {"name": name, "digest": {"sha256": sha256}}
+    address = {"uri": name} if "://" in name else {}
+    return {"name": name, **address, "digest": {"sha256": sha256}}
 
 
 def _name(path: str, root: Path) -> str:
-    """Return a path as it stands beneath `root`, or the file's name where it does not."""
+    """Return a path as it stands beneath `root`, or the file's name; an address as it is."""
+    if "://" in path:
+        return path
     whole = Path(os.path.realpath(path))
     return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else whole.name
 

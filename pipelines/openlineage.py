@@ -62,7 +62,8 @@ def telling(kind: str, dataset: str, run_id: str, sources: Sequence[str] = ()) -
     from pipelines.openlineage_sink import Sink
 
     sink, story = Sink(target), _Story(kind, dataset, run_id, target.namespace)
-    sink.put(functools.partial(story.event, "START", _now(), inputs=[_file(s) for s in sources]))
+    local = [_file(source) for source in sources if "://" not in source]  # a URL may hold a key
+    sink.put(functools.partial(story.event, "START", _now(), inputs=local))
     try:
         yield told
     except BaseException as error:
@@ -227,7 +228,12 @@ def _place(folder: Path) -> dict[str, Any]:
 
 
 def _file(name: str) -> dict[str, Any]:
-    return {"namespace": "file", "name": os.path.realpath(name)}
+    """Return a file as the standard names it: by its path, or by an address's host and path."""
+    scheme, is_address, rest = name.partition("://")
+    if not is_address:
+        return {"namespace": "file", "name": os.path.realpath(name)}
+    host, _, path = rest.partition("/")
+    return {"namespace": f"{scheme}://{host}", "name": path}
 
 
 def _facet(kind: str, /, **fields: Any) -> dict[str, Any]:

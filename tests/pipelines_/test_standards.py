@@ -21,7 +21,8 @@ sys.path.append(str(Path(__file__).parent))
 import openlineage_reader
 import standards_fixture
 
-from pipelines import commit
+from pipelines import commit, manifest, openlineage
+from pipelines.store import Store
 
 RUNS = ("run", "release")
 # of mlcroissant 1.1 with rdflib 7.6 and pandas 3.1
@@ -89,6 +90,21 @@ def test_the_provenance_says_from_what_by_what_and_when(made, kind):
     outcome = json.loads(details.byproducts[0].content)
     assert outcome["rows"]["clean"] == 219
     assert outcome["verdict"] in ("pass", "fail")
+
+
+def test_a_source_far_away_is_named_by_its_address(made):
+    entry = Store(made.home / "store").find("1")
+    facts = entry.facts
+    facts["inputs"][0]["name"] = "s3://bucket/in/a.csv"
+    facts["inputs"][1]["name"] = str(made.home.parent / "elsewhere" / "b.csv")
+    told = manifest.manifest_of(1, facts, facts["outputs"], (), entry.key_id)["predicate"]
+    json_format.ParseDict(told, provenance_pb2.Provenance())
+    definition = told["buildDefinition"]
+    assert definition["externalParameters"]["source"] == ["s3://bucket/in/a.csv", "b.csv"]
+    uris = [item["uri"] for item in definition["resolvedDependencies"] if "uri" in item]
+    assert uris == ["s3://bucket/in/a.csv", f"pkg:generic/assay@{facts['code']['version']}"]
+    inputs = openlineage._inputs(facts)
+    assert (inputs[0]["namespace"], inputs[0]["name"]) == ("s3://bucket", "in/a.csv")
 
 
 @pytest.mark.parametrize("kind", RUNS)
