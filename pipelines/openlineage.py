@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from checks.kit.verdict import UNRUN
 from pipelines import config
 from pipelines.outcome import Outcome
 from provenance import atomic
@@ -128,8 +129,8 @@ class _Story:
         facts = outcome.entry.facts
         facets = {"test": _tests(outcome), "tags": _tags(outcome)}
         if not facts["checked"]:
-            unrun = [reason["message"] for reason in facts["reasons"]]
-            facets |= self.failure("; ".join(unrun))
+            unrun = [reason for reason in facts["reasons"] if reason["code"] in UNRUN]
+            facets |= self.failure("; ".join(f"{r['code']}: {r['message']}" for r in unrun))
         return self.event(
             "COMPLETE" if facts["checked"] else "FAIL",
             moment,
@@ -184,18 +185,19 @@ def _inputs(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _tests(outcome: Outcome) -> dict[str, Any]:
-    """Return what each check found (never blocks by itself), and each reason of the verdict."""
+    """Return what each check found, which blocks nothing by itself, and each reason that does."""
     made = []
     for status in outcome.statuses:
-        word = "fail" if status.findings or status.status == "failed" else "pass"
+        is_run = status.status == "ok"
+        found = f"{status.findings} findings in {status.rows} rows"
         made.append(
             {
                 "name": status.check,
-                "status": "skip" if status.status == "skipped" else word,
-                "severity": "warn",
+                "status": ("fail" if status.findings else "pass") if is_run else "skip",
+                "severity": "error" if status.status == "failed" else "warn",
                 "type": "check",
                 "expected": "0 findings",
-                "actual": f"{status.findings} findings in {status.rows} rows",
+                "actual": found if is_run else "did not run",
             }
         )
     for reason in outcome.verdict.reasons:

@@ -1,6 +1,7 @@
 """What others read of a run, read with the libraries of the standards themselves."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
@@ -21,8 +22,14 @@ sys.path.append(str(Path(__file__).parent))
 import openlineage_reader
 import standards_fixture
 
+from checks.kit.verdict import Verdict
 from pipelines import commit, manifest, openlineage
+from pipelines.examine import Status
+from pipelines.fates import Fated
+from pipelines.outcome import Outcome
 from pipelines.store import Store
+from provenance.entry import canonical
+from provenance.errors import Notice
 
 RUNS = ("run", "release")
 # of mlcroissant 1.1 with rdflib 7.6 and pandas 3.1
@@ -246,3 +253,24 @@ def test_the_last_event_counts_rows_and_says_why(made):
     assert tests["ingest"]["status"] == "fail"
     assert tests["rescan"]["status"] == "pass"
     assert "anna" not in json.dumps(made.events)
+
+
+def test_a_run_with_something_unchecked_failed_though_it_is_committed(made):
+    entry = Store(made.home / "store").find("1")
+    reason = Notice("ASSAY-K002", "the check pii did not run: it took too long")
+    facts = {**entry.facts, "checked": False, "reasons": [reason.as_dict()]}
+    outcome = Outcome(
+        dataclasses.replace(entry, body=canonical(facts)), made.run,
+        Verdict(passed=False, checked=False, reasons=(reason,)), Fated(**facts["rows"]),
+        (Status("pii", "failed", findings=1), Status("drift", "skipped"), Status("shape", "ok")),
+    )  # fmt: skip
+    story = openlineage._Story("run", "letters", facts["run_id"], "assay")
+    event = openlineage_reader.read(story.ended(outcome, "2026-01-01T00:00:00Z"))
+    assert event.eventType.value == "FAIL"
+    assert event.run.facets["errorMessage"].message == f"{reason.code}: {reason.message}"
+    tests = [(test.name, test.status, test.severity) for test in event.run.facets["test"].tests]
+    assert tests == [
+        ("pii", "skip", "error"), ("drift", "skip", "warn"), ("shape", "pass", "warn"),
+        ("ASSAY-K002", "fail", "error"),
+    ]  # fmt: skip
+    assert len(event.outputs) == 3
