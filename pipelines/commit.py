@@ -1,6 +1,6 @@
 """The commit: what makes a staged run a run. The ledger's entry is the one commit point.
 
-Under the ledger's lock: number -> report and manifest -> digests -> fsync -> rename -> entry.
+Under the ledger's lock: number -> report, manifests -> digests -> fsync -> rename -> entry.
 A failure at any point leaves no run, and a folder without an entry is swept by the next commit.
 """
 
@@ -13,16 +13,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipelines import config
+from pipelines import config, croissant, manifest
 from pipelines.store import Store
 from provenance import atomic, digest, keychain, sign
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.sign import Signer
-
-STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "urn:assay:run:1"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,9 +58,9 @@ class Committer:
             for name, text in pages(number).items():
                 (out / name).write_text(text, encoding="utf-8")
                 files.append(_output(out, name))
-            manifest = manifest_of(number, facts, files)
-            (out / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-            files.append(_output(out, "manifest.json"))
+            told = croissant.croissant_of(number, facts, files, out)
+            files.append(_written(out, croissant.FILE, told))
+            files.extend(self._manifests(number, facts, files, out))
             atomic.sync_tree(out)
             final = self.store.run_folder(number)
             final.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +75,17 @@ class Committer:
             for final in placed:
                 self._withdraw(final)
             raise
+
+    def _manifests(
+        self, number: int, facts: Mapping[str, Any], files: list[dict[str, Any]], out: Path
+    ) -> list[dict[str, Any]]:
+        """Write the manifest over `files` and its signed envelope; return both as outputs."""
+        given = [facts["base"], *facts["reviews"]] if facts["kind"] == "release" else []
+        parents = [self.store.ledger.read(seq) for seq in given]
+        told = manifest.manifest_of(number, facts, files, parents, self.signer.verifier.key_id)
+        plain = _written(out, manifest.FILE, told)
+        signed = manifest.envelope_of((out / manifest.FILE).read_bytes(), self.signer)
+        return [plain, _written(out, manifest.ENVELOPE, signed)]
 
     def commit_review(self, facts: Mapping[str, Any], decisions: bytes) -> Entry:
         """Append a review entry with its file of decisions."""
@@ -123,37 +130,6 @@ def outputs_of(out: Path) -> list[dict[str, Any]]:
     return [_output(out, name) for name in names]
 
 
-def manifest_of(
-    number: int, facts: Mapping[str, Any], files: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Return the run as an in-toto Statement v1 with SLSA provenance v1."""
-    subjects = [{"name": f["name"], "digest": {"sha256": f["sha256"]}} for f in files]
-    inputs = [{"uri": i["name"], "digest": {"sha256": i["sha256"]}} for i in facts["inputs"]]
-    contract = {"uri": facts["contract"]["path"], "digest": {"sha256": facts["contract"]["sha256"]}}
-    return {
-        "_type": STATEMENT,
-        "subject": subjects,
-        "predicateType": PREDICATE,
-        "predicate": {
-            "buildDefinition": {
-                "buildType": BUILD_TYPE,
-                "externalParameters": {"contract": contract["uri"], "verdict": facts["verdict"]},
-                "internalParameters": {"rows": facts["rows"], "engine": facts["engine"]},
-                "resolvedDependencies": [*inputs, contract],
-            },
-            "runDetails": {
-                "builder": {"id": f"urn:assay:{facts['code']['version']}"},
-                "metadata": {
-                    "invocationId": facts["run_id"],
-                    "startedOn": facts["started"],
-                    "finishedOn": facts["time"],
-                },
-                "byproducts": [{"name": "run", "annotations": {"number": number}}],
-            },
-        },
-    }
-
-
 def code_facts() -> dict[str, str]:
     """Return the version of Assay and the digest of its own modules."""
     root = Path(__file__).parents[1]
@@ -171,6 +147,13 @@ def head_of(store: Store) -> str:
     """Return the digest of the ledger's last entry, empty when there is none."""
     head = store.ledger.head()
     return head.leaf.hex() if head else ""
+
+
+def _written(out: Path, name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Write an object as a JSON file of the run and return it as an output."""
+    text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
+    (out / name).write_text(text + "\n", encoding="utf-8")
+    return _output(out, name)
 
 
 def _output(folder: Path, name: str) -> dict[str, Any]:

@@ -54,6 +54,9 @@ def main(arguments: argparse.Namespace) -> int:
             outcome.show(made, as_json=True)
         if not made.verdict.passed:
             return _refuse(made)
+        if made.is_interrupted:
+            what = f"interrupted; run {made.entry.seq} is committed, the command was not started"
+            raise AssayError("E130", what)
         entry = made.entry
     else:
         sys.stderr.write(f"run {entry.seq} of {entry.facts['time']} passed and still holds\n")

@@ -199,6 +199,10 @@ CODES: dict[str, tuple[str, str]] = {
     "E102": ("Another package shadows one of Assay's.", "Install Assay in its own environment."),
     "E103": ("That engine is not available here.", "Use --engine serial or processes."),
     "E104": ("Something unforeseen went wrong; nothing was committed.", "Report it, with --debug."),
+    "E105": (
+        "An OpenLineage event was not taken by the file or server that is to have it.",
+        "The run is as it would be without; check ASSAY_OPENLINEAGE or OPENLINEAGE_URL.",
+    ),
     "E130": ("Interrupted; nothing was committed.", "Run again."),
     # G: the gate
     "G001": ("The gate refuses: the verdict is not `pass`.", "See the reasons; review, or repair."),
