@@ -13,9 +13,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipelines import config, croissant, manifest
+from pipelines import croissant, keys, manifest
 from pipelines.store import Store
-from provenance import atomic, digest, keychain, sign
+from provenance import atomic, digest, keychain
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.sign import Signer
@@ -32,11 +32,8 @@ class Committer:
     @staticmethod
     def of(store: Store, now: str) -> "Committer":
         """Load the signing key, made on first use; E003 if it lies in the store it signs."""
-        path = config.signing_key()
-        if path.resolve().is_relative_to(store.folder.resolve()):
-            fix = "move it out, for whoever may write the store must not be able to sign for it"
-            raise AssayError("E003", "the signing key is in the store", where=str(path), fix=fix)
-        return Committer(store, sign.load_or_make(path), now)
+        keys.refuse_inside(store)
+        return Committer(store, keys.own(make=True), now)
 
     def commit_run(
         self,

@@ -1,8 +1,9 @@
 """Settings of Assay from the environment; those of Prefect are read by `server_address`.
 
-ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file), ASSAY_PUBLIC_KEY (PEM file), ASSAY_OPENLINEAGE (file or
-address), XDG_CONFIG_HOME; OPENLINEAGE_URL, _ENDPOINT, _API_KEY, _NAMESPACE and _DISABLED as that
-standard has them. What a command line gives goes before the environment.
+ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file, or the PEM itself), ASSAY_PUBLIC_KEY (PEM file),
+ASSAY_OPENLINEAGE (file or address), XDG_CONFIG_HOME; OPENLINEAGE_URL, _ENDPOINT, _API_KEY,
+_NAMESPACE and _DISABLED as that standard has them. What a command line gives goes before the
+environment.
 """
 
 import dataclasses
@@ -47,6 +48,12 @@ def signing_key() -> Path:
     """Return the file of the signing key."""
     given = os.environ.get("ASSAY_SIGNING_KEY")
     return Path(given) if given else config_folder() / "signing-key.pem"
+
+
+def key_text() -> bytes | None:
+    """Return the signing key itself, when ASSAY_SIGNING_KEY holds a PEM and not its path."""
+    given = os.environ.get("ASSAY_SIGNING_KEY", "").strip()
+    return given.encode() if given.startswith("-----BEGIN") else None
 
 
 def public_key() -> Path | None:

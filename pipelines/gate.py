@@ -64,7 +64,10 @@ def main(arguments: argparse.Namespace) -> int:
             told = outcome.recorded(entry, store.run_folder(entry.seq))
             sys.stdout.write(json.dumps(told) + "\n")
     record(store, entry, arguments.command)
-    return start(arguments.command, arguments.environment, store.run_folder(entry.seq), entry.seq)
+    inherited = dict(arguments.environment)
+    if config.key_text():
+        del inherited["ASSAY_SIGNING_KEY"]  # the key itself is nothing for a training job
+    return start(arguments.command, inherited, store.run_folder(entry.seq), entry.seq)
 
 
 def age_of(text: str) -> dt.timedelta:

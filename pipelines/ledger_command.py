@@ -10,7 +10,7 @@ from typing import Any
 from pipelines import config, keys, prove, trust
 from pipelines.request import now
 from pipelines.store import Store
-from provenance import compaction, sign
+from provenance import compaction
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
 
@@ -78,7 +78,7 @@ def _prove(arguments: argparse.Namespace) -> int:
 def _compact(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
     trust.require_whole(store)
-    made = compaction.compact(store.ledger, sign.load(config.signing_key()), now())
+    made = compaction.compact(store.ledger, keys.own(), now())
     facts = {"schema": "assay.compact/1", "segment": made.name, "entries": made.entries,
              "removed": made.removed}  # fmt: skip
     told = f"{made.entries} entries are now in {made.name}" if made.name else "nothing to compact"
@@ -88,7 +88,6 @@ def _compact(arguments: argparse.Namespace) -> int:
 
 def _rotate(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
-    trust.require_whole(store)
     made, told = keys.rotate(store, arguments.to, now())
     facts = {"schema": "assay.rotate/1", "entry": made.seq, "public_key": made.facts["public_key"]}
     _print(arguments, facts, f"{told}\n")
@@ -96,7 +95,7 @@ def _rotate(arguments: argparse.Namespace) -> int:
 
 
 def _key(arguments: argparse.Namespace) -> int:
-    signer = sign.load_or_make(config.signing_key())
+    signer = keys.own(make=True)
     pem = signer.public_pem().decode()
     facts = {"schema": "assay.key/1", "key_id": signer.verifier.key_id.hex(), "public_key": pem,
              "path": arguments.output}  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 
 from provenance import entry
 from provenance.entry import Entry
-from provenance.ledger import DIGITS
+from provenance.segments import DIGITS
 from provenance.sign import Signer
 
 FILE, ENVELOPE = "manifest.json", "manifest.dsse.json"

@@ -21,7 +21,7 @@ from checks.kit.verdict import UNRUN
 from pipelines import config
 from pipelines.outcome import Outcome
 from provenance import atomic
-from provenance.ledger import DIGITS
+from provenance.segments import DIGITS
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACETS = {

@@ -5,9 +5,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipelines import config, row_proof, trust
+from pipelines import keys, row_proof, trust
 from pipelines.store import Store
-from provenance import atomic, merkle, note, proof, sign, verify
+from provenance import atomic, merkle, note, proof, verify
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.ledger import broken
@@ -107,10 +107,10 @@ def _whole(store: Store) -> Verified:
 def _signed(walked: Verified) -> tuple[Checkpoint, str]:
     root = merkle.Tree(walked.leaves).root()
     made = Checkpoint(note.origin_of(walked.leaves[0]), walked.entries, root)
-    signer = sign.load(config.signing_key())
+    signer = keys.own()
     if signer.verifier != walked.keys[-1]:
         what = "your key is not the ledger's, so nobody would believe a checkpoint by it"
-        raise AssayError("L007", what, where=str(config.signing_key()))
+        raise AssayError("L007", what)
     return made, made.signed(signer)
 
 

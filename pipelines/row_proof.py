@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import loader
-from pipelines import config, rebuild, story
+from pipelines import keys, rebuild, story
 from pipelines.store import Store
-from provenance import digest, lineage, merkle, sign
+from provenance import digest, lineage, merkle
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
 from provenance.lineage import RowIds
@@ -139,12 +139,11 @@ def _is_content_of(store: Store, entry: Entry, row: str, placed: pa.Table) -> bo
 def _secrets(entry: Entry) -> tuple[bytes, bytes] | None:
     if not entry.facts["lineage"]["keyed"]:
         return None
-    path = config.signing_key()
-    if not path.exists():
+    if not keys.is_there():
         what = f"row ids of run {entry.seq} are keyed, for its contract marks personal data"
         fix = "only the owner of the signing key can compare rows or prove them"
-        raise AssayError("E003", what, where=str(path), fix=fix)
-    return lineage.secrets_of(sign.load(path))
+        raise AssayError("E003", what, fix=fix)
+    return lineage.secrets_of(keys.own())
 
 
 def _is_changed(store: Store, entry: Entry) -> bool:

@@ -17,11 +17,11 @@ import pyarrow.compute as pc
 from checks.kit import findings, sample, suite, verdict
 from checks.kit.contract import Contract, Policy, Rule
 from checks.kit.protocol import Context
-from pipelines import config, engine, fates, rebuild
+from pipelines import engine, fates, keys, rebuild
 from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
 from pipelines.plan import Plan
-from provenance import lineage, sign
+from provenance import lineage
 from provenance.codes import CODES
 from provenance.errors import AssayError, Notice
 from provenance.limits import Limits
@@ -254,4 +254,4 @@ def _allows_empty(rule: Rule) -> bool:
 
 def _signer() -> Signer:
     # what is derived from it is the same in every run and never in the store
-    return sign.load_or_make(config.signing_key())
+    return keys.own(make=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipelines import config
+from pipelines import config, keys
 from pipelines.store import Store
 from provenance import note, sign, verify
 from provenance.errors import AssayError
@@ -25,12 +25,12 @@ def trusted(given: str | None = None) -> Verifier:
     """
     if pinned := Path(given) if given else config.public_key():
         return sign.load_public(pinned)
-    if not config.signing_key().exists():
+    if not keys.is_there():
         fix = "set ASSAY_PUBLIC_KEY to the PEM file of the key you trust, or give --key"
         raise AssayError(
             "E003", "there is no key to verify with", where=str(config.signing_key()), fix=fix
         )
-    return sign.load(config.signing_key()).verifier
+    return keys.own().verifier
 
 
 def require_whole(store: Store) -> Verified:

@@ -91,14 +91,24 @@ def load_or_make(path: Path) -> Signer:
 
 def load(path: Path) -> Signer:
     """Return the private key in a PEM file; ASSAY-E003 if it is none."""
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
-        raise _unusable(path, "cannot be read") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise _unusable(path, "is not an Ed25519 key")
     kept = secret_path(path)
-    return Signer(key, kept.read_bytes() if kept.exists() else None)
+    try:
+        pem = path.read_bytes()
+        secret = kept.read_bytes() if kept.exists() else None
+    except OSError as error:
+        raise _unusable(path, "cannot be read") from error
+    return dataclasses.replace(parse(pem, str(path)), secret=secret)
+
+
+def parse(pem: bytes, where: str) -> Signer:
+    """Return the private key in a PEM; ASSAY-E003 if it is none."""
+    try:
+        key = serialization.load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise _unusable(where, "cannot be read") from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise _unusable(where, "is not an Ed25519 key")
+    return Signer(key)
 
 
 def secret_path(path: Path) -> Path:
@@ -156,6 +166,6 @@ def _write_once(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _unusable(path: Path, why: str) -> AssayError:
+def _unusable(where: Path | str, why: str) -> AssayError:
     fix = "set ASSAY_SIGNING_KEY to a PEM file that this user can read"
-    return AssayError("E003", f"the signing key {why}", where=str(path), fix=fix)
+    return AssayError("E003", f"the signing key {why}", where=str(where), fix=fix)
