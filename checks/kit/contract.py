@@ -38,11 +38,15 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its type for the cast, its roles, and what to do about personal data in it."""
+    """One column: its type for the cast, its roles, and what to do about personal data in it.
+
+    `is_personal` tells whether the contract itself marks it by `assay.pii`, whatever the action.
+    """
 
     spec: ColumnSpec
     roles: frozenset[Role] = frozenset()
     pii: PiiAction = "quarantine"
+    is_personal: bool = False
     key: bool = False
     valid_values: tuple[Any, ...] | None = None
 

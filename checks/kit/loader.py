@@ -172,7 +172,7 @@ def _column(item: dict[str, Node], scope: Scope, rules: list[Rule]) -> Column:
     spec = ColumnSpec(
         name, cast("Logical", scope.logical), required, form, tuple(dict.fromkeys(missing))
     )
-    return Column(spec, roles, pii, _flag(item, "primaryKey"), valid)
+    return Column(spec, roles, pii, "assay.pii" in given, _flag(item, "primaryKey"), valid)
 
 
 def _pii(node: Node, scope: Scope) -> PiiAction:

@@ -72,6 +72,7 @@ def fit(scaled: np.ndarray, seed: int) -> Rarity:
     kept = np.clip(np.nan_to_num(scaled), -CLIP, CLIP)
     few = kept[:, :MOST_COLUMNS]
     forest = IsolationForest(n_estimators=TREES, random_state=seed, n_jobs=1).fit(kept)
+    _clear_gaps(forest)
     with threadpool_limits(1):
         center, whiten = _whitened(few)
     spread = few.std(axis=0) + 1e-9
@@ -80,6 +81,20 @@ def fit(scaled: np.ndarray, seed: int) -> Rarity:
     tree = cKDTree((few[np.sort(picked)] - center) / spread)
     made = Rarity(forest, center, whiten, tree, spread, np.zeros((3, 0)))
     return dataclasses.replace(made, ranks=np.sort(made.parts(scaled), axis=1))
+
+
+def _clear_gaps(forest: Any) -> None:
+    """Zero the bytes between the fields of the trees' nodes.
+
+    The library leaves there what the memory held before, cells perhaps, and would save it with
+    the model; and equal models would be files with other digests.
+    """
+    for tree in forest.estimators_:
+        nodes = tree.tree_.__getstate__()["nodes"]  # the tree's own memory, no copy
+        is_gap = np.ones(nodes.dtype.itemsize, bool)
+        for kind, start in (field[:2] for field in nodes.dtype.fields.values()):
+            is_gap[start : start + kind.itemsize] = False
+        nodes.view(np.uint8).reshape(len(nodes), -1)[:, is_gap] = 0
 
 
 def _whitened(few: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
