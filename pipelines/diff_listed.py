@@ -99,7 +99,8 @@ class Listing:
             part = places.filter(places["file"].to_numpy() == file)
             keys = side.keys(side.files[file], self._key, part["place"].to_numpy())
             for row, key in zip(part["row"].to_pylist(), keys.to_pylist(), strict=True):
-                found[row] = {name: _plain(cell) for name, cell in key.items()}
+                if any(cell is not None for cell in key.values()):  # others cannot be read
+                    found[row] = {name: _plain(cell) for name, cell in key.items()}
         return found
 
 
@@ -122,8 +123,6 @@ def _plain(cell: object) -> object:
     """Return a key's cell as JSON has it."""
     if isinstance(cell, dt.date | dt.time):
         return cell.isoformat()
-    if isinstance(cell, bytes):
-        return cell.hex()
     if isinstance(cell, float) and not math.isfinite(cell):
         return str(cell)
-    return str(cell) if isinstance(cell, decimal.Decimal | dt.timedelta) else cell
+    return str(cell) if isinstance(cell, decimal.Decimal) else cell

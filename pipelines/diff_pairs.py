@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 # source held the same, and a decision changed it
 SAME, OTHER, PARTLY, ALTERED = range(4)
 _WORDS = ("d0", "d1", "d2", "d3")
-_PAIRS = "a BIGINT, b BIGINT, fate_a TINYINT, fate_b TINYINT, content TINYINT"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

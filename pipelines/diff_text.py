@@ -32,8 +32,10 @@ def text(facts: Mapping[str, Any]) -> str:
 def _head(facts: Mapping[str, Any]) -> Iterator[str]:
     counts, by = facts["counts"], facts["paired_by"]
     yield f"run {facts['run_a']} -> run {facts['run_b']}: {counts['a']:,} -> {counts['b']:,} rows"
-    ways = [f"{by['shared_rows']:,} rows by the file that both read"] if by["shared_rows"] else []
-    ways += [f"key ({', '.join(by['key'])})" if by["key"] else "content, since they share no key"]
+    shared = by["shared_rows"]
+    ways = [f"their place in files that both read ({shared:,} rows)"] if shared else []
+    if shared < max(counts["a"], counts["b"]) or not shared:
+        ways.append(f"key ({', '.join(by['key'])})" if by["key"] else "content, for want of a key")
     yield _line("paired", "by " + "; the others by ".join(ways))
     if by["compared"] is not None:
         names = ", ".join(by["compared"]) or "none"
@@ -59,7 +61,7 @@ def _differs(differs: Mapping[str, Any]) -> Iterator[str]:
     named = ("dataset", "sources", "contract", "code", "reference", "policy", "engine")
     other = [name for name in named if not differs[name]["same"]]
     other += [f"models ({', '.join(differs['models'])})"] if differs["models"] else []
-    yield _line("differs", ", ".join(other) or "nothing that runs depend on")
+    yield _line("differs", ", ".join(other) or "nothing")
     for name in ("verdict", "decisions"):
         if not differs[name]["same"]:
             yield _line(name, f"{differs[name]['a']} -> {differs[name]['b']}")

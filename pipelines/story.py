@@ -19,7 +19,7 @@ from provenance.errors import AssayError
 from provenance.ledger import broken
 from provenance.shards import read_table
 
-PLACE = re.compile(r"((?:clean|quarantine|rejected)/)?(part-[0-9]+\.parquet):([0-9]+)")
+PLACE = re.compile(r"((?:clean|quarantine|rejected)/)?(part-[0-9]+\.parquet):([0-9]{1,18})")
 # of a run whose files are gone
 UNKNOWN: dict[str, Any] = {"fate": "unknown", "file": None, "file_row": None, "rules": []}
 DECISION_SCHEMA = pa.schema(
@@ -111,8 +111,9 @@ def row_at(folder: Path, entry: Entry, place: str) -> int | None:
             if source["sha256"] == item["source_sha256"].hex():
                 return int(source["first_row"] + item["source_row"])
     rows = lineage.count_rows(filter=pc.field("file") == name)
-    has = f"it has the rows 0 to {rows - 1}" if rows else "the run has no such file, or it is empty"
-    raise AssayError("C013", f"run {entry.seq} has no row {number} in {name}: {has}")
+    has = f"its rows are 0 to {rows - 1}" if rows else "there is no such file, or no row in it"
+    what = f"run {entry.seq} has no row {number} in {name}: {has}"
+    raise AssayError("C013", what, fix="name a file of the run, and a row of it counted from 0")
 
 
 def fates_of(store: Store, sha256: str, local: int) -> Iterator[dict[str, Any]]:

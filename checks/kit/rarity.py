@@ -37,6 +37,11 @@ class Rarity:
     spread: np.ndarray
     ranks: np.ndarray
 
+    def __reduce__(self) -> tuple[object, tuple[Any, ...]]:
+        """Save the tree's rows and not its nodes, which hold addresses of this process."""
+        tree = np.array(self.tree.data)
+        return _loaded, (self.forest, self.center, self.whiten, tree, self.spread, self.ranks)
+
     def score(self, scaled: np.ndarray) -> np.ndarray:
         """Return Fisher's sum of the three tail ranks, shape (n,); greater is rarer."""
         made = self.parts(scaled)
@@ -81,6 +86,19 @@ def fit(scaled: np.ndarray, seed: int) -> Rarity:
     tree = cKDTree((few[np.sort(picked)] - center) / spread)
     made = Rarity(forest, center, whiten, tree, spread, np.zeros((3, 0)))
     return dataclasses.replace(made, ranks=np.sort(made.parts(scaled), axis=1))
+
+
+def _loaded(
+    forest: Any,
+    center: np.ndarray,
+    whiten: np.ndarray,
+    trusted: np.ndarray,
+    spread: np.ndarray,
+    ranks: np.ndarray,
+) -> Rarity:
+    from scipy.spatial import cKDTree
+
+    return Rarity(forest, center, whiten, cKDTree(trusted), spread, ranks)
 
 
 def _clear_gaps(forest: Any) -> None:
