@@ -55,6 +55,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "assay explain latest 48211",
         "explain",
     ),
+    "diff": (
+        "compare two runs row by row, and say why",
+        "assay diff 6 7",
+        "diff_command",
+    ),
     "verify": (
         "check the ledger, and every file of a run",
         "assay verify latest",
@@ -216,7 +221,19 @@ def _release(parser: argparse.ArgumentParser) -> None:
 
 def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", metavar="RUN | CODE", help="a number, `latest`, or ASSAY-I035")
-    parser.add_argument("row", nargs="?", metavar="ROW", help="the row's 0-based ordinal")
+    parser.add_argument(
+        "row", nargs="?", metavar="ROW",
+        help="the row's 0-based ordinal, or its place: clean/part-00000.parquet:17",
+    )  # fmt: skip
+    _store(parser)
+
+
+def _diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_a", metavar="RUN_A", help="a number or `latest`")
+    parser.add_argument("run_b", metavar="RUN_B", help="a number or `latest`")
+    parser.add_argument(
+        "--limit", type=int, help="rows to list of each kind, 0 for all; default 10, --json 100"
+    )
     _store(parser)
 
 
@@ -244,7 +261,7 @@ def _ledger(parser: argparse.ArgumentParser) -> None:
 
 OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "init": _init, "run": _run_options, "gate": _gate, "nightly": _nightly, "review": _review,
-    "release": _release, "explain": _explain, "verify": _verify, "ledger": _ledger,
+    "release": _release, "explain": _explain, "diff": _diff, "verify": _verify, "ledger": _ledger,
     "doctor": _store,
 }  # fmt: skip
 
