@@ -1,4 +1,4 @@
-"""What provenance costs, each beside a peer in the same run: digests, verification, proofs.
+"""What provenance costs, each beside a peer in the same run: digests, verification, diff.
 
 python benchmarks/ledger.py [--rows 1000000] [--entries 10000] [--times 3]
 """
@@ -6,6 +6,8 @@ python benchmarks/ledger.py [--rows 1000000] [--entries 10000] [--times 3]
 import argparse
 import hashlib
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -130,6 +132,9 @@ def main():
     digests(given.rows, given.times)
     with tempfile.TemporaryDirectory() as folder:
         verification(given.entries, given.times, Path(folder))
+    beside = Path(__file__).with_name("diff.py")
+    words = ("--rows", str(given.rows), "--times", str(given.times))
+    subprocess.run([sys.executable, str(beside), *words], check=True)
 
 
 if __name__ == "__main__":
