@@ -65,7 +65,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "assay verify latest",
         "verify_command",
     ),
-    "ledger": ("show the ledger", "assay ledger log --json", "ledger_command"),
+    "ledger": (
+        "show the ledger; checkpoints, proofs, compaction, keys",
+        "assay ledger checkpoint -o monday.note",
+        "ledger_command",
+    ),
     "doctor": ("check this machine and installation", "assay doctor", "doctor"),
 }
 
@@ -235,12 +239,23 @@ def _diff(parser: argparse.ArgumentParser) -> None:
 
 def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", metavar="RUN", help="check this run's files only")
+    parser.add_argument("--row", metavar="ROW", help="check this row of the run only")
+    parser.add_argument("--report", metavar="FILE", help="find the run that this file is of")
+    parser.add_argument("--checkpoint", metavar="FILE", help="compare with what was kept elsewhere")
+    parser.add_argument("--key", metavar="FILE", help="public key to trust, PEM")
     _store(parser)
 
 
 def _ledger(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("log", "show"))
-    parser.add_argument("entry", nargs="?", metavar="ENTRY", help="for show: the entry's number")
+    actions = ("log", "show", "checkpoint", "prove", "compact", "rotate", "key")
+    parser.add_argument("action", choices=actions)
+    parser.add_argument("entry", nargs="?", metavar="ENTRY", help="show, prove: entry or run")
+    parser.add_argument("row", nargs="?", metavar="ROW", help="prove: a row of that run")
+    parser.add_argument("-o", "--output", metavar="FILE", help="checkpoint, prove, key: write here")
+    parser.add_argument("--checkpoint", metavar="FILE", help="prove: against this one")
+    parser.add_argument("--since", metavar="FILE", help="prove: only grew since this checkpoint")
+    parser.add_argument("--row-file", metavar="FILE", help="prove: write the row as Parquet, too")
+    parser.add_argument("--to", metavar="FILE", help="rotate: the next key, made if absent")
     _store(parser)
 
 

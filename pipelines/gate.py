@@ -8,6 +8,7 @@ before the command starts.
 import argparse
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 import os
 import re
@@ -18,9 +19,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from checks.kit.contract import Contract
-from pipelines import commit, outcome, server_address, stages, trust
+from pipelines import commit, config, outcome, server_address, stages, trust
+from pipelines.commit import Committer
 from pipelines.console import Progress
-from pipelines.request import Request, expand, prepare
+from pipelines.request import Request, expand, now, prepare
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
@@ -52,13 +54,20 @@ def main(arguments: argparse.Namespace) -> int:
             outcome.show(made, as_json=True)
         if not made.verdict.passed:
             return _refuse(made)
+        if made.is_interrupted:
+            what = f"interrupted; run {made.entry.seq} is committed, the command was not started"
+            raise AssayError("E130", what)
         entry = made.entry
     else:
         sys.stderr.write(f"run {entry.seq} of {entry.facts['time']} passed and still holds\n")
         if arguments.json:
             told = outcome.recorded(entry, store.run_folder(entry.seq))
             sys.stdout.write(json.dumps(told) + "\n")
-    return start(arguments.command, arguments.environment, store.run_folder(entry.seq), entry.seq)
+    record(store, entry, arguments.command)
+    inherited = dict(arguments.environment)
+    if config.key_text():
+        del inherited["ASSAY_SIGNING_KEY"]  # the key itself is nothing for a training job
+    return start(arguments.command, inherited, store.run_folder(entry.seq), entry.seq)
 
 
 def age_of(text: str) -> dt.timedelta:
@@ -107,6 +116,26 @@ def _digest(name: str, contract: Contract) -> str:
     limits = stages.source_limits(contract)
     with guard.Opened(name, limits) as file:  # no pipe, no device, no endless file
         return file.digest()
+
+
+def record(store: Store, entry: Entry, command: Sequence[str]) -> None:
+    """Write into the ledger that a run's clean dataset is handed to a command, before it is.
+
+    Of the command only its program's name is told, since its words may hold secrets; a digest of
+    all words tells commands apart.
+
+    Raises:
+        AssayError: ASSAY-E001 to E003 if it cannot be recorded: then nothing is handed out.
+    """
+    words = hashlib.sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
+    facts = {
+        "schema": "assay.entry/1",
+        "base": entry.seq,
+        "dataset": entry.facts["dataset"],
+        "by": config.reviewer(),
+        "command": {"program": Path(command[0]).name, "sha256": words},
+    }
+    Committer.of(store, now()).commit_access(facts)
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, number: int) -> int:

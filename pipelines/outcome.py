@@ -19,7 +19,8 @@ from provenance.errors import AssayError, Notice
 class Outcome:
     """A committed run: its entry and folder, verdict, rows, checks and notices.
 
-    `timings` are seconds per stage, and `total`.
+    `timings` are seconds per stage, and `total`. `is_interrupted`: an interrupt came when the run
+    was committed already.
     """
 
     entry: Entry
@@ -29,6 +30,7 @@ class Outcome:
     statuses: tuple[Status, ...] = ()
     warnings: tuple[Notice, ...] = ()
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    is_interrupted: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the one object that `--json` prints."""

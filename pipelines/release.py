@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from checks.kit import findings, loader, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
-from pipelines import commit, config, fates, outcome, pages, stages, story, trust
+from pipelines import commit, config, fates, openlineage, outcome, pages, stages, story, trust
 from pipelines.commit import Committer
 from pipelines.examine import Status
 from pipelines.fates import Fated, Sorting
@@ -56,8 +56,15 @@ def release(store: Store, entry: Entry) -> Outcome:
             does not have its recorded digest, C014 if two of its sources are the same.
     """
     trust.require_whole(store)
-    began = time.perf_counter()
     base = store.ledger.read(story.base_of(entry))
+    run_id = uuid.uuid4().hex
+    with openlineage.telling("release", base.facts["dataset"], run_id) as told:
+        told.outcome = _emitted(store, base, run_id)
+    return told.outcome
+
+
+def _emitted(store: Store, base: Entry, run_id: str) -> Outcome:
+    began = time.perf_counter()
     folder = store.run_folder(base.seq)
     for notice in verify.verify_files(folder, base)[:1]:
         raise broken("L011", notice.message, Path(notice.where))
@@ -79,7 +86,7 @@ def release(store: Store, entry: Entry) -> Outcome:
         found = findings.ordered(findings.concat([_without_rescan(found), scanned]))
         stages.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
-        facts = _facts(base, standing, fated, decided, started)
+        facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}
         committer = Committer.of(store, facts["time"])
         statuses = stages.all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
@@ -126,11 +133,11 @@ def _facts(
         **{name: base.facts[name] for name in INHERITED},
         "kind": "release",
         "base": base.seq,
-        "run_id": uuid.uuid4().hex,
         "started": started,
         "time": now(),
         "code": commit.code_facts(),
         "rows": fated.as_dict(),
+        "lineage": {**base.facts["lineage"], "root": fated.root},
         "verdict": decided.word,
         "checked": decided.checked,
         "reasons": [reason.as_dict() for reason in decided.reasons],
@@ -154,7 +161,7 @@ def _sorting(
     refused = np.array(sorted(by_decision.get("reject", [])), np.int64)
     quarantined = np.setdiff1d(verdict.quarantined_rows(found), kept)
     changes = _Changes(contract, standing, found)
-    return Sorting(found, quarantined, refused, changes)
+    return Sorting(found, quarantined, refused, changes, lambda ids, _: ids)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

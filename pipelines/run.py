@@ -15,7 +15,7 @@ from typing import Any
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import commit, stages
+from pipelines import commit, openlineage, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -27,6 +27,7 @@ from pipelines.plan import Plan
 from pipelines.request import Request, expand, now, prepare
 from pipelines.stage_order import Stage, run_direct
 from pipelines.store import Store
+from provenance import lineage
 from provenance.errors import AssayError
 from provenance.shards import write_table
 from provenance.snapshot import Snapshot
@@ -195,6 +196,11 @@ class _Run:
             "inputs": [dataclasses.asdict(source) for source in snapshot.sources],
             "reference": _reference_facts(self.plan),
             "rows": self.fated.as_dict(),
+            "lineage": {
+                "algorithm": lineage.ALGORITHM,
+                "keyed": contract.is_personal,
+                "root": self.fated.root,
+            },
             "verdict": decided.word,
             "checked": decided.checked,
             "reasons": [reason.as_dict() for reason in decided.reasons],
@@ -226,17 +232,19 @@ def execute(request: Request, progress: Progress) -> Outcome:
         else:
             from pipelines.flow import run_flow
 
-            told = {"dataset": contract.name, "contract_sha256": contract.sha256,
+            shown = {"dataset": contract.name, "contract_sha256": contract.sha256,
                     "run_id": plan.run_id, "engine": plan.engine}  # fmt: skip
             name = f"assay-{contract.name}-{plan.run_id[:8]}"
             order = run.order(progress, ahead=server.own)
-            call = functools.partial(run_flow, order, told, server=server, name=name)
-        with _unless_committed(run):
-            call()
-        run.clock["total"] = round(time.perf_counter() - began, 3)
-    if run.outcome is None:
-        raise AssayError("E005", "the run ended before its commit")
-    return run.outcome
+            call = functools.partial(run_flow, order, shown, server=server, name=name)
+        with openlineage.telling("run", contract.name, plan.run_id, sources) as told:
+            with _unless_committed(run):
+                call()
+            run.clock["total"] = round(time.perf_counter() - began, 3)
+            told.outcome = run.outcome
+            if told.outcome is None:
+                raise AssayError("E005", "the run ended before its commit")
+    return told.outcome
 
 
 @contextlib.contextmanager
@@ -247,6 +255,7 @@ def _unless_committed(run: _Run) -> Iterator[None]:
     except KeyboardInterrupt:
         if run.outcome is None:
             raise
+        run.outcome = dataclasses.replace(run.outcome, is_interrupted=True)
 
 
 def _server(stack: contextlib.ExitStack, request: Request) -> Any:

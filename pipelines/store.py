@@ -1,6 +1,6 @@
 """The store: where runs, the ledger and staged work lie, and nothing about what they mean.
 
-STORE/ledger/entries/NNNNNNNNNNNN.parquet
+STORE/ledger/entries/NNNNNNNNNNNN.parquet, and ledger/segments/ once compacted
 STORE/runs/NNNNNNNNNNNN/      committed runs; a run's number is its entry's
 STORE/reviews/                one Parquet file of decisions per review entry
 STORE/staging/RUN_ID/         work in progress, removed at the end whatever happens
@@ -17,7 +17,8 @@ from pathlib import Path
 from provenance import atomic
 from provenance.entry import Entry
 from provenance.errors import AssayError
-from provenance.ledger import DIGITS, Ledger
+from provenance.ledger import Ledger
+from provenance.segments import DIGITS
 
 RUN_KINDS = ("run", "release")
 
@@ -94,18 +95,17 @@ class Store:
 
     def find(self, run: str) -> Entry:
         """Return the entry of a run by number or `latest`; C013 if there is none."""
+        numbers = self.ledger.numbers()
         if run == "latest":
-            found = self.runs()[-1:]
+            asked = reversed(numbers)
         else:
-            found = [
-                entry
-                for entry in self.runs()
-                if run.isascii() and run.isdigit() and entry.seq == int(run)
-            ]
-        if not found:
-            fix = "`assay ledger log` lists the runs; --store names another store"
-            raise AssayError("C013", f"there is no run {run}", where=str(self.folder), fix=fix)
-        return found[0]
+            is_number = run.isascii() and run.isdigit()
+            asked = iter([int(run)] if is_number and int(run) in numbers else [])
+        for number in asked:
+            if (entry := self.ledger.read(number)).kind in RUN_KINDS:
+                return entry
+        fix = "`assay ledger log` lists the runs; --store names another store"
+        raise AssayError("C013", f"there is no run {run}", where=str(self.folder), fix=fix)
 
 
 def _first_missing(folder: Path) -> Path | None:

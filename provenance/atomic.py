@@ -90,6 +90,19 @@ def write_exclusive(path: Path, content: bytes, scratch: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_over(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; an older one of the name gives way."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock file `path` alone; freed by the kernel when the process dies."""

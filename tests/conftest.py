@@ -22,5 +22,6 @@ def own_configuration(tmp_path_factory, monkeypatch):
     """Keep tests away from the key, the store and the Prefect server of whoever runs them."""
     folder = tmp_path_factory.mktemp("config")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
-    for name in ("ASSAY_STORE", "ASSAY_SIGNING_KEY", "ASSAY_PUBLIC_KEY", "PREFECT_API_URL"):
+    for name in ("ASSAY_STORE", "ASSAY_SIGNING_KEY", "ASSAY_PUBLIC_KEY", "PREFECT_API_URL",
+                 "ASSAY_OPENLINEAGE", "OPENLINEAGE_URL"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)

@@ -103,6 +103,11 @@ class Contract:
         return next(iter(self.having("label")), None)
 
     @property
+    def is_personal(self) -> bool:
+        """Return whether a column is marked as personal, so that row ids must not be guessed."""
+        return any(column.is_personal for column in self.columns)
+
+    @property
     def features(self) -> tuple[str, ...]:
         """Return the columns a model may learn from: no label, key, source, time or ignored one."""
         skip = {"label", "source", "time", "ignore"}
