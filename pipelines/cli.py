@@ -55,11 +55,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "assay explain latest 48211",
         "explain",
     ),
-    "diff": (
-        "compare two runs row by row, and say why",
-        "assay diff 6 7",
-        "diff_command",
-    ),
+    "diff": ("compare two runs row by row, and say why", "assay diff 6 7", "diff_command"),
     "verify": (
         "check the ledger, and every file of a run",
         "assay verify latest",
@@ -221,10 +217,8 @@ def _release(parser: argparse.ArgumentParser) -> None:
 
 def _explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", metavar="RUN | CODE", help="a number, `latest`, or ASSAY-I035")
-    parser.add_argument(
-        "row", nargs="?", metavar="ROW",
-        help="the row's 0-based ordinal, or its place: clean/part-00000.parquet:17",
-    )  # fmt: skip
+    told = "the row's 0-based ordinal, or its place: clean/part-00000.parquet:17"
+    parser.add_argument("row", nargs="?", metavar="ROW", help=told)
     _store(parser)
 
 
