@@ -9,7 +9,7 @@ Rows that are left then came or went. Where the key is not among the compared co
 # ruff: noqa: S608  # every name in the SQL here is our own; cells travel as Arrow
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -64,8 +64,7 @@ class Pairing:
 
     def pair(self) -> None:
         """Read both sides and pair their rows."""
-        with ThreadPoolExecutor(len(self._sides)) as pool:
-            list(pool.map(self._fill, self._sides))
+        self._of_both(self._fill)
         if self._how.shared:
             self._join(("shared",), str(SAME))
         stages = [self._match_contents, self._match_keys]
@@ -78,15 +77,16 @@ class Pairing:
         for name, left in self._left.items():
             self._run(f"CREATE VIEW left_{name} AS FROM {left}")
 
-    def _fill(self, name: str) -> None:
+    def _of_both(self, read: Callable[["duckdb.DuckDBPyConnection", str], None]) -> None:
+        """Read both sides at once, each through a connection of its own."""
+        with ThreadPoolExecutor(len(self._sides)) as pool:
+            list(pool.map(lambda name: read(self._connection.cursor(), name), self._sides))
+
+    def _fill(self, connection: "duckdb.DuckDBPyConnection", name: str) -> None:
         columns = None if self._how.compared is None else list(self._how.compared)
         tables = self._sides[name].rows(self._how.shared, columns)
-        _create(
-            self._connection.cursor(),
-            name,
-            ROWS,
-            (batch for table in tables for batch in table.to_batches()),
-        )
+        batches = (batch for table in tables for batch in table.to_batches())
+        _create(connection, name, ROWS, batches)
 
     def _match_contents(self) -> None:
         """Pair rows of equal digests; where a digest occurs again, those of equal fate first."""
@@ -101,21 +101,22 @@ class Pairing:
     def _match_keys(self) -> None:
         if not self._how.key:
             return
-        names = tuple(f"k{place}" for place in range(len(self._how.key)))
-        for name in self._sides:
-            self._add_keys(name, names)
+        self._of_both(self._read_keys)
+        names = _names(self._how.key)
+        own = ", ".join(map(self._comparable, names, self._how.key))
+        for name, left in self._left.items():
+            self._leave(name, f"SELECT l.*, {own} FROM {left} l JOIN keys_{name} USING (row)")
         is_other = " OR ".join(f"a.{word} <> b.{word}" for word in _WORDS)
         content = f"CASE WHEN {is_other} THEN {OTHER} ELSE {self._same} END"
         self._match(names, str(PARTLY) if self._how.compared == () else content)
 
-    def _add_keys(self, name: str, names: Sequence[str]) -> None:
-        side, key, left = self._sides[name], self._how.key, self._left[name]
-        kinds = [side.type_of(column) for column in key]
-        schema = pa.schema([("row", pa.int64()), *zip(names, kinds, strict=True)])
-        rows = self._connection.sql(f"SELECT row, file, place FROM {left}").order("file, place")
-        _create(self._connection, f"keys_{name}", schema, _keys(side, key, rows.to_arrow_table()))
-        own = ", ".join(self._comparable(n, c) for n, c in zip(names, key, strict=True))
-        self._leave(name, f"SELECT l.*, {own} FROM {left} l JOIN keys_{name} USING (row)")
+    def _read_keys(self, connection: "duckdb.DuckDBPyConnection", name: str) -> None:
+        side, key = self._sides[name], self._how.key
+        kinds = map(side.type_of, key)
+        schema = pa.schema([("row", pa.int64()), *zip(_names(key), kinds, strict=True)])
+        rows = connection.sql(f"SELECT row, file, place FROM {self._left[name]}")
+        left = rows.order("file, place").to_arrow_table()
+        _create(connection, f"keys_{name}", schema, _keys(side, key, left))
 
     def _comparable(self, name: str, column: str) -> str:
         """Return the SQL of a key's column: as text where its types cannot be compared."""
@@ -190,8 +191,12 @@ def _keys(side: Side, key: Sequence[str], rows: pa.Table) -> Iterator[pa.RecordB
     for start, end in pairwise(edges):
         part = rows.slice(start, end - start)
         keys = side.keys(side.files[files[start]], key, part["place"].to_numpy())
-        names = ["row", *(f"k{number}" for number in range(len(key)))]
-        yield from pa.table([part["row"], *keys.columns], names).to_batches()
+        yield from pa.table([part["row"], *keys.columns], ["row", *_names(key)]).to_batches()
+
+
+def _names(key: Sequence[str]) -> list[str]:
+    """Return the names that the columns of a key have in the database."""
+    return [f"k{place}" for place in range(len(key))]
 
 
 def _family(kind: pa.DataType) -> str:

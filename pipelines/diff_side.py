@@ -25,7 +25,7 @@ from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.intake import whole
 from provenance.ledger import broken
-from provenance.shards import DIGEST_BYTES, read_table
+from provenance.shards import read_table, unpacked
 
 FATES = ("clean", "quarantine", "rejected")
 WORDS = 4  # 64-bit words of a digest
@@ -109,7 +109,7 @@ class Side:
                     file = first["file"][0].as_py()  # a part is of one file, row by row
                     lineage = part.read(names)
                     ids = lineage["row_id"]
-                    digests = self.contents(file, columns) if columns else _digests(ids)
+                    digests = self.contents(file, columns) if columns else unpacked(ids)
                     yield self._placed(file, lineage, shared, digests)
 
     def _placed(
@@ -211,10 +211,3 @@ def _refuse_twins(entry: Entry) -> None:
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _digests(column: pa.ChunkedArray) -> np.ndarray:
-    array = whole(column)
-    flat = np.frombuffer(array.buffers()[1], np.uint8)
-    start = array.offset * DIGEST_BYTES
-    return flat[start : start + len(array) * DIGEST_BYTES].reshape(-1, DIGEST_BYTES)

@@ -4,6 +4,7 @@ What is left out is the judgement, which takes most of a run's time: rules and c
 their findings are arguments.
 """
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipelines.commit import Committer
 from pipelines.plan import Plan
 from pipelines.request import now
 from pipelines.store import Store
+from provenance import lineage
 from provenance.shards import write_table
 from provenance.snapshot import Snapshot
 
@@ -50,8 +52,6 @@ def committed(store: Store, contract: Path, *sources: Path, found=(), models=Non
 
 
 def _facts(plan, promised, snapshot, fated):
-    import dataclasses
-
     return {
         "schema": "assay.entry/1", "kind": "run", "run_id": plan.run_id, "started": now(),
         "time": now(), "dataset": promised.name,
@@ -60,7 +60,8 @@ def _facts(plan, promised, snapshot, fated):
         "code": commit.code_facts(), "engine": plan.engine, "orchestrator": "none",
         "inputs": [dataclasses.asdict(source) for source in snapshot.sources], "reference": [],
         "rows": fated.as_dict(), "verdict": "pass", "checked": True, "reasons": [],
-        "lineage": {"algorithm": "", "keyed": False, "root": getattr(fated, "root", "")},
+        "lineage": {"algorithm": lineage.ALGORITHM, "keyed": promised.is_personal,
+                    "root": fated.root},
         "policy": dataclasses.asdict(Policy()), "checks": dict.fromkeys(CHECKS, "ok"),
         "warnings": [],
     }  # fmt: skip

@@ -46,6 +46,9 @@ KEYED = (
 )
 
 
+PII = "customProperties: [{property: assay.pii, value: allow}]"
+
+
 def rows_of(count):
     return [(f"k{n:04d}", str(20 + n % 50), CELL) for n in range(count)]
 
@@ -279,15 +282,18 @@ def test_other_columns_are_left_out_of_the_comparison_and_named(tmp_path, store)
     assert (turned["cause"], turned["may_be"]) == ("unknown", ["contract", "data"])
 
 
-def test_ids_with_a_secret_are_not_compared_with_plain_ones(tmp_path, store):
+def test_ids_with_a_secret_are_compared_with_their_like_only(tmp_path, store):
     path, rows = contract(tmp_path, *KEYED), rows_of(20)
-    keyed = {"algorithm": "", "keyed": True, "root": ""}
-    runs.committed(store, path, night(tmp_path, "a.csv", rows), lineage=keyed)
-    rows[4] = (rows[4][0], "77", CELL)
-    runs.committed(store, path, night(tmp_path, "b.csv", rows))
-    facts = compared(store)
-    assert facts["paired_by"]["compared"] == ["key", "age", "note"]
-    assert (keys(facts, "changed"), facts["counts"]["unchanged"]) == (["k0004"], 19)
+    marked = contract(tmp_path, *KEYED[:2], f"{KEYED[2]}, {PII}", name="d.yaml")
+    changed = [*rows[:4], (rows[4][0], "77", CELL), *rows[5:]]
+    for made, name, some in ((path, "a", rows), (marked, "b", changed), (marked, "c", rows)):
+        runs.committed(store, made, night(tmp_path, f"{name}.csv", some))
+    assert main(["verify", "--store", str(store.folder)]) == 0  # such runs are whole ones
+    for a, b, columns in ((1, 2, ["key", "age", "note"]), (2, 3, None)):
+        facts = compared(store, a, b)
+        assert facts["paired_by"]["compared"] == columns
+        assert (keys(facts, "changed"), facts["counts"]["unchanged"]) == (["k0004"], 19)
+    assert compared(store, 1, 3)["counts"]["unchanged"] == 20
 
 
 def test_another_primary_key_is_no_key(tmp_path, store):
@@ -303,9 +309,6 @@ def test_another_primary_key_is_no_key(tmp_path, store):
     assert facts["paired_by"]["key"] is None
     assert (counts["came"], counts["went"], counts["changed"]) == (1, 1, 0)
     assert facts["came"][0]["key"] is None
-
-
-PII = "customProperties: [{property: assay.pii, value: allow}]"
 
 
 @pytest.mark.parametrize("how", ["marked", "found", "not searched"])
