@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines import config, trust
 from pipelines.store import RUN_KINDS, Store
-from provenance import atomic, verify
+from provenance import staging, verify
 from provenance.codes import CODES, EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice, printable
@@ -84,7 +84,7 @@ def _numbered(folder: Path, kind: str) -> list[tuple[int, str, Path]]:
 
 
 def _warnings(store: Store) -> list[Notice]:
-    left = atomic.left_over(store.staging)
+    left = staging.left_over(store.staging)
     return [Notice("ASSAY-L009", "a run that died left this behind", str(path)) for path in left]
 
 
