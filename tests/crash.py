@@ -1,17 +1,20 @@
 """Assay's commands in forked children of one warm process, so that hundreds can be killed.
 
 Great Expectations takes seconds to import: `Warm` starts one process that imports everything once
-and then forks for each command, which runs through `pipelines.cli.main` as it is. The children that
-a run starts for reading and for the rules are forked as well instead of started anew; what they do,
-and how they are spoken to, is `pipelines.child`'s own. `write_points` says where a command can fail.
+and forks for each command, which runs through `pipelines.cli.main` as it is. The children that a
+run starts for reading and for the rules are forked as well instead of started anew; what they do,
+and how they are spoken to, is `pipelines.child`'s own. `write_points` says where it can fail.
 """
 
+import contextlib
 import dataclasses
+import importlib
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -26,13 +29,18 @@ STUCK = 120.0  # seconds after which a command hangs
 
 @dataclasses.dataclass
 class Done:
-    """What a command left: its exit code (negative: the signal), its object, its stderr."""
+    """What a command left: its exit code (negative: the signal), its objects, its stderr."""
 
     code: int
-    told: dict
+    lines: list
     errors: str
     points: list
     is_hit: bool
+
+    @property
+    def told(self):
+        """Return the one object of a command; empty if it was killed before it printed."""
+        return self.lines[0] if self.lines else {}
 
     @property
     def error(self):
@@ -57,14 +65,15 @@ class Started:
 
     def wait(self, seconds=STUCK):
         """Return what came of it; a command that hangs is killed and TimeoutError."""
-        code = self._warm.ask(do="wait", pid=self.pid, seconds=seconds)
-        if code is None:
-            os.killpg(self.pid, signal.SIGKILL)
-            raise TimeoutError(f"it hangs: {(self._folder / 'err').read_text()[-2000:]}")
-        printed = (self._folder / "out").read_text().splitlines()
-        told = json.loads(printed[0]) if printed else {}
+        until = time.monotonic() + seconds
+        while (code := self._warm.ask(do="poll", pid=self.pid)) is None:
+            if time.monotonic() > until:
+                os.killpg(self.pid, signal.SIGKILL)
+                raise TimeoutError(f"it hangs: {(self._folder / 'err').read_text()[-2000:]}")
+            time.sleep(0.005)
+        lines = [json.loads(line) for line in (self._folder / "out").read_text().splitlines()]
         points, is_hit = write_points.read_log(self._folder / "points")
-        return Done(code, told, (self._folder / "err").read_text(), points, is_hit)
+        return Done(code, lines, (self._folder / "err").read_text(), points, is_hit)
 
 
 class Warm:
@@ -72,7 +81,7 @@ class Warm:
 
     def __init__(self, folder):
         """Start it; `folder` is for the texts that commands print."""
-        self._folder, self._count = Path(folder), 0
+        self._folder, self._count, self._lock = Path(folder), 0, threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             text=True,
@@ -87,28 +96,32 @@ class Warm:
         self._process.stdout.close()
 
     def ask(self, **order):
-        """Send one order, return its answer."""
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        """Send one order, return its answer; threads may ask side by side."""
+        with self._lock:
+            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
 
-    def start(self, *words, env, cwd, fault=None, user=None, patch=None):
-        """Start `assay WORDS --json`.
+    def start(self, *words, env, cwd, call=None, fault=None, user=None, patch=None):
+        """Start `assay WORDS --json`, or call a function with WORDS.
 
         Args:
             env: variables; those set to None are unset. ASSAY_STORE and XDG_CONFIG_HOME are needed.
             cwd: the working folder.
+            call: `module:function` instead of the command; it returns an exit code.
             fault: (point as text, mode) of `write_points`; None fails nowhere.
             user: the number of the user to be.
             patch: constants to set, such as {"provenance.atomic:LOCK_SECONDS": 0.5}.
         """
-        self._count += 1
-        place = self._folder / str(self._count % 64)
+        with self._lock:
+            self._count += 1
+            place = self._folder / str(self._count % 64)
         place.mkdir(parents=True, exist_ok=True)
         for path in place.iterdir():
             path.unlink()
-        pid = self.ask(do="start", words=[*map(str, words), "--json"], place=str(place), env=env,
-                       cwd=str(cwd), fault=fault, user=user, patch=patch or {})  # fmt: skip
+        words = [*map(str, words), *([] if call else ["--json"])]
+        pid = self.ask(do="start", words=words, place=str(place), env=env, cwd=str(cwd), call=call,
+                       fault=fault, user=user, patch=patch or {})  # fmt: skip
         return Started(self, pid, place)
 
     def run(self, *words, **named):
@@ -126,14 +139,12 @@ def main():
     _warm_up()
     for line in sys.stdin:
         order = json.loads(line)
-        reply = _start(order) if order["do"] == "start" else _wait(order["pid"], order["seconds"])
+        reply = _start(order) if order["do"] == "start" else _poll(order["pid"])
         print(json.dumps(reply), file=answer, flush=True)
     os._exit(0)  # what libraries say at the end of Python is nobody's business
 
 
 def _warm_up():
-    import importlib
-
     from checks.kit import registry
     from pipelines import cli, early, run
 
@@ -144,14 +155,9 @@ def _warm_up():
         importlib.import_module(name)
 
 
-def _wait(pid, seconds):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.003)
-    return None
+def _poll(pid):
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if ended else None
 
 
 def _start(order):
@@ -162,11 +168,13 @@ def _start(order):
             code = _command(order)
         finally:
             os._exit(code)
+    with contextlib.suppress(ProcessLookupError):
+        os.setpgid(pid, pid)  # here and there: a group of its own, whoever comes first
     return pid
 
 
 def _command(order):
-    from pipelines import child, cli
+    from pipelines import child
 
     os.setpgid(0, 0)
     os.chdir(order["cwd"])
@@ -189,7 +197,8 @@ def _command(order):
         os.setgid(order["user"])
         os.setuid(order["user"])
     write_points.watch(watching)
-    code = cli.main(order["words"])
+    module, _, name = (order["call"] or "pipelines.cli:main").partition(":")
+    code = getattr(importlib.import_module(module), name)(order["words"])
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     return code

@@ -6,7 +6,6 @@ The store is looked at from outside, through Assay's commands and the names of i
 import dataclasses
 import hashlib
 import json
-import os
 import random
 import shutil
 import time
@@ -20,6 +19,8 @@ REVIEW = ("review", "1", "--apply", "d.csv")
 RELEASE = ("release", "1")
 ENTRY = "link store/ledger/entries/"  # what commits: a point at or after it may have committed
 KINDS = {"runs": ("run", "release"), "reviews": ("review",)}
+KEY_ENTRY = "ledger/entries/000000000000."
+REFUSALS = {"part": (3, "ASSAY-E005"), "term": (130, "ASSAY-E130")}  # others: the disk is full
 KEPT = {"lock", "entries", "segments", "checkpoints"}  # what may lie in STORE/ledger
 
 
@@ -49,7 +50,7 @@ OPERATIONS = {
 
 @dataclasses.dataclass
 class Seen:
-    """One attempt: where it failed, how it ended, what was wrong after it (nothing, if all is well).
+    """One attempt: where it failed, how it ended, and what was wrong after it, if anything.
 
     `ended` is killed, refused or committed; `stands` tells whether its entry is in the ledger.
     """
@@ -156,7 +157,8 @@ def attempt(home, name, point, mode, *, turn=0):
     taken by something else than a run.
     """
     home.take(name)
-    before, tree = home.entries(), tree_of(home.store)
+    before = home.entries()
+    tree, kept = tree_of(home.store), kept_of(home, before)
     done = home.assay(*OPERATIONS[name].words, fault=(str(point), mode))
     ended = {KILLED: "killed", 0: "committed", 1: "committed"}.get(done.code, "refused")
     if done.error is None and done.code == 3:  # a check did not run, the verdict says so
@@ -165,7 +167,8 @@ def attempt(home, name, point, mode, *, turn=0):
     now = home.entries()
     problems += problems_of(home, before, now, done)
     if ended == "refused":
-        problems += _refused(home, tree, done, mode)
+        expected = REFUSALS.get(mode, (3, "ASSAY-E002"))
+        problems += refused(home, (tree, kept), done, expected)
     problems += next_works(home, name, turn)
     return Seen(point, mode, ended, _real(now) > _real(before), problems)
 
@@ -215,22 +218,22 @@ def verify(home, allowed=frozenset()):
     return []
 
 
-def _refused(home, tree, done, mode):
-    """Return what is wrong with a refusal: its code, or anything that it left or took."""
+def refused(home, before, done, expected):
+    """Return what is wrong with a refusal: its code, or anything that it left, changed or took.
+
+    `before` is every file there was, and those of them that an entry accounts for; what a dead run
+    left may be swept by a command that then refuses.
+    """
     found = []
-    expected = "ASSAY-E005" if mode == "part" else "ASSAY-E002"
-    if (done.code, done.error) != (3, expected):
+    if (done.code, done.error) != expected:
         found.append(f"refused with {done.code} {done.error}: {done.errors}")
-    now = tree_of(home.store)
-    first = {name for name in now.keys() - tree.keys() if name.startswith("ledger/")}
-    if not tree:  # the ledger of a first run may begin with the entry that names the key
-        now = {name: content for name, content in now.items() if name not in first}
-        first = {name for name in first if "/tmp/" in name}
-    else:
-        first = set()
-    if now != tree or first:
-        found.append(f"left {sorted((now.keys() - tree.keys()) | first)}, "
-                     f"took {sorted(tree.keys() - now.keys())}")  # fmt: skip
+    (tree, kept), now = before, tree_of(home.store)
+    new = {name for name, content in now.items() if tree.get(name) != content}
+    if not kept and home.entries():  # a first run's ledger may begin with the entry of the key
+        new = {name for name in new if not name.startswith(KEY_ENTRY)}
+    lost = {name for name, content in kept.items() if now.get(name) != content}
+    if new or lost:
+        found.append(f"it left {sorted(new)} and took {sorted(lost)}")
     return found
 
 
@@ -248,21 +251,35 @@ def next_works(home, name, turn=0):
     return found + verify(home) + leftovers(home)
 
 
+def kept_of(home, entries):
+    """Return the digest of every file that an entry accounts for."""
+    wanted = {
+        f"{folder}/{entry['seq']:012}"
+        for entry in entries
+        for folder, kinds in KINDS.items()
+        if entry["kind"] in kinds
+    }
+    return {
+        name: content
+        for name, content in tree_of(home.store).items()
+        if "/".join(name.split(".")[0].split("/")[:2]) in wanted
+        or (name.split("/")[0] == "ledger" and name.split("/")[1] in KEPT)
+    }
+
+
 def leftovers(home):
-    """Return every file that no entry accounts for."""
-    found = [f"{path} is left" for path in sorted(home.config.rglob("*.pem*"))
-             if path.name != "signing-key.pem"]  # fmt: skip
+    """Return every file that no entry accounts for, and every one that is missing."""
     entries = home.entries()
+    found = [f"{path} is left" for path in sorted((home.config / "assay").iterdir())
+             if path.name != "signing-key.pem"]  # fmt: skip
+    extra = tree_of(home.store).keys() - kept_of(home, entries).keys()
+    found += [f"{name} is left" for name in sorted(extra)]
     for folder, kinds in KINDS.items():
         wanted = {f"{entry['seq']:012}" for entry in entries if entry["kind"] in kinds}
         place = home.store / folder
         there = {path.stem for path in place.iterdir()} if place.exists() else set()
         found += [f"{folder}/{stem} has no entry" for stem in sorted(there - wanted)]
         found += [f"{folder}/{stem} is gone" for stem in sorted(wanted - there)]
-    for name in tree_of(home.store):
-        top, _, rest = name.partition("/")
-        if top not in KINDS and not (top == "ledger" and rest.split("/")[0] in KEPT):
-            found.append(f"{name} is left")
     if (home.store / "staging").exists():
         found.append("the staging folder is left")
     return found
@@ -289,8 +306,3 @@ def _rows(count):
         kind = "big" if size > 10 else "small"
         rows.append(f"k{number:03d},{size},{kind},{draw.choice(['calm', 'warm', 'wet'])}")
     return rows
-
-
-def is_mounter():
-    """Return whether this process may mount a file system."""
-    return os.geteuid() == 0

@@ -30,6 +30,7 @@ MODES = {
     "before": "killed before the call",
     "after": "killed after the call",
     "half": "killed in the middle of a write",
+    "term": "told to end by SIGTERM at the call",
     "part": "the child process that calls is killed before the call",
     "once": "this one call finds the disk full",
     "full": "the disk is full from this call on",
@@ -58,7 +59,7 @@ class Point:
         """Return the faults that make sense here."""
         found = ["before", "after"]
         found += ["half"] if self.op == "write" else []
-        found += ["part"] if self.role != "main" else []
+        found += ["part"] if self.role != "main" else ["term"]
         return found + (["once", "full"] if self.op in SPACE else [])
 
 
@@ -88,8 +89,8 @@ class Watch:
     def name_of(self, path):
         """Return the path as points show it, None if it is not watched."""
         if isinstance(path, int):
-            path = os.readlink(f"/proc/self/fd/{path}")
-        path = os.path.abspath(os.fspath(path))
+            path = str(Path(f"/proc/self/fd/{path}").readlink())
+        path = os.path.abspath(path)  # noqa: PTH100  a link itself is renamed, not what it names
         for name, folder in self._folders.items():
             if path == folder or path.startswith(f"{folder}/"):
                 for pattern, word in RANDOM:
@@ -118,6 +119,9 @@ class Watch:
             if half and self._full[0]:
                 return half()  # as a kernel does: some bytes still go, the next call fails
             raise _no_space(path)
+        if self.mode == "term":
+            os.kill(os.getpid(), signal.SIGTERM)
+            return act()
         if self.mode == "half":
             half()
         if self.mode == "after":
@@ -161,8 +165,10 @@ def watch(watching):
                 lambda: super(Raw, self).write(view[: max(1, len(view) // 2)]),
             )
 
-    def opened(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None,
-               closefd=True, opener=None):  # fmt: skip  # noqa: FBT002  the signature of `open`
+    def opened(  # noqa: PLR0917  the signature of `open`
+        file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True,  # noqa: FBT002
+        opener=None,
+    ):  # fmt: skip
         if not set(mode) & set("wax+") or watching.name_of(file) is None:
             return _open(file, mode, buffering, encoding, errors, newline, closefd, opener)
         plain = "".join(letter for letter in mode if letter not in "bt")
@@ -180,28 +186,12 @@ def watch(watching):
 
 
 def _wrap_os(watching):
-    def wrap(name, op, place):
-        act = getattr(os, name)
-
-        def wrapped(*given, **named):
-            return watching.call(op, place(given, named), lambda: act(*given, **named))
-
-        setattr(os, name, wrapped)
-
-    def first(given, named):
-        folder = named.get("dir_fd")
-        where = os.readlink(f"/proc/self/fd/{folder}") if folder is not None else ""
-        return given[0] if isinstance(given[0], int) else os.path.join(where, given[0])
-
-    def second(given, _):
-        return given[1]
-
     for name, op, place in (
-        ("mkdir", "mkdir", first), ("unlink", "unlink", first), ("remove", "unlink", first),
-        ("rmdir", "rmdir", first), ("fsync", "fsync", first), ("truncate", "write", first),
-        ("link", "link", second), ("rename", "rename", second), ("replace", "rename", second),
+        ("mkdir", "mkdir", _first), ("unlink", "unlink", _first), ("remove", "unlink", _first),
+        ("rmdir", "rmdir", _first), ("fsync", "fsync", _first), ("truncate", "write", _first),
+        ("link", "link", _second), ("rename", "rename", _second), ("replace", "rename", _second),
     ):  # fmt: skip
-        wrap(name, op, place)
+        setattr(os, name, _wrapped(watching, getattr(os, name), op, place))
 
     def opened(path, flags, *given, **named):
         def act():
@@ -209,9 +199,27 @@ def _wrap_os(watching):
 
         if not flags & (os.O_CREAT | os.O_TRUNC):
             return act()
-        return watching.call("open", first((path,), named), act)
+        return watching.call("open", _first((path,), named), act)
 
     os.open = opened
+
+
+def _wrapped(watching, act, op, place):
+    def wrapped(*given, **named):
+        return watching.call(op, place(given, named), lambda: act(*given, **named))
+
+    return wrapped
+
+
+def _first(given, named):
+    if isinstance(given[0], int):
+        return given[0]
+    folder = named.get("dir_fd")
+    return given[0] if folder is None else Path(f"/proc/self/fd/{folder}").readlink() / given[0]
+
+
+def _second(given, _):
+    return given[1]
 
 
 def _wrap_parquet(watching):
@@ -221,7 +229,7 @@ def _wrap_parquet(watching):
 
     def init(self, where, *given, **named):
         is_path = isinstance(where, str | os.PathLike) and watching.name_of(where) is not None
-        file = io.open(where, "wb") if is_path else None  # noqa: UP020  the wrapped one
+        file = open(where, "wb") if is_path else None  # noqa: PTH123, SIM115  closed by `close`
         begin(self, file or where, *given, **named)
         self.file_handle = file or self.file_handle
 
