@@ -8,6 +8,7 @@ and how they are spoken to, is `pipelines.child`'s own. `write_points` says wher
 
 import contextlib
 import dataclasses
+import gc
 import importlib
 import json
 import os
@@ -137,6 +138,7 @@ def main():
 
     config.quiet_libraries()
     _warm_up()
+    gc.freeze()  # what is shared with the children stays so
     for line in sys.stdin:
         order = json.loads(line)
         reply = _start(order) if order["do"] == "start" else _poll(order["pid"])

@@ -17,32 +17,33 @@ from crash import KILLED
 RUN = ("run", "c.yaml", "--source", "b.csv", "--reference", "a.csv", "--direct")
 REVIEW = ("review", "1", "--apply", "d.csv")
 RELEASE = ("release", "1")
-ENTRY = "link store/ledger/entries/"  # what commits: a point at or after it may have committed
-KINDS = {"runs": ("run", "release"), "reviews": ("review",)}
+DEAD_RUN = (RUN, "link store/ledger/entries/000000000002")
 KEY_ENTRY = "ledger/entries/000000000000."
-REFUSALS = {"part": (3, "ASSAY-E005"), "term": (130, "ASSAY-E130")}  # others: the disk is full
+KINDS = {"runs": ("run", "release"), "reviews": ("review",)}
 KEPT = {"lock", "entries", "segments", "checkpoints"}  # what may lie in STORE/ledger
+REFUSALS = {"part": (3, "ASSAY-E005"), "term": (130, "ASSAY-E130")}  # others: the disk is full
 
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
-    """A command to fail in, the commands that make its store, and what shall work afterwards.
+    """A command to fail in, and the commands that make its store.
 
     `dead`: (words, part of a point's name) of a command killed before that point, as the last step
-    of making the store.
+    of making the store. `like`: an operation whose points before the commit are the same.
     """
 
     words: tuple
     before: tuple = ()
     dead: tuple = ()
+    like: str = ""
 
 
 OPERATIONS = {
-    "first run": Operation(RUN),
     "run": Operation(RUN, (RUN,)),
-    "run after a kill": Operation(RUN, (RUN,), (RUN, f"{ENTRY}000000000002")),
+    "first run": Operation(RUN, like="run"),
+    "run after a kill": Operation(RUN, (RUN,), DEAD_RUN, like="run"),
     "review": Operation(REVIEW, (RUN,)),
-    "review after a kill": Operation(REVIEW, (RUN,), (RUN, f"{ENTRY}000000000002")),
+    "review after a kill": Operation(REVIEW, (RUN,), DEAD_RUN),
     "release": Operation(RELEASE, (RUN, REVIEW)),
     # one line more for each command that learns to write, such as `ledger compact`
 }
@@ -62,6 +63,42 @@ class Seen:
     problems: list
 
 
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """A store as it is seen from outside: its entries, its files, what reading commands say."""
+
+    entries: list
+    tree: dict
+    verified: object = None
+    listed: object = None
+
+    @property
+    def real(self):
+        """Return how many entries are more than the key's."""
+        return sum(entry["kind"] != "key" for entry in self.entries)
+
+    @property
+    def runs(self):
+        """Return the numbers of the runs and releases."""
+        return [entry["seq"] for entry in self.entries if entry["kind"] in KINDS["runs"]]
+
+    @property
+    def kept(self):
+        """Return the digest of every file that an entry accounts for."""
+        wanted = {
+            f"{folder}/{entry['seq']:012}"
+            for entry in self.entries
+            for folder, kinds in KINDS.items()
+            if entry["kind"] in kinds
+        }
+        return {
+            name: content
+            for name, content in self.tree.items()
+            if "/".join(name.split(".")[0].split("/")[:2]) in wanted
+            or (name.startswith("ledger/") and name.split("/")[1] in KEPT)
+        }
+
+
 class Home:
     """A folder with a contract, sources, decisions, a key and a store."""
 
@@ -71,7 +108,7 @@ class Home:
         self.store, self.config = self.folder / "store", self.folder / "config"
         self._templates = self.folder / "templates"
         self._templates.mkdir(parents=True)
-        self._seconds = {}
+        self._before, self._seconds = {}, {}
         rows = _rows(120)
         (self.folder / "a.csv").write_text("\n".join(rows) + "\n")
         rows[5:5] = ["k900,only two"]  # cannot be split
@@ -94,13 +131,15 @@ class Home:
         return self.start(*words, **named).wait()
 
     def take(self, name):
-        """Put the store of an operation in place, made when it is first asked for."""
+        """Put the store of an operation in place; returns how it looks."""
         template = self._templates / name
         if not template.exists():
             self._make(OPERATIONS[name])
             template.mkdir()
             self._copy(self.folder, template)
+            self._before[name] = look(self)
         self._copy(template, self.folder)
+        return self._before[name]
 
     def _make(self, operation):
         for folder in (self.store, self.config):
@@ -125,9 +164,16 @@ class Home:
                 shutil.copytree(source / name, target / name)
 
     def points(self, name):
-        """Return the write points of an operation."""
+        """Return the write points of an operation, in order."""
         self.take(name)
         return self.assay(*OPERATIONS[name].words).points
+
+    def own_points(self, name):
+        """Return those that are not the same as in the operation that it is like."""
+        points = self.points(name)
+        like = OPERATIONS[name].like
+        same = {str(point) for point in self.points(like)} if like else set()
+        return [p for p in points if str(p) not in same or p in commit_of(points)]
 
     def seconds(self, name):
         """Return how long an operation takes, measured once."""
@@ -136,146 +182,131 @@ class Home:
             began = time.monotonic()
             self.assay(*OPERATIONS[name].words)
             self._seconds[name] = time.monotonic() - began
-            self.take(name)
         return self._seconds[name]
 
-    def entries(self):
-        """Return what `assay ledger log` tells of each entry; none where there is no store."""
-        if not self.store.exists():
-            return []
-        return self.assay("ledger", "log").told["entries"]
 
-    def has_key(self):
-        """Return whether there is a key, without which nothing was ever committed."""
-        return (self.config / "assay" / "signing-key.pem").exists()
+def commit_of(points):
+    """Return the points from where the ledger is locked to the end."""
+    where = [number for number, point in enumerate(points) if point.path == "store/ledger/lock"]
+    return points[where[0] :]
+
+
+def look(home):
+    """Look at the store with the commands that only read."""
+    if not home.store.exists():
+        return Look([], {})
+    with_key = (home.config / "assay" / "signing-key.pem").exists()
+    log = home.assay("ledger", "log")
+    if log.code:
+        raise AssertionError(log.errors)
+    entries = log.told["entries"]
+    # without a key nothing was ever committed, and there is nothing to verify with
+    verified = home.assay("verify") if with_key or entries else None
+    told = Look(entries, tree_of(home.store), verified)
+    if told.runs:
+        told = dataclasses.replace(told, listed=home.assay("review", "latest", "--list"))
+    return told
 
 
 def attempt(home, name, point, mode, *, turn=0):
-    """Fail once at a point of an operation and look at everything that must hold after it.
-
-    With an odd `turn` the next command is a review, so that the number of a run that died is
-    taken by something else than a run.
-    """
-    home.take(name)
-    before = home.entries()
-    tree, kept = tree_of(home.store), kept_of(home, before)
+    """Fail once at a point of an operation and look at everything that must hold after it."""
+    before = home.take(name)
     done = home.assay(*OPERATIONS[name].words, fault=(str(point), mode))
     ended = {KILLED: "killed", 0: "committed", 1: "committed"}.get(done.code, "refused")
     if done.error is None and done.code == 3:  # a check did not run, the verdict says so
         ended = "committed"
     problems = [] if done.is_hit else ["the point was not reached"]
-    now = home.entries()
-    problems += problems_of(home, before, now, done)
+    after = look(home)
+    problems += problems_of(before, after, done)
     if ended == "refused":
-        expected = REFUSALS.get(mode, (3, "ASSAY-E002"))
-        problems += refused(home, (tree, kept), done, expected)
-    problems += next_works(home, name, turn)
-    return Seen(point, mode, ended, _real(now) > _real(before), problems)
+        problems += refused(before, after, done, REFUSALS.get(mode, (3, "ASSAY-E002")))
+    problems += next_works(home, name, after, turn)
+    return Seen(point, mode, ended, after.real > before.real, problems)
 
 
 def at_random(home, name, draw, *, turn=0):
     """Kill an operation at a random time, at times after its end, and look as `attempt` does."""
-    seconds = draw.uniform(0, 1.3 * home.seconds(name))
-    home.take(name)
-    before = home.entries()
+    seconds = draw.uniform(0, 1.2 * home.seconds(name))
+    before = home.take(name)
     started = home.start(*OPERATIONS[name].words)
     time.sleep(seconds)
     started.kill()
     done = started.wait()
-    now = home.entries()
-    problems = problems_of(home, before, now, done) + next_works(home, name, turn)
+    after = look(home)
+    problems = problems_of(before, after, done) + next_works(home, name, after, turn)
     ended = "killed" if done.code == KILLED else "committed"
-    return Seen(f"after {seconds:.3f} s", "random", ended, _real(now) > _real(before), problems)
+    return Seen(f"after {seconds:.3f} s", "random", ended, after.real > before.real, problems)
 
 
-def problems_of(home, before, now, done):
+def problems_of(before, after, done):
     """Return what is wrong with a store after a command that ended somehow."""
-    if not home.store.exists():
-        return ["the ledger is gone"] if before else []
-    found = [] if now[: len(before)] == before else ["entries changed"]
-    if _real(now) > _real(before) + 1:
+    found = []
+    if after.entries[: len(before.entries)] != before.entries:
+        found.append("entries changed")
+    if after.real > before.real + 1:
         found.append("more than one entry was added")
-    if done.number is not None and done.number not in [entry["seq"] for entry in now]:
+    if done.number is not None and done.number not in [entry["seq"] for entry in after.entries]:
         found.append(f"the entry {done.number} was acknowledged and is lost")
-    if done.error and _real(now) > _real(before):
+    if done.error and after.real > before.real:
         found.append(f"an entry was added although the command refused: {done.errors}")
-    if home.has_key() or now:
-        found += verify(home, {"ASSAY-L009"})
-    runs = [entry["seq"] for entry in now if entry["kind"] in KINDS["runs"]]
-    if runs:
-        latest = home.assay("review", "latest", "--list")
-        if (latest.code, latest.told.get("run")) != (0, runs[-1]):
-            found.append(f"the latest run is {runs[-1]}, a reader sees {latest.told}")
-    return found
+    if after.runs and (after.listed.code, after.listed.told.get("run")) != (0, after.runs[-1]):
+        found.append(f"the latest run is {after.runs[-1]}, a reader sees {after.listed.told}")
+    return found + faults_of(after, {"ASSAY-L009"})
 
 
-def verify(home, allowed=frozenset()):
-    """Return what `assay verify` has against the store; `allowed` are codes of warnings."""
-    done = home.assay("verify")
+def faults_of(after, allowed=frozenset()):
+    """Return what `assay verify` had against a store; `allowed` are codes of warnings."""
+    done = after.verified
+    if done is None:
+        return []
     codes = {item["code"] for item in done.told.get("warnings", ())} - set(allowed)
     if done.code or done.told["breaks"] or codes:
         return [f"verify says {done.code}: {json.dumps(done.told)[:600]} {done.errors}"]
     return []
 
 
-def refused(home, before, done, expected):
+def refused(before, after, done, expected):
     """Return what is wrong with a refusal: its code, or anything that it left, changed or took.
 
-    `before` is every file there was, and those of them that an entry accounts for; what a dead run
-    left may be swept by a command that then refuses.
+    What a dead run left may be swept by a command that then refuses.
     """
     found = []
     if (done.code, done.error) != expected:
         found.append(f"refused with {done.code} {done.error}: {done.errors}")
-    (tree, kept), now = before, tree_of(home.store)
-    new = {name for name, content in now.items() if tree.get(name) != content}
-    if not kept and home.entries():  # a first run's ledger may begin with the entry of the key
+    new = {name for name, content in after.tree.items() if before.tree.get(name) != content}
+    if not before.entries and after.entries:  # a first ledger may begin with the key's entry
         new = {name for name in new if not name.startswith(KEY_ENTRY)}
-    lost = {name for name, content in kept.items() if now.get(name) != content}
+    lost = {name for name, content in before.kept.items() if after.tree.get(name) != content}
     if new or lost:
         found.append(f"it left {sorted(new)} and took {sorted(lost)}")
     return found
 
 
-def next_works(home, name, turn=0):
-    """Return what is wrong with the next commands: they must commit and leave nothing over."""
-    found = []
+def next_works(home, name, after, turn=0):
+    """Return what is wrong with the next commands: they must commit and leave nothing over.
+
+    By turns the next one is the same again, or a review and then a release: so the number of what
+    died is taken by something of another kind, too.
+    """
+    found, last = [], len(after.entries)
     words = OPERATIONS[name].words
-    has_run = any(entry["kind"] == "run" for entry in home.entries())
-    order = [REVIEW] if turn % 2 and has_run else []
-    for word in (*order, words, *([RELEASE] if words == REVIEW else [])):
-        last = len(home.entries())
+    order = [REVIEW, RELEASE] if after.runs and (turn % 2 or words == REVIEW) else [words]
+    for word in order:
         done = home.assay(*word)
-        if done.number is None or done.number != max(last, 1):
+        if done.number != max(last, 1):
             found.append(f"the next {word[0]} gave {done.code} {done.number}: {done.errors}")
-    return found + verify(home) + leftovers(home)
+        last = max(last, 1) + 1
+    end = look(home)
+    return found + faults_of(end) + leftovers(home, end)
 
 
-def kept_of(home, entries):
-    """Return the digest of every file that an entry accounts for."""
-    wanted = {
-        f"{folder}/{entry['seq']:012}"
-        for entry in entries
-        for folder, kinds in KINDS.items()
-        if entry["kind"] in kinds
-    }
-    return {
-        name: content
-        for name, content in tree_of(home.store).items()
-        if "/".join(name.split(".")[0].split("/")[:2]) in wanted
-        or (name.split("/")[0] == "ledger" and name.split("/")[1] in KEPT)
-    }
-
-
-def leftovers(home):
+def leftovers(home, end):
     """Return every file that no entry accounts for, and every one that is missing."""
-    entries = home.entries()
     found = [f"{path} is left" for path in sorted((home.config / "assay").iterdir())
              if path.name != "signing-key.pem"]  # fmt: skip
-    extra = tree_of(home.store).keys() - kept_of(home, entries).keys()
-    found += [f"{name} is left" for name in sorted(extra)]
+    found += [f"{name} is left" for name in sorted(end.tree.keys() - end.kept.keys())]
     for folder, kinds in KINDS.items():
-        wanted = {f"{entry['seq']:012}" for entry in entries if entry["kind"] in kinds}
+        wanted = {f"{entry['seq']:012}" for entry in end.entries if entry["kind"] in kinds}
         place = home.store / folder
         there = {path.stem for path in place.iterdir()} if place.exists() else set()
         found += [f"{folder}/{stem} has no entry" for stem in sorted(there - wanted)]
@@ -292,10 +323,6 @@ def tree_of(folder):
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != "lock"
     }
-
-
-def _real(entries):
-    return sum(entry["kind"] != "key" for entry in entries)
 
 
 def _rows(count):

@@ -107,7 +107,7 @@ class Watch:
             point = str(Point(self.role, op, name, self._seen[op, name]))
         is_it = point == self._point
         self._tell(point, is_it=is_it)
-        if self._full[0] and op in SPACE:
+        if self._full[0] and op in SPACE and not (op == "open" and os.path.exists(path)):  # noqa: PTH110
             raise _no_space(path)
         if not is_it:
             return act()
