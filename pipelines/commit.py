@@ -73,7 +73,7 @@ class Committer:
 
         def prepare(number: int) -> Mapping[str, Any]:
             path = self.store.review_file(number)
-            atomic.write_exclusive(path, decisions, self.store.ledger.folder / "tmp")
+            atomic.write_exclusive(path, decisions, self._scratch)
             return {**facts, "outputs": [_output(path.parent, path.name)]}
 
         return self._append(prepare)
@@ -92,6 +92,7 @@ class Committer:
             return self.store.ledger.append(self.signer, self._genesis(), place)
         except BaseException as error:
             with contextlib.suppress(AssayError, OSError):  # the first failure is the one to tell
+                atomic.sweep_files(self._scratch)
                 for number, facts in placed.items():
                     stands = self._settled(number, facts)
                     if stands and isinstance(error, KeyboardInterrupt):
@@ -116,6 +117,10 @@ class Committer:
         """Remove a run's folder and a review's file of a number that has no entry."""
         shutil.rmtree(self.store.run_folder(number), ignore_errors=True)
         self.store.review_file(number).unlink(missing_ok=True)
+
+    @property
+    def _scratch(self) -> Path:
+        return self.store.ledger.folder / "tmp"
 
     def _genesis(self) -> dict[str, Any]:
         public = self.signer.verifier.public.hex()

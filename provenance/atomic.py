@@ -104,8 +104,7 @@ def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o
     """
     for folder in (path.parent, scratch):
         make_folders(folder)
-    for left in listed(scratch):
-        _unlink_dead(left)
+    sweep_files(scratch)
     temporary, descriptor = _temporary(scratch, path.name, mode)
     try:
         with os.fdopen(descriptor, "wb", closefd=False) as file:
@@ -121,6 +120,14 @@ def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o
         with contextlib.suppress(OSError):  # what is done is done: the next one sweeps it
             temporary.unlink()
         os.close(descriptor)
+
+
+def sweep_files(scratch: Path) -> None:
+    """Remove the files that dead processes left in a folder of temporary ones."""
+    for path in listed(scratch):
+        with unlocked(path) as is_dead, contextlib.suppress(OSError):
+            if is_dead:
+                path.unlink()
 
 
 @contextlib.contextmanager
@@ -187,12 +194,6 @@ def _temporary(scratch: Path, name: str, mode: int) -> tuple[Path, int]:
         with contextlib.suppress(FileExistsError):
             return path, claim(path, mode)
     raise AssertionError
-
-
-def _unlink_dead(path: Path) -> None:
-    with unlocked(path) as is_dead, contextlib.suppress(OSError):
-        if is_dead:
-            path.unlink()
 
 
 def _is_free(descriptor: int, kind: int) -> bool:

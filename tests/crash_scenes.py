@@ -3,6 +3,7 @@
 The store is looked at from outside, through Assay's commands and the names of its files.
 """
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -69,6 +70,7 @@ class Look:
 
     entries: list
     tree: dict
+    exists: bool = False
     verified: object = None
     listed: object = None
 
@@ -108,7 +110,7 @@ class Home:
         self.store, self.config = self.folder / "store", self.folder / "config"
         self._templates = self.folder / "templates"
         self._templates.mkdir(parents=True)
-        self._before, self._seconds = {}, {}
+        self._before, self._seconds, self._points = {}, {}, {}
         rows = _rows(120)
         (self.folder / "a.csv").write_text("\n".join(rows) + "\n")
         rows[5:5] = ["k900,only two"]  # cannot be split
@@ -120,11 +122,17 @@ class Home:
         if (done := self.assay(*init)).code:
             raise RuntimeError(done.errors)
 
-    def start(self, *words, store=None, **named):
-        """Start a command on this home's store, or on another."""
-        env = {"ASSAY_STORE": str(store or self.store), "XDG_CONFIG_HOME": str(self.config),
+    def at(self, store):
+        """Return the same home with its store elsewhere."""
+        other = copy.copy(self)
+        other.store = Path(store)
+        return other
+
+    def start(self, *words, env=None, **named):
+        """Start a command on this home's store."""
+        own = {"ASSAY_STORE": str(self.store), "XDG_CONFIG_HOME": str(self.config),
                "ASSAY_SIGNING_KEY": None, "ASSAY_PUBLIC_KEY": None}  # fmt: skip
-        return self.warm.start(*words, env=env, cwd=self.folder, **named)
+        return self.warm.start(*words, env=own | (env or {}), cwd=self.folder, **named)
 
     def assay(self, *words, **named):
         """Run a command to its end."""
@@ -170,10 +178,12 @@ class Home:
 
     def own_points(self, name):
         """Return those that are not the same as in the operation that it is like."""
-        points = self.points(name)
-        like = OPERATIONS[name].like
-        same = {str(point) for point in self.points(like)} if like else set()
-        return [p for p in points if str(p) not in same or p in commit_of(points)]
+        for one in (name, OPERATIONS[name].like or name):
+            if one not in self._points:
+                self._points[one] = self.points(one)
+        points, like = self._points[name], OPERATIONS[name].like
+        same = set(self._points[like]) if like else set()
+        return [p for p in points if p not in same or p in commit_of(points)]
 
     def seconds(self, name):
         """Return how long an operation takes, measured once."""
@@ -202,7 +212,7 @@ def look(home):
     entries = log.told["entries"]
     # without a key nothing was ever committed, and there is nothing to verify with
     verified = home.assay("verify") if with_key or entries else None
-    told = Look(entries, tree_of(home.store), verified)
+    told = Look(entries, tree_of(home.store), exists=True, verified=verified)
     if told.runs:
         told = dataclasses.replace(told, listed=home.assay("review", "latest", "--list"))
     return told
@@ -277,6 +287,8 @@ def refused(before, after, done, expected):
     if not before.entries and after.entries:  # a first ledger may begin with the key's entry
         new = {name for name in new if not name.startswith(KEY_ENTRY)}
     lost = {name for name, content in before.kept.items() if after.tree.get(name) != content}
+    if not before.entries and not after.entries and after.exists:
+        found.append("a store that was made in vain is left")
     if new or lost:
         found.append(f"it left {sorted(new)} and took {sorted(lost)}")
     return found
