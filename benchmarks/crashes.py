@@ -39,10 +39,6 @@ def main():
         for name in given.only or scenes.OPERATIONS:
             wrong += everywhere(home, name, given.mode or MODES)
         wrong += sometimes(home, given.times)
-    for seen in wrong:
-        print(f"\n{seen.mode} {seen.point}: {seen.ended}, stands: {seen.stands}")
-        for problem in seen.problems:
-            print(f"  {problem[:1000]}")
     return 1 if wrong else 0
 
 
@@ -73,6 +69,10 @@ def tell(name, fault, seen):
     if seen:
         counts = [ended[word] for word in ("killed", "refused", "committed")]
         print(ROW.format(name, fault, len(seen), *counts, len(wrong)), flush=True)
+    for item in wrong:
+        print(f"  {item.mode} {item.point}: {item.ended}, stands: {item.stands}")
+        for problem in item.problems:
+            print(f"    {problem[:1000]}", flush=True)
     return wrong
 
 

@@ -105,8 +105,7 @@ def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o
     for folder in (path.parent, scratch):
         make_folders(folder)
     sweep_files(scratch)
-    temporary, descriptor = _temporary(scratch, path.name, mode)
-    try:
+    with _temporary(scratch, path.name, mode) as (temporary, descriptor):
         with os.fdopen(descriptor, "wb", closefd=False) as file:
             file.write(content)
         os.fsync(descriptor)
@@ -116,10 +115,6 @@ def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o
         except OSError:
             path.unlink(missing_ok=True)  # what is refused must not stand
             raise
-    finally:
-        with contextlib.suppress(OSError):  # what is done is done: the next one sweeps it
-            temporary.unlink()
-        os.close(descriptor)
 
 
 def sweep_files(scratch: Path) -> None:
@@ -165,6 +160,15 @@ def claim(path: Path, mode: int = 0o666) -> int:
         os.close(descriptor)  # swept before it was locked
 
 
+def release(path: Path, descriptor: int) -> None:
+    """Remove a claimed file; if that cannot be, it is left to the next sweep."""
+    try:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
 @contextlib.contextmanager
 def unlocked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[bool]:
     """Tell whether nobody holds a file, and hold it meanwhile; one that we may not read is held."""
@@ -187,13 +191,18 @@ def listed(folder: Path) -> list[Path]:
         return []
 
 
-def _temporary(scratch: Path, name: str, mode: int) -> tuple[Path, int]:
-    """Claim a file of a name that no living or dead process uses."""
+@contextlib.contextmanager
+def _temporary(scratch: Path, name: str, mode: int) -> Iterator[tuple[Path, int]]:
+    """Make a file of a name that no living or dead process uses, for the time of the block."""
     for number in itertools.count():
         path = scratch / f"{name}.{os.getpid()}-{number}"
         with contextlib.suppress(FileExistsError):
-            return path, claim(path, mode)
-    raise AssertionError
+            descriptor = claim(path, mode)
+            break
+    try:
+        yield path, descriptor
+    finally:
+        release(path, descriptor)
 
 
 def _is_free(descriptor: int, kind: int) -> bool:

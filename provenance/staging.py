@@ -7,7 +7,6 @@ So a folder without the file beside it, or with one that nobody holds, is a dead
 
 import contextlib
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,10 +29,10 @@ def staged(folder: Path) -> Iterator[None]:
         folder.mkdir()
         yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            alive.unlink()
-        os.close(descriptor)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            atomic.release(alive, descriptor)
 
 
 def left_over(staging: Path) -> list[Path]:

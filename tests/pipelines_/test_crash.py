@@ -108,6 +108,7 @@ def unsynced(home, points):
     return made | {p for kind, p in dirty if kind == "data" and p.startswith("store/ledger/tmp/")}
 
 
+@pytest.mark.long
 def test_the_points_of_a_run_are_the_same_each_time(home):
     first, second = home.points("run"), home.points("run")
     assert {str(point) for point in first} == {str(point) for point in second}
