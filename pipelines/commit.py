@@ -4,6 +4,7 @@ Under the ledger's lock: number -> report, manifests -> digests -> fsync -> rena
 A failure at any point leaves no run, and a folder without an entry is swept by the next commit.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -49,7 +50,7 @@ class Committer:
             pages: texts by file name, given the run's number (the report).
         """
         files = outputs_of(out)
-        placed: list[Path] = []
+        atomic.sync_tree(out)  # here, for under the lock others wait: little is left to sync there
 
         def prepare(number: int) -> Mapping[str, Any]:
             for name, text in pages(number).items():
@@ -59,19 +60,10 @@ class Committer:
             files.append(_written(out, croissant.FILE, told))
             files.extend(self._manifests(number, facts, files, out))
             atomic.sync_tree(out)
-            final = self.store.run_folder(number)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(final, ignore_errors=True)  # a dead run's: it has no entry
-            atomic.publish(out, final)
-            placed.append(final)
+            atomic.publish(out, self.store.run_folder(number))
             return {**facts, "outputs": sorted(files, key=lambda item: str(item["name"]))}
 
-        try:
-            return self._append(prepare)
-        except BaseException:
-            for final in placed:
-                self._withdraw(final)
-            raise
+        return self._append(prepare)
 
     def _manifests(
         self, number: int, facts: Mapping[str, Any], files: list[dict[str, Any]], out: Path
@@ -86,39 +78,62 @@ class Committer:
 
     def commit_review(self, facts: Mapping[str, Any], decisions: bytes) -> Entry:
         """Append a review entry with its file of decisions."""
-        placed: list[Path] = []
 
         def prepare(number: int) -> Mapping[str, Any]:
-            self.store.reviews.mkdir(parents=True, exist_ok=True)
-            path = self.store.reviews / f"{self.store.run_folder(number).name}.parquet"
-            path.unlink(missing_ok=True)  # a dead review's: it has no entry
-            atomic.write_exclusive(path, decisions, self.store.ledger.folder / "tmp")
-            placed.append(path)
+            path = self.store.review_file(number)
+            atomic.write_exclusive(path, decisions, self._scratch)
             return {**facts, "outputs": [_output(path.parent, path.name)]}
 
-        try:
-            return self._append(prepare)
-        except BaseException:
-            for path in placed:
-                self._withdraw(path)
-            raise
+        return self._append(prepare)
 
     def commit_access(self, facts: Mapping[str, Any]) -> Entry:
         """Append the entry that says to whom a clean dataset is handed; nothing else is written."""
         return self._append(lambda _: {**facts, "kind": "access", "time": self.now})
 
-    def _withdraw(self, placed: Path) -> None:
-        """Take back what was put in place, unless its entry exists after all."""
-        if self.store.ledger.is_there(int(placed.stem)):
-            return
-        if placed.is_dir():
-            shutil.rmtree(placed, ignore_errors=True)
-        else:
-            placed.unlink(missing_ok=True)
-
     def _append(self, prepare: Callable[[int], Mapping[str, Any]]) -> Entry:
+        """Append the entry of what `prepare` puts in place; on failure that is taken back."""
         first = keychain.first_facts(self.signer, self.now)
-        return self.store.ledger.append(self.signer, first, prepare)
+        placed: dict[int, Mapping[str, Any]] = {}
+
+        def place(number: int) -> Mapping[str, Any]:
+            self._clear(number)  # of what died before its entry, whatever it was
+            placed[number] = {}
+            placed[number] = prepare(number)
+            return placed[number]
+
+        try:
+            return self.store.ledger.append(self.signer, first, place)
+        except BaseException as error:
+            with contextlib.suppress(AssayError, OSError):  # the first failure is the one to tell
+                atomic.sweep_files(self._scratch)
+                for number, facts in placed.items():
+                    stands = self._settled(number, facts)
+                    if stands and isinstance(error, KeyboardInterrupt):
+                        return stands  # it came too late
+            raise
+
+    def _settled(self, number: int, facts: Mapping[str, Any]) -> Entry | None:
+        """Return the entry if it stands after all; else take back what was put in place.
+
+        Under the lock: another may have the number by now, with its files there and no entry yet.
+        """
+        ledger = self.store.ledger
+        with atomic.exclusive(ledger.folder / "lock"):
+            if not ledger.is_there(number):
+                self._clear(number)
+                return None
+            item = ledger.read(number)
+        told = ("run_id", "outputs")
+        return item if all(item.facts.get(name) == facts.get(name) for name in told) else None
+
+    def _clear(self, number: int) -> None:
+        """Remove a run's folder and a review's file of a number that has no entry."""
+        shutil.rmtree(self.store.run_folder(number), ignore_errors=True)
+        self.store.review_file(number).unlink(missing_ok=True)
+
+    @property
+    def _scratch(self) -> Path:
+        return self.store.ledger.folder / "tmp"
 
 
 def outputs_of(out: Path) -> list[dict[str, Any]]:

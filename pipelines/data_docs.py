@@ -82,6 +82,8 @@ def write(
     _write_json(folder / "result.json", result.to_json_dict())
     try:
         _write_pages(pages, suite, result)
+    except OSError:
+        raise  # the disk's fault, not the page's
     except Exception as error:  # noqa: BLE001  a page that cannot be drawn hides no finding
         why = f"Data Docs could not be rendered ({type(error).__name__}); result.json is whole"
         (pages / "index.html").write_text(f"<!doctype html><p>{why}</p>\n", encoding="utf-8")

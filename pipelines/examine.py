@@ -22,6 +22,7 @@ from checks.kit import findings, registry
 from checks.kit.protocol import Check, Context, Model, Panel
 from checks.kit.verdict import UNRUN
 from pipelines.engine import Engine
+from provenance import atomic
 from provenance.errors import AssayError
 from provenance.shards import ShardRef, read_shard
 
@@ -222,6 +223,10 @@ def _timed(verb: str, call: Callable[..., Any], *arguments: Any) -> Part:
     start = time.perf_counter()
     try:
         value = call(*arguments)
+    except OSError as error:
+        if error.errno in atomic.DISK:  # a full disk says nothing of the check: the run is refused
+            raise atomic.foreseen(error) from error
+        value = _fault(verb, error)
     except Exception as error:  # noqa: BLE001  any failure of a check fails the verdict, closed
         value = _fault(verb, error)
     return value, time.perf_counter() - start

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipelines import config, row_proof, trust
 from pipelines.store import RUN_KINDS, Store
-from provenance import atomic, digest, lineage, verify
+from provenance import digest, lineage, staging, verify
 from provenance.codes import CODES, EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice, printable
@@ -132,7 +132,7 @@ def _numbered(folder: Path, kind: str) -> list[tuple[int, str, Path]]:
 
 
 def _left(store: Store) -> list[Notice]:
-    left = atomic.left_over(store.staging)
+    left = staging.left_over(store.staging)
     return [Notice("ASSAY-L009", "a run that died left this behind", str(path)) for path in left]
 
 

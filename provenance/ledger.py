@@ -93,15 +93,14 @@ class Ledger:
         An empty ledger gets `first`, the entry that names the key, before it.
 
         Raises:
-            AssayError: E001, E002, E003 if it cannot be written; L007 if the ledger is another
-                key's; L001, L003 to L006 if its end does not hold.
+            AssayError: E001, E002, E003 if it cannot be written; E004 if another process holds it
+                for too long; L007 if the ledger is another key's; L001, L003 to L006 if its end
+                does not hold.
         """
-        with atomic.coded(self.folder):
-            self.entries_folder.mkdir(parents=True, exist_ok=True)
-            with atomic.exclusive(self.folder / "lock"):
-                head = self._checked_head(signer) or self._link(0, entry.GENESIS, first, signer)
-                seq = head.seq + 1
-                return self._link(seq, head.leaf, prepare(seq), signer)
+        with atomic.coded(self.folder), atomic.exclusive(self.folder / "lock"):
+            head = self._checked_head(signer) or self._link(0, entry.GENESIS, first, signer)
+            seq = head.seq + 1
+            return self._link(seq, head.leaf, prepare(seq), signer)
 
     def hand_over(self, old: Signer, new: Signer, time: str) -> Entry:
         """Append the entry after which only `new` may sign; errors as of `append`."""

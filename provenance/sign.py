@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from provenance import atomic
 from provenance.errors import AssayError
 
 ROOT = b"assay.root/1\n"
@@ -137,7 +138,7 @@ def load_public(path: Path) -> Verifier:
 
 
 def _make(path: Path) -> None:
-    if path.exists():
+    if path.exists() and not _scratch(path).exists():
         return
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM,
@@ -149,21 +150,23 @@ def _make(path: Path) -> None:
 
 def _write_once(path: Path, content: bytes) -> None:
     """Write a file for its owner only, whole or not at all; FileExistsError if it exists."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)  # two first runs at once: one of them wins, both read the same
-    except FileExistsError:
-        raise
+        atomic.write_exclusive(path, content, _scratch(path), mode=0o600)
     except OSError as error:
+        if path.exists():  # of two first runs at once one wins, both read the same
+            raise FileExistsError(path) from error
+        if error.errno in atomic.DISK:
+            raise atomic.refusal(error, path) from error
         raise _unusable(path, f"cannot be made ({os.strerror(error.errno or 0)})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            _scratch(path).rmdir()
+
+
+def _scratch(path: Path) -> Path:
+    """Return the folder in which a key is made; one that is still there is a dead run's."""
+    return path.with_name(f".{path.name}.new")
 
 
 def _unusable(where: Path | str, why: str) -> AssayError:

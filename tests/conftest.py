@@ -25,3 +25,12 @@ def own_configuration(tmp_path_factory, monkeypatch):
     for name in ("ASSAY_STORE", "ASSAY_SIGNING_KEY", "ASSAY_PUBLIC_KEY", "PREFECT_API_URL",
                  "ASSAY_OPENLINEAGE", "OPENLINEAGE_URL"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    """Return a process that has imported everything and forks for each command."""
+    import crash
+
+    with crash.Warm(tmp_path_factory.mktemp("said")) as process:
+        yield process
