@@ -19,14 +19,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from checks.kit.contract import Contract
-from pipelines import commit, config, outcome, server_address, stages, trust
+from pipelines import commit, config, outcome, reading, server_address, stages, trust
 from pipelines.commit import Committer
 from pipelines.console import Progress
 from pipelines.request import Request, expand, now, prepare
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
-from provenance import guard, verify
+from provenance import guard, remote, verify
 from provenance.codes import EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError
@@ -90,6 +90,8 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
     if not store.ledger.numbers():
         return None
     references = expand(reference) if reference else []
+    if any(remote.is_url(name) for name in (*sources, *references)):
+        return None  # what a store holds is only known once it is read
     wanted = (
         contract.sha256,
         commit.code_facts()["sha256"],
@@ -113,7 +115,7 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
 
 
 def _digest(name: str, contract: Contract) -> str:
-    limits = stages.source_limits(contract)
+    limits = reading.source_limits(contract)
     with guard.Opened(name, limits) as file:  # no pipe, no device, no endless file
         return file.digest()
 

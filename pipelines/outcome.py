@@ -6,13 +6,16 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from checks.kit.verdict import Verdict
 from pipelines.examine import Status
 from pipelines.fates import Fated
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,6 +34,18 @@ class Outcome:
     warnings: tuple[Notice, ...] = ()
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     is_interrupted: bool = False
+
+    def clean_files(self) -> list[Path]:
+        """Return the Parquet files of the clean dataset, in order."""
+        return sorted((self.folder / "clean").iterdir())
+
+    def clean(self) -> "pa.Table":
+        """Return the clean dataset, all of it in memory."""
+        import pyarrow as pa
+
+        from provenance.shards import read_table
+
+        return pa.concat_tables([read_table(path) for path in self.clean_files()])
 
     def as_dict(self) -> dict[str, Any]:
         """Return the one object that `--json` prints."""

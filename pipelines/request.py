@@ -22,6 +22,7 @@ class Request:
     direct: bool = False
     fail_on: Literal["error", "warning"] | None = None
     debug: bool = False
+    source_name: str | None = None  # as messages and the ledger call a source of one file
 
 
 def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:
@@ -45,9 +46,14 @@ def now() -> str:
 
 
 def expand(source: str) -> list[str]:
-    """Return the files of a source; I014 and its like if there is none."""
-    from provenance import ingest
+    """Return the files of a source; I014 and its like if there is none.
 
+    A URL of a store comes back as it is: the child that reads it asks the store, under its limits.
+    """
+    from provenance import ingest, remote
+
+    if remote.is_url(source) and remote.local_path(source) is None:
+        return [source]
     paths = ingest.expand(source)
     for path in paths:
         if not os.path.lexists(path):

@@ -15,7 +15,7 @@ from typing import Any
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import commit, openlineage, stages
+from pipelines import commit, openlineage, reading, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -50,11 +50,8 @@ class _Run:
         self.policy = stages.policy_of(contract, request.fail_on)
         self.started = now()
         self.clock: dict[str, float] = {}
-        self.reader = Child(
-            "pipelines.stages:read_sources",
-            warm=("provenance.ingest",),
-            memory=int(contract.limits.get("max_memory_bytes", stages.INGEST_MEMORY)),
-        )
+        memory = int(contract.limits.get("max_memory_bytes", reading.MEMORY))
+        self.reader = reading.started("read_sources", memory)
         self.expectations = Child("pipelines.stages:run_rules", warm=RULES)
         self.examined: Examined
         self.fated: Fated
@@ -97,14 +94,16 @@ class _Run:
         ]
 
     def ingest(self) -> None:
-        seconds = float(self.contract.limits.get("ingest_seconds", stages.INGEST_SECONDS))
+        seconds = float(self.contract.limits.get("ingest_seconds", reading.SECONDS))
         reference = self.plan.reference
-        self.reader.call(
+        reading.ask(
+            self.reader,
             timeout=seconds,
             contract=str(self.plan.contract),
             sources=list(self.plan.sources),
             reference=expand(reference) if reference else [],
             folder=str(self.plan.snapshot),
+            name=self.request.source_name,
         )
 
     def rules(self) -> None:

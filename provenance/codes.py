@@ -53,14 +53,24 @@ CODES: dict[str, tuple[str, str]] = {
     "I012": ("An archive's member name leaves the archive.", "Unpack it by hand and check it."),
     "I013": ("The file changed while it was read.", "Run again when its writer has finished."),
     "I014": ("The source is missing or may not be read.", "Check the path and its permissions."),
+    "I015": (
+        "The source is a URL of a kind that is not read, or whose extra is not installed.",
+        "Install the extra that is named, e.g. `pip install 'assay[s3]'`, or copy the file.",
+    ),
     "I017": ("The files of one dataset disagree in columns or types.", "Export them alike."),
     "I018": (
         "The source's columns are not the contract's: some are missing, unknown or unnamed.",
         "Repair the export, or correct the contract's properties (`assay init` writes them).",
     ),
     "I020": ("The text starts with a byte order mark; it is dropped.", "Nothing to do."),
-    "I021": ("The text is UTF-16 or UTF-32.", "Convert it, e.g. `iconv -t utf-8`."),
-    "I022": ("A row holds bytes that are not UTF-8; it is rejected.", "Export as UTF-8."),
+    "I021": (
+        "The text is in another encoding than UTF-8, or than the one that the contract names.",
+        "Convert it to UTF-8, or name a CSV's encoding under assay.csv (`assay init` finds it).",
+    ),
+    "I022": (
+        "A row holds bytes that are not UTF-8, or not of the named encoding; it is rejected.",
+        "Export as UTF-8, or name a CSV's encoding under assay.csv (`assay init` finds it).",
+    ),
     "I023": ("A row holds a NUL byte; it is quarantined.", "Find what wrote binary into text."),
     "I024": (
         "A row has not as many fields as the header; it is rejected. If all have, all is refused.",
@@ -94,7 +104,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Cells begin like spreadsheet formulas or hold HTML; they are kept as text.",
         "Escape them where you export to a spreadsheet or a page.",
     ),
-    "I038": ("The delimiter seems to be another one.", "Convert the file to commas."),
+    "I038": (
+        "The delimiter seems to be another one.",
+        "Name it under assay.csv in the contract (`assay init` finds it), or convert the file.",
+    ),
     # V: the values are not what a model should learn from
     "V001": ("A number is NaN, which is not the same as missing.", "Leave the cell empty."),
     "V002": ("A number is infinite or overflows.", "Repair the source."),

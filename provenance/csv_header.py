@@ -3,16 +3,17 @@
 import csv
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 import pyarrow as pa
 
 from provenance.cast import cast
 from provenance.casting import ColumnSpec
+from provenance.dialect import DELIMITERS, Dialect
 from provenance.errors import AssayError
 from provenance.limits import Limits
 from provenance.shards import DIGEST, ROW
 
-_OTHERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 _LIKE_DATA = re.compile(
     r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"
 )
@@ -22,7 +23,7 @@ RESERVED = _OURS | {ROW, DIGEST}
 _LONGEST_NAME = 64  # of a name that a message repeats
 
 
-def parse_header(line: bytes, delimiter: str, name: str) -> list[str]:
+def parse_header(line: bytes, dialect: Dialect, name: str) -> list[str]:
     """Return the cells of a header line.
 
     Raises:
@@ -36,11 +37,17 @@ def parse_header(line: bytes, delimiter: str, name: str) -> list[str]:
     if "\0" in text:
         raise AssayError("I023", "the header holds a NUL byte", where=name, fix="export it again")
     try:
-        (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
+        (cells,) = _reader(text, dialect)
     except (csv.Error, ValueError):
         what = "the quotes of the header do not match"
         raise AssayError("I025", what, where=name, fix="repair the header") from None
     return cells
+
+
+def _reader(text: str, dialect: Dialect) -> Iterable[list[str]]:
+    if not dialect.quote:
+        return csv.reader([text], delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
+    return csv.reader([text], delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
 
 
 def check_header(
@@ -129,10 +136,12 @@ def _refuse_delimiter(
 ) -> None:
     if len(names) > 1 or wanted == names:
         return
-    for other, told in _OTHERS.items():
+    for other, told in DELIMITERS.items():
         if other != delimiter and other in names[0]:
-            what = f"the header is one cell that holds {told}: the delimiter seems to be another"
-            raise AssayError("I038", what, where=where, fix=f"convert {told}s to commas")
+            what = f"the header is one cell that holds a {told}: the delimiter seems to be another"
+            shown = "\\t" if other == "\t" else other
+            fix = f'if it is, let the contract say assay.csv: {{delimiter: "{shown}"}}'
+            raise AssayError("I038", what, where=where, fix=fix)
 
 
 def _is_data(

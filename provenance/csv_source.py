@@ -15,6 +15,7 @@ from provenance.csv_faults import cell_faults, not_utf8
 from provenance.csv_header import check_header, parse_header, refuse_wide
 from provenance.csv_rows import Rows, find_rows
 from provenance.csv_swallowed import swallowed
+from provenance.dialect import Dialect
 from provenance.errors import AssayError, Notice
 from provenance.intake import Part, rejected_of
 from provenance.limits import Limits
@@ -34,16 +35,16 @@ class CsvSource:
         blocks: Iterator[bytes],
         specs: tuple[ColumnSpec, ...] | None,
         limits: Limits,
-        delimiter: str = ",",
+        dialect: Dialect,
     ) -> None:
-        """Take the text as an iterator of blocks, none of them empty."""
+        """Take the text as an iterator of blocks of UTF-8, none of them empty."""
         self.name = name
         self.columns: list[str] = []
         self.rows = 0
         self._blocks = blocks
         self._specs = specs
         self._limits = limits
-        self._delimiter = delimiter
+        self._dialect = dialect
         self._first_row = 0
         self._ragged = 0
         self._widths: set[int] = set()
@@ -88,7 +89,7 @@ class CsvSource:
 
     def _with_rows(self) -> Iterator[tuple[bytes, Rows]]:
         """Yield blocks that start and end where rows do, with the rows in them."""
-        mark = self._delimiter.encode()
+        mark, quote = self._dialect.delimiter.encode(), self._dialect.quote.encode()
         rest = b""
         blocks = _thinned(self._blocks)
         ahead = next(blocks, None)
@@ -97,7 +98,7 @@ class CsvSource:
         while ahead is not None:
             block = rest + ahead
             ahead = next(blocks, None)
-            rows = find_rows(block, mark, is_last=ahead is None)
+            rows = find_rows(block, mark, quote, is_last=ahead is None)
             longest = int((rows.ends - rows.starts).max(initial=0))
             self._refuse_endless(max(len(block) - rows.used, longest), rows)
             if ahead is None and rows.is_open:
@@ -136,9 +137,10 @@ class CsvSource:
         self._blank += place
         refuse_wide(int(rows.cells[place]), self._limits, self.name)
         lines = [block[rows.starts[at] : rows.ends[at]] for at in full[:2]]
-        names = parse_header(lines[0], self._delimiter, self.name)
-        first = lines[1].decode("utf-8", "replace").split(self._delimiter) if lines[1:] else None
-        check_header(names, first, self._specs, self.name, self._delimiter)
+        names = parse_header(lines[0], self._dialect, self.name)
+        mark = self._dialect.delimiter
+        first = lines[1].decode("utf-8", "replace").split(mark) if lines[1:] else None
+        check_header(names, first, self._specs, self.name, mark)
         self.columns = names
         return place + 1
 
@@ -181,7 +183,7 @@ class CsvSource:
         is_suspect = (rows.hidden[first:] >= width - 1) | (lines > self._limits.max_lines_per_row)
         at = np.flatnonzero((lines > 1) & is_suspect).tolist()
         texts = [block[rows.starts[first + place] : rows.ends[first + place]] for place in at]
-        reasons = swallowed(texts, self.columns, self._specs, self._delimiter, self._limits)
+        reasons = swallowed(texts, self.columns, self._specs, self._dialect, self._limits)
         found |= {p: f"ASSAY-I025: {why}" for p, why in zip(at, reasons, strict=True) if why}
         found.update(not_utf8(block, rows, first))
         return found
@@ -213,7 +215,10 @@ class CsvSource:
                 pa.BufferReader(pa.py_buffer(data)),
                 read_options=pa_csv.ReadOptions(block_size=len(data) + 1, column_names=names),
                 parse_options=pa_csv.ParseOptions(
-                    delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=False
+                    delimiter=self._dialect.delimiter,
+                    quote_char=self._dialect.quote or False,
+                    newlines_in_values=True,
+                    ignore_empty_lines=False,
                 ),
                 convert_options=pa_csv.ConvertOptions(
                     check_utf8=False,

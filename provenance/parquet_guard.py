@@ -17,6 +17,7 @@ from provenance.guard import Opened
 from provenance.limits import MIB, Limits
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
+_SIGNATURE = 28  # bytes after a footer that is signed and not encrypted
 _SMALLEST = 12  # magic, footer length, magic
 _TEXT_MIN = 4  # bytes that any text costs in memory, for its offset
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
@@ -49,8 +50,9 @@ def refuse_declared(meta: pq.FileMetaData, file: Opened, limits: Limits) -> None
     """Refuse a file whose footer contradicts itself or declares too much.
 
     Raises:
-        AssayError: ASSAY-I005 or I006.
+        AssayError: ASSAY-I005, I006 or I007.
     """
+    _refuse_signed(meta, file)
     groups = [meta.row_group(place) for place in range(meta.num_row_groups)]
     counts = [group.num_rows for group in groups]
     if meta.num_rows < 0 or min(counts, default=0) < 0 or sum(counts) != meta.num_rows:
@@ -68,6 +70,17 @@ def refuse_declared(meta: pq.FileMetaData, file: Opened, limits: Limits) -> None
                 raise _contradiction(file)
             total += column.total_uncompressed_size
     refuse_size(total, f"{total:,} bytes uncompressed", file, limits)
+
+
+def _refuse_signed(meta: pq.FileMetaData, file: Opened) -> None:
+    """Refuse a readable footer of encrypted columns: a look at one of those would end the process.
+
+    Such a footer is followed by its signature, so it is shorter than the file says it is.
+    """
+    told = int.from_bytes(file.at(file.size - 8, 4), "little")
+    if told - meta.serialized_size == _SIGNATURE:
+        what = "columns of the Parquet file are encrypted"
+        raise AssayError("I007", what, where=file.name, fix="decrypt it")
 
 
 def refuse_size(size: int, told: str, file: Opened, limits: Limits) -> None:

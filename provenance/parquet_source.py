@@ -119,6 +119,8 @@ class ParquetSource:
                 told = f", and the contract says {logical}" if logical else ""
                 what = f"column {field.name!r} is {_kind(field.type)}{told}"
                 fix = "correct the column's logicalType, or flatten nested columns"
+                if logical == "integer" and pa.types.is_floating(plain):
+                    fix = "write it as integers (in pandas as Int64, which has missing values)"
                 raise AssayError("I008", what, where=self._file.name, fix=fix)
 
     def _part(self, table: pa.Table, first_row: int) -> Part:

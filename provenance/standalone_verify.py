@@ -114,7 +114,7 @@ def entries_in(path: Path, faults: list[str]) -> list[Item]:
     except (OSError, pa.ArrowException, ValueError, LookupError, TypeError, AttributeError):
         is_odd, items = True, []
     faults += [f"{path.name} was edited or cannot be read"] * is_odd
-    return items
+    return [] if is_odd else items
 
 def opened(note: str, keys: list[bytes]) -> tuple[int, bytes]:  # a C2SP checkpoint: size, root
     text, _, tail = note.rpartition("\n\n")

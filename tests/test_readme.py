@@ -63,6 +63,7 @@ def said(folder):
         "gate": block("sh", "assay gate"),
         "desk": block("sh", "--apply"),
         "proof": "set -e\n" + block("sh", "ledger checkpoint"),
+        "notebook": f"python - <<'END'\n{block('python', 'frame.run')}END\n",
     }.items():
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, env=environ, capture_output=True, text=True,
@@ -108,6 +109,10 @@ def test_a_row_is_proven_to_a_stranger(said):
     lines = said["proof"].splitlines()
     assert any(line.startswith("holds: ") and "a checkpoint of" in line for line in lines)
     assert lines[-1] == "holds"
+
+
+def test_a_frame_is_examined_and_comes_back_clean(said):
+    assert "pass 12000 (12000, 15)" in said["notebook"]
 
 
 def test_every_make_target_that_the_readme_names_exists():

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from provenance.casting import ColumnSpec
+from provenance.dialect import Dialect
 from provenance.errors import Notice
 
 Role = Literal["label", "text", "source", "time", "quasi_identifier", "ignore"]
@@ -87,6 +88,7 @@ class Contract:
     limits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     reference: str | None = None
     source: str | None = None
+    csv: Dialect = dataclasses.field(default_factory=Dialect)
     warnings: tuple[Notice, ...] = ()
 
     def column(self, name: str) -> Column:

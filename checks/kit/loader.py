@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
-from checks.kit import odcs, settings
+from checks.kit import csv_dialect, odcs, settings
 from checks.kit.clauses import Scope, logical_type, option_rules
 from checks.kit.contract import Column, Contract, PiiAction, Role, Rule
 from checks.kit.quality import quality_rules
@@ -57,6 +57,7 @@ def load(path: Path, *, root: Path | None = None) -> Contract:
         rules=tuple(_unique_ids(rules)),
         policy=policy,
         source=settings.source(facts.get("servers"), place, scope),
+        csv=csv_dialect.read(given, facts.get("servers")),
         warnings=tuple(scope.notices.values()),
         **rest,
     )

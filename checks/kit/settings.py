@@ -11,6 +11,7 @@ from checks.kit import odcs
 from checks.kit.clauses import Scope
 from checks.kit.contract import Policy
 from checks.kit.yaml_reader import Node, nearest
+from provenance import remote
 from provenance.errors import AssayError
 from provenance.limits import Limits
 
@@ -110,11 +111,23 @@ def source(servers: Node | None, place: Place, scope: Scope) -> str | None:
     found = [item.mapping("a server", odcs.SERVER) for item in listed]
     for item, node in zip(found[1:], listed[1:], strict=True):
         scope.ignored("servers", item.get("server", node), "only the first one is read")
-    if not found or "path" not in found[0]:
-        if found and "location" in found[0]:
-            scope.ignored("location", found[0]["location"], "give it with --source")
+    if not found:
         return None
-    return place.inside(found[0]["path"], "servers[0].path")
+    if "endpointUrl" in found[0]:  # a contract must not send credentials to a host of its choice
+        why = "the endpoint is the one of this environment, e.g. AWS_ENDPOINT_URL"
+        scope.ignored("endpointUrl", found[0]["endpointUrl"], why)
+    if "path" in found[0]:
+        return place.inside(found[0]["path"], "servers[0].path")
+    return _location(found[0]["location"]) if "location" in found[0] else None
+
+
+def _location(node: Node) -> str:
+    """Return the URL of an object store; C010 for whatever else a location may reach."""
+    text = node.string("servers[0].location")
+    if remote.is_plain_store(text):
+        return text
+    fix = f"give {', '.join(sorted(remote.STORES))} without credentials, or name it with --source"
+    raise node.fail("C010", "the location must be the plain URL of an object store", fix=fix)
 
 
 def _policy(node: Node) -> Policy:
