@@ -55,7 +55,11 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "assay explain latest 48211",
         "explain",
     ),
-    "diff": ("compare two runs row by row, and say why", "assay diff 6 7", "diff_command"),
+    "diff": (
+        "compare two runs row by row, and say why",
+        "assay diff 6 7",
+        "diff_command",
+    ),
     "verify": (
         "check the ledger, and every file of a run",
         "assay verify latest",

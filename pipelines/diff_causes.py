@@ -128,7 +128,7 @@ def terms(contract: Contract, ground: Ground) -> Any:
     """Return all of a contract that a ground depends on, to be compared; None if it has no such."""
     columns = [column for column in contract.columns if ground.column in ("", column.name)]
     if ground.check == "ingest":
-        return [column.spec for column in columns], dict(contract.limits)
+        return [column.spec for column in columns], contract.csv, dict(contract.limits)
     if ground.check == "contract":
         rules = rules_of(contract, ground)
         named = {name for rule in rules for name in rule.params.get("columns", ())}

@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pipelines import config
@@ -73,7 +74,7 @@ def row_facts(store: Store, run: str, row: str) -> dict[str, Any]:
         "run": entry.seq,
         "row": number,
         "source": {"name": source["name"], "sha256": source["sha256"], "row": local,
-                   **_bytes(source, local)},
+                   **_bytes(folder, source, local)},
         "fate": next(f["fate"] for f in fates if f["run"] == entry.seq),
         "findings": story.findings_in(folder, number),
         "decisions": [{"entry": d.entry, "time": d.time, "decision": d.decision, "value": d.value,
@@ -85,18 +86,24 @@ def row_facts(store: Store, run: str, row: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _bytes(source: Mapping[str, Any], local: int) -> dict[str, Any]:
+def _bytes(folder: Path, source: Mapping[str, Any], local: int) -> dict[str, Any]:
     """Return where a row's bytes are in its source file, or why that cannot be told."""
+    from checks.kit import loader
     from provenance import places
     from provenance.snapshot import Source
 
+    if "://" in source["name"]:
+        return {"bytes": None, "bytes_unknown": "the source is no local file"}
     try:
-        span = places.span_of(Source(**source), local)
+        dialect = loader.load(folder / "contract.yaml", root=Path("/")).csv
+        span = places.span_of(Source(**source), local, dialect)
     except AssayError as error:
         return {"bytes": None, "bytes_unknown": f"{error.what} ({error.code})"}
     if span is None:
         return {"bytes": None, "bytes_unknown": "the file is no text"}
-    whose = "unpacked text" if "." in source["format"] else "file"
+    base, _, packing = source["format"].partition(".")
+    is_recoded = base != "jsonl" and dialect.encoding != "utf-8"
+    whose = ("unpacked text" if packing else "file") + (" as UTF-8" if is_recoded else "")
     return {"bytes": {"start": span[0], "end": span[1], "of": whose}, "bytes_unknown": None}
 
 

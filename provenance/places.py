@@ -10,31 +10,32 @@ from itertools import accumulate
 import numpy as np
 
 from provenance.csv_rows import find_rows
+from provenance.dialect import Dialect
 from provenance.errors import AssayError
 from provenance.guard import Opened
 from provenance.limits import Limits
 from provenance.snapshot import Source
-from provenance.text_source import without_mark
+from provenance.text_source import as_utf8, without_mark
 from provenance.unpack import blocks
 
 Span = tuple[int, int]
 Pieces = Iterator[tuple[bytes, bool]]
 
-_DELIMITERS = {"csv": b",", "tsv": b"\t"}
 _PIECE = 1 << 20
 _MOST = 1 << 62
 _UNLIMITED = Limits(max_bytes=_MOST, max_unpacked_bytes=_MOST, max_ratio=_MOST)
 
 
-def span_of(source: Source, row: int) -> Span | None:
+def span_of(source: Source, row: int, dialect: Dialect) -> Span | None:
     """Return where a row's bytes are: the first one, and the one after the last.
 
-    Its line end is not among them. They count in the text that is read: of a packed file, in what
-    it unpacks to.
+    Its line end is not among them. They count in the text that is read: of a packed file in what
+    it unpacks to, of one in another encoding in the same text as UTF-8.
 
     Args:
         source: as the run recorded it.
         row: ordinal within this file, from 0 and below `source.rows`.
+        dialect: of CSV files, as the contract says it.
 
     Returns:
         None if the file is no text.
@@ -48,14 +49,17 @@ def span_of(source: Source, row: int) -> Span | None:
         if file.size != source.size or file.digest() != source.sha256:
             what = "the file is not the one that was read"
             raise AssayError("I005", what, where=source.name)
-    if base not in (*_DELIMITERS, "jsonl"):
+    if base not in ("csv", "tsv", "jsonl"):
         return None
     with Opened(source.name, _UNLIMITED) as file:
-        pieces = _pieces(blocks(file, packing, _UNLIMITED))
+        text = blocks(file, packing, _UNLIMITED)
         if base == "jsonl":
-            found = _nth(_spans_of_lines(pieces, source.name), row)
+            found = _nth(_spans_of_lines(_pieces(text), source.name), row)
         else:
-            found = _nth(_spans_of_rows(pieces, source.name, _DELIMITERS[base]), row)
+            if dialect.encoding != "utf-8":
+                text = as_utf8(text, dialect.encoding, source.name)
+            rows = _spans_of_rows(_pieces(text), source.name, dialect.named(base))
+            found = _nth(rows, row)
         file.digest()  # to the end, or closing it says that it was cut
     return found
 
@@ -83,14 +87,15 @@ def _pieces(text: Iterator[bytes]) -> Pieces:
     yield ahead, True
 
 
-def _spans_of_rows(pieces: Pieces, name: str, delimiter: bytes) -> Iterator[np.ndarray]:
+def _spans_of_rows(pieces: Pieces, name: str, dialect: Dialect) -> Iterator[np.ndarray]:
     """Yield where the rows of CSV text lie, its header left out, as csv_source counts them."""
+    mark, quote = dialect.delimiter.encode(), dialect.quote.encode()
     rest, start, width = b"", -1, 0
     for piece, is_last in pieces:
         block = rest + piece
         if start < 0:
             start, block = _begun(block, name)
-        rows = find_rows(block, delimiter, is_last=is_last)
+        rows = find_rows(block, mark, quote, is_last=is_last)
         is_full = rows.ends > rows.starts
         first = 0
         if not width and is_full.any():

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from checks.kit import findings, loader
 from checks.kit.contract import Policy
-from pipelines import commit, stages
+from pipelines import commit, reading, stages
 from pipelines.commit import Committer
 from pipelines.plan import Plan
 from pipelines.request import now
@@ -38,7 +38,7 @@ def committed(store: Store, contract: Path, *sources: Path, found=(), models=Non
         plan = Plan(work.name, work, contract, tuple(map(str, sources)), None, "serial")
         for folder in (plan.out / "models", plan.scratch):
             folder.mkdir(parents=True)
-        stages.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))
+        reading.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))
         write_table(findings.concat(list(found)), plan.scratch / "findings-given.parquet")
         fated, every = stages.emit(plan, promised)
         stages.save_findings(every, plan.out)

@@ -144,6 +144,16 @@ def test_a_type_and_a_limit_are_of_the_contract(store):
         assert row["grounds"][-1]["rule"] == rule
 
 
+def test_the_dialect_is_of_the_contract(store):
+    odd = [*ROWS[:7], ("k007", "7", '"b"x'), *ROWS[8:]]
+    bare = [
+        ("schema:", "customProperties:\n  - {property: assay.csv, value: {quote: none}}\nschema:")
+    ]
+    for edits in ([], bare):
+        commit(store, rows=odd, edits=edits)
+    assert cause(store) == ("contract", [])
+
+
 def decide(store, run, *lines):
     path = store.folder.parent / "decisions.csv"
     path.write_text("\n".join(["row,decision,value", *lines]) + "\n")

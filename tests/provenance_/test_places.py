@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from provenance import places
+from provenance.dialect import Dialect
 from provenance.errors import AssayError
 from provenance.ingest import ingest
 from provenance.limits import Limits
@@ -42,9 +43,20 @@ LINES = {
 }
 
 
-def read(path, folder):
+PLAIN = Dialect()
+DIALECTS = {
+    "semicolons and single quotes": (Dialect(";", "'"), b"a;b\n1;'x\n;y'\n2;\"q\n3;it's\n"),
+    "no quotes": (Dialect("|", ""), b'a|b\n1|"x\n2|y"\n'),
+    "one byte a letter": (
+        Dialect(encoding="cp1252"), "a,b\n1,\u20ac5\n2,caf\xe9\n".encode("cp1252")),
+    "two bytes a letter": (
+        Dialect("\t", encoding="utf-16"), 'a\tb\r\n1\t"\u0153\r\n"\r\n2\ty'.encode("utf-16")),
+}  # fmt: skip
+
+
+def read(path, folder, dialect=PLAIN):
     """Read a file as ingest does: its source, cells by row, raw bytes of rejected rows."""
-    snapshot = ingest([str(path)], None, folder, limits=Limits())
+    snapshot = ingest([str(path)], None, folder, limits=Limits(), dialect=dialect)
     cells = {}
     for part in snapshot.raw:
         for row in read_table(part).to_pylist():
@@ -61,7 +73,7 @@ def test_a_csv_row_lies_where_it_was_read(tmp_path, monkeypatch, text, piece):
     path = tmp_path / "a.csv"
     path.write_bytes(text)
     source, cells, rejected = read(path, tmp_path / "snapshot")
-    spans = [places.span_of(source, row) for row in range(source.rows)]
+    spans = [places.span_of(source, row, PLAIN) for row in range(source.rows)]
     assert source.rows == len(cells) + len(rejected) > 0
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
     for row, (start, end) in enumerate(spans):
@@ -81,7 +93,7 @@ def test_a_json_line_lies_where_it_was_read(tmp_path, monkeypatch, text, piece):
     path.write_bytes(text)
     source, cells, rejected = read(path, tmp_path / "snapshot")
     for row in range(source.rows):
-        start, end = places.span_of(source, row)
+        start, end = places.span_of(source, row, PLAIN)
         if row in rejected:
             assert text[start:end] == rejected[row]
         else:
@@ -97,22 +109,44 @@ def test_a_packed_row_lies_in_the_unpacked_text(tmp_path, packing):
     path.write_bytes(packed)
     source, _, _ = read(path, tmp_path / "snapshot")
     for row in (0, 170_000, 299_999):
-        start, end = places.span_of(source, row)
+        start, end = places.span_of(source, row, PLAIN)
         assert text[start:end] == b"%d,value" % row
+
+
+@pytest.mark.parametrize("piece", [1, 1 << 20])
+@pytest.mark.parametrize(("dialect", "content"), DIALECTS.values(), ids=DIALECTS)
+def test_a_row_of_another_dialect_lies_in_its_text_as_utf8(
+    tmp_path, monkeypatch, dialect, content, piece
+):
+    monkeypatch.setattr(places, "_PIECE", piece)
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    source, cells, rejected = read(path, tmp_path / "snapshot", dialect)
+    text = content.decode(dialect.encoding).encode()
+    assert (len(cells), rejected) == (source.rows, {})
+    for row in range(source.rows):
+        start, end = places.span_of(source, row, dialect)
+        told = text[start:end].decode()
+        if dialect.quote:
+            form = {"delimiter": dialect.delimiter or ",", "quotechar": dialect.quote}
+            [taken] = csv.reader(io.StringIO(told, newline=""), **form)
+        else:
+            taken = told.split(dialect.delimiter)
+        assert cells[row] == taken
 
 
 def test_the_tab_is_a_delimiter_of_its_own(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_bytes(b'a\tb\n1\t"x\n1"\n2\ty,z\n')
     source, _, _ = read(path, tmp_path / "snapshot")
-    assert [places.span_of(source, row) for row in (0, 1)] == [(4, 11), (12, 17)]
+    assert [places.span_of(source, row, PLAIN) for row in (0, 1)] == [(4, 11), (12, 17)]
 
 
 def test_a_parquet_file_has_no_such_place(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": [1, 2]}), path)
     snapshot = ingest([str(path)], None, tmp_path / "snapshot", limits=Limits())
-    assert places.span_of(snapshot.sources[0], 1) is None
+    assert places.span_of(snapshot.sources[0], 1, PLAIN) is None
 
 
 def test_another_file_of_that_name_is_refused_unread(tmp_path):
@@ -121,16 +155,16 @@ def test_another_file_of_that_name_is_refused_unread(tmp_path):
     source, _, _ = read(path, tmp_path / "snapshot")
     path.write_bytes(b"a,b\n1,x\n2,z\n")
     with pytest.raises(AssayError, match="I005"):
-        places.span_of(source, 0)
+        places.span_of(source, 0, PLAIN)
     path.write_bytes(b"a")
     with pytest.raises(AssayError, match="I005"):
-        places.span_of(source, 0)
+        places.span_of(source, 0, PLAIN)
     path.unlink()
     with pytest.raises(AssayError, match="I014"):
-        places.span_of(source, 0)
+        places.span_of(source, 0, PLAIN)
     os.mkfifo(path)
     with pytest.raises(AssayError, match="I010"):
-        places.span_of(source, 0)
+        places.span_of(source, 0, PLAIN)
 
 
 def test_an_ordinal_that_the_file_does_not_have_is_no_place(tmp_path):
@@ -138,4 +172,4 @@ def test_an_ordinal_that_the_file_does_not_have_is_no_place(tmp_path):
     path.write_bytes(b"a,b\n1,x\n")
     source, _, _ = read(path, tmp_path / "snapshot")
     with pytest.raises(IndexError):
-        places.span_of(source, 1)
+        places.span_of(source, 1, PLAIN)
