@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,19 @@ class Committer:
     def _genesis(self) -> dict[str, Any]:
         public = self.signer.verifier.public.hex()
         return {"schema": "assay.entry/1", "kind": "key", "time": self.now, "public_key": public}
+
+
+@contextlib.contextmanager
+def unless_committed(committed: Sequence[object]) -> Iterator[None]:
+    """Let an interrupt through, but not one that comes when something stands already.
+
+    What an interrupt during the cleaning up leaves is swept by the next run.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not committed:
+            raise
 
 
 def outputs_of(out: Path) -> list[dict[str, Any]]:

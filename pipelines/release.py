@@ -57,14 +57,12 @@ def release(store: Store, entry: Entry) -> Outcome:
     """
     trust.require_whole(store)
     began = time.perf_counter()
-    base = store.ledger.read(story.base_of(entry))
-    folder = store.run_folder(base.seq)
-    for notice in verify.verify_files(folder, base)[:1]:
-        raise broken("L011", notice.message, Path(notice.where))
+    base, folder = _base(store, entry)
     contract = loader.load(folder / "contract.yaml", root=Path("/"))
     standing = story.standing(store, base.seq)
     started, found = now(), _findings(folder)
-    with store.staged() as work:
+    committed: list[Entry] = []
+    with commit.unless_committed(committed), store.staged() as work:
         out, scratch = work / "out", work / "scratch"
         out.mkdir()
         scratch.mkdir()
@@ -80,13 +78,23 @@ def release(store: Store, entry: Entry) -> Outcome:
         stages.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
         facts = _facts(base, standing, fated, decided, started)
-        committer = Committer.of(store, facts["time"])
         statuses = stages.all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
         drawn = pages.Drawn(facts, found, statuses, warnings, store, clock)
-        made = committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))
+        committer = Committer.of(store, facts["time"])
+        committed += [committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))]
     clock["total"] = round(time.perf_counter() - began, 3)
+    [made] = committed
     return Outcome(made, store.run_folder(made.seq), decided, fated, statuses, warnings, clock)
+
+
+def _base(store: Store, entry: Entry) -> tuple[Entry, Path]:
+    """Return the run that read the source, and its folder, whose files are as recorded."""
+    base = store.ledger.read(story.base_of(entry))
+    folder = store.run_folder(base.seq)
+    for notice in verify.verify_files(folder, base)[:1]:
+        raise broken("L011", notice.message, Path(notice.where))
+    return base, folder
 
 
 def _decided(base: Entry, found: findings.Findings, fated: Fated) -> Verdict:

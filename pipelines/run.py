@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from checks.kit import findings, verdict
@@ -58,7 +58,7 @@ class _Run:
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings
-        self.outcome: Outcome | None = None
+        self.outcomes: list[Outcome] = []
 
     def close(self) -> None:
         self.reader.stop()
@@ -170,7 +170,8 @@ class _Run:
         committer = Committer.of(self.store, facts["time"])
         entry = committer.commit_run(self.plan.out, facts, lambda number: pages.draw(number, drawn))
         folder = self.store.run_folder(entry.seq)
-        self.outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
+        outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
+        self.outcomes.append(outcome)
 
     def facts(
         self, snapshot: Snapshot, decided: Verdict, statuses: tuple[Status, ...]
@@ -212,13 +213,15 @@ def execute(request: Request, progress: Progress) -> Outcome:
     began = time.perf_counter()
     contract, sources, reference = prepare(request)
     store = Store(request.store)
-    with contextlib.ExitStack() as stack:
+    outcomes: list[Outcome] = []
+    with commit.unless_committed(outcomes), contextlib.ExitStack() as stack:
         work = stack.enter_context(store.staged())
         plan = Plan(work.name, work, request.contract, sources, reference, request.engine)
         for folder in (plan.out, plan.scratch):
             folder.mkdir()
         server = None if request.direct else _server(stack, request)
         run = _Run(request, contract, plan, store)
+        run.outcomes = outcomes
         stack.callback(run.close)
         stack.enter_context(warming())
         if server is None:
@@ -231,22 +234,13 @@ def execute(request: Request, progress: Progress) -> Outcome:
             name = f"assay-{contract.name}-{plan.run_id[:8]}"
             order = run.order(progress, ahead=server.own)
             call = functools.partial(run_flow, order, told, server=server, name=name)
-        with _unless_committed(run):
-            call()
-        run.clock["total"] = round(time.perf_counter() - began, 3)
-    if run.outcome is None:
+        call()
+    if not outcomes:
         raise AssayError("E005", "the run ended before its commit")
-    return run.outcome
-
-
-@contextlib.contextmanager
-def _unless_committed(run: _Run) -> Iterator[None]:
-    """Let an interrupt through, but not one that comes when the run stands already."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if run.outcome is None:
-            raise
+    outcome = outcomes[0]
+    return dataclasses.replace(
+        outcome, timings={**outcome.timings, "total": round(time.perf_counter() - began, 3)}
+    )
 
 
 def _server(stack: contextlib.ExitStack, request: Request) -> Any:
