@@ -56,22 +56,21 @@ def release(store: Store, entry: Entry) -> Outcome:
             does not have its recorded digest, C014 if two of its sources are the same.
     """
     trust.require_whole(store)
-    base = store.ledger.read(story.base_of(entry))
+    base, folder = _base(store, entry)
     run_id = uuid.uuid4().hex
     with openlineage.telling("release", base.facts["dataset"], run_id) as told:
-        told.outcome = _emitted(store, base, run_id)
+        told.outcome = _emitted(store, base, folder, run_id)
     return told.outcome
 
 
-def _emitted(store: Store, base: Entry, run_id: str) -> Outcome:
+def _emitted(store: Store, base: Entry, folder: Path, run_id: str) -> Outcome:
     began = time.perf_counter()
-    folder = store.run_folder(base.seq)
-    for notice in verify.verify_files(folder, base)[:1]:
-        raise broken("L011", notice.message, Path(notice.where))
     contract = loader.load(folder / "contract.yaml", root=Path("/"))
     standing = story.standing(store, base.seq)
     started, found = now(), _findings(folder)
-    with store.staged() as work:
+    committed: list[Entry] = []
+    late = outcome.Late()
+    with outcome.unless_committed(committed, late), store.staged() as work:
         out, scratch = work / "out", work / "scratch"
         out.mkdir()
         scratch.mkdir()
@@ -87,13 +86,24 @@ def _emitted(store: Store, base: Entry, run_id: str) -> Outcome:
         stages.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
         facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}
-        committer = Committer.of(store, facts["time"])
         statuses = stages.all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
         drawn = pages.Drawn(facts, found, statuses, warnings, store, clock)
-        made = committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))
+        committer = Committer.of(store, facts["time"])
+        committed += [committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))]
     clock["total"] = round(time.perf_counter() - began, 3)
-    return Outcome(made, store.run_folder(made.seq), decided, fated, statuses, warnings, clock)
+    [made] = committed
+    folder = store.run_folder(made.seq)
+    return late.marked(Outcome(made, folder, decided, fated, statuses, warnings, clock))
+
+
+def _base(store: Store, entry: Entry) -> tuple[Entry, Path]:
+    """Return the run that read the source, and its folder, whose files are as recorded."""
+    base = store.ledger.read(story.base_of(entry))
+    folder = store.run_folder(base.seq)
+    for notice in verify.verify_files(folder, base)[:1]:
+        raise broken("L011", notice.message, Path(notice.where))
+    return base, folder
 
 
 def _decided(base: Entry, found: findings.Findings, fated: Fated) -> Verdict:

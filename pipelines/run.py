@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from checks.kit import findings, verdict
@@ -22,7 +22,7 @@ from pipelines.console import Progress
 from pipelines.early import Ahead, warming
 from pipelines.examine import Examined, Status
 from pipelines.fates import Fated
-from pipelines.outcome import Outcome
+from pipelines.outcome import Late, Outcome, unless_committed
 from pipelines.plan import Plan
 from pipelines.request import Request, expand, now, prepare
 from pipelines.stage_order import Stage, run_direct
@@ -56,7 +56,7 @@ class _Run:
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings
-        self.outcome: Outcome | None = None
+        self.outcomes: list[Outcome] = []
 
     def close(self) -> None:
         self.reader.stop()
@@ -170,7 +170,8 @@ class _Run:
         committer = Committer.of(self.store, facts["time"])
         entry = committer.commit_run(self.plan.out, facts, lambda number: pages.draw(number, drawn))
         folder = self.store.run_folder(entry.seq)
-        self.outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
+        outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
+        self.outcomes.append(outcome)
 
     def facts(
         self, snapshot: Snapshot, decided: Verdict, statuses: tuple[Status, ...]
@@ -217,13 +218,16 @@ def execute(request: Request, progress: Progress) -> Outcome:
     began = time.perf_counter()
     contract, sources, reference = prepare(request)
     store = Store(request.store)
-    with contextlib.ExitStack() as stack:
+    outcomes: list[Outcome] = []
+    late = Late()
+    with unless_committed(outcomes, late), contextlib.ExitStack() as stack:
         work = stack.enter_context(store.staged())
         plan = Plan(work.name, work, request.contract, sources, reference, request.engine)
         for folder in (plan.out, plan.scratch):
             folder.mkdir()
         server = None if request.direct else _server(stack, request)
         run = _Run(request, contract, plan, store)
+        run.outcomes = outcomes
         stack.callback(run.close)
         stack.enter_context(warming())
         if server is None:
@@ -237,24 +241,13 @@ def execute(request: Request, progress: Progress) -> Outcome:
             order = run.order(progress, ahead=server.own)
             call = functools.partial(run_flow, order, shown, server=server, name=name)
         with openlineage.telling("run", contract.name, plan.run_id, sources) as told:
-            with _unless_committed(run):
+            with unless_committed(outcomes, late):
                 call()
             run.clock["total"] = round(time.perf_counter() - began, 3)
-            told.outcome = run.outcome
-            if told.outcome is None:
+            if not outcomes:
                 raise AssayError("E005", "the run ended before its commit")
-    return told.outcome
-
-
-@contextlib.contextmanager
-def _unless_committed(run: _Run) -> Iterator[None]:
-    """Let an interrupt through, but not one that comes when the run stands already."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if run.outcome is None:
-            raise
-        run.outcome = dataclasses.replace(run.outcome, is_interrupted=True)
+            told.outcome = outcomes[0]
+    return late.marked(told.outcome or outcomes[0])
 
 
 def _server(stack: contextlib.ExitStack, request: Request) -> Any:

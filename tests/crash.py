@@ -238,7 +238,7 @@ class _Forked:
     def __init__(self, words, log, watching):
         ask_out, ask_in = os.pipe()
         tell_out, tell_in = os.pipe()
-        self.returncode = None
+        self.returncode, self._lock = None, threading.Lock()
         self.pid = os.fork()
         if self.pid == 0:
             self._serve(words, log, watching, ask_out, tell_in)
@@ -266,17 +266,17 @@ class _Forked:
             os._exit(code)
 
     def poll(self):
-        if self.returncode is None:
-            ended, status = os.waitpid(self.pid, os.WNOHANG)
-            if ended:
-                self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
+        return self._ended(os.WNOHANG)
 
     def wait(self):
-        if self.returncode is None:
-            _, status = os.waitpid(self.pid, 0)
-            self.returncode = os.waitstatus_to_exitcode(status)
-        return self.returncode
+        return self._ended(0)
+
+    def _ended(self, options):
+        with self._lock:  # stages of several threads may ask
+            if self.returncode is None:
+                ended, status = os.waitpid(self.pid, options)
+                self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+            return self.returncode
 
     def kill(self):
         os.kill(self.pid, signal.SIGKILL)
