@@ -86,7 +86,11 @@ def write(folder: Path, kind: str) -> Path:
     """Write the rows as `csv`, `jsonl` or `parquet`, with records that cannot be split."""
     path, many = folder / f"members.{kind}", rows()
     if kind == "parquet":
-        pq.write_table(pa.Table.from_pylist(many), path)
+        table = pa.Table.from_pylist(many)
+        for name in ("amount", "score"):  # typed columns: what is no number cannot stand in them
+            numbers = [None if row[name] == NUMBER else float(row[name]) for row in many]
+            table = table.set_column(table.column_names.index(name), name, pa.array(numbers))
+        pq.write_table(table, path)
         return path
     with path.open("w", newline="", encoding="utf-8") as file:
         if kind == "csv":
@@ -100,8 +104,8 @@ def write(folder: Path, kind: str) -> Path:
     return path
 
 
-def contract(folder: Path, source: Path, **options: object) -> Path:
-    """Write a contract for the rows."""
+def contract(folder: Path, source: Path, action: str = "") -> Path:
+    """Write a contract for the rows; `action` is what is to be done with personal data."""
     kinds = {"amount": "number", "score": "number"}
     roles = {"note": "text", "churned": "label", "agent": "source"}
     properties = []
@@ -109,9 +113,11 @@ def contract(folder: Path, source: Path, **options: object) -> Path:
         column: dict[str, object] = {"name": name, "logicalType": kinds.get(name, "string")}
         if name == "member":
             column |= {"primaryKey": True, "required": True}
-        if name in roles:
-            role = {"property": "assay.role", "value": roles[name]}
-            column["customProperties"] = [role]
+        custom = [{"property": "assay.role", "value": roles[name]}] if name in roles else []
+        if action and name not in kinds:
+            custom.append({"property": "assay.pii", "value": action})
+        if custom:
+            column["customProperties"] = custom
         properties.append(column)
     whole = {
         "apiVersion": "v3.1.0",
@@ -123,11 +129,8 @@ def contract(folder: Path, source: Path, **options: object) -> Path:
         "servers": [
             {"server": "s", "type": "local", "path": source.name, "format": source.suffix[1:]}
         ],
-        "customProperties": [{"property": f"assay.{k}", "value": v} for k, v in options.items()],
         "schema": [{"name": "members", "logicalType": "object", "properties": properties}],
     }
-    if not options:
-        del whole["customProperties"]
     path = folder / "contract.yaml"
     path.write_text(json.dumps(whole), "utf-8")  # JSON is YAML
     return path
