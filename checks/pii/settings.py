@@ -31,6 +31,7 @@ _OPTIONS: dict[str, type | tuple[type, ...]] = {
     "max_chars": int,
     "seconds": (int, float),
     "secrets": bool,
+    "entropy": bool,
     "disguised": bool,
 }
 
@@ -45,6 +46,7 @@ class Settings:
         max_chars: longest text that is scanned.
         seconds: limit of one pattern on one text.
         secrets: whether to search for keys and passwords.
+        entropy: whether random runs of letters and digits count as secrets, as warnings.
         disguised: whether to search folded and decoded text too.
     """
 
@@ -53,6 +55,7 @@ class Settings:
     max_chars: int = 100_000
     seconds: float = 5.0
     secrets: bool = True
+    entropy: bool = False
     disguised: bool = True
 
 
