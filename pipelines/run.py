@@ -247,7 +247,8 @@ def execute(request: Request, progress: Progress) -> Outcome:
             if not outcomes:
                 raise AssayError("E005", "the run ended before its commit")
             told.outcome = outcomes[0]
-    return late.marked(told.outcome or outcomes[0])
+    ended: tuple[Outcome | None, ...] = (told.outcome, *outcomes)  # the first if it was told
+    return late.marked(next(outcome for outcome in ended if outcome))
 
 
 def _server(stack: contextlib.ExitStack, request: Request) -> Any:
