@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from checks import pii
 from checks.kit import findings, loader, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
@@ -36,7 +37,7 @@ from provenance.shards import read_table
 KEEPS = ("release", "relabel", "redact")
 INHERITED = (
     "schema", "dataset", "contract", "inputs", "reference", "policy", "checks", "engine",
-    "orchestrator",
+    "orchestrator", "beside",
 )  # fmt: skip
 
 
@@ -53,7 +54,8 @@ def release(store: Store, entry: Entry) -> Outcome:
 
     Raises:
         AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if a file of the base run
-            does not have its recorded digest, C014 if two of its sources are the same.
+            does not have its recorded digest, C014 if two of its sources are the same, K003 if
+            the model or the deny list that the contract names cannot be used.
     """
     trust.require_whole(store)
     base = store.ledger.read(story.base_of(entry))
@@ -68,7 +70,9 @@ def _emitted(store: Store, base: Entry, run_id: str) -> Outcome:
     folder = store.run_folder(base.seq)
     for notice in verify.verify_files(folder, base)[:1]:
         raise broken("L011", notice.message, Path(notice.where))
-    contract = loader.load(folder / "contract.yaml", root=Path("/"))
+    home = Path(base.facts["contract"]["path"]).parent  # the lists it names lie beside the original
+    contract = loader.load(folder / "contract.yaml", root=Path("/"), home=home)
+    pii.ready(contract)
     standing = story.standing(store, base.seq)
     started, found = now(), _findings(folder)
     with store.staged() as work:
@@ -130,7 +134,7 @@ def _facts(
 ) -> dict[str, Any]:
     """Return the body of a release's entry: the base run's facts and what a person changed."""
     return {
-        **{name: base.facts[name] for name in INHERITED},
+        **{name: base.facts[name] for name in INHERITED if name in base.facts},
         "kind": "release",
         "base": base.seq,
         "started": started,
@@ -189,8 +193,6 @@ class _Changes:
         return _replace(table, label, mask, values)
 
     def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
-        from checks import pii
-
         chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
         mask = np.isin(rows, chosen)
         if not mask.any():
