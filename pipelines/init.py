@@ -14,7 +14,7 @@ from typing import Any
 from checks.kit.contract import Column, Contract
 from checks.kit.protocol import Context
 from checks.kit.yaml_reader import nearest
-from pipelines import infer
+from pipelines import infer, init_privacy
 from pipelines.infer import Seen
 from pipelines.init_yaml import Proposal, contract_text
 from provenance.errors import AssayError
@@ -86,6 +86,7 @@ def _proposals(
         _propose_role(proposals, role, test)
     for proposal in proposals:
         _propose_values(proposal)
+    init_privacy.note(proposals)
     _ignore_empty(proposals, notes)
     _ignore_leaks(proposals, snapshot, notes)
     return proposals

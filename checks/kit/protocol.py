@@ -97,7 +97,8 @@ class Check(abc.ABC, Generic[State, Fitted]):
     Class attributes:
         name: the check's name in findings, contracts and reports.
         threats: the threats of README.md that it stands against.
-        needs: what must exist for it to run: any of "label", "source", "time", "reference".
+        needs: what must exist for it to run: any of "label", "source", "time", "reference",
+            "quasi_identifier".
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
     """

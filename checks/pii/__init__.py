@@ -18,8 +18,9 @@ import pyarrow.compute as pc
 from checks.kit import findings, sketches
 from checks.kit.contract import Contract, PiiAction
 from checks.kit.protocol import Check, Context, Model
+from checks.kit.words import words_of
 from checks.pii import pseudonyms, search
-from checks.pii.columns import CARDS, has_numbers, kind_of, words_of
+from checks.pii.headings import CARDS, has_numbers, kind_of
 from checks.pii.scan import Found, is_text, spans, texts_of
 from checks.pii.search import search as scan
 from checks.pii.settings import Settings, settings_of

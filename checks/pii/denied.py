@@ -28,6 +28,7 @@ ENTITY = "DENIED"
 MOST_BYTES = 64 << 20
 _WORD = re.compile(r"[^\W_](?:[^\W_]|[\u0300-\u036f])*")
 _GAPS = r"[^\p{L}\p{N}\p{M}]+"
+_ODD = re.compile(r"[%&\[({<]| (?:at|dot) ")
 _FEW = 3  # characters between two words of one name
 
 
@@ -95,7 +96,8 @@ def _built(listed: tuple[str, ...], lines: tuple[str, ...]) -> Names:
     made: dict[str, set[tuple[str, ...]]] = {}
     firsts: set[str] = set()
     for name in itertools.chain(listed, lines):
-        words = tuple(_WORD.findall(_folded(normalise(name))))
+        is_plain = name.isascii() and not _ODD.search(name)
+        words = tuple(_WORD.findall(_folded(name if is_plain else normalise(name))))
         if words:
             made.setdefault(words[0], set()).add(words)
             firsts |= {words[0], *_WORD.findall(_unmarked(name.lower()))[:1]}

@@ -13,7 +13,7 @@ from checks.kit import findings
 from checks.kit.contract import Column, Contract
 from checks.kit.protocol import Context
 from checks.pii import Pii, denied, names, pseudonyms, redact, rescan
-from checks.pii.columns import kind_of
+from checks.pii.headings import kind_of
 from checks.pii.search import PLACEHOLDER
 from provenance.casting import ColumnSpec
 from provenance.errors import AssayError

@@ -5,9 +5,9 @@ name is the only sign. Words are compared whole, without accents, in the languag
 few beyond; a bare `name` counts, and `product_name` does not.
 """
 
-import re
-import unicodedata
 from typing import Literal
+
+from checks.kit.words import words_of
 
 Kind = Literal["names of persons", "places or addresses", "dates of birth"]
 
@@ -16,8 +16,6 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_CAMEL = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
-_WORD = re.compile(r"[^\W\d_]+")
 _NAMES = _set(
     "surname surnames forename forenames firstname lastname fullname givenname middlename "
     "familyname maidenname nickname patronymic nachname vorname familienname geburtsname prenom "
@@ -57,13 +55,6 @@ _NUMBERS = _set(
     "telefone handy mobil msisdn ssn itin nhs passport card cards creditcard cardnumber pan"
 )
 CARDS = _set("card cards creditcard cardnumber pan")
-
-
-def words_of(name: str) -> frozenset[str]:
-    """Return the words of a column's name: lower case, without accents."""
-    plain = unicodedata.normalize("NFKD", _CAMEL.sub(" ", name.replace("ß", "ss")))
-    kept = "".join(char for char in plain if not unicodedata.combining(char))
-    return frozenset(_WORD.findall(kept.casefold()))
 
 
 def kind_of(name: str) -> Kind | None:
