@@ -88,6 +88,10 @@ def _panel(panel: Panel) -> DriftPanel:
         names = [*panel.categories, "new"]
         before = dict(zip(names, panel.reference, strict=True))
         drawn = category_panel(panel.column, before, dict(zip(names, panel.current, strict=True)))
+    if panel.is_protected:
+        return dataclasses.replace(
+            drawn, is_drifted=panel.is_drifted, missing=panel.missing, note=panel.statistic + "."
+        )
     return dataclasses.replace(
         drawn,
         statistic=panel.statistic,

@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from checks.kit import findings, verdict
@@ -28,7 +28,7 @@ from pipelines.request import Request, expand, now, prepare
 from pipelines.stage_order import Stage, run_direct
 from pipelines.store import Store
 from provenance import lineage
-from provenance.errors import AssayError
+from provenance.errors import AssayError, Notice
 from provenance.shards import write_table
 from provenance.snapshot import Snapshot
 
@@ -143,7 +143,7 @@ class _Run:
         (self.plan.out / "contract.yaml").write_bytes(used)
 
     def commit(self) -> None:
-        from pipelines import pages
+        from pipelines import noise, pages
 
         snapshot = Snapshot.load(self.plan.snapshot / "source" / "snapshot.json")
         rows, examined = self.fated, self.examined.statuses
@@ -157,7 +157,6 @@ class _Run:
         statuses = stages.all_statuses(self.found, examined, self.clock)
         warnings = tuple(stages.warnings_of(self.contract, snapshot, examined))
         facts = self.facts(snapshot, decided, statuses)
-        facts["warnings"] = [notice.as_dict() for notice in warnings]
         drawn = pages.Drawn(
             facts,
             self.found,
@@ -170,8 +169,20 @@ class _Run:
                 c.name for c in self.contract.columns if c.valid_values or "label" in c.roles
             ),
         )
-        committer = Committer.of(self.store, facts["time"])
-        entry = committer.commit_run(self.plan.out, facts, lambda number: pages.draw(number, drawn))
+
+        def drawn_as(number: int) -> Mapping[str, str]:
+            # under the ledger's lock: the budget is read and spent in one
+            shown = noise.published(drawn.panels, self.contract, self.store)
+            told = (*warnings, *shown.warnings)
+            facts["warnings"] = [notice.as_dict() for notice in told]
+            if shown.facts is not None:
+                facts["privacy"] = shown.facts
+            return pages.draw(
+                number, dataclasses.replace(drawn, panels=shown.panels, warnings=told)
+            )
+
+        entry = Committer.of(self.store, facts["time"]).commit_run(self.plan.out, facts, drawn_as)
+        warnings = tuple(Notice(**notice) for notice in facts["warnings"])
         folder = self.store.run_folder(entry.seq)
         self.outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
 

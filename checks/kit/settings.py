@@ -1,6 +1,7 @@
 """Assay's own settings in a contract: custom properties, policy, check options, limits, paths."""
 
 import dataclasses
+import math
 import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -130,11 +131,21 @@ def _policy(node: Node) -> Policy:
         if key == "fail_on":
             values[key] = item.choice(key, ("error", "warning"))
             continue
+        if key.startswith("epsilon"):
+            values[key] = _budget(key, item)
+            continue
         share = item.number(key)
         if not 0 <= share <= 1 or (key == "alpha" and share in (0, 1)):
             raise item.fail("C005", f"{key} must be a share between 0 and 1", fix="e.g. 0.1")
         values[key] = float(share)
     return Policy(**values)
+
+
+def _budget(key: str, item: Node) -> float:
+    number = float(item.number(key))
+    if not 0 <= number < math.inf:
+        raise item.fail("C005", f"{key} must be a number of at least 0", fix="e.g. 0.1")
+    return number
 
 
 def _checks(node: Node, place: Place) -> dict[str, Any]:
