@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from checks.kit import findings, verdict
@@ -143,7 +143,7 @@ class _Run:
         (self.plan.out / "contract.yaml").write_bytes(used)
 
     def commit(self) -> None:
-        from pipelines import noise, pages
+        from pipelines import pages
 
         snapshot = Snapshot.load(self.plan.snapshot / "source" / "snapshot.json")
         rows, examined = self.fated, self.examined.statuses
@@ -169,18 +169,7 @@ class _Run:
                 c.name for c in self.contract.columns if c.valid_values or "label" in c.roles
             ),
         )
-
-        def drawn_as(number: int) -> Mapping[str, str]:
-            # under the ledger's lock: the budget is read and spent in one
-            shown = noise.published(drawn.panels, self.contract, self.store)
-            told = (*warnings, *shown.warnings)
-            facts["warnings"] = [notice.as_dict() for notice in told]
-            if shown.facts is not None:
-                facts["privacy"] = shown.facts
-            return pages.draw(
-                number, dataclasses.replace(drawn, panels=shown.panels, warnings=told)
-            )
-
+        drawn_as = pages.drawing(drawn, self.contract, facts)
         entry = Committer.of(self.store, facts["time"]).commit_run(self.plan.out, facts, drawn_as)
         warnings = tuple(Notice(**notice) for notice in facts["warnings"])
         folder = self.store.run_folder(entry.seq)

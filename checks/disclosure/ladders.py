@@ -16,6 +16,7 @@ from checks.kit import sketches
 
 _STEPS = 6  # of a ladder, besides the column as it is and its absence
 _FEW_BINS = 2
+_MIDDLE = (0.005, 0.995)
 _CODE = r"^[0-9A-Za-z][0-9A-Za-z -]{1,11}$"
 _CODED = 0.9  # of a code column's values look like one
 _RARE = (0.0005, 0.002, 0.01, 0.05)  # shares of the rows
@@ -75,16 +76,20 @@ def _numbers(column: pa.Array) -> list[tuple[str, np.ndarray]]:
     floats = values.astype(float)
     if not usable.any():
         return []
-    low, high = floats[usable].min(), floats[usable].max()
-    if high <= low:
+    # a few absurd values must not set the width of the steps
+    low, high = np.quantile(floats[usable], _MIDDLE)
+    with np.errstate(over="ignore"):
+        span = high - low
+    if not 0 < span < math.inf:
         return []
-    least = (high - low) / 200
+    floats = np.clip(floats, low - span, high + span)
+    least = span / 200
     power = math.floor(math.log10(least))
     made = []
     for exponent in range(power, power + _STEPS):
         for factor in (1, 5):
             width = factor * 10.0**exponent
-            if least <= width <= (high - low) * _FEW_BINS:
+            if least <= width <= span * _FEW_BINS:
                 bins = np.floor(floats / width)
                 # what is missing stays a value of its own
                 codes = np.where(usable, bins, bins[usable].min() - 1)
