@@ -19,6 +19,7 @@ from checks import pii
 from checks.kit import findings, loader, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
+from checks.pii.scan import is_text
 from pipelines import commit, config, fates, openlineage, outcome, pages, stages, story, trust
 from pipelines.commit import Committer
 from pipelines.examine import Status
@@ -193,15 +194,20 @@ class _Changes:
         return _replace(table, label, mask, values)
 
     def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        # the contract's own replacements first: a pseudonym is nothing that is left to redact
+        table = stages.protected(table, self.contract)
         chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
         mask = np.isin(rows, chosen)
         if not mask.any():
-            return stages.protected(table, self.contract)
-        hits = self.found.filter(pc.equal(self.found["check"], "pii"))
+            return table
+        hits = self.found.filter(
+            pc.and_(pc.equal(self.found["check"], "pii"), pc.is_valid(self.found["row"]))
+        )
         for column in hits["column"].unique().drop_null().to_pylist():
-            texts = table[column].combine_chunks().filter(pa.array(mask))
-            table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
-        return stages.protected(table, self.contract)
+            if is_text(table.schema.field(column).type):
+                texts = table[column].combine_chunks().filter(pa.array(mask))
+                table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
+        return table
 
 
 def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:
