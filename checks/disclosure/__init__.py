@@ -68,6 +68,7 @@ class Disclosure(Check[Classes, Small]):
         super().__init__(context)
         names = context.schema.names
         self.settings = _settings_of(self.options, names)
+        self.is_strict = self.settings.severity == "error"
         contract = context.contract
         self.columns = [n for n in contract.having("quasi_identifier") if n in names]
         given = self.settings.sensitive
@@ -111,7 +112,7 @@ class Disclosure(Check[Classes, Small]):
             shard.rows[hit],
             check=self.name,
             rule=ROW,
-            severity=self.settings.severity,
+            severity="error" if self.is_strict else "info",  # nothing is suspicious about a row
             evidence=f"Fewer than {self.settings.k} rows agree with it in "
             f"{', '.join(self.columns)}.",
             suggestion="leave the row out, or make these columns coarser at the source",
@@ -133,8 +134,8 @@ class Disclosure(Check[Classes, Small]):
             None,
             check=self.name,
             rule=RISK,
-            # where the rows are told one by one, they are what is acted on
-            severity="info" if is_few else self.settings.severity,
+            # where the rows themselves go to quarantine, the rest is as it should be
+            severity="info" if is_few and self.is_strict else self.settings.severity,
             score=share,
             evidence=evidence,
             suggestion="change the columns as proposed at their source; or set "

@@ -71,7 +71,10 @@ def test_few_small_classes_are_told_row_by_row():
     told, rows, _ = run(table, ["age", "sex"], k=3)
     sizes = table.to_pandas().groupby(["age", "sex"])["label"].transform("size")
     assert rows == np.flatnonzero(sizes < 3).tolist() != []
-    assert told["disclosure.k_anonymity"]["severity"] == "info"
+    assert told["disclosure.k_anonymity"]["severity"] == "warning"
+    told, again, _ = run(table, ["age", "sex"], k=3, severity="error")
+    assert again == rows
+    assert told["disclosure.k_anonymity"]["severity"] == "info"  # the rows are held
     assert "leave 0." in told["disclosure.k_anonymity"]["evidence"]
 
 
