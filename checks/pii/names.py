@@ -11,6 +11,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import os
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +40,8 @@ LABELS = {
 ASKED = ("person", "location", "address")  # of a model that takes any label
 SURE = 0.85  # score of a model that gives none, as Presidio has it
 BATCH = 64
+_WINDOW, _OVERLAP = 120, 30  # words and signs
+_TOKEN = re.compile(r"\w{1,40}|[^\w\s]")
 _WHERE = "assay.checks.pii.model"
 _FIX = "give the folder of a spaCy pipeline or GLiNER model, or an installed spaCy package"
 Results = list[list[Hit] | UnscannedError]
@@ -146,11 +149,23 @@ class Gliner:
     def read(self, texts: list[str], least: float) -> Iterator[list[Hit]]:
         """Yield the hits of each text, with the model's scores."""
         for text in texts:
-            found = self.model.predict_entities(text, list(ASKED), threshold=least)
-            yield [
-                Hit(e["start"], e["end"], LABELS[e["label"].upper()], round(float(e["score"]), 6))
-                for e in found
-            ]
+            yield sorted(
+                {hit for start, end in windows(text) for hit in self._in(text, start, end, least)}
+            )
+
+    def _in(self, text: str, start: int, end: int, least: float) -> Iterator[Hit]:
+        for e in self.model.predict_entities(text[start:end], list(ASKED), threshold=least):
+            kind, score = LABELS[e["label"].upper()], round(float(e["score"]), 6)
+            yield Hit(start + e["start"], start + e["end"], kind, score)
+
+
+def windows(text: str) -> Iterator[tuple[int, int]]:
+    """Yield spans of a few words that overlap: what is longer, such a model cuts off in silence."""
+    spans = [match.span() for match in _TOKEN.finditer(text)]
+    for first in range(0, max(len(spans) - _OVERLAP, 1), _WINDOW - _OVERLAP):
+        part = spans[first : first + _WINDOW]
+        if part:
+            yield part[0][0], part[-1][1]
 
 
 def hits(texts: pa.Array, model: str, least: float) -> dict[int, list[Hit] | UnscannedError]:

@@ -69,11 +69,12 @@ def _joined(before: Found, hits: list[Hit] | UnscannedError, text: str) -> Found
         return dataclasses.replace(before, unscanned=str(hits))
     taken = [(hit.start, hit.end) for hit, _ in before.hits]
     taken += [match.span() for match in PLACEHOLDER.finditer(text)]
-    new = [
-        (hit, "error")
-        for hit in hits
-        if not any(low < hit.end and hit.start < high for low, high in taken)
-    ]
+    new = []
+    # a longer name first: windows and lists may tell a part of it too
+    for hit in sorted(hits, key=lambda hit: (hit.start - hit.end, hit)):
+        if not any(low < hit.end and hit.start < high for low, high in taken):
+            new.append((hit, "error"))
+            taken.append((hit.start, hit.end))
     return dataclasses.replace(before, hits=tuple(sorted([*before.hits, *new])))
 
 

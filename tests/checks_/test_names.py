@@ -1,5 +1,6 @@
 """Names and places: by a model that the user has, by a deny list, by the name of a column."""
 
+import itertools
 import json
 import random
 import subprocess
@@ -184,6 +185,16 @@ def test_a_text_that_the_model_cannot_read_spoils_no_other(ruled, monkeypatch):
         (1, "pii.LOCATION"),
         (2, "pii.unscanned"),
     ]
+
+
+@pytest.mark.parametrize("words", [0, 1, 119, 120, 121, 150, 1_000])
+def test_windows_leave_nothing_of_a_text_out(words):
+    text = "  " + " ".join(f"w{n}" for n in range(words)) + "\n"
+    found = list(names.windows(text))
+    seen = [set(text[start:end].split()) for start, end in found]
+    assert set().union(*seen) == set(text.split())
+    for pair in itertools.pairwise(text.split()):
+        assert any(set(pair) <= some for some in seen)
 
 
 DENIED = ["Zoë Quist", "O'Hara", "nguyen van an", "Weiß", "Иван Петров"]

@@ -165,7 +165,7 @@ def test_without_a_budget_nothing_is_published(tmp_path):
 
 @pytest.mark.parametrize("epsilon", [0.5, 2.0])
 def test_the_noise_has_the_scale_that_epsilon_asks_for(epsilon):
-    size, center = 40_000, 1_000_000
+    size, center = 10_000, 1_000_000
     drawn = np.array(noise.noisy_counts([center] * size, epsilon)) - center
     # discrete Laplace with p = exp(-1 / scale): mean 0, mean distance 2p / (1 - p^2)
     p = math.exp(-1 / noise.scale_of(epsilon))
