@@ -14,7 +14,7 @@ from typing import Any
 from checks.kit.contract import Column, Contract
 from checks.kit.protocol import Context
 from checks.kit.yaml_reader import nearest
-from pipelines import infer
+from pipelines import infer, init_privacy
 from pipelines.infer import Seen
 from pipelines.init_yaml import Proposal, contract_text, csv_settings
 from provenance import remote
@@ -93,6 +93,7 @@ def _proposals(
         _propose_role(proposals, role, test)
     for proposal in proposals:
         _propose_values(proposal)
+    init_privacy.note(proposals)
     _ignore_empty(proposals, notes)
     _ignore_leaks(proposals, snapshot, notes)
     return proposals

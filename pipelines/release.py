@@ -15,9 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from checks import pii
 from checks.kit import findings, loader, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
+from checks.pii.scan import is_text
 from pipelines import commit, config, fates, openlineage, outcome, pages, stages, story, trust
 from pipelines.commit import Committer
 from pipelines.examine import Status
@@ -36,7 +38,7 @@ from provenance.shards import read_table
 KEEPS = ("release", "relabel", "redact")
 INHERITED = (
     "schema", "dataset", "contract", "inputs", "reference", "policy", "checks", "engine",
-    "orchestrator",
+    "orchestrator", "beside",
 )  # fmt: skip
 
 
@@ -53,7 +55,8 @@ def release(store: Store, entry: Entry) -> Outcome:
 
     Raises:
         AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if a file of the base run
-            does not have its recorded digest, C014 if two of its sources are the same.
+            does not have its recorded digest, C014 if two of its sources are the same, K003 if
+            the model or the deny list that the contract names cannot be used.
     """
     trust.require_whole(store)
     base, folder = _base(store, entry)
@@ -65,7 +68,7 @@ def release(store: Store, entry: Entry) -> Outcome:
 
 def _emitted(store: Store, base: Entry, folder: Path, run_id: str) -> Outcome:
     began = time.perf_counter()
-    contract = loader.load(folder / "contract.yaml", root=Path("/"))
+    contract = _contract(base, folder)
     standing = story.standing(store, base.seq)
     started, found = now(), _findings(folder)
     committed: list[Entry] = []
@@ -95,6 +98,13 @@ def _emitted(store: Store, base: Entry, folder: Path, run_id: str) -> Outcome:
     [made] = committed
     folder = store.run_folder(made.seq)
     return late.marked(Outcome(made, folder, decided, fated, statuses, warnings, clock))
+
+
+def _contract(base: Entry, folder: Path) -> Contract:
+    home = Path(base.facts["contract"]["path"]).parent  # the lists it names lie beside the original
+    contract = loader.load(folder / "contract.yaml", root=Path("/"), home=home)
+    pii.ready(contract)
+    return contract
 
 
 def _base(store: Store, entry: Entry) -> tuple[Entry, Path]:
@@ -140,7 +150,7 @@ def _facts(
 ) -> dict[str, Any]:
     """Return the body of a release's entry: the base run's facts and what a person changed."""
     return {
-        **{name: base.facts[name] for name in INHERITED},
+        **{name: base.facts[name] for name in INHERITED if name in base.facts},
         "kind": "release",
         "base": base.seq,
         "started": started,
@@ -199,17 +209,20 @@ class _Changes:
         return _replace(table, label, mask, values)
 
     def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
-        from checks import pii
-
+        # the contract's own replacements first: a pseudonym is nothing that is left to redact
+        table = stages.protected(table, self.contract)
         chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
         mask = np.isin(rows, chosen)
         if not mask.any():
-            return stages.protected(table, self.contract)
-        hits = self.found.filter(pc.equal(self.found["check"], "pii"))
+            return table
+        hits = self.found.filter(
+            pc.and_(pc.equal(self.found["check"], "pii"), pc.is_valid(self.found["row"]))
+        )
         for column in hits["column"].unique().drop_null().to_pylist():
-            texts = table[column].combine_chunks().filter(pa.array(mask))
-            table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
-        return stages.protected(table, self.contract)
+            if is_text(table.schema.field(column).type):
+                texts = table[column].combine_chunks().filter(pa.array(mask))
+                table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
+        return table
 
 
 def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:

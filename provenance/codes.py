@@ -178,7 +178,11 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "K020": (
         "Personal names and places were not searched for: no language model is used.",
-        "Give columns that may hold names assay.pii: redact or keep them out of training.",
+        "Name a model or a deny list (docs/privacy.md), or keep such columns out of training.",
+    ),
+    "K021": (
+        "The privacy budget is spent: nothing is published of the protected columns.",
+        "Raise assay.policy.epsilon_total if you accept that more can be learned of one person.",
     ),
     # L: the ledger or a recorded digest does not hold
     "L001": ("An entry is missing.", "Restore it from a copy; until then trust no later run."),

@@ -56,6 +56,11 @@ class Column:
         """Return the column's name."""
         return self.spec.name
 
+    @property
+    def is_protected(self) -> bool:
+        """Return whether statistics of the column are only published with noise, or not at all."""
+        return (self.is_personal and self.pii != "allow") or "quasi_identifier" in self.roles
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Policy:
@@ -64,6 +69,8 @@ class Policy:
     Attributes:
         alpha: share of false quarantines to accept, in (0, 1).
         max_quarantine_share, max_rejected_share: of the source rows, in [0, 1].
+        epsilon, epsilon_total: privacy budget of one run, and of all runs of the dataset, for what
+            is published of protected columns; >= 0.
         fail_on: `error`, or `warning` to fail on warnings too.
     """
 
@@ -71,6 +78,8 @@ class Policy:
     max_quarantine_share: float = 0.10
     max_rejected_share: float = 0.01
     fail_on: Literal["error", "warning"] = "error"
+    epsilon: float = 0.1
+    epsilon_total: float = 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,6 +117,11 @@ class Contract:
     def is_personal(self) -> bool:
         """Return whether a column is marked as personal, so that row ids must not be guessed."""
         return any(column.is_personal for column in self.columns)
+
+    @property
+    def protected(self) -> frozenset[str]:
+        """Return the columns whose statistics are only published with noise, or not at all."""
+        return frozenset(column.name for column in self.columns if column.is_protected)
 
     @property
     def features(self) -> tuple[str, ...]:
