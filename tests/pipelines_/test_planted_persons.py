@@ -64,6 +64,23 @@ def test_no_personal_string_is_written_when_columns_are_redacted(tmp_path):
     assert not planted_persons.leaks(tmp_path / "store")
 
 
+def test_no_personal_string_is_in_an_inferred_contract(tmp_path):
+    planted_persons.write(tmp_path, "csv")
+    done = subprocess.run(
+        [ASSAY, "init", "members.csv", "--label", "churned", "-o", "c.yaml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")},
+    )
+    assert done.returncode == 0, done.stderr
+    contract = (tmp_path / "c.yaml").read_text()
+    assert not told(contract, done.stdout, done.stderr)
+    assert contract.count("its values are not listed: some are personal data") == 2
+    assert "churned" in contract
+
+
 @pytest.mark.parametrize("fault", ["type", "missing", "header"])
 def test_no_personal_string_is_in_an_error(tmp_path, fault):
     source = planted_persons.write(tmp_path, "csv")
