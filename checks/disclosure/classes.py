@@ -49,14 +49,23 @@ def keys_of(table: pa.Table, columns: list[str]) -> np.ndarray:
     """Return the hash of each row's class: uint64, shape (n,)."""
     total = np.zeros(table.num_rows, np.uint64)
     for number, name in enumerate(columns):
-        total += sketches.value_hashes(sketches.whole(table[name]), number + 1)
+        total += _hashes(table[name], number + 1)
     return sketches.mixed(total)
+
+
+def _hashes(column: pa.ChunkedArray, seed: int = 0) -> np.ndarray:
+    # what many rows share is hashed once: such columns have few values
+    coded = sketches.whole(column).dictionary_encode()
+    known = np.append(sketches.value_hashes(coded.dictionary, seed), sketches.MISSING)
+    places = coded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
+    found: np.ndarray = known[places]
+    return found
 
 
 def gather(table: pa.Table, columns: list[str], sensitive: list[str]) -> Classes:
     """Return the classes of a shard."""
     keys = keys_of(table, columns)
-    sides = [sketches.value_hashes(sketches.whole(table[name])) for name in sensitive]
+    sides = [_hashes(table[name]) for name in sensitive]
     hashes = np.stack(sides, axis=1) if sides else np.zeros((len(keys), 0), np.uint64)
     bits = np.uint64(1) << (hashes >> np.uint64(58))
     ones = np.ones(len(keys), np.int64)

@@ -43,7 +43,7 @@ BATCH = 64
 _WINDOW, _OVERLAP = 120, 30  # words and signs
 _TOKEN = re.compile(r"\w{1,40}|[^\w\s]")
 _WHERE = "assay.checks.pii.model"
-_FIX = "give the folder of a spaCy pipeline or GLiNER model, or an installed spaCy package"
+_FIX = "give the folder of a spaCy or GLiNER model, as ./people, or an installed spaCy package"
 Results = list[list[Hit] | UnscannedError]
 
 

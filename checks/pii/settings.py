@@ -97,6 +97,9 @@ def settings_of(contract: Contract) -> Settings:
                 where="assay.checks.pii",
                 fix=f"it is {getattr(Settings(), name)!r} if left out",
             )
+    if not 0 <= options.get("model_score", 0) <= 1:
+        what = "model_score of the pii check is a share between 0 and 1"
+        raise AssayError("C005", what, where="assay.checks.pii", fix="e.g. 0.5")
     if "entities" in options:
         options["entities"] = known(options["entities"])
     if "deny" in options:

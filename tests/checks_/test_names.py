@@ -368,3 +368,5 @@ def test_options_of_the_wrong_kind_are_refused():
         run(pa.table({"note": ["x"]}), contract_of(deny=[True]))
     with pytest.raises(AssayError, match="C005"):
         run(pa.table({"note": ["x"]}), contract_of(model=["a"]))
+    with pytest.raises(AssayError, match="C005"):
+        run(pa.table({"note": ["x"]}), contract_of(model_score=5))
