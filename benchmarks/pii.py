@@ -182,7 +182,7 @@ def ceiling(rows, rounds, processes=2):
     parts = [pa.array(texts[at : at + size], pa.string()) for at in range(0, rows, size)]
     walls, cpus = {"RE2": [], "scan": []}, {"RE2": [], "scan": []}
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        pool.map(scanned, parts[:processes], chunksize=1)  # imports, patterns
+        pool.map(scanned, [p.slice(0, 2_000) for p in parts], chunksize=1)  # imports, patterns
         for _ in range(rounds):
             for key, work in (("RE2", matched), ("scan", scanned)):
                 start = time.perf_counter()

@@ -22,6 +22,7 @@ from checks.kit import findings, registry
 from checks.kit.protocol import Check, Context, Model, Panel
 from checks.kit.verdict import UNRUN
 from pipelines.engine import Engine
+from pipelines.panels import masked
 from provenance import atomic
 from provenance.errors import AssayError
 from provenance.shards import ShardRef, read_shard
@@ -192,7 +193,7 @@ def _finish(task: tuple[Check[Any, Any], Any, Path]) -> dict[str, Part]:
     check, state, models = task
 
     def finish() -> Model:
-        model: Model = check.finish(state)
+        model = masked(check.finish(state), check.context.contract)
         # a thread left behind by an engine may still be at the same model
         path = models / f"{check.name}.{os.getpid()}-{threading.get_ident()}"
         with path.open("wb") as file:

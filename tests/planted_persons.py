@@ -136,6 +136,20 @@ def contract(folder: Path, source: Path, action: str = "") -> Path:
     return path
 
 
+def with_reference(folder: Path) -> Path:
+    """Write the rows as Parquet, half of them as the reference, and their contract."""
+    source = write(folder, "parquet")
+    table = pq.read_table(source)
+    half = table.num_rows // 2
+    pq.write_table(table.slice(half), folder / "reference.parquet")
+    pq.write_table(table.slice(0, half), source)
+    path = contract(folder, source)
+    whole = json.loads(path.read_text("utf-8"))
+    named = {"property": "assay.reference", "value": "reference.parquet"}
+    path.write_text(json.dumps({**whole, "customProperties": [named]}), "utf-8")
+    return path
+
+
 def leaks(store: Path, *, held: tuple[str, ...] = ("quarantine", "rejected")) -> list[str]:
     """Return `file: string` for each string of `RAW` found in what a run wrote.
 

@@ -54,6 +54,15 @@ def test_no_personal_string_is_written(tmp_path, kind):
 
 
 @pytest.mark.long
+def test_no_personal_string_is_written_beside_a_reference(tmp_path):
+    code, out, errors = run(tmp_path, planted_persons.with_reference(tmp_path), "--json", "--debug")
+    assert code == 1, errors
+    assert "drift" in {c["check"] for c in json.loads(out)["checks"] if c["status"] == "ok"}
+    assert not told(out, errors)
+    assert not planted_persons.leaks(tmp_path / "store")
+
+
+@pytest.mark.long
 def test_no_personal_string_is_written_when_columns_are_redacted(tmp_path):
     contract = planted_persons.contract(
         tmp_path, planted_persons.write(tmp_path, "csv"), action="redact"
