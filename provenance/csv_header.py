@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from provenance.cast import cast
 from provenance.casting import ColumnSpec
+from provenance.csv_rows import find_rows
 from provenance.dialect import DELIMITERS, Dialect
 from provenance.errors import AssayError
 from provenance.limits import Limits
@@ -55,7 +56,6 @@ def check_header(
     first: list[str] | None,
     specs: tuple[ColumnSpec, ...] | None,
     where: str,
-    delimiter: str,
 ) -> None:
     """Refuse a header that is none, or not the contract's.
 
@@ -64,13 +64,11 @@ def check_header(
         first: cells of the first row after it, None if there is none.
         specs: the contract's columns, None without one.
         where: the file, for messages.
-        delimiter: of the file.
 
     Raises:
-        AssayError: ASSAY-I018, I026, I027 or I038.
+        AssayError: ASSAY-I018, I026 or I027.
     """
     wanted = None if specs is None else [spec.name for spec in specs]
-    _refuse_delimiter(names, wanted, where, delimiter)
     if _is_data(names, first, specs):
         what = "the first line looks like data, not like column names"
         if wanted is not None:
@@ -131,13 +129,17 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _refuse_delimiter(
-    names: list[str], wanted: list[str] | None, where: str, delimiter: str
-) -> None:
-    if len(names) > 1 or wanted == names:
+def refuse_delimiter(line: bytes, names: list[str], dialect: Dialect, where: str) -> None:
+    """Refuse a header of one cell that another delimiter would cut.
+
+    Raises:
+        AssayError: ASSAY-I038.
+    """
+    if len(names) > 1:
         return
     for other, told in DELIMITERS.items():
-        if other != delimiter and other in names[0]:
+        rows = find_rows(line, other.encode(), dialect.quote.encode(), is_last=True)
+        if other != dialect.delimiter and rows.cells.max(initial=1) > 1:
             what = f"the header is one cell that holds a {told}: the delimiter seems to be another"
             shown = "\\t" if other == "\t" else other
             fix = f'if it is, let the contract say assay.csv: {{delimiter: "{shown}"}}'

@@ -12,7 +12,7 @@ import pyarrow.csv as pa_csv
 
 from provenance.casting import ColumnSpec
 from provenance.csv_faults import cell_faults, not_utf8
-from provenance.csv_header import check_header, parse_header, refuse_wide
+from provenance.csv_header import check_header, parse_header, refuse_delimiter, refuse_wide
 from provenance.csv_rows import Rows, find_rows
 from provenance.csv_swallowed import swallowed
 from provenance.dialect import Dialect
@@ -140,7 +140,9 @@ class CsvSource:
         names = parse_header(lines[0], self._dialect, self.name)
         mark = self._dialect.delimiter
         first = lines[1].decode("utf-8", "replace").split(mark) if lines[1:] else None
-        check_header(names, first, self._specs, self.name, mark)
+        if [spec.name for spec in self._specs or ()] != names:
+            refuse_delimiter(lines[0], names, self._dialect, self.name)
+        check_header(names, first, self._specs, self.name)
         self.columns = names
         return place + 1
 
@@ -201,6 +203,9 @@ class CsvSource:
             data = b"".join(memoryview(block)[start:end] for start, end in ends)
         if not good.any():
             return pa.table({name: pa.nulls(0, pa.string()) for name in names})
+        if rows.ends_bare and good[-1]:
+            # Arrow takes an empty cell at the very end for a quoted one if the cell before it is
+            data = bytes(data) + b"\n"
         table = self._cells(data)
         if table.num_rows != int(good.sum()):
             counts = f"{int(good.sum()):,} and {table.num_rows:,} rows"

@@ -33,6 +33,7 @@ _HEAD = 512
 _SAMPLE = 1 << 20  # bytes in which the delimiter is looked for
 _MANY = 0.3  # share of NUL bytes at a place that plain text with a stray NUL never has
 _ALIKE = 0.9  # share of rows that must have as many cells as the header
+_QUOTES = ('"', "'")
 _WESTERN = "cp1252"  # what one byte a character most often is
 _STRAY = re.compile("[\udc80-\udcff]")
 _BEYOND = re.compile("[^\x00-\x7f\udc80-\udcff]")
@@ -103,13 +104,15 @@ def detect(blocks: Iterable[bytes], base: str) -> Dialect:
     remaining = iter(blocks)
     head = next(remaining, b"")
     encoding = wide_of(head) or _narrow(itertools.chain((head,), remaining))
-    text = head[: 2 * _SAMPLE].decode(encoding, "replace").removeprefix("\ufeff")
-    sample = text[:_SAMPLE].encode()
+    text = head[: 4 * _SAMPLE].decode(encoding, "replace").removeprefix("\ufeff")
+    sample, is_whole = text[:_SAMPLE].encode(), len(head) <= _SAMPLE
     usual = Dialect().named(base).delimiter
     marks = sorted(DELIMITERS, key=lambda mark: mark != usual)
-    tried = [Dialect(mark, quote, encoding) for mark in marks for quote in _quotes(sample, mark)]
-    best = max(tried, key=lambda dialect: _width(sample, dialect))  # the first of equals
-    return best if _width(sample, best) > 1 else Dialect(usual, encoding=encoding)
+    tried = [Dialect(mark, quote, encoding) for mark in marks for quote in _QUOTES]
+    scores = [_score(sample, dialect, is_whole=is_whole) for dialect in tried]
+    best = max(scores)
+    found = tried[scores.index(best)] if best[0] else Dialect()
+    return found if best[0] > 1 else Dialect(usual, found.quote, encoding)
 
 
 def _narrow(blocks: Iterable[bytes]) -> str:
@@ -124,22 +127,17 @@ def _narrow(blocks: Iterable[bytes]) -> str:
     return _WESTERN if stray > beyond else "utf-8"
 
 
-def _quotes(sample: bytes, mark: str) -> tuple[str, ...]:
-    """Return the quotes that cells may have; single ones only where most rows have them."""
-    opened = sample.count(f"{mark}'".encode()) + sample.count(b"\n'")
-    closed = sample.count(f"'{mark}".encode()) + sample.count(b"'\n") + sample.count(b"'\r")
-    lines = sample.count(b"\n")
-    is_single = b'"' not in sample and 2 * min(opened, closed) > lines
-    return ("'",) if is_single else ('"',)
+def _score(sample: bytes, dialect: Dialect, *, is_whole: bool) -> tuple[int, int]:
+    """Return how many cells the rows of a sample have, and how many of all cells are quoted.
 
-
-def _width(sample: bytes, dialect: Dialect) -> int:
-    """Return how many cells the rows of a sample have; 0 if too few have as many as the first."""
-    rows = find_rows(sample, dialect.delimiter.encode(), dialect.quote.encode(), is_last=False)
+    No cells if too few rows have as many as the first, or if single quotes do not fit.
+    """
+    marks = dialect.delimiter.encode(), dialect.quote.encode()
+    rows = find_rows(sample, *marks, is_last=is_whole)
     cells = rows.cells[rows.ends > rows.starts]
-    if not len(cells):
-        cells = find_rows(
-            sample, dialect.delimiter.encode(), dialect.quote.encode(), is_last=True
-        ).cells
     is_alike = len(cells) and (cells == cells[0]).mean() >= _ALIKE
-    return int(cells[0]) if is_alike else 0
+    quoted = len(rows.closes)
+    is_single = dialect.quote == "'"
+    if not is_alike or (is_single and (not quoted or rows.is_open or rows.broken.any())):
+        return 0, 0
+    return int(cells[0]), quoted

@@ -50,8 +50,8 @@ class JsonlSource:
         self._blank = 0
         self._is_bare = False
         hooks: dict[str, Any] = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), str)
-        decoder = json.JSONDecoder(object_pairs_hook=_Object, **hooks)
-        self._scan = decoder.scan_once  # type: ignore[attr-defined]  # public, but not in typeshed
+        decoder: Any = json.JSONDecoder(object_pairs_hook=_Object, **hooks)
+        self._scan = decoder.scan_once
 
     def parts(self, first_row: int) -> Iterator[Part]:
         """Yield the text's rows as parts; ordinals start at `first_row`.
