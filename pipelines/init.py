@@ -14,7 +14,7 @@ from typing import Any
 from checks.kit.contract import Column, Contract
 from checks.kit.protocol import Context
 from checks.kit.yaml_reader import nearest
-from pipelines import infer
+from pipelines import infer, init_personal, init_privacy
 from pipelines.infer import Seen
 from pipelines.init_yaml import Proposal, contract_text, csv_settings
 from provenance import remote
@@ -93,6 +93,7 @@ def _proposals(
         _propose_role(proposals, role, test)
     for proposal in proposals:
         _propose_values(proposal)
+    init_privacy.note(proposals)
     _ignore_empty(proposals, notes)
     _ignore_leaks(proposals, snapshot, notes)
     return proposals
@@ -199,7 +200,8 @@ def _propose_values(proposal: Proposal) -> None:
         and seen.filled >= _LIST_REPEATS * seen.distinct
     )
     if seen.counts and (is_set or (is_class and seen.logical in ("string", "integer", "boolean"))):
-        proposal.valid = sorted(seen.counts)
+        if not init_personal.hide(proposal):
+            proposal.valid = sorted(seen.counts)
     elif seen.logical in ("integer", "number") and seen.low is not None:
         proposal.ends = _widened(seen, is_key=proposal.is_key or proposal.is_unique)
 

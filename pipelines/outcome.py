@@ -1,10 +1,11 @@
 """The outcome of a run or release: what `--json` prints and the terminal sums up."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 class Outcome:
     """A committed run: its entry and folder, verdict, rows, checks and notices.
 
-    `timings` are seconds per stage, and `total`.
+    `timings` are seconds per stage, and `total`. `is_interrupted`: an interrupt came when the run
+    was committed already.
     """
 
     entry: Entry
@@ -32,6 +34,7 @@ class Outcome:
     statuses: tuple[Status, ...] = ()
     warnings: tuple[Notice, ...] = ()
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    is_interrupted: bool = False
 
     def clean_files(self) -> list[Path]:
         """Return the Parquet files of the clean dataset, in order."""
@@ -68,6 +71,32 @@ class Outcome:
             "timings": dict(self.timings),
             "error": None,
         }
+
+
+@dataclasses.dataclass(slots=True)
+class Late:
+    """Whether an interrupt came when a run stood already."""
+
+    is_interrupted: bool = False
+
+    def marked(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with what this tells of it."""
+        is_interrupted = outcome.is_interrupted or self.is_interrupted
+        return dataclasses.replace(outcome, is_interrupted=is_interrupted)
+
+
+@contextlib.contextmanager
+def unless_committed(committed: Sequence[object], late: Late) -> Iterator[None]:
+    """Let an interrupt through, but not one that comes when something stands already.
+
+    What an interrupt during the cleaning up leaves is swept by the next run.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not committed:
+            raise
+        late.is_interrupted = True
 
 
 def recorded(entry: Entry, folder: Path) -> dict[str, Any]:

@@ -17,14 +17,16 @@ import pyarrow.compute as pc
 from checks.kit import findings, sample, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.protocol import Context
-from pipelines import config, engine, fates, rebuild
+from pipelines import engine, fates, keys, rebuild
 from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
 from pipelines.plan import Plan
-from provenance import sign
+from provenance import lineage
 from provenance.codes import CODES
 from provenance.errors import AssayError, Notice
+from provenance.lineage import RowIds
 from provenance.shards import read_shard, read_table, write_table
+from provenance.sign import Signer
 from provenance.snapshot import Snapshot, Source
 
 REFERENCE_ROWS = 100_000
@@ -100,7 +102,9 @@ def emit(plan: Plan, contract: Contract) -> tuple[Fated, findings.Findings]:
     found = findings.ordered(findings.concat(parts))
     quarantined = verdict.quarantined_rows(found)
     none = quarantined[:0]
-    sorting = Sorting(found, quarantined, none, lambda table, _: protected(table, contract))
+    secrets = lineage.secrets_of(_signer()) if contract.is_personal else None
+    name = RowIds(snapshot.sources, secrets).of
+    sorting = Sorting(found, quarantined, none, lambda table, _: protected(table, contract), name)
     return fates.Emitter(snapshot, sorting, plan.out).write(), found
 
 
@@ -110,7 +114,7 @@ def protected(table: pa.Table, contract: Contract) -> pa.Table:
 
     for column in contract.columns:
         if column.pii in ("redact", "pseudonymise") and column.name in table.column_names:
-            key = _pseudonym_key() if column.pii == "pseudonymise" else None
+            key = _signer().derived("pseudonym") if column.pii == "pseudonymise" else None
             place = table.column_names.index(column.name)
             texts = pii.redact(table[column.name].combine_chunks(), column.name, contract, key=key)
             table = table.set_column(place, table.schema.field(place), texts)
@@ -213,6 +217,6 @@ def _reference(plan: Plan) -> pa.Table | None:
     return sample.settled(taken).drop_columns([sample.ROW, sample.RANK, sample.FOLD])
 
 
-def _pseudonym_key() -> bytes:
-    # of the signing key, so that it is the same in every run and never in the store
-    return sign.load_or_make(config.signing_key()).derived("pseudonym")
+def _signer() -> Signer:
+    # what is derived from it is the same in every run and never in the store
+    return keys.own(make=True)

@@ -178,20 +178,34 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "K020": (
         "Personal names and places were not searched for: no language model is used.",
-        "Give columns that may hold names assay.pii: redact or keep them out of training.",
+        "Name a model or a deny list (docs/privacy.md), or keep such columns out of training.",
+    ),
+    "K021": (
+        "The privacy budget is spent: nothing is published of the protected columns.",
+        "Raise assay.policy.epsilon_total if you accept that more can be learned of one person.",
     ),
     # L: the ledger or a recorded digest does not hold
     "L001": ("An entry is missing.", "Restore it from a copy; until then trust no later run."),
-    "L002": ("The end of the ledger is cut off, or the ledger is gone.", "Restore it."),
+    "L002": (
+        "The end of the ledger is cut off, or the ledger is gone.",
+        "Restore it from a copy that has at least as many entries as your newest checkpoint.",
+    ),
     "L003": ("An entry cannot be read.", "Restore it from a copy."),
     "L004": ("An entry was edited.", "Restore it from a copy and find out who wrote."),
     "L005": ("Entries are out of order.", "Restore them from a copy."),
     "L006": ("An entry was replayed or copied in.", "Remove the stray file after a look."),
     "L007": ("A signature is not by a trusted key.", "Pin the right public key, or restore."),
-    "L008": ("The ledger forks.", "Compare both branches with a copy kept elsewhere."),
+    "L008": (
+        "The ledger forks, or is not the one that the checkpoint saw.",
+        "Compare both branches with a copy kept elsewhere.",
+    ),
     "L009": ("A staged file was left over by a run that died.", "Nothing to do: it is swept."),
     "L010": ("The clock is ahead or behind by more than five minutes.", "Set the clock."),
     "L011": ("A run's file is missing or does not have its recorded digest.", "Restore it."),
+    "L012": (
+        "A checkpoint or proof cannot be read.",
+        "Give the file as `assay ledger` wrote it.",
+    ),
     # E: the environment
     "E001": ("The store is on a read-only file system.", "Choose another with --store."),
     "E002": ("The disk is full.", "Free space; nothing half done was left behind."),
@@ -202,6 +216,10 @@ CODES: dict[str, tuple[str, str]] = {
     "E102": ("Another package shadows one of Assay's.", "Install Assay in its own environment."),
     "E103": ("That engine is not available here.", "Use --engine serial or processes."),
     "E104": ("Something unforeseen went wrong; nothing was committed.", "Report it, with --debug."),
+    "E105": (
+        "An OpenLineage event was not taken by the file or server that is to have it.",
+        "The run is as it would be without; check ASSAY_OPENLINEAGE or OPENLINEAGE_URL.",
+    ),
     "E130": ("Interrupted; nothing was committed.", "Run again."),
     # G: the gate
     "G001": ("The gate refuses: the verdict is not `pass`.", "See the reasons; review, or repair."),

@@ -104,6 +104,7 @@ def _quality() -> dict[str, Any]:
 def _contract_values() -> dict[str, Any]:
     share = {"type": "number", "minimum": 0, "maximum": 1}
     policy: dict[str, Any] = {field.name: share for field in dataclasses.fields(Policy)}
+    policy |= {key: {"type": "number", "minimum": 0} for key in ("epsilon", "epsilon_total")}
     policy["fail_on"] = {"enum": ["error", "warning"]}
     names = [field.name for field in dataclasses.fields(Limits)] + list(settings.STAGE_LIMITS)
     positive = {"type": "number", "exclusiveMinimum": 0}

@@ -22,11 +22,12 @@ from provenance.csv_header import RESERVED
 REQUIRED, UNIQUE, LABEL = "ASSAY-V010", "ASSAY-V009", "ASSAY-V013"
 
 
-def load(path: Path, *, root: Path | None = None) -> Contract:
+def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> Contract:
     """Read a contract.
 
     Args:
         path: the YAML file.
+        home: folder that its paths are relative to; by default the contract's own.
         root: folder that the contract's paths may not leave; by default the working folder if
             the contract lies beneath it, else the contract's own folder.
 
@@ -45,7 +46,7 @@ def load(path: Path, *, root: Path | None = None) -> Contract:
     rules += _table_rules(schema, scope)
     _refuse_two_labels(columns, properties)
     rules = _key_rules(columns, properties) + _with_labels(columns, rules)
-    place = settings.Place(path, root)
+    place = settings.Place(path, root, home)
     given = settings.custom(facts.get("customProperties"), odcs.ASSAY_CONTRACT, scope)
     policy, rest = settings.read(given, place)
     return Contract(
@@ -173,7 +174,7 @@ def _column(item: dict[str, Node], scope: Scope, rules: list[Rule]) -> Column:
     spec = ColumnSpec(
         name, cast("Logical", scope.logical), required, form, tuple(dict.fromkeys(missing))
     )
-    return Column(spec, roles, pii, _flag(item, "primaryKey"), valid)
+    return Column(spec, roles, pii, "assay.pii" in given, _flag(item, "primaryKey"), valid)
 
 
 def _pii(node: Node, scope: Scope) -> PiiAction:

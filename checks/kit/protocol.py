@@ -31,6 +31,8 @@ class Panel:
         reference: int counts per bin; current: the same bins now, new categories last.
         statistic: what was measured, in words, worst first; limit: from where it is an error.
         missing: shares of missing cells in the reference and now.
+        absent: numbers of missing cells in the reference and now.
+        is_protected: whether the counts may only be published with noise; then `value` is None.
     """
 
     column: str
@@ -39,10 +41,12 @@ class Panel:
     reference: tuple[int, ...]
     current: tuple[int, ...]
     statistic: str
-    value: float
-    limit: float
+    value: float | None
+    limit: float | None
     is_drifted: bool
-    missing: tuple[float, float]
+    missing: tuple[float, float] | None
+    absent: tuple[int, int] = (0, 0)
+    is_protected: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +101,8 @@ class Check(abc.ABC, Generic[State, Fitted]):
     Class attributes:
         name: the check's name in findings, contracts and reports.
         threats: the threats of README.md that it stands against.
-        needs: what must exist for it to run: any of "label", "source", "time", "reference".
+        needs: what must exist for it to run: any of "label", "source", "time", "reference",
+            "quasi_identifier".
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
     """

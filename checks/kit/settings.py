@@ -1,6 +1,7 @@
 """Assay's own settings in a contract: custom properties, policy, check options, limits, paths."""
 
 import dataclasses
+import math
 import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,20 +19,25 @@ from provenance.limits import Limits
 STAGE_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
 # stages that findings name like checks; they always run and take no options
 STAGES = ("ingest", "contract", "rescan")
+PATH_OPTIONS = {"pii": ("model", "deny_file")}  # of checks, relative to the contract's folder
 _GLOB = frozenset("*?[")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """Where the contract lies, and the root that its paths may not leave (None: by default)."""
+    """Where the contract lies, and the root that its paths may not leave (None: by default).
+
+    `home` is the folder that its paths are relative to, if it is not the contract's own.
+    """
 
     path: Path
     root: Path | None
+    home: Path | None = None
 
     @property
     def folder(self) -> Path:
-        """Return the contract's folder, resolved."""
-        return self.path.resolve().parent
+        """Return the folder that paths are relative to, resolved."""
+        return self.home.resolve() if self.home else self.path.resolve().parent
 
     @property
     def limit(self) -> Path:
@@ -98,7 +104,7 @@ def read(given: dict[str, Node], place: Place) -> tuple[Policy, dict[str, Any]]:
     if "assay.reference" in given:
         rest["reference"] = place.inside(given["assay.reference"], "assay.reference")
     if "assay.checks" in given:
-        rest["checks"] = _checks(given["assay.checks"])
+        rest["checks"] = _checks(given["assay.checks"], place)
     if "assay.limits" in given:
         rest["limits"] = _limits(given["assay.limits"])
     policy = _policy(given["assay.policy"]) if "assay.policy" in given else Policy()
@@ -138,6 +144,9 @@ def _policy(node: Node) -> Policy:
         if key == "fail_on":
             values[key] = item.choice(key, ("error", "warning"))
             continue
+        if key.startswith("epsilon"):
+            values[key] = _budget(key, item)
+            continue
         share = item.number(key)
         if not 0 <= share <= 1 or (key == "alpha" and share in (0, 1)):
             raise item.fail("C005", f"{key} must be a share between 0 and 1", fix="e.g. 0.1")
@@ -145,23 +154,42 @@ def _policy(node: Node) -> Policy:
     return Policy(**values)
 
 
-def _checks(node: Node) -> dict[str, Any]:
+def _budget(key: str, item: Node) -> float:
+    number = float(item.number(key))
+    if not 0 <= number < math.inf:
+        raise item.fail("C005", f"{key} must be a number of at least 0", fix="e.g. 0.1")
+    return number
+
+
+def _checks(node: Node, place: Place) -> dict[str, Any]:
     found: dict[str, Any] = {}
     names = _check_names()
     for name, item in node.anything("assay.checks").items():
         if name not in names:
             line, column = node.keys[name]
-            place = f"{node.file}:{line}:{column}"
+            where = f"{node.file}:{line}:{column}"
             fix = nearest(name, names)
-            raise AssayError("C004", f"there is no check '{name}'", where=place, fix=fix)
+            raise AssayError("C004", f"there is no check '{name}'", where=where, fix=fix)
         if name in STAGES:
             _refuse_setting(name, item)
         elif item.value is False or item.value == "off":
             found[name] = "off"
         elif isinstance(item.value, dict):
-            found[name] = item.plain()
+            found[name] = {**item.plain(), **_paths(name, item, place)}
         elif item.value not in (None, True, "on"):
             raise item.fail("C005", f"assay.checks.{name} must be `off` or a mapping of options")
+    return found
+
+
+def _paths(name: str, node: Node, place: Place) -> dict[str, str]:
+    """Return the options of a check that are paths, absolute; a model may be a package's name."""
+    found = {}
+    for key in PATH_OPTIONS.get(name, ()):
+        item = node.value.get(key)
+        if isinstance(item, Node) and isinstance(item.value, str):
+            is_package = key == "model" and "/" not in item.value
+            if not is_package:
+                found[key] = place.inside(item, f"assay.checks.{name}.{key}")
     return found
 
 

@@ -31,7 +31,12 @@ _OPTIONS: dict[str, type | tuple[type, ...]] = {
     "max_chars": int,
     "seconds": (int, float),
     "secrets": bool,
+    "entropy": bool,
     "disguised": bool,
+    "model": str,
+    "model_score": (int, float),
+    "deny": list,
+    "deny_file": str,
 }
 
 
@@ -45,7 +50,11 @@ class Settings:
         max_chars: longest text that is scanned.
         seconds: limit of one pattern on one text.
         secrets: whether to search for keys and passwords.
+        entropy: whether random runs of letters and digits count as secrets, as warnings.
         disguised: whether to search folded and decoded text too.
+        model: folder or installed package of a language model for names; "" for none.
+        model_score: least score of what it finds, in [0, 1].
+        deny, deny_file: names to search for, and the path of a text with more of them.
     """
 
     entities: tuple[str, ...] = ENTITIES
@@ -53,7 +62,17 @@ class Settings:
     max_chars: int = 100_000
     seconds: float = 5.0
     secrets: bool = True
+    entropy: bool = False
     disguised: bool = True
+    model: str = ""
+    model_score: float = 0.5
+    deny: tuple[str, ...] = ()
+    deny_file: str = ""
+
+    @property
+    def denies(self) -> bool:
+        """Return whether there is a deny list."""
+        return bool(self.deny or self.deny_file)
 
 
 def settings_of(contract: Contract) -> Settings:
@@ -78,6 +97,19 @@ def settings_of(contract: Contract) -> Settings:
                 where="assay.checks.pii",
                 fix=f"it is {getattr(Settings(), name)!r} if left out",
             )
+    if not 0 <= options.get("model_score", 0) <= 1:
+        what = "model_score of the pii check is a share between 0 and 1"
+        raise AssayError("C005", what, where="assay.checks.pii", fix="e.g. 0.5")
     if "entities" in options:
         options["entities"] = known(options["entities"])
+    if "deny" in options:
+        options["deny"] = _listed(options["deny"])
     return Settings(**options)
+
+
+def _listed(names: list[Any]) -> tuple[str, ...]:
+    if not all(isinstance(name, str) for name in names):
+        fix = "quote it, as 'Ja'; many names go to a file, see deny_file"
+        what = "a name of the deny list is no text"
+        raise AssayError("C005", what, where="assay.checks.pii.deny", fix=fix)
+    return tuple(names)
