@@ -23,8 +23,8 @@ from pipelines.story import Decision
 from provenance import cast, digest, verify
 from provenance.entry import Entry
 from provenance.errors import AssayError
-from provenance.intake import whole
 from provenance.ledger import broken
+from provenance.parts import whole
 from provenance.shards import read_table, unpacked
 
 FATES = ("clean", "quarantine", "rejected")
