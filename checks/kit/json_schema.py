@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from checks.kit import odcs, settings
+from checks.kit import csv_dialect, odcs, settings
 from checks.kit.contract import Policy
 from provenance.limits import Limits
 
@@ -113,6 +113,7 @@ def _contract_values() -> dict[str, Any]:
         "assay.policy": _mapping(policy, policy),
         "assay.checks": {"type": "object"},
         "assay.limits": _mapping(names, dict.fromkeys(names, positive)),
+        "assay.csv": _mapping(csv_dialect.KEYS, dict.fromkeys(csv_dialect.KEYS, _TEXT)),
     }
 
 
