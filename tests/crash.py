@@ -259,7 +259,7 @@ class _Forked:
             os.closerange(kept + 1, 256)
             sys.stdin = os.fdopen(0, "r", closefd=False)
             target, memory, *warm = words
-            watching.forked({"read_sources": "reader", "run_rules": "rules"}[target.split(":")[1]])
+            watching.forked({"run_rules": "rules"}.get(target.split(":")[1], "reader"))
             child.serve(target, int(memory), warm)
             code = 0
         finally:
