@@ -54,7 +54,9 @@ class _Run:
             warm=("provenance.ingest",),
             memory=int(contract.limits.get("max_memory_bytes", stages.INGEST_MEMORY)),
         )
-        self.expectations = Child("pipelines.stages:run_rules", warm=RULES)
+        self.expectations = Child(
+            "pipelines.stages:run_rules", warm=RULES, memory=stages.RULES_MEMORY
+        )
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings

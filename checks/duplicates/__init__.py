@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from checks.duplicates import floods, repeats
 from checks.kit import findings, sample
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, Model, Takes
 from provenance.shards import Shard
 
 FLOOD = "ASSAY-V017"
@@ -45,6 +45,7 @@ class Duplicates(Check[Seen, Copies]):
 
     name: ClassVar[str] = "duplicates"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning", "model inversion")
+    takes: ClassVar[Takes] = {"sample": "whole"}
 
     def __init__(self, context: Context) -> None:
         """Choose the columns that a model may learn from."""

@@ -70,7 +70,10 @@ class Policy:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Contract:
-    """A whole contract; paths are resolved, texts are as the YAML has them."""
+    """A whole contract; paths are resolved, texts are as the YAML has them.
+
+    `root` is the folder that nothing which the contract names may leave.
+    """
 
     name: str
     version: str
@@ -84,6 +87,7 @@ class Contract:
     reference: str | None = None
     source: str | None = None
     warnings: tuple[Notice, ...] = ()
+    root: str = ""
 
     def column(self, name: str) -> Column:
         """Return the column of that name; KeyError if there is none."""

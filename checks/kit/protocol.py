@@ -9,7 +9,8 @@ Laws, tested over every check of the registry (`tests/laws`):
 
 import abc
 import dataclasses
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -17,6 +18,7 @@ from checks.kit import findings
 from checks.kit.contract import Contract
 from provenance.shards import Shard
 
+Takes: TypeAlias = Mapping[str, str | tuple[str, ...]]
 State = TypeVar("State")
 Fitted = TypeVar("Fitted", bound="Model")
 
@@ -98,6 +100,8 @@ class Check(abc.ABC, Generic[State, Fitted]):
         name: the check's name in findings, contracts and reports.
         threats: the threats of README.md that it stands against.
         needs: what must exist for it to run: any of "label", "source", "time", "reference".
+        takes: options that `assay.checks` may give it, and what each one is: `whole` (at least
+            1), `number` (above 0), `share` (0 to 1), `flag`, or the words that a list may hold.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
     """
@@ -105,6 +109,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
     name: ClassVar[str]
     threats: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]] = frozenset()
+    takes: ClassVar[Takes] = {}
     finds_telling_columns: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:

@@ -1,22 +1,26 @@
 """Assay's own settings in a contract: custom properties, policy, check options, limits, paths."""
 
 import dataclasses
-import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import checks
 from checks.kit import odcs
 from checks.kit.clauses import Scope
 from checks.kit.contract import Policy
-from checks.kit.yaml_reader import Node, nearest
-from provenance.errors import AssayError
+from checks.kit.node import Node, nearest
 from provenance.limits import Limits
+
+if TYPE_CHECKING:
+    from checks.kit.protocol import Takes
 
 STAGE_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
 # stages that findings name like checks; they always run and take no options
 STAGES = ("ingest", "contract", "rescan")
+MOST_SECONDS = 31 * 24 * 3600  # a month; timers cannot wait for ever
+MOST_PATH = 4096  # characters
+ON = (None, True, "on")
+OFF = (False, "off")
 _GLOB = frozenset("*?[")
 
 
@@ -34,16 +38,19 @@ class Place:
 
     @property
     def limit(self) -> Path:
-        """Return the root, resolved."""
+        """Return the root, resolved; never the whole file system because someone works there."""
         if self.root is not None:
             return self.root.resolve()
         here = Path.cwd().resolve()
-        return here if self.folder.is_relative_to(here) else self.folder
+        is_wider = here != here.parent and self.folder.is_relative_to(here)
+        return here if is_wider else self.folder
 
     def inside(self, node: Node, what: str) -> str:
         """Return a path of the contract, absolute; C010 if it is no path below the root."""
         text = node.string(what)
-        if "://" in text or text.startswith("~") or "$" in text or "\0" in text:
+        if len(text) > MOST_PATH:
+            raise node.fail("C010", f"{what} is longer than {MOST_PATH} characters")
+        if "://" in text or text.startswith("~") or "$" in text:
             fix = "name it on the command line"
             raise node.fail("C010", f"{what} must be a plain path, no URL or variable", fix=fix)
         parts = Path(text).parts
@@ -133,44 +140,66 @@ def _policy(node: Node) -> Policy:
 
 
 def _checks(node: Node) -> dict[str, Any]:
+    from checks.kit import registry
+
+    kinds = registry.load()
     found: dict[str, Any] = {}
-    names = _check_names()
     for name, item in node.anything("assay.checks").items():
-        if name not in names:
-            line, column = node.keys[name]
-            place = f"{node.file}:{line}:{column}"
-            fix = nearest(name, names)
-            raise AssayError("C004", f"there is no check '{name}'", where=place, fix=fix)
+        if name not in kinds and name not in STAGES:
+            fix = nearest(name, sorted({*kinds, *STAGES}))
+            raise node.fail_at(name, "C004", f"there is no check '{name}'", fix=fix)
         if name in STAGES:
             _refuse_setting(name, item)
-        elif item.value is False or item.value == "off":
-            found[name] = "off"
         elif isinstance(item.value, dict):
-            found[name] = item.plain()
-        elif item.value not in (None, True, "on"):
+            found[name] = _options(name, item, kinds[name].takes)
+        elif _is_word(item, OFF):
+            found[name] = "off"
+        elif not _is_word(item, ON):
             raise item.fail("C005", f"assay.checks.{name} must be `off` or a mapping of options")
     return found
 
 
+def _is_word(node: Node, words: tuple[Any, ...]) -> bool:
+    """Return whether the node is one of the words; 1 is not true and 0 not false."""
+    return any(type(node.value) is type(word) and node.value == word for word in words)
+
+
+def _options(check: str, node: Node, takes: "Takes") -> dict[str, Any]:
+    """Return the options of a check, each of the type that it takes."""
+    if takes:
+        given = node.mapping(f"the options of {check}", takes)
+    elif node.value:
+        raise node.fail("C004", f"the check {check} takes no options", fix="write `on` or `off`")
+    else:
+        given = {}
+    return {key: _option(f"{check}.{key}", item, takes[key]) for key, item in given.items()}
+
+
+def _option(what: str, node: Node, kind: str | tuple[str, ...]) -> Any:
+    if isinstance(kind, tuple):
+        return [item.choice(what, kind) for item in node.items(what)]
+    if kind == "flag":
+        return node.boolean(what)
+    if kind == "whole":
+        return node.integer(what, 1)
+    number = node.number(what)
+    if number <= 0 or (kind == "share" and number > 1):
+        bound = "between 0 and 1" if kind == "share" else "above 0"
+        raise node.fail("C005", f"{what} must be {bound}")
+    return number
+
+
 def _refuse_setting(stage: str, item: Node) -> None:
     """Refuse whatever would promise a change to a stage, which always runs and the same way."""
-    if item.value in (None, True, "on"):
+    if _is_word(item, ON):
         return
     fix = f"leave {stage} out of assay.checks"
-    if item.value is False or item.value == "off":
+    if _is_word(item, OFF):
         always = " and ".join((", ".join(STAGES[:-1]), STAGES[-1]))
         raise item.fail(
             "C005", f"the stage {stage} cannot be switched off; {always} always run", fix=fix
         )
     raise item.fail("C005", f"the stage {stage} takes no options", fix=fix)
-
-
-def _check_names() -> list[str]:
-    """Return the names of all checks: one module of `checks` is one check, named as it says."""
-    from checks.kit import registry
-
-    modules = {info.name for info in pkgutil.iter_modules(checks.__path__)} - {"kit"}
-    return sorted(modules | set(registry.load()) | set(STAGES))
 
 
 def _limits(node: Node) -> dict[str, int | float]:
@@ -181,5 +210,7 @@ def _limits(node: Node) -> dict[str, int | float]:
         number = item.number(key) if key.endswith("_seconds") else item.integer(key)
         if number <= 0:
             raise item.fail("C005", f"{key} must be above 0")
+        if key.endswith("_seconds") and number > MOST_SECONDS:
+            raise item.fail("C005", f"{key} must be at most {MOST_SECONDS}", fix="leave it out")
         found[key] = number
     return found

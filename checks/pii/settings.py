@@ -8,8 +8,8 @@ import dataclasses
 from typing import Any
 
 from checks.kit.contract import Contract
-from checks.pii.recognizers import known
-from provenance.errors import AssayError
+from checks.kit.protocol import Takes
+from checks.pii.recognizers import CLASSES
 
 ENTITIES = (
     "CREDIT_CARD",
@@ -25,13 +25,13 @@ ENTITIES = (
     "US_PASSPORT",
     "US_SSN",
 )
-_OPTIONS: dict[str, type | tuple[type, ...]] = {
-    "entities": list,
-    "score": (int, float),
-    "max_chars": int,
-    "seconds": (int, float),
-    "secrets": bool,
-    "disguised": bool,
+TAKES: Takes = {
+    "entities": tuple(CLASSES),
+    "score": "share",
+    "max_chars": "whole",
+    "seconds": "number",
+    "secrets": "flag",
+    "disguised": "flag",
 }
 
 
@@ -57,27 +57,8 @@ class Settings:
 
 
 def settings_of(contract: Contract) -> Settings:
-    """Return the settings that the contract's `assay.checks: {pii: ...}` asks for.
-
-    Raises:
-        AssayError: ASSAY-C004 or C005 for an unknown option or entity.
-    """
+    """Return the settings that the contract's `assay.checks: {pii: ...}` asks for."""
     options: dict[str, Any] = contract.options("pii")
-    if unknown := sorted(options.keys() - _OPTIONS.keys()):
-        raise AssayError(
-            "C004",
-            f"unknown option of the pii check: {unknown[0]}",
-            where="assay.checks.pii",
-            fix=f"use one of {', '.join(sorted(_OPTIONS))}",
-        )
-    for name, value in options.items():
-        if not isinstance(value, _OPTIONS[name]):
-            raise AssayError(
-                "C005",
-                f"option {name!r} of the pii check is of the wrong type",
-                where="assay.checks.pii",
-                fix=f"it is {getattr(Settings(), name)!r} if left out",
-            )
     if "entities" in options:
-        options["entities"] = known(options["entities"])
+        options["entities"] = tuple(sorted(set(options["entities"])))
     return Settings(**options)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings, sample, sketches
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, Model, Takes
 from checks.poison.atoms import Condition, Field, fields
 from checks.poison.judging import Judged, distinct, judge, replay
 from checks.poison.mining import MAX_SHARE, pairs, singles
@@ -68,6 +68,7 @@ class Poison(Check[pa.Table, Mined]):
     name: ClassVar[str] = "poison"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
+    takes: ClassVar[Takes] = {"sample": "whole"}
 
     def __init__(self, context: Context) -> None:
         """Choose the columns: what a model may learn from, and the label."""
