@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from checks.kit.guard import LOCK, SQL_TYPES, quoted
@@ -21,7 +22,8 @@ from checks.kit.sql_tree import RefusedError, refuse_tree
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = 2 << 30  # bytes of address space, of which the engine's own code takes most of one
+MEMORY = 512 << 20  # bytes of address space beyond what the engine takes to be there
+ELSEWHERE = 2 << 30  # in all, where the kernel does not say what that is
 NO_FILES = 3  # standard input, output and error are there already
 
 
@@ -29,9 +31,9 @@ def main() -> None:
     """Answer each item with a line of JSON: null, or what is wrong with it."""
     asked = json.load(sys.stdin)
     _limit(resource.RLIMIT_CPU, int(asked["seconds"]))
-    _limit(resource.RLIMIT_AS, MEMORY)
     _limit(resource.RLIMIT_CORE, 0)
     database = locked()
+    _limit(resource.RLIMIT_AS, _taken() + MEMORY)
     columns = ", ".join(f"{quoted(n)} {SQL_TYPES[kind]}" for n, kind in asked["types"].items())
     database.execute(f"CREATE TABLE {quoted(asked['table'])} ({columns})")
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -49,9 +51,8 @@ def locked() -> "duckdb.DuckDBPyConnection":
     """Return an empty in-memory database that cannot reach anything outside itself."""
     import duckdb
 
-    connection = duckdb.connect(":memory:", config=dict(LOCK))
-    connection.execute("SET threads = 1")
-    connection.execute("SET memory_limit = '512MB'")
+    connection = duckdb.connect(":memory:", config={**LOCK, "threads": "1"})
+    connection.execute("SET memory_limit = '256MB'")
     connection.execute("SET temp_directory = ''")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -144,6 +145,15 @@ def _bind(text: str, database: "duckdb.DuckDBPyConnection", types: Mapping[str, 
 
 def _first(error: Exception) -> str:
     return str(error).split("\n")[0]
+
+
+def _taken() -> int:
+    """Return the bytes of address space that this process has."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (OSError, ValueError):
+        return ELSEWHERE - MEMORY
+    return pages * resource.getpagesize()
 
 
 def _limit(kind: int, most: int) -> None:

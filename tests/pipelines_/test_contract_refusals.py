@@ -90,7 +90,7 @@ def test_refusals_take_little_memory_in_a_process_of_their_own(tmp_path, footpri
     refused(json.loads(out), code, place, advice)
     assert "Traceback" not in err
     assert f"ASSAY-{code}" in err
-    assert most < footprint + 256
+    assert most < footprint + 512  # MiB: bad inputs may not take more
     assert sorted(tmp_path.iterdir()) == [path]
 
 
