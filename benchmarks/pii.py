@@ -1,29 +1,37 @@
 """Speed and quality of the scan for personal data, against plain Presidio row by row.
 
     python benchmarks/pii.py TEXTS.json [--rows N] [--rounds N]
-    python benchmarks/pii.py --table          write checks/pii/gates.json anew
+    python benchmarks/pii.py --column [--rows N] [--rounds N]    one column against one RE2 pass
+    python benchmarks/pii.py --table                   write checks/pii/gates.json anew
 
 TEXTS.json is generated_large.json of presidio-research. Both sides search the same entities at
 the same threshold on the same blank tokenizer and take turns, so that a noisy machine hits both;
-figures are medians of the rounds. `raw` is equal to Presidio's results, which is checked; `scan`
-adds secrets, disguises and the decision.
+figures are medians of the rounds, ratios of wall and of process time. `raw` is equal to Presidio's
+results, which is checked; `scan` adds secrets, disguises and the decision. See also
+benchmarks/pii_equal.py and benchmarks/pii_disguises.py.
 """
 
 import argparse
 import json
+import multiprocessing
 import random
 import statistics
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
-import regex
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests")]
 
-from checks.pii import gates, table
-from checks.pii.recognizers import CLASSES, Hit, analyzer, nlp_engine
-from checks.pii.scan import raw_hits, scan
-from checks.pii.settings import ENTITIES, Settings
+import presidio_plain  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import regex  # noqa: E402
+
+from checks.pii import gates, table  # noqa: E402
+from checks.pii.recognizers import CLASSES, analyzer  # noqa: E402
+from checks.pii.scan import raw_hits, scan  # noqa: E402
+from checks.pii.settings import ENTITIES, Settings  # noqa: E402
 
 WORDS = tuple(
     word
@@ -56,34 +64,22 @@ def main():
     parser.add_argument("texts", nargs="?")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--column", action="store_true")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     if given.table:
         write_table()
         return
-    plain = engine()
-    speed("notes, no digits, 0.5 % PII", notes(given.rows, digits=0.0), plain, given.rounds)
-    speed("notes, half with digits", notes(given.rows, digits=0.5), plain, given.rounds)
-    if given.texts:
-        entries = json.loads(Path(given.texts).read_text("utf-8"))
-        speed("generated_large", [e["full_text"] for e in entries], plain, given.rounds)
-        quality(entries, plain)
-    ceiling(notes(10 * given.rows, digits=0.0))
-
-
-def engine():
-    import presidio_analyzer
-    import tldextract
-
-    # plain Presidio would fetch the suffix list over the network; give it the packaged one
-    tldextract.extract = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-    whole = presidio_analyzer.AnalyzerEngine(nlp_engine=nlp_engine())
-
-    def analyze(text):
-        found = whole.analyze(text, "en", entities=list(ENTITIES), score_threshold=0.4)
-        return sorted(Hit(r.start, r.end, r.entity_type, r.score) for r in found)
-
-    return analyze
+    if given.column:
+        ceiling(given.rows, given.rounds)
+        return
+    with presidio_plain.plain() as plain:
+        speed("notes, no digits, 0.5 % PII", notes(given.rows, digits=0.0), plain, given.rounds)
+        speed("notes, half with digits", notes(given.rows, digits=0.5), plain, given.rounds)
+        if given.texts:
+            entries = json.loads(Path(given.texts).read_text("utf-8"))
+            speed("generated_large", [e["full_text"] for e in entries], plain, given.rounds)
+            quality(entries, plain)
 
 
 def notes(rows, *, digits):
@@ -103,30 +99,37 @@ def speed(name, texts, plain, rounds):
     column = pa.array(texts, pa.string())
     some = texts[: max(2_000, len(texts) // 10)]
     raw_only = Settings(secrets=False)
-    ratios, rates = {"raw": [], "scan": []}, {"plain": [], "raw": [], "scan": []}
+    works = {
+        "plain": (len(some), lambda: [plain(text) for text in some]),
+        "raw": (len(texts), lambda: raw_hits(column, "text", raw_only)),
+        "scan": (len(texts), lambda: scan(column, "text", Settings())),
+    }
+    walls, cpus = ({key: [] for key in works} for _ in range(2))
     raw_hits(column, "text", raw_only)
     for _ in range(rounds):
-        expected, slow = timed(lambda: [plain(text) for text in some])
-        found, raw = timed(lambda: raw_hits(column, "text", raw_only))
-        _, whole = timed(lambda: scan(column, "text", Settings()))
-        rates["plain"].append(len(some) / slow)
-        for key, seconds in (("raw", raw), ("scan", whole)):
-            rates[key].append(len(texts) / seconds)
-            ratios[key].append(rates[key][-1] / rates["plain"][-1])
-        if [found.get(at, []) for at in range(len(some))] != expected:
+        results = {}
+        for key, (count, work) in works.items():
+            results[key], wall, cpu = clocked(work)
+            walls[key].append(wall / count)
+            cpus[key].append(cpu / count)
+        if [results["raw"].get(at, []) for at in range(len(some))] != results["plain"]:
             raise SystemExit(f"{name}: results differ from Presidio's")
-    shown = ", ".join(f"{key} {statistics.median(rate):,.0f}/s" for key, rate in rates.items())
-    times = ", ".join(
-        f"{key} x{statistics.median(ratio):.1f} (from x{min(ratio):.1f})"
-        for key, ratio in ratios.items()
-    )
-    print(f"{name}: {len(texts):,} texts; {shown}; {times}")
+    rates = ", ".join(f"{key} {1 / statistics.median(walls[key]):,.0f}/s" for key in works)
+    print(f"{name}: {len(texts):,} texts; {rates}")
+    for key in ("raw", "scan"):
+        shown = [
+            f"{clock} x{statistics.median(ratios):.1f} (from x{min(ratios):.1f})"
+            for clock, times in (("wall", walls), ("process time", cpus))
+            for ratios in [[a / b for a, b in zip(times["plain"], times[key], strict=True)]]
+        ]
+        print(f"  {key} faster than Presidio: {', '.join(shown)}", flush=True)
 
 
-def timed(work):
-    start = time.perf_counter()
+def clocked(work):
+    """Return (result, wall seconds, seconds of this process on a core)."""
+    wall, cpu = time.perf_counter(), time.process_time()
     result = work()
-    return result, time.perf_counter() - start
+    return result, time.perf_counter() - wall, time.process_time() - cpu
 
 
 def quality(entries, plain):
@@ -172,14 +175,34 @@ def half(span, hit):
     return min(span[1], hit[1]) - max(span[0], hit[0]) >= (span[1] - span[0]) / 2
 
 
-def ceiling(texts):
-    column = pa.array(texts, pa.string())
-    _, one = timed(lambda: gates.matches(column, r"[0-9@]"))
-    _, whole = timed(lambda: scan(column, "text", Settings()))
-    rows = len(texts)
+def ceiling(rows, rounds, processes=2):
+    """Scan a large column in processes, beside one RE2 pass over it in the same processes."""
+    texts = notes(rows, digits=0.5)
+    size = -(-rows // (4 * processes))
+    parts = [pa.array(texts[at : at + size], pa.string()) for at in range(0, rows, size)]
+    walls, cpus = {"RE2": [], "scan": []}, {"RE2": [], "scan": []}
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        pool.map(scanned, [p.slice(0, 2_000) for p in parts], chunksize=1)  # imports, patterns
+        for _ in range(rounds):
+            for key, work in (("RE2", matched), ("scan", scanned)):
+                start = time.perf_counter()
+                cpus[key].append(sum(pool.map(work, parts, chunksize=1)))
+                walls[key].append(time.perf_counter() - start)
+    scan_s, cpu = statistics.median(walls["scan"]), statistics.median(cpus["scan"])
+    ratios = [a / b for a, b in zip(cpus["scan"], cpus["RE2"], strict=True)]
     print(
-        f"one RE2 pass {rows / one:,.0f}/s, scan {rows / whole:,.0f}/s: 1/{whole / one:.0f} of it"
+        f"{rows:,} notes, half with digits, in {processes} processes: {rows / scan_s:,.0f} texts/s "
+        f"by the wall, {processes * rows / cpu:,.0f} by process time; "
+        f"{statistics.median(ratios):.0f} times the process time of one RE2 pass"
     )
+
+
+def matched(column):
+    return clocked(lambda: gates.matches(column, r"[0-9@]"))[2]
+
+
+def scanned(column):
+    return clocked(lambda: scan(column, "text", Settings()))[2]
 
 
 def write_table():

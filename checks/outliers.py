@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import calibrate, encode, findings, joint, rarity, sample, scales
+from checks.kit.opaque import opaque
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
@@ -43,7 +44,7 @@ class OutlierModel(Model):
 
     Attributes:
         axes, pairs: tests of single columns and of pairs.
-        levels: category column -> (values, their rarity).
+        levels: category column -> (values, see `opaque`; their rarity).
         rare: rank of rarity, None where the sample is too small.
         limits: chance below which each test of a rule quarantines, by rule, shape (tests,).
         seconds: second opinion on columns that a pair accuses.
@@ -215,7 +216,7 @@ def _fitted(table: pa.Table, seed: int) -> OutlierModel:
 def _scaled(table: pa.Table, model: OutlierModel) -> np.ndarray:
     made = [axis.place(encode.numbers(table[axis.name])) for axis in model.axes]
     for name, (known, rare) in model.levels.items():
-        where = pc.index_in(table[name].combine_chunks(), value_set=known)
+        where = pc.index_in(opaque(table[name]), value_set=known)
         codes = pc.fill_null(where, -1).to_numpy(zero_copy_only=False)
         made.append(np.append(rare, rare.max(initial=0.0) + 1)[codes])
     return np.column_stack(made) if made else np.zeros((table.num_rows, 0))

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings, sample, sketches
-from checks.kit.protocol import Check, Context, Model, Takes
+from checks.kit.options import Takes
+from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
 LEAST = 50

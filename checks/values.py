@@ -37,6 +37,7 @@ HIDDEN = (
 )
 _FLAG = r"\x{1f3f4}[\x{e0020}-\x{e007e}]+\x{e007f}"
 _SHOWN = 3  # odd characters named in the evidence
+_WORD = re.compile(r"[^\W\d_]{1,30}")
 _ADVICE = "remove the characters at the source, or have the row rejected"
 
 Counts = dict[str, dict[str, int] | None]
@@ -146,7 +147,7 @@ class Values(Check[State, Fitted]):
             at = pc.index_in(pa.array(list(usual), values.type), values).to_pylist()
             for code in ("V007", "V008"):
                 said = {
-                    place: (_oddity(value, code), f"use the usual category {known[1]!a}")
+                    place: (_oddity(value, code), f"use the usual category {_shown(known[1])}")
                     for place, (value, known) in zip(at, usual.items(), strict=True)
                     if place is not None and known[0] == code
                 }
@@ -257,6 +258,11 @@ def _named(value: str, pattern: str) -> str:
 def _odd_in(hit: re.Match[str]) -> list[tuple[int, str]]:
     plain = re.compile(r"[\t\n\r\x20-\x7e]")
     return [(hit.start() + i, char) for i, char in enumerate(hit[0]) if not plain.match(char)]
+
+
+def _shown(category: str) -> str:
+    # a category of one word is shown; what else a column holds may be somebody's address
+    return ascii(category) if _WORD.fullmatch(category) else "as most rows spell it"
 
 
 def _oddity(value: str, code: str) -> str:

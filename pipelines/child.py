@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -64,6 +65,12 @@ class Child:
             with contextlib.suppress(OSError):  # a line that a dead child never took
                 if stream:
                     stream.close()
+
+    @property
+    def died_of(self) -> str:
+        """Return the name of the signal that ended the process, empty for none."""
+        code = self._process.poll()
+        return signal.Signals(-code).name if code is not None and code < 0 else ""
 
     @property
     def _name(self) -> str:

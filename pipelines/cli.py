@@ -6,7 +6,7 @@ too. Nothing but argparse is imported before a command's own module is: docs/adr
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 TYPE_CHECKING = False  # `typing` itself would cost a tenth of the help's time
 if TYPE_CHECKING:
@@ -55,12 +55,21 @@ VERBS: dict[str, tuple[str, str, str]] = {
         "assay explain latest 48211",
         "explain",
     ),
+    "diff": (
+        "compare two runs row by row, and say why",
+        "assay diff 6 7",
+        "diff_command",
+    ),
     "verify": (
         "check the ledger, and every file of a run",
         "assay verify latest",
         "verify_command",
     ),
-    "ledger": ("show the ledger", "assay ledger log --json", "ledger_command"),
+    "ledger": (
+        "show the ledger; checkpoints, proofs, compaction, keys",
+        "assay ledger checkpoint -o monday.note",
+        "ledger_command",
+    ),
     "doctor": ("check this machine and installation", "assay doctor", "doctor"),
 }
 
@@ -143,6 +152,8 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     for verb, (text, example, _) in VERBS.items():
         added = verbs.add_parser(verb, help=text, description=text, epilog=f"example: {example}")
         if verb in words:  # the others need no options to be listed
+            from pipelines.options import OPTIONS
+
             OPTIONS[verb](added)
             added.add_argument("--debug", action="store_true", help="show tracebacks and logs")
     if "--version" in words[:1]:
@@ -151,93 +162,6 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
         sys.stdout.write(f"assay {metadata.version('assay')}\n")
         raise SystemExit(0)
     return parser
-
-
-def _store(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--store", metavar="DIR", help="default: $ASSAY_STORE, else ./assay-store")
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-
-
-def _source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("contract", metavar="CONTRACT", help="the contract, ODCS v3.1 YAML")
-    parser.add_argument("--source", metavar="PATH", help="default: the contract's servers[0].path")
-    parser.add_argument("--reference", metavar="PATH", help="trusted rows to measure drift against")
-    parser.add_argument("--engine", choices=("auto", "serial", "processes", "dask"), default="auto")
-    parser.add_argument("--fail-on", choices=("error", "warning"), help="default: the policy's")
-    _store(parser)
-
-
-def _init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "source", nargs="?", metavar="SOURCE", help="CSV or Parquet file, folder or glob"
-    )
-    parser.add_argument("--label", metavar="COL", help="the column that a model shall predict")
-    parser.add_argument("--key", metavar="COL", help="the column that names a row")
-    parser.add_argument("-o", "--output", metavar="FILE", help="default: contract.yaml")
-    parser.add_argument("--force", action="store_true", help="overwrite FILE")
-    parser.add_argument(
-        "--schema", action="store_true",
-        help="instead, write the JSON Schema of contracts, for editors; default: to stdout",
-    )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
-
-
-def _run_options(parser: argparse.ArgumentParser) -> None:
-    _source(parser)
-    parser.add_argument("--direct", action="store_true", help="without Prefect")
-
-
-def _gate(parser: argparse.ArgumentParser) -> None:
-    _source(parser)
-    parser.add_argument("--max-age", metavar="AGE", default="24h", help="reuse a pass so old: 24h")
-    parser.usage = "assay gate CONTRACT [options] -- COMMAND..."
-
-
-def _nightly(parser: argparse.ArgumentParser) -> None:
-    _source(parser)
-    parser.add_argument("--cron", default="0 2 * * *", help='default: "0 2 * * *"')
-
-
-def _review(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", default="latest", metavar="RUN")
-    parser.add_argument("--list", action="store_true", help="print the queue, worst first")
-    parser.add_argument(
-        "--apply", metavar="CSV", help="columns: row, decision[, value, reason, reviewer]; a "
-        "decision is release, reject, relabel, redact or undo",
-    )  # fmt: skip
-    parser.add_argument(
-        "--limit", type=int, default=100, help="rows to list, default 100; 0 for all"
-    )
-    _store(parser)
-
-
-def _release(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a number or `latest`")
-    _store(parser)
-
-
-def _explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("subject", metavar="RUN | CODE", help="a number, `latest`, or ASSAY-I035")
-    parser.add_argument("row", nargs="?", metavar="ROW", help="the row's 0-based ordinal")
-    _store(parser)
-
-
-def _verify(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", nargs="?", metavar="RUN", help="check this run's files only")
-    _store(parser)
-
-
-def _ledger(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("log", "show"))
-    parser.add_argument("entry", nargs="?", metavar="ENTRY", help="for show: the entry's number")
-    _store(parser)
-
-
-OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-    "init": _init, "run": _run_options, "gate": _gate, "nightly": _nightly, "review": _review,
-    "release": _release, "explain": _explain, "verify": _verify, "ledger": _ledger,
-    "doctor": _store,
-}  # fmt: skip
 
 
 def _coded(error: BaseException) -> "AssayError":

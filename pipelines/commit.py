@@ -1,9 +1,10 @@
 """The commit: what makes a staged run a run. The ledger's entry is the one commit point.
 
-Under the ledger's lock: number -> report and manifest -> digests -> fsync -> rename -> entry.
+Under the ledger's lock: number -> report, manifests -> digests -> fsync -> rename -> entry.
 A failure at any point leaves no run, and a folder without an entry is swept by the next commit.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -13,16 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipelines import config
+from pipelines import croissant, keys, manifest
 from pipelines.store import Store
-from provenance import atomic, digest, sign
+from provenance import atomic, digest, keychain
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.sign import Signer
-
-STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "https://slsa.dev/provenance/v1"
-BUILD_TYPE = "urn:assay:run:1"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,8 +32,9 @@ class Committer:
 
     @staticmethod
     def of(store: Store, now: str) -> "Committer":
-        """Load the signing key, made on first use."""
-        return Committer(store, sign.load_or_make(config.signing_key()), now)
+        """Load the signing key, made on first use; E003 if it lies in the store it signs."""
+        keys.refuse_inside(store)
+        return Committer(store, keys.own(make=True), now)
 
     def commit_run(
         self,
@@ -52,98 +50,96 @@ class Committer:
             pages: texts by file name, given the run's number (the report).
         """
         files = outputs_of(out)
-        placed: list[Path] = []
+        atomic.sync_tree(out)  # here, for under the lock others wait: little is left to sync there
 
         def prepare(number: int) -> Mapping[str, Any]:
             for name, text in pages(number).items():
                 (out / name).write_text(text, encoding="utf-8")
                 files.append(_output(out, name))
-            manifest = manifest_of(number, facts, files)
-            (out / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-            files.append(_output(out, "manifest.json"))
+            told = croissant.croissant_of(number, facts, files, out)
+            files.append(_written(out, croissant.FILE, told))
+            files.extend(self._manifests(number, facts, files, out))
             atomic.sync_tree(out)
-            final = self.store.run_folder(number)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(final, ignore_errors=True)  # a dead run's: it has no entry
-            atomic.publish(out, final)
-            placed.append(final)
+            atomic.publish(out, self.store.run_folder(number))
             return {**facts, "outputs": sorted(files, key=lambda item: str(item["name"]))}
 
-        try:
-            return self.store.ledger.append(self.signer, self._genesis(), prepare)
-        except BaseException:
-            for final in placed:
-                self._withdraw(final)
-            raise
+        return self._append(prepare)
+
+    def _manifests(
+        self, number: int, facts: Mapping[str, Any], files: list[dict[str, Any]], out: Path
+    ) -> list[dict[str, Any]]:
+        """Write the manifest over `files` and its signed envelope; return both as outputs."""
+        given = [facts["base"], *facts["reviews"]] if facts["kind"] == "release" else []
+        parents = [self.store.ledger.read(seq) for seq in given]
+        told = manifest.manifest_of(number, facts, files, parents, self.signer.verifier.key_id)
+        plain = _written(out, manifest.FILE, told)
+        signed = manifest.envelope_of((out / manifest.FILE).read_bytes(), self.signer)
+        return [plain, _written(out, manifest.ENVELOPE, signed)]
 
     def commit_review(self, facts: Mapping[str, Any], decisions: bytes) -> Entry:
         """Append a review entry with its file of decisions."""
-        placed: list[Path] = []
 
         def prepare(number: int) -> Mapping[str, Any]:
-            self.store.reviews.mkdir(parents=True, exist_ok=True)
-            path = self.store.reviews / f"{self.store.run_folder(number).name}.parquet"
-            path.unlink(missing_ok=True)  # a dead review's: it has no entry
-            atomic.write_exclusive(path, decisions, self.store.ledger.folder / "tmp")
-            placed.append(path)
+            path = self.store.review_file(number)
+            atomic.write_exclusive(path, decisions, self._scratch)
             return {**facts, "outputs": [_output(path.parent, path.name)]}
 
+        return self._append(prepare)
+
+    def commit_access(self, facts: Mapping[str, Any]) -> Entry:
+        """Append the entry that says to whom a clean dataset is handed; nothing else is written."""
+        return self._append(lambda _: {**facts, "kind": "access", "time": self.now})
+
+    def _append(self, prepare: Callable[[int], Mapping[str, Any]]) -> Entry:
+        """Append the entry of what `prepare` puts in place; on failure that is taken back."""
+        first = keychain.first_facts(self.signer, self.now)
+        placed: dict[int, Mapping[str, Any]] = {}
+
+        def place(number: int) -> Mapping[str, Any]:
+            self._clear(number)  # of what died before its entry, whatever it was
+            placed[number] = {}
+            placed[number] = prepare(number)
+            return placed[number]
+
         try:
-            return self.store.ledger.append(self.signer, self._genesis(), prepare)
-        except BaseException:
-            for path in placed:
-                self._withdraw(path)
+            return self.store.ledger.append(self.signer, first, place)
+        except BaseException as error:
+            with contextlib.suppress(AssayError, OSError):  # the first failure is the one to tell
+                atomic.sweep_files(self._scratch)
+                for number, facts in placed.items():
+                    stands = self._settled(number, facts)
+                    if stands and isinstance(error, KeyboardInterrupt):
+                        return stands  # it came too late
             raise
 
-    def _withdraw(self, placed: Path) -> None:
-        """Take back what was put in place, unless its entry exists after all."""
-        if self.store.ledger.path_of(int(placed.stem)).exists():
-            return
-        if placed.is_dir():
-            shutil.rmtree(placed, ignore_errors=True)
-        else:
-            placed.unlink(missing_ok=True)
+    def _settled(self, number: int, facts: Mapping[str, Any]) -> Entry | None:
+        """Return the entry if it stands after all; else take back what was put in place.
 
-    def _genesis(self) -> dict[str, Any]:
-        public = self.signer.verifier.public.hex()
-        return {"schema": "assay.entry/1", "kind": "key", "time": self.now, "public_key": public}
+        Under the lock: another may have the number by now, with its files there and no entry yet.
+        """
+        ledger = self.store.ledger
+        with atomic.exclusive(ledger.folder / "lock"):
+            if not ledger.is_there(number):
+                self._clear(number)
+                return None
+            item = ledger.read(number)
+        told = ("run_id", "outputs")
+        return item if all(item.facts.get(name) == facts.get(name) for name in told) else None
+
+    def _clear(self, number: int) -> None:
+        """Remove a run's folder and a review's file of a number that has no entry."""
+        shutil.rmtree(self.store.run_folder(number), ignore_errors=True)
+        self.store.review_file(number).unlink(missing_ok=True)
+
+    @property
+    def _scratch(self) -> Path:
+        return self.store.ledger.folder / "tmp"
 
 
 def outputs_of(out: Path) -> list[dict[str, Any]]:
     """Return name, size and sha256 of every file below `out`, by name."""
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     return [_output(out, name) for name in names]
-
-
-def manifest_of(
-    number: int, facts: Mapping[str, Any], files: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Return the run as an in-toto Statement v1 with SLSA provenance v1."""
-    subjects = [{"name": f["name"], "digest": {"sha256": f["sha256"]}} for f in files]
-    inputs = [{"uri": i["name"], "digest": {"sha256": i["sha256"]}} for i in facts["inputs"]]
-    contract = {"uri": facts["contract"]["path"], "digest": {"sha256": facts["contract"]["sha256"]}}
-    return {
-        "_type": STATEMENT,
-        "subject": subjects,
-        "predicateType": PREDICATE,
-        "predicate": {
-            "buildDefinition": {
-                "buildType": BUILD_TYPE,
-                "externalParameters": {"contract": contract["uri"], "verdict": facts["verdict"]},
-                "internalParameters": {"rows": facts["rows"], "engine": facts["engine"]},
-                "resolvedDependencies": [*inputs, contract],
-            },
-            "runDetails": {
-                "builder": {"id": f"urn:assay:{facts['code']['version']}"},
-                "metadata": {
-                    "invocationId": facts["run_id"],
-                    "startedOn": facts["started"],
-                    "finishedOn": facts["time"],
-                },
-                "byproducts": [{"name": "run", "annotations": {"number": number}}],
-            },
-        },
-    }
 
 
 def code_facts() -> dict[str, str]:
@@ -163,6 +159,13 @@ def head_of(store: Store) -> str:
     """Return the digest of the ledger's last entry, empty when there is none."""
     head = store.ledger.head()
     return head.leaf.hex() if head else ""
+
+
+def _written(out: Path, name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Write an object as a JSON file of the run and return it as an output."""
+    text = json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False)
+    (out / name).write_text(text + "\n", encoding="utf-8")
+    return _output(out, name)
 
 
 def _output(folder: Path, name: str) -> dict[str, Any]:

@@ -1,9 +1,12 @@
 """Settings of Assay from the environment; those of Prefect are read by `server_address`.
 
-ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file), ASSAY_PUBLIC_KEY (PEM file), XDG_CONFIG_HOME. What a
-command line gives goes before the environment.
+ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file, or the PEM itself), ASSAY_PUBLIC_KEY (PEM file),
+ASSAY_OPENLINEAGE (file or address), XDG_CONFIG_HOME; OPENLINEAGE_URL, _ENDPOINT, _API_KEY,
+_NAMESPACE and _DISABLED as that standard has them. What a command line gives goes before the
+environment.
 """
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -47,10 +50,44 @@ def signing_key() -> Path:
     return Path(given) if given else config_folder() / "signing-key.pem"
 
 
+def key_text() -> bytes | None:
+    """Return the signing key itself, when ASSAY_SIGNING_KEY holds a PEM and not its path."""
+    given = os.environ.get("ASSAY_SIGNING_KEY", "").strip()
+    return given.encode() if given.startswith("-----BEGIN") else None
+
+
 def public_key() -> Path | None:
     """Return the file of the public key to trust, when one is pinned."""
     given = os.environ.get("ASSAY_PUBLIC_KEY")
     return Path(given) if given else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LineageTarget:
+    """Where OpenLineage events go: `place` is a file, or the address to post to.
+
+    `key` is sent to that address as a bearer token; neither is for messages.
+    """
+
+    place: str
+    namespace: str
+    key: str = ""
+
+
+def lineage_target() -> LineageTarget | None:
+    """Return where to send OpenLineage events, None if nobody asked for them."""
+    from urllib.parse import urljoin
+
+    given = os.environ.get
+    namespace = given("OPENLINEAGE_NAMESPACE") or "assay"
+    if given("OPENLINEAGE_DISABLED", "").strip().lower() == "true":
+        return None
+    if place := given("ASSAY_OPENLINEAGE"):
+        return LineageTarget(place, namespace)
+    if url := given("OPENLINEAGE_URL"):
+        place = urljoin(url, given("OPENLINEAGE_ENDPOINT") or "api/v1/lineage")
+        return LineageTarget(place, namespace, given("OPENLINEAGE_API_KEY") or "")
+    return None
 
 
 def reviewer() -> str:

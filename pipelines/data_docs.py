@@ -23,6 +23,7 @@ _COUNTS = (
     "missing_percent",
     "bound",
 )
+_WITHHELD = frozenset({"missing_count", "missing_percent", "unexpected_percent_nonmissing"})
 # statistics that are no cell of the dataset; a minimum, a maximum or a set of values is
 _STATISTICS = (
     "mean",
@@ -82,6 +83,8 @@ def write(
     _write_json(folder / "result.json", result.to_json_dict())
     try:
         _write_pages(pages, suite, result)
+    except OSError:
+        raise  # the disk's fault, not the page's
     except Exception as error:  # noqa: BLE001  a page that cannot be drawn hides no finding
         why = f"Data Docs could not be rendered ({type(error).__name__}); result.json is whole"
         (pages / "index.html").write_text(f"<!doctype html><p>{why}</p>\n", encoding="utf-8")
@@ -138,7 +141,10 @@ def _cleaned(result: Any, contract: Contract) -> Any:
     """Return a result without what may be a cell, and without texts of exceptions."""
     config = result.expectation_config
     given = dict(result.result or {})
-    shown = {key: given[key] for key in _COUNTS if key in given}
+    columns = _columns_of(config.kwargs)
+    # the rows that break a rule are findings anyway; what is missing or usual is of persons
+    withheld = _WITHHELD if columns & contract.protected else frozenset()
+    shown = {key: given[key] for key in _COUNTS if key in given and key not in withheld}
     if "observed_value" in given and _may_show(config, contract):
         shown["observed_value"] = given["observed_value"]
     result.result = shown
@@ -153,7 +159,15 @@ def _cleaned(result: Any, contract: Contract) -> Any:
     return result
 
 
+def _columns_of(kwargs: Mapping[str, Any]) -> frozenset[str]:
+    named = (kwargs.get(key) for key in ("column", "column_A", "column_B"))
+    several = [*(kwargs.get("column_list") or ()), *(kwargs.get("column_set") or ())]
+    return frozenset(name for name in (*named, *several) if isinstance(name, str))
+
+
 def _may_show(config: Any, contract: Contract) -> bool:
+    if "expect_table_" not in config.type and _columns_of(config.kwargs) & contract.protected:
+        return False
     if any(word in config.type for word in _STATISTICS):
         return True
     name = config.kwargs.get("column")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
-from pipelines import config, server_address
+from pipelines import config, keys, server_address
 from provenance import sign
 from provenance.codes import EXIT
 from provenance.errors import AssayError
@@ -92,6 +92,10 @@ def _libraries() -> Line:
 
 def _key() -> Line:
     path = config.signing_key()
+    if config.key_text():
+        return Line(
+            "key", ok=True, seen=f"{keys.own().verifier.key_id.hex()}, from ASSAY_SIGNING_KEY"
+        )
     if not path.exists():
         return Line("key", ok=True, seen=f"none yet; the first run makes {path}")
     try:

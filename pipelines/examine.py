@@ -22,6 +22,8 @@ from checks.kit import findings, registry
 from checks.kit.protocol import Check, Context, Model, Panel
 from checks.kit.verdict import UNRUN
 from pipelines.engine import Engine
+from pipelines.panels import masked
+from provenance import atomic
 from provenance.errors import AssayError
 from provenance.shards import ShardRef, read_shard
 
@@ -191,7 +193,7 @@ def _finish(task: tuple[Check[Any, Any], Any, Path]) -> dict[str, Part]:
     check, state, models = task
 
     def finish() -> Model:
-        model: Model = check.finish(state)
+        model = masked(check.finish(state), check.context.contract)
         # a thread left behind by an engine may still be at the same model
         path = models / f"{check.name}.{os.getpid()}-{threading.get_ident()}"
         with path.open("wb") as file:
@@ -222,6 +224,10 @@ def _timed(verb: str, call: Callable[..., Any], *arguments: Any) -> Part:
     start = time.perf_counter()
     try:
         value = call(*arguments)
+    except OSError as error:
+        if error.errno in atomic.DISK:  # a full disk says nothing of the check: the run is refused
+            raise atomic.foreseen(error) from error
+        value = _fault(verb, error)
     except Exception as error:  # noqa: BLE001  any failure of a check fails the verdict, closed
         value = _fault(verb, error)
     return value, time.perf_counter() - start

@@ -4,6 +4,8 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pipelines import config
@@ -11,6 +13,7 @@ from pipelines.store import Store
 from provenance.codes import CODES, exit_of
 from provenance.errors import AssayError, printable
 
+FATE = ("run", "kind", "time", "fate", "file", "file_row")
 CODE = re.compile(r"(?:ASSAY-)?([IVCKLEG]\d{3})", re.IGNORECASE)
 
 
@@ -45,44 +48,71 @@ def code_facts(subject: str) -> dict[str, Any]:
 
 
 def row_facts(store: Store, run: str, row: str) -> dict[str, Any]:
-    """Return the story of one row: source, fate, findings, decisions, later fates."""
+    """Return the story of one row: source, fate, findings, decisions, fates in every run.
+
+    Args:
+        store: of the run.
+        run: number or `latest`.
+        row: ordinal, or a place in the run's files such as `clean/part-00000.parquet:17`.
+    """
     from pipelines import story
 
-    if not (row.isascii() and row.isdigit()):
-        raise AssayError("C013", f"{row} is not a row", fix="rows are numbers from 0")
-    entry, number = store.find(run), int(row)
+    entry = store.find(run)
+    folder = store.run_folder(entry.seq)
+    number = int(row) if row.isascii() and row.isdigit() else story.row_at(folder, entry, row)
+    if number is None:
+        fix = "rows are numbers from 0, or places such as clean/part-00000.parquet:17"
+        raise AssayError("C013", f"{row} is not a row", fix=fix)
     base = story.base_of(entry)
     source = story.source_of(entry, number)
-    folder = store.run_folder(entry.seq)
-    fates = []
-    for item in store.runs():
-        if story.base_of(item) == base:
-            fate = story.fate_in(store.run_folder(item.seq), source, number)
-            fates.append(_fate(item.seq, item.kind, item.facts["time"], fate))
+    local = number - source["first_row"]
+    runs = list(story.fates_of(store, source["sha256"], local))
+    fates = [{name: item[name] for name in FATE} for item in runs if item["base"] == base]
     decisions = [d for d in story.decisions_of(store, base) if d.row == number]
     return {
         "schema": "assay.explain/1",
         "run": entry.seq,
         "row": number,
-        "source": {"name": source["name"], "sha256": source["sha256"],
-                   "row": number - source["first_row"]},
+        "source": {"name": source["name"], "sha256": source["sha256"], "row": local,
+                   **_bytes(folder, source, local)},
         "fate": next(f["fate"] for f in fates if f["run"] == entry.seq),
         "findings": story.findings_in(folder, number),
         "decisions": [{"entry": d.entry, "time": d.time, "decision": d.decision, "value": d.value,
                        "reason": d.reason, "reviewer": d.reviewer} for d in decisions],
         "fates": fates,
+        "runs": runs,
         "contract": entry.facts["contract"],
         "ledger": {"entry": entry.seq, "leaf": entry.leaf.hex()},
     }  # fmt: skip
 
 
+def _bytes(folder: Path, source: Mapping[str, Any], local: int) -> dict[str, Any]:
+    """Return where a row's bytes are in its source file, or why that cannot be told."""
+    from checks.kit import loader
+    from provenance import places
+    from provenance.snapshot import Source
+
+    if "://" in source["name"]:
+        return {"bytes": None, "bytes_unknown": "the source is no local file"}
+    try:
+        dialect = loader.load(folder / "contract.yaml", root=Path("/")).csv
+        span = places.span_of(Source(**source), local, dialect)
+    except AssayError as error:
+        return {"bytes": None, "bytes_unknown": f"{error.what} ({error.code})"}
+    if span is None:
+        return {"bytes": None, "bytes_unknown": "the file is no text"}
+    base, _, packing = source["format"].partition(".")
+    is_recoded = base != "jsonl" and dialect.encoding != "utf-8"
+    whose = ("unpacked text" if packing else "file") + (" as UTF-8" if is_recoded else "")
+    return {"bytes": {"start": span[0], "end": span[1], "of": whose}, "bytes_unknown": None}
+
+
 def told(facts: dict[str, Any]) -> str:
     """Return a row's story as text."""
-    source = facts["source"]
-    lines = [f"row {facts['row']} of run {facts['run']}: {facts['fate']}"]
-    lines.append(
-        f"  source    {source['name']}, row {source['row']}, sha256 {source['sha256'][:16]}"
-    )
+    lines = [
+        f"row {facts['row']} of run {facts['run']}: {facts['fate']}",
+        *_source(facts["source"]),
+    ]
     lines += [_finding(item) for item in facts["findings"]] or ["  findings  none"]
     for item in facts["decisions"]:
         value = f" to {item['value']!r}" if item["value"] else ""
@@ -91,13 +121,24 @@ def told(facts: dict[str, Any]) -> str:
             f"  decision  {item['decision']}{value} by {item['reviewer']}, {item['time']}, "
             f"entry {item['entry']}{why}"
         )
-    for item in facts["fates"]:
+    for item in facts["runs"]:
         place = f" in {item['file']}, row {item['file_row']}" if item["file"] else ""
-        lines.append(f"  fate      {item['kind']} {item['run']}: {item['fate']}{place}")
+        lines.append(
+            f"  fate      {item['kind']} {item['run']}: {item['fate']}{place}; {item['time']}, "
+            f"contract {item['contract'][:8]}"
+        )
     contract, ledger = facts["contract"], facts["ledger"]
     lines.append(f"  contract  {contract['path']}, sha256 {contract['sha256'][:16]}")
     lines.append(f"  ledger    entry {ledger['entry']}, digest {ledger['leaf'][:16]}")
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _source(source: Mapping[str, Any]) -> Iterator[str]:
+    yield f"  source    {source['name']}, row {source['row']}, sha256 {source['sha256'][:16]}"
+    if span := source["bytes"]:
+        yield f"  bytes     {span['start']:,} up to {span['end']:,} of the {span['of']}"
+    else:
+        yield f"  bytes     not told: {source['bytes_unknown']}"
 
 
 def _finding(item: dict[str, Any]) -> str:
@@ -106,9 +147,3 @@ def _finding(item: dict[str, Any]) -> str:
     advice = f" -> {item['suggestion']}" if item["suggestion"] else ""
     head = f"  {item['severity']:<9} {item['rule']}{column}, score {item['score']:g}{chance}"
     return f"{head}: {item['evidence']}{advice}"
-
-
-def _fate(run: int, kind: str, time: str, fate: dict[str, Any] | None) -> dict[str, Any]:
-    found = fate or {"fate": "unknown", "file": None, "file_row": None}
-    return {"run": run, "kind": kind, "time": time, "fate": found["fate"], "file": found["file"],
-            "file_row": found["file_row"]}  # fmt: skip

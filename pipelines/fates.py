@@ -13,37 +13,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings, verdict
-from provenance import digest
+from provenance import digest, lineage, merkle
 from provenance.errors import AssayError
-from provenance.shards import ROW, read_shard, read_table, write_table
-from provenance.snapshot import REJECTED_SCHEMA, Snapshot, Source
+from provenance.shards import DIGEST, ROW, read_shard, read_table, unpacked, write_table
+from provenance.snapshot import REJECTED_SCHEMA, Snapshot
 
-LINEAGE_SCHEMA = pa.schema(
-    [
-        ("row_id", pa.binary(32)),
-        ("source_sha256", pa.binary(32)),
-        ("source_row", pa.int64()),
-        ("fate", pa.string()),
-        ("file", pa.string()),
-        ("file_row", pa.int64()),
-        ("rules", pa.list_(pa.string())),
-    ]
-)
 Change = Callable[[pa.Table, np.ndarray], pa.Table]
+Name = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fated:
-    """How many rows went where."""
+    """How many rows went where, and the root of their lineage in hex."""
 
     source: int
     clean: int
     quarantine: int
     rejected: int
+    root: str = ""
 
     def as_dict(self) -> dict[str, int]:
         """Return the object that stands under `rows` in `--json`."""
-        return dataclasses.asdict(self)
+        counts = dataclasses.asdict(self)
+        counts.pop("root")
+        return counts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,12 +47,14 @@ class Sorting:
         found: findings of all rows, for `_reasons` and lineage.
         quarantined, refused: int64 row ordinals; `refused` are those a person rejected.
         change: what is done to the clean rows (redaction, relabelling), given their ordinals.
+        name: from the snapshot's row digests and the ordinals to the ids that are published.
     """
 
     found: findings.Findings
     quarantined: np.ndarray
     refused: np.ndarray
     change: Change
+    name: Name
 
 
 class Emitter:
@@ -70,6 +65,7 @@ class Emitter:
         self._snapshot, self._sorting, self._out = snapshot, sorting, out
         self._counts = {"clean": 0, "quarantine": 0, "rejected": 0}
         self._parts = {"clean": 0, "quarantine": 0, "rejected": 0}
+        self._tree = merkle.Tree()
         for name in ("clean", "quarantine", "rejected", "lineage"):
             (out / name).mkdir(parents=True)
         rowed = sorting.found.filter(pc.is_valid(sorting.found["row"]))
@@ -86,7 +82,7 @@ class Emitter:
             self._sort_shard(number, shard.table, as_read, shard.rows, shard.digests)
         self._write_unread(len(self._snapshot.shards))
         self._ensure_a_part()
-        fated = Fated(self._snapshot.rows, **self._counts)
+        fated = Fated(self._snapshot.rows, **self._counts, root=self._tree.root().hex())
         if fated.source != fated.clean + fated.quarantine + fated.rejected:
             raise AssayError("K016", f"rows do not add up: {fated.as_dict()}")
         return fated
@@ -96,9 +92,9 @@ class Emitter:
         if self._snapshot.held:
             held = read_table(self._snapshot.held)
             rows = held[ROW].to_numpy()
-            as_read = held.drop_columns([ROW])
+            as_read, digests = _apart(held.drop_columns([ROW]))
             gone = np.isin(rows, self._sorting.refused)
-            self._hold(number, as_read, rows, digest.of_rows(as_read), gone)
+            self._hold(number, as_read, rows, digests, gone)
         if self._snapshot.rejected:
             self._reject(number + 1, read_table(self._snapshot.rejected))
 
@@ -135,8 +131,11 @@ class Emitter:
             self._put("rejected", table, rows[gone], digests[gone], number)
 
     def _reject(self, number: int, table: pa.Table) -> None:
-        raw = table.select(["_raw"])
-        self._put("rejected", table, table["_row"].to_numpy(), digest.of_rows(raw), number)
+        if DIGEST in table.column_names:
+            table, digests = _apart(table)
+        else:
+            digests = digest.of_rows(table.select(["_raw"]))
+        self._put("rejected", table, table["_row"].to_numpy(), digests, number)
 
     def _reasons(self, rows: np.ndarray) -> pa.Array:
         low, high = np.searchsorted(self._rows, [rows[0], rows[-1] + 1]) if len(rows) else (0, 0)
@@ -155,8 +154,11 @@ class Emitter:
         self._parts[fate] += 1
         self._counts[fate] += len(rows)
         write_table(table, self._out / name)
-        lineage = _lineage(self._snapshot.sources, rows, digests, fate, name, self._rules(rows))
-        write_table(lineage, self._out / "lineage" / f"part-{number:05d}-{fate}.parquet")
+        ids = self._sorting.name(digests, rows)
+        placed = fate, name
+        table = lineage.table_of(self._snapshot.sources, rows, ids, placed, self._rules(rows))
+        self._tree.extend(lineage.leaves(table))  # the parts' names sort as they are written
+        write_table(table, self._out / "lineage" / f"part-{number:05d}-{fate}.parquet")
 
     def _rules(self, rows: np.ndarray) -> pa.Array:
         """Return the rules that found each row: list<string>, empty for none."""
@@ -174,28 +176,11 @@ class Emitter:
             write_table(empty, self._out / "clean" / "part-00000.parquet")
 
 
-def _lineage(
-    sources: tuple[Source, ...],
-    rows: np.ndarray,
-    digests: np.ndarray,
-    fate: str,
-    name: str,
-    rules: pa.Array,
-) -> pa.Table:
-    firsts = np.array([source.first_row for source in sources])
-    which = np.searchsorted(firsts, rows, side="right") - 1
-    hashes = pa.array([bytes.fromhex(source.sha256) for source in sources], pa.binary(32))
-    packed = pa.py_buffer(np.ascontiguousarray(digests).tobytes())
-    columns = [
-        pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(rows), [None, packed]),
-        hashes.take(pa.array(which)),
-        pa.array(rows - firsts[which], pa.int64()),
-        pa.repeat(pa.scalar(fate), len(rows)),
-        pa.repeat(pa.scalar(name), len(rows)),
-        pa.array(np.arange(len(rows)), pa.int64()),
-        rules,
-    ]
-    return pa.table(columns, LINEAGE_SCHEMA)
+def _apart(table: pa.Table) -> tuple[pa.Table, np.ndarray]:
+    """Return rows without the ids that a rebuilt snapshot carries, and these or fresh digests."""
+    if DIGEST in table.column_names:
+        return table.drop_columns([DIGEST]), unpacked(table[DIGEST])
+    return table, digest.of_rows(table)
 
 
 def _as_json(table: pa.Table) -> Iterator[str]:

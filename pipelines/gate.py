@@ -1,38 +1,41 @@
 """`assay gate`: start a training command only on a pass; unknown and stale are no.
 
 A pass is reused when it is younger than --max-age and was given to the very same source,
-reference, contract, policy and code, in a ledger that holds; its files' digests are checked again
-before the command starts.
+reference, contract, policy and code, with the same model and deny list, in a ledger that holds;
+its files' digests are checked again before the command starts.
 """
 
 import argparse
 import dataclasses
 import datetime as dt
+import hashlib
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from checks.kit.contract import Contract
-from pipelines import commit, outcome, server_address, stages, trust
+from pipelines import beside, commit, config, keys, outcome, reading, server_address, stages, trust
+from pipelines.commit import Committer
 from pipelines.console import Progress
-from pipelines.request import Request, expand, prepare
+from pipelines.request import Request, expand, now, prepare
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
-from provenance import guard, verify
+from provenance import guard, remote, verify
 from provenance.codes import EXIT
 from provenance.entry import Entry
-from provenance.errors import AssayError
+from provenance.errors import AssayError, Notice
 from provenance.ledger import broken
 
 AGE = re.compile(r"(\d{1,6})([smhd])")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 ANSWER_SECONDS = 2.0
+UNSEARCHED = "ASSAY-K020"
 HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -52,13 +55,22 @@ def main(arguments: argparse.Namespace) -> int:
             outcome.show(made, as_json=True)
         if not made.verdict.passed:
             return _refuse(made)
+        if made.is_interrupted:
+            what = f"interrupted; run {made.entry.seq} is committed, the command was not started"
+            raise AssayError("E130", what)
         entry = made.entry
+        _tell(made.warnings)
     else:
         sys.stderr.write(f"run {entry.seq} of {entry.facts['time']} passed and still holds\n")
+        _tell(Notice(**told) for told in entry.facts.get("warnings", ()))
         if arguments.json:
             told = outcome.recorded(entry, store.run_folder(entry.seq))
             sys.stdout.write(json.dumps(told) + "\n")
-    return start(arguments.command, arguments.environment, store.run_folder(entry.seq), entry.seq)
+    record(store, entry, arguments.command)
+    inherited = dict(arguments.environment)
+    if config.key_text():
+        del inherited["ASSAY_SIGNING_KEY"]  # the key itself is nothing for a training job
+    return start(arguments.command, inherited, store.run_folder(entry.seq), entry.seq)
 
 
 def age_of(text: str) -> dt.timedelta:
@@ -81,12 +93,15 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
     if not store.ledger.numbers():
         return None
     references = expand(reference) if reference else []
+    if any(remote.is_url(name) for name in (*sources, *references)):
+        return None  # what a store holds is only known once it is read
     wanted = (
         contract.sha256,
         commit.code_facts()["sha256"],
         dataclasses.asdict(stages.policy_of(contract, request.fail_on)),
         [_digest(name, contract) for name in sources],
         [_digest(name, contract) for name in references],
+        _beside(contract),
     )
     for entry in reversed(store.runs()):
         facts = entry.facts
@@ -96,6 +111,7 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
             facts["policy"],
             [item["sha256"] for item in facts["inputs"]],
             [item["sha256"] for item in facts["reference"]],
+            facts.get("beside", {}),
         )
         if given == wanted:
             fresh = oldest <= dt.datetime.fromisoformat(facts["time"]) <= dt.datetime.now(dt.UTC)
@@ -103,10 +119,40 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
     return None
 
 
+def _beside(contract: Contract) -> dict[str, str] | None:
+    """Return the digests of what the contract names; None, which no run has, without any."""
+    try:
+        return beside.digests(contract, keys.own)
+    except AssayError as error:
+        if error.code != "ASSAY-K003":
+            raise
+        return None
+
+
 def _digest(name: str, contract: Contract) -> str:
-    limits = stages.source_limits(contract)
+    limits = reading.source_limits(contract)
     with guard.Opened(name, limits) as file:  # no pipe, no device, no endless file
         return file.digest()
+
+
+def record(store: Store, entry: Entry, command: Sequence[str]) -> None:
+    """Write into the ledger that a run's clean dataset is handed to a command, before it is.
+
+    Of the command only its program's name is told, since its words may hold secrets; a digest of
+    all words tells commands apart.
+
+    Raises:
+        AssayError: ASSAY-E001 to E003 if it cannot be recorded: then nothing is handed out.
+    """
+    words = hashlib.sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
+    facts = {
+        "schema": "assay.entry/1",
+        "base": entry.seq,
+        "dataset": entry.facts["dataset"],
+        "by": config.reviewer(),
+        "command": {"program": Path(command[0]).name, "sha256": words},
+    }
+    Committer.of(store, now()).commit_access(facts)
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, number: int) -> int:
@@ -136,10 +182,18 @@ def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, 
     return code if code >= 0 else 128 - code
 
 
+def _tell(warnings: Iterable[Notice]) -> None:
+    """Say what a pass does not speak for: a person reads this before the training starts."""
+    for notice in warnings:
+        if notice.code == UNSEARCHED:
+            sys.stderr.write(f"not checked {notice.code}: {notice.message}\n")
+
+
 def _refuse(made: outcome.Outcome) -> int:
     sys.stderr.write(f"refused: run {made.entry.seq} is {made.verdict.word}\n")
     for reason in made.verdict.reasons:
         sys.stderr.write(f"  {reason.code}: {reason.message}\n")
+    _tell(made.warnings)
     sys.stderr.write(
         f"help: open {made.folder / 'report.html'}, or `assay review {made.entry.seq} --list`\n"
     )

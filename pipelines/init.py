@@ -14,9 +14,11 @@ from typing import Any
 from checks.kit.contract import Column, Contract
 from checks.kit.node import nearest
 from checks.kit.protocol import Context
-from pipelines import infer
+from pipelines import infer, init_personal, init_privacy
 from pipelines.infer import Seen
-from pipelines.init_yaml import Proposal, contract_text
+from pipelines.init_yaml import Proposal, contract_text, csv_settings
+from provenance import remote
+from provenance.dialect import Dialect
 from provenance.errors import AssayError
 from provenance.shards import Shard, read_shard
 from provenance.snapshot import Snapshot
@@ -41,7 +43,7 @@ _TIME = re.compile(
 _BIRTH = re.compile(r"(?i)birth|dob|expir|due|hired")
 
 
-def propose(
+def propose(  # noqa: PLR0913  # one argument for each thing that a user may say
     snapshot: Snapshot,
     *,
     name: str,
@@ -49,6 +51,7 @@ def propose(
     key: str | None = None,
     source: str | None = None,
     contract_folder: Path | None = None,
+    dialect: Dialect | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """Propose a contract for an ingested source.
 
@@ -59,6 +62,7 @@ def propose(
         key: the key column, None to look for one.
         source: as the user named it; becomes servers[0].path if it lies below the contract.
         contract_folder: where the contract will lie.
+        dialect: that the source was read by; written down where it is not the default.
 
     Returns:
         The YAML, and a summary: `columns`, `label`, `key`, `check` (lines to look at), `notes`.
@@ -69,7 +73,10 @@ def propose(
     notes: list[str] = []
     proposals = _proposals(snapshot, label, key, notes)
     path = _path_below(source, contract_folder)
-    text = contract_text(proposals, name=name, rows=snapshot.rows, path=path)
+    settings = csv_settings(dialect or Dialect(), snapshot.sources[0].format)
+    if settings:
+        notes.append(f"the CSV has its own {' and '.join(settings)}: see assay.csv")
+    text = contract_text(proposals, name=name, rows=snapshot.rows, path=path, settings=settings)
     return text, _summary(proposals, text, notes)
 
 
@@ -86,6 +93,7 @@ def _proposals(
         _propose_role(proposals, role, test)
     for proposal in proposals:
         _propose_values(proposal)
+    init_privacy.note(proposals)
     _ignore_empty(proposals, notes)
     _ignore_leaks(proposals, snapshot, notes)
     return proposals
@@ -192,7 +200,8 @@ def _propose_values(proposal: Proposal) -> None:
         and seen.filled >= _LIST_REPEATS * seen.distinct
     )
     if seen.counts and (is_set or (is_class and seen.logical in ("string", "integer", "boolean"))):
-        proposal.valid = sorted(seen.counts)
+        if not init_personal.hide(proposal):
+            proposal.valid = sorted(seen.counts)
     elif seen.logical in ("integer", "number") and seen.low is not None:
         proposal.ends = _widened(seen, is_key=proposal.is_key or proposal.is_unique)
 
@@ -276,10 +285,15 @@ def _contract(proposals: list[Proposal]) -> Contract:
 
 
 def _path_below(source: str | None, folder: Path | None) -> str | None:
-    """Return the source relative to the contract's folder, None if it does not lie below it."""
-    if source is None or folder is None or "://" in source:
+    """Return the source relative to the contract's folder, None if it does not lie below it.
+
+    The URL of a store comes back as it is, if a contract may name it.
+    """
+    if source is None or folder is None:
         return None
-    path = Path(source).absolute()
+    if remote.is_url(source) and remote.local_path(source) is None:
+        return source if remote.is_plain_store(source) else None
+    path = Path(remote.local_path(source) or source).absolute()
     try:
         return path.parent.resolve().joinpath(path.name).relative_to(folder.resolve()).as_posix()
     except ValueError:

@@ -9,9 +9,13 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from provenance import ingest
+from pipelines import reading
+from provenance import remote
+from provenance.dialect import Dialect
 from provenance.errors import AssayError
+from provenance.snapshot import Snapshot
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -25,27 +29,28 @@ def main(arguments: argparse.Namespace) -> int:
 
     output = Path(arguments.output or "contract.yaml")
     _refuse_existing(output, arguments)
-    paths = ingest.expand(arguments.source)
     with tempfile.TemporaryDirectory(prefix="assay-init-") as folder:
-        limits = ingest.Limits.of({})
-        snapshot = ingest.ingest(paths, None, Path(folder), limits=limits)
+        seen = _read(arguments.source, folder)
+        snapshot = Snapshot.load(Path(seen["snapshot"]))
+        shown = remote.shown(arguments.source)
         text, summary = init.propose(
             snapshot,
-            name=Path(arguments.source.rstrip("/")).name.split(".")[0] or "dataset",
+            name=Path(shown.rstrip("/")).name.split(".")[0] or "dataset",
             label=arguments.label,
             key=arguments.key,
             source=arguments.source,
             contract_folder=output.absolute().parent,
+            dialect=Dialect(**seen["dialect"]),
         )
     _write(output, text)
     if arguments.json:
         whole = {"schema": "assay.init/1", "contract": str(output), **summary}
         sys.stdout.write(json.dumps(whole, default=str) + "\n")
     else:
-        sys.stdout.write(f"read {snapshot.rows:,} rows of {len(paths)} file(s)\n")
+        sys.stdout.write(f"read {snapshot.rows:,} rows of {len(snapshot.sources)} file(s)\n")
         sys.stdout.write(f"wrote {output}\n")
         sys.stdout.writelines(f"  {line}\n" for line in summary.get("notes", []))
-        sys.stdout.write(f"next: read it, then `assay run {output} --source {arguments.source}`\n")
+        sys.stdout.write(f"next: read it, then `assay run {output} --source {shown}`\n")
     return 0
 
 
@@ -78,6 +83,17 @@ def _refuse_existing(output: Path, arguments: argparse.Namespace) -> None:
     if output.exists() and not arguments.force:
         what = f"the {'schema' if arguments.schema else 'contract'} exists already"
         raise AssayError("C012", what, where=str(output), fix="give another -o FILE, or --force")
+
+
+def _read(source: str, folder: str) -> Any:
+    """Read the source in a child under the default limits; its imports run beside ours."""
+    child = reading.started("read_bare")
+    try:
+        from pipelines import init  # noqa: F401  # slow, and needed next
+
+        return reading.ask(child, reading.SECONDS, source=source, folder=folder)
+    finally:
+        child.stop()
 
 
 def _write(path: Path, text: str) -> None:

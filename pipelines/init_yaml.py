@@ -3,9 +3,12 @@
 import dataclasses
 import datetime as dt
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pipelines.infer import Seen
+from provenance import remote
+from provenance.dialect import Dialect
 from provenance.errors import printable
 
 LEAST_ROWS = 20  # fewer cannot be judged
@@ -14,6 +17,8 @@ _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 _SHORT = {"\0": "\\0", "\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
 _ASCII, _PLANE = 0x100, 0x10000
 _COMMENT = 96
+# the standard's types of servers by scheme; it has none for the others
+_STORES = {"s3": "s3", "s3a": "s3", "az": "azure", "abfs": "azure", "abfss": "azure"}
 
 
 @dataclasses.dataclass(slots=True)
@@ -37,8 +42,15 @@ class Proposal:
     ends: tuple[Any, Any] = (None, None)
 
 
-def contract_text(proposals: list[Proposal], *, name: str, rows: int, path: str | None) -> str:
-    """Return the whole contract."""
+def contract_text(
+    proposals: list[Proposal],
+    *,
+    name: str,
+    rows: int,
+    path: str | None,
+    settings: Mapping[str, str],
+) -> str:
+    """Return the whole contract; `settings` are what `assay.csv` says."""
     least = LEAST_ROWS if rows >= LEAST_ROWS else 1
     lines = [
         f"# Proposed by `assay init` from {rows:,} rows. Lines with `# check:` want your eye.",
@@ -49,6 +61,7 @@ def contract_text(proposals: list[Proposal], *, name: str, rows: int, path: str 
         "version: 0.1.0",
         "status: draft",
         *_servers(path),
+        *_csv(settings),
         "schema:",
         f"  - name: {scalar(name)}",
         "    quality:",
@@ -58,6 +71,15 @@ def contract_text(proposals: list[Proposal], *, name: str, rows: int, path: str 
     for proposal in proposals:
         lines += _property(proposal)
     return "\n".join(lines) + "\n"
+
+
+def csv_settings(dialect: Dialect, form: str) -> dict[str, str]:
+    """Return what `assay.csv` must say so that a source of a format is read by a dialect."""
+    base = form.partition(".")[0]
+    if base not in ("csv", "tsv"):
+        return {}
+    usual, told = Dialect().named(base), dataclasses.asdict(dialect.named(base))
+    return {key: value for key, value in told.items() if value != getattr(usual, key)}
 
 
 def scalar(value: Any) -> str:
@@ -90,9 +112,24 @@ def _servers(path: str | None) -> list[str]:
     if path is None:
         return ["# check: the source lies elsewhere, so name it with --source"]
     kind = "parquet" if path.endswith(".parquet") else "json" if ".json" in path else "csv"
+    if remote.is_url(path):
+        store = _STORES.get(path.partition("://")[0], "custom")
+        told = f"format: {kind}, location: {scalar(path)}"
+        return ["servers:", f"  - {{server: store, type: {store}, {told}}}"]
     return [
         "servers:",
         f"  - {{server: local, type: local, format: {kind}, path: {scalar(path)}}}",
+    ]
+
+
+def _csv(settings: Mapping[str, str]) -> list[str]:
+    if not settings:
+        return []
+    told = ", ".join(f"{key}: {scalar(value)}" for key, value in settings.items())
+    return [
+        "customProperties:",
+        "  # check: how the CSV seems to be written",
+        f"  - {{property: assay.csv, value: {{{told}}}}}",
     ]
 
 

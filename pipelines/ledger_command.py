@@ -1,42 +1,118 @@
-"""`assay ledger`: print the chain, or one entry of it."""
+"""`assay ledger`: the chain, checkpoints and proofs for others, compaction, change of key."""
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from pipelines import config
+from pipelines import config, keys, prove, trust
+from pipelines.request import now
 from pipelines.store import Store
+from provenance import compaction
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print one line an entry, or all facts of one."""
+    """Do what the action's word says."""
+    return ACTIONS[arguments.action](arguments)
+
+
+def _opened(arguments: argparse.Namespace) -> Store:
     store = Store(config.store_folder(arguments.store))
     store.require()
-    if arguments.action == "show":
-        return _show(store, arguments.entry, as_json=arguments.json)
+    return store
+
+
+def _log(arguments: argparse.Namespace) -> int:
+    store = _opened(arguments)
     entries = [_line(entry) for entry in store.ledger.entries()]
-    if arguments.json:
-        sys.stdout.write(json.dumps({"schema": "assay.ledger/1", "entries": entries}) + "\n")
-    else:
-        for item in entries:
-            sys.stdout.write(f"{printable(_text(item))}\n")
-        if not entries:
-            sys.stderr.write(f"the ledger of {store.folder} is empty\n")
+    if not entries:
+        sys.stderr.write(f"the ledger of {store.folder} is empty\n")
+    text = "".join(f"{printable(_text(item))}\n" for item in entries)
+    _print(arguments, {"schema": "assay.ledger/1", "entries": entries}, text)
     return 0
 
 
-def _show(store: Store, number: str | None, *, as_json: bool) -> int:
+def _show(arguments: argparse.Namespace) -> int:
+    store = _opened(arguments)
+    number = arguments.entry
     if not (number and number.isascii() and number.isdigit()):
         raise AssayError("C012", "name the entry's number", fix="`assay ledger show 7`")
     if int(number) not in store.ledger.numbers():
         raise AssayError("C013", f"there is no entry {number}", where=str(store.folder))
     entry = store.ledger.read(int(number))
     whole = {**_line(entry), "prev": entry.prev.hex(), "facts": entry.facts}
-    sys.stdout.write(json.dumps(whole, indent=None if as_json else 1) + "\n")
+    sys.stdout.write(json.dumps(whole, indent=None if arguments.json else 1) + "\n")
     return 0
+
+
+def _checkpoint(arguments: argparse.Namespace) -> int:
+    store = _opened(arguments)
+    made, note = prove.checkpoint(store)
+    facts = {"schema": "assay.checkpoint/1", "origin": made.origin, "size": made.size,
+             "root": made.root.hex(), "note": note, "path": arguments.output}  # fmt: skip
+    told = f"checkpoint of {made.size} entries: {arguments.output}; keep it off this machine\n"
+    prove.write(arguments.output, note)
+    _print(arguments, facts, told if arguments.output else note)
+    return 0
+
+
+def _prove(arguments: argparse.Namespace) -> int:
+    store = _opened(arguments)
+    if arguments.since:
+        facts, text = prove.since(store, arguments.since)
+    else:
+        facts, text = prove.of(store, arguments.entry, arguments.row, arguments.checkpoint)
+    if arguments.row_file:
+        prove.write_row(store, arguments.entry, arguments.row, Path(arguments.row_file))
+    prove.write(arguments.output, text)
+    told = f"{facts['told']}: {arguments.output}\n" if arguments.output else text
+    shown = {key: value for key, value in facts.items() if key != "told"}
+    _print(arguments, {**shown, "proof": text, "path": arguments.output}, told)
+    return 0
+
+
+def _compact(arguments: argparse.Namespace) -> int:
+    store = _opened(arguments)
+    trust.require_whole(store)
+    made = compaction.compact(store.ledger, keys.own(), now())
+    facts = {"schema": "assay.compact/1", "segment": made.name, "entries": made.entries,
+             "removed": made.removed}  # fmt: skip
+    told = f"{made.entries} entries are now in {made.name}" if made.name else "nothing to compact"
+    _print(arguments, facts, f"{told}\n")
+    return 0
+
+
+def _rotate(arguments: argparse.Namespace) -> int:
+    store = _opened(arguments)
+    made, told = keys.rotate(store, arguments.to, now())
+    facts = {"schema": "assay.rotate/1", "entry": made.seq, "public_key": made.facts["public_key"]}
+    _print(arguments, facts, f"{told}\n")
+    return 0
+
+
+def _key(arguments: argparse.Namespace) -> int:
+    signer = keys.own(make=True)
+    pem = signer.public_pem().decode()
+    facts = {"schema": "assay.key/1", "key_id": signer.verifier.key_id.hex(), "public_key": pem,
+             "path": arguments.output}  # fmt: skip
+    prove.write(arguments.output, pem)
+    told = f"public key {facts['key_id']}: {arguments.output}\n" if arguments.output else pem
+    _print(arguments, facts, told)
+    return 0
+
+
+ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "log": _log, "show": _show, "checkpoint": _checkpoint, "prove": _prove, "compact": _compact,
+    "rotate": _rotate, "key": _key,
+}  # fmt: skip
+
+
+def _print(arguments: argparse.Namespace, facts: dict[str, Any], text: str) -> None:
+    sys.stdout.write(json.dumps(facts) + "\n" if arguments.json else text)
 
 
 def _line(entry: Entry) -> dict[str, Any]:
@@ -58,7 +134,11 @@ def _line(entry: Entry) -> dict[str, Any]:
 def _text(item: dict[str, Any]) -> str:
     head = f"{item['seq']:>6}  {item['time']}  {item['kind']:<8} {item['leaf'][:12]}"
     if item["kind"] == "key":
-        return f"{head}  key {item['key_id']}"
+        return f"{head}  signed by key {item['key_id']}"
+    if item["kind"] == "compact":
+        return head
+    if item["kind"] == "access":
+        return f"{head}  clean dataset of run {item['base']}"
     if item["kind"] == "review":
         counts = ", ".join(f"{count} {name}" for name, count in item["decisions"].items())
         return f"{head}  of run {item['base']}: {counts}"

@@ -1,12 +1,13 @@
 """The outcome of a run or release: what `--json` prints and the terminal sums up."""
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from checks.kit.verdict import Verdict
 from pipelines.examine import Status
@@ -14,12 +15,16 @@ from pipelines.fates import Fated
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
     """A committed run: its entry and folder, verdict, rows, checks and notices.
 
-    `timings` are seconds per stage, and `total`.
+    `timings` are seconds per stage, and `total`. `is_interrupted`: an interrupt came when the run
+    was committed already.
     """
 
     entry: Entry
@@ -29,6 +34,19 @@ class Outcome:
     statuses: tuple[Status, ...] = ()
     warnings: tuple[Notice, ...] = ()
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    is_interrupted: bool = False
+
+    def clean_files(self) -> list[Path]:
+        """Return the Parquet files of the clean dataset, in order."""
+        return sorted((self.folder / "clean").iterdir())
+
+    def clean(self) -> "pa.Table":
+        """Return the clean dataset, all of it in memory."""
+        import pyarrow as pa
+
+        from provenance.shards import read_table
+
+        return pa.concat_tables([read_table(path) for path in self.clean_files()])
 
     def as_dict(self) -> dict[str, Any]:
         """Return the one object that `--json` prints."""
@@ -53,6 +71,32 @@ class Outcome:
             "timings": dict(self.timings),
             "error": None,
         }
+
+
+@dataclasses.dataclass(slots=True)
+class Late:
+    """Whether an interrupt came when a run stood already."""
+
+    is_interrupted: bool = False
+
+    def marked(self, outcome: Outcome) -> Outcome:
+        """Return the outcome with what this tells of it."""
+        is_interrupted = outcome.is_interrupted or self.is_interrupted
+        return dataclasses.replace(outcome, is_interrupted=is_interrupted)
+
+
+@contextlib.contextmanager
+def unless_committed(committed: Sequence[object], late: Late) -> Iterator[None]:
+    """Let an interrupt through, but not one that comes when something stands already.
+
+    What an interrupt during the cleaning up leaves is swept by the next run.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not committed:
+            raise
+        late.is_interrupted = True
 
 
 def recorded(entry: Entry, folder: Path) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from checks.kit.contract import Contract
 from checks.kit.findings import Findings
 from checks.kit.protocol import Panel
-from pipelines import commit, report, report_rules
+from pipelines import commit, noise, report, report_rules
 from pipelines.examine import Status
 from pipelines.report_facts import (
     ContractFacts,
@@ -36,6 +37,26 @@ class Drawn:
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     panels: tuple[Panel, ...] = ()
     shown: frozenset[str] = frozenset()
+
+
+def drawing(
+    drawn: Drawn, contract: Contract, facts: dict[str, Any]
+) -> Callable[[int], Mapping[str, str]]:
+    """Return what draws the pages with noise on protected columns, and tells `facts` its price.
+
+    To be called under the ledger's lock, where the budget is read and spent in one.
+    """
+
+    def as_numbered(number: int) -> Mapping[str, str]:
+        shown = noise.published(drawn.panels, contract, drawn.store)
+        warnings = (*drawn.warnings, *shown.warnings)
+        facts["warnings"] = [notice.as_dict() for notice in warnings]
+        if shown.facts is not None:
+            facts["privacy"] = shown.facts
+        made = dataclasses.replace(drawn, facts=facts, panels=shown.panels, warnings=warnings)
+        return draw(number, made)
+
+    return as_numbered
 
 
 def draw(number: int, drawn: Drawn) -> dict[str, str]:
@@ -88,6 +109,10 @@ def _panel(panel: Panel) -> DriftPanel:
         names = [*panel.categories, "new"]
         before = dict(zip(names, panel.reference, strict=True))
         drawn = category_panel(panel.column, before, dict(zip(names, panel.current, strict=True)))
+    if panel.is_protected:
+        return dataclasses.replace(
+            drawn, is_drifted=panel.is_drifted, missing=panel.missing, note=panel.statistic + "."
+        )
     return dataclasses.replace(
         drawn,
         statistic=panel.statistic,

@@ -13,10 +13,20 @@ import pyarrow.dataset as ds
 
 from checks.kit.contract import Contract
 from checks.kit.findings import Findings
-from provenance import cast, digest
+from provenance import cast, lineage
 from provenance.entry import Entry
 from provenance.errors import AssayError
-from provenance.shards import ROW, Shard, ShardRef, read_table, write_shard, write_table
+from provenance.shards import (
+    DIGEST,
+    ROW,
+    Shard,
+    ShardRef,
+    packed,
+    read_table,
+    unpacked,
+    write_shard,
+    write_table,
+)
 from provenance.snapshot import Snapshot, Source
 
 
@@ -34,23 +44,24 @@ def rebuild(
     uncast = found.filter(pc.equal(found["check"], "ingest"))["row"].drop_null().to_numpy()
     shards: list[ShardRef] = []
     schema = None
-    for path in sorted((folder / "clean").iterdir()):
+    for path in _parts(folder / "clean"):
         table = read_table(path)
         schema = table.schema
         rows, digests = clean_rows(folder, path.name, sources)
         shards.append(write_shard(scratch, Shard(len(shards), table, rows, digests)))
     raw: list[str | None] = [None] * len(shards)
     held: list[pa.Table] = []
-    for path in sorted((folder / "quarantine").iterdir()):
-        table = _as_read(path)
+    for path in _parts(folder / "quarantine"):
+        table = _with_ids(path, as_read(read_table(path)))
         is_held = np.isin(table[ROW].to_numpy(), uncast)
         held.append(table.filter(pa.array(is_held)))
         table = table.filter(pa.array(~is_held))
-        typed = _typed(table.drop_columns([ROW]), contract, schema)
-        rows, digests = table[ROW].to_numpy(), digest.of_rows(typed)
-        shards.append(write_shard(scratch, Shard(len(shards), typed, rows, digests)))
+        ids = unpacked(table[DIGEST])
+        table = table.drop_columns([DIGEST])
+        cells = typed(table.drop_columns([ROW]), contract, schema)
+        shards.append(write_shard(scratch, Shard(len(shards), cells, table[ROW].to_numpy(), ids)))
         raw.append(_joined([table], scratch / f"raw-{len(raw):05d}.parquet"))
-    refused = [read_table(path) for path in sorted((folder / "rejected").iterdir())]
+    refused = [_with_ids(path, read_table(path)) for path in _parts(folder / "rejected")]
     return Snapshot(
         folder=str(scratch),
         rows=entry.facts["rows"]["source"],
@@ -75,9 +86,8 @@ def _refuse_twins(sources: tuple[Source, ...], run: int) -> None:
         seen[source.sha256] = source.name
 
 
-def _as_read(path: Path) -> pa.Table:
-    """Return a part of the quarantine: the source's columns as read, and ROW."""
-    table = read_table(path)
+def as_read(table: pa.Table) -> pa.Table:
+    """Return rows of the quarantine as the source's columns, as read, and ROW."""
     *own, _, _ = table.column_names
     return table.rename_columns([*own, ROW, "_reasons"]).drop_columns(["_reasons"])
 
@@ -85,23 +95,37 @@ def _as_read(path: Path) -> pa.Table:
 def clean_rows(
     folder: Path, part: str, sources: tuple[Source, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return ordinals (int64) and digests (uint8, (n, 32)) of the rows of a clean part."""
-    lineage = ds.dataset(folder / "lineage").to_table(filter=pc.field("file") == f"clean/{part}")
-    lineage = lineage.sort_by("file_row").combine_chunks()
+    """Return ordinals (int64) and published ids (uint8, (n, 32 or 64)) of a clean part's rows."""
+    table = _lineage_of(folder / "clean" / part)
     firsts = {bytes.fromhex(source.sha256): source.first_row for source in sources}
-    keys = lineage["source_sha256"].unique()
+    keys = table["source_sha256"].unique()
     offsets = pa.array([firsts[key.as_py()] for key in keys], pa.int64())
-    start = offsets.take(pc.index_in(lineage["source_sha256"].combine_chunks(), keys))
-    rows = pc.add(lineage["source_row"].combine_chunks(), start).to_numpy(zero_copy_only=False)
-    packed = b"".join(lineage["row_id"].to_pylist())
-    return rows, np.frombuffer(packed, np.uint8).reshape(-1, 32)
+    start = offsets.take(pc.index_in(table["source_sha256"].combine_chunks(), keys))
+    rows = pc.add(table["source_row"].combine_chunks(), start).to_numpy(zero_copy_only=False)
+    return rows, lineage.ids_in(table)
 
 
-def _typed(as_read: pa.Table, contract: Contract, schema: pa.Schema) -> pa.Table:
+def _lineage_of(part: Path) -> pa.Table:
+    """Return the lineage of a part's rows, in the part's order."""
+    folder, name = part.parents[1], f"{part.parent.name}/{part.name}"
+    found = ds.dataset(folder / "lineage").to_table(filter=pc.field("file") == name)
+    return found.sort_by("file_row").combine_chunks()
+
+
+def _with_ids(part: Path, table: pa.Table) -> pa.Table:
+    """Append the ids under which a part's rows were published, as DIGEST."""
+    return table.append_column(DIGEST, packed(lineage.ids_in(_lineage_of(part))))
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+def typed(cells: pa.Table, contract: Contract, schema: pa.Schema) -> pa.Table:
     """Cast text columns by the contract; columns that are typed already stay."""
     columns = []
     for field in schema:
-        column = as_read[field.name].combine_chunks()
+        column = cells[field.name].combine_chunks()
         if column.type != field.type:
             column, _ = cast.cast(column, contract.column(field.name).spec)
         columns.append(column)

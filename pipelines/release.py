@@ -15,10 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from checks import pii
 from checks.kit import findings, loader, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
-from pipelines import commit, config, fates, outcome, pages, stages, story, trust
+from checks.pii.scan import is_text
+from pipelines import commit, config, fates, openlineage, outcome, pages, stages, story, trust
 from pipelines.commit import Committer
 from pipelines.examine import Status
 from pipelines.fates import Fated, Sorting
@@ -36,7 +38,7 @@ from provenance.shards import read_table
 KEEPS = ("release", "relabel", "redact")
 INHERITED = (
     "schema", "dataset", "contract", "inputs", "reference", "policy", "checks", "engine",
-    "orchestrator",
+    "orchestrator", "beside",
 )  # fmt: skip
 
 
@@ -53,18 +55,25 @@ def release(store: Store, entry: Entry) -> Outcome:
 
     Raises:
         AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if a file of the base run
-            does not have its recorded digest, C014 if two of its sources are the same.
+            does not have its recorded digest, C014 if two of its sources are the same, K003 if
+            the model or the deny list that the contract names cannot be used.
     """
     trust.require_whole(store)
+    base, folder = _base(store, entry)
+    run_id = uuid.uuid4().hex
+    with openlineage.telling("release", base.facts["dataset"], run_id) as told:
+        told.outcome = _emitted(store, base, folder, run_id)
+    return told.outcome
+
+
+def _emitted(store: Store, base: Entry, folder: Path, run_id: str) -> Outcome:
     began = time.perf_counter()
-    base = store.ledger.read(story.base_of(entry))
-    folder = store.run_folder(base.seq)
-    for notice in verify.verify_files(folder, base)[:1]:
-        raise broken("L011", notice.message, Path(notice.where))
-    contract = loader.load(folder / "contract.yaml", root=Path("/"))
+    contract = _contract(base, folder)
     standing = story.standing(store, base.seq)
     started, found = now(), _findings(folder)
-    with store.staged() as work:
+    committed: list[Entry] = []
+    late = outcome.Late()
+    with outcome.unless_committed(committed, late), store.staged() as work:
         out, scratch = work / "out", work / "scratch"
         out.mkdir()
         scratch.mkdir()
@@ -79,14 +88,32 @@ def release(store: Store, entry: Entry) -> Outcome:
         found = findings.ordered(findings.concat([_without_rescan(found), scanned]))
         stages.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
-        facts = _facts(base, standing, fated, decided, started)
-        committer = Committer.of(store, facts["time"])
+        facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}
         statuses = stages.all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
         drawn = pages.Drawn(facts, found, statuses, warnings, store, clock)
-        made = committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))
+        committer = Committer.of(store, facts["time"])
+        committed += [committer.commit_run(out, facts, lambda number: pages.draw(number, drawn))]
     clock["total"] = round(time.perf_counter() - began, 3)
-    return Outcome(made, store.run_folder(made.seq), decided, fated, statuses, warnings, clock)
+    [made] = committed
+    folder = store.run_folder(made.seq)
+    return late.marked(Outcome(made, folder, decided, fated, statuses, warnings, clock))
+
+
+def _contract(base: Entry, folder: Path) -> Contract:
+    home = Path(base.facts["contract"]["path"]).parent  # the lists it names lie beside the original
+    contract = loader.load(folder / "contract.yaml", root=Path("/"), home=home)
+    pii.ready(contract)
+    return contract
+
+
+def _base(store: Store, entry: Entry) -> tuple[Entry, Path]:
+    """Return the run that read the source, and its folder, whose files are as recorded."""
+    base = store.ledger.read(story.base_of(entry))
+    folder = store.run_folder(base.seq)
+    for notice in verify.verify_files(folder, base)[:1]:
+        raise broken("L011", notice.message, Path(notice.where))
+    return base, folder
 
 
 def _decided(base: Entry, found: findings.Findings, fated: Fated) -> Verdict:
@@ -123,14 +150,14 @@ def _facts(
 ) -> dict[str, Any]:
     """Return the body of a release's entry: the base run's facts and what a person changed."""
     return {
-        **{name: base.facts[name] for name in INHERITED},
+        **{name: base.facts[name] for name in INHERITED if name in base.facts},
         "kind": "release",
         "base": base.seq,
-        "run_id": uuid.uuid4().hex,
         "started": started,
         "time": now(),
         "code": commit.code_facts(),
         "rows": fated.as_dict(),
+        "lineage": {**base.facts["lineage"], "root": fated.root},
         "verdict": decided.word,
         "checked": decided.checked,
         "reasons": [reason.as_dict() for reason in decided.reasons],
@@ -154,7 +181,7 @@ def _sorting(
     refused = np.array(sorted(by_decision.get("reject", [])), np.int64)
     quarantined = np.setdiff1d(verdict.quarantined_rows(found), kept)
     changes = _Changes(contract, standing, found)
-    return Sorting(found, quarantined, refused, changes)
+    return Sorting(found, quarantined, refused, changes, lambda ids, _: ids)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -182,17 +209,20 @@ class _Changes:
         return _replace(table, label, mask, values)
 
     def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
-        from checks import pii
-
+        # the contract's own replacements first: a pseudonym is nothing that is left to redact
+        table = stages.protected(table, self.contract)
         chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
         mask = np.isin(rows, chosen)
         if not mask.any():
-            return stages.protected(table, self.contract)
-        hits = self.found.filter(pc.equal(self.found["check"], "pii"))
+            return table
+        hits = self.found.filter(
+            pc.and_(pc.equal(self.found["check"], "pii"), pc.is_valid(self.found["row"]))
+        )
         for column in hits["column"].unique().drop_null().to_pylist():
-            texts = table[column].combine_chunks().filter(pa.array(mask))
-            table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
-        return stages.protected(table, self.contract)
+            if is_text(table.schema.field(column).type):
+                texts = table[column].combine_chunks().filter(pa.array(mask))
+                table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
+        return table
 
 
 def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:

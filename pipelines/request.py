@@ -22,6 +22,7 @@ class Request:
     direct: bool = False
     fail_on: Literal["error", "warning"] | None = None
     debug: bool = False
+    source_name: str | None = None  # as messages and the ledger call a source of one file
 
 
 def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:
@@ -44,9 +45,12 @@ def _read_for(contract: Contract, paths: list[str], *, is_named: bool) -> list[s
     """Return the files; C010 if the contract, and not a person, named one outside its root.
 
     The loader has seen the path as it is written; a wildcard or a folder may lead on through links.
+    A URL is an object store's, as the loader has seen, and lies below no folder.
     """
+    from provenance import remote
+
     for path in () if is_named else paths:
-        if not Path(path).resolve().is_relative_to(contract.root):
+        if not remote.is_url(path) and not Path(path).resolve().is_relative_to(contract.root):
             what = f"a link leads from the contract's paths out of its root: {path}"
             fix = "copy the file below the root, or name it on the command line"
             raise AssayError("C010", what, where=contract.path, fix=fix)
@@ -59,9 +63,14 @@ def now() -> str:
 
 
 def expand(source: str) -> list[str]:
-    """Return the files of a source; I014 and its like if there is none."""
-    from provenance import ingest
+    """Return the files of a source; I014 and its like if there is none.
 
+    A URL of a store comes back as it is: the child that reads it asks the store, under its limits.
+    """
+    from provenance import ingest, remote
+
+    if remote.is_url(source) and remote.local_path(source) is None:
+        return [source]
     paths = ingest.expand(source)
     for path in paths:
         if not os.path.lexists(path):

@@ -9,25 +9,26 @@ import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import commit, stages
+from pipelines import beside, commit, keys, openlineage, reading, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
 from pipelines.early import Ahead, warming
 from pipelines.examine import Examined, Status
 from pipelines.fates import Fated
-from pipelines.outcome import Outcome
+from pipelines.outcome import Late, Outcome, unless_committed
 from pipelines.plan import Plan
 from pipelines.request import Request, expand, now, prepare
 from pipelines.stage_order import Stage, run_direct
 from pipelines.store import Store
-from provenance.errors import AssayError
+from provenance import lineage
+from provenance.errors import AssayError, Notice
 from provenance.shards import write_table
 from provenance.snapshot import Snapshot
 
@@ -49,18 +50,17 @@ class _Run:
         self.policy = stages.policy_of(contract, request.fail_on)
         self.started = now()
         self.clock: dict[str, float] = {}
-        self.reader = Child(
-            "pipelines.stages:read_sources",
-            warm=("provenance.ingest",),
-            memory=int(contract.limits.get("max_memory_bytes", stages.INGEST_MEMORY)),
-        )
+        # taken before anything is read: a list that changes meanwhile is not the one named here
+        self.beside = _beside(contract)
+        memory = int(contract.limits.get("max_memory_bytes", reading.MEMORY))
+        self.reader = reading.started("read_sources", memory)
         self.expectations = Child(
             "pipelines.stages:run_rules", warm=RULES, memory=stages.RULES_MEMORY
         )
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings
-        self.outcome: Outcome | None = None
+        self.outcomes: list[Outcome] = []
 
     def close(self) -> None:
         self.reader.stop()
@@ -98,14 +98,16 @@ class _Run:
         ]
 
     def ingest(self) -> None:
-        seconds = float(self.contract.limits.get("ingest_seconds", stages.INGEST_SECONDS))
+        seconds = float(self.contract.limits.get("ingest_seconds", reading.SECONDS))
         reference = self.plan.reference
-        self.reader.call(
+        reading.ask(
+            self.reader,
             timeout=seconds,
             contract=str(self.plan.contract),
             sources=list(self.plan.sources),
             reference=expand(reference) if reference else [],
             folder=str(self.plan.snapshot),
+            name=self.request.source_name,
         )
 
     def rules(self) -> None:
@@ -156,7 +158,6 @@ class _Run:
         statuses = stages.all_statuses(self.found, examined, self.clock)
         warnings = tuple(stages.warnings_of(self.contract, snapshot, examined))
         facts = self.facts(snapshot, decided, statuses)
-        facts["warnings"] = [notice.as_dict() for notice in warnings]
         drawn = pages.Drawn(
             facts,
             self.found,
@@ -169,10 +170,12 @@ class _Run:
                 c.name for c in self.contract.columns if c.valid_values or "label" in c.roles
             ),
         )
-        committer = Committer.of(self.store, facts["time"])
-        entry = committer.commit_run(self.plan.out, facts, lambda number: pages.draw(number, drawn))
+        drawn_as = pages.drawing(drawn, self.contract, facts)
+        entry = Committer.of(self.store, facts["time"]).commit_run(self.plan.out, facts, drawn_as)
+        warnings = tuple(Notice(**notice) for notice in facts["warnings"])
         folder = self.store.run_folder(entry.seq)
-        self.outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
+        outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
+        self.outcomes.append(outcome)
 
     def facts(
         self, snapshot: Snapshot, decided: Verdict, statuses: tuple[Status, ...]
@@ -196,7 +199,13 @@ class _Run:
             "orchestrator": "none" if self.request.direct else "prefect",
             "inputs": [dataclasses.asdict(source) for source in snapshot.sources],
             "reference": _reference_facts(self.plan),
+            "beside": self.beside,
             "rows": self.fated.as_dict(),
+            "lineage": {
+                "algorithm": lineage.ALGORITHM,
+                "keyed": contract.is_personal,
+                "root": self.fated.root,
+            },
             "verdict": decided.word,
             "checked": decided.checked,
             "reasons": [reason.as_dict() for reason in decided.reasons],
@@ -214,47 +223,57 @@ def execute(request: Request, progress: Progress) -> Outcome:
     began = time.perf_counter()
     contract, sources, reference = prepare(request)
     store = Store(request.store)
-    with contextlib.ExitStack() as stack:
+    outcomes: list[Outcome] = []
+    late = Late()
+    with unless_committed(outcomes, late), contextlib.ExitStack() as stack:
         work = stack.enter_context(store.staged())
         plan = Plan(work.name, work, request.contract, sources, reference, request.engine)
         for folder in (plan.out, plan.scratch):
             folder.mkdir()
         server = None if request.direct else _server(stack, request)
         run = _Run(request, contract, plan, store)
+        run.outcomes = outcomes
         stack.callback(run.close)
         stack.enter_context(warming())
-        if server is None:
-            call = functools.partial(run_direct, run.order(progress, ahead=False))
-        else:
-            from pipelines.flow import run_flow
-
-            told = {"dataset": contract.name, "contract_sha256": contract.sha256,
-                    "run_id": plan.run_id, "engine": plan.engine}  # fmt: skip
-            name = f"assay-{contract.name}-{plan.run_id[:8]}"
-            order = run.order(progress, ahead=server.own)
-            call = functools.partial(run_flow, order, told, server=server, name=name)
-        with _unless_committed(run):
-            call()
-        run.clock["total"] = round(time.perf_counter() - began, 3)
-    if run.outcome is None:
-        raise AssayError("E005", "the run ended before its commit")
-    return run.outcome
+        call = _call(run, progress, server)
+        with openlineage.telling("run", contract.name, plan.run_id, sources) as told:
+            with unless_committed(outcomes, late):
+                call()
+            run.clock["total"] = round(time.perf_counter() - began, 3)
+            if not outcomes:
+                raise AssayError("E005", "the run ended before its commit")
+            told.outcome = outcomes[0]
+    ended: tuple[Outcome | None, ...] = (told.outcome, *outcomes)  # the first if it was told
+    return late.marked(next(outcome for outcome in ended if outcome))
 
 
-@contextlib.contextmanager
-def _unless_committed(run: _Run) -> Iterator[None]:
-    """Let an interrupt through, but not one that comes when the run stands already."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        if run.outcome is None:
-            raise
+def _call(run: _Run, progress: Progress, server: Any) -> Callable[[], object]:
+    """Return what runs all stages: as they are, or as a flow on the server."""
+    if server is None:
+        return functools.partial(run_direct, run.order(progress, ahead=False))
+    from pipelines.flow import run_flow
+
+    contract, plan = run.contract, run.plan
+    told = {"dataset": contract.name, "contract_sha256": contract.sha256, "run_id": plan.run_id,
+            "engine": plan.engine}  # fmt: skip
+    name = f"assay-{contract.name}-{plan.run_id[:8]}"
+    order = run.order(progress, ahead=server.own)
+    return functools.partial(run_flow, order, told, server=server, name=name)
 
 
 def _server(stack: contextlib.ExitStack, request: Request) -> Any:
     from pipelines.server import PrefectServer
 
     return stack.enter_context(PrefectServer(debug=request.debug))
+
+
+def _beside(contract: Contract) -> dict[str, str]:
+    try:
+        return beside.digests(contract, lambda: keys.own(make=True))
+    except AssayError as error:
+        if error.code != "ASSAY-K003":
+            raise
+        return {}  # the check that needs it says so, and the run fails
 
 
 def _reference_facts(plan: Plan) -> list[dict[str, str]]:

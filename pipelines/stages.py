@@ -14,55 +14,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, sample, suite, verdict
-from checks.kit.contract import Contract, Policy, Rule
+from checks.kit import findings, sample, verdict
+from checks.kit.contract import Contract, Policy
 from checks.kit.protocol import Context
-from pipelines import config, engine, fates, rebuild
+from pipelines import engine, fates, keys, rebuild
 from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
 from pipelines.plan import Plan
-from provenance import sign
+from provenance import lineage
 from provenance.codes import CODES
 from provenance.errors import AssayError, Notice
-from provenance.limits import Limits
+from provenance.lineage import RowIds
 from provenance.shards import read_shard, read_table, write_table
+from provenance.sign import Signer
 from provenance.snapshot import Snapshot, Source
 
 REFERENCE_ROWS = 100_000
-INGEST_MEMORY = 8 << 30  # bytes of address space for the process that reads untrusted data
-RULES_MEMORY = 16 << 30  # and for the one that runs a contract's SQL beside large libraries
-INGEST_SECONDS = 3_600.0
+RULES_MEMORY = 16 << 30  # bytes of address space for a contract's SQL beside large libraries
 CHECK_SECONDS = 3_600.0
 # stages that find something themselves: the check they report as, the stage's own name
 FINDING_STAGES = (("ingest", "ingest"), ("contract", "rules"), ("rescan", "rescan"))
-OWN_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
-
-
-def read_sources(
-    contract: str, sources: list[str], reference: list[str], folder: str
-) -> dict[str, str]:
-    """Read the source and the reference; runs in a child process with limits."""
-    from checks.kit import loader
-    from provenance import ingest
-
-    promised = loader.load(Path(contract))
-    specs = tuple(column.spec for column in promised.columns)
-    limits = source_limits(promised)
-    empty = any(_allows_empty(rule) for rule in promised.rules)
-    places = {"source": Path(folder) / "source"}
-    places["source"].mkdir(parents=True)
-    ingest.ingest(sources, specs, places["source"], limits=limits, allow_empty=empty)
-    if reference:
-        places["reference"] = Path(folder) / "reference"
-        places["reference"].mkdir()
-        ingest.ingest(reference, specs, places["reference"], limits=limits)
-    return {name: str(place) for name, place in places.items()}
-
-
-def source_limits(contract: Contract) -> Limits:
-    """Return what a source may hold: the defaults, and what the contract raises."""
-    given = {key: item for key, item in contract.limits.items() if key not in OWN_LIMITS}
-    return Limits.of(given)
 
 
 def run_rules(contract: str, snapshot: str, out: str) -> str:
@@ -134,7 +105,9 @@ def emit(plan: Plan, contract: Contract) -> tuple[Fated, findings.Findings]:
     found = findings.ordered(findings.concat(parts))
     quarantined = verdict.quarantined_rows(found)
     none = quarantined[:0]
-    sorting = Sorting(found, quarantined, none, lambda table, _: protected(table, contract))
+    secrets = lineage.secrets_of(_signer()) if contract.is_personal else None
+    name = RowIds(snapshot.sources, secrets).of
+    sorting = Sorting(found, quarantined, none, lambda table, _: protected(table, contract), name)
     return fates.Emitter(snapshot, sorting, plan.out).write(), found
 
 
@@ -144,7 +117,7 @@ def protected(table: pa.Table, contract: Contract) -> pa.Table:
 
     for column in contract.columns:
         if column.pii in ("redact", "pseudonymise") and column.name in table.column_names:
-            key = _pseudonym_key() if column.pii == "pseudonymise" else None
+            key = _signer().derived("pseudonym") if column.pii == "pseudonymise" else None
             place = table.column_names.index(column.name)
             texts = pii.redact(table[column.name].combine_chunks(), column.name, contract, key=key)
             table = table.set_column(place, table.schema.field(place), texts)
@@ -247,10 +220,6 @@ def _reference(plan: Plan) -> pa.Table | None:
     return sample.settled(taken).drop_columns([sample.ROW, sample.RANK, sample.FOLD])
 
 
-def _allows_empty(rule: Rule) -> bool:
-    return rule.kind == "rowCount" and suite.within(0, rule.params["bound"])
-
-
-def _pseudonym_key() -> bytes:
-    # of the signing key, so that it is the same in every run and never in the store
-    return sign.load_or_make(config.signing_key()).derived("pseudonym")
+def _signer() -> Signer:
+    # what is derived from it is the same in every run and never in the store
+    return keys.own(make=True)

@@ -1,23 +1,23 @@
 """The store: where runs, the ledger and staged work lie, and nothing about what they mean.
 
-STORE/ledger/entries/NNNNNNNNNNNN.parquet
+STORE/ledger/entries/NNNNNNNNNNNN.parquet, and ledger/segments/ once compacted
 STORE/runs/NNNNNNNNNNNN/      committed runs; a run's number is its entry's
 STORE/reviews/                one Parquet file of decisions per review entry
-STORE/staging/RUN_ID/         work in progress, removed at the end whatever happens
+STORE/staging/RUN_ID/         work in progress, removed at the end whatever happens; RUN_ID.alive
+                              beside it is locked by its run
 """
 
 import contextlib
 import dataclasses
-import os
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance import atomic
+from provenance import atomic, staging
 from provenance.entry import Entry
 from provenance.errors import AssayError
-from provenance.ledger import DIGITS, Ledger
+from provenance.ledger import Ledger
+from provenance.segments import DIGITS
 
 RUN_KINDS = ("run", "release")
 
@@ -53,6 +53,10 @@ class Store:
         """Return the folder of a committed run."""
         return self.folder / "runs" / f"{number:0{DIGITS}}"
 
+    def review_file(self, number: int) -> Path:
+        """Return the file of a committed review's decisions."""
+        return self.reviews / f"{number:0{DIGITS}}.parquet"
+
     @contextlib.contextmanager
     def staged(self) -> Iterator[Path]:
         """Make a staging folder; on the way out it is gone, and so is a store made in vain.
@@ -62,31 +66,37 @@ class Store:
         """
         made = _first_missing(self.folder)
         work = self.staging / uuid.uuid4().hex
-        with atomic.coded(self.folder):
-            self.staging.mkdir(parents=True, exist_ok=True)
-            atomic.sweep(self.staging)
-            work.mkdir(parents=True)  # a run that ends just now may have taken the empty folder
-            alive = atomic.keep_alive(work)
         try:
-            yield work
+            with contextlib.ExitStack() as stack:
+                with atomic.coded(self.folder):
+                    staging.sweep(self.staging)
+                    stack.enter_context(staging.staged(work))
+                yield work
         finally:
-            os.close(alive)
-            shutil.rmtree(work, ignore_errors=True)
             self._forget_if_vain(made)
 
     def _forget_if_vain(self, made: Path | None) -> None:
-        for folder in (self.staging, self.folder / "runs", self.reviews):
-            _remove_empty(folder)
+        """Remove empty folders, and what this run made of a store that holds nothing."""
+        _remove_empty(self.staging)
+        if self.ledger.folder.is_dir():
+            # whoever holds the lock is about to put something there; then nothing is in vain
+            with contextlib.suppress(AssayError, OSError), self._alone():
+                for folder in (self.folder / "runs", self.reviews):
+                    _remove_empty(folder)
+                if made:
+                    for folder in (self.ledger.entries_folder, self.ledger.folder / "tmp"):
+                        _remove_empty(folder)
+                    if not self.ledger.entries_folder.exists():
+                        (self.ledger.folder / "lock").unlink()
         if made:
             # piece by piece: what another first run has just put there is not empty, and stays
-            for folder in (self.ledger.entries_folder, self.ledger.folder / "tmp"):
-                _remove_empty(folder)
-            if not self.ledger.entries_folder.exists():
-                (self.ledger.folder / "lock").unlink(missing_ok=True)
             _remove_empty(self.ledger.folder)
             folder = self.folder
             while _remove_empty(folder) and folder != made:
                 folder = folder.parent
+
+    def _alone(self) -> contextlib.AbstractContextManager[None]:
+        return atomic.exclusive(self.ledger.folder / "lock", seconds=0.0)
 
     def runs(self) -> list[Entry]:
         """Return the entries of all runs and releases, in order."""
@@ -94,18 +104,17 @@ class Store:
 
     def find(self, run: str) -> Entry:
         """Return the entry of a run by number or `latest`; C013 if there is none."""
+        numbers = self.ledger.numbers()
         if run == "latest":
-            found = self.runs()[-1:]
+            asked = reversed(numbers)
         else:
-            found = [
-                entry
-                for entry in self.runs()
-                if run.isascii() and run.isdigit() and entry.seq == int(run)
-            ]
-        if not found:
-            fix = "`assay ledger log` lists the runs; --store names another store"
-            raise AssayError("C013", f"there is no run {run}", where=str(self.folder), fix=fix)
-        return found[0]
+            is_number = run.isascii() and run.isdigit()
+            asked = iter([int(run)] if is_number and int(run) in numbers else [])
+        for number in asked:
+            if (entry := self.ledger.read(number)).kind in RUN_KINDS:
+                return entry
+        fix = "`assay ledger log` lists the runs; --store names another store"
+        raise AssayError("C013", f"there is no run {run}", where=str(self.folder), fix=fix)
 
 
 def _first_missing(folder: Path) -> Path | None:

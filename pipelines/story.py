@@ -4,7 +4,8 @@ Decisions belong to the run that read the source (the base); a release names its
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from provenance.errors import AssayError
 from provenance.ledger import broken
 from provenance.shards import read_table
 
+PLACE = re.compile(r"((?:clean|quarantine|rejected)/)?(part-[0-9]+\.parquet):([0-9]{1,18})")
+# of a run whose files are gone
+UNKNOWN: dict[str, Any] = {"fate": "unknown", "file": None, "file_row": None, "rules": []}
 DECISION_SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -58,8 +62,23 @@ def decisions_of(store: Store, base: int) -> Iterator[Decision]:
 
 def standing(store: Store, base: int) -> dict[int, Decision]:
     """Return the decision that stands for each row: the last one; `undo` takes back the last."""
+    return _standing(decisions_of(store, base))
+
+
+def applied(store: Store, release: Entry) -> dict[int, Decision]:
+    """Return the decisions that a release has applied: those that stood when it began."""
+    taken = [d for d in decisions_of(store, base_of(release)) if d.entry < release.seq]
+    while True:
+        found = _standing(taken)
+        if not taken or sorted({d.entry for d in found.values()}) == release.facts["reviews"]:
+            return found
+        # one that was recorded while the release was made
+        taken = [d for d in taken if d.entry < taken[-1].entry]
+
+
+def _standing(decisions: Iterable[Decision]) -> dict[int, Decision]:
     stacks: dict[int, list[Decision]] = {}
-    for decision in decisions_of(store, base):
+    for decision in decisions:
         stack = stacks.setdefault(decision.row, [])
         if decision.decision != "undo":
             stack.append(decision)
@@ -68,11 +87,68 @@ def standing(store: Store, base: int) -> dict[int, Decision]:
     return {row: stack[-1] for row, stack in stacks.items() if stack}
 
 
+def row_at(folder: Path, entry: Entry, place: str) -> int | None:
+    """Return the ordinal of the row that stands somewhere in a run's files.
+
+    Args:
+        folder: of the run.
+        entry: its entry.
+        place: `clean/part-00000.parquet:17`, rows counted from 0; without a folder it is clean.
+
+    Returns:
+        None if that is no such place; C013 if the run has no such row.
+    """
+    match = PLACE.fullmatch(place)
+    if match is None:
+        return None
+    name, number = f"{match[1] or 'clean/'}{match[2]}", int(match[3])
+    import pyarrow.dataset as ds
+
+    lineage = ds.dataset(folder / "lineage")
+    wanted = (pc.field("file") == name) & (pc.field("file_row") == number)
+    for item in lineage.to_table(["source_sha256", "source_row"], filter=wanted).to_pylist():
+        for source in entry.facts["inputs"]:
+            if source["sha256"] == item["source_sha256"].hex():
+                return int(source["first_row"] + item["source_row"])
+    rows = lineage.count_rows(filter=pc.field("file") == name)
+    has = f"its rows are 0 to {rows - 1}" if rows else "there is no such file, or no row in it"
+    what = f"run {entry.seq} has no row {number} in {name}: {has}"
+    raise AssayError("C013", what, fix="name a file of the run, and a row of it counted from 0")
+
+
+def fates_of(store: Store, sha256: str, local: int) -> Iterator[dict[str, Any]]:
+    """Yield the fate of one row of a source file in every run that read that file, in order.
+
+    Args:
+        store: of the runs.
+        sha256: of the file, in hex.
+        local: the row's ordinal in the file.
+    """
+    for entry in store.runs():
+        facts = entry.facts
+        for source in facts["inputs"]:
+            if source["sha256"] == sha256:
+                row = int(source["first_row"]) + local
+                found = fate_in(store.run_folder(entry.seq), source, row) or UNKNOWN
+                yield {
+                    "run": entry.seq,
+                    "kind": entry.kind,
+                    "base": base_of(entry),
+                    "time": facts["time"],
+                    "contract": facts["contract"]["sha256"],
+                    "row": row,
+                    **{name: found[name] for name in UNKNOWN},
+                }
+                break
+
+
 def fate_in(folder: Path, source: Mapping[str, Any], row: int) -> dict[str, Any] | None:
     """Return the lineage of a row in a committed run, None if it has none there."""
     local = row - int(source["first_row"])
     sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
     wanted = (pc.field("source_row") == local) & (pc.field("source_sha256") == sha256)
+    if not (folder / "lineage").is_dir():
+        return None
     import pyarrow.dataset as ds
 
     found = ds.dataset(folder / "lineage").to_table(filter=wanted).to_pylist()

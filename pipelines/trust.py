@@ -2,33 +2,68 @@
 
 from pathlib import Path
 
-from pipelines import config
+from pipelines import config, keys
 from pipelines.store import Store
-from provenance import sign, verify
+from provenance import note, sign, verify
 from provenance.errors import AssayError
 from provenance.ledger import broken
+from provenance.note import Checkpoint
 from provenance.sign import Verifier
+from provenance.verify import Verified
+
+MAX_NOTE_BYTES = 1 << 20
 
 
-def trusted() -> Verifier:
-    """Return the pinned public key, else this user's own; never one that the store names.
+def trusted(given: str | None = None) -> Verifier:
+    """Return the key as given, else the pinned one, else this user's; never the store's own word.
+
+    Args:
+        given: PEM file of a public key, from the command line.
 
     Raises:
-        AssayError: ASSAY-E003 if there is neither.
+        AssayError: ASSAY-E003 if there is none, or it cannot be read.
     """
-    if pinned := config.public_key():
+    if pinned := Path(given) if given else config.public_key():
         return sign.load_public(pinned)
-    if not config.signing_key().exists():
-        fix = "set ASSAY_PUBLIC_KEY to the PEM file of the key you trust"
+    if not keys.is_there():
+        fix = "set ASSAY_PUBLIC_KEY to the PEM file of the key you trust, or give --key"
         raise AssayError(
             "E003", "there is no key to verify with", where=str(config.signing_key()), fix=fix
         )
-    return sign.load(config.signing_key()).verifier
+    return keys.own().verifier
 
 
-def require_whole(store: Store) -> None:
+def require_whole(store: Store) -> Verified:
     """Refuse a ledger that does not hold, by its first break; an empty one holds."""
     if not store.ledger.numbers():
-        return
-    for notice in verify.verify_ledger(store.ledger, trusted()).breaks[:1]:
+        return Verified(0, b"", ())
+    walked = verify.verify_ledger(store.ledger, trusted())
+    for notice in walked.breaks[:1]:
         raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
+    return walked
+
+
+def checkpoint(path: str, keys: tuple[Verifier, ...]) -> Checkpoint:
+    """Read a checkpoint that was kept elsewhere, signed by one of the ledger's keys.
+
+    Raises:
+        AssayError: ASSAY-C012 if there is no such file, L012 if it is no checkpoint, L007 if none
+            of the keys has signed it.
+    """
+    return note.opened(read_text(path, "checkpoint"), list(keys), path)
+
+
+def read_text(path: str, kind: str) -> str:
+    """Return a small text file that the command line names; C012 if there is none."""
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_NOTE_BYTES + 1)
+    except OSError as error:
+        what = f"the {kind} cannot be read"
+        raise AssayError("C012", what, where=path, fix="check the path") from error
+    try:
+        if len(content) <= MAX_NOTE_BYTES:
+            return content.decode()
+    except UnicodeDecodeError:
+        pass
+    raise AssayError("L012", f"this is no {kind}", where=path)

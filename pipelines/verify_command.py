@@ -1,40 +1,69 @@
-"""`assay verify`: walk the ledger, recompute the digests of runs and decisions."""
+"""`assay verify`: walk the ledger, recompute the digests of runs, decisions, a report or a row."""
 
 import argparse
+import datetime as dt
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines import config, trust
+from pipelines import config, row_proof, trust
 from pipelines.store import RUN_KINDS, Store
-from provenance import atomic, verify
+from provenance import digest, lineage, staging, verify
 from provenance.codes import CODES, EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice, printable
+from provenance.verify import CLOCK_SECONDS, Verified
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Print every break; exit 4 if there is one."""
     store = Store(config.store_folder(arguments.store))
     store.require()
-    trusted = trust.trusted()
+    _refuse_odd(arguments)
+    trusted = trust.trusted(arguments.key)
     walked = verify.verify_ledger(store.ledger, trusted)
-    breaks = list(walked.breaks)
-    warnings = _warnings(store)
-    checked = 0
+    breaks, warnings = list(walked.breaks), [*walked.warnings, *_left(store)]
+    facts: dict[str, Any] = {"entries": walked.entries, "head": walked.head.hex(), "runs": 0,
+                             "key_id": trusted.key_id.hex()}  # fmt: skip
     if not breaks:
-        breaks, died = _unlisted(store)
-        warnings += died
-        for entry in _asked(store, arguments.run, is_cut=bool(breaks)):
-            breaks += _files(store, entry)
-            checked += entry.kind in RUN_KINDS
-    _print(arguments, {"entries": walked.entries, "head": walked.head.hex(), "runs": checked,
-                       "key_id": trusted.key_id.hex()}, breaks, warnings)  # fmt: skip
+        if arguments.checkpoint:
+            seen = trust.checkpoint(arguments.checkpoint, walked.keys)
+            breaks += verify.verify_checkpoint(walked, seen, arguments.checkpoint)
+            facts["checkpoint"] = seen.size
+        cut, died = _unlisted(store)
+        breaks += cut
+        warnings += died + _ahead(store, walked)
+        breaks += _asked(arguments, store, facts, is_cut=bool(breaks))
+    _print(arguments, facts, breaks, warnings)
     return EXIT["integrity"] if breaks else EXIT["pass"]
 
 
-def _asked(store: Store, run: str | None, *, is_cut: bool) -> list[Entry]:
+def _refuse_odd(arguments: argparse.Namespace) -> None:
+    if arguments.row is not None and not arguments.run:
+        raise AssayError("C012", "--row needs a RUN", fix="`assay verify latest --row 7`")
+    if arguments.report and arguments.run:
+        raise AssayError("C012", "--report finds its run itself", fix="leave RUN out")
+
+
+def _asked(
+    arguments: argparse.Namespace, store: Store, facts: dict[str, Any], *, is_cut: bool
+) -> list[Notice]:
+    """Check what was asked for: a report, a row, the files of one run, or of all of them."""
+    if arguments.report:
+        return _report(store, Path(arguments.report), facts)
+    if arguments.row is not None:
+        found = row_proof.verify_row(store, store.find(arguments.run), arguments.row)
+        facts["row"] = found.told
+        return list(found.breaks)
+    breaks = []
+    for entry in _entries(store, arguments.run, is_cut=is_cut):
+        breaks += _files(store, entry)
+        facts["runs"] += entry.kind in RUN_KINDS
+    return breaks
+
+
+def _entries(store: Store, run: str | None, *, is_cut: bool) -> list[Entry]:
     """Return the entries whose files to look at; a run may have none if the ledger was cut."""
     try:
         return [store.find(run)] if run else list(store.ledger.entries())
@@ -44,9 +73,28 @@ def _asked(store: Store, run: str | None, *, is_cut: bool) -> list[Entry]:
         raise
 
 
+def _report(store: Store, path: Path, facts: dict[str, Any]) -> list[Notice]:
+    """Find the run that a file was copied from, by its digest alone."""
+    try:
+        sha256 = digest.of_file(path)
+    except OSError as error:
+        fix = "check the path"
+        raise AssayError("C012", "the report cannot be read", where=str(path), fix=fix) from error
+    for entry in store.runs():
+        for file in entry.facts["outputs"]:
+            if file["sha256"] == sha256:
+                facts["report"] = {"run": entry.seq, "name": file["name"]}
+                return []
+    what = f"no run of this ledger has a file with the sha256 {sha256}"
+    return [Notice("ASSAY-L011", what, str(path))]
+
+
 def _files(store: Store, entry: Entry) -> list[Notice]:
     if entry.kind in RUN_KINDS:
-        return verify.verify_files(store.run_folder(entry.seq), entry)
+        folder = store.run_folder(entry.seq)
+        breaks = verify.verify_files(folder, entry)
+        # only of files that are as they were written can anything be read
+        return breaks or lineage.verify(folder, entry.seq, entry.facts)
     if entry.kind == "review":
         names = {file["name"] for file in entry.facts["outputs"]}
         found = verify.verify_files(store.reviews, entry)
@@ -70,7 +118,7 @@ def _unlisted(store: Store) -> tuple[list[Notice], list[Notice]]:
         what = f"{kind} {number} has no entry"
         if numbers and number == end + 1:
             why = "it died before it was committed, or the ledger's last entry was cut off"
-            what += f": {why}; compare with a copy of the ledger"
+            what += f": {why}; compare with a checkpoint kept elsewhere (--checkpoint)"
             died.append(Notice("ASSAY-L009", what, str(path)))
         elif number > end:
             breaks.append(Notice("ASSAY-L002", f"{what}, {told}", str(path)))
@@ -83,9 +131,21 @@ def _numbered(folder: Path, kind: str) -> list[tuple[int, str, Path]]:
     return [(int(path.stem), kind, path) for path in named]
 
 
-def _warnings(store: Store) -> list[Notice]:
-    left = atomic.left_over(store.staging)
+def _left(store: Store) -> list[Notice]:
+    left = staging.left_over(store.staging)
     return [Notice("ASSAY-L009", "a run that died left this behind", str(path)) for path in left]
+
+
+def _ahead(store: Store, walked: Verified) -> list[Notice]:
+    """Warn of a last entry that was written by a clock ahead of this machine's."""
+    head = store.ledger.head() if walked.entries else None
+    if head is None:
+        return []
+    ahead = dt.datetime.fromisoformat(head.facts["time"]) - dt.datetime.now(dt.UTC)
+    if ahead.total_seconds() <= CLOCK_SECONDS:
+        return []
+    what = f"entry {head.seq} is of {head.facts['time']}, which is still to come"
+    return [Notice("ASSAY-L010", what, str(store.ledger.path_of(head.seq)))]
 
 
 def _print(
@@ -111,7 +171,17 @@ def _print(
         sys.stdout.write(printable(f"  where: {notice.where}") + "\n")
         sys.stdout.write(f"  fix:   {CODES[notice.code.removeprefix('ASSAY-')][1]}\n")
     word = f"{len(breaks)} breaks found" if breaks else "holds"
-    sys.stdout.write(
-        f"{word}: {facts['entries']} entries, the files of {facts['runs']} runs, "
-        f"key {facts['key_id']}, head {facts['head'][:16]}\n"
-    )
+    sys.stdout.write(f"{word}: {printable(_told(facts))}\n")
+
+
+def _told(facts: dict[str, Any]) -> str:
+    parts = [f"{facts['entries']} entries"]
+    if "checkpoint" in facts:
+        parts.append(f"a checkpoint of {facts['checkpoint']}")
+    if "report" in facts:
+        parts.append(f"the file is {facts['report']['name']} of run {facts['report']['run']}")
+    elif "row" in facts:
+        parts.append(facts["row"])
+    else:
+        parts.append(f"the files of {facts['runs']} runs")
+    return ", ".join([*parts, f"key {facts['key_id']}, head {facts['head'][:16]}"])

@@ -1,24 +1,27 @@
 """Crash-safe writes: a file or folder is seen whole or not at all.
 
 staged folder -> fsync of every file and folder -> rename into place; entries by exclusive link.
-A staged folder holds a locked file for as long as its maker lives, so that what a dead run left
-behind is told apart from the work of a living one.
+Work in progress is a locked file, or has one beside it that is made before it and goes after it.
+The kernel frees the lock of a process that dies: so the dead are told from the living, and swept.
 """
 
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from provenance.errors import AssayError
 
-LOCK_NAME = ".alive"
-GRACE_SECONDS = 60
-_CODES = {errno.ENOSPC: "E002", errno.EDQUOT: "E002", errno.EROFS: "E001"}
+# A commit holds the ledger's lock while it draws a page and syncs a few small files: well under a
+# second. Who holds it a hundred times as long is stopped or hangs.
+LOCK_SECONDS = 60.0
+POLL = 0.01  # seconds
+TRIES = 100
+DISK = {errno.ENOSPC: "E002", errno.EDQUOT: "E002", errno.EROFS: "E001"}
 _WORDS = {
     "E001": "the store is on a read-only file system",
     "E002": "the disk is full",
@@ -37,7 +40,7 @@ def coded(where: Path) -> Iterator[None]:
 
 def refusal(error: OSError, where: Path) -> AssayError:
     """Return E001, E002 or E003 for an OSError while writing below `where`."""
-    code = _CODES.get(error.errno or 0, "E003")
+    code = DISK.get(error.errno or 0, "E003")
     fix = {"E002": "free some space"}.get(code, "choose another folder with --store")
     what = f"{_WORDS[code]} ({os.strerror(error.errno or 0)})"
     return AssayError(code, what, where=str(where), fix=fix)
@@ -50,7 +53,7 @@ def foreseen(error: BaseException) -> AssayError:
     """
     if isinstance(error, AssayError):
         return error
-    if isinstance(error, OSError) and error.errno in _CODES:
+    if isinstance(error, OSError) and error.errno in DISK:
         return refusal(error, Path(error.filename or "."))
     # the exception's own text may quote a cell
     trace, place = error.__traceback__, ""
@@ -69,73 +72,186 @@ def sync_tree(folder: Path) -> None:
         _sync(Path(root))
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder and what is missing above it, each synced into the one above."""
+    for _ in range(TRIES):
+        if folder.is_dir():
+            return
+        # else a run that ends has just taken an empty one away
+        with contextlib.suppress(FileNotFoundError):
+            make_folders(folder.parent)
+            folder.mkdir(exist_ok=True)
+            _sync(folder.parent)
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+
+
 def publish(staged: Path, final: Path) -> None:
     """Rename a synced folder to its final name, which must not exist; sync the parent."""
+    make_folders(final.parent)
     staged.rename(final)
     _sync(final.parent)
 
 
-def write_exclusive(path: Path, content: bytes, scratch: Path) -> None:
-    """Create `path` with all of `content` or not at all; FileExistsError if it exists."""
-    scratch.mkdir(parents=True, exist_ok=True)
-    temporary = scratch / f"{path.name}.{os.getpid()}"
+def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o666) -> None:
+    """Create `path` with all of `content` or not at all; FileExistsError if it exists.
+
+    Args:
+        path: its folder is made if need be.
+        content: all of it.
+        scratch: a folder for nothing but this, on the same file system; what dead processes left
+            in it is removed.
+        mode: who may read and write it, less the umask.
+    """
+    for folder in (path.parent, scratch):
+        make_folders(folder)
+    sweep_files(scratch)
+    with _temporary(scratch, path.name, mode) as (temporary, descriptor):
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        os.fsync(descriptor)
+        os.link(temporary, path)
+        try:
+            _sync(path.parent)
+        except OSError:
+            path.unlink(missing_ok=True)  # what is refused must not stand
+            raise
+
+
+def sweep_files(scratch: Path) -> None:
+    """Remove the files that dead processes left in a folder of temporary ones."""
+    for path in listed(scratch):
+        with unlocked(path) as is_dead, contextlib.suppress(OSError):
+            if is_dead:
+                path.unlink()
+
+
+def write_over(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; an older one of the name gives way."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.link(temporary, path)
-        _sync(path.parent)
+        temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
-def exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file `path` alone; freed by the kernel when the process dies."""
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def exclusive(path: Path, *, seconds: float | None = None) -> Iterator[None]:
+    """Hold the lock file `path` alone; freed by the kernel when the process dies.
+
+    Args:
+        path: is made if need be. Only its holder may remove it.
+        seconds: how long to wait for it, `LOCK_SECONDS` if not given.
+
+    Raises:
+        AssayError: ASSAY-E004 if another process holds it for longer.
+    """
+    until = time.monotonic() + (LOCK_SECONDS if seconds is None else seconds)
+    while True:
+        make_folders(path.parent)
+        try:
+            file = path.open("a+b")
+        except FileNotFoundError:
+            continue  # its folder was empty and has gone
+        with file:
+            _lock(file.fileno(), path, until)
+            if _is_at(file.fileno(), path):  # else its last holder removed it
+                yield
+                return
 
 
-def keep_alive(folder: Path) -> int:
-    """Mark a staged folder as in use by this process; returns a descriptor to keep open."""
-    descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return descriptor
+def claim(path: Path, mode: int = 0o666) -> int:
+    """Create a file and lock it for as long as this process lives; returns the descriptor."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_at(descriptor, path):
+            return descriptor
+        os.close(descriptor)  # swept before it was locked
 
 
-def left_over(staging: Path) -> list[Path]:
-    """Return the staged folders whose maker is dead."""
-    if not staging.is_dir():
+def release(path: Path, descriptor: int) -> None:
+    """Remove a claimed file; if that cannot be, it is left to the next sweep."""
+    try:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def unlocked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[bool]:
+    """Tell whether nobody holds a file, and hold it meanwhile; one that we may not read is held."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except (FileNotFoundError, PermissionError):
+        yield False
+        return
+    try:
+        yield _is_free(descriptor, kind) and _is_at(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def listed(folder: Path) -> list[Path]:
+    """Return what is in a folder, in order of names; nothing if it is not there."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
         return []
-    return [item for item in sorted(staging.iterdir()) if item.is_dir() and not _in_use(item)]
 
 
-def sweep(staging: Path) -> int:
-    """Remove what dead runs left behind; returns how many folders that were."""
-    dead = left_over(staging)
-    for item in dead:
-        shutil.rmtree(item, ignore_errors=True)
-    return len(dead)
-
-
-def _in_use(folder: Path) -> bool:
+@contextlib.contextmanager
+def _temporary(scratch: Path, name: str, mode: int) -> Iterator[tuple[Path, int]]:
+    """Make a file of a name that no living or dead process uses, for the time of the block."""
+    for number in itertools.count():
+        path = scratch / f"{name}.{os.getpid()}-{number}"
+        with contextlib.suppress(FileExistsError):
+            descriptor = claim(path, mode)
+            break
     try:
-        with (folder / LOCK_NAME).open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield path, descriptor
+    finally:
+        release(path, descriptor)
+
+
+def _is_free(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return _is_new(folder)  # its maker is between making the folder and locking it
-    return False
+        return False
+    return True
 
 
-def _is_new(folder: Path) -> bool:
+def _is_at(descriptor: int, path: Path) -> bool:
     try:
-        return time.time() - folder.stat().st_mtime < GRACE_SECONDS
+        return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
-        return True
+        return False
+
+
+def _lock(descriptor: int, path: Path, until: float) -> None:
+    while not _is_free(descriptor, fcntl.LOCK_EX):
+        if time.monotonic() > until:
+            what = f"the lock is held for too long by {_holder(descriptor)}; nothing was committed"
+            fix = "wait for it to end, or look at what it does"
+            raise AssayError("E004", what, where=str(path), fix=fix)
+        time.sleep(POLL)
+
+
+def _holder(descriptor: int) -> str:
+    """Return who holds the lock of a file, as far as the kernel tells."""
+    stat = os.fstat(descriptor)
+    place = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}:{stat.st_ino}"
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()  # 7: FLOCK ADVISORY WRITE 4711 fd:01:262146 0 EOF
+            if words[1] == "FLOCK" and words[5] == place and int(words[4]) > 0:
+                return f"process {words[4]}"
+    return "another process"
 
 
 def _sync(path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from provenance.arrow_text import spans
 from provenance.casting import ColumnSpec
 from provenance.moments import cast_moments
 
@@ -86,12 +87,18 @@ def absent(text: pa.Array, spec: ColumnSpec) -> pa.Array:
     words = list(spec.missing)
     if spec.logical != "string":
         words.append("")
-    if not words:
+    if not words or (words == [""] and not _has_empty(text)):
         return text
     gone = pc.is_in(text, pa.array(words, pa.string()))
     if not pc.any(gone).as_py():
         return text
     return pc.if_else(gone, pa.scalar(None, pa.string()), text)
+
+
+def _has_empty(text: pa.Array) -> bool:
+    """Return whether a cell may be an empty text; a null that holds nothing is none."""
+    _, ends = spans(text)
+    return bool(np.count_nonzero(ends[1:] == ends[:-1]) > text.null_count)
 
 
 def describe(text: pa.Array, spec: ColumnSpec) -> pa.Array:
@@ -123,7 +130,7 @@ def describe(text: pa.Array, spec: ColumnSpec) -> pa.Array:
 def _quick(text: pa.Array, logical: str) -> pa.Array | None:
     """Cast a column that is plainly all good; None if that is not plain."""
     data, starts, lengths = _bytes(text)
-    if not (_INTEGER_BYTES if logical == "integer" else _NUMBER_BYTES)[data].all():
+    if not _all_of(data, _INTEGER_BYTES if logical == "integer" else _NUMBER_BYTES):
         return None
     if _zero_led(data, starts, lengths):
         return None
@@ -137,26 +144,35 @@ def _quick(text: pa.Array, logical: str) -> pa.Array | None:
 
 
 def _bytes(text: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    ends, data = text.buffers()[1:]
-    offsets = np.frombuffer(ends, np.int32)[text.offset : text.offset + len(text) + 1]
-    flat = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
-    lengths = np.diff(offsets)
+    flat, ends = spans(text)
+    lengths = np.diff(ends)
+    if lengths.all():
+        return flat, ends[:-1], lengths
     full = lengths > 0
-    first, last = (offsets[0], offsets[-1]) if len(text) else (0, 0)
-    return flat[first:last], offsets[:-1][full] - first, lengths[full]
+    return flat, ends[:-1][full], lengths[full]
+
+
+def _all_of(data: np.ndarray, allowed: np.ndarray) -> bool:
+    """Return whether all bytes are allowed; two ends tell it where there are digits alone."""
+    if not len(data) or (data.min() >= ord("0") and data.max() <= ord("9")):
+        return True
+    return bool(allowed[data].all())
 
 
 def _zero_led(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> bool:
     """Return whether any cell starts with `+`, or with a zero that a cast would lose."""
-    if not len(starts):
-        return False
     leads = data[starts]
-    signed = leads == ord("-")
-    places = starts + signed
-    long = lengths - signed > 1
+    if (leads == ord("+")).any():
+        return True
+    odd = (leads == ord("0")) | (leads == ord("-"))
+    if not odd.any():
+        return False
+    signed = leads[odd] == ord("-")
+    places = starts[odd] + signed
+    long = lengths[odd] - signed > 1
     nexts = data[np.minimum(places + 1, len(data) - 1)]
     zero = data[np.minimum(places, len(data) - 1)] == ord("0")
-    return bool(((leads == ord("+")) | (long & zero & _DIGITS[nexts])).any())
+    return bool((long & zero & _DIGITS[nexts]).any())
 
 
 def _integers(text: pa.Array) -> tuple[pa.Array, pa.Array]:

@@ -53,14 +53,24 @@ CODES: dict[str, tuple[str, str]] = {
     "I012": ("An archive's member name leaves the archive.", "Unpack it by hand and check it."),
     "I013": ("The file changed while it was read.", "Run again when its writer has finished."),
     "I014": ("The source is missing or may not be read.", "Check the path and its permissions."),
+    "I015": (
+        "The source is a URL of a kind that is not read, or whose extra is not installed.",
+        "Install the extra that is named, e.g. `pip install 'assay[s3]'`, or copy the file.",
+    ),
     "I017": ("The files of one dataset disagree in columns or types.", "Export them alike."),
     "I018": (
         "The source's columns are not the contract's: some are missing, unknown or unnamed.",
         "Repair the export, or correct the contract's properties (`assay init` writes them).",
     ),
     "I020": ("The text starts with a byte order mark; it is dropped.", "Nothing to do."),
-    "I021": ("The text is UTF-16 or UTF-32.", "Convert it, e.g. `iconv -t utf-8`."),
-    "I022": ("A row holds bytes that are not UTF-8; it is rejected.", "Export as UTF-8."),
+    "I021": (
+        "The text is in another encoding than UTF-8, or than the one that the contract names.",
+        "Convert it to UTF-8, or name a CSV's encoding under assay.csv (`assay init` finds it).",
+    ),
+    "I022": (
+        "A row holds bytes that are not UTF-8, or not of the named encoding; it is rejected.",
+        "Export as UTF-8, or name a CSV's encoding under assay.csv (`assay init` finds it).",
+    ),
     "I023": ("A row holds a NUL byte; it is quarantined.", "Find what wrote binary into text."),
     "I024": (
         "A row has not as many fields as the header; it is rejected. If all have, all is refused.",
@@ -94,7 +104,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Cells begin like spreadsheet formulas or hold HTML; they are kept as text.",
         "Escape them where you export to a spreadsheet or a page.",
     ),
-    "I038": ("The delimiter seems to be another one.", "Convert the file to commas."),
+    "I038": (
+        "The delimiter seems to be another one.",
+        "Name it under assay.csv in the contract (`assay init` finds it), or convert the file.",
+    ),
     # V: the values are not what a model should learn from
     "V001": ("A number is NaN, which is not the same as missing.", "Leave the cell empty."),
     "V002": ("A number is infinite or overflows.", "Repair the source."),
@@ -174,20 +187,34 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "K020": (
         "Personal names and places were not searched for: no language model is used.",
-        "Give columns that may hold names assay.pii: redact or keep them out of training.",
+        "Name a model or a deny list (docs/privacy.md), or keep such columns out of training.",
+    ),
+    "K021": (
+        "The privacy budget is spent: nothing is published of the protected columns.",
+        "Raise assay.policy.epsilon_total if you accept that more can be learned of one person.",
     ),
     # L: the ledger or a recorded digest does not hold
     "L001": ("An entry is missing.", "Restore it from a copy; until then trust no later run."),
-    "L002": ("The end of the ledger is cut off, or the ledger is gone.", "Restore it."),
+    "L002": (
+        "The end of the ledger is cut off, or the ledger is gone.",
+        "Restore it from a copy that has at least as many entries as your newest checkpoint.",
+    ),
     "L003": ("An entry cannot be read.", "Restore it from a copy."),
     "L004": ("An entry was edited.", "Restore it from a copy and find out who wrote."),
     "L005": ("Entries are out of order.", "Restore them from a copy."),
     "L006": ("An entry was replayed or copied in.", "Remove the stray file after a look."),
     "L007": ("A signature is not by a trusted key.", "Pin the right public key, or restore."),
-    "L008": ("The ledger forks.", "Compare both branches with a copy kept elsewhere."),
+    "L008": (
+        "The ledger forks, or is not the one that the checkpoint saw.",
+        "Compare both branches with a copy kept elsewhere.",
+    ),
     "L009": ("A staged file was left over by a run that died.", "Nothing to do: it is swept."),
     "L010": ("The clock is ahead or behind by more than five minutes.", "Set the clock."),
     "L011": ("A run's file is missing or does not have its recorded digest.", "Restore it."),
+    "L012": (
+        "A checkpoint or proof cannot be read.",
+        "Give the file as `assay ledger` wrote it.",
+    ),
     # E: the environment
     "E001": ("The store is on a read-only file system.", "Choose another with --store."),
     "E002": ("The disk is full.", "Free space; nothing half done was left behind."),
@@ -198,6 +225,10 @@ CODES: dict[str, tuple[str, str]] = {
     "E102": ("Another package shadows one of Assay's.", "Install Assay in its own environment."),
     "E103": ("That engine is not available here.", "Use --engine serial or processes."),
     "E104": ("Something unforeseen went wrong; nothing was committed.", "Report it, with --debug."),
+    "E105": (
+        "An OpenLineage event was not taken by the file or server that is to have it.",
+        "The run is as it would be without; check ASSAY_OPENLINEAGE or OPENLINEAGE_URL.",
+    ),
     "E130": ("Interrupted; nothing was committed.", "Run again."),
     # G: the gate
     "G001": ("The gate refuses: the verdict is not `pass`.", "See the reasons; review, or repair."),

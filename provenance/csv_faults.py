@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from provenance.csv_rows import Rows
-from provenance.intake import faults_of, whole
 from provenance.limits import Limits
+from provenance.parts import faults_of, whole
 from provenance.snapshot import HELD_SCHEMA
 
 _ASCII = 0x80  # the first byte that is not

@@ -3,16 +3,18 @@
 import csv
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 import pyarrow as pa
 
 from provenance.cast import cast
 from provenance.casting import ColumnSpec
+from provenance.csv_rows import find_rows
+from provenance.dialect import DELIMITERS, Dialect
 from provenance.errors import AssayError
 from provenance.limits import Limits
 from provenance.shards import DIGEST, ROW
 
-_OTHERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 _LIKE_DATA = re.compile(
     r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"
 )
@@ -22,7 +24,7 @@ RESERVED = _OURS | {ROW, DIGEST}
 _LONGEST_NAME = 64  # of a name that a message repeats
 
 
-def parse_header(line: bytes, delimiter: str, name: str) -> list[str]:
+def parse_header(line: bytes, dialect: Dialect, name: str) -> list[str]:
     """Return the cells of a header line.
 
     Raises:
@@ -36,11 +38,17 @@ def parse_header(line: bytes, delimiter: str, name: str) -> list[str]:
     if "\0" in text:
         raise AssayError("I023", "the header holds a NUL byte", where=name, fix="export it again")
     try:
-        (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
+        (cells,) = _reader(text, dialect)
     except (csv.Error, ValueError):
         what = "the quotes of the header do not match"
         raise AssayError("I025", what, where=name, fix="repair the header") from None
     return cells
+
+
+def _reader(text: str, dialect: Dialect) -> Iterable[list[str]]:
+    if not dialect.quote:
+        return csv.reader([text], delimiter=dialect.delimiter, quoting=csv.QUOTE_NONE)
+    return csv.reader([text], delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True)
 
 
 def check_header(
@@ -48,7 +56,6 @@ def check_header(
     first: list[str] | None,
     specs: tuple[ColumnSpec, ...] | None,
     where: str,
-    delimiter: str,
 ) -> None:
     """Refuse a header that is none, or not the contract's.
 
@@ -57,13 +64,11 @@ def check_header(
         first: cells of the first row after it, None if there is none.
         specs: the contract's columns, None without one.
         where: the file, for messages.
-        delimiter: of the file.
 
     Raises:
-        AssayError: ASSAY-I018, I026, I027 or I038.
+        AssayError: ASSAY-I018, I026 or I027.
     """
     wanted = None if specs is None else [spec.name for spec in specs]
-    _refuse_delimiter(names, wanted, where, delimiter)
     if _is_data(names, first, specs):
         what = "the first line looks like data, not like column names"
         if wanted is not None:
@@ -124,15 +129,21 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _refuse_delimiter(
-    names: list[str], wanted: list[str] | None, where: str, delimiter: str
-) -> None:
-    if len(names) > 1 or wanted == names:
+def refuse_delimiter(line: bytes, names: list[str], dialect: Dialect, where: str) -> None:
+    """Refuse a header of one cell that another delimiter would cut.
+
+    Raises:
+        AssayError: ASSAY-I038.
+    """
+    if len(names) > 1:
         return
-    for other, told in _OTHERS.items():
-        if other != delimiter and other in names[0]:
-            what = f"the header is one cell that holds {told}: the delimiter seems to be another"
-            raise AssayError("I038", what, where=where, fix=f"convert {told}s to commas")
+    for other, told in DELIMITERS.items():
+        rows = find_rows(line, other.encode(), dialect.quote.encode(), is_last=True)
+        if other != dialect.delimiter and rows.cells.max(initial=1) > 1:
+            what = f"the header is one cell that holds a {told}: the delimiter seems to be another"
+            shown = "\\t" if other == "\t" else other
+            fix = f'if it is, let the contract say assay.csv: {{delimiter: "{shown}"}}'
+            raise AssayError("I038", what, where=where, fix=fix)
 
 
 def _is_data(

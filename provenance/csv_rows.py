@@ -5,89 +5,145 @@ and anything else but a delimiter or a line end after the closing quote is a fau
 an unquoted cell (`5" pipe`) is an ordinary character. Line ends are LF, CR LF and CR.
 
 Where every quote of a block lies at an edge of a cell, parity tells inside from outside in numpy;
-where one does not, a compiled pattern walks the quoted cells one by one. Both agree.
+where one does not, a compiled pattern walks the quoted cells one by one. Both agree. Delimiters are
+only looked for when somebody asks for the number of cells, since there are many of them.
 """
 
 import dataclasses
+import functools
 import re
 
 import numpy as np
 
-_QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
+_LF, _CR = ord("\n"), ord("\r")
+_NONE = np.zeros(0, np.int64)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class Rows:
     """Where the rows of a block lie.
 
     Attributes:
+        block: the text; delimiter: one ASCII byte.
         starts, ends: int64, shape (n,), byte range of each row without its line end.
-        cells: int64, shape (n,), number of cells of each row.
         lines: int64, shape (n,), number of lines each row spreads over.
-        hidden: int64, shape (n,), number of delimiters within quoted cells.
         broken: bool, shape (n,), whether text follows a closing quote.
         used: bytes of the block that these rows and their line ends take up.
         is_open: whether the block ends within a quoted cell.
         ends_bare: whether the last row has no line end.
-        line_ends: how many lines end in LF, CR LF and CR.
+        is_plain: whether every quote lies at an edge of a cell.
+        line_ends: how many rows end in LF, CR LF and CR.
+        opens, closes: int64, where quoted cells start and end.
     """
 
+    block: bytes
+    delimiter: bytes
     starts: np.ndarray
     ends: np.ndarray
-    cells: np.ndarray
     lines: np.ndarray
-    hidden: np.ndarray
     broken: np.ndarray
     used: int
     is_open: bool
     ends_bare: bool
+    is_plain: bool
     line_ends: tuple[int, int, int]
+    opens: np.ndarray
+    closes: np.ndarray
+
+    @functools.cached_property
+    def cells(self) -> np.ndarray:
+        """Return the number of cells of each row: int64, shape (n,)."""
+        outside = self._marks[~_within(self._marks, self.opens, self.closes)]
+        counts: np.ndarray = _counts(outside, self.starts, self.ends) + 1
+        return counts
+
+    @functools.cached_property
+    def hidden(self) -> np.ndarray:
+        """Return the number of delimiters within quoted cells: int64, shape (n,)."""
+        counts: np.ndarray = _counts(self._marks, self.starts, self.ends) - self.cells + 1
+        return counts
+
+    @functools.cached_property
+    def _marks(self) -> np.ndarray:
+        marks: np.ndarray = np.flatnonzero(
+            np.frombuffer(self.block, np.uint8) == ord(self.delimiter)
+        )
+        return marks
 
 
-def find_rows(block: bytes, delimiter: bytes, *, is_last: bool) -> Rows:
+def find_rows(block: bytes, delimiter: bytes, quote: bytes = b'"', *, is_last: bool) -> Rows:
     """Find the rows of a block that starts where a row does.
 
     Args:
         block: bytes.
         delimiter: one ASCII byte.
+        quote: one ASCII byte; empty where cells are never quoted.
         is_last: whether the text ends with the block; otherwise what follows the last line end
             is left for the next block.
     """
     flat = np.frombuffer(block, np.uint8)
-    marks = all_marks = np.flatnonzero(flat == ord(delimiter))
-    stops, nexts, line_ends = _line_ends(block, flat, is_last=is_last)
+    stops, nexts, kinds = _line_ends(block, flat, is_last=is_last)
     all_stops = stops
-    is_open, broken_at = False, np.zeros(0, np.int64)
-    if b'"' in block:
-        inside, is_open, broken_at = _inside(block, flat, delimiter)
-        marks = marks[~inside[marks]]
-        outside = ~inside[stops]
-        stops, nexts = stops[outside], nexts[outside]
+    opens, closes, faults, is_plain = _NONE, _NONE, _NONE, True
+    if quote and quote in block:
+        opens, closes, faults, is_plain = _quoted(block, flat, delimiter, quote)
+        outside = ~_within(stops, opens, closes)
+        if not outside.all():
+            stops, nexts, kinds = stops[outside], nexts[outside], kinds[outside]
     starts = np.concatenate(([0], nexts))
     ends_bare = bool(is_last and starts[-1] < len(block))
     if ends_bare:
         stops = np.append(stops, len(block))
     starts = starts[: len(stops)]
-    cells = np.searchsorted(marks, stops) - np.searchsorted(marks, starts) + 1
-    lines, hidden = np.ones(len(stops), np.int64), np.zeros(len(stops), np.int64)
+    lines = np.ones(len(stops), np.int64)
     if len(all_stops) + ends_bare != len(stops):
-        lines += np.searchsorted(all_stops, stops) - np.searchsorted(all_stops, starts)
-        hidden += np.searchsorted(all_marks, stops) - np.searchsorted(all_marks, starts)
-        hidden -= cells - 1
+        lines += _counts(all_stops, starts, stops)
+    return Rows(
+        block=block,
+        delimiter=delimiter,
+        starts=starts,
+        ends=stops,
+        lines=lines,
+        broken=_broken(faults, starts, stops),
+        used=len(block) if ends_bare else int(nexts[-1]) if len(nexts) else 0,
+        is_open=len(opens) > len(closes),
+        ends_bare=ends_bare,
+        is_plain=is_plain,
+        line_ends=tuple(np.bincount(kinds, minlength=3).tolist()),
+        opens=opens,
+        closes=closes,
+    )
+
+
+def _counts(places: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return how many of the places lie between each start and its end."""
+    counts: np.ndarray = np.searchsorted(places, ends) - np.searchsorted(places, starts)
+    return counts
+
+
+def _within(places: np.ndarray, opens: np.ndarray, closes: np.ndarray) -> np.ndarray:
+    """Return which places lie in quoted cells."""
+    if not len(opens):
+        return np.zeros(len(places), bool)
+    inside: np.ndarray = np.searchsorted(opens, places) > np.searchsorted(closes, places)
+    return inside
+
+
+def _broken(faults: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
     broken = np.zeros(len(stops), bool)
-    broken_at = broken_at[broken_at < stops[-1]] if len(stops) else broken_at[:0]
-    broken[np.searchsorted(starts, broken_at, "right") - 1] = True
-    used = len(block) if ends_bare else int(nexts[-1]) if len(nexts) else 0
-    return Rows(starts, stops, cells, lines, hidden, broken, used, is_open, ends_bare, line_ends)
+    if len(faults) and len(stops):
+        faults = faults[faults < stops[-1]]
+        broken[np.searchsorted(starts, faults, "right") - 1] = True
+    return broken
 
 
 def _line_ends(
     block: bytes, flat: np.ndarray, *, is_last: bool
-) -> tuple[np.ndarray, np.ndarray, tuple[int, int, int]]:
-    """Return where each line stops, where the next starts, and counts by kind."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return where each line stops, where the next starts, and its kind: 0 LF, 1 CR LF, 2 CR."""
     feeds = np.flatnonzero(flat == _LF)
     if b"\r" not in block:
-        return feeds, feeds + 1, (len(feeds), 0, 0)
+        return feeds, feeds + 1, np.zeros(len(feeds), np.uint8)
     returns = np.flatnonzero(flat == _CR)
     if not is_last and flat[-1] == _CR:
         returns = returns[:-1]  # its LF may stand in the next block
@@ -97,44 +153,41 @@ def _line_ends(
     paired = np.isin(feeds, returns[follows] + 1, assume_unique=True)
     stops = np.concatenate((feeds - paired, alone))
     nexts = np.concatenate((feeds + 1, alone + 1))
+    kinds = np.concatenate((paired.astype(np.uint8), np.full(len(alone), 2, np.uint8)))
     order = np.argsort(stops, kind="stable")
-    counts = (int((~paired).sum()), int(paired.sum()), len(alone))
-    return stops[order], nexts[order], counts
+    return stops[order], nexts[order], kinds[order]
 
 
-def _inside(
-    block: bytes, flat: np.ndarray, delimiter: bytes
-) -> tuple[np.ndarray, bool, np.ndarray]:
-    """Return which bytes are in quoted cells, whether the last is, and where faults lie."""
-    quotes = np.flatnonzero(flat == _QUOTE)
+def _quoted(
+    block: bytes, flat: np.ndarray, delimiter: bytes, quote: bytes
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+    """Return where quoted cells open and close, where faults lie, and whether parity told it."""
+    quotes = np.flatnonzero(flat == ord(quote))
     opens, closes = quotes[::2], quotes[1::2]
-    faults = np.zeros(0, np.int64)
-    if not _at_edges(flat, opens, closes, delimiter):
-        opens, closes, faults = _walk(block, flat, delimiter)
-    change = np.zeros(len(flat) + 1, np.int8)
-    change[opens] = 1
-    change[closes] = -1
-    inside = np.cumsum(change[:-1], dtype=np.int8).view(bool)
-    return inside, len(opens) > len(closes), faults
+    if _at_edges(flat, opens, closes, delimiter + quote):
+        return opens, closes, _NONE, True
+    return *_walk(block, flat, delimiter, quote), False
 
 
-def _at_edges(flat: np.ndarray, opens: np.ndarray, closes: np.ndarray, delimiter: bytes) -> bool:
+def _at_edges(flat: np.ndarray, opens: np.ndarray, closes: np.ndarray, marks: bytes) -> bool:
     """Return whether every quote opens or closes a cell, or is half of a doubled one."""
     edge = np.zeros(256, bool)
-    edge[[ord(delimiter), _LF, _CR, _QUOTE]] = True
+    edge[[*marks, _LF, _CR]] = True
     before = flat[np.maximum(opens - 1, 0)]
     after = flat[np.minimum(closes + 1, len(flat) - 1)]
     return bool(edge[before].all() and edge[after].all())
 
 
 def _walk(
-    block: bytes, flat: np.ndarray, delimiter: bytes
+    block: bytes, flat: np.ndarray, delimiter: bytes, quote: bytes
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    mark = re.escape(delimiter)
-    pattern = re.compile(rb"(?:(?<=[" + mark + rb'\r\n])|\A)"[^"]*+(?:""[^"]*+)*+("?)', re.DOTALL)
+    mark, q = re.escape(delimiter), re.escape(quote)
+    text = rb"[^" + q + rb"]*+"
+    cell = q + text + rb"(?:" + q + q + text + rb")*+(" + q + rb"?)"
+    pattern = re.compile(rb"(?:(?<=[" + mark + rb"\r\n])|\A)" + cell, re.DOTALL)
     spans = [(hit.start(), hit.end(), bool(hit[1])) for hit in pattern.finditer(block)]
     if not spans:
-        return (np.zeros(0, np.int64),) * 3
+        return _NONE, _NONE, _NONE
     starts, ends, closed = (np.array(part) for part in zip(*spans, strict=True))
     closes = ends[closed] - 1
     after = closes[closes + 1 < len(flat)] + 1

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from provenance.cast import cast
 from provenance.casting import ColumnSpec
+from provenance.dialect import Dialect
 from provenance.limits import Limits
 
 _ENOUGH = 6  # delimiters on whole lines that are no accident where no types help
@@ -21,7 +22,7 @@ def swallowed(
     texts: list[bytes],
     columns: list[str],
     specs: tuple[ColumnSpec, ...] | None,
-    delimiter: str,
+    dialect: Dialect,
     limits: Limits,
 ) -> list[str | None]:
     """Say of each row over several lines why it is no honest row, or None if it seems to be one.
@@ -30,7 +31,7 @@ def swallowed(
         texts: the rows' bytes.
         columns: names, in the source's order.
         specs: the contract's columns, None without one.
-        delimiter: of the file.
+        dialect: of the file.
         limits: `max_lines_per_row`.
     """
     by_name = {spec.name: spec for spec in specs or ()}
@@ -38,8 +39,8 @@ def swallowed(
     typed = {place: spec for place, spec in typed.items() if spec.logical != "string"}
     marks = len(columns) - 1
     rows = [_lines(text, limits.max_lines_per_row) for text in texts]
-    suspects = [_suspects(lines, marks, delimiter) for lines in rows]
-    fits = iter(_fits([line for lines in suspects for line in lines], typed, delimiter).tolist())
+    suspects = [_suspects(lines, marks, dialect.delimiter) for lines in rows]
+    fits = iter(_fits([line for lines in suspects for line in lines], typed, dialect).tolist())
     return [
         _reason(lines, [next(fits) for _ in mine], marks, limits, is_typed=bool(typed))
         for lines, mine in zip(rows, suspects, strict=True)
@@ -74,12 +75,12 @@ def _reason(
     return None
 
 
-def _fits(lines: list[bytes], typed: dict[int, ColumnSpec], delimiter: str) -> np.ndarray:
+def _fits(lines: list[bytes], typed: dict[int, ColumnSpec], dialect: Dialect) -> np.ndarray:
     """Return whether each line's cells, read without quotes, are values of the contract's types."""
     good = np.ones(len(lines), bool)
     if not lines or not typed:
         return good
-    cells = [*_cells(lines, delimiter)]
+    cells = [*_cells(lines, dialect)]
     for place, spec in typed.items():
         column = pa.array([row[place] for row in cells], pa.string())
         _, codes = cast(column, spec)
@@ -87,6 +88,7 @@ def _fits(lines: list[bytes], typed: dict[int, ColumnSpec], delimiter: str) -> n
     return good
 
 
-def _cells(lines: list[bytes], delimiter: str) -> Iterator[list[str]]:
+def _cells(lines: list[bytes], dialect: Dialect) -> Iterator[list[str]]:
     for line in lines:
-        yield line.decode("utf-8", "replace").replace('"', "").split(delimiter)
+        text = line.decode("utf-8", "replace")
+        yield text.replace(dialect.quote or "\0", "").split(dialect.delimiter)

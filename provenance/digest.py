@@ -37,8 +37,12 @@ def of_file(path: Path | str) -> str:
     return total.hexdigest()
 
 
-def of_rows(table: pa.Table) -> np.ndarray:
+def of_rows(table: pa.Table, prefix: bytes = b"") -> np.ndarray:
     """Digest each row of a table.
+
+    Args:
+        table: flat columns, shape (n, columns).
+        prefix: bytes to hash before each row, so that other uses of the encoding stand apart.
 
     Returns:
         uint8, shape (n, 32), in the table's order.
@@ -48,7 +52,7 @@ def of_rows(table: pa.Table) -> np.ndarray:
     """
     order = sorted(table.column_names, key=lambda name: name.encode())
     table = table.select(order)
-    base = hashlib.sha256(fingerprint(table.schema))
+    base = hashlib.sha256(prefix + fingerprint(table.schema))
     parts: list[bytes] = []
     for start in range(0, table.num_rows, _STEP):
         parts += _hashed(base.copy, _encoded(table.slice(start, _STEP).combine_chunks()))

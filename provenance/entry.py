@@ -10,18 +10,19 @@ import dataclasses
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from provenance import merkle
 from provenance.sign import Signer, Verifier
 
 SCHEMA_VERSION = "assay.entry/1"
 DOMAIN = b"assay.entry/1\n"
 GENESIS = bytes(32)
-KINDS = ("key", "run", "review", "release")
+KINDS = ("key", "run", "review", "release", "access", "compact")
 
 _SCHEMA = pa.schema(
     [
@@ -54,12 +55,17 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """Return `run`, `review`, `release` or `key`."""
+        """Return one of KINDS."""
         return str(self.facts["kind"])
+
+    @property
+    def content(self) -> bytes:
+        """Return the bytes that the leaf is the digest of, as a Merkle tree's leaf."""
+        return DOMAIN + self.seq.to_bytes(8, "big") + self.prev + self.key_id + self.body
 
     def expected_leaf(self) -> bytes:
         """Return the digest that the leaf must be."""
-        return leaf_of(self.seq, self.prev, self.key_id, self.body)
+        return hashlib.sha256(merkle.LEAF + self.content).digest()
 
     def is_signed_by(self, verifier: Verifier) -> bool:
         """Return whether the signature is that key's."""
@@ -67,42 +73,50 @@ class Entry:
 
     def to_parquet(self) -> bytes:
         """Return the entry's file."""
-        columns = [[getattr(self, field.name)] for field in _SCHEMA]
-        table = pa.table(
-            [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)], _SCHEMA
-        )
-        sink = io.BytesIO()
-        pq.write_table(table, sink, write_page_checksum=True, compression="none")
-        return sink.getvalue()
+        return to_parquet([self], compression="none")
 
 
 def make(seq: int, prev: bytes, facts: Mapping[str, Any], signer: Signer) -> Entry:
     """Chain and sign facts (JSON values only)."""
     body = canonical({**facts, "writer": _writer()})
     key_id = signer.verifier.key_id
-    leaf = leaf_of(seq, prev, key_id, body)
-    return Entry(seq, prev, key_id, body, leaf, signer.sign(DOMAIN + leaf))
+    bare = Entry(seq, prev, key_id, body, b"", b"")
+    leaf = bare.expected_leaf()
+    return dataclasses.replace(bare, leaf=leaf, sig=signer.sign(DOMAIN + leaf))
+
+
+def to_parquet(entries: Sequence[Entry], compression: str) -> bytes:
+    """Return a file of entries, one row each."""
+    columns = [[getattr(item, field.name) for item in entries] for field in _SCHEMA]
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
+    sink = io.BytesIO()
+    table = pa.table(arrays, _SCHEMA)
+    pq.write_table(table, sink, write_page_checksum=True, compression=compression)
+    return sink.getvalue()
 
 
 def parse(content: bytes) -> Entry:
     """Read an entry's file; ValueError if it is not exactly what `to_parquet` writes."""
+    entries, created_by = parse_all(content)
+    if len(entries) != 1:
+        message = "does not hold one row"
+        raise ValueError(message)
+    _check_bytes(entries[0], content, created_by)
+    return entries[0]
+
+
+def parse_all(content: bytes) -> tuple[list[Entry], str]:
+    """Read a file of entries: them, and who wrote it; ValueError if it is none."""
     try:
         file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
         table = file.read()
     except (OSError, pa.ArrowException) as error:
-        message = "not a readable Parquet file"
+        message = "is not a readable Parquet file"
         raise ValueError(message) from error
-    if not table.schema.equals(_SCHEMA) or table.num_rows != 1:
-        message = "not an entry's columns or not one row"
+    if not table.schema.equals(_SCHEMA) or any(c.null_count for c in table.columns):
+        message = "does not have an entry's columns"
         raise ValueError(message)
-    found = Entry(**table.to_pylist()[0])
-    _check_bytes(found, content, str(file.metadata.created_by))
-    return found
-
-
-def leaf_of(seq: int, prev: bytes, key_id: bytes, body: bytes) -> bytes:
-    """Return the leaf digest, 32 bytes."""
-    return hashlib.sha256(b"\0" + DOMAIN + seq.to_bytes(8, "big") + prev + key_id + body).digest()
+    return [Entry(**row) for row in table.to_pylist()], str(file.metadata.created_by)
 
 
 def canonical(facts: Mapping[str, Any]) -> bytes:

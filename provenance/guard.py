@@ -33,18 +33,19 @@ _READ = 1 << 20
 class Opened:
     """A source file that is open: read it from the start, once, or anywhere through `at`."""
 
-    def __init__(self, name: str, limits: Limits) -> None:
-        """Open the file.
+    def __init__(self, path: str, limits: Limits, name: str | None = None) -> None:
+        """Open the file; `name` is what it is called in messages, by default its path.
 
         Raises:
             AssayError: ASSAY-I006, I010, I011, I014.
         """
-        self.name = name
-        self._fd = _open(name)
+        self.name = name or path
+        self._path = path
+        self._fd = _open(path)
         try:
             self._seen = os.fstat(self._fd)
-            _refuse_special(name, self._seen)
-            _refuse_large(name, self._seen.st_size, limits)
+            _refuse_special(self.name, self._seen)
+            _refuse_large(self.name, self._seen.st_size, limits)
         except BaseException:
             os.close(self._fd)
             raise
@@ -91,7 +92,7 @@ class Opened:
         now = os.fstat(self._fd)
         same = ("st_size", "st_mtime_ns", "st_ino", "st_dev")
         try:
-            named = os.stat(self.name)  # noqa: PTH116  # the name may be bytes-like odd
+            named = os.stat(self._path)  # noqa: PTH116  # the name may be bytes-like odd
         except OSError:
             named = None
         here = named is not None and named.st_ino == now.st_ino

@@ -6,55 +6,50 @@ and written as shards (intake). What cannot be read is refused with a code, a ro
 cast is held, a row that cannot be told apart is rejected; nothing is repaired and nothing lost.
 """
 
-import glob
+import contextlib
+import dataclasses
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+from provenance import remote
 from provenance.casting import ColumnSpec
 from provenance.csv_source import CsvSource
+from provenance.dialect import Dialect, detect
 from provenance.errors import AssayError, Notice
 from provenance.formats import Format, format_of, opened_format, refuse_content
 from provenance.guard import Opened
 from provenance.intake import Intake, Taken
 from provenance.jsonl_source import JsonlSource
 from provenance.limits import Limits
+from provenance.listing import expand
 from provenance.parquet_source import ParquetSource
+from provenance.recorded import recorded, refuse_other
 from provenance.snapshot import Snapshot, Source
+from provenance.text_source import as_utf8
 from provenance.unpack import blocks
 
-__all__ = ["Limits", "expand", "ingest"]
+__all__ = ["Limits", "expand", "ingest", "seen_dialect"]
+
+_BROKEN = ("ASSAY-I008", "ASSAY-I018")  # columns or types that are not the contract's
 
 
-def expand(source: str) -> list[str]:
-    """Return the files that a source names: a file, a folder's data files, or a glob's, sorted.
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Promise:
+    """What the files are read by: columns (None without a contract), limits, CSV dialect."""
 
-    Raises:
-        AssayError: ASSAY-I014 if there is none, or for a URL.
-    """
-    if "://" in source:
-        fix = "copy the files to a local folder"
-        raise AssayError("I014", "URLs are not supported yet", where=source, fix=fix)
-    path = Path(source)
-    if path.is_dir():
-        inner = (p.relative_to(path).parts for p in path.rglob("*"))
-        shown = (path.joinpath(*parts) for parts in inner if not _is_hidden(parts))
-        found = sorted(str(p) for p in shown if _is_data(p))
-    elif any(mark in source for mark in "*?[") and not path.exists():
-        names = glob.glob(source, recursive=True)  # noqa: PTH207  # takes absolute patterns too
-        found = sorted(name for name in names if _is_data(Path(name)))
-    else:
-        return [source]
-    if not found:
-        fix = "data files end in .csv, .tsv, .jsonl or .parquet"
-        raise AssayError("I014", "no such file: no data files here", where=source, fix=fix)
-    return found
+    specs: tuple[ColumnSpec, ...] | None
+    limits: Limits
+    dialect: Dialect
 
 
-def ingest(
+def ingest(  # noqa: PLR0913  # one argument for each thing that a contract may say
     paths: list[str],
     specs: tuple[ColumnSpec, ...] | None,
     folder: Path,
     *,
     limits: Limits,
+    dialect: Dialect | None = None,
     shard_rows: int = 50_000,
     allow_empty: bool = False,
 ) -> Snapshot:
@@ -65,12 +60,14 @@ def ingest(
         specs: the contract's columns; None for none, then text stays text and nothing is held.
         folder: made if it is absent; holds the snapshot's files afterwards.
         limits: on every size.
+        dialect: of CSV files; None for commas (tabs in a .tsv), double quotes and UTF-8.
         shard_rows: rows of a shard, the last one's apart, > 0.
         allow_empty: whether a dataset without rows is no reason to refuse.
 
     Raises:
         AssayError: a code of the I series if the source cannot be read as it claims to be.
     """
+    promise = _Promise(specs, limits, dialect or Dialect())
     formats = _formats(paths, limits)
     folder.mkdir(parents=True, exist_ok=True)
     intake = Intake(folder, specs, shard_rows, is_text=formats[0].is_text)
@@ -78,7 +75,7 @@ def ingest(
     notices: list[Notice] = []
     try:
         for path, kind in zip(paths, formats, strict=True):
-            notices += _read(path, kind, specs, limits, intake, sources)
+            notices += _read(path, kind, promise, intake, sources, folder)
         if not allow_empty:
             _refuse_empty(sources)
         taken = intake.close()
@@ -89,13 +86,41 @@ def ingest(
     return snapshot
 
 
+def seen_dialect(path: str, limits: Limits, scratch: Path) -> Dialect:
+    """Return the dialect that a CSV file seems to be written in; the default of other formats.
+
+    Args:
+        path: of the file, or the URL of an object.
+        limits: on its sizes.
+        scratch: a folder for the copy of an object, for as long as it is looked at.
+
+    Raises:
+        AssayError: a code of the I series if the file cannot be opened or unpacked.
+    """
+    kind = _format_of(path, limits)
+    if kind.base not in ("csv", "tsv"):
+        return Dialect()
+    with _opened(path, kind, limits, scratch) as file:
+        refuse_content(file, kind)
+        return detect(blocks(file, kind.packing, limits), kind.base)
+
+
 def _formats(paths: list[str], limits: Limits) -> list[Format]:
-    formats = [opened_format(path, limits) for path in paths]
+    formats = [_format_of(path, limits) for path in paths]
     for path, kind in zip(paths, formats, strict=True):
-        if kind.is_text != formats[0].is_text:
-            what = f"{path} is {kind.name}, {paths[0]} is {formats[0].name}"
-            raise AssayError("I017", what, where=path, fix="give files of one format")
+        if _family(kind) != _family(formats[0]):
+            what = f"this is {kind.name}, and the first file is {formats[0].name}"
+            where, fix = remote.shown(path), "give files of one format"
+            raise AssayError("I017", what, where=where, fix=fix)
     return formats
+
+
+def _format_of(path: str, limits: Limits) -> Format:
+    return format_of(remote.shown(path)) if remote.is_url(path) else opened_format(path, limits)
+
+
+def _family(kind: Format) -> str:
+    return "csv" if kind.base == "tsv" else kind.base
 
 
 def _refuse_empty(sources: list[Source]) -> None:
@@ -124,46 +149,68 @@ def _snapshot(folder: Path, sources: list[Source], taken: Taken, notices: list[N
 def _read(
     path: str,
     kind: Format,
-    specs: tuple[ColumnSpec, ...] | None,
-    limits: Limits,
+    promise: _Promise,
     intake: Intake,
     sources: list[Source],
+    scratch: Path,
 ) -> list[Notice]:
     """Take one file in, add it to `sources`, and return what a person should know of it."""
     first_row = sum(source.rows for source in sources)
-    with Opened(path, limits) as file:
+    with _opened(path, kind, promise.limits, scratch) as file:
         if not file.size:
-            fix = "was the export finished?"
-            raise AssayError("I001", "0 rows, 0 columns: the file is empty", where=path, fix=fix)
+            what, fix = "0 rows, 0 columns: the file is empty", "was the export finished?"
+            raise AssayError("I001", what, where=file.name, fix=fix)
+        wanted = None if remote.is_url(path) else recorded(path)
         refuse_content(file, kind)
-        reader = _reader(file, kind, specs, limits)
-        for part in reader.parts(first_row):
-            intake.take(part, where=path)
+        reader = _reader(file, kind, promise)
+        with _agreeing(sources, promise):
+            parts = reader.parts(first_row, intake.pool)
+            for settled in intake.settled(parts, file.name):
+                intake.take(settled)
         digest = file.digest()
-    sources.append(Source(path, kind.name, file.size, digest, first_row, reader.rows))
-    return reader.notices()
+    refuse_other(path, digest, wanted)
+    sources.append(Source(file.name, kind.name, file.size, digest, first_row, reader.rows))
+    is_proven = wanted is not None  # so that page checksums are not missed
+    return [n for n in reader.notices() if not (is_proven and n.code == "ASSAY-I005")]
+
+
+@contextlib.contextmanager
+def _opened(path: str, kind: Format, limits: Limits, folder: Path) -> Iterator[Opened]:
+    """Open a file, or the private copy of a remote object, which is gone afterwards."""
+    if not remote.is_url(path):
+        with Opened(path, limits) as file:
+            yield file
+        return
+    with tempfile.TemporaryDirectory(prefix="fetched-", dir=folder) as scratch:
+        copy = Path(scratch) / f"object.{kind.name}"
+        remote.fetch(path, copy, limits)
+        with Opened(str(copy), limits, remote.shown(path)) as file:
+            yield file
+
+
+@contextlib.contextmanager
+def _agreeing(sources: list[Source], promise: _Promise) -> Iterator[None]:
+    """Tell a file that breaks the promise which the files before it keep: they disagree."""
+    try:
+        yield
+    except AssayError as error:
+        if not sources or promise.specs is None or error.code not in _BROKEN:
+            raise
+        what = f"{error.what}; {sources[0].name} is as the contract says"
+        fix = "export the files of one dataset alike"
+        raise AssayError("I017", what, where=error.where, fix=fix) from None
 
 
 def _reader(
-    file: Opened, kind: Format, specs: tuple[ColumnSpec, ...] | None, limits: Limits
+    file: Opened, kind: Format, promise: _Promise
 ) -> CsvSource | JsonlSource | ParquetSource:
+    specs, limits = promise.specs, promise.limits
     if kind.base == "parquet":
         return ParquetSource(file, specs, limits)
     text = blocks(file, kind.packing, limits)
     if kind.base == "jsonl":
         return JsonlSource(file.name, text, specs, limits)
-    return CsvSource(file.name, text, specs, limits, "\t" if kind.base == "tsv" else ",")
-
-
-def _is_hidden(parts: tuple[str, ...]) -> bool:
-    return any(part.startswith((".", "_")) for part in parts)
-
-
-def _is_data(path: Path) -> bool:
-    if path.is_dir():
-        return False
-    try:
-        format_of(str(path))
-    except AssayError:
-        return False
-    return True
+    dialect = promise.dialect.named(kind.base)
+    if dialect.encoding != "utf-8":
+        text = as_utf8(text, dialect.encoding, file.name)
+    return CsvSource(file.name, text, specs, limits, dialect)

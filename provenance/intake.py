@@ -1,46 +1,30 @@
 """Intake: parts of a source go in, as read; shards, held rows and rejected rows come out.
 
 Shards are cut by the number of castable rows alone, so they do not depend on how the source was
-read. A thread writes files while the next part is parsed; at most two writes wait, so memory stays
-bounded.
+read. Parts are parsed and cast, and shards digested and written, by a few threads; only so many are
+under way that memory stays bounded.
 """
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from provenance import digest
-from provenance.cast import cast, describe
+from provenance.ahead import in_order
 from provenance.casting import ColumnSpec
 from provenance.errors import AssayError, Notice
 from provenance.looks import Looks
-from provenance.shards import ROW, Shard, ShardRef, write_shard
-from provenance.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
+from provenance.parts import Part, Settled, settle, with_rows
+from provenance.shards import Shard, ShardRef, write_shard
 
-_WAITING = 2  # writes that may wait for the disk before parsing does
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Part:
-    """Some rows of a source, as read.
-
-    Attributes:
-        table: rows that could be told apart into cells, shape (n, columns).
-        rows: int64, shape (n,), their ordinals.
-        faults: HELD_SCHEMA, what is wrong with some of them already.
-        rejected: REJECTED_SCHEMA, rows that could not be told apart into cells.
-    """
-
-    table: pa.Table
-    rows: np.ndarray
-    faults: pa.Table
-    rejected: pa.Table
+WORKERS = 2  # threads that parse, cast, digest and write
+_WAITING = 2  # shards that may wait to be written before parsing does
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,40 +59,40 @@ class Intake:
         self._files: dict[str, pq.ParquetWriter] = {}
         self._schema: pa.Schema | None = None
         self._looks = Looks()
-        self._writer = ThreadPoolExecutor(1)
+        self.pool = ThreadPoolExecutor(WORKERS)
         if is_text:
             (self._folder / "raw").mkdir(exist_ok=True)
 
-    def take(self, part: Part, where: str) -> None:
-        """Take the next part of the file `where`.
+    def settled(self, parts: Iterator[Part], where: str) -> Iterator[Settled]:
+        """Settle the parts of the file `where`, a few ahead of the one who takes them.
 
         Raises:
             AssayError: ASSAY-I017 if its columns or types are not those of the parts before.
         """
-        part = dataclasses.replace(part, table=self._agreed(part.table, where))
-        typed, faults = part.table, part.faults
-        if self._is_text and self._specs:
-            typed, found = cast_table(part.table, part.rows, self._specs)
-            faults = pa.concat_tables([faults, found])
-        read, rows = part.table, part.rows
-        if faults.num_rows:
-            is_held = np.isin(rows, faults["row"].to_numpy())
-            self._append("held", _with_rows(read.filter(is_held), rows[is_held]))
-            self._append("held_findings", faults.sort_by([("row", "ascending")]))
-            typed, read, rows = typed.filter(~is_held), read.filter(~is_held), rows[~is_held]
-        if part.rejected.num_rows:
-            self._append("rejected", part.rejected)
-        self._looks.add(typed)
-        self._typed.append(typed)
-        self._read.append(read)
-        self._rows.append(rows)
-        self._waiting += len(rows)
+        return in_order((self._job_of(part, where) for part in parts), self.pool)
+
+    def take(self, settled: Settled) -> None:
+        """Take the next part."""
+        if settled.held.num_rows:
+            self._append("held", settled.held)
+            self._append("held_findings", settled.faults)
+        if settled.rejected.num_rows:
+            self._append("rejected", settled.rejected)
+        self._looks.add(settled.looks)
+        self._typed.append(settled.typed)
+        self._read.append(settled.read)
+        self._rows.append(settled.rows)
+        self._waiting += len(settled.rows)
         while self._waiting >= self._shard_rows:
             self._cut(self._shard_rows)
 
     def notices(self) -> list[Notice]:
         """Return what a person should know of the texts that were kept."""
         return self._looks.notices()
+
+    def _job_of(self, part: Part, where: str) -> Callable[[], Settled]:
+        part = dataclasses.replace(part, table=self._agreed(part.table, where))
+        return functools.partial(settle, part, self._specs, is_text=self._is_text)
 
     def _agreed(self, table: pa.Table, where: str) -> pa.Table:
         if self._schema is None:
@@ -138,7 +122,7 @@ class Intake:
 
     def abandon(self) -> None:
         """Stop the writer and close the files; what was written so far stays."""
-        self._writer.shutdown(cancel_futures=True)
+        self.pool.shutdown(cancel_futures=True)
         for file in self._files.values():
             file.close()
 
@@ -148,29 +132,15 @@ class Intake:
         self._typed, self._read = [typed.slice(length)], [read.slice(length)]
         self._rows = [rows[length:]]
         self._waiting -= length
-        table = typed.slice(0, length).combine_chunks()
-        job = self._job(table, read.slice(0, length), rows[:length])
-        self._written.append(self._writer.submit(job))
+        raw = None
+        if self._is_text:
+            raw = self._folder / "raw" / f"raw-{self._shards:05d}.parquet"
+            self._raw.append(str(raw))
+        cut = typed.slice(0, length), read.slice(0, length), rows[:length]
+        self._written.append(self.pool.submit(_write, self._folder, self._shards, *cut, raw))
         self._shards += 1
         if len(self._written) > _WAITING:
             self._written[-1 - _WAITING].result()
-
-    def _job(self, table: pa.Table, read: pa.Table, rows: np.ndarray) -> Callable[[], ShardRef]:
-        shard = Shard(self._shards, table, rows, digest.of_rows(table))
-        if not self._is_text:
-            return lambda: write_shard(self._folder, shard)
-        path = self._folder / "raw" / f"raw-{self._shards:05d}.parquet"
-        self._raw.append(str(path))
-        as_read = _with_rows(read.combine_chunks(), rows)
-
-        def write() -> ShardRef:
-            # scratch: speed before size, but page checksums as everywhere
-            pq.write_table(
-                as_read, path, compression="lz4", use_dictionary=False, write_page_checksum=True
-            )
-            return write_shard(self._folder, shard)
-
-        return write
 
     def _append(self, name: str, table: pa.Table) -> None:
         if name not in self._files:
@@ -179,6 +149,19 @@ class Intake:
                 path, table.schema, compression="zstd", write_page_checksum=True
             )
         self._files[name].write_table(table)
+
+
+def _write(  # what a job of the pool gets
+    folder: Path, number: int, typed: pa.Table, read: pa.Table, rows: np.ndarray, raw: Path | None
+) -> ShardRef:
+    """Digest and write one shard, and beside it the same rows as read, where those are texts."""
+    table = typed.combine_chunks()
+    if raw is not None:
+        # scratch: speed before size, but page checksums as everywhere
+        as_read = with_rows(read.combine_chunks(), rows)
+        options = {"compression": "lz4", "use_dictionary": False, "write_page_checksum": True}
+        pq.write_table(as_read, raw, **options)
+    return write_shard(folder, Shard(number, table, rows, digest.of_rows(table)))
 
 
 def _difference(first: pa.Schema, other: pa.Schema) -> str | None:
@@ -190,53 +173,3 @@ def _difference(first: pa.Schema, other: pa.Schema) -> str | None:
         if mine != theirs:
             return f"column {name!r} is {theirs} here and {mine} in the first file"
     return None
-
-
-def cast_table(
-    text: pa.Table, rows: np.ndarray, specs: dict[str, ColumnSpec]
-) -> tuple[pa.Table, pa.Table]:
-    """Cast all columns of text.
-
-    Args:
-        text: string columns, shape (n, columns).
-        rows: int64, shape (n,), ordinals.
-        specs: by column name; each column has one.
-
-    Returns:
-        The typed columns, null where a cell is bad; and the faults, HELD_SCHEMA, by column.
-    """
-    columns, faults = [], [HELD_SCHEMA.empty_table()]
-    for name in text.column_names:
-        column = whole(text[name])
-        typed, codes = cast(column, specs[name])
-        columns.append(typed)
-        if codes.null_count < len(codes):
-            bad = pc.is_valid(codes)
-            evidence = describe(column.filter(bad), specs[name])
-            at = rows[bad.to_numpy(zero_copy_only=False)]
-            faults.append(faults_of(at, codes.filter(bad), name, evidence))
-    return pa.table(columns, names=text.column_names), pa.concat_tables(faults)
-
-
-def faults_of(rows: np.ndarray, codes: pa.Array | str, column: str, evidence: object) -> pa.Table:
-    """Build faults (HELD_SCHEMA) of one column; code and evidence may be one for all rows."""
-    count = len(rows)
-    parts = [pa.array(rows, pa.int64())]
-    given = (codes, column, evidence)
-    parts += [pa.repeat(value, count) if isinstance(value, str) else value for value in given]
-    return pa.table(parts, schema=HELD_SCHEMA)
-
-
-def rejected_of(rows: list[int], raw: list[bytes], reasons: list[str]) -> pa.Table:
-    """Build rejected rows (REJECTED_SCHEMA)."""
-    return pa.table([rows, raw, reasons], schema=REJECTED_SCHEMA)
-
-
-def whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array."""
-    joined = column.combine_chunks()
-    return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
-
-
-def _with_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:
-    return table.append_column(ROW, pa.array(rows, pa.int64()))

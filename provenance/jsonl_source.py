@@ -7,6 +7,7 @@ parsed one by one: JSON has no form that could be cut by columns.
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,13 @@ from provenance.casting import ColumnSpec
 from provenance.csv_faults import cell_faults
 from provenance.csv_header import check_names, refuse_wide
 from provenance.errors import AssayError, Notice
-from provenance.intake import Part, rejected_of
 from provenance.limits import Limits
+from provenance.parts import Part, rejected_of
 from provenance.text_source import without_mark
+
+_LINES = 1 << 16  # that are taken at once, to bound memory where they are short
+_BLANKS = " \t\r\n"  # around a JSON text
+_HOPELESS = 100_000  # lines none of which can be read need no more of the file to be refused
 
 
 class _Object(list[tuple[str, Any]]):
@@ -46,10 +51,13 @@ class JsonlSource:
         self._blank = 0
         self._is_bare = False
         hooks: dict[str, Any] = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), str)
-        self._decode = json.JSONDecoder(object_pairs_hook=_Object, **hooks).decode
+        decoder: Any = json.JSONDecoder(object_pairs_hook=_Object, **hooks)
+        self._scan = decoder.scan_once
 
-    def parts(self, first_row: int) -> Iterator[Part]:
+    def parts(self, first_row: int, _: Executor) -> Iterator[Part]:
         """Yield the text's rows as parts; ordinals start at `first_row`.
+
+        Python's own JSON reader holds the interpreter, so a pool would gain nothing.
 
         Raises:
             AssayError: ASSAY-I001, I004, I006, I008, I009, I018, I021 or I027.
@@ -59,17 +67,22 @@ class JsonlSource:
             part = self._part(lines, first_row + self.rows)
             self.rows += len(part.rows) + part.rejected.num_rows
             readable += len(part.rows)
+            if not readable and self.rows >= _HOPELESS:
+                raise self._unreadable()
             yield part
         if not self.rows:
             fix = "was the export finished?"
             raise AssayError("I001", "0 rows, 0 columns", where=self.name, fix=fix)
         if not readable:
-            what = f"0 of {self.rows:,} lines can be read as flat JSON objects of these columns"
-            raise AssayError("I004", what, where=self.name, fix="write one object a line")
+            raise self._unreadable()
         if self._unseen:
             told = ", ".join(sorted(self._unseen)[:20])
             fix = "repair the export, or correct the contract's properties"
             raise AssayError("I018", f"missing: {told}", where=self.name, fix=fix)
+
+    def _unreadable(self) -> AssayError:
+        what = f"0 of {self.rows:,} lines can be read as flat JSON objects of these columns"
+        return AssayError("I004", what, where=self.name, fix="write one object a line")
 
     def notices(self) -> list[Notice]:
         """Return what a person should know of the text that was read."""
@@ -97,13 +110,14 @@ class JsonlSource:
                 what = f"a line is over {self._limits.max_row_bytes:,} bytes long"
                 fix = "raise assay.limits.max_row_bytes"
                 raise AssayError("I006", what, where=self.name, fix=fix)
-            self._is_bare = ahead is None and not block.endswith(b"\n")
+            ends_bare = ahead is None and not block.endswith(b"\n")
             if lines[-1] == b"":
                 lines.pop()
             full = [line for line in lines if line.strip()]
             self._blank += len(lines) - len(full)
-            if full:
-                yield full
+            for start in range(0, len(full), _LINES):
+                self._is_bare = ends_bare and start + _LINES >= len(full)
+                yield full[start : start + _LINES]
 
     def _part(self, lines: list[bytes], first_row: int) -> Part:
         read = [self._object(line) for line in lines]
@@ -135,13 +149,15 @@ class JsonlSource:
     def _object(self, line: bytes) -> dict[str, Any] | str:
         """Return the line's object, or the reason why there is none."""
         try:
-            pairs = self._decode(line.decode())
+            text = line.decode().strip(_BLANKS)
+            # what is no object need not be taken apart
+            pairs, end = self._scan(text, 0) if text.startswith("{") else (None, 0)
         except UnicodeDecodeError as error:
             told = f"byte {error.start} of the row, 0x{line[error.start]:02X}, is not UTF-8"
             return f"ASSAY-I022: {told}"
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, StopIteration):
             return "ASSAY-I024: the line is no JSON object"
-        if not isinstance(pairs, _Object):
+        if not isinstance(pairs, _Object) or end != len(text):
             return "ASSAY-I024: the line is no JSON object"
         row = dict(pairs)
         if len(row) != len(pairs):

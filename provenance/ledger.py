@@ -1,6 +1,6 @@
 """The ledger: an append-only chain of entries, one Parquet file each, named by number alone.
 
-    STORE/ledger/entries/000000000007.parquet
+    STORE/ledger/entries/000000000007.parquet     until a compaction moves it into segments/
 An append takes the lock, reads the head, lets the caller put the run's folder in place under the
 number it will get, and links the entry exclusively. No entry, no run.
 """
@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provenance import atomic, entry
+from provenance import atomic, entry, keychain, segments
 from provenance.entry import Entry
 from provenance.errors import AssayError
+from provenance.segments import DIGITS
 from provenance.sign import Signer
-
-DIGITS = 12
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,32 +28,54 @@ class Ledger:
         """Return the folder of the entry files."""
         return self.folder / "entries"
 
+    @property
+    def segments_folder(self) -> Path:
+        """Return the folder of the segments."""
+        return self.folder / "segments"
+
     def path_of(self, seq: int) -> Path:
-        """Return the file of an entry."""
+        """Return the file of an entry of its own; a compacted entry has none any more."""
         return self.entries_folder / f"{seq:0{DIGITS}}.parquet"
+
+    def singles(self) -> set[int]:
+        """Return the numbers of the entries that have a file of their own; L006 for a stray."""
+        if not self.entries_folder.is_dir():
+            return set()
+        return {_number_of(path) for path in self.entries_folder.iterdir()}
 
     def numbers(self) -> list[int]:
         """Return the numbers of the entries there are, in order; L006 for a stray file."""
-        if not self.entries_folder.is_dir():
-            return []
-        return sorted(_number_of(path) for path in self.entries_folder.iterdir())
+        # singles first: a compaction that goes on meanwhile removes them only after its segment is
+        found = self.singles()
+        for segment in segments.found_in(self.segments_folder):
+            found.update(segment.numbers)
+        return sorted(found)
 
     def read(self, seq: int) -> Entry:
         """Return one entry; L001 if it is missing, L003 if it cannot be read."""
-        path = self.path_of(seq)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError as error:
-            raise broken("L001", f"entry {seq} is missing", path) from error
-        try:
-            return entry.parse(content)
-        except ValueError as error:
-            raise broken("L003", f"entry {seq} {error}", path) from error
+        return self._read(seq, {})
 
     def entries(self) -> Iterator[Entry]:
         """Yield every entry in order."""
+        for _, item in self.walk():
+            if isinstance(item, AssayError):
+                raise item
+            yield item
+
+    def walk(self) -> Iterator[tuple[int, Entry | AssayError]]:
+        """Yield every number in order with its entry, or with why that cannot be read."""
+        loaded: dict[int, Entry | AssayError] = {}
         for seq in self.numbers():
-            yield self.read(seq)
+            try:
+                yield seq, self._read(seq, loaded)
+            except AssayError as error:
+                yield seq, error
+
+    def is_there(self, seq: int) -> bool:
+        """Return whether there is an entry of that number, in whichever place."""
+        if self.path_of(seq).exists():
+            return True
+        return any(seq in segment.numbers for segment in segments.found_in(self.segments_folder))
 
     def head(self) -> Entry | None:
         """Return the last entry, None when there is none."""
@@ -72,15 +93,49 @@ class Ledger:
         An empty ledger gets `first`, the entry that names the key, before it.
 
         Raises:
-            AssayError: E001, E002, E003 if it cannot be written; L007 if the ledger is another
-                key's; L001, L003 to L006 if its end does not hold.
+            AssayError: E001, E002, E003 if it cannot be written; E004 if another process holds it
+                for too long; L007 if the ledger is another key's; L001, L003 to L006 if its end
+                does not hold.
         """
-        with atomic.coded(self.folder):
-            self.entries_folder.mkdir(parents=True, exist_ok=True)
-            with atomic.exclusive(self.folder / "lock"):
-                head = self._checked_head(signer) or self._link(0, entry.GENESIS, first, signer)
-                seq = head.seq + 1
-                return self._link(seq, head.leaf, prepare(seq), signer)
+        with atomic.coded(self.folder), atomic.exclusive(self.folder / "lock"):
+            head = self._checked_head(signer) or self._link(0, entry.GENESIS, first, signer)
+            seq = head.seq + 1
+            return self._link(seq, head.leaf, prepare(seq), signer)
+
+    def hand_over(self, old: Signer, new: Signer, time: str) -> Entry:
+        """Append the entry after which only `new` may sign; errors as of `append`."""
+        with atomic.coded(self.folder), atomic.exclusive(self.folder / "lock"):
+            head = self._checked_head(old)
+            if head is None:
+                return self._link(0, entry.GENESIS, keychain.first_facts(new, time), new)
+            facts = keychain.handover_facts(head, old, new, time)
+            return self._link(head.seq + 1, head.leaf, facts, old)
+
+    def _read(self, seq: int, loaded: dict[int, Entry | AssayError]) -> Entry:
+        """Read an entry; a segment that has to be opened for it is put into `loaded` whole."""
+        path = self.path_of(seq)
+        if seq not in loaded:
+            try:
+                return entry.parse(path.read_bytes())
+            except ValueError as error:
+                raise broken("L003", f"entry {seq} {error}", path) from error
+            except FileNotFoundError as error:
+                self._load(seq, loaded)
+                if seq not in loaded:
+                    raise broken("L001", f"entry {seq} is missing", path) from error
+        item = loaded[seq]
+        if isinstance(item, AssayError):
+            raise item
+        return item
+
+    def _load(self, seq: int, loaded: dict[int, Entry | AssayError]) -> None:
+        for segment in segments.found_in(self.segments_folder):
+            if seq in segment.numbers:
+                loaded.clear()  # one segment at a time
+                try:
+                    loaded.update((item.seq, item) for item in segment.read())
+                except AssayError as error:
+                    loaded.update(dict.fromkeys(segment.numbers, error))
 
     def _link(self, seq: int, prev: bytes, facts: Mapping[str, Any], signer: Signer) -> Entry:
         made = entry.make(seq, prev, facts, signer)
@@ -95,14 +150,18 @@ class Ledger:
         if end != len(numbers) - 1:
             missing = next(n for n, seq in enumerate(numbers) if n != seq)
             raise broken("L001", f"entry {missing} is missing", self.path_of(missing))
-        head = self.read(end)
+        head, path = self.read(end), self.path_of(end)
         if head.seq != end:
-            raise broken("L005", f"entry {end} holds the number {head.seq}", self.path_of(end))
+            raise broken("L005", f"entry {end} holds the number {head.seq}", path)
         if edit := edit_of(head, end):
-            raise broken("L004", edit, self.path_of(end))
-        if not head.is_signed_by(signer.verifier):
-            what = f"entry {head.seq} is signed by key {head.key_id.hex()}, not by yours"
-            raise broken("L007", f"{what} ({signer.verifier.key_id.hex()})", self.path_of(head.seq))
+            raise broken("L004", edit, path)
+        key_id = keychain.key_after(head)
+        own = signer.verifier
+        if key_id != own.key_id:
+            what = f"the ledger is key {key_id.hex()}'s, not yours ({own.key_id.hex()})"
+            raise broken("L007", what, path)
+        if head.key_id == own.key_id and not head.is_signed_by(own):
+            raise broken("L007", f"entry {end} is not signed by the key it names", path)
         return head
 
 
@@ -115,7 +174,7 @@ def edit_of(item: Entry, number: int) -> str | None:
 
 def broken(code: str, what: str, path: Path) -> AssayError:
     """Return the error of a ledger that does not hold."""
-    fix = {"L007": "set ASSAY_SIGNING_KEY to the key of this store"}.get(
+    fix = {"L007": "set ASSAY_SIGNING_KEY to the key of this store, or `assay ledger rotate`"}.get(
         code, "restore the file from a copy of the store; `assay verify` shows all that is wrong"
     )
     return AssayError(code, what, where=str(path), fix=fix)

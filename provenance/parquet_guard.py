@@ -17,6 +17,7 @@ from provenance.guard import Opened
 from provenance.limits import MIB, Limits
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
+_SIGNATURE = 28  # bytes after a footer that is signed and not encrypted
 _SMALLEST = 12  # magic, footer length, magic
 _TEXT_MIN = 4  # bytes that any text costs in memory, for its offset
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
@@ -49,8 +50,9 @@ def refuse_declared(meta: pq.FileMetaData, file: Opened, limits: Limits) -> None
     """Refuse a file whose footer contradicts itself or declares too much.
 
     Raises:
-        AssayError: ASSAY-I005 or I006.
+        AssayError: ASSAY-I005, I006 or I007.
     """
+    _refuse_signed(meta, file)
     groups = [meta.row_group(place) for place in range(meta.num_row_groups)]
     counts = [group.num_rows for group in groups]
     if meta.num_rows < 0 or min(counts, default=0) < 0 or sum(counts) != meta.num_rows:
@@ -70,22 +72,37 @@ def refuse_declared(meta: pq.FileMetaData, file: Opened, limits: Limits) -> None
     refuse_size(total, f"{total:,} bytes uncompressed", file, limits)
 
 
+def _refuse_signed(meta: pq.FileMetaData, file: Opened) -> None:
+    """Refuse a readable footer of encrypted columns: a look at one of those would end the process.
+
+    Such a footer is followed by its signature, so it is shorter than the file says it is.
+    """
+    told = int.from_bytes(file.at(file.size - 8, 4), "little")
+    if told - meta.serialized_size == _SIGNATURE:
+        what = "columns of the Parquet file are encrypted"
+        raise AssayError("I007", what, where=file.name, fix="decrypt it")
+
+
 def refuse_size(size: int, told: str, file: Opened, limits: Limits) -> None:
     """Refuse a decoded size that is over the limits.
 
     Raises:
         AssayError: ASSAY-I006.
     """
-    ratio = size / file.size
+    if not _is_over(size, file, limits):
+        return
+    key, limit = "max_ratio", f"{limits.max_ratio} to 1"
     if size > limits.max_unpacked_bytes:
         key, limit = "max_unpacked_bytes", f"{limits.max_unpacked_bytes:,} bytes"
-    elif size > _FLOOR and ratio > limits.max_ratio:
-        key, limit = "max_ratio", f"{limits.max_ratio} to 1"
-    else:
-        return
     what = f"{told} from a file of {file.size:,} bytes, and the limit is {limit}"
     fix = f"if the file is honest, raise assay.limits.{key}"
     raise AssayError("I006", what, where=file.name, fix=fix)
+
+
+def _is_over(size: int, file: Opened, limits: Limits) -> bool:
+    if size > limits.max_unpacked_bytes:
+        return True
+    return size > _FLOOR and size > limits.max_ratio * file.size
 
 
 def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> None:
@@ -106,7 +123,7 @@ def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> 
             first = next(opened.iter_batches(1, row_groups=[group], columns=names), None)
             for column in first.columns if first is not None and rows else ():
                 bound += rows * int(_sizes(column).max(initial=0))
-        if bound <= _FLOOR:
+        if not _is_over(bound, file, limits):
             return
         total = 0
         for column in _columns(opened, names):

@@ -4,20 +4,23 @@ A row whose numbers are not finite, or whose texts hold what no text should, is 
 text is not UTF-8 is rejected, because no later reader could bear it.
 """
 
+import functools
 import io
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from provenance.ahead import in_order
+from provenance.arrow_text import holds, longest
 from provenance.casting import ColumnSpec
 from provenance.csv_faults import cell_faults
 from provenance.csv_header import check_names, refuse_wide
 from provenance.errors import AssayError, Notice
 from provenance.guard import Opened
-from provenance.intake import Part, faults_of, rejected_of, whole
 from provenance.limits import MIB, Limits
 from provenance.parquet_guard import (
     has_checksums,
@@ -25,6 +28,7 @@ from provenance.parquet_guard import (
     refuse_dictionaries,
     refuse_ends,
 )
+from provenance.parts import Part, faults_of, rejected_of, whole
 from provenance.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
 
 _BATCH = 64 * MIB  # bytes decoded at once, about
@@ -61,7 +65,7 @@ class ParquetSource:
         self._limits = limits
         self._has_checksums = True
 
-    def parts(self, first_row: int) -> Iterator[Part]:
+    def parts(self, first_row: int, pool: Executor) -> Iterator[Part]:
         """Yield the file's rows as parts; ordinals start at `first_row`.
 
         Raises:
@@ -71,7 +75,7 @@ class ParquetSource:
         self._file.digest()
         source = pa.PythonFile(_Anywhere(self._file), "r")
         try:
-            yield from self._read(source, first_row)
+            yield from in_order(self._jobs(source, first_row), pool)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from None
         except MemoryError:
@@ -87,7 +91,7 @@ class ParquetSource:
         told = "the file has no page checksums, so damage inside it cannot be seen"
         return [Notice("ASSAY-I005", told, self._file.name)]
 
-    def _read(self, source: pa.NativeFile, first_row: int) -> Iterator[Part]:
+    def _jobs(self, source: pa.NativeFile, first_row: int) -> Iterator[Callable[[], Part]]:
         options = {"page_checksum_verification": True, "pre_buffer": False}
         with pq.ParquetFile(source, **options) as opened:
             meta = opened.metadata
@@ -97,12 +101,13 @@ class ParquetSource:
             self._refuse_columns(schema)
             self._has_checksums = has_checksums(meta, self._file)
             refuse_dictionaries(source, self._file, self._limits)
-            yield self._part(schema.empty_table(), first_row)
+            yield functools.partial(self._part, schema.empty_table(), first_row)
             total = sum(meta.row_group(g).total_byte_size for g in range(meta.num_row_groups))
             wide = max(total // max(meta.num_rows, 1), 1)
             step = min(max(_BATCH // wide, 256), _ROWS)
             for batch in opened.iter_batches(step):
-                yield self._part(pa.Table.from_batches([batch]), first_row + self.rows)
+                table = pa.Table.from_batches([batch])
+                yield functools.partial(self._part, table, first_row + self.rows)
                 self.rows += batch.num_rows
             if self.rows != meta.num_rows:
                 what = f"the footer says {meta.num_rows:,} rows, and there are {self.rows:,}"
@@ -119,6 +124,8 @@ class ParquetSource:
                 told = f", and the contract says {logical}" if logical else ""
                 what = f"column {field.name!r} is {_kind(field.type)}{told}"
                 fix = "correct the column's logicalType, or flatten nested columns"
+                if logical == "integer" and pa.types.is_floating(plain):
+                    fix = "write it as integers (in pandas as Int64, which has missing values)"
                 raise AssayError("I008", what, where=self._file.name, fix=fix)
 
     def _part(self, table: pa.Table, first_row: int) -> Part:
@@ -236,11 +243,12 @@ def _odd_texts(texts: pa.Table, rows: np.ndarray, limits: Limits) -> pa.Table:
     for name in texts.column_names:
         column = whole(texts[name])
         values = column.dictionary if pa.types.is_dictionary(column.type) else column
-        longest = pc.max(pc.binary_length(values)).as_py() or 0
-        has_nul = bool(pc.any(pc.match_substring(values, "\0")).as_py())
-        if has_nul or longest > limits.max_field_bytes:
+        if pa.types.is_string_view(values.type):
+            values = values.cast(pa.large_string())
+        has_nul, most = holds(values, b"\0"), longest(values)
+        if has_nul or most > limits.max_field_bytes:
             plain = pa.table({name: column.cast(pa.large_string())})
-            found.append(cell_faults(plain, rows, limits, longest=longest, has_nul=has_nul))
+            found.append(cell_faults(plain, rows, limits, longest=most, has_nul=has_nul))
     return pa.concat_tables(found)
 
 

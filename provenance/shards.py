@@ -25,7 +25,8 @@ class Shard:
         number: position of the shard in its dataset, from 0.
         table: the dataset's own columns, shape (n, columns).
         rows: int64, shape (n,), ordinals given at ingest.
-        digests: uint8, shape (n, 32), SHA-256 of each row's canonical encoding.
+        digests: uint8, shape (n, 32), SHA-256 of each row's canonical encoding; in a shard that
+            is rebuilt from a run, the ids that the run published, shape (n, 32) or (n, 64).
     """
 
     number: int
@@ -50,10 +51,7 @@ class ShardRef:
 def write_shard(folder: Path, shard: Shard) -> ShardRef:
     """Write one shard with page checksums and return its reference."""
     path = folder / f"shard-{shard.number:05d}.parquet"
-    flat = pa.py_buffer(np.ascontiguousarray(shard.digests).tobytes())
-    digests = pa.FixedSizeBinaryArray.from_buffers(
-        pa.binary(DIGEST_BYTES), len(shard.rows), [None, flat]
-    )
+    digests = packed(shard.digests)
     table = shard.table.append_column(ROW, shard.row_array()).append_column(DIGEST, digests)
     write_table(table, path)
     return ShardRef(str(path), shard.number, len(shard.rows))
@@ -74,9 +72,23 @@ def read_shard(ref: ShardRef, columns: list[str] | None = None) -> Shard:
     """Read one shard, all columns or the named ones."""
     wanted = None if columns is None else [*columns, ROW, DIGEST]
     table = read_table(ref.path, wanted)
-    digests = table[DIGEST].combine_chunks()
-    flat = np.frombuffer(digests.buffers()[1], np.uint8)
-    start = digests.offset * DIGEST_BYTES
-    packed = flat[start : start + len(digests) * DIGEST_BYTES].reshape(-1, DIGEST_BYTES)
     rows = table[ROW].combine_chunks().to_numpy(zero_copy_only=False)
-    return Shard(ref.number, table.drop_columns([ROW, DIGEST]), rows, packed)
+    digests = unpacked(table[DIGEST])
+    return Shard(ref.number, table.drop_columns([ROW, DIGEST]), rows, digests)
+
+
+def packed(digests: np.ndarray) -> pa.Array:
+    """Return digests, uint8 (n, width), as fixed-size binary."""
+    count, width = digests.shape
+    flat = pa.py_buffer(np.ascontiguousarray(digests).tobytes())
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), count, [None, flat])
+
+
+def unpacked(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of fixed-size binary without nulls as uint8, shape (n, width)."""
+    joined = column.combine_chunks()
+    array = joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
+    width = array.type.byte_width
+    flat = np.frombuffer(array.buffers()[1], np.uint8)
+    start = array.offset * width
+    return flat[start : start + len(array) * width].reshape(-1, width)

@@ -1,7 +1,7 @@
 """Text of a source as blocks of bytes: plain, gzip or Zstandard, unpacked under a count.
 
-Unpacking stops at the limits and never runs ahead of what was asked for, so a bomb costs no
-more than a block of memory.
+Unpacking stops at the limits. The first blocks of a packed text are held back until enough of it
+is unpacked to tell a bomb, so that none of them is parsed in vain.
 """
 
 import zlib
@@ -13,7 +13,7 @@ from provenance.errors import AssayError
 from provenance.guard import Opened
 from provenance.limits import RATIO_FLOOR, Limits
 
-BLOCK = 8 << 20
+BLOCK = 4 << 20
 _READ = 1 << 16  # small, so that what is unpacked is weighed against what was read for it
 _GZIP = 16 + zlib.MAX_WBITS  # gzip header and checksum, and no other
 
@@ -30,11 +30,15 @@ def blocks(file: Opened, packing: str, limits: Limits) -> Iterator[bytes]:
         AssayError: ASSAY-I003 if the file is cut, I005 if it is damaged, I006 over the limits.
     """
     made = {"": _plain, "gz": _gzip, "zst": _zstd}[packing](file)
-    total = 0
+    total, held = 0, []
     for block in made:
         total += len(block)
         _refuse_bomb(file, total, limits)
-        yield block
+        held.append(block)
+        if not packing or total > RATIO_FLOOR:
+            yield from held
+            held.clear()
+    yield from held
 
 
 def _refuse_bomb(file: Opened, total: int, limits: Limits) -> None:

@@ -243,6 +243,36 @@ C005 = [
     ("check that is 0", with_setting("assay.checks", "{drift: 0}"), "C005", ":12:20", ""),
     ("sample of nothing", with_setting("assay.checks", "{poison: {sample: 0}}"), "C005", ":12:30", ""),
     ("score above one", with_setting("assay.checks", "{pii: {score: 5}}"), "C005", ":12:26", ""),
+    *[(f"option {text}", with_setting("assay.checks", f"{{{check}: {{{text}}}}}"), "C005", "", "")
+      for check, text in (
+          ("pii", "deny: [true]"), ("pii", "deny: [No]"), ("pii", "deny: anna"),
+          ("pii", 'deny: [""]'), ("pii", "deny_file: 5"), ("pii", "deny_file: [a.txt]"),
+          ("pii", "model: [a]"), ("pii", "model: 3"), ("pii", "model_score: 5"),
+          ("pii", "model_score: -1"), ("pii", "entropy: 1"),
+          ("disclosure", 'k: "3"'), ("disclosure", "k: 1"), ("disclosure", "k: true"),
+          ("disclosure", "l: 1"), ("disclosure", "max_suppressed: 2"),
+          ("disclosure", "severity: info"), ("disclosure", "severity: [error]"),
+          ("disclosure", "sensitive: age"), ("disclosure", "sensitive: [1]"))],
+    *[(f"option {text}", with_setting("assay.checks", f"{{{check}: {{{text}}}}}"), None, "", "")
+      for check, text in (
+          ("pii", 'deny: [anna, "No"], deny_file: names.txt, model: ./people, model_score: 0'),
+          ("pii", "model: en_core_web_sm, entropy: true, score: 0"),
+          ("disclosure", "k: 2, l: 2, max_suppressed: 0, severity: error, sensitive: [age]"))],
+    *[(f"csv {text}", with_setting("assay.csv", f"{{{text}}}"), code, "", "")
+      for text, code in (
+          ('delimiter: ";", quote: none, encoding: latin-1', None), ('delimiter: "\\t"', None),
+          ("delimiter: x", "C005"), ('delimiter: ";;"', "C005"), ("delimiter: 1", "C005"),
+          ("quote: x", "C005"), ("encoding: klingon", "C005"), ("encoding: 8", "C005"),
+          ("escape: x", "C004"))],
+    *[(f"policy {text}", with_setting("assay.policy", f"{{{text}}}"), code, "", "")
+      for text, code in (
+          ("epsilon: 0.5, epsilon_total: 3", None), ("epsilon: 0", None), ("epsilon: -1", "C005"),
+          ("epsilon_total: .inf", "C005"), ("epsilon: a", "C005"))],
+    *[(f"server with {text}", HEAD + f"servers: [{{server: a, type: local, {text}}}]\n", code, "", "")
+      for text, code in (
+          ('format: csv, delimiter: ";"', None), ("format: json, delimiter: new_line", None),
+          ("delimiter: xy", "C005"), ("location: 5", "C005"), ("location: s3://loans/a.csv", None),
+          ("location: 5, path: a.csv", None))],
     ("no such personal data", with_setting("assay.checks", "{pii: {entities: [EMAIL]}}"),
      "C005", ":12:30", "EMAIL_ADDRESS"),
     ("stage that always runs", with_setting("assay.checks", "{rescan: off}"), "C005", ":12:21", ""),
@@ -283,6 +313,15 @@ C007 = [
      "C007", ":11:64", "known names: age"),
     ("SQL in quotes", sql('SELECT avg(\\"Age\\") FROM people'), None, "", ""),
 ]  # fmt: skip
+C007 += [
+    (
+        "sensitive column",
+        with_setting("assay.checks", "{disclosure: {sensitive: [agee]}}"),
+        "C007",
+        ":12:38",
+        "'age'",
+    ),
+]
 C008 = [
     ("bounds", with_options("{minimum: 3, maximum: 2}"), "C008", ":10:39", ""),
     ("bounds without room", with_options("{minimum: 3, exclusiveMaximum: 3}"), "C008", ":10:39", ""),
@@ -383,4 +422,10 @@ C010 = [
         ("source", "reference"), paths(text), (":10:42", ":12:12"), strict=True
     )
 ]
+C010 += [
+    ("names above", with_setting("assay.checks", "{pii: {deny_file: ../names.txt}}"), "C010", ":12:30", "below"),
+    ("model above", with_setting("assay.checks", "{pii: {model: ../people}}"), "C010", ":12:26", "below"),
+    ("web server", HEAD + "servers: [{server: a, type: s3, location: https://example.org/a.csv}]\n",
+     "C010", ":10:43", "--source"),
+]  # fmt: skip
 CASES = [*C001, *C002, *C003, *C004, *C005, *C006, *C007, *C008, *C009, *C010]

@@ -22,5 +22,15 @@ def own_configuration(tmp_path_factory, monkeypatch):
     """Keep tests away from the key, the store and the Prefect server of whoever runs them."""
     folder = tmp_path_factory.mktemp("config")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
-    for name in ("ASSAY_STORE", "ASSAY_SIGNING_KEY", "ASSAY_PUBLIC_KEY", "PREFECT_API_URL"):
+    for name in ("ASSAY_STORE", "ASSAY_SIGNING_KEY", "ASSAY_PUBLIC_KEY", "PREFECT_API_URL",
+                 "ASSAY_OPENLINEAGE", "OPENLINEAGE_URL"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory):
+    """Return a process that has imported everything and forks for each command."""
+    import crash
+
+    with crash.Warm(tmp_path_factory.mktemp("said")) as process:
+        yield process

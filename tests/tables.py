@@ -66,4 +66,5 @@ def loans(rows: int = 600, seed: int = 0) -> pa.Table:
     )
 
 
-ROLES = {"id": "key", "applied": "time", "branch": "source", "note": "text", "label": "label"}
+ROLES = {"id": "key", "applied": "time", "branch": "source", "note": "text", "label": "label",
+         "income": "quasi_identifier", "kind": "quasi_identifier"}  # fmt: skip

@@ -42,6 +42,9 @@ def folder(tmp_path_factory):
     for name in ("Makefile", "pyproject.toml", "uv.lock"):
         shutil.copy2(ROOT / name, folder / name)
     shutil.copytree(ROOT / "data_samples", folder / "data_samples")
+    (folder / "provenance").mkdir()
+    verifier = Path("provenance") / "standalone_verify.py"
+    shutil.copy2(ROOT / verifier, folder / verifier)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / "train.py").write_text(TRAIN)
     return folder
@@ -59,6 +62,8 @@ def said(folder):
         "own": "set -e\n" + "\n".join(commands(block("console", "assay init"))),
         "gate": block("sh", "assay gate"),
         "desk": block("sh", "--apply"),
+        "proof": "set -e\n" + block("sh", "ledger checkpoint"),
+        "notebook": f"python - <<'END'\n{block('python', 'frame.run')}END\n",
     }.items():
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, env=environ, capture_output=True, text=True,
@@ -97,7 +102,17 @@ def test_the_gate_starts_the_training_job(said):
 def test_decisions_are_released_and_their_story_told(said):
     assert "recorded 1 relabel, 1 release on run 1" in said["desk"]
     assert "row 871 of run 1: quarantine" in said["desk"]
-    assert re.search(r"release 4: clean", said["desk"])
+    assert re.search(r"release 5: clean", said["desk"])
+
+
+def test_a_row_is_proven_to_a_stranger(said):
+    lines = said["proof"].splitlines()
+    assert any(line.startswith("holds: ") and "a checkpoint of" in line for line in lines)
+    assert lines[-1] == "holds"
+
+
+def test_a_frame_is_examined_and_comes_back_clean(said):
+    assert "pass 12000 (12000, 15)" in said["notebook"]
 
 
 def test_every_make_target_that_the_readme_names_exists():

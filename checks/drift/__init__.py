@@ -14,15 +14,17 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.drift.bins import Bins, lay
+from checks.drift.bins import Bins, even, lay, named
 from checks.drift.effects import LIMITS, Effect, measure
 from checks.kit import findings, sketches
+from checks.kit.contract import Column, Contract
 from checks.kit.protocol import Check, Context, Model, Panel
 from provenance.errors import AssayError
 from provenance.shards import Shard
 
 State = dict[str, np.ndarray]
 RULE = "ASSAY-K010"
+_SHOWN = "\0"  # before a column's name: its counts over public bins
 
 
 class Drift(Check[State, Model]):
@@ -42,17 +44,24 @@ class Drift(Check[State, Model]):
         present = [n for n in wanted if n in context.schema.names]
         self.missing = [n for n in present if n not in names]
         self.lost = [n for n in wanted if n in names and n not in context.schema.names]
-        self.bins = {}
+        self.protected = contract.protected
+        self.bins: dict[str, Bins] = {}
+        self.public: dict[str, Bins] = {}  # bins that do not come from the data
         for name in dict.fromkeys(present):
             if reference is not None and name in names:
                 is_text = name in contract.having("text")
                 is_class = name == self.label
                 kept = _as_typed(reference[name], name, context.schema.field(name).type)
                 self.bins[name] = lay(kept, is_text=is_text, is_class=is_class)
+                if (open_ := _public(kept, contract.column(name), contract)) is not None:
+                    self.public[name] = open_
 
     def fit(self, shard: Shard) -> State:
         """Count each column of the shard."""
-        return {n: b.count(sketches.whole(shard.table[n])) for n, b in self.bins.items()}
+        shown = {
+            _SHOWN + n: b.count(sketches.whole(shard.table[n])) for n, b in self.public.items()
+        }
+        return shown | {n: b.count(sketches.whole(shard.table[n])) for n, b in self.bins.items()}
 
     def merge(self, left: State, right: State) -> State:
         """Add the counts."""
@@ -62,12 +71,15 @@ class Drift(Check[State, Model]):
         """Compare with the reference."""
         parts = [self._lost(name) for name in (*self.missing, *self.lost)]
         panels = []
-        for name, counts in state.items():
-            effects = measure(self.bins[name], counts, is_label=name == self.label)
+        for name, bins in self.bins.items():
+            counts = state[name]
+            effects = measure(bins, counts, is_label=name == self.label)
             if found := [e for e in effects if e.severity is not None]:
                 parts.append(self._finding(name, found))
-            if effects and self.bins[name].kind != "text":
-                panels.append(_panel(name, self.bins[name], counts, effects))
+            if effects and name in self.public:
+                panels.append(_protected(name, self.public[name], state[_SHOWN + name], effects))
+            elif effects and bins.kind != "text" and name not in self.protected:
+                panels.append(_panel(name, bins, counts, effects))
         return Model(overall=findings.concat(parts), panels=tuple(panels))
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:
@@ -78,13 +90,17 @@ class Drift(Check[State, Model]):
     def _finding(self, name: str, found: list[Effect]) -> findings.Findings:
         told = "; ".join(e.text for e in found)
         worst = max(found, key=lambda e: e.size / LIMITS[e.name][1])
+        size = worst.size / (2 * LIMITS[worst.name][1])
+        if name in self.protected:  # its figures are of persons: only that, and by which measure
+            told = ", ".join(sorted(e.name for e in found)) + " (the column is protected)"
+            size = 1.0
         return findings.make(
             None,
             check=self.name,
             rule=RULE,
             severity="error" if any(e.severity == "error" for e in found) else "warning",
             column=name,
-            score=min(1.0, worst.size / (2 * LIMITS[worst.name][1])),
+            score=min(1.0, size),
             evidence=f"Column '{name}' differs from the reference: {told}.",
             suggestion="Find out what changed at the source; re-anchor the reference if meant.",
         )
@@ -119,6 +135,42 @@ def _panel(name: str, bins: Bins, counts: np.ndarray, effects: list[Effect]) -> 
         is_drifted=any(e.severity == "error" for e in effects),
         missing=(missing[0], missing[1]),
     )
+
+
+def _protected(name: str, bins: Bins, counts: np.ndarray, effects: list[Effect]) -> Panel:
+    """Return the counts of a protected column over bins that tell nothing of it themselves."""
+    size = bins.size + (bins.kind == "category")
+    return Panel(
+        column=name,
+        edges=tuple(bins.edges.tolist()),
+        categories=tuple(map(str, bins.values.to_pylist())),
+        reference=tuple(bins.reference[:size].tolist()),
+        current=tuple(counts[:size].tolist()),
+        statistic="",
+        value=None,
+        limit=None,
+        is_drifted=any(e.severity == "error" for e in effects),
+        missing=None,
+        absent=(int(bins.reference[bins.size + 1]), int(counts[bins.size + 1])),
+        is_protected=True,
+    )
+
+
+def _public(array: pa.Array, column: Column, contract: Contract) -> Bins | None:
+    """Return bins of a protected column from what the contract declares, None if it does not."""
+    if not column.is_protected:
+        return None
+    if column.valid_values is not None:
+        try:
+            return named(array, column.valid_values)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            return None
+    ends = {r.kind: r.params["value"] for r in contract.rules if r.column == column.name and r.kind
+            in ("minimum", "maximum")}  # fmt: skip
+    is_plain = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
+    if is_plain and len(ends) == 2 and ends["minimum"] < ends["maximum"]:  # noqa: PLR2004
+        return even(array, ends["minimum"], ends["maximum"])
+    return None
 
 
 def _as_typed(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.Array:

@@ -11,6 +11,7 @@ from checks.kit import sketches
 
 Kind = Literal["number", "category", "text"]
 BINS = 50
+EVEN = 20
 MOST_CATEGORIES = 200
 
 
@@ -73,6 +74,20 @@ def lay(array: pa.Array, *, is_text: bool = False, is_class: bool = False) -> Bi
         values, sizes = counts.field("values"), counts.field("counts").to_numpy()
         order = np.argsort(-sizes, kind="stable")[:MOST_CATEGORIES]
         bins = Bins("category", np.zeros(0), values.take(pa.array(order)), np.zeros(0, np.int64))
+    return dataclasses.replace(bins, reference=bins.count(array))
+
+
+def even(array: pa.Array, low: float, high: float) -> Bins:
+    """Return bins of equal width between two ends that do not come from the data."""
+    inner = np.linspace(float(low), float(high), EVEN + 1)[1:-1]
+    bins = Bins("number", inner, pa.array([], pa.string()), np.zeros(0, np.int64))
+    return dataclasses.replace(bins, reference=bins.count(array))
+
+
+def named(array: pa.Array, names: tuple[object, ...]) -> Bins:
+    """Return a bin for each of some values that do not come from the data."""
+    values = pa.array(names, array.type)
+    bins = Bins("category", np.zeros(0), values, np.zeros(0, np.int64))
     return dataclasses.replace(bins, reference=bins.count(array))
 
 

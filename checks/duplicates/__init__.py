@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from checks.duplicates import floods, repeats
 from checks.kit import findings, sample
-from checks.kit.protocol import Check, Context, Model, Takes
+from checks.kit.options import Takes
+from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
 FLOOD = "ASSAY-V017"

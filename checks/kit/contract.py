@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from provenance.casting import ColumnSpec
+from provenance.dialect import Dialect
 from provenance.errors import Notice
 
 Role = Literal["label", "text", "source", "time", "quasi_identifier", "ignore"]
@@ -38,11 +39,15 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its type for the cast, its roles, and what to do about personal data in it."""
+    """One column: its type for the cast, its roles, and what to do about personal data in it.
+
+    `is_personal` tells whether the contract itself marks it by `assay.pii`, whatever the action.
+    """
 
     spec: ColumnSpec
     roles: frozenset[Role] = frozenset()
     pii: PiiAction = "quarantine"
+    is_personal: bool = False
     key: bool = False
     valid_values: tuple[Any, ...] | None = None
 
@@ -50,6 +55,11 @@ class Column:
     def name(self) -> str:
         """Return the column's name."""
         return self.spec.name
+
+    @property
+    def is_protected(self) -> bool:
+        """Return whether statistics of the column are only published with noise, or not at all."""
+        return (self.is_personal and self.pii != "allow") or "quasi_identifier" in self.roles
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -59,6 +69,8 @@ class Policy:
     Attributes:
         alpha: share of false quarantines to accept, in (0, 1).
         max_quarantine_share, max_rejected_share: of the source rows, in [0, 1].
+        epsilon, epsilon_total: privacy budget of one run, and of all runs of the dataset, for what
+            is published of protected columns; >= 0.
         fail_on: `error`, or `warning` to fail on warnings too.
     """
 
@@ -66,6 +78,8 @@ class Policy:
     max_quarantine_share: float = 0.10
     max_rejected_share: float = 0.01
     fail_on: Literal["error", "warning"] = "error"
+    epsilon: float = 0.1
+    epsilon_total: float = 10.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,6 +100,7 @@ class Contract:
     limits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     reference: str | None = None
     source: str | None = None
+    csv: Dialect = dataclasses.field(default_factory=Dialect)
     warnings: tuple[Notice, ...] = ()
     root: str = ""
 
@@ -101,6 +116,16 @@ class Contract:
     def label(self) -> str | None:
         """Return the label column's name."""
         return next(iter(self.having("label")), None)
+
+    @property
+    def is_personal(self) -> bool:
+        """Return whether a column is marked as personal, so that row ids must not be guessed."""
+        return any(column.is_personal for column in self.columns)
+
+    @property
+    def protected(self) -> frozenset[str]:
+        """Return the columns whose statistics are only published with noise, or not at all."""
+        return frozenset(column.name for column in self.columns if column.is_protected)
 
     @property
     def features(self) -> tuple[str, ...]:

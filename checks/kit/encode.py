@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit.contract import Contract
+from checks.kit.opaque import opaque
 
 Kind = Literal["number", "category", "text"]
 
@@ -31,7 +32,7 @@ class Part:
     Attributes:
         name, kind: the column and how it is read.
         center, scale: of a number, median and robust standard deviation.
-        known: levels of a category, most frequent first, or words of a text.
+        known: levels of a category, most frequent first, or words of a text; see `opaque`.
         weight: inverse document frequency of each word.
         hashed: whether further levels go into buckets.
     """
@@ -173,14 +174,14 @@ def _fit_part(name: str, kind: Kind, column: pa.ChunkedArray) -> Part:
     if kind == "category":
         levels, _ = _frequent(categories(column), LEVELS)
         distinct = pc.count_distinct(column).as_py()
-        return Part(name, kind, known=levels, hashed=distinct > LEVELS)
+        return Part(name, kind, known=opaque(levels), hashed=distinct > LEVELS)
     owner, found = words(column)
     codes = found.dictionary_encode()
     pairs = np.unique(owner.astype(np.int64) * (len(codes.dictionary) + 1) + _indices(codes))
     once = codes.dictionary.take(pa.array(pairs % (len(codes.dictionary) + 1)))
     known, counts = _frequent(once, WORDS)
     weight = np.log((1 + len(column)) / (1 + counts)) + 1
-    return Part(name, kind, known=known, weight=weight)
+    return Part(name, kind, known=opaque(known), weight=weight)
 
 
 def _frequent(values: pa.Array, most: int) -> tuple[pa.Array, np.ndarray]:
@@ -197,7 +198,7 @@ def _indices(codes: pa.DictionaryArray) -> np.ndarray:
 
 
 def _codes(part: Part, values: pa.Array) -> np.ndarray:
-    found = pc.index_in(values, value_set=part.known)
+    found = pc.index_in(opaque(values), value_set=part.known)
     return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 

@@ -7,10 +7,9 @@ a text, so both readings of it are named.
 """
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
-from checks.kit import gallery, odcs, registry, settings
+from checks.kit import csv_dialect, gallery, odcs, options, registry, settings
 from checks.kit.contract import Policy
 from checks.kit.guard import MAX_PATTERN, MAX_QUERY
 from checks.kit.node import MOST_INTEGER
@@ -27,12 +26,14 @@ from checks.kit.schema_parts import (
     mapping,
     when,
 )
+from provenance.dialect import may_delimit
 from provenance.limits import Limits
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _PATTERN = {**TEXT, "maxLength": MAX_PATTERN}
 _SPELT = "[-_]*".join(f"[{char}{char.upper()}]" for char in "greatexpectations")
 _ENGINE = {"properties": {"engine": {"pattern": f"^{_SPELT}$"}}, "required": ["engine"]}
+_DELIMITERS = [char for char in map(chr, range(128)) if may_delimit(char)]
 _POSITION = {"type": "integer", "maximum": MOST_INTEGER}
 # names of rules; those that begin with ASSAY- are Assay's own, and an id stands in for a name
 _NAME = {**TEXT, "not": {"pattern": r"^[Aa][Ss][Ss][Aa][Yy]-"}}
@@ -46,7 +47,7 @@ def json_schema() -> dict[str, Any]:
         "kind": {"const": "DataContract"},
         "name": TEXT,
         "version": SCALAR,
-        "servers": listed(mapping(odcs.SERVER, {"path": TEXT})),
+        "servers": _servers(),
         "schema": {**listed(_object()), "minItems": 1, "maxItems": 1},
         "customProperties": _custom(_contract_values()),
     }
@@ -55,6 +56,18 @@ def json_schema() -> dict[str, Any]:
     shared = {"quality": _quality()}
     whole |= {"required": ["schema"], "allOf": _names(), "$defs": shared}
     return {"$schema": _DRAFT, "title": title, **whole}
+
+
+def _servers() -> dict[str, Any]:
+    """Return the schema of servers; only the first one is read."""
+    ends = {"enum": [*_DELIMITERS, csv_dialect.JSON_LINES]}
+    cases = [
+        {"if": {"not": {"required": ["path"]}}, "then": {"properties": {"location": TEXT}}},
+        {"if": {"properties": {"format": {"const": "csv"}}},
+         "then": {"properties": {"delimiter": ends}}},
+    ]  # fmt: skip
+    first = {**mapping(odcs.SERVER, {"path": TEXT}), "allOf": cases}
+    return {**listed(mapping(odcs.SERVER, {})), "prefixItems": [first]}
 
 
 def _names() -> list[dict[str, Any]]:
@@ -182,6 +195,7 @@ def _expectation() -> dict[str, Any]:
 def _contract_values() -> dict[str, Any]:
     policy: dict[str, Any] = {field.name: SHARE for field in dataclasses.fields(Policy)}
     policy["alpha"] = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+    policy |= {key: {"type": "number", "minimum": 0} for key in ("epsilon", "epsilon_total")}
     policy["fail_on"] = {"enum": ["error", "warning"]}
     sizes = [field.name for field in dataclasses.fields(Limits)] + list(settings.STAGE_LIMITS)
     limits: dict[str, Any] = dict.fromkeys(sizes, WHOLE)
@@ -192,7 +206,13 @@ def _contract_values() -> dict[str, Any]:
         "assay.policy": mapping(policy, policy),
         "assay.checks": _checks(),
         "assay.limits": mapping(limits, limits),
+        "assay.csv": mapping(csv_dialect.KEYS, _csv()),
     }
+
+
+def _csv() -> dict[str, Any]:
+    quotes = {"enum": list(csv_dialect.QUOTES)}
+    return {"delimiter": {"enum": _DELIMITERS}, "quote": quotes, "encoding": TEXT}
 
 
 def _checks() -> dict[str, Any]:
@@ -205,17 +225,27 @@ def _checks() -> dict[str, Any]:
     return mapping([*known, *stages], {**known, **stages})
 
 
-def _options(takes: Mapping[str, str | tuple[str, ...]]) -> dict[str, Any]:
-    kinds = {
-        "whole": WHOLE,
-        "number": {"type": "number", "exclusiveMinimum": 0},
-        "share": {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
-        "flag": FLAG,
-    }
+def _options(takes: options.Takes) -> dict[str, Any]:
+    return {key: _option(kind) for key, kind in takes.items()}
+
+
+def _option(kind: options.Kind) -> dict[str, Any]:
+    if isinstance(kind, tuple):
+        return listed({"enum": list(kind)})
+    if isinstance(kind, frozenset):
+        return {"enum": sorted(kind)}
+    if kind in options.LEAST:
+        return {**WHOLE, "minimum": options.LEAST[kind]}
     return {
-        key: listed({"enum": list(kind)}) if isinstance(kind, tuple) else kinds[kind]
-        for key, kind in takes.items()
-    }
+        "number": {"type": "number", "exclusiveMinimum": 0},
+        "share": SHARE,
+        "flag": FLAG,
+        "text": TEXT,
+        "texts": listed(TEXT),
+        "columns": listed(TEXT),
+        "path": {**TEXT, "maxLength": settings.MOST_PATH},
+        "model": TEXT,
+    }[kind]
 
 
 def _custom(values: dict[str, Any]) -> dict[str, Any]:

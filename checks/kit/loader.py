@@ -13,7 +13,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
-from checks.kit import odcs, settings
+from checks.kit import csv_dialect, odcs, settings
 from checks.kit.clauses import Scope, logical_type, option_rules
 from checks.kit.contract import Column, Contract, PiiAction, Role, Rule
 from checks.kit.guard import Guard
@@ -29,11 +29,12 @@ _API = re.compile(odcs.API_VERSION)
 _FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as the engine compares
 
 
-def load(path: Path, *, root: Path | None = None) -> Contract:
+def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> Contract:
     """Read a contract.
 
     Args:
         path: the YAML file.
+        home: folder that its paths are relative to; by default the contract's own.
         root: folder that the contract's paths may not leave; by default the working folder if
             the contract lies beneath it, else the contract's own folder.
 
@@ -54,9 +55,9 @@ def load(path: Path, *, root: Path | None = None) -> Contract:
     rules += _table_rules(schema, scope)
     _refuse_two_labels(columns, properties)
     rules = _key_rules(columns, properties) + _with_labels(columns, rules)
-    place = settings.Place(path, root)
+    place = settings.Place(path, root, home)
     given = settings.custom(facts.get("customProperties"), odcs.ASSAY_CONTRACT, scope)
-    policy, rest = settings.read(given, place)
+    policy, rest = settings.read(given, place, types)
     guard.settle()
     return Contract(
         name=_name(facts, table, path),
@@ -68,6 +69,7 @@ def load(path: Path, *, root: Path | None = None) -> Contract:
         rules=tuple(_unique_ids(rules)),
         policy=policy,
         source=settings.source(facts.get("servers"), place, scope),
+        csv=csv_dialect.read(given, facts.get("servers")),
         warnings=tuple(scope.notices.values()),
         **rest,
     )
@@ -206,7 +208,7 @@ def _column(item: dict[str, Node], scope: Scope, rules: list[Rule]) -> Column:
     spec = ColumnSpec(
         name, cast("Logical", scope.logical), required, form, tuple(dict.fromkeys(missing))
     )
-    return Column(spec, roles, pii, _flag(item, "primaryKey"), valid)
+    return Column(spec, roles, pii, "assay.pii" in given, _flag(item, "primaryKey"), valid)
 
 
 def _pii(node: Node, scope: Scope) -> PiiAction:

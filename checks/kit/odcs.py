@@ -93,7 +93,7 @@ FORMATS = {
 }
 FORMATS_UNCHECKED = ("password", "byte", "binary")
 
-ASSAY_CONTRACT = ("assay.reference", "assay.policy", "assay.checks", "assay.limits")
+ASSAY_CONTRACT = ("assay.reference", "assay.policy", "assay.checks", "assay.limits", "assay.csv")
 ASSAY_PROPERTY = ("assay.role", "assay.pii", "assay.missing")
 ROLES = ("label", "text", "source", "time", "quasi_identifier", "ignore")
 PII = ("quarantine", "redact", "pseudonymise", "allow")

@@ -9,16 +9,15 @@ Laws, tested over every check of the registry (`tests/laws`):
 
 import abc
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 
 from checks.kit import findings
 from checks.kit.contract import Contract
+from checks.kit.options import Takes
 from provenance.shards import Shard
 
-Takes: TypeAlias = Mapping[str, str | tuple[str, ...]]
 State = TypeVar("State")
 Fitted = TypeVar("Fitted", bound="Model")
 
@@ -33,6 +32,8 @@ class Panel:
         reference: int counts per bin; current: the same bins now, new categories last.
         statistic: what was measured, in words, worst first; limit: from where it is an error.
         missing: shares of missing cells in the reference and now.
+        absent: numbers of missing cells in the reference and now.
+        is_protected: whether the counts may only be published with noise; then `value` is None.
     """
 
     column: str
@@ -41,10 +42,12 @@ class Panel:
     reference: tuple[int, ...]
     current: tuple[int, ...]
     statistic: str
-    value: float
-    limit: float
+    value: float | None
+    limit: float | None
     is_drifted: bool
-    missing: tuple[float, float]
+    missing: tuple[float, float] | None
+    absent: tuple[int, int] = (0, 0)
+    is_protected: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,9 +102,9 @@ class Check(abc.ABC, Generic[State, Fitted]):
     Class attributes:
         name: the check's name in findings, contracts and reports.
         threats: the threats of README.md that it stands against.
-        needs: what must exist for it to run: any of "label", "source", "time", "reference".
-        takes: options that `assay.checks` may give it, and what each one is: `whole` (at least
-            1), `number` (above 0), `share` (0 to 1), `flag`, or the words that a list may hold.
+        needs: what must exist for it to run: any of "label", "source", "time", "reference",
+            "quasi_identifier".
+        takes: options that `assay.checks` may give it, and what each one is: checks.kit.options.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
     """

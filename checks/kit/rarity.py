@@ -37,6 +37,11 @@ class Rarity:
     spread: np.ndarray
     ranks: np.ndarray
 
+    def __reduce__(self) -> tuple[object, tuple[Any, ...]]:
+        """Save the tree's rows and not its nodes, which hold addresses of this process."""
+        tree = np.array(self.tree.data)
+        return _loaded, (self.forest, self.center, self.whiten, tree, self.spread, self.ranks)
+
     def score(self, scaled: np.ndarray) -> np.ndarray:
         """Return Fisher's sum of the three tail ranks, shape (n,); greater is rarer."""
         made = self.parts(scaled)
@@ -72,6 +77,7 @@ def fit(scaled: np.ndarray, seed: int) -> Rarity:
     kept = np.clip(np.nan_to_num(scaled), -CLIP, CLIP)
     few = kept[:, :MOST_COLUMNS]
     forest = IsolationForest(n_estimators=TREES, random_state=seed, n_jobs=1).fit(kept)
+    _clear_gaps(forest)
     with threadpool_limits(1):
         center, whiten = _whitened(few)
     spread = few.std(axis=0) + 1e-9
@@ -80,6 +86,33 @@ def fit(scaled: np.ndarray, seed: int) -> Rarity:
     tree = cKDTree((few[np.sort(picked)] - center) / spread)
     made = Rarity(forest, center, whiten, tree, spread, np.zeros((3, 0)))
     return dataclasses.replace(made, ranks=np.sort(made.parts(scaled), axis=1))
+
+
+def _loaded(
+    forest: Any,
+    center: np.ndarray,
+    whiten: np.ndarray,
+    trusted: np.ndarray,
+    spread: np.ndarray,
+    ranks: np.ndarray,
+) -> Rarity:
+    from scipy.spatial import cKDTree
+
+    return Rarity(forest, center, whiten, cKDTree(trusted), spread, ranks)
+
+
+def _clear_gaps(forest: Any) -> None:
+    """Zero the bytes between the fields of the trees' nodes.
+
+    The library leaves there what the memory held before, cells perhaps, and would save it with
+    the model; and equal models would be files with other digests.
+    """
+    for tree in forest.estimators_:
+        nodes = tree.tree_.__getstate__()["nodes"]  # the tree's own memory, no copy
+        is_gap = np.ones(nodes.dtype.itemsize, bool)
+        for kind, start in (field[:2] for field in nodes.dtype.fields.values()):
+            is_gap[start : start + kind.itemsize] = False
+        nodes.view(np.uint8).reshape(len(nodes), -1)[:, is_gap] = 0
 
 
 def _whitened(few: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from checks.kit import calibrate, encode
+from checks.kit.opaque import opaque
 
 LEAST_ROWS = 100
 LEAST_VALUES = 20  # distinct numbers that a tail needs; fewer are categories
@@ -83,8 +84,8 @@ def _tail(placed: np.ndarray) -> calibrate.Tail | None:
 
 
 def levels(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Return the levels of a category and how rare each is, as a robust distance."""
+    """Return the levels of a category, unreadable, and how rare each is, as a robust distance."""
     counted = column.combine_chunks().value_counts()
     count = counted.field("counts").to_numpy().astype(float)
     # as a robust distance: a level of one in a thousand lies about three deviations out
-    return counted.field("values"), np.sqrt(2 * np.log(count.sum() / count)) - 1
+    return opaque(counted.field("values")), np.sqrt(2 * np.log(count.sum() / count)) - 1

@@ -1,18 +1,16 @@
 """Assay's own settings in a contract: custom properties, policy, check options, limits, paths."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from checks.kit import odcs
+from checks.kit import odcs, options
 from checks.kit.clauses import Scope
 from checks.kit.contract import Policy
 from checks.kit.node import Node, nearest
+from provenance import remote
 from provenance.limits import Limits
-
-if TYPE_CHECKING:
-    from checks.kit.protocol import Takes
 
 STAGE_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
 # stages that findings name like checks; they always run and take no options
@@ -26,15 +24,19 @@ _GLOB = frozenset("*?[")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """Where the contract lies, and the root that its paths may not leave (None: by default)."""
+    """Where the contract lies, and the root that its paths may not leave (None: by default).
+
+    `home` is the folder that its paths are relative to, if it is not the contract's own.
+    """
 
     path: Path
     root: Path | None
+    home: Path | None = None
 
     @property
     def folder(self) -> Path:
-        """Return the contract's folder, resolved."""
-        return self.path.resolve().parent
+        """Return the folder that paths are relative to, resolved."""
+        return self.home.resolve() if self.home else self.path.resolve().parent
 
     @property
     def limit(self) -> Path:
@@ -98,13 +100,15 @@ def _is_own(name: str) -> bool:
     return name.lower().replace("_", ".").startswith("assay")
 
 
-def read(given: dict[str, Node], place: Place) -> tuple[Policy, dict[str, Any]]:
-    """Return the policy, and `checks`, `limits` and `reference` of the contract."""
+def read(
+    given: dict[str, Node], place: Place, columns: Container[str]
+) -> tuple[Policy, dict[str, Any]]:
+    """Return the policy, and `checks`, `limits` and `reference` of a contract of these columns."""
     rest: dict[str, Any] = {}
     if "assay.reference" in given:
         rest["reference"] = place.inside(given["assay.reference"], "assay.reference")
     if "assay.checks" in given:
-        rest["checks"] = _checks(given["assay.checks"])
+        rest["checks"] = _checks(given["assay.checks"], place, columns)
     if "assay.limits" in given:
         rest["limits"] = _limits(given["assay.limits"])
     policy = _policy(given["assay.policy"]) if "assay.policy" in given else Policy()
@@ -117,11 +121,23 @@ def source(servers: Node | None, place: Place, scope: Scope) -> str | None:
     found = [item.mapping("a server", odcs.SERVER) for item in listed]
     for item, node in zip(found[1:], listed[1:], strict=True):
         scope.ignored("servers", item.get("server", node), "only the first one is read")
-    if not found or "path" not in found[0]:
-        if found and "location" in found[0]:
-            scope.ignored("location", found[0]["location"], "give it with --source")
+    if not found:
         return None
-    return place.inside(found[0]["path"], "servers[0].path")
+    if "endpointUrl" in found[0]:  # a contract must not send credentials to a host of its choice
+        why = "the endpoint is the one of this environment, e.g. AWS_ENDPOINT_URL"
+        scope.ignored("endpointUrl", found[0]["endpointUrl"], why)
+    if "path" in found[0]:
+        return place.inside(found[0]["path"], "servers[0].path")
+    return _location(found[0]["location"]) if "location" in found[0] else None
+
+
+def _location(node: Node) -> str:
+    """Return the URL of an object store; C010 for whatever else a location may reach."""
+    text = node.string("servers[0].location")
+    if remote.is_plain_store(text):
+        return text
+    fix = f"give {', '.join(sorted(remote.STORES))} without credentials, or name it with --source"
+    raise node.fail("C010", "the location must be the plain URL of an object store", fix=fix)
 
 
 def _policy(node: Node) -> Policy:
@@ -132,6 +148,9 @@ def _policy(node: Node) -> Policy:
         if key == "fail_on":
             values[key] = item.choice(key, ("error", "warning"))
             continue
+        if key.startswith("epsilon"):
+            values[key] = _budget(key, item)
+            continue
         share = item.number(key)
         if not 0 <= share <= 1 or (key == "alpha" and share in (0, 1)):
             raise item.fail("C005", f"{key} must be a share between 0 and 1", fix="e.g. 0.1")
@@ -139,7 +158,14 @@ def _policy(node: Node) -> Policy:
     return Policy(**values)
 
 
-def _checks(node: Node) -> dict[str, Any]:
+def _budget(key: str, item: Node) -> float:
+    number = float(item.number(key))
+    if number < 0:
+        raise item.fail("C005", f"{key} must be a number of at least 0", fix="e.g. 0.1")
+    return number
+
+
+def _checks(node: Node, place: Place, columns: Container[str]) -> dict[str, Any]:
     from checks.kit import registry
 
     kinds = registry.load()
@@ -151,7 +177,7 @@ def _checks(node: Node) -> dict[str, Any]:
         if name in STAGES:
             _refuse_setting(name, item)
         elif isinstance(item.value, dict):
-            found[name] = _options(name, item, kinds[name].takes)
+            found[name] = options.read(name, item, kinds[name].takes, place.inside, columns)
         elif _is_word(item, OFF):
             found[name] = "off"
         elif not _is_word(item, ON):
@@ -162,31 +188,6 @@ def _checks(node: Node) -> dict[str, Any]:
 def _is_word(node: Node, words: tuple[Any, ...]) -> bool:
     """Return whether the node is one of the words; 1 is not true and 0 not false."""
     return any(type(node.value) is type(word) and node.value == word for word in words)
-
-
-def _options(check: str, node: Node, takes: "Takes") -> dict[str, Any]:
-    """Return the options of a check, each of the type that it takes."""
-    if takes:
-        given = node.mapping(f"the options of {check}", takes)
-    elif node.value:
-        raise node.fail("C004", f"the check {check} takes no options", fix="write `on` or `off`")
-    else:
-        given = {}
-    return {key: _option(f"{check}.{key}", item, takes[key]) for key, item in given.items()}
-
-
-def _option(what: str, node: Node, kind: str | tuple[str, ...]) -> Any:
-    if isinstance(kind, tuple):
-        return [item.choice(what, kind) for item in node.items(what)]
-    if kind == "flag":
-        return node.boolean(what)
-    if kind == "whole":
-        return node.integer(what, 1)
-    number = node.number(what)
-    if number <= 0 or (kind == "share" and number > 1):
-        bound = "between 0 and 1" if kind == "share" else "above 0"
-        raise node.fail("C005", f"{what} must be {bound}")
-    return number
 
 
 def _refuse_setting(stage: str, item: Node) -> None:

@@ -39,6 +39,7 @@ NEEDS_FOLDING = "|".join(
         f"[0-9A-Za-z@_]{_FOREIGN}|{_FOREIGN}[0-9A-Za-z@_]",
         _FORMS,
         f"[0-9A-Za-z]{_BETWEEN}[0-9A-Za-z]",
+        r"[0-9][\x{b7}\x{2022}\x{2024}\x{2027}\x{22c5}\x{30fb}][0-9]",
         r"%[0-9A-Fa-f]{2}|&[#A-Za-z][#0-9A-Za-z]*;",
         r"(?i:[\[({<]\s*(?:at|dot|punkt)\s*[\])}>])|(?i:\sdot\s)",
         r"[0-9][ ._/-][0-9][ ._/-][0-9][ ._/-][0-9]|[0-9]{4}[._/][0-9]{4}",
@@ -96,7 +97,9 @@ _ALIKE = {
     "z": "\u1d22",
 }
 CONFUSABLE = {other: latin for latin, others in _ALIKE.items() for other in others}
-CONFUSABLE |= dict.fromkeys("\u3002\uff61\ufe52", ".") | dict.fromkeys("\u2212\u2043\u30fc", "-")
+CONFUSABLE |= dict.fromkeys("\u3002\uff61\ufe52\xb7\u2022\u2027\u22c5\u30fb", ".") | dict.fromkeys(
+    "\u2212\u2043\u30fc", "-"
+)
 CONFUSABLE |= dict.fromkeys(map(chr, range(0xFE00, 0xFE10)), "")  # variation selectors
 _BY_CATEGORY = {"Cf": "", "Zs": " ", "Pd": "-"}
 _PERCENT = re.compile(r"(?:%[0-9A-Fa-f]{2})+")

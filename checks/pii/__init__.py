@@ -1,25 +1,29 @@
 """Personal data and secrets in text columns, found fast, reported masked, replaced on request.
 
 Threat: data leakage. State: texts by column, integers. Cost: one RE2 pass over the unique texts,
-Presidio on the few candidates; O(n). Nulls: ignored.
-Blind to: names, places and whatever needs a language model (said in the report); numbers in
-numeric columns; disguises that checks.kit.text does not know; texts in pictures.
+Presidio on the few candidates; O(n); the user's language model on all of them. Nulls: ignored.
+Blind to: names and places without a model or a deny list (said in the report); numbers in numeric
+columns whose name does not tell of them; disguises that checks.kit.text does not know; pictures.
 Source: Presidio (recognizers, context words), phonenumbers, own judgement (checks.pii.judge).
 """
 
 import dataclasses
-import hashlib
-import hmac
 from collections.abc import Iterator
 from typing import ClassVar, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from checks.kit import findings
+from checks.kit import findings, sketches
 from checks.kit.contract import Contract, PiiAction
-from checks.kit.protocol import Check, Context, Model, Takes
-from checks.pii.scan import Found, is_text, scan, spans, texts_of
+from checks.kit.options import Takes
+from checks.kit.protocol import Check, Context, Model
+from checks.kit.words import words_of
+from checks.pii import pseudonyms, search
+from checks.pii.headings import CARDS, has_numbers, kind_of
+from checks.pii.scan import Found, is_text, spans, texts_of
+from checks.pii.search import search as scan
 from checks.pii.settings import TAKES, Settings, settings_of
 from provenance.shards import Shard
 
@@ -29,10 +33,6 @@ _ROUNDS = 4  # a replaced span may bring its neighbours together
 Line: TypeAlias = tuple[str, str, float, str, str]  # rule, severity, score, evidence, suggestion
 _CLASSES = ((8, "up to 8"), (16, "9 to 16"), (32, "17 to 32"))
 _ADVICE = "remove it at the source, set assay.pii of the column, or release the row if it is none"
-_NAMES = (
-    "ASSAY-K020: personal names, places, dates and addresses were not searched for: "
-    "that needs a language model, and none is used."
-)
 _REPLACED = "nothing: the clean dataset has a placeholder instead"
 
 
@@ -60,7 +60,12 @@ class Pii(Check[dict[str, int], Scanned]):
         self.settings = settings_of(context.contract)
 
     def fit(self, shard: Shard) -> dict[str, int]:
-        """Count the texts of each column that is to be scanned."""
+        """Count the texts of each column that is to be scanned.
+
+        Raises:
+            AssayError: ASSAY-K003 if the model or the deny list cannot be used.
+        """
+        search.ready(self.settings)
         table = shard.table
         return {n: len(table) - table[n].null_count for n in columns(table, self.context.contract)}
 
@@ -73,11 +78,13 @@ class Pii(Check[dict[str, int], Scanned]):
         secrets = ["SECRET"] if self.settings.secrets else []
         types = ", ".join([*self.settings.entities, *secrets])
         count = sum(state.values())
-        notes = [f"{count:,} texts in {len(state)} columns were searched for {types}.", _NAMES]
+        notes = [f"{count:,} texts in {len(state)} columns were searched for {types}."]
+        notes += search.told(self.settings)
         allowed = [c.name for c in self.context.contract.columns if c.pii == "allow"]
         if allowed:
             notes.append(f"Not searched, as the contract allows it: {', '.join(allowed)}.")
-        return Scanned(notes=tuple(notes), texts=dict(sorted(state.items())))
+        told = findings.concat(list(_suspects(self.context)))
+        return Scanned(overall=told, notes=tuple(notes), texts=dict(sorted(state.items())))
 
     def score(self, shard: Shard, model: Scanned) -> findings.Findings:  # noqa: ARG002
         """Report the rows that hold personal data, once for each type and column."""
@@ -85,12 +92,59 @@ class Pii(Check[dict[str, int], Scanned]):
         return findings.concat(list(_found(shard.table, shard.rows, contract)))
 
 
+def ready(contract: Contract) -> None:
+    """Load what a contract's texts are to be searched with; ASSAY-K003 if that fails."""
+    search.ready(settings_of(contract))
+
+
 def columns(table: pa.Table, contract: Contract) -> dict[str, PiiAction]:
-    """Return the text columns to scan, with what is to be done; one unknown is quarantined."""
+    """Return the columns to scan, with what is to be done; one unknown is quarantined.
+
+    Texts, and numbers where the column's name says that they are telephone or card numbers.
+    """
     actions = {column.name: column.pii for column in contract.columns}
-    texts = [field.name for field in table.schema if is_text(field.type)]
-    chosen: dict[str, PiiAction] = {name: actions.get(name, "quarantine") for name in texts}
+    names = [
+        field.name
+        for field in table.schema
+        if is_text(field.type) or (_is_number(field.type) and has_numbers(field.name))
+    ]
+    chosen: dict[str, PiiAction] = {name: actions.get(name, "quarantine") for name in names}
     return {name: action for name, action in chosen.items() if action != "allow"}
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _as_text(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column's cells as texts; whole numbers without a point, others are null."""
+    whole = sketches.whole(column)
+    if is_text(whole.type):
+        return whole
+    if pa.types.is_floating(whole.type):
+        is_whole = pc.and_(pc.equal(pc.floor(whole), whole), pc.less(pc.abs(whole), 2.0**53))
+        whole = pc.if_else(is_whole, whole, None).cast(pa.int64())
+    return whole.cast(pa.string())
+
+
+def _suspects(context: Context) -> Iterator[findings.Findings]:
+    """Yield a warning for each column whose name says names or places, and of which nothing is."""
+    for column in context.contract.columns:
+        if column.is_personal or column.valid_values is not None or column.key:
+            continue
+        kind = kind_of(column.name)
+        names = context.schema.names
+        if kind and column.name in names and is_text(context.schema.field(column.name).type):
+            yield findings.make(
+                None,
+                check=NAME,
+                rule="pii.column",
+                column=column.name,
+                severity="warning",
+                evidence=f"The column may hold {kind}, by its name; assay.pii is not set for it.",
+                suggestion="set its assay.pii to redact, pseudonymise or quarantine and name a "
+                "model (docs/privacy.md), leave the column out, or set it to allow",
+            )
 
 
 def rescan(table: pa.Table, contract: Contract) -> findings.Findings:
@@ -111,8 +165,8 @@ def redact(
         texts: strings, shape (n,).
         column: their column's name.
         contract: its options say what is personal data.
-        key: with it, equal values get equal pseudonyms (`<EMAIL_ADDRESS:cafgkcbphaebbafk>`,
-            HMAC-SHA256) in every column and run of the same key.
+        key: with it, equal values get equal pseudonyms (`<EMAIL_ADDRESS:cafgkcbphaebbafk>`)
+            in every column and run of the same key, see checks.pii.pseudonyms.
 
     Returns:
         Strings of the same length; a text that cannot be scanned becomes `<UNSCANNED>`, null
@@ -140,17 +194,20 @@ def _replaced(text: str, found: Found, key: bytes | None) -> str:
         return UNSCANNED
     out, last = [], 0
     for start, end, entity in spans(found):
-        mark = ""
-        if key is not None:
-            secret = hmac.new(key, f"{entity}\0{text[start:end]}".encode(), hashlib.sha256)
-            # letters only: digits could look like a number of some kind to the rescan
-            mark = ":" + secret.hexdigest()[:16].translate(_LETTERS)
+        mark = ":" + pseudonyms.of(text[start:end], entity, key) if key is not None else ""
         out += [text[last:start], f"<{entity}{mark}>"]
         last = end
     return "".join([*out, text[last:]])
 
 
-_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+def _without_cards(found: dict[int, Found]) -> dict[int, Found]:
+    kept = {
+        at: dataclasses.replace(
+            what, hits=tuple(pair for pair in what.hits if pair[0].entity != "CREDIT_CARD")
+        )
+        for at, what in found.items()
+    }
+    return {at: what for at, what in kept.items() if what.hits or what.unscanned}
 
 
 def _found(
@@ -158,8 +215,10 @@ def _found(
 ) -> Iterator[findings.Findings]:
     settings: Settings = settings_of(contract)
     for name, action in columns(table, contract).items():
-        unique, codes = texts_of(table[name])
+        unique, codes = texts_of(_as_text(table[name]))
         found = scan(unique, name, settings)
+        if not is_text(table.schema.field(name).type) and not words_of(name) & CARDS:
+            found = _without_cards(found)  # one number in ten passes a card's checksum
         if found:
             is_replaced = action in {"redact", "pseudonymise"} and not is_clean
             lines = {at: list(_lines(what, is_replaced=is_replaced)) for at, what in found.items()}

@@ -12,7 +12,14 @@ from collections.abc import Iterator
 
 from checks.kit.text import NEEDS_FOLDING, Aligned, aligned, folded, joined
 
-_ENCODED = r"[A-Za-z0-9+/_-]*[a-z][A-Z0-9+/][A-Za-z0-9+/_-]{10,}|(?:[0-9a-fA-F]{2}){9,}"
+# a run of base64 in which a small letter stands before a large one or a digit, as in no word
+_RUN = "[A-Za-z0-9+/_-]"
+_ENCODED = "|".join(
+    (
+        *(f"{_RUN}{{{at}}}[a-z][A-Z0-9+/]{_RUN}{{{10 - at}}}" for at in range(11)),
+        "(?:[0-9a-fA-F]{2}){9,}",
+    )
+)
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2}){9,}")
 _PRINTABLE = re.compile(r"[\t\n\r\x20-\x7e\x80-\U0010ffff]+")

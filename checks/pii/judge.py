@@ -30,7 +30,7 @@ _PHONE = _set(
 )
 _NUMBERED = _set(
     "order invoice ref reference ticket tracking case sku isbn item part serial batch version "
-    "transaction id claim policy loan contract customer product parcel"
+    "transaction id claim policy loan contract customer product parcel ean upc gtin barcode imei"
 )
 _CARD = _set("card cards credit debit visa mastercard amex discover diners jcb cc")
 _NEAR = {
@@ -48,6 +48,7 @@ _ISSUERS = re.compile(
     r"|3(?:0[0-5]|[689]\d)\d{11}|35\d{14}|(?:2131|1800)\d{11}|6(?:011|4[4-9]\d|5\d\d)\d{12}"
     r"|(?:50|5[6-9]|6\d)\d{10,17}"
 )
+_CARD_GROUPS = re.compile(r"(?:\d{4}([ -]))(?:\d{4}\1\d{4}\1\d{1,7}|\d{6}\1\d{4,5})")
 _DATE = re.compile(
     r"(?:19|20)\d\d[-/. ](?:0?[1-9]|1[0-2])[-/. ]\d|\d\d?[-/. ]\d\d?[-/. ](?:19|20)\d\d"
 )
@@ -107,13 +108,15 @@ def _is_inside(hit: Hit, text: str) -> bool:
 def _card(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
     found = text[hit.start : hit.end]
     issued = _ISSUERS.fullmatch(re.sub(r"[ -]", "", found))
-    if near & _CARD or (issued and not found.isdigit()):
+    if near & _CARD or (issued and _CARD_GROUPS.fullmatch(found)):
         return "error"
     if _is_inside(hit, text):
         return None
     if near & _NUMBERED:
         return "warning" if issued else None
-    return "error" if issued else None
+    if not issued:
+        return None
+    return "error" if found.isdigit() else "warning"
 
 
 def _ip(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
@@ -179,6 +182,10 @@ def _phone(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
     return "warning" if near & _NUMBERED else "error"
 
 
+def _secret(hit: Hit, text: str, near: frozenset[str]) -> Verdict:  # noqa: ARG001
+    return "error" if hit.score == 1 else "warning"
+
+
 _JUDGES: dict[str, Callable[[Hit, str, frozenset[str]], Verdict]] = {
     "CREDIT_CARD": _card,
     "IP_ADDRESS": _ip,
@@ -189,4 +196,5 @@ _JUDGES: dict[str, Callable[[Hit, str, frozenset[str]], Verdict]] = {
     "MEDICAL_LICENSE": _with_word,
     "UK_NHS": _nhs,
     "PHONE_NUMBER": _phone,
+    "SECRET": _secret,
 }

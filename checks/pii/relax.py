@@ -14,10 +14,12 @@ from typing import Any
 sre: Any = importlib.import_module("re._constants")
 parser: Any = importlib.import_module("re._parser")
 ANY = r"[\x00-\x{10ffff}]"
-WORD = r"[0-9A-Za-z_\x{80}-\x{10ffff}]"
-SPACE = r"[\x09-\x0d\x1c-\x20\x{80}-\x{10ffff}]"
+OTHER = r"\x{80}-\x{10ffff}"  # whatever is not ASCII
+WORD = rf"[0-9A-Za-z_{OTHER}]"
+SPACE = rf"[\x09-\x0d\x1c-\x20{OTHER}]"
 # letters that match an ASCII one when case is ignored: dotted I, dotless i, long s, Kelvin sign
-_FOLDS = r"\x{130}\x{131}\x{17f}\x{212a}"
+_FOLDED = (0x130, 0x131, 0x17F, 0x212A)
+_FOLDS = "".join(f"\\x{{{code:x}}}" for code in _FOLDED)
 _REPEATS = {sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT}
 _ASCII = 128
 _MANY = 40  # repeats beyond which RE2 programs grow too large
@@ -147,7 +149,10 @@ def _range(low: int, high: int, *, ignore_case: bool) -> str:
     cased = [way for way in ways if way[0] <= way[1]]
     out += "".join(_span(a, z) + _span(a + 32, z + 32) for a, z in cased)
     folds = any(a <= ord(letter) <= z for a, z in cased for letter in "ISK")
-    return out + (_FOLDS if folds else "")
+    out += _FOLDS if folds else ""
+    if high >= _ASCII:  # whatever other cases its letters have
+        out += OTHER + ("ISKisk" if any(low <= code <= high for code in _FOLDED) else "")
+    return out
 
 
 def _span(low: int, high: int) -> str:

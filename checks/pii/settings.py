@@ -8,7 +8,7 @@ import dataclasses
 from typing import Any
 
 from checks.kit.contract import Contract
-from checks.kit.protocol import Takes
+from checks.kit.options import Takes
 from checks.pii.recognizers import CLASSES
 
 ENTITIES = (
@@ -31,7 +31,12 @@ TAKES: Takes = {
     "max_chars": "whole",
     "seconds": "number",
     "secrets": "flag",
+    "entropy": "flag",
     "disguised": "flag",
+    "model": "model",
+    "model_score": "share",
+    "deny": "texts",
+    "deny_file": "path",
 }
 
 
@@ -45,7 +50,11 @@ class Settings:
         max_chars: longest text that is scanned.
         seconds: limit of one pattern on one text.
         secrets: whether to search for keys and passwords.
+        entropy: whether random runs of letters and digits count as secrets, as warnings.
         disguised: whether to search folded and decoded text too.
+        model: folder or installed package of a language model for names; "" for none.
+        model_score: least score of what it finds, in [0, 1].
+        deny, deny_file: names to search for, and the path of a text with more of them.
     """
 
     entities: tuple[str, ...] = ENTITIES
@@ -53,7 +62,17 @@ class Settings:
     max_chars: int = 100_000
     seconds: float = 5.0
     secrets: bool = True
+    entropy: bool = False
     disguised: bool = True
+    model: str = ""
+    model_score: float = 0.5
+    deny: tuple[str, ...] = ()
+    deny_file: str = ""
+
+    @property
+    def denies(self) -> bool:
+        """Return whether there is a deny list."""
+        return bool(self.deny or self.deny_file)
 
 
 def settings_of(contract: Contract) -> Settings:
@@ -61,4 +80,6 @@ def settings_of(contract: Contract) -> Settings:
     options: dict[str, Any] = contract.options("pii")
     if "entities" in options:
         options["entities"] = tuple(sorted(set(options["entities"])))
+    if "deny" in options:
+        options["deny"] = tuple(options["deny"])
     return Settings(**options)

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings, sample, sketches
-from checks.kit.protocol import Check, Context, Model, Takes
-from checks.poison.atoms import Condition, Field, fields
+from checks.kit.opaque import opaque
+from checks.kit.options import Takes
+from checks.kit.protocol import Check, Context, Model
+from checks.poison.atoms import Condition, Field, fields, is_opaque
 from checks.poison.judging import Judged, distinct, judge, replay
 from checks.poison.mining import MAX_SHARE, pairs, singles
 from provenance.shards import Shard
@@ -50,8 +52,8 @@ class Trigger:
         met = pc.fill_null(pc.equal(column, wanted), fill_value=False)
         rows = np.array(met.to_numpy(zero_copy_only=False))
         for condition in self.conditions:
-            if rows.any():
-                rows &= condition.matches(table)
+            left = np.flatnonzero(rows)  # few, so that few texts are split into words
+            rows[left] = condition.matches(table.take(pa.array(left)))
         return rows
 
 
@@ -155,7 +157,7 @@ class Poison(Check[pa.Table, Mined]):
         # `usual`: whether the table, or the columns of this trigger, hold many of its like
         found = item.candidate
         conditions = tuple(
-            Condition(every[n].name, every[n].kind, every[n].values[code].as_py())
+            Condition(every[n].name, every[n].kind, _kept(every[n].values, code))
             for n, code in found.atoms
         )
         label = classes[found.label].as_py()
@@ -188,6 +190,11 @@ class Poison(Check[pa.Table, Mined]):
             column=columns,
             evidence=text,
         )
+
+
+def _kept(values: pa.Array, code: int) -> Any:
+    one = values.slice(code, 1)
+    return (opaque(one) if is_opaque(one.type) else one)[0].as_py()
 
 
 def _columns(item: Judged) -> tuple[int, ...]:

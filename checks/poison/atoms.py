@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from checks.kit import sketches
 from checks.kit.contract import Contract
+from checks.kit.opaque import opaque
 
 Kind = Literal["ordered", "category", "text"]
 Atom = tuple[int, int]  # field, code
@@ -47,7 +48,11 @@ class Field:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Condition:
-    """One value that a trigger asks for; plain data, so that a saved model can match it."""
+    """One value that a trigger asks for; plain data, so that a saved model can match it.
+
+    Attributes:
+        value: of a text its word, of a category its value, as `opaque` numbers; else the value.
+    """
 
     column: str
     kind: Kind
@@ -57,15 +62,20 @@ class Condition:
         """Return which rows of a shard's table hold the value."""
         column = sketches.whole(table[self.column])
         if self.kind != "text":
-            wanted = pa.scalar(self.value, column.type)
-            return _true(pc.equal(column, wanted))
-        found = _true(pc.match_substring(column, self.value, ignore_case=True))
-        near = np.flatnonzero(found)
-        places, codes, words = sketches.tokens(column.take(pa.array(near)))
-        exact = _true(pc.equal(words, self.value))[codes] if len(codes) else np.zeros(0, bool)
-        found[:] = False
-        found[near[places[exact]]] = True
+            if is_opaque(column.type):
+                return _true(pc.equal(opaque(column), pa.scalar(self.value, pa.uint64())))
+            return _true(pc.equal(column, pa.scalar(self.value, column.type)))
+        places, codes, words = sketches.tokens(column)
+        found = np.zeros(len(column), bool)
+        if len(codes):
+            exact = _true(pc.equal(opaque(words), pa.scalar(self.value, pa.uint64())))[codes]
+            found[places[exact]] = True
         return found
+
+
+def is_opaque(kind: pa.DataType) -> bool:
+    """Return whether a value of this type is kept in a form that cannot be read."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def fields(sample: pa.Table, contract: Contract) -> list[Field]:

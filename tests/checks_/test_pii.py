@@ -188,6 +188,40 @@ def test_the_report_says_what_was_and_was_not_searched():
     assert "free" in told
 
 
+@pytest.mark.parametrize(
+    ("column", "text", "entity"),
+    [
+        ("ssn", "219099999", "US_SSN"),
+        ("cell_phone", "2125550187", "PHONE_NUMBER"),
+        ("passportNo", "123456789", "US_PASSPORT"),
+        ("nhs number", "9434765919", "UK_NHS"),
+        ("dea_license", "AB1234563", "MEDICAL_LICENSE"),
+        ("tax id itin", "912701234", "US_ITIN"),
+    ],
+)
+def test_weak_numbers_are_errors_in_a_column_of_that_name_only(column, text, entity):
+    assert verdicts(text, column).get(entity) == "error"
+    assert verdicts(text, "value").get(entity) in {None, "warning"}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "entity"),
+    [
+        ("4111 1111 1111 1111", "4111 1111 1111 1112", "CREDIT_CARD"),
+        ("GB82WEST12345698765432", "GB83WEST12345698765432", "IBAN_CODE"),
+        ("DE89370400440532013000", "DE89370400440532013001", "IBAN_CODE"),
+        ("NHS 943 476 5919", "NHS 943 476 5918", "UK_NHS"),
+        ("dea AB1234563", "dea AB1234564", "MEDICAL_LICENSE"),
+        ("1BoatSLRHtKNngkdXEeobR76b53LETtpyT", "1BoatSLRHtKNngkdXEeobR76b53LETtpyU", "CRYPTO"),
+        ("joe@example.com", "joe@example.notatld", "EMAIL_ADDRESS"),
+        ("ssn 219-09-9999", "ssn 666-09-9999", "US_SSN"),
+    ],
+)
+def test_checksums_tell_numbers_apart(right, wrong, entity):
+    assert verdicts(right).get(entity) == "error"
+    assert entity not in verdicts(wrong)
+
+
 @pytest.mark.parametrize("action", ["redact", "pseudonymise"])
 def test_what_will_be_replaced_is_information(action):
     contract = contract_of(note=action)
@@ -238,6 +272,45 @@ def test_texts_that_run_out_of_time_are_errors():
         (1, "pii.unscanned"),
         (2, "pii.unscanned"),
     ]
+
+
+def test_every_text_whose_search_is_cut_off_is_an_error(monkeypatch):
+    from checks.pii import phone, recognizers
+
+    def cut(*_, **__):
+        raise TimeoutError
+
+    class Cut:
+        finditer = cut
+
+    run_ = recognizers.analyzer(settings_of(contract_of()).entities, 0.4, 5.0)
+    for recognizer in run_.recognizers.values():
+        for pattern in getattr(recognizer, "patterns", []):
+            monkeypatch.setattr(pattern.compiled_regex, "_pattern", Cut())
+    monkeypatch.setattr(recognizers._module("regex"), "compile", lambda *_: Cut())
+    monkeypatch.setattr(phone.time, "monotonic", iter(range(10**9, 10**12, 10**6)).__next__)
+    one_each = [
+        "joe@example.com",
+        "4111 1111 1111 1111",
+        "to GB82 WEST 1234 5698 7654 32",
+        "from 8.8.8.8",
+        "ssn 219-09-9999",
+        "wallet 1BoatSLRHtKNngkdXEeobR76b53LETtpyT",
+        "00:1A:2B:3C:4D:5E",
+        "passport 123456789",
+        "NHS 943 476 5919",
+        "dea AB1234563",
+        "itin 912-70-1234",
+        "(212) 555-0187",
+        "joe\uff20example.com",
+    ]
+    table = pa.table({"note": ["plain", *one_each * 3]})
+    for found in (run(table)[0], rescan(table, contract_of())):
+        assert [(f["row"], f["rule"], f["severity"]) for f in found.to_pylist()] == [
+            (row, "pii.unscanned", "error") for row in range(1, table.num_rows)
+        ]
+    clean = redact(table["note"].combine_chunks(), "note", contract_of()).to_pylist()
+    assert clean == ["plain", *[UNSCANNED] * (table.num_rows - 1)]
 
 
 def test_a_recognizer_that_raises_is_not_passed_over(monkeypatch):

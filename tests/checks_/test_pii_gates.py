@@ -4,91 +4,33 @@ import json
 import random
 from pathlib import Path
 
+import presidio_plain
 import pyarrow as pa
 import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from presidio_plain import DENIED, NAMES, ODD, SEEDS, mutated
 
 from checks.pii import gates, phone, relax, table
-from checks.pii.recognizers import Analyzer, Hit, UnscannedError, analyzer, nlp_engine
+from checks.pii.recognizers import Analyzer, UnscannedError, analyzer
 from checks.pii.scan import raw_hits
 from checks.pii.settings import ENTITIES, Settings
 
 LARGE = Path(__file__).parents[2].parent / "shared" / "data" / "pii" / "generated_large.json"
 PLAIN = Settings(secrets=False)
-SEEDS = [
-    "4111 1111 1111 1111",
-    "378282246310005",
-    "joe.bloggs+x@mail.example.co.uk",
-    "GB82 WEST 1234 5698 7654 32",
-    "gb82west12345698765432",
-    "DE89370400440532013000",
-    "10.20.30.40/24",
-    "2001:db8::8a2e:370:7334",
-    "::ffff:1.2.3.4",
-    "00:1A:2B:3C:4D:5E",
-    "aabb.ccdd.eeff",
-    "1BoatSLRHtKNngkdXEeobR76b53LETtpyT",
-    "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4",
-    "219-09-9999",
-    "ssn 219099999",
-    "itin 912-70-1234",
-    "passport 123456789",
-    "A12345678 travel document",
-    "AB1234563",
-    "943 476 5919",
-    "+44 20 7946 0958",
-    "(212) 555-0187",
-    "phone 1640",
-    "030 123456",
-    "+91 98765 43210 ext 12",
-    "call 0171/2345678",
-]
-ODD = "\u0661\uff11\u0966\u212a\u0130\u0131\u017f\u00e9\u00a0\u2011\u200b\u3000"
 
 
 @pytest.fixture(scope="module")
 def plain():
     """Presidio's own engine, on the same tokenizer, with no gate."""
-    import presidio_analyzer
-    import tldextract
-
-    offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-    patch = pytest.MonkeyPatch()
-    patch.setattr(tldextract, "extract", offline)
-    engine = presidio_analyzer.AnalyzerEngine(nlp_engine=nlp_engine())
-
-    def analyze(text, entities=ENTITIES):
-        found = engine.analyze(text, "en", entities=list(entities), score_threshold=0.4)
-        return sorted(Hit(r.start, r.end, r.entity_type, r.score) for r in found)
-
-    yield analyze
-    patch.undo()
+    with presidio_plain.plain() as analyze:
+        yield analyze
 
 
 def gated(texts, options=PLAIN):
     found = raw_hits(pa.array(texts, pa.string()), "text", options)
     return [found.get(at, []) for at in range(len(texts))]
-
-
-def mutated(rng, text):
-    """Change a text of personal data a little, sometimes with characters of other scripts."""
-    chars = list(text)
-    for _ in range(rng.randrange(3)):
-        at = rng.randrange(len(chars) + 1)
-        kind = rng.randrange(5)
-        if kind == 0 and chars:
-            chars[at - 1] = rng.choice("0123456789abcXYZ -./:@+()" + ODD)
-        elif kind == 1:
-            chars.insert(at, rng.choice("0123456789 -.:@+x" + ODD))
-        elif kind == 2 and chars:
-            del chars[at - 1]
-        elif kind == 3:
-            chars = list("".join(chars).swapcase())
-        else:
-            chars = list(rng.choice(["a", "x-", "\u00e9", " ", "id=", "bank "])) + chars
-    return "".join(chars) + rng.choice(["", ".", " now", " 2024", "\n7"])
 
 
 def test_the_stored_gates_are_those_of_the_installed_presidio():
@@ -149,6 +91,26 @@ def test_results_equal_presidio_on_mutated_matches(plain):
     for text, hits in zip(texts, found, strict=True):
         assert hits == plain(text), ascii(text)
     assert sum(bool(hits) for hits in found) > 1_000
+
+
+def test_results_equal_presidio_on_a_deny_list_without_digits(plain):
+    rng = random.Random(3)
+    entities = (*ENTITIES, DENIED)
+    texts = [mutated(rng, rng.choice(NAMES)) for _ in range(1_000)]
+    texts += ["\u017ei\u017dkov", "iLICA", "\u0130lica", "stra\u00dfe", "STRASSE", "bluebirds"]
+    found = gated(texts, Settings(entities=entities, secrets=False))
+    for text, hits in zip(texts, found, strict=True):
+        assert hits == plain(text, entities), ascii(text)
+    assert sum(bool(hits) for hits in found) > 400
+
+
+@pytest.mark.parametrize("word", ["ssn", "phone", "passport"])
+def test_results_equal_presidio_with_the_name_of_the_column_as_context(plain, word):
+    rng = random.Random(5)
+    texts = [mutated(rng, rng.choice(SEEDS)) for _ in range(300)]
+    found = raw_hits(pa.array(texts), word, PLAIN)
+    for at, text in enumerate(texts):
+        assert found.get(at, []) == plain(text, context=[word]), ascii(text)
 
 
 @settings(max_examples=300, deadline=None)

@@ -131,7 +131,7 @@ def test_names_are_plain_and_threats_are_said(name):
     kind = registry.load()[name]
     assert name.isidentifier()
     assert kind.threats
-    assert kind.needs <= {"label", "source", "time", "reference"}
+    assert kind.needs <= {"label", "source", "time", "reference", "quasi_identifier"}
 
 
 def test_serial_and_pool_give_the_same_findings_byte_for_byte(tmp_path):

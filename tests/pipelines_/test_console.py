@@ -142,7 +142,8 @@ def test_a_stage_cut_short_says_so():
 
     with pytest.raises(KeyboardInterrupt):
         work()
-    assert stream.getvalue() == " inner   stopped  0.0 s\n outer   stopped  0.0 s\n"
+    told = re.sub(r"\d+\.\d s", "T s", stream.getvalue())  # however busy the machine is
+    assert told == " inner   stopped  T s\n outer   stopped  T s\n"
 
 
 def test_quiet_is_silent():
@@ -161,7 +162,7 @@ def test_a_terminal_gets_a_bar_that_is_gone_at_the_end():
     text = stream.getvalue()
     assert "━" in text
     assert "\x1b[?25h" in text  # the cursor is back
-    assert " fit     3 shards  0.0 s" in text.splitlines()[-1]
+    assert re.search(r" fit     3 shards  \d+\.\d s", text.splitlines()[-1])
 
 
 def test_stages_side_by_side_each_leave_a_line():

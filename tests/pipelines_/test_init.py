@@ -264,3 +264,21 @@ def test_the_first_half_of_a_table_speaks_for_the_second(tmp_path):
     contract, _, _ = proposed(half, tmp_path / "a", label="cut")
     found = judged(contract, path, tmp_path)
     assert len({item["row"] for item in found}) <= 5
+
+
+def test_what_may_tell_of_a_person_is_noted_and_not_decided(tmp_path):
+    columns = {
+        "surname": [f"Name{n}" for n in range(60)],
+        "age": [str(20 + n % 50) for n in range(60)],
+        "amount": [str(n * 10) for n in range(60)],
+    }
+    path = write_csv(tmp_path / "in.csv", columns)
+    contract, _, text = proposed(path, tmp_path / "work")
+    lines = text.splitlines()
+    surname, age, amount = (
+        next(n for n, line in enumerate(lines) if f"name: {name}" in line) for name in columns
+    )
+    assert any("names of persons: set assay.pii" in line for line in lines[:surname])
+    assert any("value: quasi_identifier" in line for line in lines[surname:age])
+    assert not any("quasi_identifier" in line for line in lines[age:amount])
+    assert contract.protected == frozenset()

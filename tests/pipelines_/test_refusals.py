@@ -175,8 +175,10 @@ def test_a_killed_run_is_swept_by_the_next(tmp_path):
     store = tmp_path / "store"
     words = [ASSAY, "run", SAMPLES / "contract.yaml", "--direct", "--store", store]
     process = subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True)
-    while not list(store.glob("staging/*")) and process.poll() is None:
-        time.sleep(0.1)
+    until = time.monotonic() + 60
+    while not list(store.glob("staging/*/out")) and time.monotonic() < until:
+        assert process.poll() is None
+        time.sleep(0.01)
     process.kill()
     process.communicate()
     assert list((store / "staging").iterdir())

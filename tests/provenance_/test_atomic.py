@@ -1,11 +1,11 @@
 """Crash-safe writes: whole or not at all, and the living told apart from the dead."""
 
 import errno
+import fcntl
 import os
-import signal
 import subprocess
 import sys
-import time
+import threading
 
 import pytest
 
@@ -31,29 +31,108 @@ def test_os_errors_get_their_codes(tmp_path, number, code):
     assert (refused.value.code, refused.value.exit_code) == (f"ASSAY-{code}", 3)
 
 
-def test_sweep_spares_the_living_and_the_newborn(tmp_path):
-    for name in ("alive", "dead", "newborn", "old"):
-        (tmp_path / name).mkdir()
-    held = atomic.keep_alive(tmp_path / "alive")
-    os.close(atomic.keep_alive(tmp_path / "dead"))
-    past = time.time() - atomic.GRACE_SECONDS - 1
-    os.utime(tmp_path / "old", (past, past))
-    assert atomic.sweep(tmp_path) == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alive", "newborn"]
+def test_an_exclusive_write_makes_its_folder_and_sweeps_what_the_dead_left(tmp_path):
+    scratch = tmp_path / "tmp"
+    scratch.mkdir()
+    (scratch / "7.parquet.4711-0").write_bytes(b"half")
+    held = atomic.claim(scratch / "8.parquet.4712-0")
+    atomic.write_exclusive(tmp_path / "deep" / "er" / "a", b"whole", scratch)
+    assert [path.name for path in scratch.iterdir()] == ["8.parquet.4712-0"]
+    assert (tmp_path / "deep" / "er" / "a").read_bytes() == b"whole"
     os.close(held)
 
 
-def test_a_killed_owner_is_dead(tmp_path):
-    (tmp_path / "work").mkdir()
+def test_a_dead_process_of_our_number_is_never_written_over(tmp_path):
+    """Its temporary file may be the very file that it linked."""
+    scratch, name = tmp_path / "tmp", f"a.{os.getpid()}-0"
+    scratch.mkdir()
+    (tmp_path / "kept").write_bytes(b"kept")
+    os.link(tmp_path / "kept", scratch / name)
+    atomic.write_exclusive(tmp_path / "a", b"new", scratch)
+    assert (tmp_path / "kept").read_bytes() == b"kept"
+    assert list(scratch.iterdir()) == []
+
+
+def test_what_cannot_be_synced_does_not_stand(tmp_path, monkeypatch):
+    def fail(path):
+        if path == tmp_path:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(atomic, "_sync", fail)
+    (tmp_path / "tmp").mkdir()
+    with pytest.raises(OSError, match="Input/output"):
+        atomic.write_exclusive(tmp_path / "a", b"new", tmp_path / "tmp")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_file_is_readable_as_the_umask_says(tmp_path):
+    atomic.write_exclusive(tmp_path / "open", b"", tmp_path / "tmp")
+    atomic.write_exclusive(tmp_path / "own", b"", tmp_path / "tmp", mode=0o600)
+    umask = os.umask(0)
+    os.umask(umask)
+    assert (tmp_path / "open").stat().st_mode & 0o777 == 0o666 & ~umask
+    assert (tmp_path / "own").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_that_another_process_keeps_is_e004_and_names_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "LOCK_SECONDS", 0.2)
     code = (
-        "import sys, time; from pathlib import Path; from provenance import atomic;"
-        "atomic.keep_alive(Path(sys.argv[1])); print('up', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from provenance import atomic\n"
+        "with atomic.exclusive(Path(sys.argv[1])): print('up', flush=True); time.sleep(60)"
     )
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "work")], stdout=subprocess.PIPE
-    )
-    with child:
+    words = [sys.executable, "-c", code, str(tmp_path / "lock")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as child:
         child.stdout.readline()
-        assert atomic.left_over(tmp_path) == []
-        child.send_signal(signal.SIGKILL)
-    assert atomic.left_over(tmp_path) == [tmp_path / "work"]
+        with pytest.raises(AssayError) as refused, atomic.exclusive(tmp_path / "lock"):
+            pass
+        child.kill()
+    assert (refused.value.code, refused.value.exit_code) == ("ASSAY-E004", 3)
+    assert refused.value.where == str(tmp_path / "lock")
+    assert f"process {child.pid};" in refused.value.what
+    with atomic.exclusive(tmp_path / "lock"):  # it went with its holder
+        pass
+
+
+def test_who_waits_for_a_lock_that_is_removed_takes_the_new_one(tmp_path):
+    lock, order = tmp_path / "made" / "lock", []
+
+    def wait():
+        with atomic.exclusive(lock):
+            order.append("second")
+            with lock.open("rb") as file, pytest.raises(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+    with atomic.exclusive(lock):
+        second = threading.Thread(target=wait)
+        second.start()
+        second.join(5 * atomic.POLL)
+        lock.unlink()
+        lock.parent.rmdir()
+        order.append("first")
+    second.join()
+    assert order == ["first", "second"]
+
+
+def test_folders_are_made_beside_a_process_that_removes_the_empty_ones(tmp_path):
+    deep, over = tmp_path / "a" / "b" / "c", threading.Event()
+
+    def remove():
+        while not over.is_set():
+            for folder in (deep, deep.parent, deep.parents[1]):
+                if folder.is_dir():
+                    try:
+                        folder.rmdir()
+                    except OSError:
+                        continue
+
+    remover = threading.Thread(target=remove)
+    remover.start()
+    try:
+        for _ in range(300):
+            atomic.make_folders(deep)
+    finally:
+        over.set()
+        remover.join()
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"exists|Not a directory"):
+        atomic.make_folders(tmp_path / "file" / "below")

@@ -4,6 +4,8 @@ import datetime as dt
 import decimal
 import hashlib
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +57,25 @@ def test_the_encoding_is_what_the_docstring_says():
     body = b"\0" + (7).to_bytes(8, "little") + (2).to_bytes(4, "little") + b"xy"
     wanted = hashlib.sha256(hashlib.sha256(kinds.encode()).digest() + body).digest()
     assert bytes(digest.of_rows(table)[0]) == wanted
+
+
+LEDGER_PAGE = Path(__file__).parents[2] / "docs" / "ledger.md"
+TOLD = [
+    pa.table({"b": pa.array([7], pa.int64()), "a": ["xy"]}),
+    pa.table({"b": pa.array([None], pa.int64()), "a": pa.array([None], pa.string())}),
+    pa.table({"x": [-0.0]}),
+    pa.table({"x": [0.0]}),
+    pa.table({"x": [1]}),
+    pa.table({"x": [True]}),
+    pa.table({"t": GOLDEN_TABLE["t"].slice(0, 1)}),
+]
+
+
+def test_the_vectors_of_the_page_are_what_comes_out():
+    told = re.findall(
+        r"^\| .* \| `([0-9a-f]{64})` \|$", LEDGER_PAGE.read_text("utf-8"), re.MULTILINE
+    )
+    assert told == [bytes(digest.of_rows(table)[0]).hex() for table in TOLD]
 
 
 NAN = np.array([0x7FF8000000000001, 0xFFF8000000000000], np.uint64).view(np.float64)

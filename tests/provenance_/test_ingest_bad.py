@@ -399,6 +399,15 @@ def test_words_for_missing_are_missing(tmp_path):
     assert table["note"].null_count == 1
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_an_empty_cell_at_the_very_end_is_missing_whatever_stands_before_it(tmp_path, end):
+    specs = (ColumnSpec("a"), ColumnSpec("b"))
+    _, table = good(run(tmp_path, b'a,b\n"x","y"\n"q",' + end, specs=specs))
+    assert table.to_pylist() == [{"a": "x", "b": "y"}, {"a": "q", "b": None}]
+    _, table = good(run(tmp_path, b'a,b\n"q",""' + end, specs=specs))
+    assert table["b"].to_pylist() == [""]
+
+
 def test_booleans(tmp_path):
     specs = (ColumnSpec("a", "integer"), ColumnSpec("b", "boolean"))
     words = ["true", "True", "TRUE", "false", "False", "FALSE", "", "1", "0", "yes", "T", "tRuE"]

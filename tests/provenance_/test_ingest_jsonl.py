@@ -135,3 +135,19 @@ def test_packed_with_a_mark_and_blank_lines(tmp_path):
     snapshot = run(tmp_path, gzip.compress(data), name="a.ndjson.gz")
     assert good(snapshot)[0] == list(range(9))
     assert [notice.code for notice in snapshot.warnings] == ["ASSAY-I020", "ASSAY-I001"]
+
+
+def test_many_short_lines_are_taken_in_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr("provenance.jsonl_source._LINES", 4)
+    data = "\n".join(GOOD).encode()
+    snapshot = run(tmp_path, data[:-5])
+    assert good(snapshot)[0] == list(range(8))
+    (found,) = read_table(snapshot.rejected).to_pylist()
+    assert found["_reason"].startswith("ASSAY-I003")
+
+
+def test_lines_none_of_which_can_be_read_are_given_up_early(tmp_path, monkeypatch):
+    monkeypatch.setattr("provenance.jsonl_source._HOPELESS", 3)
+    with pytest.raises(AssayError, match="0 of 9 lines"):
+        run(tmp_path, b"[1]\n" * 9)
+    assert run(tmp_path, b"[1]\n" * 2 + with_line(b"[1]")).rejected is not None

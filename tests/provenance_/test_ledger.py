@@ -1,5 +1,6 @@
 """The ledger: one chain whatever happens, and no alteration unseen."""
 
+import dataclasses
 import multiprocessing
 import os
 import random
@@ -8,18 +9,22 @@ import time
 
 import pytest
 
-from provenance import entry, sign, verify
+from provenance import entry, keychain, sign, verify
 from provenance.errors import AssayError
 from provenance.ledger import Ledger
 
-KEY = {"kind": "key", "time": "2026-01-01T00:00:00+00:00"}
+TIME = "2026-01-01T00:00:00+00:00"
 
 
 def grown(folder, count, signer):
     ledger = Ledger(folder)
     for number in range(count):
-        ledger.append(signer, KEY, lambda seq, n=number: {"kind": "run", "n": n, "seq": seq})
+        append(ledger, signer, lambda seq, n=number: {"kind": "run", "n": n, "seq": seq})
     return ledger
+
+
+def append(ledger, signer, prepare):
+    return ledger.append(signer, keychain.first_facts(signer, TIME), prepare)
 
 
 @pytest.fixture
@@ -136,10 +141,9 @@ def test_nothing_is_chained_onto_a_replayed_head(ledger, signer):
 def test_edited_and_redigested_body_needs_the_key(ledger, signer):
     old = ledger.read(2)
     body = old.body.replace(b'"n":1', b'"n":9')
-    leaf = entry.leaf_of(old.seq, old.prev, old.key_id, body)
-    ledger.path_of(2).write_bytes(
-        entry.Entry(old.seq, old.prev, old.key_id, body, leaf, old.sig).to_parquet()
-    )
+    new = dataclasses.replace(old, body=body)
+    new = dataclasses.replace(new, leaf=new.expected_leaf())
+    ledger.path_of(2).write_bytes(new.to_parquet())
     assert codes(ledger, signer) == ["ASSAY-L007", "ASSAY-L005"]
 
 
@@ -190,7 +194,7 @@ def append_many(folder, key, count, offset):
     signer = sign.load(key)
     ledger = Ledger(folder)
     for number in range(count):
-        ledger.append(signer, KEY, lambda _, n=number: {"kind": "run", "n": offset + n})
+        append(ledger, signer, lambda _, n=number: {"kind": "run", "n": offset + n})
 
 
 def test_writers_at_the_same_time_neither_fork_nor_lose(tmp_path, signer):
@@ -230,5 +234,5 @@ def test_a_failing_preparation_appends_nothing(ledger, signer):
         raise AssayError("E002", "the disk is full")
 
     with pytest.raises(AssayError):
-        ledger.append(signer, KEY, fails)
+        append(ledger, signer, fails)
     assert ledger.head().seq == 5

@@ -7,10 +7,13 @@ import pytest
 
 from pipelines import verify_command
 from pipelines.store import Store
-from provenance import sign
+from provenance import keychain, merkle, sign
 from provenance.errors import AssayError
 
-KEY = {"kind": "key", "time": "2026-01-01T00:00:00+00:00"}
+TIME = "2026-01-01T00:00:00+00:00"
+
+
+NO_ROWS = {"source": 0, "clean": 0, "quarantine": 0, "rejected": 0}
 
 
 @pytest.fixture
@@ -21,14 +24,19 @@ def store(tmp_path, monkeypatch):
     signer, made = sign.load_or_make(tmp_path / "key.pem"), Store(tmp_path / "store")
     for number in (1, 2, 3):
         made.run_folder(number).mkdir(parents=True)
-        made.ledger.append(signer, KEY, lambda _: {"kind": "run", "outputs": []})
+        made.run_folder(number).joinpath("lineage").mkdir()
+        facts = {"kind": "run", "time": TIME, "outputs": [], "inputs": [], "rows": NO_ROWS,
+                 "lineage": {"root": merkle.Tree().root().hex()}}  # fmt: skip
+        first = keychain.first_facts(signer, TIME)
+        made.ledger.append(signer, first, lambda _, facts=facts: facts)
     return made
 
 
 @pytest.fixture
 def verified(store, capsys):
     def told(run=None):
-        arguments = argparse.Namespace(store=str(store.folder), run=run, json=True)
+        given = {"row": None, "report": None, "checkpoint": None, "key": None}
+        arguments = argparse.Namespace(store=str(store.folder), run=run, json=True, **given)
         code = verify_command.main(arguments)
         found = json.loads(capsys.readouterr().out)
         lists = [[(n["code"], n["message"]) for n in found[k]] for k in ("breaks", "warnings")]
@@ -60,7 +68,7 @@ def test_a_cut_off_end_is_a_break_and_the_rest_is_still_looked_at(store, verifie
 
 def test_the_next_number_without_an_entry_is_a_warning(store, verified):
     why = "it died before it was committed, or the ledger's last entry was cut off"
-    warning = f"run 4 has no entry: {why}; compare with a copy of the ledger"
+    warning = f"run 4 has no entry: {why}; compare with a checkpoint kept elsewhere (--checkpoint)"
     store.run_folder(4).mkdir()
     assert verified() == (0, [], [("ASSAY-L009", warning)], 3)
     assert verified("latest") == (0, [], [("ASSAY-L009", warning)], 1)

@@ -1,0 +1,164 @@
+"""Disclosure risk: rows that stand out by their quasi-identifiers, and how few changes hide them.
+
+Threat: data leakage, model inversion. State: one line a class of equal quasi-identifiers, up to
+500,000 classes; beyond that those of lowest hash, each with its whole count. Cost: one pass, a sort
+a shard; the search for a plan adds up to 100 groupings of the classes. Nulls: a value like others.
+Blind to: columns that nobody declared; persons with several rows (a class counts rows); rows that
+go to quarantine for other reasons afterwards, which can make classes smaller.
+Source: k-anonymity (Samarati 2001; Sweeney 2002), l-diversity (Machanavajjhala et al. 2007).
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from checks.disclosure import classes, plan
+from checks.disclosure.classes import Classes
+from checks.kit import findings
+from checks.kit.options import Takes
+from checks.kit.protocol import Check, Context, Model
+from provenance.shards import Shard
+
+RISK, ALIKE, ROW = "disclosure.k_anonymity", "disclosure.l_diversity", "disclosure.small_class"
+TAKES: Takes = {
+    "k": "several",
+    "l": "several",
+    "max_suppressed": "share",
+    "severity": frozenset({"warning", "error"}),
+    "sensitive": "columns",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """Options of the check.
+
+    Attributes:
+        k: rows that the smallest class is to have.
+        l: different values of each sensitive column that a class is to have.
+        max_suppressed: share of the rows that may be left out to reach k.
+        severity: of what is found, `warning` or `error`.
+        sensitive: columns that nobody may learn of a person; None for the label.
+    """
+
+    k: int = 5
+    l: int = 2  # noqa: E741 - its name in the literature
+    max_suppressed: float = 0.05
+    severity: findings.Severity = "warning"
+    sensitive: list[str] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Small(Model):
+    """The model; `keys`: hashes of classes under k whose rows are told one by one, ascending."""
+
+    keys: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.uint64))
+
+
+class Disclosure(Check[Classes, Small]):
+    """Measure k-anonymity and l-diversity, and propose the smallest change that reaches k."""
+
+    name: ClassVar[str] = "disclosure"  # storage key: never rename
+    threats: ClassVar[tuple[str, ...]] = ("data leakage", "model inversion")
+    needs: ClassVar[frozenset[str]] = frozenset({"quasi_identifier"})
+    takes: ClassVar[Takes] = TAKES
+
+    def __init__(self, context: Context) -> None:
+        """Read the options and name the columns."""
+        super().__init__(context)
+        names = context.schema.names
+        self.settings = Settings(**self.options)
+        self.is_strict = self.settings.severity == "error"
+        contract = context.contract
+        self.columns = [n for n in contract.having("quasi_identifier") if n in names]
+        given = self.settings.sensitive
+        labels = [contract.label] if contract.label else []
+        wanted = given if given is not None else labels
+        self.sensitive = [n for n in wanted if n in names and n not in self.columns]
+
+    def fit(self, shard: Shard) -> Classes:
+        """Count the classes of a shard."""
+        return classes.gather(shard.table, self.columns, self.sensitive)
+
+    def merge(self, left: Classes, right: Classes) -> Classes:
+        """Add the counts of equal classes."""
+        return classes.merge(left, right)
+
+    def finish(self, state: Classes) -> Small:
+        """Measure, and search for the smallest change."""
+        if not self.columns or not len(state.counts):
+            return Small()
+        counts, k = state.counts, self.settings.k
+        small = counts < k
+        share = float(counts[small].sum() / counts.sum())
+        notes = [self._note(state, share)]
+        parts = [self._alike(state, column) for column in self.sensitive]
+        if not share:
+            overall = findings.concat([part for part in parts if part is not None])
+            return Small(overall=overall, notes=tuple(notes))
+        told = plan.propose(state, self.columns, k, self.settings.max_suppressed).told()
+        is_few = share <= self.settings.max_suppressed and state.is_whole
+        parts.append(self._risk(state, share, told, is_few=is_few))
+        keys = state.keys[small] if is_few else state.keys[:0]
+        overall = findings.concat([part for part in parts if part is not None])
+        return Small(overall=overall, notes=(*notes, told), keys=keys)
+
+    def score(self, shard: Shard, model: Small) -> findings.Findings:
+        """Report the rows of classes under k, where there are few enough to leave them out."""
+        if not len(model.keys) or not len(shard.rows):
+            return findings.empty()
+        hit = np.isin(classes.keys_of(shard.table, self.columns), model.keys)
+        return findings.make(
+            shard.rows[hit],
+            check=self.name,
+            rule=ROW,
+            severity="error" if self.is_strict else "info",  # nothing is suspicious about a row
+            evidence=f"Fewer than {self.settings.k} rows agree with it in "
+            f"{', '.join(self.columns)}.",
+            suggestion="leave the row out, or make these columns coarser at the source",
+        )
+
+    def _note(self, state: Classes, share: float) -> str:
+        counts = state.counts
+        alone = float(counts[counts == 1].sum() / counts.sum())
+        part = "" if state.is_whole else f" (estimated from {len(counts):,} classes)"
+        return (
+            f"Rows that agree in {', '.join(self.columns)}: {len(counts):,} classes, the smallest "
+            f"of {int(counts.min()):,}; {plan.percent(share)} of the rows in classes under "
+            f"{self.settings.k}, {plan.percent(alone)} alone{part}."
+        )
+
+    def _risk(self, state: Classes, share: float, told: str, *, is_few: bool) -> findings.Findings:
+        evidence = self._note(state, share) + " " + told
+        return findings.make(
+            None,
+            check=self.name,
+            rule=RISK,
+            # where the rows themselves go to quarantine, the rest is as it should be
+            severity="info" if is_few and self.is_strict else self.settings.severity,
+            score=share,
+            evidence=evidence,
+            suggestion="change the columns as proposed at their source; or set "
+            "assay.checks.disclosure.k to what your policy asks for",
+        )
+
+    def _alike(self, state: Classes, column: str) -> findings.Findings | None:
+        """Report rows whose class gives a sensitive value away; information unless l is set."""
+        least = self.settings.l
+        distinct = state.distinct(self.sensitive.index(column))
+        share = float(state.counts[distinct < least].sum() / state.counts.sum())
+        if not share:
+            return None
+        few = "one value" if least == 2 else f"fewer than {least} values"  # noqa: PLR2004
+        return findings.make(
+            None,
+            check=self.name,
+            rule=ALIKE,
+            column=column,
+            severity=self.settings.severity if "l" in self.options else "info",
+            score=share,
+            evidence=f"{plan.percent(share)} of the rows stand in classes that hold {few} of "
+            f"'{column}': who knows a person's {', '.join(self.columns)} knows it too.",
+            suggestion="make these columns coarser, or set assay.checks.disclosure.l",
+        )

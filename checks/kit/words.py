@@ -1,0 +1,14 @@
+"""The words of a column's name, as names are written in many languages and styles."""
+
+import re
+import unicodedata
+
+_CAMEL = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
+_WORD = re.compile(r"[^\W\d_]+")
+
+
+def words_of(name: str) -> frozenset[str]:
+    """Return the words of a column's name: lower case, without accents."""
+    plain = unicodedata.normalize("NFKD", _CAMEL.sub(" ", name.replace("ß", "ss")))
+    kept = "".join(char for char in plain if not unicodedata.combining(char))
+    return frozenset(_WORD.findall(kept.casefold()))

@@ -1,0 +1,74 @@
+"""What a column's name tells: that it may hold names or places, or numbers of a personal kind.
+
+A column of bare names looks like any other category, so where no language model reads it, its own
+name is the only sign. Words are compared whole, without accents, in the languages of Europe and a
+few beyond; a bare `name` counts, and `product_name` does not.
+"""
+
+from typing import Literal
+
+from checks.kit.words import words_of
+
+Kind = Literal["names of persons", "places or addresses", "dates of birth"]
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_NAMES = _set(
+    "surname surnames forename forenames firstname lastname fullname givenname middlename "
+    "familyname maidenname nickname patronymic nachname vorname familienname geburtsname prenom "
+    "prenoms nom noms apellido apellidos nombres cognome cognomi sobrenome apelido achternaam "
+    "voornaam fornavn etternavn efternavn mellomnavn fornamn efternamn etunimi sukunimi imie "
+    "imiona nazwisko jmeno prijmeni priezvisko meno ime prezime keresztnev vezeteknev csaladnev "
+    "nume prenume imya familiya otchestvo isim soyad soyadi имя фамилия отчество прізвище όνομα "
+    "ονομα επωνυμο 姓名 名前 氏名 이름"
+)
+# mean a person's name alone, or beside a word for a person
+_NAME = _set("name names nombre nome naam navn namn nimi nev")
+_PERSONS = _set(
+    "first last full given family middle maiden legal birth preferred person user customer client "
+    "patient employee student member applicant contact holder cardholder owner guest passenger "
+    "driver borrower lender author buyer seller tenant doctor nurse teacher parent mother father "
+    "child spouse kunde kunden mitarbeiter patienten cliente clienti kunden klant kunde du de del "
+    "insured beneficiary subscriber resident citizen voter player recipient sender"
+)
+_PLACES = _set(
+    "address addresses street city town village hamlet postcode postalcode zip zipcode residence "
+    "birthplace adresse anschrift strasse wohnort ort stadt plz gemeinde geburtsort rue ville "
+    "commune codepostal direccion calle ciudad domicilio municipio indirizzo citta comune "
+    "endereco rua cidade morada adres straat stad woonplaats gate gade vej by poststed adress "
+    "gata stad osoite katu kaupunki ulica miasto miejscowosc mesto obec grad utca varos strada "
+    "oras sokak sehir адрес улица город 住所 地址 주소"
+)
+_OTHER_ADDRESSES = _set("email mail ip ipv mac web url uri http host server wallet memory device")
+_BIRTHS = _set(
+    "dob birthdate birthday dateofbirth geburtsdatum geburtstag datenaissance naissance "
+    "nacimiento nascita nascimento geboortedatum fodselsdato fodselsdag fodelsedatum "
+    "syntymaaika dataurodzenia urodzenia narozeni rojstva rojen"
+)
+_BIRTH = _set("birth born")
+# numbers of persons that a numeric column may hold; other numbers in it are amounts and ids
+_NUMBERS = _set(
+    "phone phones telephone tel mobile cell cellphone fax whatsapp landline telefon telefono "
+    "telefone handy mobil msisdn ssn itin nhs passport card cards creditcard cardnumber pan"
+)
+CARDS = _set("card cards creditcard cardnumber pan")
+
+
+def kind_of(name: str) -> Kind | None:
+    """Return what a text column may hold by its name, None if the name tells nothing."""
+    words = words_of(name)
+    if words & _BIRTHS or (words & _BIRTH and words & {"date", "day", "year", "on"}):
+        return "dates of birth"
+    if words & _NAMES or (words & _NAME and not words - _NAME - _PERSONS):
+        return "names of persons"
+    if words & _PLACES and not words & _OTHER_ADDRESSES:
+        return "places or addresses"
+    return None
+
+
+def has_numbers(name: str) -> bool:
+    """Return whether a numeric column's name says that it holds telephone or card numbers."""
+    return bool(words_of(name) & _NUMBERS)

@@ -1,0 +1,111 @@
+"""All that is searched for in texts: patterns, the user's deny list, the user's language model.
+
+What patterns find comes first; a name that overlaps it is not told twice. A placeholder that Assay
+wrote is nothing, whatever a model takes it for.
+"""
+
+import dataclasses
+import re
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.pii import denied, names
+from checks.pii.recognizers import CLASSES, Hit, UnscannedError
+from checks.pii.scan import Found, scan
+from checks.pii.settings import Settings
+from provenance.errors import AssayError
+
+_TYPES = (*CLASSES, "SECRET", "UNSCANNED", denied.ENTITY, *set(names.LABELS.values()))
+PLACEHOLDER = re.compile(rf"<(?:{'|'.join(sorted(_TYPES))})(?::[a-p]{{16}})?>")
+# what needs a model, and the type that says that one was used for it
+_UNSEARCHED = (
+    ("personal names", "PERSON"),
+    ("places", "LOCATION"),
+    ("dates", "DATE_TIME"),
+    ("addresses", "ADDRESS"),
+)
+
+
+def search(texts: pa.Array, column: str, settings: Settings) -> dict[int, Found]:
+    """Return what the texts hold, by position; a text that holds nothing is left out.
+
+    Args:
+        texts: unique strings without nulls, shape (n,).
+        column: name of their column, which is context for weak hits.
+        settings: see `Settings`.
+    """
+    found = scan(texts, column, settings)
+    if not (settings.model or settings.denies):
+        return found
+    long = pc.greater(pc.utf8_length(texts), settings.max_chars).to_numpy(zero_copy_only=False)
+    places = np.flatnonzero(~long)
+    kept = texts.take(pa.array(places))
+    for more in _named(kept, settings):
+        for at, hits in more.items():
+            place = int(places[at])
+            found[place] = _joined(found.get(place, Found()), hits, kept[at].as_py())
+    return {at: what for at, what in found.items() if what.hits or what.unscanned}
+
+
+def _named(texts: pa.Array, settings: Settings) -> list[dict[int, list[Hit] | UnscannedError]]:
+    found: list[dict[int, list[Hit] | UnscannedError]] = []
+    if settings.denies:
+        try:
+            listed = denied.names_of(settings.deny, settings.deny_file)
+        except AssayError as error:
+            return [dict.fromkeys(range(len(texts)), UnscannedError(error.what))]
+        found.append({**denied.hits(texts, listed)})
+    if settings.model:
+        found.append(names.hits(texts, settings.model, settings.model_score))
+    return found
+
+
+def _joined(before: Found, hits: list[Hit] | UnscannedError, text: str) -> Found:
+    if before.unscanned:
+        return before
+    if isinstance(hits, UnscannedError):
+        return dataclasses.replace(before, unscanned=str(hits))
+    taken = [(hit.start, hit.end) for hit, _ in before.hits]
+    taken += [match.span() for match in PLACEHOLDER.finditer(text)]
+    new = []
+    # a longer name first: windows and lists may tell a part of it too
+    for hit in sorted(hits, key=lambda hit: (hit.start - hit.end, hit)):
+        if not any(low < hit.end and hit.start < high for low, high in taken):
+            new.append((hit, "error"))
+            taken.append((hit.start, hit.end))
+    return dataclasses.replace(before, hits=tuple(sorted([*before.hits, *new])))
+
+
+def ready(settings: Settings) -> None:
+    """Load what is to be searched with.
+
+    Raises:
+        AssayError: ASSAY-K003 if the model or the deny list cannot be used.
+    """
+    if settings.denies:
+        denied.names_of(settings.deny, settings.deny_file)
+    if settings.model:
+        names.load(settings.model)
+
+
+def told(settings: Settings) -> list[str]:
+    """Return sentences on names: what they were searched with, and what was not searched for."""
+    notes = []
+    types = set(settings.entities)
+    if settings.model:
+        types |= set(names.load(settings.model).types)
+        which = ", ".join(sorted(types - set(settings.entities)))
+        notes.append(f"A language model searched for {which} in all texts.")
+    if settings.denies:
+        count = len(denied.names_of(settings.deny, settings.deny_file))
+        notes.append(f"All texts were searched for the {count:,} names of the deny list.")
+    left = [word for word, kind in _UNSEARCHED if kind not in types]
+    if left:
+        listed = left[0] if len(left) == 1 else f"{', '.join(left[:-1])} and {left[-1]}"
+        why = "the one used does not know them" if settings.model else "none is used"
+        notes.append(
+            f"ASSAY-K020: {listed} were not searched for: that needs a language model, and {why}."
+        )
+    return notes

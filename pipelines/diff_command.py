@@ -1,0 +1,27 @@
+"""`assay diff`: what changed between two runs, and why."""
+
+import argparse
+import json
+import sys
+
+from pipelines import config
+from pipelines.store import Store
+from provenance.errors import AssayError
+
+LISTED, LISTED_AS_TEXT = 100, 10
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the comparison; 0 also when the runs differ."""
+    store = Store(config.store_folder(arguments.store))
+    store.require()
+    limit = arguments.limit
+    if limit is None:
+        limit = LISTED if arguments.json else LISTED_AS_TEXT
+    if limit < 0:
+        raise AssayError("C012", "--limit is below 0", fix="0 lists all rows")
+    from pipelines import diff, diff_text
+
+    facts = diff.compare(store, arguments.run_a, arguments.run_b, limit)
+    sys.stdout.write(json.dumps(facts) + "\n" if arguments.json else diff_text.text(facts))
+    return 0

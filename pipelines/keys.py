@@ -1,0 +1,140 @@
+"""Change of key: the ledger is handed from one signing key to the next by an entry of its own.
+
+Keys lie in the user's configuration folder or where ASSAY_SIGNING_KEY says, never in a store:
+    signing-key.pem       the present one        signing-key-ID.pem   earlier ones
+    signing-key.next.pem  one that is about to take over; a change that died goes on with it
+What is derived from a key (pseudonyms, keyed row ids) is left to the next one.
+"""
+
+import os
+from pathlib import Path
+
+from pipelines import config
+from pipelines.store import Store
+from provenance import atomic, keychain, sign, verify
+from provenance.entry import Entry
+from provenance.errors import AssayError
+from provenance.ledger import broken
+from provenance.sign import Signer
+
+
+def own(*, make: bool = False) -> Signer:
+    """Return this user's signing key, from the environment or its file, made if asked for.
+
+    Raises:
+        AssayError: ASSAY-E003 if there is none, or it cannot be used.
+    """
+    if text := config.key_text():
+        return sign.parse(text, "ASSAY_SIGNING_KEY")
+    return sign.load_or_make(config.signing_key()) if make else sign.load(config.signing_key())
+
+
+def is_there() -> bool:
+    """Return whether this user has a signing key already."""
+    return config.key_text() is not None or config.signing_key().exists()
+
+
+def refuse_inside(store: Store) -> None:
+    """Refuse a signing key that lies in the store it signs for: E003."""
+    if config.key_text():
+        return
+    path = config.signing_key()
+    if path.resolve().is_relative_to(store.folder.resolve()):
+        fix = "move it out, for whoever may write the store must not be able to sign for it"
+        raise AssayError("E003", "the signing key is in the store", where=str(path), fix=fix)
+
+
+def rotate(store: Store, to: str | None, now: str) -> tuple[Entry, str]:
+    """Hand a store's ledger to another key.
+
+    Args:
+        store: its ledger must hold.
+        to: PEM file of the next key, made if there is none; None for this user's own keys.
+        now: the time as an ISO string.
+
+    Returns:
+        The entry that hands over, and what to tell the user.
+
+    Raises:
+        AssayError: ASSAY-C012 if `to` is missing or the ledger's already, L007 if the ledger is
+            signed by a key that is not here, L001 to L008 if it does not hold.
+    """
+    head = store.ledger.head()
+    if head is None:
+        raise AssayError("C013", "the ledger is empty", where=str(store.folder))
+    key_id = keychain.key_after(head)
+    if to:
+        return _to_file(store, key_id, Path(to), now)
+    if os.environ.get("ASSAY_SIGNING_KEY"):
+        fix = "`assay ledger rotate --to FILE`, then set ASSAY_SIGNING_KEY to that file"
+        raise AssayError("C012", "name the file of the next key", fix=fix)
+    return _in_folder(store, key_id, head, now)
+
+
+def _to_file(store: Store, key_id: bytes, path: Path, now: str) -> tuple[Entry, str]:
+    old = _held(key_id)
+    _require_whole(store, old)
+    if path.resolve().is_relative_to(store.folder.resolve()):
+        raise AssayError("E003", "the signing key is in the store", where=str(path))
+    new = sign.load_or_make(path)
+    if new.verifier == old.verifier:
+        what = "the ledger is that key's already"
+        raise AssayError("C012", what, where=str(path), fix="name another file")
+    sign.leave_secret(old, path)
+    made = store.ledger.hand_over(old, sign.load(path), now)
+    told = f"entry {made.seq} hands the ledger to key {new.verifier.key_id.hex()}"
+    return made, f"{told}; from now on set ASSAY_SIGNING_KEY={path}"
+
+
+def _in_folder(store: Store, key_id: bytes, head: Entry, now: str) -> tuple[Entry, str]:
+    path, next_ = config.signing_key(), config.signing_key().with_name("signing-key.next.pem")
+    present = sign.load(path)
+    if next_.exists() and sign.load(next_).verifier.key_id == key_id:
+        _require_whole(store, sign.load(next_))
+        made = head  # a change that died after its entry
+    elif present.verifier.key_id == key_id:
+        _require_whole(store, present)
+        new = sign.load_or_make(next_)
+        sign.leave_secret(present, next_)
+        _keep(path, present)
+        made = store.ledger.hand_over(present, new, now)
+    else:  # another store's change has retired the key that signs this one
+        old = _held(key_id)
+        _require_whole(store, old)
+        made = store.ledger.hand_over(old, present, now)
+        told = f"entry {made.seq} hands the ledger to your key {present.verifier.key_id.hex()}"
+        return made, told
+    if sign.secret_path(next_).exists():
+        sign.secret_path(next_).replace(sign.secret_path(path))
+    next_.replace(path)
+    atomic.sync_tree(path.parent)
+    told = f"entry {made.seq} hands the ledger to a new key, {own().verifier.key_id.hex()}"
+    advice = "other stores of yours follow by `assay ledger rotate --store DIR`"
+    return made, f"{told}; the old one is kept beside it; {advice}"
+
+
+def _require_whole(store: Store, trusted: Signer) -> None:
+    for notice in verify.verify_ledger(store.ledger, trusted.verifier).breaks[:1]:
+        raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
+
+
+def _held(key_id: bytes) -> Signer:
+    """Return this user's key of that id, present or earlier."""
+    path = config.signing_key()
+    if is_there() and own().verifier.key_id == key_id:
+        return own()
+    if not config.key_text() and _kept(path, key_id).exists():
+        return sign.load(_kept(path, key_id))
+    what = f"the ledger is key {key_id.hex()}'s, which is not here"
+    raise AssayError("L007", what, fix="set ASSAY_SIGNING_KEY to the key's file")
+
+
+def _keep(path: Path, present: Signer) -> None:
+    kept = _kept(path, present.verifier.key_id)
+    for old, copy in ((path, kept), (sign.secret_path(path), sign.secret_path(kept))):
+        if old.exists() and not copy.exists():
+            os.link(old, copy)
+
+
+def _kept(path: Path, key_id: bytes) -> Path:
+    return path.with_name(f"signing-key-{key_id.hex()}.pem")

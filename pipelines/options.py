@@ -1,0 +1,115 @@
+"""What each command takes on the command line, and its help.
+
+Only argparse is imported here, since help must be cheap: docs/adr/0006.
+"""
+
+import argparse
+from collections.abc import Callable
+
+
+def _store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", metavar="DIR", help="default: $ASSAY_STORE, else ./assay-store")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("contract", metavar="CONTRACT", help="the contract, ODCS v3.1 YAML")
+    parser.add_argument("--source", metavar="PATH", help="default: the contract's servers[0].path")
+    parser.add_argument("--reference", metavar="PATH", help="trusted rows to measure drift against")
+    parser.add_argument("--engine", choices=("auto", "serial", "processes", "dask"), default="auto")
+    parser.add_argument("--fail-on", choices=("error", "warning"), help="default: the policy's")
+    _store(parser)
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", nargs="?", metavar="SOURCE", help="file, folder, glob or URL")
+    parser.add_argument("--label", metavar="COL", help="the column that a model shall predict")
+    parser.add_argument("--key", metavar="COL", help="the column that names a row")
+    parser.add_argument("-o", "--output", metavar="FILE", help="default: contract.yaml")
+    parser.add_argument("--force", action="store_true", help="overwrite FILE")
+    parser.add_argument(
+        "--schema", action="store_true",
+        help="instead, write the JSON Schema of contracts, for editors; default: to stdout",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    parser.add_argument("--direct", action="store_true", help="without Prefect")
+
+
+def _gate(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    parser.add_argument("--max-age", metavar="AGE", default="24h", help="reuse a pass so old: 24h")
+    parser.usage = "assay gate CONTRACT [options] -- COMMAND..."
+
+
+def _nightly(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    parser.add_argument("--cron", default="0 2 * * *", help='default: "0 2 * * *"')
+
+
+def _review(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", default="latest", metavar="RUN")
+    parser.add_argument("--list", action="store_true", help="print the queue, worst first")
+    parser.add_argument(
+        "--apply", metavar="CSV", help="columns: row, decision[, value, reason, reviewer]; a "
+        "decision is release, reject, relabel, redact or undo",
+    )  # fmt: skip
+    parser.add_argument(
+        "--limit", type=int, default=100, help="rows to list, default 100; 0 for all"
+    )
+    _store(parser)
+
+
+def _release(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a number or `latest`")
+    _store(parser)
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("subject", metavar="RUN | CODE", help="a number, `latest`, or ASSAY-I035")
+    parser.add_argument(
+        "row", nargs="?", metavar="ROW",
+        help="the row's 0-based ordinal, or its place: clean/part-00000.parquet:17",
+    )  # fmt: skip
+    _store(parser)
+
+
+def _diff(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run_a", metavar="RUN_A", help="a number or `latest`")
+    parser.add_argument("run_b", metavar="RUN_B", help="a number or `latest`")
+    parser.add_argument(
+        "--limit", type=int, help="rows to list of each kind, 0 for all; default 10, --json 100"
+    )
+    _store(parser)
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", nargs="?", metavar="RUN", help="check this run's files only")
+    parser.add_argument("--row", metavar="ROW", help="check this row of the run only")
+    parser.add_argument("--report", metavar="FILE", help="find the run that this file is of")
+    parser.add_argument("--checkpoint", metavar="FILE", help="compare with what was kept elsewhere")
+    parser.add_argument("--key", metavar="FILE", help="public key to trust, PEM")
+    _store(parser)
+
+
+def _ledger(parser: argparse.ArgumentParser) -> None:
+    actions = ("log", "show", "checkpoint", "prove", "compact", "rotate", "key")
+    parser.add_argument("action", choices=actions)
+    parser.add_argument("entry", nargs="?", metavar="ENTRY", help="show, prove: entry or run")
+    parser.add_argument("row", nargs="?", metavar="ROW", help="prove: a row of that run")
+    parser.add_argument("-o", "--output", metavar="FILE", help="checkpoint, prove, key: write here")
+    parser.add_argument("--checkpoint", metavar="FILE", help="prove: against this one")
+    parser.add_argument("--since", metavar="FILE", help="prove: only grew since this checkpoint")
+    parser.add_argument("--row-file", metavar="FILE", help="prove: write the row as Parquet, too")
+    parser.add_argument("--to", metavar="FILE", help="rotate: the next key, made if absent")
+    _store(parser)
+
+
+OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "init": _init, "run": _run_options, "gate": _gate, "nightly": _nightly, "review": _review,
+    "release": _release, "explain": _explain, "diff": _diff, "verify": _verify, "ledger": _ledger,
+    "doctor": _store,
+}  # fmt: skip

@@ -1,0 +1,53 @@
+"""A contract that `init` proposes for a clean table reads that table whole, in whatever form."""
+
+from pathlib import Path
+
+import clean_tables
+import pytest
+
+from pipelines import init, reading
+from provenance.dialect import Dialect
+from provenance.snapshot import Snapshot
+
+SAMPLE, ALL = 12, 200
+SEEN = ("utf-8", "utf-8", "utf-16", "utf-16-le", "utf-32-be")  # what can be told from the bytes
+
+
+def check(folder, seed):
+    made = clean_tables.table(seed)
+    name, data, _ = clean_tables.as_csv(made, seed, SEEN)
+    forms = [(name, data), clean_tables.as_lines(made, seed)]
+    forms.append(("a.parquet", clean_tables.as_parquet(made, seed)[0]))
+    for place, (name, data) in enumerate(forms):
+        home = folder / f"{seed}-{place}"
+        home.mkdir()
+        (home / name).write_bytes(data)
+        read = proposed(home, home / name)
+        assert (read.held, read.rejected, read.rows) == (None, None, len(made.rows))
+
+
+def proposed(home: Path, source: Path):
+    """Return the source as it is read by the contract that is proposed for it."""
+    seen = reading.read_bare(str(source), str(home / "bare"))
+    snapshot = Snapshot.load(Path(seen["snapshot"]))
+    text, _ = init.propose(
+        snapshot,
+        name="t",
+        source=str(source),
+        contract_folder=home,
+        dialect=Dialect(**seen["dialect"]),
+    )
+    (home / "contract.yaml").write_text(text, encoding="utf-8")
+    reading.read_sources(str(home / "contract.yaml"), [str(source)], [], str(home / "read"))
+    return Snapshot.load(home / "read" / "source" / "snapshot.json")
+
+
+@pytest.mark.parametrize("seed", range(SAMPLE))
+def test_a_sample(tmp_path, seed):
+    check(tmp_path, seed)
+
+
+@pytest.mark.long
+def test_many_of_them(tmp_path):
+    for seed in range(SAMPLE, ALL):
+        check(tmp_path, seed)
