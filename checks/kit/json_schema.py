@@ -240,7 +240,6 @@ def _option(kind: options.Kind) -> dict[str, Any]:
         "number": {"type": "number", "exclusiveMinimum": 0},
         "share": SHARE,
         "flag": FLAG,
-        "text": TEXT,
         "texts": listed(TEXT),
         "columns": listed(TEXT),
         "path": {**TEXT, "maxLength": settings.MOST_PATH},

@@ -4,13 +4,13 @@ A check names its options in `takes`, each with what it is:
 
 - `whole`: a whole number of at least 1; `several`: of at least 2;
 - `number`: above 0; `share`: 0 to 1; `flag`: true or false;
-- `text`; `texts`: a list of them; `columns`: a list of names of the contract's columns;
+- `texts`: a list of texts; `columns`: a list of names of the contract's columns;
 - `path`: relative to the contract's folder and below its root; `model`: the same, or the name of an
   installed package, which has no slash;
 - a tuple: the words that a list may hold; a frozenset: the words of which it is one.
 """
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeAlias
 
 from checks.kit.node import Node, nearest
@@ -24,7 +24,7 @@ LEAST = {"whole": 1, "several": 2}
 
 
 def read(
-    check: str, node: Node, takes: Takes, inside: Inside, columns: Container[str]
+    check: str, node: Node, takes: Takes, inside: Inside, columns: Collection[str]
 ) -> dict[str, Any]:
     """Return the options of a check, each of the kind that it takes.
 
@@ -38,26 +38,32 @@ def read(
         raise node.fail("C004", f"the check {check} takes no options", fix="write `on` or `off`")
     else:
         given = {}
-    found = {}
+    found: dict[str, Any] = {}
     for key, item in given.items():
         what, kind = f"{check}.{key}", takes[key]
         if kind == "path" or (kind == "model" and "/" in item.string(what)):
             found[key] = inside(item, what)
-        elif kind == "columns":
-            found[key] = [_column(what, entry, columns) for entry in item.items(what)]
+        elif isinstance(kind, tuple) or kind in ("texts", "columns"):
+            found[key] = [_listed(what, entry, kind, columns) for entry in item.items(what)]
+        elif isinstance(kind, frozenset):
+            found[key] = item.choice(what, sorted(kind))
         else:
             found[key] = _value(what, item, kind)
     return found
 
 
-def _value(what: str, node: Node, kind: Kind) -> Any:
+def _listed(what: str, node: Node, kind: Kind, columns: Collection[str]) -> str:
     if isinstance(kind, tuple):
-        return [item.choice(what, kind) for item in node.items(what)]
-    if isinstance(kind, frozenset):
-        return node.choice(what, sorted(kind))
-    if kind == "texts":
-        return [item.string(what) for item in node.items(what)]
-    if kind in ("text", "model"):
+        return node.choice(what, kind)
+    text = node.string(what)
+    if kind == "columns" and text not in columns:
+        what = f"{what}: there is no column '{text}'"
+        raise node.fail("C007", what, fix=nearest(text, columns))
+    return text
+
+
+def _value(what: str, node: Node, kind: str) -> str | bool | int | float:
+    if kind == "model":
         return node.string(what)
     if kind == "flag":
         return node.boolean(what)
@@ -69,11 +75,3 @@ def _value(what: str, node: Node, kind: Kind) -> Any:
     if kind == "number" and number <= 0:
         raise node.fail("C005", f"{what} must be above 0")
     return number
-
-
-def _column(what: str, node: Node, columns: Container[str]) -> str:
-    name = node.string(what)
-    if name not in columns:
-        fix = nearest(name, list(columns)) if isinstance(columns, Mapping) else "name a column"
-        raise node.fail("C007", f"{what}: there is no column '{name}'", fix=fix)
-    return name

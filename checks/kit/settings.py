@@ -1,7 +1,7 @@
 """Assay's own settings in a contract: custom properties, policy, check options, limits, paths."""
 
 import dataclasses
-from collections.abc import Container, Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def _is_own(name: str) -> bool:
 
 
 def read(
-    given: dict[str, Node], place: Place, columns: Container[str]
+    given: dict[str, Node], place: Place, columns: Collection[str]
 ) -> tuple[Policy, dict[str, Any]]:
     """Return the policy, and `checks`, `limits` and `reference` of a contract of these columns."""
     rest: dict[str, Any] = {}
@@ -165,7 +165,7 @@ def _budget(key: str, item: Node) -> float:
     return number
 
 
-def _checks(node: Node, place: Place, columns: Container[str]) -> dict[str, Any]:
+def _checks(node: Node, place: Place, columns: Collection[str]) -> dict[str, Any]:
     from checks.kit import registry
 
     kinds = registry.load()
