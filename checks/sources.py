@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings, sample, sketches
+from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
@@ -44,6 +45,7 @@ class Sources(Check[pa.Table, Model]):
     name: ClassVar[str] = "sources"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"source", "label"})
+    takes: ClassVar[Takes] = {"sample": "whole"}
 
     def __init__(self, context: Context) -> None:
         """Choose the columns that are there."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from checks.kit.contract import Column, Contract
+from checks.kit.node import nearest
 from checks.kit.protocol import Context
-from checks.kit.yaml_reader import nearest
 from pipelines import infer, init_personal, init_privacy
 from pipelines.infer import Seen
 from pipelines.init_yaml import Proposal, contract_text, csv_settings

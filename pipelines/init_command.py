@@ -1,4 +1,7 @@
-"""`assay init`: write a first contract from a source, one that passes on that source."""
+"""`assay init`: write a first contract from a source, one that passes on that source.
+
+With `--schema` it writes the JSON Schema of contracts instead, so that an editor completes them.
+"""
 
 import argparse
 import json
@@ -17,12 +20,15 @@ from provenance.snapshot import Snapshot
 
 def main(arguments: argparse.Namespace) -> int:
     """Read the source, propose a contract, write it, say what needs a person's eye."""
+    if arguments.schema:
+        return _write_schema(arguments)
+    if not arguments.source:
+        what = "there is no source to make a contract from"
+        raise AssayError("C012", what, fix="assay init SOURCE, or assay init --schema")
     from pipelines import init
 
-    output = Path(arguments.output)
-    if output.exists() and not arguments.force:
-        what = "the contract exists already"
-        raise AssayError("C012", what, where=str(output), fix="give another -o FILE, or --force")
+    output = Path(arguments.output or "contract.yaml")
+    _refuse_existing(output, arguments)
     with tempfile.TemporaryDirectory(prefix="assay-init-") as folder:
         seen = _read(arguments.source, folder)
         snapshot = Snapshot.load(Path(seen["snapshot"]))
@@ -48,6 +54,37 @@ def main(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _write_schema(arguments: argparse.Namespace) -> int:
+    """Write the JSON Schema to the file, or to stdout."""
+    from checks.kit.json_schema import json_schema
+
+    for given in ("source", "label", "key"):
+        if getattr(arguments, given):
+            what = f"--schema is the same for every dataset and takes no {given}"
+            raise AssayError("C012", what, fix="assay init --schema [-o FILE]")
+    text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+    if not arguments.output:
+        sys.stdout.write(text)
+        return 0
+    output = Path(arguments.output)
+    _refuse_existing(output, arguments)
+    _write(output, text)
+    if arguments.json:
+        facts = {"schema": "assay.init/1", "json_schema": str(output)}
+        sys.stdout.write(json.dumps(facts) + "\n")
+    else:
+        sys.stdout.write(f"wrote {output}\n")
+        sys.stdout.write("editors complete a contract beside it that begins with\n")
+        sys.stdout.write(f"  # yaml-language-server: $schema={output.name}\n")
+    return 0
+
+
+def _refuse_existing(output: Path, arguments: argparse.Namespace) -> None:
+    if output.exists() and not arguments.force:
+        what = f"the {'schema' if arguments.schema else 'contract'} exists already"
+        raise AssayError("C012", what, where=str(output), fix="give another -o FILE, or --force")
+
+
 def _read(source: str, folder: str) -> Any:
     """Read the source in a child under the default limits; its imports run beside ours."""
     child = reading.started("read_bare")
@@ -66,5 +103,5 @@ def _write(path: Path, text: str) -> None:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        what = f"the contract cannot be written: {os.strerror(error.errno or 0)}"
+        what = f"the file cannot be written: {os.strerror(error.errno or 0)}"
         raise AssayError("E003", what, where=str(path), fix="give another -o FILE") from error

@@ -22,11 +22,15 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", metavar="SOURCE", help="file, folder, glob or URL")
+    parser.add_argument("source", nargs="?", metavar="SOURCE", help="file, folder, glob or URL")
     parser.add_argument("--label", metavar="COL", help="the column that a model shall predict")
     parser.add_argument("--key", metavar="COL", help="the column that names a row")
-    parser.add_argument("-o", "--output", metavar="FILE", default="contract.yaml")
+    parser.add_argument("-o", "--output", metavar="FILE", help="default: contract.yaml")
     parser.add_argument("--force", action="store_true", help="overwrite FILE")
+    parser.add_argument(
+        "--schema", action="store_true",
+        help="instead, write the JSON Schema of contracts, for editors; default: to stdout",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 

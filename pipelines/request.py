@@ -36,8 +36,25 @@ def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:
         raise AssayError("C012", what, fix="give --source PATH, or a path under `servers`")
     reference = request.reference or contract.reference
     if reference:
-        expand(reference)
-    return contract, tuple(expand(source)), reference
+        _read_for(contract, expand(reference), is_named=bool(request.reference))
+    paths = _read_for(contract, expand(source), is_named=bool(request.source))
+    return contract, tuple(paths), reference
+
+
+def _read_for(contract: Contract, paths: list[str], *, is_named: bool) -> list[str]:
+    """Return the files; C010 if the contract, and not a person, named one outside its root.
+
+    The loader has seen the path as it is written; a wildcard or a folder may lead on through links.
+    A URL is an object store's, as the loader has seen, and lies below no folder.
+    """
+    from provenance import remote
+
+    for path in () if is_named else paths:
+        if not remote.is_url(path) and not Path(path).resolve().is_relative_to(contract.root):
+            what = f"a link leads from the contract's paths out of its root: {path}"
+            fix = "copy the file below the root, or name it on the command line"
+            raise AssayError("C010", what, where=contract.path, fix=fix)
+    return paths
 
 
 def now() -> str:

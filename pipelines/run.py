@@ -54,7 +54,9 @@ class _Run:
         self.beside = _beside(contract)
         memory = int(contract.limits.get("max_memory_bytes", reading.MEMORY))
         self.reader = reading.started("read_sources", memory)
-        self.expectations = Child("pipelines.stages:run_rules", warm=RULES)
+        self.expectations = Child(
+            "pipelines.stages:run_rules", warm=RULES, memory=stages.RULES_MEMORY
+        )
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings

@@ -30,6 +30,7 @@ from provenance.sign import Signer
 from provenance.snapshot import Snapshot, Source
 
 REFERENCE_ROWS = 100_000
+RULES_MEMORY = 16 << 30  # bytes of address space for a contract's SQL beside large libraries
 CHECK_SECONDS = 3_600.0
 # stages that find something themselves: the check they report as, the stage's own name
 FINDING_STAGES = (("ingest", "ingest"), ("contract", "rules"), ("rescan", "rescan"))
@@ -37,13 +38,15 @@ FINDING_STAGES = (("ingest", "ingest"), ("contract", "rules"), ("rescan", "resca
 
 def run_rules(contract: str, snapshot: str, out: str) -> str:
     """Evaluate the contract's rules; runs in a child process that holds Great Expectations."""
-    from checks.kit import loader
+    from checks.kit import loader, onepass
     from pipelines import rules
 
-    found = rules.run_rules(
-        loader.load(Path(contract)), Snapshot.load(Path(snapshot) / "snapshot.json"), Path(out)
-    )
-    return str(found)
+    promised = loader.load(Path(contract))
+    # an SQL rule that is late is named as long as the stage itself has time left
+    share = float(promised.limits.get("check_seconds", CHECK_SECONDS)) / 2
+    budget = onepass.Budget(seconds=min(onepass.Budget().seconds, share))
+    source = Snapshot.load(Path(snapshot) / "snapshot.json")
+    return str(rules.run_rules(promised, source, Path(out), budget=budget))
 
 
 def contract_unrun(error: AssayError) -> findings.Findings:

@@ -139,15 +139,24 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "V019": ("A column has very many categories; it is hashed.", "Nothing to do."),
     # C: the contract or the command line
-    "C001": ("The YAML has aliases, or is too deep or too large.", "Write it out plainly."),
-    "C002": ("The YAML is not UTF-8, malformed, or has tags.", "Repair the line that is named."),
+    "C001": (
+        "The YAML has aliases or merge keys, or is too deep or large.",
+        "Write it out plainly.",
+    ),
+    "C002": (
+        "The YAML is not UTF-8, malformed, has tags, or characters that people do not see.",
+        "Repair the line that is named.",
+    ),
     "C003": ("A key occurs twice, or there are two documents.", "Keep one."),
     "C004": ("An unknown key.", "Use the nearest name, which the message gives."),
     "C005": ("A value of the wrong type, or an empty contract.", "See docs/contract.md."),
     "C006": ("A pattern is not an RE2 regular expression, or is too large.", "Rewrite it."),
     "C007": ("An unknown column.", "Use the nearest name, which the message gives."),
     "C008": ("Rules that contradict each other, or a column given twice.", "Keep one."),
-    "C009": ("An SQL rule does more than read the table.", "Write one SELECT over the table."),
+    "C009": (
+        "An SQL rule does more than read the table, or cannot be read in a moment.",
+        "Write one SELECT over the table.",
+    ),
     "C010": (
         "A path of the contract leaves its root.",
         "Move the file below the contract's folder, or name it on the command line.",

@@ -10,6 +10,8 @@ import dataclasses
 
 from provenance.codes import CODES, exit_of
 
+MOST = 600  # characters of a message: a name in it may be a megabyte of somebody's YAML
+
 
 class AssayError(Exception):
     """A refusal that a person can act on; never carries a cell's value."""
@@ -18,9 +20,9 @@ class AssayError(Exception):
         """Name the refusal; `code` is short (`I005`); without `fix` its page says what to do."""
         super().__init__(code, what, where, fix)
         self.code = f"ASSAY-{code}"
-        self.what = printable(what)
+        self.what = _short(printable(what))
         self.where = printable(where)
-        self.fix = printable(fix or CODES[code][1])
+        self.fix = _short(printable(fix or CODES[code][1]))
 
     def __str__(self) -> str:
         """Return the message as the terminal shows it."""
@@ -59,6 +61,11 @@ class Notice:
 def printable(text: str) -> str:
     """Escape what a terminal would act on: control characters and text-direction marks."""
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
+
+
+def _short(text: str) -> str:
+    """Return the text, without its middle if it is very long."""
+    return text if len(text) <= MOST else f"{text[: MOST * 2 // 3]} ... {text[-MOST // 4 :]}"
 
 
 def _rebuild(code: str, what: str, where: str, fix: str, _: str) -> AssayError:

@@ -9,24 +9,24 @@ Source: k-anonymity (Samarati 2001; Sweeney 2002), l-diversity (Machanavajjhala 
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from checks.disclosure import classes, plan
 from checks.disclosure.classes import Classes
 from checks.kit import findings
+from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
-from provenance.errors import AssayError
 from provenance.shards import Shard
 
 RISK, ALIKE, ROW = "disclosure.k_anonymity", "disclosure.l_diversity", "disclosure.small_class"
-_OPTIONS: dict[str, type | tuple[type, ...]] = {
-    "k": int,
-    "l": int,
-    "max_suppressed": (int, float),
-    "severity": str,
-    "sensitive": list,
+TAKES: Takes = {
+    "k": "several",
+    "l": "several",
+    "max_suppressed": "share",
+    "severity": frozenset({"warning", "error"}),
+    "sensitive": "columns",
 }
 
 
@@ -62,12 +62,13 @@ class Disclosure(Check[Classes, Small]):
     name: ClassVar[str] = "disclosure"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data leakage", "model inversion")
     needs: ClassVar[frozenset[str]] = frozenset({"quasi_identifier"})
+    takes: ClassVar[Takes] = TAKES
 
     def __init__(self, context: Context) -> None:
-        """Read the options (ASSAY-C004, C005, C007 for a wrong one) and name the columns."""
+        """Read the options and name the columns."""
         super().__init__(context)
         names = context.schema.names
-        self.settings = _settings_of(self.options, names)
+        self.settings = Settings(**self.options)
         self.is_strict = self.settings.severity == "error"
         contract = context.contract
         self.columns = [n for n in contract.having("quasi_identifier") if n in names]
@@ -161,26 +162,3 @@ class Disclosure(Check[Classes, Small]):
             f"'{column}': who knows a person's {', '.join(self.columns)} knows it too.",
             suggestion="make these columns coarser, or set assay.checks.disclosure.l",
         )
-
-
-def _settings_of(options: dict[str, Any], names: list[str]) -> Settings:
-    where = "assay.checks.disclosure"
-    if unknown := sorted(options.keys() - _OPTIONS.keys()):
-        what = f"unknown option of the disclosure check: {unknown[0]}"
-        fix = f"use one of {', '.join(sorted(_OPTIONS))}"
-        raise AssayError("C004", what, where=where, fix=fix)
-    made = Settings(**options)
-    for name, kind in _OPTIONS.items():
-        value = getattr(made, name)
-        is_right = isinstance(value, kind) and not isinstance(value, bool)
-        if not is_right and name in options:
-            what = f"option {name!r} of the disclosure check is of the wrong type"
-            raise AssayError("C005", what, where=where, fix="see docs/privacy.md")
-    is_usable = made.k > 1 and made.l > 1 and 0 <= made.max_suppressed <= 1
-    if not is_usable or made.severity not in ("warning", "error"):
-        what = "k and l are at least 2, max_suppressed is a share, severity is warning or error"
-        raise AssayError("C005", what, where=where, fix="correct the option")
-    if unknown := [name for name in made.sensitive or [] if name not in names]:
-        what = f"there is no column '{unknown[0]}'"
-        raise AssayError("C007", what, where=f"{where}.sensitive", fix="name a column")
-    return made

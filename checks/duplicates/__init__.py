@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from checks.duplicates import floods, repeats
 from checks.kit import findings, sample
+from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
@@ -45,6 +46,7 @@ class Duplicates(Check[Seen, Copies]):
 
     name: ClassVar[str] = "duplicates"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning", "model inversion")
+    takes: ClassVar[Takes] = {"sample": "whole"}
 
     def __init__(self, context: Context) -> None:
         """Choose the columns that a model may learn from."""

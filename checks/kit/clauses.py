@@ -4,9 +4,10 @@ import dataclasses
 import datetime as dt
 from typing import Any, cast
 
-from checks.kit import guard, odcs
+from checks.kit import odcs
 from checks.kit.contract import Rule
-from checks.kit.yaml_reader import Node, nearest
+from checks.kit.guard import Guard
+from checks.kit.node import Node, nearest
 from provenance.casting import Logical
 from provenance.errors import Notice
 
@@ -24,10 +25,12 @@ class Scope:
     Attributes:
         table: the dataset's name; types: logical type of each column; column: the one at hand.
         notices: what is ignored, by key; named: the rules that have a name of their own.
+        guard: checks patterns and queries.
     """
 
     table: str
     types: dict[str, str]
+    guard: Guard
     notices: dict[str, Notice]
     named: dict[str, Node]
     column: str | None = None
@@ -58,7 +61,7 @@ def option_rules(options: dict[str, Node], scope: Scope) -> list[Rule]:
         elif key in ("minLength", "maxLength"):
             rules.append(scope.rule(key, {"value": node.integer(key, 0)}, node))
         elif key == "pattern":
-            rules.append(scope.rule(key, {"regex": guard.pattern(node, key)}, node))
+            rules.append(scope.rule(key, {"regex": scope.guard.pattern(node, key)}, node))
         elif key != "format":
             rules.append(_bound_rule(key, node, scope))
         elif scope.logical == "string":

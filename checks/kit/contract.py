@@ -84,7 +84,10 @@ class Policy:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Contract:
-    """A whole contract; paths are resolved, texts are as the YAML has them."""
+    """A whole contract; paths are resolved, texts are as the YAML has them.
+
+    `root` is the folder that nothing which the contract names may leave.
+    """
 
     name: str
     version: str
@@ -99,6 +102,7 @@ class Contract:
     source: str | None = None
     csv: Dialect = dataclasses.field(default_factory=Dialect)
     warnings: tuple[Notice, ...] = ()
+    root: str = ""
 
     def column(self, name: str) -> Column:
         """Return the column of that name; KeyError if there is none."""

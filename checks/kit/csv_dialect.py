@@ -6,13 +6,13 @@ source named on the command line; so `assay.csv` on the contract says all three.
 
 from collections.abc import Mapping
 
-from checks.kit.yaml_reader import Node
+from checks.kit.node import Node
 from provenance.dialect import Dialect, codec_of, may_delimit
 
 KEYS = ("delimiter", "quote", "encoding")
-_QUOTES = ('"', "'")
+QUOTES = ('"', "'", "none")
 # what the standard's `delimiter` says of JSON documents; lines are what is read anyway
-_JSON_LINES = "new_line"
+JSON_LINES = "new_line"
 
 
 def read(given: Mapping[str, Node], servers: Node | None) -> Dialect:
@@ -41,7 +41,7 @@ def _served(servers: Node | None) -> Node | None:
     first = servers.value[0].value if servers and servers.value else {}
     node = first.get("delimiter") if isinstance(first, dict) else None
     form = first["format"].value if node and "format" in first else "csv"
-    if node is None or form != "csv" or node.value == _JSON_LINES:
+    if node is None or form != "csv" or node.value == JSON_LINES:
         return None
     found: Node = node
     return found
@@ -56,7 +56,7 @@ def _delimiter(node: Node) -> str:
 
 
 def _quote(node: Node) -> str:
-    word = node.choice("the quote", (*_QUOTES, "none"))
+    word = node.choice("the quote", QUOTES)
     return "" if word == "none" else word
 
 

@@ -1,24 +1,25 @@
 """What a contract may hand to an engine: RE2 patterns, and SQL that only reads the dataset.
 
-An SQL rule is parsed by DuckDB on a locked connection without files or extensions. It must be one
-SELECT, and its tree may read the dataset, its own WITH clauses and the row generators, and no
-other table or table function. Then it is bound against an empty table of the contract's columns,
-so a misspelt column is found before any row is read. It is never executed here.
+They are gathered while the contract is read and looked at together, in a process of its own with
+limits on time, memory and files (`checks.kit.inspect_child`): a few hundred letters of SQL can keep
+a parser busy for hours. That process never executes them.
 """
 
+import dataclasses
 import json
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from checks.kit.yaml_reader import Node, nearest
-
-if TYPE_CHECKING:
-    import duckdb
+from checks.kit.node import Node
+from provenance.errors import AssayError
 
 MAX_PATTERN = 1_000  # characters
+MAX_QUERY = 10_000
+CPU_SECONDS = 2  # for the process that looks at them
+ITEMS_A_SECOND = 200  # more patterns and queries get more time
+WALL_SECONDS = 120.0  # on a machine that does nothing but wait
 LOCK = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -33,60 +34,7 @@ SQL_TYPES = {
     "timestamp": "TIMESTAMP",
     "time": "TIME",
 }
-_GENERATORS = ("unnest", "range", "generate_series")
-_FROM = ("BASE_TABLE", "JOIN", "SUBQUERY", "EMPTY", "EXPRESSION_LIST", "TABLE_FUNCTION")
-# functions that look outside the dataset, or give another result on each run of the same data
-_FUNCTIONS = frozenset(
-    {"getenv", "getvariable", "current_setting", "query", "query_table", "nextval", "currval"}
-    | {"random", "setseed", "gen_random_uuid", "uuid", "uuidv4", "uuidv7", "current_database"}
-    | {"current_schema", "current_schemas", "current_user", "current_catalog", "session_user"}
-    | {"user", "version", "txid_current", "write_log", "in_search_path"}
-)
-
-
-def pattern(node: Node, what: str) -> str:
-    """Return the node's pattern; C006 if RE2 refuses it or it is too large."""
-    text = node.string(what)
-    if len(text) > MAX_PATTERN:
-        raise node.fail("C006", f"{what} is longer than {MAX_PATTERN} characters")
-    try:
-        pc.match_substring_regex(pa.array([""]), text)
-    except pa.ArrowInvalid as error:
-        reason = str(error).split("\n")[0].removeprefix("Invalid regular expression: ")
-        fix = "RE2 knows no lookaround and no backreference"
-        raise node.fail("C006", f"{what} is not an RE2 pattern: {reason}", fix=fix) from error
-    return text
-
-
-def query(node: Node, table: str, types: Mapping[str, str], column: str | None) -> str:
-    """Return an SQL rule's query with its placeholders filled in; C009 or C007 if refused.
-
-    Args:
-        node: the text of the query.
-        table: the name under which the dataset is read.
-        types: logical type of each column.
-        column: the property that the rule stands at, for `${column}`.
-    """
-    text = _filled(node, table, column)
-    connection = locked()
-    try:
-        _refuse_statements(node, text, connection)
-        _refuse_tree(node, _tree(node, text, connection), table)
-        _bind(node, text, connection, table, types)
-    finally:
-        connection.close()
-    return text
-
-
-def locked() -> "duckdb.DuckDBPyConnection":
-    """Return an empty in-memory database that cannot reach anything outside itself."""
-    import duckdb
-
-    connection = duckdb.connect(":memory:", config=dict(LOCK))
-    connection.execute("SET threads = 1")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-    return connection
+_CODES = {"pattern": "C006", "query": "C009"}
 
 
 def quoted(name: str) -> str:
@@ -94,98 +42,98 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _filled(node: Node, table: str, column: str | None) -> str:
-    text = node.string("query")
-    for word in ("table", "object", "model"):
-        text = text.replace(f"${{{word}}}", quoted(table))
-    for word in ("column", "property", "field"):
-        if f"${{{word}}}" in text and column is None:
-            raise node.fail("C009", f"${{{word}}} is only known in a rule of a property")
-        text = text.replace(f"${{{word}}}", quoted(column or ""))
-    return text
+@dataclasses.dataclass(slots=True)
+class Guard:
+    """Gathers the patterns and queries of one contract, and has them looked at.
+
+    Attributes:
+        table: the name under which the dataset is read.
+        types: logical type of each column.
+        asked: what is gathered: its place, and what the process is told of it.
+    """
+
+    table: str
+    types: Mapping[str, str]
+    asked: list[tuple[Node, dict[str, str]]] = dataclasses.field(default_factory=list)
+
+    def pattern(self, node: Node, what: str) -> str:
+        """Return the node's pattern; C006 if it is too large, or later by `settle`."""
+        text = node.string(what)
+        if len(text) > MAX_PATTERN:
+            raise node.fail("C006", f"{what} is longer than {MAX_PATTERN} characters")
+        self.asked.append((node, {"kind": "pattern", "name": what, "text": text}))
+        return text
+
+    def query(self, node: Node, column: str | None) -> str:
+        """Return an SQL rule's query with its placeholders filled in; C009 if it is too large.
+
+        Args:
+            node: the text of the query.
+            column: the property that the rule stands at, for `${column}`.
+        """
+        text = self._filled(node, column)
+        if len(text) > MAX_QUERY:
+            raise node.fail("C009", f"the query is longer than {MAX_QUERY:,} characters")
+        self.asked.append((node, {"kind": "query", "name": "the query", "text": text}))
+        return text
+
+    def settle(self) -> None:
+        """Have all of them looked at.
+
+        Raises:
+            AssayError: ASSAY-C006, C007 or C009 for the first that is refused, E005 if the process
+                could not be started.
+        """
+        if not self.asked:
+            return
+        items = [item for _, item in self.asked]
+        seconds = CPU_SECONDS + len(items) // ITEMS_A_SECOND
+        told = {"table": self.table, "types": self.types, "items": items, "seconds": seconds}
+        answers, code = _answers(json.dumps(told))
+        for (node, _), answer in zip(self.asked, answers, strict=False):
+            if answer is not None:
+                raise node.fail(answer["code"], answer["what"], fix=answer["fix"])
+        if len(answers) < len(self.asked):
+            raise self._unanswered(len(answers), code)
+
+    def _unanswered(self, number: int, code: int) -> AssayError:
+        """Return the refusal of the item at which the process ended; none may pass unseen."""
+        node, item = self.asked[number]
+        if code not in (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGABRT):
+            what = f"the process that looks at patterns and queries ended with code {code}"
+            return AssayError("E005", what, where=node.where, fix="look at the memory there is")
+        what = f"{item['name']} takes too much time or memory to be read"
+        return node.fail(_CODES[item["kind"]], what, fix="write it more simply")
+
+    def _filled(self, node: Node, column: str | None) -> str:
+        text = node.string("query")
+        for word in ("table", "object", "model"):
+            text = text.replace(f"${{{word}}}", quoted(self.table))
+        for word in ("column", "property", "field"):
+            if f"${{{word}}}" in text and column is None:
+                raise node.fail("C009", f"${{{word}}} is only known in a rule of a property")
+            text = text.replace(f"${{{word}}}", quoted(column or ""))
+        return text
 
 
-def _refuse_statements(node: Node, text: str, connection: "duckdb.DuckDBPyConnection") -> None:
-    import duckdb
-
+def _answers(told: str) -> tuple[list[dict[str, str] | None], int]:
+    """Return the process's answers in order, as far as it came, and how it ended."""
+    command = [sys.executable, "-P", "-m", "checks.kit.inspect_child"]
     try:
-        found = connection.extract_statements(text)
-    except duckdb.Error as error:
-        raise node.fail("C009", f"the query is not SQL: {_first(error)}") from error
-    if len(found) != 1:
-        raise node.fail("C009", f"the query must be one statement, this is {len(found)}")
-    if found[0].type.name != "SELECT":
-        raise node.fail("C009", "the query must be a SELECT", fix="a rule only reads")
-
-
-def _tree(node: Node, text: str, connection: "duckdb.DuckDBPyConnection") -> Any:
-    row = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True}
-    if tree["error"]:
-        raise node.fail("C009", "the query must be one plain SELECT")
-    return tree
-
-
-def _refuse_tree(node: Node, tree: Any, table: str) -> None:
-    known = {table.lower()} | set(_own_clauses(tree))
-    for item in _objects(tree):
-        kind = item.get("type", "")
-        if "table_name" in item and kind == "BASE_TABLE":
-            own = not item.get("schema_name") and not item.get("catalog_name")
-            if not own or item["table_name"].lower() not in known:
-                fix = f"the dataset is called {quoted(table)}, or ${{table}}"
-                raise node.fail("C009", "the query reads another table or a file", fix=fix)
-        elif kind == "TABLE_FUNCTION":
-            name = item["function"]["function_name"].lower()
-            if name not in _GENERATORS:
-                raise node.fail("C009", f"the query calls the table function {name}")
-        elif "from_table" in item and item["from_table"]["type"] not in _FROM:
-            raise node.fail("C009", f"the query may not use {item['from_table']['type']}")
-        if item.get("class") == "FUNCTION" and item["function_name"].lower() in _FUNCTIONS:
-            raise node.fail("C009", f"the query may not call {item['function_name']}")
-
-
-def _bind(
-    node: Node,
-    text: str,
-    connection: "duckdb.DuckDBPyConnection",
-    table: str,
-    types: Mapping[str, str],
-) -> None:
-    import duckdb
-
-    columns = ", ".join(f"{quoted(name)} {SQL_TYPES[kind]}" for name, kind in types.items())
-    connection.execute(f"CREATE TABLE {quoted(table)} ({columns})")
-    try:
-        shape = connection.execute(f"DESCRIBE {text}").fetchall()
-    except duckdb.BinderException as error:
-        message = _first(error)
-        if "column" in message and "not found" in message:
-            name = message.split('"')[1] if '"' in message else ""
-            raise node.fail("C007", f"unknown column: {message}", nearest(name, types)) from error
-        raise node.fail("C009", f"the query does not fit the columns: {message}") from error
-    except duckdb.Error as error:
-        raise node.fail("C009", f"the query is refused: {_first(error)}") from error
-    if len(shape) != 1:
-        raise node.fail("C009", f"the query must give one number, this gives {len(shape)} columns")
-
-
-def _first(error: Exception) -> str:
-    return str(error).split("\n")[0]
-
-
-def _objects(tree: Any) -> Iterator[dict[str, Any]]:
-    stack = [tree]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            yield item
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-
-
-def _own_clauses(tree: Any) -> Iterator[str]:
-    for item in _objects(tree):
-        for entry in (item.get("cte_map") or {}).get("map", []):
-            yield entry["key"].lower()
+        done = subprocess.run(
+            command,
+            input=told.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=WALL_SECONDS,
+            check=False,
+        )
+        output, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as error:
+        output, code = error.stdout or b"", -signal.SIGKILL
+    except OSError as error:
+        what = f"patterns and queries cannot be looked at: {error.strerror}"
+        raise AssayError("E005", what, fix="look at the memory there is") from error
+    return [
+        json.loads(line) for line in output.splitlines(keepends=True) if line[-1:] == b"\n"
+    ], code

@@ -7,6 +7,8 @@ root. Great Expectations is not imported here.
 
 import dataclasses
 import hashlib
+import re
+import string
 from collections import Counter
 from pathlib import Path
 from typing import Any, cast
@@ -14,12 +16,17 @@ from typing import Any, cast
 from checks.kit import csv_dialect, odcs, settings
 from checks.kit.clauses import Scope, logical_type, option_rules
 from checks.kit.contract import Column, Contract, PiiAction, Role, Rule
+from checks.kit.guard import Guard
+from checks.kit.node import Node
 from checks.kit.quality import quality_rules
-from checks.kit.yaml_reader import Node, parse, read_bytes
+from checks.kit.yaml_reader import parse, read_bytes
 from provenance.casting import ColumnSpec, Logical
 from provenance.csv_header import RESERVED
 
 REQUIRED, UNIQUE, LABEL = "ASSAY-V010", "ASSAY-V009", "ASSAY-V013"
+OWN = "__assay"  # how the names of our own views and columns begin
+_API = re.compile(odcs.API_VERSION)
+_FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as the engine compares
 
 
 def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> Contract:
@@ -39,7 +46,9 @@ def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> C
     facts = top.mapping("the contract", odcs.CONTRACT)
     _refuse_version(facts)
     table, properties, schema = _schema(top, facts)
-    scope = _scope(table, properties)
+    types = _types(properties)
+    guard = Guard(table, types)
+    scope = Scope(table, types, guard, {}, {})
     for key in sorted(odcs.CONTRACT_UNUSED & facts.keys()):
         scope.ignored(key, facts[key])
     columns, rules = _columns(properties, scope)
@@ -48,11 +57,13 @@ def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> C
     rules = _key_rules(columns, properties) + _with_labels(columns, rules)
     place = settings.Place(path, root, home)
     given = settings.custom(facts.get("customProperties"), odcs.ASSAY_CONTRACT, scope)
-    policy, rest = settings.read(given, place)
+    policy, rest = settings.read(given, place, types)
+    guard.settle()
     return Contract(
         name=_name(facts, table, path),
-        version=facts["version"].text if "version" in facts else "",
+        version=_version(facts),
         path=str(path.resolve()),
+        root=str(place.limit),
         sha256=hashlib.sha256(content).hexdigest(),
         columns=tuple(columns),
         rules=tuple(_unique_ids(rules)),
@@ -71,12 +82,24 @@ def _name(facts: dict[str, Node], table: str, path: Path) -> str:
     return table or path.stem
 
 
+def _version(facts: dict[str, Node]) -> str:
+    """Return the contract's version as it is written: 1.0 is no number here."""
+    node = facts.get("version")
+    if node is None:
+        return ""
+    if isinstance(node.value, dict | list):
+        raise node.fail("C005", "version must be a text")
+    return node.text
+
+
 def _refuse_version(facts: dict[str, Node]) -> None:
     if "kind" in facts:
         facts["kind"].choice("kind", ("DataContract",))
-    if "apiVersion" in facts and not facts["apiVersion"].text.startswith("v3."):
-        what = f"apiVersion {facts['apiVersion'].text} is not known"
-        raise facts["apiVersion"].fail("C005", what, fix="write `apiVersion: v3.1.0`")
+    if "apiVersion" in facts:
+        node = facts["apiVersion"]
+        if not _API.fullmatch(node.text):
+            what = f"apiVersion {node.text or 'of this kind'} is not known"
+            raise node.fail("C005", what, fix="write `apiVersion: v3.1.0`")
 
 
 def _schema(
@@ -97,22 +120,31 @@ def _schema(
     for item, node in zip(properties, listed, strict=True):
         if "name" not in item:
             raise node.fail("C005", "a property has no name")
-    return (schema["name"].string("name") if "name" in schema else "dataset"), properties, schema
+    name = schema["name"].string("name") if "name" in schema else "dataset"
+    if name.translate(_FOLDED).startswith(OWN):
+        raise schema["name"].fail("C008", f"names that begin with {OWN} are reserved")
+    return name, properties, schema
 
 
-def _scope(table: str, properties: list[dict[str, Node]]) -> Scope:
+def _types(properties: list[dict[str, Node]]) -> dict[str, str]:
+    """Return the logical type of each column; C008 if two are one to the engine."""
     types: dict[str, str] = {}
-    lines: dict[str, int] = {}
+    seen: dict[str, Node] = {}
     for item in properties:
-        name = item["name"].string("name")
-        if name in RESERVED:
+        node, name = item["name"], item["name"].string("name")
+        folded = name.translate(_FOLDED)
+        if folded in RESERVED:
             fix = "rename the column, here and in the source"
-            raise item["name"].fail("C008", f"the column name {name} is reserved", fix=fix)
-        if name in types:
-            what = f"column '{name}' is given twice, in lines {lines[name]} and {item['name'].line}"
-            raise item["name"].fail("C008", what)
-        types[name], lines[name] = _logical(item, name), item["name"].line
-    return Scope(table, types, {}, {})
+            raise node.fail("C008", f"the column name {name} is reserved", fix=fix)
+        if folded in seen:
+            lines = f"in lines {seen[folded].line} and {node.line}"
+            if name in types:
+                raise node.fail("C008", f"column '{name}' is given twice, {lines}")
+            what = f"columns '{seen[folded].value}' and '{name}' differ in case only, {lines}"
+            fix = "rename one, here and in the source: to SQL they are the same"
+            raise node.fail("C008", what, fix=fix)
+        types[name], seen[folded] = _logical(item, name), node
+    return types
 
 
 def _logical(item: dict[str, Node], name: str) -> Logical:
@@ -138,11 +170,13 @@ def _property_rules(item: dict[str, Node], scope: Scope) -> list[Rule]:
     if _flag(item, "required") or _flag(item, "primaryKey"):
         node = item["required"] if "required" in item else item["primaryKey"]
         rules.append(dataclasses.replace(scope.rule("required", {}, node), id=REQUIRED))
+    if "primaryKeyPosition" in item:
+        item["primaryKeyPosition"].integer("primaryKeyPosition")
     if _flag(item, "unique"):
         rules.append(dataclasses.replace(scope.rule("unique", {}, item["unique"]), id=UNIQUE))
     if "logicalTypeOptions" in item:
         known = odcs.OPTIONS[scope.logical]
-        what = f"logicalTypeOptions of a {scope.logical}"
+        what = f"logicalTypeOptions of type {scope.logical}"
         rules += option_rules(item["logicalTypeOptions"].mapping(what, known), scope)
     for entry in item["quality"].items("quality") if "quality" in item else []:
         rules += quality_rules(entry, scope)
@@ -222,7 +256,7 @@ def _key_rules(columns: list[Column], properties: list[dict[str, Node]]) -> list
     for number, (column, item) in enumerate(zip(columns, properties, strict=True)):
         if column.key:
             given = item.get("primaryKeyPosition")
-            position = given.integer("primaryKeyPosition") if given else number
+            position = given.value if given else number
             keyed.append((position, number, column.name, item["primaryKey"]))
     keyed.sort(key=lambda entry: entry[:2])
     if not keyed:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from checks.kit import findings
 from checks.kit.contract import Contract
+from checks.kit.options import Takes
 from provenance.shards import Shard
 
 State = TypeVar("State")
@@ -103,6 +104,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
         threats: the threats of README.md that it stands against.
         needs: what must exist for it to run: any of "label", "source", "time", "reference",
             "quasi_identifier".
+        takes: options that `assay.checks` may give it, and what each one is: checks.kit.options.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
     """
@@ -110,6 +112,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
     name: ClassVar[str]
     threats: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]] = frozenset()
+    takes: ClassVar[Takes] = {}
     finds_telling_columns: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:

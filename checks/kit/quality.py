@@ -5,16 +5,13 @@ speaks of the dataset, and `params["bound"]` holds the comparison.
 """
 
 import dataclasses
-import math
 from typing import Any
 
-from checks.kit import guard, odcs
+from checks.kit import odcs
 from checks.kit.clauses import Scope, known_column, value
 from checks.kit.contract import Rule
-from checks.kit.yaml_reader import Node, nearest
-
-_REFUSED_KWARGS = ("row_condition", "condition_parser", "result_format", "catch_exceptions")
-_COLUMN_KWARGS = ("column", "column_A", "column_B", "column_list", "column_set")
+from checks.kit.expectations import expectation_rules
+from checks.kit.node import Node
 
 
 def quality_rules(node: Node, scope: Scope) -> list[Rule]:
@@ -25,13 +22,13 @@ def quality_rules(node: Node, scope: Scope) -> list[Rule]:
     kind = "library" if "metric" in item or "rule" in item else "text"
     if "type" in item:
         kind = item["type"].choice("type", ("text", "library", "sql", "custom"))
-    if kind == "text":
-        scope.ignored("type: text", node, "it is for people to read")
-        return []
-    makers = {"library": _library, "sql": _sql, "custom": _custom}
     changes: dict[str, Any] = {}
     if "severity" in item:
         changes["severity"] = item["severity"].choice("severity", odcs.SEVERITIES)
+    if kind == "text":
+        scope.ignored("type: text", node, "it is for people to read")
+        return []
+    makers = {"library": _library, "sql": _sql, "custom": expectation_rules}
     if given := item.get("name") or item.get("id"):
         changes["id"] = _own_name(given, scope)
     return [dataclasses.replace(rule, **changes) for rule in makers[kind](node, item, scope)]
@@ -147,7 +144,7 @@ def _invalid(node: Node, arguments: dict[str, Node], scope: Scope) -> list[Rule]
             raise listed.fail("C005", "validValues is empty, so no value would be valid")
         rules.append(scope.rule("validValues", {"values": list(dict.fromkeys(values))}, node))
     if "pattern" in arguments:
-        regex = guard.pattern(arguments["pattern"], "pattern")
+        regex = scope.guard.pattern(arguments["pattern"], "pattern")
         rules.append(scope.rule("pattern", {"regex": regex}, node))
     if not rules:
         fix = "arguments: {validValues: [...]} or {pattern: ...}"
@@ -158,72 +155,6 @@ def _invalid(node: Node, arguments: dict[str, Node], scope: Scope) -> list[Rule]
 def _sql(node: Node, item: dict[str, Node], scope: Scope) -> list[Rule]:
     if "query" not in item:
         raise node.fail("C005", "the SQL rule has no query")
-    text = guard.query(item["query"], scope.table, scope.types, scope.column)
+    text = scope.guard.query(item["query"], scope.column)
     params = {"query": text, "table": scope.table, "bound": _bound(node, item)}
     return [scope.rule("sql", params, node)]
-
-
-def _custom(node: Node, item: dict[str, Node], scope: Scope) -> list[Rule]:
-    engine = item["engine"].string("engine") if "engine" in item else ""
-    if engine.lower().replace("-", "").replace("_", "") != "greatexpectations":
-        scope.ignored(f"engine: {engine}", node, "only greatExpectations is run")
-        return []
-    if "implementation" not in item:
-        raise node.fail("C005", "the rule has no implementation")
-    given = item["implementation"].mapping("implementation", ("type", "kwargs", "meta"))
-    if "type" not in given:
-        raise item["implementation"].fail("C005", "implementation has no type")
-    kind = _expectation(given["type"])
-    params = _kwargs(given["kwargs"], scope) if "kwargs" in given else {}
-    if not kind.startswith("expect_column_") or kind.startswith("expect_column_pair_"):
-        return [dataclasses.replace(scope.rule(kind, params, node), column=None)]
-    column = params.pop("column", scope.column)
-    if column is None:
-        raise node.fail("C005", f"{kind} needs a column", fix="move it to a property")
-    return [dataclasses.replace(scope.rule(kind, params, node), column=column)]
-
-
-def _kwargs(node: Node, scope: Scope) -> dict[str, Any]:
-    kwargs = node.anything("kwargs")
-    for key, found in kwargs.items():
-        if key in _REFUSED_KWARGS:
-            raise found.fail("C005", f"'{key}' is not supported", fix="write an SQL rule")
-        if key in _COLUMN_KWARGS:
-            _known_columns(found, scope)
-        if key in ("regex", "regex_list"):
-            listed = found.items(key) if key == "regex_list" else [found]
-            _ = [guard.pattern(one, "regex") for one in listed]
-    params: dict[str, Any] = node.plain()
-    _refuse_nonfinite(node, params)
-    return params
-
-
-def _expectation(node: Node) -> str:
-    kind = node.string("type")
-    if kind in odcs.REFUSED_EXPECTATIONS:
-        raise node.fail("C009", f"{kind} runs SQL of its own", fix="use `type: sql`")
-    if kind in odcs.UNSUPPORTED_EXPECTATIONS:
-        fix = "use logicalType, logicalTypeOptions.pattern or an SQL rule"
-        raise node.fail("C005", f"{kind} cannot be run on DuckDB", fix=fix)
-    if kind not in odcs.EXPECTATIONS:
-        fix = nearest(kind, odcs.EXPECTATIONS)
-        raise node.fail("C005", f"Great Expectations has no '{kind}' here", fix=fix)
-    return kind
-
-
-def _known_columns(node: Node, scope: Scope) -> None:
-    names = node.value if isinstance(node.value, list) else [node]
-    for item in names:
-        known_column(item, item.string("column"), scope)
-
-
-def _refuse_nonfinite(node: Node, data: Any) -> None:
-    stack = [data]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-        elif isinstance(item, float) and not math.isfinite(item):
-            raise node.fail("C005", "a number of the rule is not finite")

@@ -1,25 +1,24 @@
 """Assay's own settings in a contract: custom properties, policy, check options, limits, paths."""
 
 import dataclasses
-import math
-import pkgutil
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-import checks
-from checks.kit import odcs
+from checks.kit import odcs, options
 from checks.kit.clauses import Scope
 from checks.kit.contract import Policy
-from checks.kit.yaml_reader import Node, nearest
+from checks.kit.node import Node, nearest
 from provenance import remote
-from provenance.errors import AssayError
 from provenance.limits import Limits
 
 STAGE_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
 # stages that findings name like checks; they always run and take no options
 STAGES = ("ingest", "contract", "rescan")
-PATH_OPTIONS = {"pii": ("model", "deny_file")}  # of checks, relative to the contract's folder
+MOST_SECONDS = 31 * 24 * 3600  # a month; timers cannot wait for ever
+MOST_PATH = 4096  # characters
+ON = (None, True, "on")
+OFF = (False, "off")
 _GLOB = frozenset("*?[")
 
 
@@ -41,16 +40,19 @@ class Place:
 
     @property
     def limit(self) -> Path:
-        """Return the root, resolved."""
+        """Return the root, resolved; never the whole file system because someone works there."""
         if self.root is not None:
             return self.root.resolve()
         here = Path.cwd().resolve()
-        return here if self.folder.is_relative_to(here) else self.folder
+        is_wider = here != here.parent and self.folder.is_relative_to(here)
+        return here if is_wider else self.folder
 
     def inside(self, node: Node, what: str) -> str:
         """Return a path of the contract, absolute; C010 if it is no path below the root."""
         text = node.string(what)
-        if "://" in text or text.startswith("~") or "$" in text or "\0" in text:
+        if len(text) > MOST_PATH:
+            raise node.fail("C010", f"{what} is longer than {MOST_PATH} characters")
+        if "://" in text or text.startswith("~") or "$" in text:
             fix = "name it on the command line"
             raise node.fail("C010", f"{what} must be a plain path, no URL or variable", fix=fix)
         parts = Path(text).parts
@@ -98,13 +100,15 @@ def _is_own(name: str) -> bool:
     return name.lower().replace("_", ".").startswith("assay")
 
 
-def read(given: dict[str, Node], place: Place) -> tuple[Policy, dict[str, Any]]:
-    """Return the policy, and `checks`, `limits` and `reference` of the contract."""
+def read(
+    given: dict[str, Node], place: Place, columns: Collection[str]
+) -> tuple[Policy, dict[str, Any]]:
+    """Return the policy, and `checks`, `limits` and `reference` of a contract of these columns."""
     rest: dict[str, Any] = {}
     if "assay.reference" in given:
         rest["reference"] = place.inside(given["assay.reference"], "assay.reference")
     if "assay.checks" in given:
-        rest["checks"] = _checks(given["assay.checks"], place)
+        rest["checks"] = _checks(given["assay.checks"], place, columns)
     if "assay.limits" in given:
         rest["limits"] = _limits(given["assay.limits"])
     policy = _policy(given["assay.policy"]) if "assay.policy" in given else Policy()
@@ -156,62 +160,47 @@ def _policy(node: Node) -> Policy:
 
 def _budget(key: str, item: Node) -> float:
     number = float(item.number(key))
-    if not 0 <= number < math.inf:
+    if number < 0:
         raise item.fail("C005", f"{key} must be a number of at least 0", fix="e.g. 0.1")
     return number
 
 
-def _checks(node: Node, place: Place) -> dict[str, Any]:
+def _checks(node: Node, place: Place, columns: Collection[str]) -> dict[str, Any]:
+    from checks.kit import registry
+
+    kinds = registry.load()
     found: dict[str, Any] = {}
-    names = _check_names()
     for name, item in node.anything("assay.checks").items():
-        if name not in names:
-            line, column = node.keys[name]
-            where = f"{node.file}:{line}:{column}"
-            fix = nearest(name, names)
-            raise AssayError("C004", f"there is no check '{name}'", where=where, fix=fix)
+        if name not in kinds and name not in STAGES:
+            fix = nearest(name, sorted({*kinds, *STAGES}))
+            raise node.fail_at(name, "C004", f"there is no check '{name}'", fix=fix)
         if name in STAGES:
             _refuse_setting(name, item)
-        elif item.value is False or item.value == "off":
-            found[name] = "off"
         elif isinstance(item.value, dict):
-            found[name] = {**item.plain(), **_paths(name, item, place)}
-        elif item.value not in (None, True, "on"):
+            found[name] = options.read(name, item, kinds[name].takes, place.inside, columns)
+        elif _is_word(item, OFF):
+            found[name] = "off"
+        elif not _is_word(item, ON):
             raise item.fail("C005", f"assay.checks.{name} must be `off` or a mapping of options")
     return found
 
 
-def _paths(name: str, node: Node, place: Place) -> dict[str, str]:
-    """Return the options of a check that are paths, absolute; a model may be a package's name."""
-    found = {}
-    for key in PATH_OPTIONS.get(name, ()):
-        item = node.value.get(key)
-        if isinstance(item, Node) and isinstance(item.value, str):
-            is_package = key == "model" and "/" not in item.value
-            if not is_package:
-                found[key] = place.inside(item, f"assay.checks.{name}.{key}")
-    return found
+def _is_word(node: Node, words: tuple[Any, ...]) -> bool:
+    """Return whether the node is one of the words; 1 is not true and 0 not false."""
+    return any(type(node.value) is type(word) and node.value == word for word in words)
 
 
 def _refuse_setting(stage: str, item: Node) -> None:
     """Refuse whatever would promise a change to a stage, which always runs and the same way."""
-    if item.value in (None, True, "on"):
+    if _is_word(item, ON):
         return
     fix = f"leave {stage} out of assay.checks"
-    if item.value is False or item.value == "off":
+    if _is_word(item, OFF):
         always = " and ".join((", ".join(STAGES[:-1]), STAGES[-1]))
         raise item.fail(
             "C005", f"the stage {stage} cannot be switched off; {always} always run", fix=fix
         )
     raise item.fail("C005", f"the stage {stage} takes no options", fix=fix)
-
-
-def _check_names() -> list[str]:
-    """Return the names of all checks: one module of `checks` is one check, named as it says."""
-    from checks.kit import registry
-
-    modules = {info.name for info in pkgutil.iter_modules(checks.__path__)} - {"kit"}
-    return sorted(modules | set(registry.load()) | set(STAGES))
 
 
 def _limits(node: Node) -> dict[str, int | float]:
@@ -222,5 +211,7 @@ def _limits(node: Node) -> dict[str, int | float]:
         number = item.number(key) if key.endswith("_seconds") else item.integer(key)
         if number <= 0:
             raise item.fail("C005", f"{key} must be above 0")
+        if key.endswith("_seconds") and number > MOST_SECONDS:
+            raise item.fail("C005", f"{key} must be at most {MOST_SECONDS}", fix="leave it out")
         found[key] = number
     return found

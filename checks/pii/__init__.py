@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 
 from checks.kit import findings, sketches
 from checks.kit.contract import Contract, PiiAction
+from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from checks.kit.words import words_of
 from checks.pii import pseudonyms, search
 from checks.pii.headings import CARDS, has_numbers, kind_of
 from checks.pii.scan import Found, is_text, spans, texts_of
 from checks.pii.search import search as scan
-from checks.pii.settings import Settings, settings_of
+from checks.pii.settings import TAKES, Settings, settings_of
 from provenance.shards import Shard
 
 NAME = "pii"
@@ -51,9 +52,10 @@ class Pii(Check[dict[str, int], Scanned]):
 
     name: ClassVar[str] = NAME
     threats: ClassVar[tuple[str, ...]] = ("data leakage", "model inversion")
+    takes: ClassVar[Takes] = TAKES
 
     def __init__(self, context: Context) -> None:
-        """Read the options, so that a wrong one is refused before any work (ASSAY-C004, C005)."""
+        """Read the options."""
         super().__init__(context)
         self.settings = settings_of(context.contract)
 

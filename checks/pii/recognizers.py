@@ -9,7 +9,6 @@ Cost: about 20 microseconds a text and pattern, 0.3 ms for the telephone numbers
 
 import copy
 import dataclasses
-import difflib
 import functools
 import importlib
 import logging
@@ -17,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from checks.pii import phone
-from provenance.errors import AssayError
 
 # entity: Presidio's class; the names are known without importing it
 CLASSES = {
@@ -65,25 +63,6 @@ class Hit:
     end: int
     entity: str
     score: float
-
-
-def known(entities: Iterable[str]) -> tuple[str, ...]:
-    """Return the entities, sorted.
-
-    Raises:
-        AssayError: ASSAY-C005 if one is not an entity that can be searched.
-    """
-    wanted = tuple(sorted(set(entities)))
-    for entity in wanted:
-        if entity not in CLASSES:
-            near = difflib.get_close_matches(entity, CLASSES, 1) or sorted(CLASSES)
-            raise AssayError(
-                "C005",
-                f"no such personal data type: {entity}",
-                where="assay.checks.pii.entities",
-                fix=f"use {near[0]!r}, or leave the option out",
-            )
-    return wanted
 
 
 @functools.lru_cache(maxsize=4)

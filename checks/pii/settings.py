@@ -8,8 +8,8 @@ import dataclasses
 from typing import Any
 
 from checks.kit.contract import Contract
-from checks.pii.recognizers import known
-from provenance.errors import AssayError
+from checks.kit.options import Takes
+from checks.pii.recognizers import CLASSES
 
 ENTITIES = (
     "CREDIT_CARD",
@@ -25,18 +25,18 @@ ENTITIES = (
     "US_PASSPORT",
     "US_SSN",
 )
-_OPTIONS: dict[str, type | tuple[type, ...]] = {
-    "entities": list,
-    "score": (int, float),
-    "max_chars": int,
-    "seconds": (int, float),
-    "secrets": bool,
-    "entropy": bool,
-    "disguised": bool,
-    "model": str,
-    "model_score": (int, float),
-    "deny": list,
-    "deny_file": str,
+TAKES: Takes = {
+    "entities": tuple(CLASSES),
+    "score": "share",
+    "max_chars": "whole",
+    "seconds": "number",
+    "secrets": "flag",
+    "entropy": "flag",
+    "disguised": "flag",
+    "model": "model",
+    "model_score": "share",
+    "deny": "texts",
+    "deny_file": "path",
 }
 
 
@@ -76,40 +76,10 @@ class Settings:
 
 
 def settings_of(contract: Contract) -> Settings:
-    """Return the settings that the contract's `assay.checks: {pii: ...}` asks for.
-
-    Raises:
-        AssayError: ASSAY-C004 or C005 for an unknown option or entity.
-    """
+    """Return the settings that the contract's `assay.checks: {pii: ...}` asks for."""
     options: dict[str, Any] = contract.options("pii")
-    if unknown := sorted(options.keys() - _OPTIONS.keys()):
-        raise AssayError(
-            "C004",
-            f"unknown option of the pii check: {unknown[0]}",
-            where="assay.checks.pii",
-            fix=f"use one of {', '.join(sorted(_OPTIONS))}",
-        )
-    for name, value in options.items():
-        if not isinstance(value, _OPTIONS[name]):
-            raise AssayError(
-                "C005",
-                f"option {name!r} of the pii check is of the wrong type",
-                where="assay.checks.pii",
-                fix=f"it is {getattr(Settings(), name)!r} if left out",
-            )
-    if not 0 <= options.get("model_score", 0) <= 1:
-        what = "model_score of the pii check is a share between 0 and 1"
-        raise AssayError("C005", what, where="assay.checks.pii", fix="e.g. 0.5")
     if "entities" in options:
-        options["entities"] = known(options["entities"])
+        options["entities"] = tuple(sorted(set(options["entities"])))
     if "deny" in options:
-        options["deny"] = _listed(options["deny"])
+        options["deny"] = tuple(options["deny"])
     return Settings(**options)
-
-
-def _listed(names: list[Any]) -> tuple[str, ...]:
-    if not all(isinstance(name, str) for name in names):
-        fix = "quote it, as 'Ja'; many names go to a file, see deny_file"
-        what = "a name of the deny list is no text"
-        raise AssayError("C005", what, where="assay.checks.pii.deny", fix=fix)
-    return tuple(names)

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from checks.kit import findings, sample, sketches
 from checks.kit.opaque import opaque
+from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from checks.poison.atoms import Condition, Field, fields, is_opaque
 from checks.poison.judging import Judged, distinct, judge, replay
@@ -69,6 +70,7 @@ class Poison(Check[pa.Table, Mined]):
     name: ClassVar[str] = "poison"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
+    takes: ClassVar[Takes] = {"sample": "whole"}
 
     def __init__(self, context: Context) -> None:
         """Choose the columns: what a model may learn from, and the label."""

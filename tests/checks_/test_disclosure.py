@@ -15,7 +15,6 @@ from checks.disclosure.headings import is_quasi_identifier
 from checks.disclosure.ladders import ladder
 from checks.kit import findings
 from checks.kit.protocol import Context
-from provenance.errors import AssayError
 
 
 def people(rows=3_000, seed=0):
@@ -197,24 +196,6 @@ def test_missing_and_odd_cells_are_values_of_their_own():
     _, _, model = run(table, ["age", "town", "seen", "flag"])
     assert "5 classes, the smallest of 1" in model.notes[0]
     assert len(pd.DataFrame(model.overall.to_pylist())) == 2
-
-
-@pytest.mark.parametrize(
-    ("options", "code"),
-    [
-        ({"kk": 3}, "C004"),
-        ({"k": "3"}, "C005"),
-        ({"k": 1}, "C005"),
-        ({"k": True}, "C005"),
-        ({"max_suppressed": 2}, "C005"),
-        ({"severity": "info"}, "C005"),
-        ({"sensitive": ["nothing"]}, "C007"),
-    ],
-)
-def test_wrong_options_are_refused(options, code):
-    with pytest.raises(AssayError) as caught:
-        run(people(20), ["age"], **options)
-    assert caught.value.code == f"ASSAY-{code}"
 
 
 def test_names_that_tell_of_a_person():

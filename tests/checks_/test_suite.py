@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from checks.kit import odcs, suite
+from checks.kit import gallery, suite
 from checks.kit.contract import Column, Contract, Rule
 from pipelines.rules import run_rules
 from provenance.casting import ColumnSpec
@@ -54,7 +54,7 @@ def test_the_list_is_the_librarys():
     import great_expectations.expectations.core  # noqa: F401  registers them
     from great_expectations.expectations.registry import list_registered_expectation_implementations
 
-    ours = [odcs.EXPECTATIONS, odcs.UNSUPPORTED_EXPECTATIONS, odcs.REFUSED_EXPECTATIONS]
+    ours = [gallery.EXPECTATIONS, gallery.UNSUPPORTED, gallery.REFUSED]
     names = [name for part in ours for name in part]
     assert len(names) == len(set(names))
     assert set(names) == set(list_registered_expectation_implementations())
@@ -64,7 +64,7 @@ def test_every_expectation_runs_and_the_counts_agree(tmp_path):
     from great_expectations.expectations.registry import get_expectation_impl
 
     rules = []
-    for kind in odcs.EXPECTATIONS:
+    for kind in gallery.EXPECTATIONS:
         fields = get_expectation_impl(kind).__fields__
         params = {key: item for key, item in ARGUMENTS.items() if key in fields}
         column = (

@@ -177,6 +177,7 @@ def test_a_killed_run_is_swept_by_the_next(tmp_path):
     process = subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True)
     until = time.monotonic() + 60
     while not list(store.glob("staging/*/out")) and time.monotonic() < until:
+        assert process.poll() is None
         time.sleep(0.01)
     process.kill()
     process.communicate()

@@ -1,0 +1,112 @@
+"""The gallery of Great Expectations 1.24: the expectations a contract may name, their arguments.
+
+A test holds these lists against the library. What reads other tables or runs SQL of its own is
+refused: `type: sql` is guarded, they are not. Arguments that the library would evaluate
+(`row_condition`, `$PARAMETER`) or that only its own stores use are in no list.
+"""
+
+# arguments by expectation; `!` marks those that it cannot do without (`column` may be the property)
+_ARGUMENTS = """
+column_distinct_values_to_be_in_set: column value_set!
+column_distinct_values_to_contain_set: column value_set!
+column_distinct_values_to_equal_set: column value_set!
+column_kl_divergence_to_be_less_than: column partition_object! threshold! internal_weight_holdout
+    tail_weight_holdout bucketize_data
+column_max_to_be_between: column min_value max_value strict_min strict_max
+column_mean_to_be_between: column min_value max_value strict_min strict_max
+column_median_to_be_between: column min_value max_value strict_min strict_max
+column_min_to_be_between: column min_value max_value strict_min strict_max
+column_most_common_value_to_be_in_set: column value_set! ties_okay
+column_pair_values_a_to_be_greater_than_b: column_A! column_B! mostly or_equal ignore_row_if
+column_pair_values_to_be_equal: column_A! column_B! mostly ignore_row_if
+column_pair_values_to_be_in_set: column_A! column_B! mostly value_pairs_set! ignore_row_if
+column_proportion_of_non_null_values_to_be_between: column min_value max_value strict_min strict_max
+column_proportion_of_unique_values_to_be_between: column min_value max_value strict_min strict_max
+column_quantile_values_to_be_between: column quantile_ranges! allow_relative_error
+column_stdev_to_be_between: column min_value max_value strict_min strict_max
+column_sum_to_be_between: column min_value max_value strict_min strict_max
+column_to_exist: column column_index
+column_type_to_be: column type_!
+column_unique_value_count_to_be_between: column min_value max_value strict_min strict_max
+column_value_lengths_to_be_between: column mostly min_value max_value strict_min strict_max
+column_value_lengths_to_equal: column mostly value!
+column_value_z_scores_to_be_less_than: column mostly threshold! double_sided!
+column_values_to_be_between: column mostly min_value max_value strict_min strict_max
+column_values_to_be_in_set: column mostly value_set!
+column_values_to_be_null: column mostly
+column_values_to_be_unique: column mostly
+column_values_to_match_like_pattern: column mostly like_pattern! escape
+column_values_to_match_like_pattern_list: column mostly like_pattern_list! match_on escape
+column_values_to_match_regex: column mostly regex!
+column_values_to_match_regex_list: column mostly regex_list! match_on
+column_values_to_not_be_in_set: column mostly value_set!
+column_values_to_not_be_null: column mostly
+column_values_to_not_match_like_pattern: column mostly like_pattern! escape
+column_values_to_not_match_like_pattern_list: column mostly like_pattern_list! escape
+column_values_to_not_match_regex: column mostly regex!
+column_values_to_not_match_regex_list: column mostly regex_list!
+compound_columns_to_be_unique: column_list! mostly ignore_row_if
+multicolumn_sum_to_equal: column_list! mostly ignore_row_if sum_total!
+multicolumn_values_to_be_equal: column_list! mostly ignore_row_if
+select_column_values_to_be_unique_within_record: column_list! mostly ignore_row_if
+table_column_count_to_be_between: min_value max_value
+table_column_count_to_equal: value!
+table_columns_to_match_ordered_list: column_list!
+table_columns_to_match_set: column_set! exact_match
+table_row_count_to_be_between: min_value max_value strict_min strict_max
+table_row_count_to_equal: value!
+"""
+
+
+def _table() -> dict[str, dict[str, bool]]:
+    found: dict[str, dict[str, bool]] = {}
+    for line in _ARGUMENTS.replace("\n    ", " ").split("\n"):
+        name, _, words = line.partition(": ")
+        if name:
+            given = {word.rstrip("!"): word.endswith("!") for word in words.split()}
+            found[f"expect_{name}"] = given
+    return found
+
+
+ARGUMENTS = _table()  # by expectation, whether an argument must be given
+EXPECTATIONS = tuple(ARGUMENTS)
+REFUSED = (
+    "expect_query_results_to_match_comparison",
+    "expect_table_row_count_to_equal_other_table",
+    "unexpected_rows_expectation",
+)
+# the library states these in pandas or Spark only, or as what the contract's types already promise
+UNSUPPORTED = (
+    "expect_column_values_to_be_dateutil_parseable",
+    "expect_column_values_to_be_decreasing",
+    "expect_column_values_to_be_in_type_list",
+    "expect_column_values_to_be_increasing",
+    "expect_column_values_to_be_json_parseable",
+    "expect_column_values_to_be_of_type",
+    "expect_column_values_to_not_be_outliers",
+    "expect_column_values_to_match_json_schema",
+    "expect_column_values_to_match_strftime_format",
+)
+
+# what an argument holds, by its name
+COLUMNS = frozenset({"column", "column_A", "column_B"})
+COLUMN_LISTS = frozenset({"column_list", "column_set"})
+FLAGS = frozenset(
+    {"strict_min", "strict_max", "ties_okay", "or_equal", "bucketize_data", "double_sided"}
+    | {"exact_match", "allow_relative_error"}
+)
+SHARES = frozenset({"mostly", "internal_weight_holdout", "tail_weight_holdout"})
+NUMBERS = frozenset({"threshold", "sum_total"})
+INTEGERS = frozenset({"value", "column_index"})
+ENDS = frozenset({"min_value", "max_value"})
+PATTERNS = frozenset({"regex", "regex_list"})
+TEXTS = frozenset({"like_pattern", "escape", "type_"})
+TEXT_LISTS = frozenset({"like_pattern_list"})
+MATCH_ON = ("any", "all")
+PAIR_IGNORED = ("both_values_are_missing", "either_value_is_missing", "neither")
+ROW_IGNORED = ("all_values_are_missing", "any_value_is_missing", "never")
+
+
+def ignored(kind: str) -> tuple[str, ...]:
+    """Return what `ignore_row_if` of an expectation may be."""
+    return PAIR_IGNORED if kind.startswith("expect_column_pair_") else ROW_IGNORED
