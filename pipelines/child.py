@@ -20,6 +20,9 @@ from typing import IO, Any
 from provenance.atomic import foreseen
 from provenance.errors import AssayError
 
+# how libraries say that memory, also for one more thread, was not to be had
+STARVED = ("bad_alloc", "Failed to launch worker thread")
+
 
 class Child:
     """One stage in a process of its own: `module:function`, called with JSON arguments."""
@@ -105,14 +108,19 @@ def serve(target: str, memory: int, warm: list[str]) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     try:
         reply = {"value": getattr(importlib.import_module(module), name)(**json.loads(line))}
-    except MemoryError:
-        fix = "raise assay.limits.max_memory_bytes"
-        reply = {"error": {"code": "E005", "what": "the stage ran out of memory", "fix": fix}}
     except Exception as raised:  # noqa: BLE001  the parent decides, and shows no cell
-        error = foreseen(raised)
+        error = _out_of_memory(raised) or foreseen(raised)
         parts = {"what": error.what, "where": error.where, "fix": error.fix}
         reply = {"error": {"code": error.code.removeprefix("ASSAY-"), **parts}}
     print(json.dumps(reply), file=answer, flush=True)
+
+
+def _out_of_memory(raised: Exception) -> AssayError | None:
+    """Return the refusal for want of memory, whichever library noticed it first."""
+    if not isinstance(raised, MemoryError) and not any(word in str(raised) for word in STARVED):
+        return None
+    fix = "raise assay.limits.max_memory_bytes"
+    return AssayError("E005", "the stage ran out of memory", fix=fix)
 
 
 def _leave_with_parent() -> None:
