@@ -63,11 +63,23 @@ class Seen:
         """Return the number of distinct values, or one more than are counted."""
         return MOST_VALUES + 1 if self.counts is None else len(self.counts)
 
+    @property
+    def may_be_listed(self) -> bool:
+        """Return whether the values are few, and none holds a NUL, which no contract may hold."""
+        return self.counts is not None and not any("\0" in str(value) for value in self.counts)
+
 
 def columns(snapshot: Snapshot) -> list[Seen]:
-    """Return what was seen of every column, in order; one read for types, one for values."""
+    """Return what was seen of every column, in order; one read for types, one for values.
+
+    Raises:
+        AssayError: ASSAY-I023 for a name with a NUL, which no contract may hold.
+    """
     schema = read_shard(snapshot.shards[0]).table.schema if snapshot.shards else pa.schema([])
     is_typed = any(source.format == "parquet" for source in snapshot.sources)
+    if any("\0" in name for name in schema.names):
+        what = "the name of a column holds a NUL"
+        raise AssayError("I023", what, where=snapshot.sources[0].name, fix="export it again")
     tries = {field.name: _Type(field, is_typed=is_typed) for field in schema}
     for ref in snapshot.shards:
         table = read_shard(ref).table

@@ -200,7 +200,7 @@ def _propose_values(proposal: Proposal) -> None:
         and seen.filled >= _LIST_REPEATS * seen.distinct
     )
     if seen.counts and (is_set or (is_class and seen.logical in ("string", "integer", "boolean"))):
-        if not init_personal.hide(proposal):
+        if seen.may_be_listed and not init_personal.hide(proposal):
             proposal.valid = sorted(seen.counts)
     elif seen.logical in ("integer", "number") and seen.low is not None:
         proposal.ends = _widened(seen, is_key=proposal.is_key or proposal.is_unique)

@@ -103,7 +103,10 @@ def detect(blocks: Iterable[bytes], base: str) -> Dialect:
     """
     remaining = iter(blocks)
     head = next(remaining, b"")
-    encoding = wide_of(head) or _narrow(itertools.chain((head,), remaining))
+    wide = wide_of(head)
+    if wide == "utf-16" and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        wide = None  # a NUL here and there, in no order that tells
+    encoding = wide or _narrow(itertools.chain((head,), remaining))
     text = head[: 4 * _SAMPLE].decode(encoding, "replace").removeprefix("\ufeff")
     sample, is_whole = text[:_SAMPLE].encode(), len(head) <= _SAMPLE
     usual = Dialect().named(base).delimiter

@@ -73,8 +73,8 @@ def _wide(blocks: Iterator[bytes], encoding: str, where: str) -> Iterator[bytes]
                 yield text.encode("utf-8", "surrogatepass")
         if text := decode(b"", final=True):
             yield text.encode("utf-8", "surrogatepass")
-    except UnicodeDecodeError as error:
-        if "truncated" in error.reason:
+    except UnicodeError as error:  # without a reason if the mark that tells the order is missing
+        if "truncated" in getattr(error, "reason", ""):
             what = "the text ends within a character"
             raise AssayError("I003", what, where=where, fix="copy or export it again") from None
         raise _other(encoding, "the text is not", where) from None

@@ -234,7 +234,18 @@ def test_every_value_reads_back_as_itself(value):
 
 
 def _unencodable(text):
-    return any("\ud800" <= char <= "\udfff" for char in text)
+    return any("\ud800" <= char <= "\udfff" or char == "\0" for char in text)
+
+
+def test_what_no_contract_may_hold_is_not_proposed(tmp_path):
+    path = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"kind": ["a\0b", "c"] * 200}), path)
+    contract, _, text = proposed(path, tmp_path / "a")
+    assert "validValues" not in text
+    assert [column.name for column in contract.columns] == ["kind"]
+    pq.write_table(pa.table({"ki\0nd": ["a", "c"] * 200}), path)
+    with pytest.raises(AssayError, match="I023"):
+        proposed(path, tmp_path / "b")
 
 
 @pytest.mark.parametrize(

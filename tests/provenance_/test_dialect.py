@@ -89,6 +89,7 @@ def test_another_delimiter_is_refused_and_named(tmp_path, mark, told):
 
 
 MISNAMED = [
+    ("utf-16", b"abc\n" + b"a\0b\n" * 99),  # NULs, but neither a mark nor an order
     ("utf-16", written(Dialect(","))),
     ("utf-16-le", written(Dialect(",", encoding="utf-16-be"))),
     ("utf-32", written(Dialect(",", encoding="utf-16"))),
@@ -200,6 +201,11 @@ def test_letters_far_down_are_seen_and_a_few_stray_bytes_are_no_other_encoding()
     assert detect(iter([head, mixed]), "csv").encoding == "utf-8"
     cut = "2,\u6771\n".encode()
     assert detect(iter([head, cut[:3], cut[3:]]), "csv").encoding == "utf-8"
+
+
+def test_a_nul_here_and_there_is_no_wide_text():
+    data = b"abc\n" + b"a\0b\n" * 99
+    assert detect(iter([data]), "csv") == Dialect(",")
 
 
 def test_only_csv_files_have_a_dialect(tmp_path):
