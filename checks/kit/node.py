@@ -141,12 +141,12 @@ class Node:
         return self.number(what) if is_number else self.value
 
     def plain(self) -> Any:
-        """Return the node as plain data: dicts, lists, scalars."""
+        """Return the node as plain data, for a contract that was loaded: dicts, lists, scalars."""
         if isinstance(self.value, dict):
             return {key: item.plain() for key, item in self.value.items()}
         if isinstance(self.value, list):
             return [item.plain() for item in self.value]
-        return self.scalar("a value")
+        return self.value
 
     def _refuse_two_readings(self, what: str) -> None:
         if not self.is_plain or isinstance(self.value, str | dict | list):
