@@ -32,7 +32,7 @@ def test_a_library_that_crashes_over_the_source_is_told_from_a_kill(monkeypatch,
 
 def test_too_little_memory_is_told(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 99)
-    child = reading.started("read_bare", 400 << 20)
+    child = reading.started("read_bare", 250 << 20)
     try:
         with pytest.raises(AssayError, match="E005"):
             reading.ask(child, 60, source=str(tmp_path / "a.csv"), folder=str(tmp_path / "out"))
