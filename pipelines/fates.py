@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from checks.kit import findings, verdict
 from provenance import digest, lineage, merkle
+from provenance.as_read import as_read
 from provenance.errors import AssayError
 from provenance.shards import DIGEST, ROW, read_shard, read_table, unpacked, write_table
 from provenance.snapshot import REJECTED_SCHEMA, Snapshot
@@ -78,8 +79,8 @@ class Emitter:
         for number, ref in enumerate(self._snapshot.shards):
             shard = read_shard(ref)
             raw = self._snapshot.raw[number] if self._snapshot.raw else None
-            as_read = read_table(raw).drop_columns([ROW]) if raw else shard.table
-            self._sort_shard(number, shard.table, as_read, shard.rows, shard.digests)
+            texts = as_read(shard.table, raw) if raw else shard.table
+            self._sort_shard(number, shard.table, texts, shard.rows, shard.digests)
         self._write_unread(len(self._snapshot.shards))
         self._ensure_a_part()
         fated = Fated(self._snapshot.rows, **self._counts, root=self._tree.root().hex())

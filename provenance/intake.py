@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from provenance import digest
 from provenance.ahead import in_order
+from provenance.as_read import unprinted
 from provenance.casting import ColumnSpec
 from provenance.errors import AssayError, Notice
 from provenance.looks import Looks
@@ -158,9 +159,9 @@ def _write(  # what a job of the pool gets
     table = typed.combine_chunks()
     if raw is not None:
         # scratch: speed before size, but page checksums as everywhere
-        as_read = with_rows(read.combine_chunks(), rows)
+        texts = with_rows(unprinted(read, typed).combine_chunks(), rows)
         options = {"compression": "lz4", "use_dictionary": False, "write_page_checksum": True}
-        pq.write_table(as_read, raw, **options)
+        pq.write_table(texts, raw, **options)
     return write_shard(folder, Shard(number, table, rows, digest.of_rows(table)))
 
 

@@ -1,7 +1,8 @@
 """The snapshot: what ingest makes of a source, as files that later stages read.
 
     shards   typed rows that could be cast, with row numbers and digests
-    raw      the same rows as read (text), one file a shard; none where the shard is as read
+    raw      of the same rows the texts that the typed values do not print as (as_read), one file a
+             shard; none where the shard is as read
     held     rows that could be split but not cast, as read, with ROW: they go to quarantine
     rejected _row, _raw, _reason of what could not be split into fields
     held_findings  why rows are held (HELD_SCHEMA), one row a fault

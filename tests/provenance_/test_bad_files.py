@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 from bad_files import kind, reader
 
+from provenance.as_read import as_read
 from provenance.shards import ROW, read_shard, read_table
 from provenance.snapshot import Snapshot
 
@@ -97,10 +98,11 @@ def assert_rest_survives(case, snapshot):
     shards = [read_shard(ref) for ref in snapshot.shards]
     rows = [row for shard in shards for row in shard.rows.tolist()]
     assert rows == [row for row in range(case.total) if row not in case.rows]
-    as_read = [read_table(path).drop_columns([ROW]) for path in snapshot.raw if path]
     if case.is_typed:
-        as_read = [pa.table({n: s.table[n].cast("string") for n in kind.NAMES}) for s in shards]
-    table = pa.concat_tables(as_read).select(kind.NAMES)
+        texts = [pa.table({n: s.table[n].cast("string") for n in kind.NAMES}) for s in shards]
+    else:
+        texts = [as_read(s.table, raw) for s, raw in zip(shards, snapshot.raw, strict=True)]
+    table = pa.concat_tables(texts).select(kind.NAMES)
     by_id = {cells[0]: cells for cells in map(list, zip(*table.to_pydict().values(), strict=True))}
     assert len(by_id) == len(rows)
     for key, seen in by_id.items():
