@@ -188,6 +188,8 @@ C005 = [
     ("no name", "schema: [{properties: [{logicalType: date}]}]\n", "C005", ":1:24", ""),
     ("name that is a number", HEAD.replace("name: age", "name: 1"), "C005", ":8:15", '"1"'),
     ("name that is a word of YAML 1.1", HEAD.replace("name: age", "name: no"), "C005", ":8:15", '"no"'),
+    ("name of 201 letters", HEAD.replace("name: people\nv", f"name: {'x' * 201}\nv"), "C005", ":3:7", ""),
+    ("table of 201 letters", HEAD.replace("- name: people", f"- name: {'x' * 201}"), "C005", ":6:11", ""),
     ("kind", HEAD.replace("DataContract", "DataContrakt"), "C005", ":2:7", "'DataContract'"),
     ("version", HEAD.replace("1.0.0", "[1]"), "C005", ":4:10", ""),
     ("version of the standard", HEAD.replace("v3.1.0", "v2.2.2"), "C005", ":1:13", "v3.1.0"),

@@ -12,6 +12,7 @@ from typing import Any
 from checks.kit import csv_dialect, gallery, odcs, options, registry, settings
 from checks.kit.contract import Policy
 from checks.kit.guard import MAX_PATTERN, MAX_QUERY
+from checks.kit.heading import LONGEST
 from checks.kit.node import MOST_INTEGER
 from checks.kit.schema_parts import (
     FLAG,
@@ -34,6 +35,7 @@ _PATTERN = {**TEXT, "maxLength": MAX_PATTERN}
 _SPELT = "[-_]*".join(f"[{char}{char.upper()}]" for char in "greatexpectations")
 _ENGINE = {"properties": {"engine": {"pattern": f"^{_SPELT}$"}}, "required": ["engine"]}
 _DELIMITERS = [char for char in map(chr, range(128)) if may_delimit(char)]
+_TITLE = {**TEXT, "maxLength": LONGEST}
 _POSITION = {"type": "integer", "maximum": MOST_INTEGER}
 # names of rules; those that begin with ASSAY- are Assay's own, and an id stands in for a name
 _NAME = {**TEXT, "not": {"pattern": r"^[Aa][Ss][Ss][Aa][Yy]-"}}
@@ -45,7 +47,7 @@ def json_schema() -> dict[str, Any]:
     known = {
         "apiVersion": {"type": "string", "pattern": f"^{odcs.API_VERSION}$"},
         "kind": {"const": "DataContract"},
-        "name": TEXT,
+        "name": _TITLE,
         "version": SCALAR,
         "servers": _servers(),
         "schema": {**listed(_object()), "minItems": 1, "maxItems": 1},
@@ -74,14 +76,14 @@ def _names() -> list[dict[str, Any]]:
     """Return that what stands in for a missing name is a text as a name is."""
     given = [{"required": [key]} for key in ("name", "dataProduct")]
     return [
-        {"if": {"not": given[0]}, "then": {"properties": {"dataProduct": TEXT}}},
-        {"if": {"not": {"anyOf": given}}, "then": {"properties": {"id": TEXT}}},
+        {"if": {"not": given[0]}, "then": {"properties": {"dataProduct": _TITLE}}},
+        {"if": {"not": {"anyOf": given}}, "then": {"properties": {"id": _TITLE}}},
     ]
 
 
 def _object() -> dict[str, Any]:
     known = {
-        "name": TEXT,
+        "name": _TITLE,
         "quality": listed({"$ref": "#/$defs/quality"}),
         "properties": {**listed(_property()), "minItems": 1},
         "customProperties": _custom({}),

@@ -7,13 +7,12 @@ root. Great Expectations is not imported here.
 
 import dataclasses
 import hashlib
-import re
 import string
 from collections import Counter
 from pathlib import Path
 from typing import Any, cast
 
-from checks.kit import csv_dialect, odcs, settings
+from checks.kit import csv_dialect, heading, odcs, settings
 from checks.kit.clauses import Scope, logical_type, option_rules
 from checks.kit.contract import Column, Contract, PiiAction, Role, Rule
 from checks.kit.guard import Guard
@@ -25,7 +24,6 @@ from provenance.csv_header import RESERVED
 
 REQUIRED, UNIQUE, LABEL = "ASSAY-V010", "ASSAY-V009", "ASSAY-V013"
 OWN = "__assay"  # how the names of our own views and columns begin
-_API = re.compile(odcs.API_VERSION)
 _FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as the engine compares
 
 
@@ -44,7 +42,7 @@ def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> C
     content = read_bytes(path)
     top = parse(content, str(path))
     facts = top.mapping("the contract", odcs.CONTRACT)
-    _refuse_version(facts)
+    heading.refuse_standard(facts)
     table, properties, schema = _schema(top, facts)
     types = _types(properties)
     guard = Guard(table, types)
@@ -60,8 +58,8 @@ def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> C
     policy, rest = settings.read(given, place, types)
     guard.settle()
     return Contract(
-        name=_name(facts, table, path),
-        version=_version(facts),
+        name=heading.name(facts, table),
+        version=heading.version(facts),
         path=str(path.resolve()),
         root=str(place.limit),
         sha256=hashlib.sha256(content).hexdigest(),
@@ -73,33 +71,6 @@ def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> C
         warnings=tuple(scope.notices.values()),
         **rest,
     )
-
-
-def _name(facts: dict[str, Node], table: str, path: Path) -> str:
-    for key in ("name", "dataProduct", "id"):
-        if key in facts:
-            return facts[key].string(key)
-    return table or path.stem
-
-
-def _version(facts: dict[str, Node]) -> str:
-    """Return the contract's version as it is written: 1.0 is no number here."""
-    node = facts.get("version")
-    if node is None:
-        return ""
-    if isinstance(node.value, dict | list):
-        raise node.fail("C005", "version must be a text")
-    return node.text
-
-
-def _refuse_version(facts: dict[str, Node]) -> None:
-    if "kind" in facts:
-        facts["kind"].choice("kind", ("DataContract",))
-    if "apiVersion" in facts:
-        node = facts["apiVersion"]
-        if not _API.fullmatch(node.text):
-            what = f"apiVersion {node.text or 'of this kind'} is not known"
-            raise node.fail("C005", what, fix="write `apiVersion: v3.1.0`")
 
 
 def _schema(
@@ -120,7 +91,7 @@ def _schema(
     for item, node in zip(properties, listed, strict=True):
         if "name" not in item:
             raise node.fail("C005", "a property has no name")
-    name = schema["name"].string("name") if "name" in schema else "dataset"
+    name = heading.title(schema["name"], "name") if "name" in schema else "dataset"
     if name.translate(_FOLDED).startswith(OWN):
         raise schema["name"].fail("C008", f"names that begin with {OWN} are reserved")
     return name, properties, schema
@@ -143,12 +114,11 @@ def _types(properties: list[dict[str, Node]]) -> dict[str, str]:
             what = f"columns '{seen[folded].value}' and '{name}' differ in case only, {lines}"
             fix = "rename one, here and in the source: to SQL they are the same"
             raise node.fail("C008", what, fix=fix)
-        types[name], seen[folded] = _logical(item, name), node
+        kind: Logical = (
+            logical_type(item["logicalType"], name) if "logicalType" in item else "string"
+        )
+        types[name], seen[folded] = kind, node
     return types
-
-
-def _logical(item: dict[str, Node], name: str) -> Logical:
-    return logical_type(item["logicalType"], name) if "logicalType" in item else "string"
 
 
 def _columns(properties: list[dict[str, Node]], scope: Scope) -> tuple[list[Column], list[Rule]]:
@@ -188,10 +158,8 @@ def _flag(item: dict[str, Node], key: str) -> bool:
 
 
 def _column(item: dict[str, Node], scope: Scope, rules: list[Rule]) -> Column:
-    name, given = (
-        item["name"].value,
-        settings.custom(item.get("customProperties"), odcs.ASSAY_PROPERTY, scope),
-    )
+    name: str = item["name"].value
+    given = settings.custom(item.get("customProperties"), odcs.ASSAY_PROPERTY, scope)
     roles = _roles(given["assay.role"]) if "assay.role" in given else frozenset()
     pii = _pii(given["assay.pii"], scope) if "assay.pii" in given else "quarantine"
     missing = _words(given["assay.missing"]) if "assay.missing" in given else []
