@@ -1,6 +1,6 @@
-"""Engines: any `map` over items that keeps their order. Serial, or a pool of processes.
+"""Engines: any `map` over items that keeps their order. Serial, a pool of processes, or Dask.
 
-Findings are the same on both. A worker that dies is tried again once, in a new pool. A map that
+Findings are the same on all. A worker that dies is tried again once, in a new pool. A map that
 does not end in time is ASSAY-K002 on both: it ends the pool, and leaves the serial thread behind.
 """
 
@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from provenance.errors import AssayError
@@ -134,17 +135,27 @@ class Processes:
 
 
 def make(
-    name: str, rows: int, *, workers: int | None = None, timeout: float | None = None
+    name: str,
+    rows: int,
+    *,
+    timeout: float | None = None,
+    address: str | None = None,
+    scratch: Path | None = None,
 ) -> Engine:
     """Return the engine of that name; `auto` takes processes for many rows.
 
-    Raises:
-        AssayError: ASSAY-E103 for an engine that is not installed here.
+    Args:
+        name: one of `NAMES`, or `auto`.
+        rows: that are to be examined.
+        timeout: seconds for one map.
+        address: of a Dask scheduler; None for a cluster on this machine.
+        scratch: folder that Dask's workers see; needed for that engine alone.
     """
+    cores = len(os.sched_getaffinity(0))
     if name == "dask":
-        what = "the Dask engine is not part of this version"
-        raise AssayError("E103", what, where="--engine dask", fix="use --engine processes")
-    cores = workers or len(os.sched_getaffinity(0))
+        from pipelines.dask_engine import Dask
+
+        return Dask(address, cores, timeout, scratch or Path.cwd())
     if name == "processes" or (name == "auto" and rows >= SERIAL_ROWS and cores > 1):
         return Processes(cores, timeout)
     return Serial(timeout)

@@ -20,6 +20,7 @@ def main(arguments: argparse.Namespace) -> int:
     for option, path in given.items():
         words += [option, str(Path(path).absolute())] if path else []
     words += ["--store", str(config.store_folder(arguments.store).absolute())]
+    words += ["--dask-address", request.dask_address] if request.dask_address else []
     words += ["--fail-on", request.fail_on] if request.fail_on else []
     if arguments.json:
         what = "a served deployment has no result to print"

@@ -17,6 +17,9 @@ def _source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--source", metavar="PATH", help="default: the contract's servers[0].path")
     parser.add_argument("--reference", metavar="PATH", help="trusted rows to measure drift against")
     parser.add_argument("--engine", choices=("auto", "serial", "processes", "dask"), default="auto")
+    parser.add_argument(
+        "--dask-address", metavar="URL", help="scheduler of an existing cluster, tcp://host:8786"
+    )
     parser.add_argument("--fail-on", choices=("error", "warning"), help="default: the policy's")
     _store(parser)
 

@@ -20,6 +20,7 @@ class Plan:
     sources: tuple[str, ...]
     reference: str | None
     engine: str
+    dask_address: str | None = None
 
     @property
     def out(self) -> Path:

@@ -19,6 +19,7 @@ class Request:
     source: str | None = None
     reference: str | None = None
     engine: str = "auto"
+    dask_address: str | None = None
     direct: bool = False
     fail_on: Literal["error", "warning"] | None = None
     debug: bool = False

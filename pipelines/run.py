@@ -15,7 +15,7 @@ from typing import Any
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import beside, commit, keys, openlineage, reading, stages
+from pipelines import beside, commit, dask_engine, keys, openlineage, reading, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -222,12 +222,17 @@ def execute(request: Request, progress: Progress) -> Outcome:
     """
     began = time.perf_counter()
     contract, sources, reference = prepare(request)
+    if request.dask_address:
+        dask_engine.ensure_answers(request.dask_address)
     store = Store(request.store)
     outcomes: list[Outcome] = []
     late = Late()
     with unless_committed(outcomes, late), contextlib.ExitStack() as stack:
         work = stack.enter_context(store.staged())
-        plan = Plan(work.name, work, request.contract, sources, reference, request.engine)
+        plan = Plan(
+            work.name, work, request.contract, sources, reference,
+            request.engine, request.dask_address,
+        )  # fmt: skip
         for folder in (plan.out, plan.scratch):
             folder.mkdir()
         server = None if request.direct else _server(stack, request)

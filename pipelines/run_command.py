@@ -9,6 +9,7 @@ from pipelines import config, outcome
 from pipelines.console import Progress
 from pipelines.request import Request
 from pipelines.run import execute
+from provenance.errors import AssayError
 
 
 def request_of(arguments: argparse.Namespace, *, direct: bool) -> Request:
@@ -18,11 +19,23 @@ def request_of(arguments: argparse.Namespace, *, direct: bool) -> Request:
         store=config.store_folder(arguments.store),
         source=arguments.source,
         reference=arguments.reference,
-        engine=arguments.engine,
+        engine=_engine(arguments),
+        dask_address=arguments.dask_address,
         direct=direct,
         fail_on=arguments.fail_on,
         debug=arguments.debug,
     )
+
+
+def _engine(arguments: argparse.Namespace) -> str:
+    """Return the engine's name; the address of a cluster says which one is meant."""
+    name: str = arguments.engine
+    if not arguments.dask_address or name == "dask":
+        return name
+    if name != "auto":
+        what = f"--dask-address is of no use to the engine {name}"
+        raise AssayError("C012", what, where="--engine", fix="give --engine dask")
+    return "dask"
 
 
 def main(arguments: argparse.Namespace) -> int:

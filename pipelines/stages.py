@@ -85,7 +85,9 @@ def run_checks(plan: Plan, contract: Contract) -> Examined:
     for folder in (models, kept):
         folder.mkdir(parents=True)
     limit = float(contract.limits.get("check_seconds", CHECK_SECONDS))
-    chosen = engine.make(plan.engine, rows, timeout=limit)
+    chosen = engine.make(
+        plan.engine, rows, timeout=limit, address=plan.dask_address, scratch=plan.scratch
+    )
     try:
         examined = examine(context, list(snapshot.shards), chosen, models)
     finally:

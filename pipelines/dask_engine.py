@@ -1,0 +1,234 @@
+"""The Dask engine: the same map on the workers of a cluster, its own on this machine or another's.
+
+Work and answers travel through the scheduler as paths and results; what a task needs is pickled
+once into the run's scratch folder, so the workers must see the store's file system. A worker that
+dies loses no work: Dask does it again elsewhere, once with a cluster of our own.
+"""
+
+import asyncio
+import concurrent.futures
+import functools
+import itertools
+import logging
+import pickle
+import re
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from provenance.errors import AssayError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+ANSWER = 5.0  # seconds in which a scheduler must answer
+ALONE = 60.0  # seconds that a cluster may be without any worker
+POLL = 1.0
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^\s/@]+:[0-9]{1,5}")
+
+
+def ensure_answers(address: str) -> None:
+    """Refuse a scheduler that is not there, before anything is read.
+
+    Raises:
+        AssayError: ASSAY-C012 if this is no address, E106 if nothing answers there or there is no
+            worker that can do the work.
+    """
+    _refuse_misspelt(address)
+    client = _client(address)
+    try:
+        _refuse_strangers(client, address, Path("/"))
+    finally:
+        client.close()
+
+
+class Dask:
+    """A map on Dask's workers."""
+
+    def __init__(
+        self, address: str | None, workers: int, timeout: float | None, scratch: Path
+    ) -> None:
+        """Connect when first used.
+
+        Args:
+            address: of a scheduler, e.g. tcp://10.0.0.5:8786; None for a cluster of our own.
+            workers: processes of that cluster.
+            timeout: seconds for one map; None to wait for ever.
+            scratch: existing folder that all workers see at the same path.
+        """
+        self._address = address
+        self._workers = workers
+        self._timeout = timeout
+        self._scratch = scratch
+        self._numbers = itertools.count()
+        self._cluster: Any = None
+        self._client: Any = None
+
+    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Return function(item) for each item, in order.
+
+        Raises:
+            AssayError: ASSAY-E005 if workers die over the same work, E106 if the cluster is gone,
+                K002 if the map takes too long.
+        """
+        from distributed import KilledWorker
+        from distributed.client import FutureCancelledError, FuturesCancelledError
+        from distributed.comm import CommClosedError
+
+        work = self._scratch / f"dask-{next(self._numbers)}"
+        work.mkdir()
+        kept = [_keep(work / "function.pkl", function)]
+        kept += [_keep(work / f"{n}.pkl", item) for n, item in enumerate(items)]
+        try:
+            return self._done(kept[0], kept[1:])
+        except KilledWorker as error:
+            what = "workers died over and over at the same work"
+            raise AssayError("E005", what, fix="look at the memory there is") from error
+        except (CommClosedError, FutureCancelledError, FuturesCancelledError) as error:
+            raise self._lost() from error
+
+    def close(self) -> None:
+        """Leave the cluster, or end it if it is our own."""
+        for held in (self._client, self._cluster):
+            if held is not None:
+                held.close(timeout=ANSWER)
+        self._client = self._cluster = None
+
+    def _done(self, function: str, items: list[str]) -> list[Any]:
+        client = self._connected()
+        futures = client.map(functools.partial(_apply, function), items, pure=False)
+        try:
+            self._wait(client, futures)
+            answers: list[Any] = client.gather(futures)
+        finally:
+            if self._client is client:  # a map that is late has closed it
+                client.cancel(futures, force=True)
+        return answers
+
+    def _wait(self, client: Any, futures: list[Any]) -> None:
+        """Wait for all, in slices, so that an interrupt gets through."""
+        from distributed import wait
+
+        begun = seen = time.monotonic()
+        while True:
+            try:
+                with client.as_current():
+                    wait(futures, timeout=POLL)
+            except (TimeoutError, concurrent.futures.TimeoutError):
+                now = time.monotonic()
+                seen = now if client.scheduler_info(n_workers=1)["workers"] else seen
+                if now - seen > ALONE:
+                    raise self._lost() from None
+                if self._timeout is not None and now - begun > self._timeout:
+                    self.close()  # workers of our own are ended; others finish what they are at
+                    what = f"it took longer than {self._timeout:g} s"
+                    fix = "raise assay.limits.check_seconds"
+                    raise AssayError("K002", what, fix=fix) from None
+            else:
+                return
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            if self._address is None:
+                self._cluster = _cluster(self._workers, self._scratch)
+            self._client = _client(self._address or self._cluster)
+            _refuse_strangers(self._client, self._address or "the local cluster", self._scratch)
+        return self._client
+
+    def _lost(self) -> AssayError:
+        where = self._address or "the local cluster"
+        fix = "look at the scheduler and its workers, or use --engine processes"
+        return AssayError("E106", "the cluster was lost during the work", where=where, fix=fix)
+
+
+def _cluster(workers: int, scratch: Path) -> Any:
+    import dask
+    from distributed import LocalCluster
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+        return LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            host="127.0.0.1",
+            dashboard_address="127.0.0.1:0",  # None would take a port that may be in use
+            local_directory=str(scratch),
+            silence_logs=logging.CRITICAL,
+        )
+
+
+def _client(address: Any) -> Any:
+    """Return a client of a local cluster, or of the scheduler at an address that answers."""
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    fix = "start it, or use --engine processes"
+    try:
+        if isinstance(address, str):
+            # a client that never got through leaves a thread behind that prints
+            asyncio.run(asyncio.wait_for(_answer(address), ANSWER))
+        from distributed import Client
+
+        return Client(address, timeout=ANSWER, set_as_default=False)
+    except Exception as error:  # whatever there answers in another language
+        what = f"no Dask scheduler answers within {ANSWER:g} s ({type(error).__name__})"
+        raise AssayError("E106", what, where=str(address), fix=fix) from error
+
+
+async def _answer(address: str) -> None:
+    from distributed.comm import connect
+
+    comm = await connect(address, timeout=ANSWER)
+    try:
+        await comm.write({"op": "identity", "reply": True})
+        await comm.read()
+    finally:
+        comm.abort()
+
+
+def _refuse_misspelt(address: str) -> None:
+    if not _ADDRESS.fullmatch(address):
+        fix = "write it as tcp://host:8786"
+        raise AssayError("C012", "this is no scheduler's address", where=address, fix=fix)
+
+
+def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
+    """Refuse workers that run other code than this, or do not see the store."""
+    from pipelines import commit
+
+    try:
+        facts = client.run(_facts, str(folder))
+    except Exception as error:  # whatever a worker without Assay answers
+        what = f"a worker cannot run Assay ({type(error).__name__})"
+        fix = "install this version of Assay on every worker"
+        raise AssayError("E106", what, where=address, fix=fix) from error
+    if not facts:
+        fix = "start some with `dask worker ADDRESS`"
+        raise AssayError("E106", "the cluster has no workers", where=address, fix=fix)
+    for worker, (code, sees) in facts.items():
+        if code != commit.code_facts():
+            fix = "install this version of Assay there"
+            raise AssayError("E106", "a worker runs another version", where=worker, fix=fix)
+        if not sees:
+            fix = "put the store on a file system that every worker mounts at the same path"
+            what = f"a worker does not see {folder}"
+            raise AssayError("E106", what, where=worker, fix=fix)
+
+
+def _facts(folder: str) -> tuple[dict[str, Any], bool]:
+    from pipelines import commit
+
+    return commit.code_facts(), Path(folder).is_dir()
+
+
+def _keep(path: Path, value: Any) -> str:
+    with path.open("wb") as file:
+        pickle.dump(value, file, protocol=5)
+    return str(path)
+
+
+def _apply(function: str, item: str) -> Any:
+    return _loaded(function)(pickle.loads(Path(item).read_bytes()))  # noqa: S301  ours, see _keep
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(path: str) -> Callable[[Any], Any]:
+    loaded: Callable[[Any], Any] = pickle.loads(Path(path).read_bytes())  # noqa: S301  as above
+    return loaded
