@@ -28,7 +28,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="assay-engines-") as folder:
         refs, context = made(Path(folder), arguments.shards, arguments.rows)
-        print(f"{arguments.shards} shards of {arguments.rows:,} rows, {len(os.sched_getaffinity(0))}"
+        cores = len(os.sched_getaffinity(0))
+        print(f"{arguments.shards} shards of {arguments.rows:,} rows, {cores}"
               f" cores, checks {', '.join(CHECKS)}")  # fmt: skip
         print(f"{'engine':24} {'seconds':>8} {'x serial':>9} {'started':>8}  findings")
         first = None
