@@ -5,6 +5,8 @@ PYTHON ?= python3
 UV_VERSION := 0.13.9
 READY := .venv/.ready
 BIN := .venv/bin
+# a file of tests stays in one process, since its tests share what they made
+SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 export PYTHONSAFEPATH := 1
 
 .PHONY: setup demo test test-long check format threats errors clean
@@ -24,7 +26,7 @@ demo: $(READY)
 	@$(BIN)/assay run data_samples/contract.yaml --store assay-store; test $$? -le 1
 
 test: $(READY)
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not long"
 
 test-long: $(READY)
 	$(BIN)/pytest -m long
@@ -34,7 +36,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not long"
 
 format: $(READY)
 	$(BIN)/ruff format .
