@@ -180,14 +180,21 @@ def _floats(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
 
 
 def _repeated(clause: Clause) -> str:
-    name = quoted(clause.kwargs["column"])
-    return f"({name} IS NOT NULL AND count(*) OVER (PARTITION BY {name}) > 1)"
+    """Return whether a value occurs twice: a grouping, since a window would sort whole rows."""
+    return _among_repeated(quoted(clause.kwargs["column"]))
 
 
 def _repeated_together(clause: Clause) -> str:
     names = [quoted(name) for name in clause.kwargs["column_list"]]
-    count = f"count(*) OVER (PARTITION BY {', '.join(names)}) > 1"
-    return f"({count})" + _unless_ignored(clause)
+    # as one value, whose missing parts are equal to each other
+    return _among_repeated(f"struct_pack({', '.join(f'{n} := {n}' for n in names)})") + (
+        _unless_ignored(clause)
+    )
+
+
+def _among_repeated(value: str) -> str:
+    repeated = f"SELECT {value} FROM {DATASET} GROUP BY {value} HAVING count(*) > 1"  # noqa: S608
+    return f"({value} IN ({repeated}))"
 
 
 _OWN: dict[str, Callable[[Clause], str]] = {
