@@ -85,7 +85,7 @@ def _tail(placed: np.ndarray) -> calibrate.Tail | None:
 
 def levels(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     """Return the levels of a category, unreadable, and how rare each is, as a robust distance."""
-    counted = column.combine_chunks().value_counts()
+    counted = encode.categories(column).value_counts()
     count = counted.field("counts").to_numpy().astype(float)
     # as a robust distance: a level of one in a thousand lies about three deviations out
     return opaque(counted.field("values")), np.sqrt(2 * np.log(count.sum() / count)) - 1
