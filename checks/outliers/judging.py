@@ -30,7 +30,7 @@ class OutlierModel(Model):
 
     Attributes:
         axes, pairs: tests of single columns and of pairs.
-        levels: category column -> (values, see `opaque`; their rarity).
+        levels: category column -> (values, see `opaque`; their rarity, see `scales.levels`).
         rare: rank of rarity, None where the sample is too small.
         limits: chance below which each test of a rule quarantines, by rule, shape (tests,).
         seconds: second opinion on columns that a pair accuses.
@@ -70,7 +70,7 @@ def scaled(table: pa.Table, model: OutlierModel) -> np.ndarray:
     for name, (known, rare) in model.levels.items():
         where = pc.index_in(opaque(table[name]), value_set=known)
         codes = pc.fill_null(where, -1).to_numpy(zero_copy_only=False)
-        made.append(np.append(rare, rare.max(initial=0.0) + 1)[codes])
+        made.append(rare[codes])  # -1, a level that the sample lacks, is the last
     return np.column_stack(made) if made else np.zeros((table.num_rows, 0))
 
 
