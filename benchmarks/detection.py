@@ -1,4 +1,4 @@
-"""Figures of the label and outlier checks: `detection.py labels SEEDS` or `detection.py outliers`.
+"""Figures of the label and outlier checks: `detection.py labels|outliers --seeds N`.
 
 Tables with and without planted faults; real ones are read from the folder named by
 ASSAY_BENCH_DATA. Prints one line a case.
@@ -131,34 +131,13 @@ def labels(seeds):
                 print(line, flush=True)
 
 
-def outliers():
-    """Print the AUROC of the rarity rank beside a plain isolation forest, then the means."""
-    from sklearn.ensemble import IsolationForest
-    from sklearn.metrics import roc_auc_score
+def outliers(seeds):
+    """Print AUROC and AP of the rarity rank beside PyOD's detectors."""
+    import detection_outliers
 
-    from checks import outliers as check
-    from checks.kit import rarity, scales
-
-    means = []
-    for path in sorted((DATA / "outliers").glob("*.npz")):
-        with np.load(path) as file:
-            values, truth = file["X"].astype(float), file["y"]
-        names = [f"c{number}" for number in range(values.shape[1])]
-        table = pa.table(dict(zip(names, values.T, strict=True)))
-        axes = [scales.fit(n, column) for n, column in zip(names, values.T, strict=True)]
-        model = check.OutlierModel(axes=tuple(a for a in axes if a is not None))
-        placed = check._scaled(table, model)  # noqa: SLF001  # the very matrix that is ranked
-        start = time.perf_counter()
-        ours = rarity.fit(placed, 0).score(placed)
-        took = time.perf_counter() - start
-        plain = -IsolationForest(random_state=0).fit(values).score_samples(values)
-        means.append([roc_auc_score(truth, ours), roc_auc_score(truth, plain)])
-        print(
-            f"{path.stem} {values.shape} {means[-1][0]:.3f} forest {means[-1][1]:.3f} {took:.2f} s"
-        )
-    print("mean", np.mean(means, axis=0).round(4))
+    detection_outliers.main(DATA, seeds)
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    globals()[sys.argv[1]](*map(int, sys.argv[2:]))
+    globals()[sys.argv[1]](*(int(word) for word in sys.argv[2:] if word != "--seeds"))

@@ -4,7 +4,7 @@ Threat: poisoning by values that wreck a scale or hide a trigger; look-alike cat
 State: per text column up to 1,000 categories with counts; one bounded sample of the numbers.
 Cost: two passes, O(n); characters are searched in the unique values only (RE2).
 Nulls: ignored; NaN and infinities are refused before (V001, V002).
-Blind to: outliers within reason (see checks/outliers.py), odd spellings of rare categories.
+Blind to: outliers within reason (see the check `outliers`), odd spellings of rare categories.
 Source: Unicode Standard Annex 9 (bidi) and Technical Standard 39; Hampel 1974 (median, MAD).
 """
 

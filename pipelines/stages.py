@@ -21,6 +21,7 @@ from pipelines import engine, fates, keys, rebuild
 from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
 from pipelines.plan import Plan
+from pipelines.source_rates import with_rates
 from provenance import lineage
 from provenance.codes import CODES
 from provenance.errors import AssayError, Notice
@@ -90,6 +91,7 @@ def run_checks(plan: Plan, contract: Contract) -> Examined:
     )
     try:
         examined = examine(context, list(snapshot.shards), chosen, models)
+        examined = with_rates(examined, contract, list(snapshot.shards))
     finally:
         chosen.close()
     for status in examined.statuses:

@@ -105,6 +105,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
         needs: what must exist for it to run: any of "label", "source", "time", "reference",
             "quasi_identifier".
         takes: options that `assay.checks` may give it, and what each one is: checks.kit.options.
+        is_option: whether it runs only where `assay.checks` names it.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
     """
@@ -113,6 +114,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
     threats: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]] = frozenset()
     takes: ClassVar[Takes] = {}
+    is_option: ClassVar[bool] = False
     finds_telling_columns: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:

@@ -1,7 +1,8 @@
 """One rank of rarity for a row of mixed columns: forest, distance and neighbours together.
 
 The three scores fail on different tables; their tail ranks are joined by Fisher's sum, which a
-single extreme rank can lift. Fitted on the sample with the widest rows left out of the center.
+single extreme rank can lift. Against masking the sample is peeled first: what forest and distance
+together call rarest helps neither to shape the distance nor as anybody's neighbour.
 Source: Liu, Ting, Zhou 2008 (isolation forest); Ramaswamy et al. 2000 (neighbours); Fisher 1932.
 """
 
@@ -15,7 +16,11 @@ CLIP = 8.0
 MOST_COLUMNS = 64
 TRUSTED = 500  # rows that neighbours are sought among; few, so that copies seldom meet
 NEIGHBOURS = 5
-PEELED = 0.05  # of the sample, left out of the covariance
+DECIMALS = 9
+RIDGE = 1e-3
+LEAF = 64  # rows in a leaf of the neighbours' tree: the fastest of those tried
+WIDEST = 0.05  # of the sample, left out of the first covariance
+PEELED = 0.20  # of the sample, left out of the second one and of the neighbours
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,23 +49,16 @@ class Rarity:
 
     def score(self, scaled: np.ndarray) -> np.ndarray:
         """Return Fisher's sum of the three tail ranks, shape (n,); greater is rarer."""
-        made = self.parts(scaled)
-        count = self.ranks.shape[1]
-        total = np.zeros(len(scaled))
-        for own, ranked in zip(made, self.ranks, strict=True):
-            above = count - np.searchsorted(ranked, own, side="left")
-            # beyond the sample's last row the rank alone cannot grow: keep the order
-            total += -np.log((1 + above) / (1 + count))
-        return total
+        kept = _kept(scaled)
+        return _fisher(self.parts(kept, _lonely(self.forest, kept)), self.ranks)
 
-    def parts(self, scaled: np.ndarray) -> np.ndarray:
-        """Return forest, distance and neighbour scores, shape (3, n)."""
-        kept = np.clip(np.nan_to_num(scaled), -CLIP, CLIP)
+    def parts(self, kept: np.ndarray, lonely: np.ndarray) -> np.ndarray:
+        """Return forest, distance and neighbour scores, shape (3, n), of clipped rows."""
         few = kept[:, :MOST_COLUMNS] - self.center
-        # einsum adds up each row by itself, so that a row's score has no neighbours
-        far = (np.einsum("ij,jk->ik", few, self.whiten) ** 2).sum(1)
-        near = self.tree.query(few / self.spread, k=NEIGHBOURS)[0][:, -1]
-        return np.round(np.stack([-self.forest.score_samples(kept), far, near]), 9)
+        ends = self.tree.query(few / self.spread, k=NEIGHBOURS + 1)[0]
+        # a row in the very place of a neighbour may be that neighbour: it does not count itself
+        near = np.where(ends[:, 0] == 0, ends[:, -1], ends[:, -2])
+        return np.stack([lonely, _far(few, self.whiten), np.round(near, DECIMALS)])
 
 
 def fit(scaled: np.ndarray, seed: int) -> Rarity:
@@ -74,18 +72,23 @@ def fit(scaled: np.ndarray, seed: int) -> Rarity:
     from sklearn.ensemble import IsolationForest
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    kept = np.clip(np.nan_to_num(scaled), -CLIP, CLIP)
+    kept = _kept(scaled)
     few = kept[:, :MOST_COLUMNS]
     forest = IsolationForest(n_estimators=TREES, random_state=seed, n_jobs=1).fit(kept)
     _clear_gaps(forest)
+    lonely = _lonely(forest, kept)
     with threadpool_limits(1):
-        center, whiten = _whitened(few)
+        center, whiten = _whitened(few, WIDEST)
+        first = np.stack([lonely, _far(few - center, whiten)])
+        rare = _fisher(first, np.sort(first, axis=1))
+        inner = few[rare <= np.quantile(rare, 1 - PEELED)]
+        center, whiten = inner.mean(0), _whitening(inner)
     spread = few.std(axis=0) + 1e-9
     # neighbours are sought around the same center as the distance is taken from
-    picked = np.random.default_rng(seed).permutation(len(few))[:TRUSTED]
-    tree = cKDTree((few[np.sort(picked)] - center) / spread)
+    picked = np.random.default_rng(seed).permutation(len(inner))[:TRUSTED]
+    tree = cKDTree((inner[np.sort(picked)] - center) / spread, leafsize=LEAF)
     made = Rarity(forest, center, whiten, tree, spread, np.zeros((3, 0)))
-    return dataclasses.replace(made, ranks=np.sort(made.parts(scaled), axis=1))
+    return dataclasses.replace(made, ranks=np.sort(made.parts(kept, lonely), axis=1))
 
 
 def _loaded(
@@ -98,7 +101,8 @@ def _loaded(
 ) -> Rarity:
     from scipy.spatial import cKDTree
 
-    return Rarity(forest, center, whiten, cKDTree(trusted), spread, ranks)
+    tree = cKDTree(trusted, leafsize=LEAF)
+    return Rarity(forest, center, whiten, tree, spread, ranks)
 
 
 def _clear_gaps(forest: Any) -> None:
@@ -115,13 +119,43 @@ def _clear_gaps(forest: Any) -> None:
         nodes.view(np.uint8).reshape(len(nodes), -1)[:, is_gap] = 0
 
 
-def _whitened(few: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _kept(scaled: np.ndarray) -> np.ndarray:
+    kept: np.ndarray = np.clip(np.nan_to_num(scaled), -CLIP, CLIP)
+    return kept
+
+
+def _lonely(forest: Any, kept: np.ndarray) -> np.ndarray:
+    lonely: np.ndarray = np.round(-forest.score_samples(kept), DECIMALS)
+    return lonely
+
+
+def _far(few: np.ndarray, whiten: np.ndarray) -> np.ndarray:
+    # einsum adds up each row by itself, so that a row's score has no neighbours
+    far: np.ndarray = (np.einsum("ij,jk->ik", few, whiten) ** 2).sum(1)
+    return far.round(DECIMALS)
+
+
+def _fisher(scores: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    count, total = ranks.shape[1], np.zeros(scores.shape[1])
+    for own, ranked in zip(scores, ranks, strict=True):
+        above = count - np.searchsorted(ranked, own, side="left")
+        # beyond the sample's last row the rank alone cannot grow: keep the order
+        total += -np.log((1 + above) / (1 + count))
+    return total
+
+
+def _whitening(inner: np.ndarray) -> np.ndarray:
+    spread = np.cov(inner, rowvar=False).reshape(inner.shape[1], -1)
+    values, vectors = np.linalg.eigh(spread + RIDGE * np.eye(inner.shape[1]))
+    whiten: np.ndarray = vectors / np.sqrt(values)
+    return whiten
+
+
+def _whitened(few: np.ndarray, left_out: float) -> tuple[np.ndarray, np.ndarray]:
     inner, center = few, np.median(few, axis=0)
     for _ in range(3):
-        spread = np.cov(inner, rowvar=False).reshape(few.shape[1], -1)
-        values, vectors = np.linalg.eigh(spread + 1e-3 * np.eye(few.shape[1]))
-        whiten = vectors / np.sqrt(values)
+        whiten = _whitening(inner)
         far = (((few - center) @ whiten) ** 2).sum(1)
-        inner = few[far <= np.quantile(far, 1 - PEELED)]
+        inner = few[far <= np.quantile(far, 1 - left_out)]
         center = inner.mean(0)
     return center, whiten

@@ -27,12 +27,14 @@ def load() -> Registry:
 
 
 def select(context: Context) -> tuple[dict[str, Check], dict[str, str]]:  # type: ignore[type-arg]
-    """Return the checks to run, and the reason for each one that is not."""
+    """Return the checks to run, and the reason for each one that is not but for unasked options."""
     chosen: dict[str, Check] = {}  # type: ignore[type-arg]
     skipped: dict[str, str] = {}
     for name, kind in load().items():
         if context.contract.is_off(name):
             skipped[name] = "turned off by the contract"
+        elif kind.is_option and name not in context.contract.checks:
+            continue  # nobody asked for it
         elif missing := sorted(need for need in kind.needs if not _has(context, need)):
             skipped[name] = f"the contract names no {' and no '.join(missing)}"
         else:

@@ -84,8 +84,13 @@ def _tail(placed: np.ndarray) -> calibrate.Tail | None:
 
 
 def levels(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Return the levels of a category, unreadable, and how rare each is, as a robust distance."""
-    counted = column.combine_chunks().value_counts()
-    count = counted.field("counts").to_numpy().astype(float)
+    """Return the levels of a category, unreadable, and how rare each is, as a robust distance.
+
+    The last entry, one more than there are levels, is for all others: as rare as one row is. Where
+    many levels are of one row a level that the sample lacks is nothing special.
+    """
+    counted = encode.categories(column).value_counts()
+    count = np.append(counted.field("counts").to_numpy().astype(float), 1.0)
     # as a robust distance: a level of one in a thousand lies about three deviations out
-    return opaque(counted.field("values")), np.sqrt(2 * np.log(count.sum() / count)) - 1
+    total = max(count[:-1].sum(), 1.0)
+    return opaque(counted.field("values")), np.sqrt(2 * np.log(total / count)) - 1

@@ -150,3 +150,29 @@ def test_equal_rows_give_a_model_of_equal_bytes_and_nothing_of_the_memory():
     first, *others = (saved() for _ in range(3))
     assert all(other == first for other in others)
     assert b"\xa5\xa5\xa5\xa5\xa5\xa5" not in first
+
+
+def test_levels_that_the_sample_lacks_do_not_fill_the_review():
+    rows = 25_000  # more than the sample; most levels stand in one row
+    code = [f"k{n}" for n in range(rows)]
+    _, found, _ = held({"code": code, "size": np.random.default_rng(0).normal(size=rows)})
+    assert len(found) <= 0.01 * rows
+
+
+def test_a_level_that_the_sample_lacks_is_rare_among_common_ones():
+    kind = np.random.default_rng(0).choice(list("abc"), 2_000)
+    model = held({"kind": kind, "size": np.random.default_rng(1).normal(size=2_000)})[2]
+    usual, new = (model.rarity(pa.table({"kind": [k], "size": [0.0]}))[0] for k in ("a", "z"))
+    assert new > usual + 3
+
+
+def test_wide_and_extreme_tables_are_judged():
+    rng = np.random.default_rng(0)
+    columns = {f"c{n}": rng.normal(size=300) for n in range(500)}
+    columns["c7"] = np.resize([np.nan, 1e308, -1e308, 5e-324, 0.0], 300)
+    columns["c8"] = pa.nulls(300, pa.string())
+    columns["c9"] = np.full(300, 1e308)
+    severe, found, model = held(columns)
+    assert len(severe) <= 3
+    assert set(found["check"].to_pylist()) == {"outliers"}
+    assert np.isfinite(model.rarity(pa.table(columns))).all()

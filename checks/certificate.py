@@ -1,0 +1,205 @@
+"""Robustness certificate, an option: how many poisoned rows a majority vote of models can stand.
+
+Threat: data poisoning, whatever the rows look like. State: up to 60,000 rows (option `sample`),
+the same number for each of 50 partitions (option `partitions`). Cost: one small forest a partition.
+Nulls: rows without a label are left out; missing features stay missing. On if `assay.checks` says.
+Blind to: everything but a vote of such models, so it says nothing of yours; rows that are poisoned
+already (it counts further ones, and those held by other checks are still among them); wrong labels
+of the held-out rows; texts, of which only the length is used. It holds for few rows at most.
+Source: deep partition aggregation (Levine, Feizi 2021).
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import encode, findings, sample, sketches
+from checks.kit.options import Takes
+from checks.kit.protocol import Check, Context, Model
+from provenance.shards import Shard
+
+LEAST = 20  # rows that a partition must have on average
+MOST_CLASSES = 50
+HELD_OUT = 10  # one row in so many is voted on and not learnt from, where there is no reference
+MOST_ASKED = 2_000  # rows that are voted on
+TREES = 20
+LARGEST = 1e38  # a forest's numbers have 32 bits
+TOLD = (0, 1, 2, 5, 10)  # poisoned rows that the finding speaks of
+PART = "__assay_part"  # the partition, or -1 for a held-out row
+
+
+class Certificate(Check[pa.Table, Model]):
+    """Certify the vote of one model a partition against rows that come or go."""
+
+    name: ClassVar[str] = "certificate"
+    threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
+    needs: ClassVar[frozenset[str]] = frozenset({"label"})
+    takes: ClassVar[Takes] = {"partitions": "several", "sample": "whole"}
+    is_option: ClassVar[bool] = True
+
+    def __init__(self, context: Context) -> None:
+        """Choose the columns and the sizes."""
+        super().__init__(context)
+        names = set(context.schema.names)
+        self.label = str(context.contract.label)
+        self.features = [n for n in context.contract.features if n in names]
+        self.columns = [n for n in (*self.features, self.label) if n in names]
+        self.partitions = int(self.options.get("partitions", 50))
+        self.most = -(-int(self.options.get("sample", 60_000)) // self.partitions)
+
+    def fit(self, shard: Shard) -> pa.Table:
+        """Return the shard's part of every partition's rows, and of the held-out ones."""
+        words = np.ascontiguousarray(shard.digests[:, :16]).view(np.uint32).reshape(-1, 4)
+        part = (words[:, 3] % self.partitions).astype(np.int32)
+        part[words[:, 2] % HELD_OUT == 0] = -1
+        # by content alone: an ordinal would let one row that comes move all that follow it
+        rank = (words[:, 0].astype(np.uint64) << np.uint64(32)) | words[:, 1]
+        table = shard.table.select(self.columns)
+        for name, values in ((sample.ROW, shard.rows), (PART, part), (sample.RANK, rank)):
+            table = table.append_column(name, pa.array(values))
+        return self._least(table.filter(pc.is_valid(table[self.label])))
+
+    def merge(self, left: pa.Table, right: pa.Table) -> pa.Table:
+        """Keep the rows of lowest rank of each partition."""
+        return self._least(pa.concat_tables([left, right]))
+
+    def finish(self, state: pa.Table) -> Model:
+        """Train a model a partition, let them vote, and report what the votes can stand."""
+        learn = state.filter(pc.greater_equal(state[PART], 0))
+        asked = self._asked(state)
+        names = _names(learn[self.label])
+        classes = np.array(sorted(set(names)), object)
+        if learn.num_rows < LEAST * self.partitions or not asked.num_rows:
+            text = (
+                f"No certificate: {self.partitions} partitions need {LEAST * self.partitions:,} "
+                f"rows and more, and there are {learn.num_rows:,}."
+            )
+            return self._told(text, 0.0, "Ask for fewer partitions.")
+        if not 1 < len(classes) <= MOST_CLASSES:
+            text = f"No certificate: the label has {len(classes):,} values."
+            return self._told(text, 0.0, f"A label of 2 to {MOST_CLASSES} values has one.")
+        votes = self._votes(learn, np.searchsorted(classes, names), asked, len(classes))
+        best, radius = certified(votes)
+        is_right = classes[best] == np.array(_names(asked[self.label]), object)
+        return self._report(np.where(is_right, radius, -1))
+
+    def score(self, shard: Shard, model: Model) -> findings.Findings:
+        """Report nothing: the certificate is of the dataset, not of rows."""
+        del shard, model
+        return findings.empty()
+
+    def _least(self, table: pa.Table) -> pa.Table:
+        part, rank = table[PART].to_numpy(), table[sample.RANK].to_numpy()
+        order = np.lexsort((table[sample.ROW].to_numpy(), rank, part))
+        starts = np.searchsorted(part[order], part[order])
+        place = np.arange(len(order)) - starts
+        most = np.where(part[order] < 0, MOST_ASKED, self.most)
+        return table.take(pa.array(order[place < most])).combine_chunks()
+
+    def _asked(self, state: pa.Table) -> pa.Table:
+        trusted = self.context.reference
+        if trusted is None or self.label not in trusted.column_names:
+            return state.filter(pc.less(state[PART], 0))
+        trusted = trusted.select(self.columns)
+        trusted = trusted.filter(pc.is_valid(trusted[self.label]))
+        step = max(1, -(-trusted.num_rows // MOST_ASKED))
+        return trusted.take(pa.array(np.arange(0, trusted.num_rows, step)))
+
+    def _votes(
+        self, learn: pa.Table, codes: np.ndarray, asked: pa.Table, classes: int
+    ) -> np.ndarray:
+        """Return how many models vote for each class, int, shape (n, classes)."""
+        votes, part = np.zeros((asked.num_rows, classes), int), learn[PART].to_numpy()
+        # what a column is read as must not hang on the rows, or one row could change all models
+        texts = set(self.context.contract.having("text"))
+        how = {n: _kind(learn.schema.field(n).type, is_text=n in texts) for n in self.features}
+        for number in range(self.partitions):
+            mine = np.flatnonzero(part == number)
+            chosen = self._chosen(learn.take(pa.array(mine)), codes[mine], asked, how)
+            votes[np.arange(len(votes)), chosen] += 1
+        return votes
+
+    def _chosen(
+        self,
+        rows: pa.Table,
+        codes: np.ndarray,
+        asked: pa.Table,
+        how: dict[str, encode.Kind],
+    ) -> np.ndarray:
+        """Return the class that a model of these rows alone gives each row asked."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        if len(np.unique(codes)) < 2 or not how:  # noqa: PLR2004
+            most = np.bincount(codes).argmax() if len(codes) else 0
+            return np.full(asked.num_rows, most)
+        encoder = encode.fit(rows, how)
+        forest = RandomForestClassifier(
+            TREES, min_samples_leaf=2, random_state=self.context.seed, n_jobs=1
+        )
+        forest.fit(_small(encoder.trees(rows)), codes)
+        chosen: np.ndarray = forest.predict(_small(encoder.trees(asked)))
+        return chosen
+
+    def _report(self, radius: np.ndarray) -> Model:
+        shares = [float((radius >= rows).mean()) for rows in TOLD]
+        stands = [f"{rows}: {share:.1%}" for rows, share in zip(TOLD, shares, strict=True)]
+        half = int(np.sort(radius)[::-1][(len(radius) - 1) // 2])
+        is_half = f"Half of them stay right up to {half} such rows."
+        where = "held-out" if self.context.reference is None else "trusted"
+        text = (
+            f"A vote of {self.partitions} models, one a partition, is right on {shares[0]:.1%} of "
+            f"{len(radius):,} {where} rows. Share that stays right whatever rows come or go, by "
+            f"their number: {', '.join(stands)}. "
+            f"{is_half if half >= 0 else 'Less than half of them are right.'}"
+        )
+        advice = "More partitions stand more rows and are right less often. A changed row is two."
+        return self._told(text, 1 - shares[0], advice)
+
+    def _told(self, text: str, score: float, advice: str) -> Model:
+        found = findings.make(
+            None,
+            check=self.name,
+            rule="certificate.votes",
+            severity="info",
+            column=self.label,
+            score=score,
+            evidence=text,
+            suggestion=advice,
+        )
+        return Model(overall=found)
+
+
+def certified(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the winner of each vote, and how many rows may come or go before it can change.
+
+    A row that comes or goes changes one partition, so one vote: it may take one from the winner and
+    give it to another. The class that comes first wins a tie; a class that nobody knows yet may
+    come first. Levine, Feizi 2021: half the lead, less one where the other would win a tie.
+
+    Args:
+        votes: int, shape (n, classes).
+    """
+    rows = np.arange(len(votes))
+    best = votes.argmax(1)
+    others = votes + (np.arange(votes.shape[1])[None, :] < best[:, None])
+    others[rows, best] = 1
+    radius: np.ndarray = (votes[rows, best] - others.max(1)) // 2
+    return best, np.maximum(radius, 0)
+
+
+def _names(column: pa.ChunkedArray) -> list[str]:
+    made: list[Any] = sketches.whole(column).cast(pa.string()).to_pylist()
+    return made
+
+
+def _kind(kind: pa.DataType, *, is_text: bool) -> encode.Kind:
+    if is_text:
+        return "text"
+    return "category" if pa.types.is_string(kind) else "number"
+
+
+def _small(shown: np.ndarray) -> np.ndarray:
+    made: np.ndarray = np.clip(shown, -LARGEST, LARGEST)
+    return made

@@ -1,0 +1,150 @@
+"""What judges a row: tails of columns, curves of pairs, a second opinion and a rank of rarity."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import calibrate, encode, joint, rarity, scales
+from checks.kit.opaque import opaque
+from checks.kit.protocol import Model
+
+MOST_JOINT = 24
+NEAREST = 2.5  # spreads below which no distance from a curve counts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """One column along another, with the tails of the distance from the curve."""
+
+    column: str
+    along: str
+    curve: joint.Curve
+    tails: tuple[calibrate.Tail, calibrate.Tail]
+
+
+@dataclasses.dataclass(frozen=True)
+class OutlierModel(Model):
+    """What judges a row.
+
+    Attributes:
+        axes, pairs: tests of single columns and of pairs.
+        levels: category column -> (values, see `opaque`; their rarity, see `scales.levels`).
+        rare: rank of rarity, None where the sample is too small.
+        limits: chance below which each test of a rule quarantines, by rule, shape (tests,).
+        seconds: second opinion on columns that a pair accuses.
+        review: rarity from which a row is reviewed.
+    """
+
+    axes: tuple[scales.Axis, ...] = ()
+    pairs: tuple[Pair, ...] = ()
+    levels: dict[str, tuple[pa.Array, np.ndarray]] = dataclasses.field(default_factory=dict)
+    rare: rarity.Rarity | None = None
+    limits: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, joint.Second] = dataclasses.field(default_factory=dict)
+    review: float = np.inf
+
+    def rarity(self, table: pa.Table) -> np.ndarray:
+        """Return how rare each row is, float64, shape (n,), by which the rest is ranked."""
+        return (
+            np.zeros(table.num_rows) if self.rare is None else self.rare.score(scaled(table, self))
+        )
+
+
+def fitted(table: pa.Table, seed: int) -> OutlierModel:
+    """Return axes, levels, pairs and the rank of rarity of a sample; limits are set later."""
+    kinds = {n: table[n].type for n in table.column_names if not n.startswith("__assay")}
+    named = [n for n, k in kinds.items() if pa.types.is_string(k) or pa.types.is_boolean(k)]
+    values = {name: encode.numbers(table[name]) for name in kinds if name not in named}
+    axes = tuple(axis for n, v in values.items() if (axis := scales.fit(n, v)) is not None)
+    model = OutlierModel(axes=axes, levels={n: scales.levels(table[n]) for n in named})
+    matrix = scaled(table, model)
+    rare = rarity.fit(matrix, seed) if matrix.shape[1] else None
+    return dataclasses.replace(model, pairs=_pairs(table, model), rare=rare)
+
+
+def scaled(table: pa.Table, model: OutlierModel) -> np.ndarray:
+    """Return numbers as placed and the rarity of categories, float64, shape (n, columns)."""
+    made = [axis.place(encode.numbers(table[axis.name])) for axis in model.axes]
+    for name, (known, rare) in model.levels.items():
+        where = pc.index_in(opaque(table[name]), value_set=known)
+        codes = pc.fill_null(where, -1).to_numpy(zero_copy_only=False)
+        made.append(rare[codes])  # -1, a level that the sample lacks, is the last
+    return np.column_stack(made) if made else np.zeros((table.num_rows, 0))
+
+
+def _pairs(table: pa.Table, model: OutlierModel) -> tuple[Pair, ...]:
+    at = placed(table, model.axes[:MOST_JOINT])
+    made = []
+    # a number of few values has steps, not a tail; others may well be judged along it
+    judged = [axis.name for axis in model.axes[:MOST_JOINT] if any(axis.tails)]
+    for first in judged:
+        for second in at:
+            bend = joint.curve(at[first], at[second]) if first != second else None
+            if bend is not None:
+                far = bend.distance(at[first], at[second])
+                tails = tuple(calibrate.tail(side * far, least_shape=0.05) for side in (1, -1))
+                made.append(Pair(first, second, bend, (tails[0], tails[1])))
+    return tuple(made)
+
+
+def placed(table: pa.Table, along: tuple[scales.Axis, ...]) -> dict[str, np.ndarray]:
+    """Return each column as its axis places it, float64, shape (n,); missing is NaN."""
+    return {axis.name: axis.place(encode.numbers(table[axis.name])) for axis in along}
+
+
+def alone(table: pa.Table, model: OutlierModel) -> np.ndarray:
+    """Return the chance of so extreme a value, shape (n, 2 axes): above, below, above, ..."""
+    made = np.ones((table.num_rows, 2 * len(model.axes)))
+    for number, axis in enumerate(model.axes):
+        placed = np.nan_to_num(axis.place(encode.numbers(table[axis.name])))
+        for side, tail in enumerate(axis.tails):
+            if tail is not None:
+                made[:, 2 * number + side] = tail.beyond(placed if side == 0 else -placed)
+    return made
+
+
+def joined(table: pa.Table, model: OutlierModel) -> np.ndarray:
+    """Return the chance of so far from a curve, shape (n, 2 pairs): above, below, above, ..."""
+    made = np.ones((table.num_rows, 2 * len(model.pairs)))
+    at = placed(table, model.axes[:MOST_JOINT])
+    for number, pair in enumerate(model.pairs):
+        far = pair.curve.distance(at[pair.column], at[pair.along])
+        for side, tail in enumerate(pair.tails):
+            off = far if side == 0 else -far
+            made[:, 2 * number + side] = np.where(off > NEAREST, tail.beyond(off), 1.0)
+    return made
+
+
+def accused(
+    table: pa.Table, folds: np.ndarray, rule: str, model: OutlierModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return chances and which tests accuse, both (n, tests); a second opinion may acquit."""
+    chances = RULES[rule][0](table, model)
+    fired = chances < model.limits[rule]
+    for name, second in model.seconds.items() if rule == "joint" else ():
+        tests = [n for n, pair in enumerate(model.pairs) if pair.column == name]
+        own = np.array([[2 * n, 2 * n + 1] for n in tests])
+        hit = np.flatnonzero(fired[:, own.ravel()].any(1))
+        if len(hit):
+            few, axis = table.take(pa.array(hit)), next(a for a in model.axes if a.name == name)
+            agrees = second.agrees(few, folds[hit], axis.place(encode.numbers(few[name])))
+            for pair in own:
+                fired[np.ix_(hit, pair)] &= agrees
+    return chances, fired
+
+
+def _tell_column(model: OutlierModel, number: int) -> tuple[str, str]:
+    name = model.axes[number // 2].name
+    side = ("above", "below")[number % 2]
+    return name, f"'{name}' is far {side} what its own tail explains"
+
+
+def _tell_joint(model: OutlierModel, number: int) -> tuple[str, str]:
+    pair = model.pairs[number // 2]
+    side = ("high", "low")[number % 2]
+    return pair.column, f"'{pair.column}' is far too {side} for its '{pair.along}'"
+
+
+RULES = {"column": (alone, _tell_column), "joint": (joined, _tell_joint)}

@@ -1,0 +1,167 @@
+"""Source contrast: a source whose labels, influence or share is not what one is led to expect.
+
+Threat: data poisoning by one supplier. State: hash-ranked sample of 30,000 rows (option `sample`).
+Cost: two folds of one model per label class on the sample (binary labels: one class); sums over
+rows for the influence. Nulls: rows without a label or source are left out; missing stays missing.
+Blind to: a source that poisons few of its rows; sources under 50 rows of the sample, and for the
+influence all but the 20 largest; labels beyond ten values; a shift that all sources share (see
+drift); without a reference, any change in a source's share. An odd kind of rows may look guilty.
+Source: direct standardisation; leave-one-out influence (Cook 1977; Koh, Liang 2017).
+"""
+
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import findings, sample, sketches
+from checks.kit.options import Takes
+from checks.kit.protocol import Check, Context, Model
+from checks.sources import contrast, influence, shares
+from checks.sources.contrast import OWNER
+from provenance.shards import Shard
+
+LEAST = 50
+NOISE = 5.0  # standard deviations over draws that an influence must pass
+HARM = 0.005  # of the loss that a source must cost the others
+
+
+class Sources(Check[pa.Table, Model]):
+    """Contrast each source with the others, and with itself in the reference."""
+
+    name: ClassVar[str] = "sources"
+    threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
+    needs: ClassVar[frozenset[str]] = frozenset({"source"})
+    takes: ClassVar[Takes] = {"sample": "whole"}
+
+    def __init__(self, context: Context) -> None:
+        """Choose the columns that are there."""
+        super().__init__(context)
+        contract, names = context.contract, set(context.schema.names)
+        self.label = contract.label if contract.label in names else None
+        self.source = contract.having("source")[0]
+        self.features = [
+            f.name for f in context.schema if f.name in contract.features and _is_usable(f.type)
+        ]
+        named = (*self.features, *filter(None, [self.label]), self.source)
+        self.columns = [n for n in named if n in names]
+        self.size = int(self.options.get("sample", 30_000))
+
+    def fit(self, shard: Shard) -> pa.Table:
+        """Return the shard's part of the sample."""
+        return sample.take(shard, self.columns, self.size)
+
+    def merge(self, left: pa.Table, right: pa.Table) -> pa.Table:
+        """Keep the rows of lowest rank of both."""
+        return sample.merge(left, right, self.size)
+
+    def finish(self, state: pa.Table) -> Model:
+        """Report the sources that stand out."""
+        rows = self._owned(sample.settled(state))
+        if rows.num_rows < 2 * LEAST:
+            return Model(notes=("Sources were not compared: too few rows.",))
+        before = None if self.context.reference is None else self._owned(self.context.reference)
+        parts, notes = [], []
+        if before is None or before.num_rows < 2 * LEAST:
+            notes.append("Without a reference no change of a source's share or labels was sought.")
+        else:
+            moved = shares.moved(rows[OWNER], before[OWNER])
+            parts += [self._found("share", move.size, move.told) for move in moved]
+        told, why = self._labelled(rows, before if parts or not notes else None)
+        return Model(overall=findings.concat(parts + told), notes=(*notes, *why))
+
+    def score(self, shard: Shard, model: Model) -> findings.Findings:
+        """Report nothing: the contrast is of sources, not of rows."""
+        del shard, model
+        return findings.empty()
+
+    def _owned(self, rows: pa.Table) -> pa.Table:
+        if self.source not in rows.column_names:
+            return rows.slice(0, 0).append_column(OWNER, pa.array([], pa.string()))
+        owner = sketches.whole(rows[self.source]).cast(pa.string())
+        return rows.append_column(OWNER, owner).filter(pc.is_valid(owner))
+
+    def _labelled(
+        self, rows: pa.Table, before: pa.Table | None
+    ) -> tuple[list[findings.Findings], list[str]]:
+        if self.label is None:
+            return [], ["Without a label only the shares of sources were compared."]
+        rows = rows.filter(pc.is_valid(rows[self.label]))
+        labels = sketches.whole(rows[self.label]).dictionary_encode()
+        if rows.num_rows < 2 * LEAST or not 1 < len(labels.dictionary) <= contrast.MOST_CLASSES:
+            return [], ["Labels of sources were not compared: too few rows, or one or many labels."]
+        seed = self.context.seed
+        found = contrast.contrasts(rows, self.features, labels, least=LEAST, seed=seed)
+        parts = [self._mix(item) for item in contrast.apart(found)]
+        parts += [self._harm(item) for item in self._influences(rows, labels)]
+        if before is not None and self.label in before.column_names:
+            before = before.filter(pc.is_valid(before[self.label]))
+            changed = contrast.apart(contrast.against(rows, before, self.label, least=LEAST))
+            parts += [self._change(item) for item in changed]
+        return parts, []
+
+    def _influences(self, rows: pa.Table, labels: pa.DictionaryArray) -> list[influence.Influence]:
+        found = influence.influences(
+            rows,
+            self.features,
+            labels.indices.to_numpy(zero_copy_only=False),
+            owner=OWNER,
+            least=LEAST,
+            seed=self.context.seed,
+        )
+        usual = float(np.median([item.noise for item in found])) if found else 0.0
+        return [
+            item
+            for item in found
+            if item.gain >= HARM * item.loss and item.gain >= NOISE * max(item.noise, usual)
+        ]
+
+    def _mix(self, item: contrast.Contrast) -> findings.Findings:
+        text = (
+            f"A source with {item.rows} rows of the sample has the label {item.label!r} in "
+            f"{item.seen:.1%} of them; the other columns foretell {item.expected:.1%}."
+        )
+        return self._found("label_mix", item.gap, text)
+
+    def _change(self, item: contrast.Contrast) -> findings.Findings:
+        text = (
+            f"A source with {item.rows} rows of the sample has the label {item.label!r} in "
+            f"{item.seen:.1%} of them; by its rows in the reference and by what all sources "
+            f"changed it should be {item.expected:.1%}."
+        )
+        return self._found("label_change", item.gap, text)
+
+    def _harm(self, item: influence.Influence) -> findings.Findings:
+        text = (
+            f"Without a source of {item.rows} rows of the sample a model errs less on the rows of "
+            f"all others: its loss falls by {item.gain / item.loss:.1%} beyond what leaving out as "
+            f"many random rows does, {item.gain / max(item.noise, 1e-12):.0f} times the spread of "
+            "random draws."
+        )
+        return self._found("influence", item.gain / item.loss, text)
+
+    def _found(self, rule: str, size: float, text: str) -> findings.Findings:
+        return findings.make(
+            None,
+            check=self.name,
+            rule=f"sources.{rule}",
+            severity="warning",
+            column=self.source,
+            score=min(1.0, size),
+            evidence=text,
+            suggestion=ADVICE[rule],
+        )
+
+
+ADVICE = {
+    "label_mix": "Group the labels by source, and ask that source how it labels.",
+    "label_change": "Group the labels by source now and in the reference; ask what changed.",
+    "influence": "Train without that source and compare; ask that source how it labels.",
+    "share": "Count the rows by source now and in the reference; ask why.",
+}
+
+
+def _is_usable(kind: pa.DataType) -> bool:
+    plain = pa.types.is_string(kind) or pa.types.is_boolean(kind)
+    return bool(sketches.is_number(kind) or plain)

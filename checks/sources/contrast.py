@@ -1,0 +1,150 @@
+"""Labels of a source against what a model of the other columns expects of its rows.
+
+Source: direct standardisation (observed against expected), with the noise of chance taken off.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from checks.kit import sketches
+
+MOST_CLASSES = 10
+NOISE = 5.0  # standard deviations that are put down to chance
+GAP = 0.05  # of the rows, beyond chance and beyond what sources usually differ
+ROUNDS = 40
+OWNER = "__assay_owner"  # the source as a string
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contrast:
+    """A source's rows with one label: share seen, share expected, what chance allows."""
+
+    source: str
+    label: Any
+    rows: int
+    seen: float
+    expected: float
+    noise: float
+
+    @property
+    def gap(self) -> float:
+        """Return how far the share lies from what was expected."""
+        return abs(self.seen - self.expected)
+
+
+def contrasts(
+    rows: pa.Table, features: list[str], labels: pa.DictionaryArray, *, least: int, seed: int
+) -> list[Contrast]:
+    """Return each source of `least` rows against what other sources' rows lead to expect.
+
+    Args:
+        rows: the sample, with the column OWNER.
+        features: columns to learn from.
+        labels: of the rows, with at most MOST_CLASSES values; of two the first is looked at.
+        least: rows that a source must have.
+        seed: of the model.
+    """
+    sources = sketches.whole(rows[OWNER]).dictionary_encode()
+    codes = labels.indices.to_numpy(zero_copy_only=False)
+    owner = sources.indices.to_numpy(zero_copy_only=False)
+    shown = _matrix(rows, features)
+    folds = owner % 2  # a source is judged by a model that learnt from other sources only
+    classes = range(1 if len(labels.dictionary) == 2 else len(labels.dictionary))  # noqa: PLR2004
+    large = np.flatnonzero(np.bincount(owner) >= least)
+    found = []
+    for number in classes:
+        target, label = codes == number, labels.dictionary[number].as_py()
+        expected = _expected(shown, target, folds, seed)
+        for place in large:
+            mine, name = owner == place, sources.dictionary[int(place)].as_py()
+            found.append(_contrast(name, label, target[mine], expected[mine]))
+    return sorted(found, key=lambda c: (c.source, str(c.label)))
+
+
+def apart(found: list[Contrast]) -> list[Contrast]:
+    """Return those that lie beyond chance and beyond what sources usually differ."""
+    usual = float(np.median([item.gap for item in found])) if found else 0.0
+    return [item for item in found if item.gap - item.noise >= GAP + 2 * usual]
+
+
+def against(now: pa.Table, before: pa.Table, label: str, *, least: int) -> list[Contrast]:
+    """Return each source's labels against its own before, less the median change of all sources.
+
+    Args:
+        now: rows with the columns OWNER and `label`, no cell of them missing.
+        before: the same of the reference.
+        label: name of the label column.
+        least: rows that a source must have in both.
+    """
+    counts, old = _counts(now, label), _counts(before, label)
+    sizes = {
+        source: (sum(counts[source].values()), sum(old[source].values()))
+        for source in sorted(counts.keys() & old.keys())
+    }
+    sizes = {source: pair for source, pair in sizes.items() if min(pair) >= least}
+    found = []
+    keys = sorted({key for each in counts.values() for key in each}, key=str)
+    for key in keys[:1] if len(keys) == 2 else keys:  # noqa: PLR2004  # of two one says it all
+        shares = {
+            source: (counts[source].get(key, 0) / pair[0], old[source].get(key, 0) / pair[1])
+            for source, pair in sizes.items()
+        }
+        common = float(np.median([share - was for share, was in shares.values()]))
+        for source, (share, was) in shares.items():
+            expected = min(max(was + common, 0.0), 1.0)
+            spread = max(share * (1 - share), expected * (1 - expected))
+            noise = NOISE * float(np.sqrt(spread * sum(1 / size for size in sizes[source])))
+            found.append(Contrast(source, key, sizes[source][0], share, expected, noise))
+    return found
+
+
+def _counts(rows: pa.Table, label: str) -> dict[str, dict[Any, int]]:
+    grouped = rows.group_by([OWNER, label]).aggregate([([], "count_all")])
+    made: dict[str, dict[Any, int]] = {}
+    for item in grouped.to_pylist():
+        made.setdefault(item[OWNER], {})[item[label]] = item["count_all"]
+    return made
+
+
+def _matrix(rows: pa.Table, names: list[str]) -> np.ndarray:
+    """Return the features as floats: shape (n, columns), categories by rank of frequency."""
+    columns = [np.zeros(rows.num_rows)]
+    for name in names:
+        array = sketches.whole(rows[name])
+        if sketches.is_number(array.type):
+            values, usable = sketches.numbers(array)
+            columns.append(np.where(usable, np.clip(values.astype(float), -1e150, 1e150), 0.0))
+            continue
+        codes = array.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        order = np.argsort(-np.bincount(codes + 1), kind="stable").argsort(kind="stable")
+        columns.append(np.minimum(order[codes + 1], 200).astype(float))
+    return np.column_stack(columns)
+
+
+def _expected(shown: np.ndarray, target: np.ndarray, folds: np.ndarray, seed: int) -> np.ndarray:
+    """Return each row's chance of the label by a model of the other fold."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    expected = np.full(len(target), float(target.mean()))
+    for fold in range(2):
+        learn = folds != fold
+        if not learn.any() or not 0 < target[learn].sum() < learn.sum():
+            continue
+        model = HistGradientBoostingClassifier(
+            max_iter=ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=seed
+        )
+        with threadpool_limits(1):
+            model.fit(shown[learn], target[learn])
+            if (~learn).any():
+                expected[~learn] = model.predict_proba(shown[~learn])[:, 1]
+    return expected
+
+
+def _contrast(source: str, label: Any, target: np.ndarray, expected: np.ndarray) -> Contrast:
+    rows, share = len(target), float(expected.mean())
+    noise = NOISE * np.sqrt(float((expected * (1 - expected)).mean()) / rows)
+    return Contrast(source, label, rows, float(target.mean()), share, float(noise))

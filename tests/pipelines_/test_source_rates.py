@@ -1,0 +1,65 @@
+"""A source whose rows are found far more often than the others' is named, and no other."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import tables
+
+from checks.kit import findings
+from pipelines import source_rates
+from pipelines.examine import Examined, Status
+from provenance.shards import write_shard
+
+
+def told(folder, branch, rows, status="ok", severity="warning"):
+    table = tables.loans(len(branch))
+    place = table.column_names.index("branch")
+    table = table.set_column(place, "branch", pa.array(branch, pa.string()))
+    refs = [write_shard(folder, shard) for shard in tables.cut(table, len(branch) // 3)]
+    found = findings.make(np.array(rows), check="labels", rule="labels.x", severity=severity)
+    examined = Examined(found, (Status("labels", "ok", 3), Status("sources", status, 1)), ())
+    contract = tables.contract_for(table.schema, **tables.ROLES)
+    after = source_rates.with_rates(examined, contract, refs)
+    more = after.found.filter(pa.compute.equal(after.found["check"], "sources")).to_pylist()
+    assert [s.findings for s in after.statuses] == [3, 1 + len(more)]
+    return more
+
+
+BRANCH = np.resize(["north", "south", "east", None], 1_200)
+NORTH, SOUTH = np.flatnonzero(BRANCH == "north"), np.flatnonzero(BRANCH == "south")
+
+
+def test_the_source_with_most_findings_is_named_but_not_told(tmp_path):
+    [finding] = told(tmp_path, BRANCH, [*NORTH[:60], *SOUTH[:5]])
+    assert (finding["rule"], finding["severity"]) == ("sources.findings_rate", "warning")
+    assert (finding["row"], finding["column"]) == (None, "branch")
+    assert "20.0%" in finding["evidence"]
+    assert "0.8%" in finding["evidence"]
+    assert "north" not in finding["evidence"]
+
+
+@pytest.mark.parametrize(
+    ("branch", "rows", "how"),
+    [
+        (BRANCH, [*NORTH[:10], *SOUTH[:5]], {}),  # few
+        (BRANCH, [*NORTH[:60], *SOUTH[:60]], {}),  # both
+        (BRANCH, NORTH[:60], {"status": "failed"}),
+        (BRANCH, NORTH[:60], {"severity": "info"}),
+        (np.resize(["north"], 300), range(60), {}),  # nobody to compare with
+        (np.array([f"s{n}" for n in range(300)]), range(60), {}),
+        (np.resize([None], 300), range(60), {}),
+    ],
+)
+def test_no_other_is_named(tmp_path, branch, rows, how):
+    assert told(tmp_path, branch, rows, **how) == []
+
+
+def test_more_names_than_suppliers_can_be_are_left_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(source_rates, "MOST_SOURCES", 2)
+    assert told(tmp_path, BRANCH, NORTH[:60]) == []
+
+
+def test_without_a_source_nothing_changes():
+    examined = Examined(findings.empty(), (Status("sources", "ok"),), ())
+    contract = tables.contract_for(tables.loans(3).schema)
+    assert source_rates.with_rates(examined, contract, []) is examined
