@@ -12,7 +12,7 @@ import pickle
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +67,13 @@ class Status:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Examined:
-    """All findings in order, one status a check, and what the report draws."""
+    """All findings in order, one status a check, what the report draws and the ledger keeps."""
 
     found: findings.Findings
     statuses: tuple[Status, ...]
     faults: tuple[Fault, ...]
     panels: tuple[Panel, ...] = ()
+    memory: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(slots=True)
@@ -115,6 +116,7 @@ def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Pa
         tuple(status for _, status in sorted((unrun | statuses).items())),
         tuple(fault for part in parts for fault in part.faults),
         tuple(panel for part in parts for panel in part.panels),
+        {name: kept for part in parts for name, kept in part.memory.items()},
     )
 
 
@@ -199,7 +201,9 @@ def _finish(task: tuple[Check[Any, Any], Any, Path]) -> dict[str, Part]:
         with path.open("wb") as file:
             pickle.dump(model, file, protocol=5)
         path.replace(models / f"{check.name}.pkl")
-        return Model(model.overall, model.notes, model.panels)  # the rest stays in the file
+        return Model(
+            model.overall, model.notes, model.panels, model.memory
+        )  # the rest stays in the file
 
     return {check.name: _timed("finish", finish)}
 
@@ -260,13 +264,16 @@ def _with_overall(model: Model, parts: list[findings.Findings]) -> Model:
 def _examined(works: dict[str, _Work]) -> Examined:
     found, statuses = [], []
     panels: list[Panel] = []
+    memory = {}
     for name, work in works.items():
         told = Model(_not_run(name, work.fault)) if work.fault else work.value
+        if told.memory:
+            memory[name] = told.memory
         statuses.append(_status(name, work.check.threats, told, work.seconds, work.fault))
         found.append(told.overall)
         panels += told.panels
     faults = tuple(work.fault for work in works.values() if work.fault)
-    return Examined(findings.concat(found), tuple(statuses), faults, tuple(panels))
+    return Examined(findings.concat(found), tuple(statuses), faults, tuple(panels), memory)
 
 
 def _status(

@@ -44,6 +44,7 @@ PLACES = {
     "K002": ("checks", "the checks"),
     "K003": ("checks", "the checks"),
     "K010": ("drift", "the drift panels"),
+    "K017": ("drift", "the drift panels"),
     "K011": ("rules", "the rules"),
     "K012": ("rules", "the rules"),
     "K013": ("rules", "the rules"),
@@ -51,6 +52,7 @@ PLACES = {
     "K015": ("rules", "the rules"),
 }
 NOT_RUN = ("K001", "K002", "K003")
+DRIFT = ("K010", "K017")
 
 
 def render(facts: ReportFacts) -> str:
@@ -68,7 +70,7 @@ def render(facts: ReportFacts) -> str:
         checks=_checks(facts),
         codes=_codes(facts),
         unchecked=_unchecked(facts),
-        places=PLACES if facts.drift else {**PLACES, "K010": PLACES["K014"]},
+        places=PLACES if facts.drift else {**PLACES, **dict.fromkeys(DRIFT, PLACES["K014"])},
         run=RUN if facts.run == STAGED else str(facts.run),
         worst=next((r.examples[0] for r in facts.rules if r.examples), None),
     )

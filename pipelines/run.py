@@ -22,6 +22,7 @@ from pipelines.console import Progress
 from pipelines.early import Ahead, warming
 from pipelines.examine import Examined, Status
 from pipelines.fates import Fated
+from pipelines.memory import Memory
 from pipelines.outcome import Late, Outcome, unless_committed
 from pipelines.plan import Plan
 from pipelines.request import Request, expand, now, prepare
@@ -57,6 +58,7 @@ class _Run:
         self.expectations = Child(
             "pipelines.stages:run_rules", warm=RULES, memory=stages.RULES_MEMORY
         )
+        self.past = Memory()
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings
@@ -128,7 +130,10 @@ class _Run:
         (self.plan.out / table.name).rename(table)
 
     def checks(self) -> None:
-        self.examined = stages.run_checks(self.plan, self.contract)
+        # before anything is judged by it: a memory that does not hold is refused
+        if self.plan.reference:
+            self.past = Memory.of(self.store, self.contract.name)
+        self.examined = stages.run_checks(self.plan, self.contract, self.past)
 
     def emit(self) -> None:
         self.fated, self.found = stages.emit(self.plan, self.contract)
@@ -182,6 +187,8 @@ class _Run:
     ) -> dict[str, Any]:
         """Return the body of the entry: who, what, under which contract and code, and why."""
         contract = self.contract
+        reference = stages.reference_facts(self.plan)
+        kept = self.past.facts(reference, self.examined.memory) if reference else None
         return {
             "schema": "assay.entry/1",
             "kind": "run",
@@ -198,7 +205,8 @@ class _Run:
             "engine": self.plan.engine,
             "orchestrator": "none" if self.request.direct else "prefect",
             "inputs": [dataclasses.asdict(source) for source in snapshot.sources],
-            "reference": _reference_facts(self.plan),
+            "reference": reference,
+            **({"memory": kept} if kept else {}),
             "beside": self.beside,
             "rows": self.fated.as_dict(),
             "lineage": {
@@ -279,9 +287,3 @@ def _beside(contract: Contract) -> dict[str, str]:
         if error.code != "ASSAY-K003":
             raise
         return {}  # the check that needs it says so, and the run fails
-
-
-def _reference_facts(plan: Plan) -> list[dict[str, str]]:
-    path = plan.snapshot / "reference" / "snapshot.json"
-    read = Snapshot.load(path).sources if path.exists() else ()
-    return [{"name": source.name, "sha256": source.sha256} for source in read]

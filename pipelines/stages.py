@@ -20,6 +20,7 @@ from checks.kit.protocol import Context
 from pipelines import engine, fates, keys, rebuild
 from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
+from pipelines.memory import Memory
 from pipelines.plan import Plan
 from pipelines.source_rates import with_rates
 from provenance import lineage
@@ -72,7 +73,7 @@ def held_findings(snapshot: Snapshot) -> findings.Findings:
     ).cast(findings.SCHEMA)
 
 
-def run_checks(plan: Plan, contract: Contract) -> Examined:
+def run_checks(plan: Plan, contract: Contract, past: Memory) -> Examined:
     """Fit and score every check over the shards; the fitted models stay with the run.
 
     They are made in the scratch folder: a check that is late may write there after it was given up.
@@ -81,7 +82,9 @@ def run_checks(plan: Plan, contract: Contract) -> Examined:
     reference = _reference(plan)
     schema = read_shard(snapshot.shards[0]).table.schema
     rows = sum(ref.rows for ref in snapshot.shards)
-    context = Context(contract, schema, rows, reference)
+    inputs = [dataclasses.asdict(source) for source in snapshot.sources]
+    history = past.histories(reference_facts(plan), inputs)
+    context = Context(contract, schema, rows, reference, history=history)
     models, kept = plan.scratch / "models", plan.out / "models"
     for folder in (models, kept):
         folder.mkdir(parents=True)
@@ -208,6 +211,13 @@ def warnings_of(
 def policy_of(contract: Contract, fail_on: Literal["error", "warning"] | None) -> Policy:
     """Return the contract's policy with what the command line sets over it."""
     return dataclasses.replace(contract.policy, fail_on=fail_on) if fail_on else contract.policy
+
+
+def reference_facts(plan: Plan) -> list[dict[str, str]]:
+    """Return name and digest of each file of the reference, none if there is none."""
+    path = plan.snapshot / "reference" / "snapshot.json"
+    read = Snapshot.load(path).sources if path.exists() else ()
+    return [{"name": source.name, "sha256": source.sha256} for source in read]
 
 
 def _reference(plan: Plan) -> pa.Table | None:

@@ -185,6 +185,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Two counts that must agree do not, so neither is believed.",
         "Run again with --debug and report what it shows.",
     ),
+    "K017": (
+        "A column drifts from the reference night by night, and it adds up.",
+        "Find out since when and why; re-anchor the reference if the change is meant.",
+    ),
     "K020": (
         "Personal names and places were not searched for: no language model is used.",
         "Name a model or a deny list (docs/privacy.md), or keep such columns out of training.",

@@ -55,6 +55,11 @@ class Ledger:
         """Return one entry; L001 if it is missing, L003 if it cannot be read."""
         return self._read(seq, {})
 
+    def reader(self) -> Callable[[int], Entry]:
+        """Return what reads entries by number and keeps the segment it had to open for one."""
+        loaded: dict[int, Entry | AssayError] = {}
+        return lambda seq: self._read(seq, loaded)
+
     def entries(self) -> Iterator[Entry]:
         """Yield every entry in order."""
         for _, item in self.walk():

@@ -14,10 +14,13 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
+from checks.drift import history, nights, streams
 from checks.drift.bins import Bins, even, lay, named
 from checks.drift.effects import LIMITS, Effect, measure
+from checks.drift.streams import Signals
 from checks.kit import findings, sketches
 from checks.kit.contract import Column, Contract
+from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model, Panel
 from provenance.errors import AssayError
 from provenance.shards import Shard
@@ -33,6 +36,7 @@ class Drift(Check[State, Model]):
     name: ClassVar[str] = "drift"
     threats: ClassVar[tuple[str, ...]] = ("drift and degradation", "data poisoning")
     needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+    takes: ClassVar[Takes] = {"season": "several"}
 
     def __init__(self, context: Context) -> None:
         """Lay the bins by the reference."""
@@ -71,6 +75,7 @@ class Drift(Check[State, Model]):
         """Compare with the reference."""
         parts = [self._lost(name) for name in (*self.missing, *self.lost)]
         panels = []
+        signals = self._signals(state)
         for name, bins in self.bins.items():
             counts = state[name]
             effects = measure(bins, counts, is_label=name == self.label)
@@ -80,12 +85,37 @@ class Drift(Check[State, Model]):
                 panels.append(_protected(name, self.public[name], state[_SHOWN + name], effects))
             elif effects and bins.kind != "text" and name not in self.protected:
                 panels.append(_panel(name, bins, counts, effects))
-        return Model(overall=findings.concat(parts), panels=tuple(panels))
+        parts.append(self._nights(signals))
+        memory = {"streams": signals} if signals else {}
+        return Model(overall=findings.concat(parts), panels=tuple(panels), memory=memory)
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:
         """Report nothing: drift is of the dataset, not of a row."""
         del shard, model
         return findings.empty()
+
+    def _signals(self, state: State) -> Signals:
+        """Return what later nights are to know of this one."""
+        kept: Signals = {}
+        for name, bins in self.bins.items():
+            found = streams.signals(bins, state[name], is_label=name == self.label)
+            if found and name not in self.protected:
+                kept[name] = found
+            if sum(map(len, kept.values())) >= streams.MOST:
+                break
+        return kept
+
+    def _nights(self, signals: Signals) -> findings.Findings:
+        """Compare with the nights before this one."""
+        errors = {
+            (name, measure): error
+            for name in signals
+            for measure, (_, error) in streams.signals(
+                self.bins[name], self.bins[name].reference, is_label=name == self.label
+            ).items()
+        }
+        season = int(self.options.get("season", nights.SEASON))
+        return history.judged(signals, errors, self.context.history.get(self.name, ()), season)
 
     def _finding(self, name: str, found: list[Effect]) -> findings.Findings:
         told = "; ".join(e.text for e in found)

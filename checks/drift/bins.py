@@ -30,21 +30,27 @@ class Bins:
     values: pa.Array
     reference: np.ndarray
 
-    def count(self, array: pa.Array) -> np.ndarray:
+    def places(self, array: pa.Array) -> np.ndarray:
+        """Return the bin of each cell, int64, shape (n,): `size` is new, `size` + 1 missing."""
+        size = self.size
+        if self.kind == "category":
+            place = pc.index_in(array.cast(self.values.type), self.values)
+            filled: np.ndarray = place.fill_null(size).to_numpy(zero_copy_only=False)
+            filled = filled.astype(np.int64)
+            filled[pc.is_null(array).to_numpy(zero_copy_only=False)] = size + 1
+            return filled
+        measured = pc.utf8_length(array).cast(pa.int64()) if self.kind == "text" else array
+        numbers, usable = sketches.numbers(measured)
+        places = np.searchsorted(self.edges, numbers.astype(float), side="left")
+        placed: np.ndarray = np.where(usable, places, size + 1)
+        return placed
+
+    def count(self, array: pa.Array, places: np.ndarray | None = None) -> np.ndarray:
         """Return int64 counts: of each bin, then new ones, then missing, then words known, all."""
         size = self.size
         counts = np.zeros(size + 4, np.int64)
-        if self.kind == "category":
-            place = pc.index_in(array.cast(self.values.type), self.values)
-            filled = place.fill_null(size).to_numpy(zero_copy_only=False).astype(np.int64)
-            filled[pc.is_null(array).to_numpy(zero_copy_only=False)] = size + 1
-            counts[: size + 2] = np.bincount(filled, minlength=size + 2)
-            return counts
-        measured = pc.utf8_length(array).cast(pa.int64()) if self.kind == "text" else array
-        numbers, usable = sketches.numbers(measured)
-        places = np.searchsorted(self.edges, numbers[usable].astype(float), side="left")
-        counts[:size] = np.bincount(places, minlength=size)
-        counts[size + 1] = len(array) - int(usable.sum())
+        found = self.places(array) if places is None else places
+        counts[: size + 2] = np.bincount(found, minlength=size + 2)
         if self.kind == "text":
             _, codes, words = sketches.tokens(array)
             known = pc.is_in(words, self.values).to_numpy(zero_copy_only=False)

@@ -16,6 +16,7 @@ from checks.kit import findings
 
 NOISE = 4.0  # standard deviations that are put down to chance
 LEAST_ROWS = 20
+SHIFT_ERROR = 1.03  # standard error of a shift by rank, of one row
 # effect -> (warning, error); what each means stands in its function
 LIMITS = {
     "psi": (0.1, 0.2),
@@ -99,9 +100,7 @@ def _distances(bins: Bins, counts: np.ndarray) -> list[Effect]:
     ends = [np.cumsum(side) / side.sum() for side in (before, after)]
     scale = 1 / before.sum() + 1 / after.sum()
     ks = float(np.abs(ends[0] - ends[1]).max())
-    middle = ends[0] - 0.5 * before / before.sum()
-    above = float((middle * after).sum() / after.sum())
-    shift = math.sqrt(2) * _quantile(above)
+    shift = shift_of(before, after)
     psi, cells = _psi(before, after, ends[0])
     chance = (cells - 1) * scale + NOISE * math.sqrt(2 * (cells - 1)) * scale
     return [
@@ -109,10 +108,16 @@ def _distances(bins: Bins, counts: np.ndarray) -> list[Effect]:
         Effect("ks", ks - (0.87 + NOISE * 0.26) * math.sqrt(scale), f"Kolmogorov-Smirnov {ks:.3f}"),
         Effect(
             "shift",
-            abs(shift) - NOISE * 1.03 * math.sqrt(scale),
+            abs(shift) - NOISE * SHIFT_ERROR * math.sqrt(scale),
             f"shifted by {shift:+.2f} standard deviations (by rank)",
         ),
     ]
+
+
+def shift_of(before: np.ndarray, after: np.ndarray) -> float:
+    """Return how far counts moved along the bins, in standard deviations, by rank."""
+    middle = (np.cumsum(before) - 0.5 * before) / before.sum()
+    return math.sqrt(2) * _quantile(float((middle * after).sum() / after.sum()))
 
 
 def _psi(before: np.ndarray, after: np.ndarray, ends: np.ndarray) -> tuple[float, int]:

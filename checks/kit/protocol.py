@@ -9,6 +9,7 @@ Laws, tested over every check of the registry (`tests/laws`):
 
 import abc
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
@@ -58,11 +59,14 @@ class Model:
         overall: findings on the dataset as a whole (`row` is null), reported once.
         notes: sentences for the report, e.g. the expected share of false quarantines.
         panels: columns for the report to draw.
+        memory: what the ledger shall keep of this run for the same check on later nights: few plain
+            JSON values, numbers rounded to `findings.DECIMALS`, nothing of a protected column.
     """
 
     overall: findings.Findings = dataclasses.field(default_factory=findings.empty)
     notes: tuple[str, ...] = ()
     panels: tuple[Panel, ...] = ()
+    memory: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,6 +79,8 @@ class Context:
         rows: number of rows in all shards.
         reference: trusted rows with the same columns, or None.
         seed: of everything random.
+        history: of each check, what earlier nights of the dataset under the same reference left as
+            its memory, oldest first, each with the `run` and `time` it is of.
     """
 
     contract: Contract
@@ -82,6 +88,7 @@ class Context:
     rows: int
     reference: pa.Table | None = None
     seed: int = 0
+    history: Mapping[str, tuple[Mapping[str, Any], ...]] = dataclasses.field(default_factory=dict)
 
     def without(self, names: list[str]) -> "Context":
         """Return the context in which the named columns are ignored."""
