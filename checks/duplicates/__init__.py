@@ -34,11 +34,17 @@ class Seen:
 
 @dataclasses.dataclass(frozen=True)
 class Copies(Model):
-    """What was found; `rows` maps a rule to (severity, ordinals, evidence)."""
+    """What was found; `rows` maps a rule to (severity, ordinals, evidence).
+
+    Attributes:
+        held: rows of the sample that lie in floods; honest: how many of them by estimate.
+    """
 
     rows: tuple[tuple[str, str, np.ndarray, str], ...] = ()
     grid: floods.Grid | None = None
     crowds: tuple[tuple[floods.Flood, str], ...] = ()
+    held: int = 0
+    honest: float = 0.0
 
 
 class Duplicates(Check[Seen, Copies]):
@@ -87,7 +93,8 @@ class Duplicates(Check[Seen, Copies]):
             )
         overall = self._overall(repeated, len(state.exact.rows))
         rows = self._rows(repeated, is_fine=grid is not None)
-        return Copies(overall=overall, notes=notes, rows=rows, grid=grid, crowds=told)
+        held, honest = sum(f.size - 1 for f in found), sum(f.expected for f in found)
+        return Copies(overall, notes, (), rows, grid, told, held, honest)
 
     def score(self, shard: Shard, model: Copies) -> findings.Findings:
         """Report the copies among the shard's rows."""

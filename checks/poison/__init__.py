@@ -71,9 +71,15 @@ class Trigger:
 
 @dataclasses.dataclass(frozen=True)
 class Mined(Model):
-    """The triggers, strongest first."""
+    """The triggers, strongest first.
+
+    Attributes:
+        held: rows of the sample that go to quarantine; honest: how many of them by estimate.
+    """
 
     triggers: tuple[Trigger, ...] = ()
+    held: int = 0
+    honest: float = 0.0
 
 
 class Poison(Check[pa.Table, Mined]):
@@ -152,17 +158,27 @@ class Poison(Check[pa.Table, Mined]):
         if not judged:
             return Mined(notes=(f"No trigger holds against the model in {rows} sampled rows.",))
         triggers, overall = [], []
+        held, honest = 0, 0.0
         alike = Counter(_columns(item) for item in judged)
         for item in judged:
             usual = len(judged) > MOST_TRIGGERS, alike[_columns(item)] > MOST_TRIGGERS
             trigger = self._trigger(every, item, classes, usual)
             if item.candidate.bound <= MAX_SHARE * rows:
                 triggers.append(trigger)
+                if trigger.severity == "error":
+                    held += len(item.held)
+                    honest += len(item.held) - item.planted
             else:
                 columns = ",".join(c.column for c in trigger.conditions)
                 overall.append(self._overall("warning", columns, trigger.evidence))
-        notes = tuple(dict.fromkeys(t.evidence for t in triggers))
-        return Mined(overall=findings.concat(overall), notes=notes, triggers=tuple(triggers))
+        notes = [*dict.fromkeys(t.evidence for t in triggers)]
+        if held:
+            notes.append(
+                f"{held} sampled rows carry a trigger and are held; {honest / held:.1%} of them "
+                "are expected to be honest."
+            )
+        found = findings.concat(overall)
+        return Mined(found, tuple(notes), (), tuple(triggers), held, max(honest, 0.0))
 
     def _trigger(
         self, every: list[Field], item: Judged, classes: pa.Array, usual: tuple[bool, bool]
