@@ -21,6 +21,8 @@ from checks.kit import sketches
 
 SUBSETS = 16
 SHARE = 0.6
+FEW_SUBSETS = 24  # of FEW fine columns each: what copies share, though a third of them is fresh
+FEW = 4
 LEAST = 10
 ALIKE = 0.5  # of a group; then it belongs to a flood that was found before
 RARE = 0.1  # a value held by at most this share of the other rows tells something
@@ -73,24 +75,24 @@ def grid(
     The label, if it is a class, is no part of the grid's cells, only of the boxes.
     """
     axes: list[Axis] = []
-    fine = 0
+    fine: list[int] = []  # places of axes, one a column
     for name in columns:
         array = sketches.whole(table[name])
         if sketches.is_number(array.type):
             values, usable = sketches.numbers(array)
             unit = _unit(values[usable])
             axes.append(Axis(name, "number", unit))
-            fine += len(np.unique(_places(values[usable], unit))) >= FINE
+            fine += [len(axes) - 1] * (len(np.unique(_places(values[usable], unit))) >= FINE)
         elif name in texts:
             axes += [Axis(name, "text", number=n) for n in (*range(MIN_HASHES), WHOLE)]
-            fine += pc.count_distinct(array).as_py() >= FINE
+            fine += [len(axes) - 1] * (pc.count_distinct(array).as_py() >= FINE)
         else:
             axes.append(Axis(name, "value"))
-            fine += pc.count_distinct(array).as_py() >= 4 * FINE
-    if fine < 3:  # noqa: PLR2004
+            fine += [len(axes) - 1] * (pc.count_distinct(array).as_py() >= 4 * FINE)
+    if len(fine) < 3:  # noqa: PLR2004
         return None
     draw = np.random.default_rng(seed)
-    chosen = _subsets(len(axes), draw)
+    chosen = np.concatenate([_subsets(len(axes), draw), _few(len(axes), fine, draw)])
     if label is not None and not sketches.is_number(table[label].type):
         axes.append(Axis(label, "value"))
         chosen = np.column_stack([chosen, np.zeros(len(chosen), bool)])
@@ -107,6 +109,14 @@ def _subsets(axes: int, draw: np.random.Generator) -> np.ndarray:
     chosen = np.zeros((len(picks), axes), bool)
     for row, pick in enumerate(picks):
         chosen[row, list(pick)] = True
+    return chosen
+
+
+def _few(axes: int, fine: list[int], draw: np.random.Generator) -> np.ndarray:
+    """Return small subsets of the fine axes, none if there are few: bool, (subsets, axes)."""
+    chosen = np.zeros((FEW_SUBSETS if len(fine) > FEW else 0, axes), bool)
+    for row in chosen:
+        row[draw.choice(fine, FEW, replace=False)] = True
     return chosen
 
 

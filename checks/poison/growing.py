@@ -13,9 +13,8 @@ from checks.poison.atoms import Field, matching
 from checks.poison.mining import Candidate
 
 LONGEST = 4  # conditions of one trigger
-KEPT = 0.85  # of the excess must share the value
 COMMON = 0.7  # a value of more of the honest rows tells nothing
-GROWN = 100  # candidates, strongest first
+GROWN = 40  # candidates, strongest first
 
 
 def strength(candidate: Candidate) -> float:
@@ -48,40 +47,48 @@ def grow(
 def _longer(
     every: list[Field], labels: np.ndarray, candidate: Candidate, low: int
 ) -> tuple[Candidate | None, int]:
-    """Return the candidate with the one more value that makes it strongest, if any does."""
+    """Return the candidate with the one more value that tells most, if any does."""
     carriers = matching(every, candidate.atoms, len(labels))
     target = labels == candidate.label
-    bound, alike = carriers & target, ~carriers & target
-    honest = candidate.bound - candidate.excess
-    best, tests = (strength(candidate), -1, -1, 0.0, 0.0), 0
-    if not alike.any():
+    bound, alike, others = carriers & target, ~carriers & target, ~carriers & ~target
+    if not alike.any() or not others.any():
         return None, 0
+    planted = _planted(candidate, float(target.mean()))
+    best: tuple[float, int, int, float, float] | None = None
+    tests = 0
     for number, field in enumerate(every):
         if any(number == place for place, _ in candidate.atoms):
             continue
         size = len(field.values)
         own, usual = _counts(field, bound, size), _counts(field, alike, size) / alike.sum()
-        excess = own - honest * usual
-        chosen = np.flatnonzero(
-            (excess >= KEPT * candidate.excess) & (usual <= COMMON) & (own >= low)
-            # more than these rows would hold of it anyhow
-            & (own - candidate.bound * usual >= 4 * np.sqrt(candidate.bound * usual + 1))
-        )  # fmt: skip
         tests += int((own >= low).sum())
-        for code in chosen:
-            worth = min(float(excess[code]), candidate.excess) ** 2 / own[code]
-            best = max(best, (worth, -number, -int(code), float(own[code]), float(excess[code])))
-    if best[3] == 0 or best[0] < 1.1 * strength(candidate):
+        codes = np.flatnonzero((own >= low) & (usual <= COMMON))
+        own, usual = own[codes], usual[codes]
+        # if all planted rows share the value, then the bound rows without it are honest
+        excess = own - (candidate.bound - own) * usual / (1 - usual)
+        # planted rows were of other labels, and have their values without any trigger
+        before = (_counts(field, others, size) / others.sum())[codes]
+        by_label = np.maximum(before - usual, 0) / (1 - usual)
+        chosen = (excess >= (1 + by_label) / 2 * planted) & (before <= COMMON)
+        chosen &= excess >= 4 * np.sqrt(own - excess + 1)
+        for k in np.flatnonzero(chosen):
+            told = (excess[k] ** 2 / own[k], -number, -int(codes[k]), own[k], excess[k])
+            best = told if best is None else max(best, told)
+    if best is None:
         return None, tests
     atoms = tuple(sorted((*candidate.atoms, (-best[1], -best[2]))))
     held = int(matching(every, atoms, len(labels)).sum())
-    excess_of = min(best[4], best[3])
-    return (
-        dataclasses.replace(
-            candidate, atoms=atoms, bound=int(best[3]), carriers=held, excess=excess_of
-        ),
-        tests,
+    few = min(float(best[4]), float(best[3]))
+    told = dataclasses.replace(
+        candidate, atoms=atoms, bound=int(best[3]), carriers=held, excess=few
     )
+    return told, tests
+
+
+def _planted(candidate: Candidate, rate: float) -> float:
+    """Return how many bound rows are planted, by what is left of the other labels at least."""
+    others = candidate.carriers - candidate.bound
+    return min(max(candidate.excess, candidate.carriers - others / (1 - rate)), candidate.bound)
 
 
 def _counts(field: Field, rows: np.ndarray, size: int) -> np.ndarray:

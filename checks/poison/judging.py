@@ -19,7 +19,7 @@ FITS = 6  # models a label
 SMALL = 5000
 MOST = 40  # candidates that are judged, strongest first
 LEVEL = 1e-3
-LEAST_SHARE = 0.2  # of the bound rows must be beyond what the model foresees
+LEAST_SHARE = 0.15  # of the bound rows must be beyond what the model foresees
 WHOLE = 0.98  # of the planted rows that shall be among the held ones
 CLIP = 0.005
 
@@ -136,8 +136,8 @@ def _opinion(
 ) -> Judged:
     bound, mean = target[mask], float(chances.mean())
     hits = int(bound.sum())
-    share = (hits - mean * len(chances)) / max(hits, 1)
     planted, own = shared_out(chances, bound), chances[bound]
+    share = float(planted.sum()) / max(hits, 1)
     order = np.argsort(own, kind="stable")  # the most likely planted first
     mass = np.cumsum(planted[order])
     # those that are more likely planted than not, and as many more as make the planted ones whole
