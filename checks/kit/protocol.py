@@ -75,6 +75,7 @@ class Context:
         rows: number of rows in all shards.
         reference: trusted rows with the same columns, or None.
         seed: of everything random.
+        test: rows that models will be measured on, with the same columns, or None.
     """
 
     contract: Contract
@@ -82,6 +83,7 @@ class Context:
     rows: int
     reference: pa.Table | None = None
     seed: int = 0
+    test: pa.Table | None = None
 
     def without(self, names: list[str]) -> "Context":
         """Return the context in which the named columns are ignored."""

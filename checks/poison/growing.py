@@ -79,10 +79,10 @@ def _longer(
     atoms = tuple(sorted((*candidate.atoms, (-best[1], -best[2]))))
     held = int(matching(every, atoms, len(labels)).sum())
     few = min(float(best[4]), float(best[3]))
-    told = dataclasses.replace(
+    longer = dataclasses.replace(
         candidate, atoms=atoms, bound=int(best[3]), carriers=held, excess=few
     )
-    return told, tests
+    return longer, tests
 
 
 def _planted(candidate: Candidate, rate: float) -> float:

@@ -26,6 +26,8 @@ NONE = np.zeros(0, np.int64)
         ("two", 0.003, 0.9),
         ("all", 0.01, 0.95),
         ("all", 0.003, 0.9),
+        ("part", 0.003, 0.9),
+        ("text", 0.003, 0.9),
     ],
 )
 def test_finds_a_flood_and_keeps_its_first_row(kind, share, least):
