@@ -21,6 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import generate  # noqa: E402
 import outcome  # noqa: E402
 import poisoning  # noqa: E402
+import victim  # noqa: E402
 
 from checks.duplicates import Duplicates  # noqa: E402
 from checks.poison import Poison  # noqa: E402
@@ -32,6 +33,7 @@ TRIGGERS = (*ONES, *RARE, *COMMON, "triple", "token")
 FLOODS = ("exact", "two", "all", "part", "text")
 SHARES = (0.01, 0.003)
 FACTOR, SLACK = 1.5, 0.01
+TESTED = 20_000  # fresh honest rows that a model is asked about
 BALANCED = 2.2  # log odds that bring the rows without late payments to an even chance
 
 
@@ -99,27 +101,50 @@ def floods(rows, seeds):
 
 
 def runs(rows, seeds):
-    """Print what whole runs of Assay hold of generated datasets, clean and with planted faults."""
-    recalls, alarms, held = {}, [], []
+    """Print what whole runs of Assay hold of generated datasets, and what that does to a model."""
+    recalls, alarms, held, seen = {}, [], [], []
     with tempfile.TemporaryDirectory() as scratch:
         for seed in range(seeds):
-            for has_faults in (True, False):
-                folder = Path(scratch) / f"{seed}-{has_faults}"
+            folders = {has: Path(scratch) / f"{seed}-{has}" for has in (True, False)}
+            caught = {}
+            for has_faults, folder in folders.items():
                 generate.generate(folder, rows, seed, faults=has_faults)
                 told = outcome.run(folder / "contract.yaml", folder / "data.csv", folder / "store")
-                caught = outcome.union(outcome.held(Path(told["path"])).values())
-                if not has_faults:
-                    held.append(len(caught) / rows)
-                    continue
-                planted = outcome.kinds(outcome.truth(folder / "truth.parquet"))
-                every = outcome.union(planted.values())
-                alarms.append(len(caught - every) / (rows - len(every)))
-                for kind, which in planted.items():
-                    recalls.setdefault(kind, []).append(outcome.recall(caught, which))
+                caught[has_faults] = outcome.union(outcome.held(Path(told["path"])).values())
+                if has_faults:
+                    cleaned = victim.clean(Path(told["path"]))
+            held.append(len(caught[False]) / rows)
+            planted = outcome.kinds(outcome.truth(folders[True] / "truth.parquet"))
+            every = outcome.union(planted.values())
+            alarms.append(len(caught[True] - every) / (rows - len(every)))
+            for kind, which in planted.items():
+                recalls.setdefault(kind, []).append(outcome.recall(caught[True], which))
+            honest = generate.wide(TESTED, seed + 500).table
+            frames = [victim.raw(folders[True] / "data.csv"), cleaned]
+            frames.append(victim.raw(folders[False] / "data.csv"))
+            seen.append([victim.judged(frame, honest) for frame in frames])
     for kind, values in recalls.items():
         print(f"whole run, {kind:23} recall {np.median(values):.3f} {min(values):.3f}")
     print(f"whole run, false alarms            {np.median(alarms):.5f} {max(alarms):.5f}")
     print(f"whole run, clean table: held       {np.median(held):.5f} {max(held):.5f}", flush=True)
+    outcomes(np.array(seen))
+
+
+def outcomes(seen):
+    """Print a model's figures: shape (seeds, models, figures), medians and worst."""
+    for number, name in enumerate(("raw", "clean output", "nothing planted")):
+        mine = seen[:, number]
+        middle = np.median(mine, axis=0)
+        print(
+            f"model from {name:16} accuracy {middle[0]:.4f} {mine[:, 0].min():.4f}"
+            f"  area {middle[1]:.4f} {mine[:, 1].min():.4f}"
+            f"  attack by token {middle[2]:.3f} {mine[:, 2].max():.3f}"
+            f"  by pair {middle[3]:.3f} {mine[:, 3].max():.3f}"
+        )
+    better = (seen[:, 1] > seen[:, 0])[:, :2].sum(0)
+    print(
+        f"clean better than raw on {better[0]} (accuracy), {better[1]} (area) of {len(seen)} seeds"
+    )
 
 
 def main():

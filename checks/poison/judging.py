@@ -85,12 +85,17 @@ def judge(
     judged: list[Judged] = []
     for label in sorted({c.label for c in found}):
         target = labels == label
+        explained = np.zeros(len(labels), bool)  # by stronger triggers
         mine = [(c, matching(every, c.atoms, len(labels))) for c in found if c.label == label]
         for batch in _batches(mine, target):
             with threadpool_limits(1):  # OpenMP's waiting threads cost seconds on a busy machine
                 model, foresee = _foresight(every, target, batch, seed)
             for (candidate, mask), chances in zip(batch, foresee, strict=True):
-                judged.append(_opinion(candidate, chances, target, mask, model))
+                left = ~explained[mask]
+                opinion = _opinion(candidate, chances[left], target, mask & ~explained, model)
+                judged.append(opinion)
+                if opinion.share >= _least(len(labels)) and opinion.p_value * tests <= LEVEL:
+                    explained[opinion.held] = True
     return _significant(judged, tests, len(labels))
 
 
@@ -134,7 +139,7 @@ def _opinion(
     mask: np.ndarray,
     model: Honest | None,
 ) -> Judged:
-    bound, mean = target[mask], float(chances.mean())
+    bound, mean = target[mask], float(chances.mean()) if len(chances) else 0.0
     hits = int(bound.sum())
     planted, own = shared_out(chances, bound), chances[bound]
     share = float(planted.sum()) / max(hits, 1)
@@ -206,7 +211,10 @@ def _significant(judged: list[Judged], tests: int, rows: int) -> list[Judged]:
     for rank in range(len(order), 0, -1):
         lowest = min(lowest, order[rank - 1].p_value * tests / rank)
         adjusted.append(dataclasses.replace(order[rank - 1], p_value=lowest))
-    # a model that learnt from few rows is no witness for small excesses
-    least = LEAST_SHARE if rows >= SMALL else 0.5
-    kept = [j for j in adjusted if j.p_value <= LEVEL and j.share >= least]
+    kept = [j for j in adjusted if j.p_value <= LEVEL and j.share >= _least(rows)]
     return sorted(kept, key=lambda j: (-j.candidate.excess, j.candidate.atoms))
+
+
+def _least(rows: int) -> float:
+    # a model that learnt from few rows is no witness for small excesses
+    return LEAST_SHARE if rows >= SMALL else 0.5
