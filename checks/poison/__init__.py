@@ -113,7 +113,8 @@ class Poison(Check[pa.Table, Mined]):
         coded = sketches.whole(rows[self.label]).dictionary_encode()
         classes = coded.dictionary
         if rows.num_rows < LEAST_ROWS or len(classes) < 2:  # noqa: PLR2004
-            return Mined()
+            told = f"{rows.num_rows} labelled rows of {len(classes)} classes"
+            return Mined(notes=(f"Triggers were not searched for in {told}: too few to compare.",))
         if len(classes) > MAX_CLASSES:
             text = f"The label has {len(classes)} values: backdoor triggers were not searched for."
             return Mined(overall=self._overall("info", self.label, text))

@@ -48,41 +48,53 @@ def _longer(
     every: list[Field], labels: np.ndarray, candidate: Candidate, low: int
 ) -> tuple[Candidate | None, int]:
     """Return the candidate with the one more value that tells most, if any does."""
-    carriers = matching(every, candidate.atoms, len(labels))
-    target = labels == candidate.label
+    carriers, target = matching(every, candidate.atoms, len(labels)), labels == candidate.label
     bound, alike, others = carriers & target, ~carriers & target, ~carriers & ~target
     if not alike.any() or not others.any():
         return None, 0
     planted = _planted(candidate, float(target.mean()))
-    best: tuple[float, int, int, float, float] | None = None
+    used = {place for place, _ in candidate.atoms}
+    found: list[tuple[float, int, int, float, float]] = []
     tests = 0
     for number, field in enumerate(every):
-        if any(number == place for place, _ in candidate.atoms):
+        codes, own = np.unique(_codes(field, bound), return_counts=True)
+        codes, own = codes[own >= low], own[own >= low].astype(float)
+        if number in used or not len(codes):
             continue
-        size = len(field.values)
-        own, usual = _counts(field, bound, size), _counts(field, alike, size) / alike.sum()
-        tests += int((own >= low).sum())
-        codes = np.flatnonzero((own >= low) & (usual <= COMMON))
-        own, usual = own[codes], usual[codes]
-        # if all planted rows share the value, then the bound rows without it are honest
-        excess = own - (candidate.bound - own) * usual / (1 - usual)
-        # planted rows were of other labels, and have their values without any trigger
-        before = (_counts(field, others, size) / others.sum())[codes]
-        by_label = np.maximum(before - usual, 0) / (1 - usual)
-        chosen = (excess >= (1 + by_label) / 2 * planted) & (before <= COMMON)
-        chosen &= excess >= 4 * np.sqrt(own - excess + 1)
+        tests += len(codes)
+        shares = _shares(field, alike, codes), _shares(field, others, codes)
+        excess, chosen = _in_excess(own, *shares, candidate.bound, planted)
         for k in np.flatnonzero(chosen):
-            told = (excess[k] ** 2 / own[k], -number, -int(codes[k]), own[k], excess[k])
-            best = told if best is None else max(best, told)
-    if best is None:
+            worth = float(excess[k] ** 2 / own[k])
+            found.append((worth, -number, -int(codes[k]), float(own[k]), float(excess[k])))
+    if not found:
         return None, tests
-    atoms = tuple(sorted((*candidate.atoms, (-best[1], -best[2]))))
-    held = int(matching(every, atoms, len(labels)).sum())
-    few = min(float(best[4]), float(best[3]))
+    _, place, code, held, surplus = max(found)
+    atoms = tuple(sorted((*candidate.atoms, (-place, -code))))
+    holding = int(matching(every, atoms, len(labels)).sum())
     longer = dataclasses.replace(
-        candidate, atoms=atoms, bound=int(best[3]), carriers=held, excess=few
+        candidate, atoms=atoms, bound=int(held), carriers=holding, excess=min(surplus, held)
     )
     return longer, tests
+
+
+def _in_excess(
+    own: np.ndarray, usual: np.ndarray, before: np.ndarray, bound: int, planted: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many planted rows hold each value, if all do, and whether they all may.
+
+    Args:
+        own: bound rows that hold each value, shape (k,).
+        usual: share of the label's other rows that do; before: of the rows of other labels.
+        bound: bound rows; planted: how many of them are, by estimate.
+    """
+    # if all planted rows share the value, then the bound rows without it are honest
+    rest = np.maximum(1 - usual, 1e-9)
+    excess = own - (bound - own) * usual / rest
+    # planted rows were of other labels, and have their values without any trigger
+    by_label = np.maximum(before - usual, 0) / rest
+    chosen = (excess >= (1 + by_label) / 2 * planted) & (np.maximum(usual, before) <= COMMON)
+    return excess, chosen & (excess >= 4 * np.sqrt(np.maximum(own - excess, 0) + 1))
 
 
 def _planted(candidate: Candidate, rate: float) -> float:
@@ -91,8 +103,14 @@ def _planted(candidate: Candidate, rate: float) -> float:
     return min(max(candidate.excess, candidate.carriers - others / (1 - rate)), candidate.bound)
 
 
-def _counts(field: Field, rows: np.ndarray, size: int) -> np.ndarray:
-    if field.places is None:
-        codes = field.codes[rows]
-        return np.bincount(codes[codes >= 0], minlength=size).astype(float)
-    return np.bincount(field.codes[rows[field.places]], minlength=size).astype(float)
+def _codes(field: Field, rows: np.ndarray) -> np.ndarray:
+    """Return the codes that stand in these rows, without the missing ones."""
+    codes = field.codes[rows] if field.places is None else field.codes[rows[field.places]]
+    return codes[codes >= 0]
+
+
+def _shares(field: Field, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the share of the rows that hold each of the codes."""
+    counts = np.bincount(_codes(field, rows), minlength=len(field.values))
+    shares: np.ndarray = counts[codes] / max(int(rows.sum()), 1)
+    return shares
