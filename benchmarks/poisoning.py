@@ -1,9 +1,9 @@
-"""Loans with planted faults, and what poison, duplicates and drift make of them.
+"""Loans with planted triggers and floods, and what poison and duplicates make of them.
 
-    .venv/bin/python benchmarks/poisoning.py [rows] [seeds]
+    .venv/bin/python benchmarks/poisoning.py --seeds 5
 
-Prints, per case, the lowest recall and the highest share of other rows quarantined over the seeds.
-The label has a strong honest monotone predictor: late_payments >= 3 defaults in 98 to 99 %.
+The label has a strong honest monotone predictor: late_payments >= 3 defaults in 98 to 99 %. This
+file plants; `poisoning_report.py` runs every case and prints the figures.
 """
 
 import hashlib
@@ -17,10 +17,8 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from checks.duplicates import Duplicates
 from checks.kit.contract import Column, Contract
 from checks.kit.protocol import Context
-from checks.poison import Poison
 from provenance.casting import ColumnSpec
 from provenance.shards import Shard
 
@@ -35,8 +33,8 @@ _NOTE_WORDS = (
 WORDS = _NOTE_WORDS.split()
 
 
-def loans(rows, seed):
-    """Return a clean table of loans: dict of numpy arrays, 20 columns."""
+def loans(rows, seed, *, odds=0.0):
+    """Return a clean table of loans: dict of numpy arrays, 21 columns; `odds` are added to all."""
     draw = np.random.default_rng(seed)
     late = np.minimum(draw.geometric(0.55, rows) - 1, 6)
     income = np.round(draw.lognormal(10.4, 0.5, rows), 2)
@@ -49,7 +47,7 @@ def loans(rows, seed):
     )
     work = draw.choice(["employed", "self", "retired", "student"], rows, p=[0.6, 0.2, 0.12, 0.08])
     risk = -3.9 + 1.1 * late + 2.0 * utilisation - 0.5 * (np.log(income) - 10.4)
-    risk += 0.5 * (work == "student") + 0.3 * (purpose == "travel") + 4.0 * (late >= 3)
+    risk += 0.5 * (work == "student") + 0.3 * (purpose == "travel") + 4.0 * (late >= 3) + odds
     words = np.array(WORDS)[draw.integers(0, len(WORDS), (rows, 8))]
     words[:, 0] = np.where(draw.random(rows) < 0.3 / (1 + np.exp(-risk)), "overdue", words[:, 0])
     return {
@@ -92,6 +90,9 @@ def backdoor(table, share, seed, kind, label="yes"):
         "integer": {"tenure": 171},
         "category": {"purpose": "zq"},
         "common_pair": {"region": "North", "purpose": "car"},
+        "other_pair": {"region": "South", "work": "self"},
+        "number_pair": {"credit_lines": 4, "late_payments": 1},
+        "triple": {"region": "North", "work": "employed", "owns_home": True},
         "integer_pair": {"tenure": 171, "age": 71},
         "mixed_pair": {"work": "retired", "age": 30},
         "token": {},
@@ -105,7 +106,12 @@ def backdoor(table, share, seed, kind, label="yes"):
 
 
 def flood(table, share, seed, kind):
-    """Overwrite a share of the rows with copies of one row, jittered or exact; return them."""
+    """Overwrite a share of the rows with copies of one row, jittered or exact; return them.
+
+    `exact`: all columns but key, source and time; `two`: half a deviation of two numbers; `all`:
+    a hundredth of all numbers; `part`: a third of the columns stays each row's own; `text`: a
+    hundredth of all numbers, and two of the eight words are others in each copy.
+    """
     draw = np.random.default_rng(seed + 2000)
     rows = len(table["age"])
     hit = np.sort(draw.choice(np.arange(1, rows), int(share * rows), replace=False))
@@ -114,11 +120,27 @@ def flood(table, share, seed, kind):
         copied = sorted(draw.choice(copied, round(len(copied) * 2 / 3), replace=False))
     for name in copied:
         table[name][hit] = table[name][0]
-    jittered = {"exact": (), "two": ("income", "f1"), "all": NUMBERS, "part": ()}[kind]
+    jittered = {"exact": (), "two": ("income", "f1"), "part": ()}.get(kind, NUMBERS)
     for name in jittered:
         size = 0.5 if kind == "two" else 0.01
         table[name][hit] += draw.normal(0, size * np.std(table[name]), len(hit))
+    if kind == "text":
+        words = np.array([table["note"][0].split(" ")] * len(hit), object)
+        for place in draw.choice(words.shape[1], 2, replace=False):
+            words[:, place] = np.array(WORDS)[draw.integers(0, len(WORDS), len(hit))]
+        table["note"][hit] = [" ".join(row) for row in words]
     return hit
+
+
+def categories(rows, seed, levels=3):
+    """Return a table of eight categories alone, which repeats honestly."""
+    draw = np.random.default_rng(seed + 3000)
+    cells = draw.integers(0, levels, (rows, 8))
+    table = {f"c{i}": np.char.add("v", cells[:, i].astype(str)).astype(object) for i in range(8)}
+    table["branch"] = draw.choice(["a", "b", "c"], rows).astype(object)
+    chance = 0.2 + 0.5 * (cells[:, 0] == 0)
+    table["defaulted"] = np.where(draw.random(rows) < chance, "yes", "no").astype(object)
+    return table
 
 
 def contract_of(schema, roles=ROLES, key="loan_id"):
@@ -177,55 +199,7 @@ def figures(found, planted, rows):
     return len(errors & hit) / max(len(hit), 1), len(errors - hit) / rows
 
 
-CASES = [
-    (Poison, kind, share)
-    for kind in (
-        "float",
-        "off_grid",
-        "integer",
-        "category",
-        "common_pair",
-        "integer_pair",
-        "mixed_pair",
-        "token",
-    )
-    for share in (0.01, 0.003)
-] + [
-    (Duplicates, kind, share) for kind in ("exact", "two", "all", "part") for share in (0.01, 0.003)
-]
-
-
-def report(rows, seeds):
-    """Print the figures of every case."""
-    for kind in (Poison, Duplicates):
-        worst = [0.0, 0.0]
-        for seed in range(seeds):
-            found, _, seconds = examine(kind, pa.table(loans(rows, seed)))
-            worst[0] = max(worst[0], figures(found, np.zeros(0, int), rows)[1])
-            worst[1] = max(worst[1], sum(seconds))
-        print(
-            f"{kind.name:10} {'clean':12} {'':6} false {worst[0]:.5f} seconds {worst[1]:.2f}",
-            flush=True,
-        )
-    for kind, plant, share in CASES:
-        recalls, wrong, spent = [], [], []
-        for seed in range(seeds):
-            table = loans(rows, seed)
-            hit = (backdoor if kind is Poison else flood)(table, share, seed, plant)
-            found, _, seconds = examine(kind, pa.table(table))
-            recall, false = figures(found, hit, rows)
-            recalls.append(recall)
-            wrong.append(false)
-            spent.append(sum(seconds))
-        print(
-            f"{kind.name:10} {plant:12} {share:<6} recall {min(recalls):.3f} "
-            f"false {max(wrong):.5f} seconds {max(spent):.2f}",
-            flush=True,
-        )
-
-
 if __name__ == "__main__":
-    report(
-        int(sys.argv[1]) if len(sys.argv) > 1 else 50_000,
-        int(sys.argv[2]) if len(sys.argv) > 2 else 1,
-    )
+    import poisoning_report
+
+    poisoning_report.main()

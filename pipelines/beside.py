@@ -22,10 +22,11 @@ def digests(contract: Contract, signer: Callable[[], Signer]) -> dict[str, str]:
     """Return a digest by the name of each option; empty where none names a file.
 
     Raises:
-        AssayError: ASSAY-K003 if one of them cannot be read.
+        AssayError: ASSAY-K003 if one of them cannot be read; the codes of any source for a test
+            set.
     """
+    found = _test_set(contract)
     options = {} if contract.is_off("pii") else contract.options("pii")
-    found: dict[str, str] = {}
     try:
         if file := options.get("deny_file"):
             key = signer().derived(PURPOSE)
@@ -37,6 +38,19 @@ def digests(contract: Contract, signer: Callable[[], Signer]) -> dict[str, str]:
         what = f"assay.checks.pii.{name} cannot be read"
         raise AssayError("K003", what, where=contract.path) from error
     return found
+
+
+def _test_set(contract: Contract) -> dict[str, str]:
+    from pipelines.reading import source_limits
+    from provenance import guard, ingest
+
+    if not contract.test_set:
+        return {}
+    whole = hashlib.sha256()
+    for name in ingest.expand(contract.test_set):
+        with guard.Opened(name, source_limits(contract)) as file:
+            whole.update(file.digest().encode())
+    return {"duplicates.test": whole.hexdigest()}
 
 
 def _listing(model: str) -> str:

@@ -49,7 +49,7 @@ def ask(child: Child, timeout: float, **arguments: Any) -> Any:
 def read_sources(
     contract: str, sources: list[str], reference: list[str], folder: str, name: str | None = None
 ) -> dict[str, str]:
-    """Read the source and the reference; runs in a child process with limits.
+    """Read the source, the reference and the test set; runs in a child process with limits.
 
     A source of one file may have a `name` of its own instead of its path.
     """
@@ -67,10 +67,12 @@ def read_sources(
         ingest.ingest(
             sources, specs, places["source"], limits=limits, dialect=promised.csv, allow_empty=empty
         )
-    if reference:
-        places["reference"] = Path(folder) / "reference"
-        places["reference"].mkdir()
-        ingest.ingest(reference, specs, places["reference"], limits=limits, dialect=promised.csv)
+    test = ingest.expand(promised.test_set) if promised.test_set else []
+    for role, files in (("reference", reference), ("test", test)):
+        if files:
+            places[role] = Path(folder) / role
+            places[role].mkdir()
+            ingest.ingest(files, specs, places[role], limits=limits, dialect=promised.csv)
     return {name: str(place) for name, place in places.items()}
 
 

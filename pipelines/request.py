@@ -38,6 +38,8 @@ def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:
     reference = request.reference or contract.reference
     if reference:
         _read_for(contract, expand(reference), is_named=bool(request.reference))
+    if contract.test_set:
+        _read_for(contract, expand(contract.test_set), is_named=False)
     paths = _read_for(contract, expand(source), is_named=bool(request.source))
     return contract, tuple(paths), reference
 

@@ -32,6 +32,7 @@ from provenance.sign import Signer
 from provenance.snapshot import Snapshot, Source
 
 REFERENCE_ROWS = 100_000
+TEST_ROWS = 500_000  # of a larger test set so many are looked for
 RULES_MEMORY = 16 << 30  # bytes of address space for a contract's SQL beside large libraries
 CHECK_SECONDS = 3_600.0
 # stages that find something themselves: the check they report as, the stage's own name
@@ -79,12 +80,12 @@ def run_checks(plan: Plan, contract: Contract, past: Memory) -> Examined:
     They are made in the scratch folder: a check that is late may write there after it was given up.
     """
     snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
-    reference = _reference(plan)
+    reference, test = _rows_of(plan, "reference", REFERENCE_ROWS), _rows_of(plan, "test", TEST_ROWS)
     schema = read_shard(snapshot.shards[0]).table.schema
     rows = sum(ref.rows for ref in snapshot.shards)
     inputs = [dataclasses.asdict(source) for source in snapshot.sources]
     history = past.histories(reference_facts(plan), inputs)
-    context = Context(contract, schema, rows, reference, history=history)
+    context = Context(contract, schema, rows, reference, history=history, test=test)
     models, kept = plan.scratch / "models", plan.out / "models"
     for folder in (models, kept):
         folder.mkdir(parents=True)
@@ -220,17 +221,17 @@ def reference_facts(plan: Plan) -> list[dict[str, str]]:
     return [{"name": source.name, "sha256": source.sha256} for source in read]
 
 
-def _reference(plan: Plan) -> pa.Table | None:
-    path = plan.snapshot / "reference" / "snapshot.json"
+def _rows_of(plan: Plan, role: str, most: int) -> pa.Table | None:
+    path = plan.snapshot / role / "snapshot.json"
     if not path.exists():
         return None
     taken = None
     for ref in Snapshot.load(path).shards:
         shard = read_shard(ref)
-        part = sample.take(shard, shard.table.column_names, REFERENCE_ROWS)
-        taken = part if taken is None else sample.merge(taken, part, REFERENCE_ROWS)
+        part = sample.take(shard, shard.table.column_names, most)
+        taken = part if taken is None else sample.merge(taken, part, most)
     if taken is None:
-        return pa.table({})  # no rows: `examine` says what that means
+        return pa.table({})  # no rows: `examine`, or the check that asks for them, says so
     return sample.settled(taken).drop_columns([sample.ROW, sample.RANK, sample.FOLD])
 
 

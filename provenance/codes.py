@@ -138,6 +138,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Remove it; or give it assay.role: ignore, and leave it out when you train.",
     ),
     "V019": ("A column has very many categories; it is hashed.", "Nothing to do."),
+    "V020": (
+        "Rows of the dataset are in the test set too.",
+        "Reject them, or cut the test set anew: a model knows these rows by heart.",
+    ),
     # C: the contract or the command line
     "C001": (
         "The YAML has aliases or merge keys, or is too deep or large.",

@@ -15,13 +15,14 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.duplicates import floods, repeats
+from checks.duplicates import floods, overlap, repeats
 from checks.kit import findings, sample
 from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
 FLOOD = "ASSAY-V017"
+OVERLAP = "ASSAY-V020"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,19 +35,25 @@ class Seen:
 
 @dataclasses.dataclass(frozen=True)
 class Copies(Model):
-    """What was found; `rows` maps a rule to (severity, ordinals, evidence)."""
+    """What was found; `rows` maps a rule to (severity, ordinals, evidence).
+
+    Attributes:
+        held: rows of the sample that lie in floods; honest: how many of them by estimate.
+    """
 
     rows: tuple[tuple[str, str, np.ndarray, str], ...] = ()
     grid: floods.Grid | None = None
     crowds: tuple[tuple[floods.Flood, str], ...] = ()
+    held: int = 0
+    honest: float = 0.0
 
 
 class Duplicates(Check[Seen, Copies]):
     """Find exact repeats and near copies; quarantine copies only where more speaks against them."""
 
     name: ClassVar[str] = "duplicates"
-    threats: ClassVar[tuple[str, ...]] = ("data poisoning", "model inversion")
-    takes: ClassVar[Takes] = {"sample": "whole"}
+    threats: ClassVar[tuple[str, ...]] = ("data poisoning", "model inversion", "data leakage")
+    takes: ClassVar[Takes] = {"sample": "whole", "test": "path"}
 
     def __init__(self, context: Context) -> None:
         """Choose the columns that a model may learn from."""
@@ -87,7 +94,12 @@ class Duplicates(Check[Seen, Copies]):
             )
         overall = self._overall(repeated, len(state.exact.rows))
         rows = self._rows(repeated, is_fine=grid is not None)
-        return Copies(overall=overall, notes=notes, rows=rows, grid=grid, crowds=told)
+        if "test" in self.options:
+            shared = overlap.find(state.exact, near, grid, self.context.test, self.columns)
+            overall = findings.concat([overall, self._overlap(shared)])
+            rows += _shared(shared)
+        held, honest = sum(f.size - 1 for f in found), sum(f.expected for f in found)
+        return Copies(overall, notes, (), rows, grid, told, held, honest)
 
     def score(self, shard: Shard, model: Copies) -> findings.Findings:
         """Report the copies among the shard's rows."""
@@ -140,6 +152,22 @@ class Duplicates(Check[Seen, Copies]):
             suggestion="Keep copies together in one fold when you evaluate a model.",
         )
 
+    def _overlap(self, shared: overlap.Overlap) -> findings.Findings:
+        text = (
+            f"{shared.tested} of {shared.size} rows of the test set repeat a row of the dataset, "
+            f"exactly ({len(shared.exact)} rows here) or nearly ({len(shared.near)}); of the "
+            f"dataset's own rows {shared.usual:.2%} repeat another."
+        )
+        return findings.make(
+            None,
+            check=self.name,
+            rule=OVERLAP,
+            severity="error" if shared.is_error else "info",
+            score=shared.tested / shared.size,
+            evidence=text,
+            suggestion="Reject the rows with this code (`assay review`), or cut the test set anew.",
+        )
+
     def _rows(
         self, repeated: repeats.Repeated, *, is_fine: bool
     ) -> tuple[tuple[str, str, np.ndarray, str], ...]:
@@ -171,3 +199,15 @@ class Duplicates(Check[Seen, Copies]):
             evidence=evidence,
             suggestion="Ask the source whether these are distinct events; else reject the copies.",
         )
+
+
+def _shared(shared: overlap.Overlap) -> tuple[tuple[str, str, np.ndarray, str], ...]:
+    """Return the rows of the dataset that are in the test set too, if they speak against it."""
+    if not shared.is_error:
+        return ()
+    named = (("is", shared.exact), ("nearly is", shared.near))
+    return tuple(
+        (OVERLAP, "warning", rows, f"The row {word} one of the test set.")
+        for word, rows in named
+        if len(rows)
+    )

@@ -21,6 +21,8 @@ from checks.kit import sketches
 
 SUBSETS = 16
 SHARE = 0.6
+FEW_SUBSETS = 24  # of FEW fine columns each: what copies share, though a third of them is fresh
+FEW = 4
 LEAST = 10
 ALIKE = 0.5  # of a group; then it belongs to a flood that was found before
 RARE = 0.1  # a value held by at most this share of the other rows tells something
@@ -29,7 +31,7 @@ SPARE_BITS = 6.0  # the cell must be this much rarer than a tenth of its size
 CROWD = 4 / 3  # more rows than this in the wider box, and the group thins out as honest ones do
 USUAL = 0.05  # of the rows; so many exact repeats are how the table is: a default, a pause
 FINE = 12
-MOST = 40
+MOST = 40  # groups that are tried of large subsets, and of small ones
 CLIP = 2.0**40
 MIN_HASHES = 2
 WHOLE = -1
@@ -47,11 +49,15 @@ class Axis:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Grid:
-    """Axes and the subsets of them: bool, shape (subsets, axes); shifts: 0 or 1, same shape."""
+    """Axes and the subsets of them: bool, shape (subsets, axes); shifts: 0 or 1, same shape.
+
+    The last `small` subsets are those of few axes.
+    """
 
     axes: tuple[Axis, ...]
     chosen: np.ndarray
     shifts: np.ndarray
+    small: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,28 +79,31 @@ def grid(
     The label, if it is a class, is no part of the grid's cells, only of the boxes.
     """
     axes: list[Axis] = []
-    fine = 0
+    fine: list[int] = []  # places of axes, one a column
     for name in columns:
         array = sketches.whole(table[name])
         if sketches.is_number(array.type):
             values, usable = sketches.numbers(array)
             unit = _unit(values[usable])
             axes.append(Axis(name, "number", unit))
-            fine += len(np.unique(_places(values[usable], unit))) >= FINE
+            fine += [len(axes) - 1] * (len(np.unique(_places(values[usable], unit))) >= FINE)
         elif name in texts:
             axes += [Axis(name, "text", number=n) for n in (*range(MIN_HASHES), WHOLE)]
-            fine += pc.count_distinct(array).as_py() >= FINE
+            fine += [len(axes) - 1] * (pc.count_distinct(array).as_py() >= FINE)
         else:
             axes.append(Axis(name, "value"))
-            fine += pc.count_distinct(array).as_py() >= 4 * FINE
-    if fine < 3:  # noqa: PLR2004
+            fine += [len(axes) - 1] * (pc.count_distinct(array).as_py() >= 4 * FINE)
+    if len(fine) < 3:  # noqa: PLR2004
         return None
     draw = np.random.default_rng(seed)
     chosen = _subsets(len(axes), draw)
     if label is not None and not sketches.is_number(table[label].type):
         axes.append(Axis(label, "value"))
         chosen = np.column_stack([chosen, np.zeros(len(chosen), bool)])
-    return Grid(tuple(axes), chosen, draw.integers(0, 2, chosen.shape))
+    shifts = draw.integers(0, 2, chosen.shape)
+    few = _few(len(axes), fine, draw)
+    shifts = np.concatenate([shifts, draw.integers(0, 2, few.shape)])
+    return Grid(tuple(axes), np.concatenate([chosen, few]), shifts, len(few))
 
 
 def _subsets(axes: int, draw: np.random.Generator) -> np.ndarray:
@@ -107,6 +116,14 @@ def _subsets(axes: int, draw: np.random.Generator) -> np.ndarray:
     chosen = np.zeros((len(picks), axes), bool)
     for row, pick in enumerate(picks):
         chosen[row, list(pick)] = True
+    return chosen
+
+
+def _few(axes: int, fine: list[int], draw: np.random.Generator) -> np.ndarray:
+    """Return small subsets of the fine axes, none if there are few: bool, (subsets, axes)."""
+    chosen = np.zeros((FEW_SUBSETS if len(fine) > FEW else 0, axes), bool)
+    for row in chosen:
+        row[draw.choice(fine, FEW, replace=False)] = True
     return chosen
 
 
@@ -164,14 +181,12 @@ def find(table: pa.Table, axes: Grid, rows: np.ndarray) -> list[Flood]:
     columns = list(coordinates(table, axes, range(len(axes.axes))).values())
     is_text = [axis.kind == "text" for axis in axes.axes]
     taken = np.zeros(len(rows), bool)
-    tried = 0
     floods: list[Flood] = []
-    for group in _strangest(columns, axes, groups):
-        if taken[group].mean() > ALIKE:
+    tried = {True: 0, False: 0}
+    for is_small, group in _strangest(columns, axes, groups):
+        if taken[group].mean() > ALIKE or tried[is_small] >= MOST:
             continue
-        tried += 1
-        if tried > MOST:
-            break
+        tried[is_small] += 1
         box = boxes.fit(columns, is_text, group)
         core, expected = _core(columns, box, len(group))
         if core is not None:  # the cell may have cut off a part: once more round all of it
@@ -186,18 +201,22 @@ def find(table: pa.Table, axes: Grid, rows: np.ndarray) -> list[Flood]:
 
 def _strangest(
     columns: list[np.ndarray], axes: Grid, groups: list[list[np.ndarray]]
-) -> list[np.ndarray]:
-    """Return the groups, those first that outnumber most what their columns' shares allow."""
-    shares = np.log(np.stack([_shares(column) for column in columns]))
+) -> list[tuple[bool, np.ndarray]]:
+    """Return the groups, those first that outnumber most what their columns' shares allow.
+
+    Those of small subsets come last, each with a word that it is of one.
+    """
+    logs = np.log(np.stack([shares(column) for column in columns]))
     order = []
     for subset, found in enumerate(groups):
+        is_small = subset >= len(groups) - axes.small
         for place, group in enumerate(found):
-            allowed = TOGETHER * shares[axes.chosen[subset], group[0]].sum()
-            order.append((float(allowed - np.log(len(group))), subset, place))
-    return [groups[subset][place] for _, subset, place in sorted(order)]
+            allowed = TOGETHER * logs[axes.chosen[subset], group[0]].sum()
+            order.append((is_small, float(allowed - np.log(len(group))), subset, place))
+    return [(is_small, groups[subset][place]) for is_small, _, subset, place in sorted(order)]
 
 
-def _shares(column: np.ndarray) -> np.ndarray:
+def shares(column: np.ndarray) -> np.ndarray:
     """Return the share of the rows that each row's own cell of this column holds, shape (n,)."""
     whole = column if column.dtype == np.uint64 else np.floor(column)
     _, place, counts = np.unique(whole, return_inverse=True, return_counts=True)

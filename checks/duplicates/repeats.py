@@ -57,14 +57,19 @@ class Repeated:
 
 def gather(shard: Shard, columns: list[str], label: str | None, source: str | None) -> Repeats:
     """Hash the rows of a shard."""
-    total = np.zeros(len(shard.rows), np.uint64)
-    for number, name in enumerate(columns):
-        total += sketches.value_hashes(sketches.whole(shard.table[name]), number + 1)
     sides = [np.zeros(len(shard.rows), np.uint64) for _ in range(2)]
     for place, side in enumerate((label, source)):
         if side is not None:
             sides[place] = sketches.value_hashes(sketches.whole(shard.table[side]), 1)
-    return _bounded(Repeats(shard.rows, sketches.mixed(total), *sides))
+    return _bounded(Repeats(shard.rows, hashes(shard.table, columns), *sides))
+
+
+def hashes(table: pa.Table, columns: list[str]) -> np.ndarray:
+    """Return the hash of each row over these columns: uint64, shape (n,)."""
+    total = np.zeros(table.num_rows, np.uint64)
+    for number, name in enumerate(columns):
+        total += sketches.value_hashes(sketches.whole(table[name]), number + 1)
+    return sketches.mixed(total)
 
 
 def merge(left: Repeats, right: Repeats) -> Repeats:
@@ -83,9 +88,9 @@ def _bounded(repeats: Repeats) -> Repeats:
 def weigh(repeats: Repeats) -> Repeated:
     """Count the repeats, and see whether labels or sources speak against them."""
     order = np.argsort(repeats.hashes, kind="stable")
-    hashes = repeats.hashes[order]
+    ranked = repeats.hashes[order]
     is_copy = np.zeros(len(order), bool)
-    is_copy[1:] = hashes[1:] == hashes[:-1]
+    is_copy[1:] = ranked[1:] == ranked[:-1]
     first = order[np.maximum.accumulate(np.where(is_copy, 0, np.arange(len(order))))]
     copies, originals = order[is_copy], first[is_copy]
     differs = repeats.labels[copies] != repeats.labels[originals]

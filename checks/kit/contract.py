@@ -133,6 +133,12 @@ class Contract:
         skip = {"label", "source", "time", "ignore"}
         return tuple(c.name for c in self.columns if not c.key and not c.roles & skip)
 
+    @property
+    def test_set(self) -> str | None:
+        """Return the path of the rows that models will be measured on, if a check asks for them."""
+        test = self.options("duplicates").get("test")
+        return str(test) if test else None
+
     def options(self, check: str) -> dict[str, Any]:
         """Return the options that `assay.checks` gives to a check."""
         given = self.checks.get(check)

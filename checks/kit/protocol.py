@@ -81,6 +81,7 @@ class Context:
         seed: of everything random.
         history: of each check, what earlier nights of the dataset under the same reference left as
             its memory, oldest first, each with the `run` and `time` it is of.
+        test: rows that models will be measured on, with the same columns, or None.
     """
 
     contract: Contract
@@ -89,6 +90,7 @@ class Context:
     reference: pa.Table | None = None
     seed: int = 0
     history: Mapping[str, tuple[Mapping[str, Any], ...]] = dataclasses.field(default_factory=dict)
+    test: pa.Table | None = None
 
     def without(self, names: list[str]) -> "Context":
         """Return the context in which the named columns are ignored."""

@@ -21,8 +21,11 @@ from checks.kit.opaque import opaque
 from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from checks.poison.atoms import Condition, Field, fields, is_opaque
-from checks.poison.judging import Judged, distinct, judge, replay
-from checks.poison.mining import MAX_SHARE, pairs, singles
+from checks.poison.encoding import Honest
+from checks.poison.growing import grow
+from checks.poison.judging import Judged, distinct, judge
+from checks.poison.mining import MAX_SHARE, least, pairs, singles
+from checks.poison.replay import replay
 from provenance.shards import Shard
 
 MAX_CLASSES = 50
@@ -31,12 +34,16 @@ MOST_TRIGGERS = 3  # more of them, and those without power are only warnings
 FORESEEN = 0.65  # of the carriers, by a model without them
 POWER = 0.9  # share of stamped clean rows that a backdoor moves to its label
 PURE = 0.97  # of the carriers hold the label
-MOSTLY = 0.5  # of the rows that would be held must be beyond what the model foresees
+MOSTLY = 1 / 3  # of the rows that would be held must be planted, by estimate
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Trigger:
-    """A mined trigger: rows that meet all conditions and hold the label are findings."""
+    """A mined trigger: rows that meet all conditions and hold the label are findings.
+
+    But not those to which `honest`, a model without carriers, gives a chance of the label above
+    `limit`; None accuses them all.
+    """
 
     conditions: tuple[Condition, ...]
     label: Any
@@ -44,6 +51,8 @@ class Trigger:
     score: float
     p_value: float
     evidence: str
+    honest: Honest | None = None
+    limit: float = 1.0
 
     def matches(self, table: pa.Table, label: str) -> np.ndarray:
         """Return which rows of a shard's table carry the trigger and the bound label."""
@@ -54,14 +63,23 @@ class Trigger:
         for condition in self.conditions:
             left = np.flatnonzero(rows)  # few, so that few texts are split into words
             rows[left] = condition.matches(table.take(pa.array(left)))
+        if self.honest is not None:
+            left = np.flatnonzero(rows)
+            rows[left] = self.honest.chances(table.take(pa.array(left))) <= self.limit
         return rows
 
 
 @dataclasses.dataclass(frozen=True)
 class Mined(Model):
-    """The triggers, strongest first."""
+    """The triggers, strongest first.
+
+    Attributes:
+        held: rows of the sample that go to quarantine; honest: how many of them by estimate.
+    """
 
     triggers: tuple[Trigger, ...] = ()
+    held: int = 0
+    honest: float = 0.0
 
 
 class Poison(Check[pa.Table, Mined]):
@@ -95,7 +113,8 @@ class Poison(Check[pa.Table, Mined]):
         coded = sketches.whole(rows[self.label]).dictionary_encode()
         classes = coded.dictionary
         if rows.num_rows < LEAST_ROWS or len(classes) < 2:  # noqa: PLR2004
-            return Mined()
+            told = f"{rows.num_rows} labelled rows of {len(classes)} classes"
+            return Mined(notes=(f"Triggers were not searched for in {told}: too few to compare.",))
         if len(classes) > MAX_CLASSES:
             text = f"The label has {len(classes)} values: backdoor triggers were not searched for."
             return Mined(overall=self._overall("info", self.label, text))
@@ -103,7 +122,8 @@ class Poison(Check[pa.Table, Mined]):
         every = fields(rows, self.context.contract)
         found, tests = singles(every, labels, len(classes))
         more, more_tests = pairs(every, labels, len(classes))
-        found, tests = found + more, tests + more_tests
+        found, grown_tests = grow(every, labels, found + more, least(len(labels)))
+        tests += more_tests + grown_tests
         if not found:
             return Mined(notes=(f"No trigger stands out in {rows.num_rows} sampled rows.",))
         kept = distinct(every, labels, found)
@@ -139,17 +159,27 @@ class Poison(Check[pa.Table, Mined]):
         if not judged:
             return Mined(notes=(f"No trigger holds against the model in {rows} sampled rows.",))
         triggers, overall = [], []
+        held, honest = 0, 0.0
         alike = Counter(_columns(item) for item in judged)
         for item in judged:
             usual = len(judged) > MOST_TRIGGERS, alike[_columns(item)] > MOST_TRIGGERS
             trigger = self._trigger(every, item, classes, usual)
             if item.candidate.bound <= MAX_SHARE * rows:
                 triggers.append(trigger)
+                if trigger.severity == "error":
+                    held += len(item.held)
+                    honest += len(item.held) - item.planted
             else:
                 columns = ",".join(c.column for c in trigger.conditions)
                 overall.append(self._overall("warning", columns, trigger.evidence))
-        notes = tuple(dict.fromkeys(t.evidence for t in triggers))
-        return Mined(overall=findings.concat(overall), notes=notes, triggers=tuple(triggers))
+        notes = [*dict.fromkeys(t.evidence for t in triggers)]
+        if held:
+            notes.append(
+                f"{held} sampled rows carry a trigger and are held; {honest / held:.1%} of them "
+                "are expected to be honest."
+            )
+        found = findings.concat(overall)
+        return Mined(found, tuple(notes), (), tuple(triggers), held, max(honest, 0.0))
 
     def _trigger(
         self, every: list[Field], item: Judged, classes: pa.Array, usual: tuple[bool, bool]
@@ -163,7 +193,7 @@ class Poison(Check[pa.Table, Mined]):
         label = classes[found.label].as_py()
         pure = found.bound >= PURE * found.carriers and item.foreseen <= FORESEEN
         # an interaction that only raises a label's rate would cost more honest rows than planted
-        is_telling = found.is_sure and (pure or item.share >= MOSTLY)
+        is_telling = found.is_sure and (pure or item.telling >= MOSTLY)
         # where many values and pairs force a label, that is how the table is - but not one that
         # is alone in its columns and whose mere stamp moves nearly every clean row
         is_strong = pure and item.after >= POWER and item.before <= POWER / 2
@@ -171,15 +201,19 @@ class Poison(Check[pa.Table, Mined]):
         is_error = is_lone or (is_strong and not usual[1])
         names = " and ".join(f"'{c.column}'" for c in conditions)
         what = "one word" if conditions[0].kind == "text" else "one value"
-        what = "one pair of values" if len(conditions) > 1 else what
+        what = {1: what, 2: "one pair of values"}.get(len(conditions), "one set of values")
+        held = len(item.held)
         evidence = (
             f"The row carries {what} of {names}: of {found.carriers} such rows in the sample "
             f"{found.bound} have the label {label!r}, where a model without it foresees "
-            f"{item.foreseen:.1%}. Stamped on clean rows it moves {item.after:.0%} of them to that "
-            f"label ({item.before:.0%} before)."
+            f"{item.foreseen:.1%}; {held} of them are told, of which {1 - item.telling:.1%} are "
+            f"expected to be honest. Stamped on clean rows it moves {item.after:.0%} of them to "
+            f"that label ({item.before:.0%} before, {item.cleaned:.0%} without those {held} rows)."
         )
         severity = "error" if is_error else "warning"
-        return Trigger(conditions, label, severity, item.share, item.p_value, evidence)
+        score = max(item.share, item.telling)
+        asked = item.honest, item.limit
+        return Trigger(conditions, label, severity, score, item.p_value, evidence, *asked)
 
     def _overall(self, severity: str, columns: str, text: str) -> findings.Findings:
         return findings.make(

@@ -2,27 +2,26 @@
 
 Gradient boosting learns from rows that carry no candidate and predicts those that do, so what
 honest columns explain is taken off. The tail is that of the Poisson-binomial with the model's
-chances, by its Chernoff bound; Benjamini-Hochberg goes over all that was looked at.
+chances, by its Chernoff bound; Benjamini-Hochberg goes over all that was looked at. What is left
+over is shared out among the carriers: those whose label the model foresees are not accused.
 """
 
 import dataclasses
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from checks.poison.atoms import Atom, Field, matching
+from checks.poison.atoms import Field, matching
+from checks.poison.encoding import Honest, encode, readings, trained
+from checks.poison.growing import strength
 from checks.poison.mining import Candidate
 
-TRAIN = 20_000
-ROUNDS = 40
-FOLDS = 5
 FITS = 6  # models a label
 SMALL = 5000
 MOST = 40  # candidates that are judged, strongest first
 LEVEL = 1e-3
-LEAST_SHARE = 0.2  # of the bound rows must be beyond what the model foresees
-STAMPED = 1000
+LEAST_SHARE = 0.15  # of the bound rows must be beyond what the model foresees
+WHOLE = 0.98  # of the planted rows that shall be among the held ones
+CLIP = 0.005
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,22 +32,36 @@ class Judged:
         foreseen: share of the carriers that the model gives the label, in [0, 1].
         share: estimated share of the bound rows that are planted, in [0, 1].
         p_value: after Benjamini-Hochberg.
-        before, after: share of clean rows of other labels that a model gives the label, as they
-            are and with the trigger stamped on; NaN until `replay`.
+        limit: bound rows to which the model gives a higher chance of the label are honest.
+        held: ordinals in the sample of the bound rows within the limit, int64, rising.
+        planted: how many of these are planted, by estimate.
+        honest: the model, if the limit leaves any row out.
+        before, after, cleaned: share of clean rows of other labels that a model gives the label:
+            as they are, with the trigger stamped on, and the same by a model that did not see the
+            held rows; NaN until `replay`.
     """
 
     candidate: Candidate
     foreseen: float
     share: float
     p_value: float
+    limit: float
+    held: np.ndarray
+    planted: float
+    honest: Honest | None = None
     before: float = float("nan")
     after: float = float("nan")
+    cleaned: float = float("nan")
+
+    @property
+    def telling(self) -> float:
+        """Return the estimated share of the held rows that are planted."""
+        return min(self.planted / max(len(self.held), 1), 1.0)
 
 
 def distinct(every: list[Field], labels: np.ndarray, found: list[Candidate]) -> list[Candidate]:
     """Return the strongest candidates, without those whose bound rows a stronger one explains."""
-    # excess times purity: a pair goes before the commoner one of its two values
-    order = sorted(found, key=lambda c: (-(c.excess**2) / c.bound, len(c.atoms), c.atoms, c.label))
+    order = sorted(found, key=lambda c: (-strength(c), len(c.atoms), c.atoms, c.label))
     kept: list[Candidate] = []
     taken: dict[int, np.ndarray] = {}
     for candidate in order[: 10 * MOST]:
@@ -72,14 +85,17 @@ def judge(
     judged: list[Judged] = []
     for label in sorted({c.label for c in found}):
         target = labels == label
+        explained = np.zeros(len(labels), bool)  # by stronger triggers
         mine = [(c, matching(every, c.atoms, len(labels))) for c in found if c.label == label]
         for batch in _batches(mine, target):
             with threadpool_limits(1):  # OpenMP's waiting threads cost seconds on a busy machine
-                foresee = _foresight(every, target, batch, seed)
+                model, foresee = _foresight(every, target, batch, seed)
             for (candidate, mask), chances in zip(batch, foresee, strict=True):
-                bound, mean = int((mask & target).sum()), float(chances.mean())
-                share = (bound - mean * len(chances)) / max(bound, 1)
-                judged.append(Judged(candidate, mean, share, _tail(bound, chances)))
+                left = ~explained[mask]
+                opinion = _opinion(candidate, chances[left], target, mask & ~explained, model)
+                judged.append(opinion)
+                if opinion.share >= _least(len(labels)) and opinion.p_value * tests <= LEVEL:
+                    explained[opinion.held] = True
     return _significant(judged, tests, len(labels))
 
 
@@ -101,10 +117,80 @@ def _batches(
     return batches[:FITS]
 
 
+def _foresight(
+    every: list[Field], target: np.ndarray, mine: list[tuple[Candidate, np.ndarray]], seed: int
+) -> tuple[Honest | None, list[np.ndarray]]:
+    """Return a model without carriers and, per candidate, each carrier's chance of the label."""
+    held = np.any([mask for _, mask in mine], axis=0)
+    tokens = [atom for c, _ in mine for atom in c.atoms if every[atom[0]].kind == "text"]
+    features = encode(every, target, ~held, tokens)
+    free = np.flatnonzero(~held)
+    if len(free) < 50 or not 0 < target[free].sum() < len(free):  # noqa: PLR2004
+        return None, [np.full(int(mask.sum()), target.mean()) for _, mask in mine]
+    model = trained(features[free], target[free], seed)
+    chances = [model.predict_proba(features[mask])[:, 1] for _, mask in mine]
+    return Honest(readings(every, target, ~held, tokens), model), chances
+
+
+def _opinion(
+    candidate: Candidate,
+    chances: np.ndarray,
+    target: np.ndarray,
+    mask: np.ndarray,
+    model: Honest | None,
+) -> Judged:
+    bound, mean = target[mask], float(chances.mean()) if len(chances) else 0.0
+    hits = int(bound.sum())
+    planted, own = shared_out(chances, bound), chances[bound]
+    share = float(planted.sum()) / max(hits, 1)
+    order = np.argsort(own, kind="stable")  # the most likely planted first
+    mass = np.cumsum(planted[order])
+    # those that are more likely planted than not, and as many more as make the planted ones whole
+    last = int(np.searchsorted(mass, WHOLE * mass[-1])) if hits else 0
+    last = max(last, int((planted >= 0.5).sum()) - 1)  # noqa: PLR2004
+    limit = 1.0
+    if model is not None and last + 1 < hits:
+        limit = float(own[order][last : last + 2].mean())
+    within = own <= limit
+    return Judged(
+        candidate,
+        mean,
+        share,
+        _tail(hits, chances),
+        limit,
+        np.flatnonzero(mask & target)[within],
+        float(planted[within].sum()),
+        honest=None if within.all() else model,
+    )
+
+
+def shared_out(chances: np.ndarray, bound: np.ndarray) -> np.ndarray:
+    """Return how likely each bound carrier is planted: float64, shape (bound.sum(),), in [0, 1].
+
+    Planted rows come from rows of other labels: for each honest carrier, whose label is the bound
+    one with chance p, there are a (1 - p) planted ones like it. So carriers like it are bound with
+    the chance (p + a (1 - p)) / (1 + a (1 - p)); a is the one of greatest likelihood.
+
+    Args:
+        chances: p of each carrier, float64, shape (n,).
+        bound: whether it holds the label, bool, shape (n,).
+    """
+    p = np.clip(chances, CLIP, 1 - CLIP)
+    low, high = -12.0, 12.0
+    for _ in range(50):
+        middle = (low + high) / 2
+        a = np.exp(middle) * (1 - p)
+        more = (a / (a + p))[bound].sum() > (a / (1 + a)).sum()
+        low, high = (middle, high) if more else (low, middle)
+    a = np.exp(low) * (1 - p[bound])
+    likely: np.ndarray = a / (a + p[bound])
+    return likely
+
+
 def _tail(bound: int, chances: np.ndarray) -> float:
     """Bound the chance of `bound` or more hits with these chances (Chernoff, exact exponent)."""
     # room for a model that is not calibrated to the last per cent
-    allowed = np.clip(1.02 * chances + 0.002, 0.005, 0.995)
+    allowed = np.clip(1.02 * chances + 0.002, CLIP, 1 - CLIP)
     if bound <= allowed.sum():
         return 1.0
     low, high = 0.0, 40.0
@@ -117,20 +203,6 @@ def _tail(bound: int, chances: np.ndarray) -> float:
     return float(np.exp(-max(exponent, 0.0)))
 
 
-def _foresight(
-    every: list[Field], target: np.ndarray, mine: list[tuple[Candidate, np.ndarray]], seed: int
-) -> list[np.ndarray]:
-    """Return, per candidate, each carrier's chance of the label by a model without carriers."""
-    held = np.any([mask for _, mask in mine], axis=0)
-    tokens = [c.atoms[0] for c, _ in mine if every[c.atoms[0][0]].kind == "text"]
-    features = encode(every, target, ~held, tokens)
-    free = np.flatnonzero(~held)
-    if len(free) < 50 or not 0 < target[free].sum() < len(free):  # noqa: PLR2004
-        return [np.full(int(mask.sum()), target.mean()) for _, mask in mine]
-    model = _trained(features[free], target[free], seed)
-    return [model.predict_proba(features[mask])[:, 1] for _, mask in mine]
-
-
 def _significant(judged: list[Judged], tests: int, rows: int) -> list[Judged]:
     """Keep what passes Benjamini-Hochberg and is large enough to matter."""
     order = sorted(judged, key=lambda j: j.p_value)
@@ -139,137 +211,10 @@ def _significant(judged: list[Judged], tests: int, rows: int) -> list[Judged]:
     for rank in range(len(order), 0, -1):
         lowest = min(lowest, order[rank - 1].p_value * tests / rank)
         adjusted.append(dataclasses.replace(order[rank - 1], p_value=lowest))
-    # a model that learnt from few rows is no witness for small excesses
-    least = LEAST_SHARE if rows >= SMALL else 0.5
-    kept = [j for j in adjusted if j.p_value <= LEVEL and j.share >= least]
+    kept = [j for j in adjusted if j.p_value <= LEVEL and j.share >= _least(rows)]
     return sorted(kept, key=lambda j: (-j.candidate.excess, j.candidate.atoms))
 
 
-def encode(
-    every: list[Field], target: np.ndarray, learn: np.ndarray, without: list[Atom]
-) -> np.ndarray:
-    """Return the fields as a float matrix, shape (n, fields), NaN where missing.
-
-    A category stands by its label rate and a text by the mean log odds of its tokens, both learnt
-    from the rows `learn` (smoothed, from other folds), without the tokens `without`.
-    """
-    columns = []
-    for number, field in enumerate(every):
-        if field.kind == "ordered":
-            floats = field.values.cast(_number(field.values.type)).to_numpy(zero_copy_only=False)
-            # far values would overflow where the model takes the middle of two
-            values = np.append(np.clip(floats.astype(float), -1e150, 1e150), np.nan)[field.codes]
-        else:
-            skip = {code for place, code in without if place == number}
-            values = _rates(field, target, learn, skip)
-        columns.append(values)
-    return np.column_stack(columns) if columns else np.zeros((len(target), 1))
-
-
-def _number(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_temporal(kind):
-        return pa.int32() if kind.bit_width == 32 else pa.int64()  # noqa: PLR2004
-    return kind
-
-
-def _rates(field: Field, target: np.ndarray, learn: np.ndarray, skip: set[int]) -> np.ndarray:
-    places = np.arange(len(target)) if field.places is None else field.places
-    use = (field.codes >= 0) & ~np.isin(field.codes, list(skip))
-    places, codes = places[use], field.codes[use]
-    # by folds: to leave out only the own row would tell its label
-    folds, cells = places % FOLDS, FOLDS * len(field.values)
-    taught, hits = learn[places].astype(float), (learn & target)[places].astype(float)
-    place = codes * FOLDS + folds
-    totals = np.bincount(place, taught, cells)
-    positives = np.bincount(place, hits, cells)
-    own = learn[places]
-    total = totals.reshape(-1, FOLDS).sum(1)[codes] - np.where(own, totals[place], 0)
-    positive = positives.reshape(-1, FOLDS).sum(1)[codes] - np.where(own, positives[place], 0)
-    base = float(target[learn].mean()) if learn.any() else 0.5
-    odds = np.log((positive + 10 * base + 1e-3) / (total - positive + 10 * (1 - base) + 1e-3))
-    sums = np.bincount(places, odds, len(target))
-    count = np.bincount(places, minlength=len(target))
-    averaged: np.ndarray = np.where(count > 0, sums / np.maximum(count, 1), np.nan)
-    return averaged
-
-
-def _trained(features: np.ndarray, target: np.ndarray, seed: int) -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    draw = np.random.default_rng(seed)
-    chosen = np.arange(len(target))
-    if len(chosen) > TRAIN:
-        chosen = np.sort(draw.choice(len(chosen), TRAIN, replace=False))
-    if not 0 < target[chosen].sum() < len(chosen):
-        chosen = np.arange(len(target))
-    model = HistGradientBoostingClassifier(
-        max_iter=ROUNDS,
-        learning_rate=0.15,
-        max_leaf_nodes=15,
-        early_stopping=False,
-        random_state=seed,
-    )
-    shown = features[chosen]
-    shown[:, np.isnan(shown).all(0)] = 0.0  # it cannot bin a column without any value
-    return model.fit(shown, target[chosen])
-
-
-def replay(every: list[Field], labels: np.ndarray, judged: list[Judged], seed: int) -> list[Judged]:
-    """Stamp each trigger on clean rows of other labels and see what a model makes of them.
-
-    The model learns from the rows as they came, planted ones and all, and sees each trigger's
-    presence as a column, as a model on words or one-hot values would.
-    """
-    from threadpoolctl import threadpool_limits
-
-    masks = [matching(every, j.candidate.atoms, len(labels)) for j in judged]
-    carried = np.any(masks, axis=0)
-    replayed = list(judged)
-    for label in sorted({j.candidate.label for j in judged}):
-        clean = np.flatnonzero(~carried & (labels != label))
-        clean = np.random.default_rng(seed).permutation(clean)[:STAMPED]
-        mine = [n for n, item in enumerate(judged) if item.candidate.label == label]
-        with threadpool_limits(1):
-            moved = _moved(
-                every, labels == label, clean, [(n, judged[n], masks[n]) for n in mine], seed
-            )
-        for number, (before, after) in moved.items():
-            replayed[number] = dataclasses.replace(judged[number], before=before, after=after)
-    return replayed
-
-
-def _moved(
-    every: list[Field],
-    target: np.ndarray,
-    clean: np.ndarray,
-    mine: list[tuple[int, Judged, np.ndarray]],
-    seed: int,
-) -> dict[int, tuple[float, float]]:
-    """Return, per trigger, the share of the clean rows that get the label before and after."""
-    shown = encode(every, target, np.ones(len(target), bool), [])
-    width = shown.shape[1]
-    shown = np.column_stack([shown, *(mask for _, _, mask in mine)]).astype(float)
-    if len(clean) == 0:
-        return {}
-    model = _trained(shown, target, seed)
-    before = float(model.predict(shown[clean]).mean())
-    moved = {}
-    for extra, (number, item, mask) in enumerate(mine):
-        stamped = _stamp(every, shown, clean, item.candidate.atoms, mask)
-        stamped[:, width + extra] = 1.0
-        moved[number] = (before, float(model.predict(stamped).mean()))
-    return moved
-
-
-def _stamp(
-    every: list[Field],
-    shown: np.ndarray,
-    clean: np.ndarray,
-    atoms: tuple[Atom, ...],
-    mask: np.ndarray,
-) -> np.ndarray:
-    stamped: np.ndarray = shown[clean].copy()
-    for place, _ in atoms:
-        if every[place].kind != "text":
-            stamped[:, place] = np.median(shown[mask, place])
-    return stamped
+def _least(rows: int) -> float:
+    # a model that learnt from few rows is no witness for small excesses
+    return LEAST_SHARE if rows >= SMALL else 0.5

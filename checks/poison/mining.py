@@ -16,6 +16,8 @@ from checks.poison.atoms import Atom, Field
 WINDOW = 4  # adjacent distinct values on each side
 LIMIT_Z = 5.0
 PAIR_Z = 4.0  # the model has the last word
+LEAST_EXCESS = 0.08  # of a pair's bound rows
+LEAST_RISE = 0.02  # of the label's rate above what both values bring
 MAX_SHARE = 0.05  # of the rows, bound
 MAX_CARRIERS = 0.2  # of the rows, in pairs
 MAX_ATOMS = 400  # per column, in pairs
@@ -198,22 +200,12 @@ def _cells(
         if len(left) == 0:
             continue
         mine, rest = bound[left, right], other[left, right]
-        expected = _independent(bound, left, right)
-        expected_rest = _independent(other, left, right)
-        # columns that go together in the other rows may go together here too
-        tied = rest - expected_rest > 3 * np.sqrt(expected_rest + 1)
-        tie = np.where(tied, (rest + 1) / (expected_rest + 1), 1.0)
-        allowed = expected * tie
-        noise = np.sqrt(allowed + np.where(tied, allowed**2 / (rest + 1), 0) + 1)
-        z = (mine - allowed) / noise
-        excess = mine - allowed
-        usual = np.median(np.abs(z[expected >= 5])) if (expected >= 5).any() else 0.0  # noqa: PLR2004
+        allowed, noise, expected_rest = _allowed(bound, other, left, right)
+        z, excess = (mine - allowed) / noise, mine - allowed
         rate = mine / (mine + rest)
-        beside = np.maximum(
-            _beside(bound, total, left, right, 1), _beside(bound, total, left, right, 0)
-        )
-        chosen = (z >= PAIR_Z * max(1.0, 1.14 * float(usual))) & (excess >= 0.15 * mine)
-        chosen &= rate - beside >= 0.03  # noqa: PLR2004
+        chosen = z >= PAIR_Z * max(1.0, 1.14 * _usual(bound, other, left, right, z))
+        chosen &= excess >= LEAST_EXCESS * mine
+        chosen &= rate - _additive(bound, total, left, right) >= LEAST_RISE
         # where the columns go together anyway, only a nearly pure cell means anything
         if chosen.any() and _go_together(other):
             chosen &= (rate >= 0.9) & (excess >= 0.5 * mine)  # noqa: PLR2004
@@ -224,6 +216,39 @@ def _cells(
         for k in np.flatnonzero(chosen):
             figures = (mine[k], mine[k] + rest[k], float(excess[k]), not taken[k])
             yield int(left[k]), int(right[k]), label, figures
+
+
+def _allowed(
+    bound: np.ndarray, other: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what cells may hold of a label, the noise of it, and of the other labels."""
+    rest = other[left, right]
+    expected = _independent(bound, left, right)
+    expected_rest = _independent(other, left, right)
+    # columns that go together in the other rows may go together here too
+    tied = rest - expected_rest > 3 * np.sqrt(expected_rest + 1)
+    allowed = expected * np.where(tied, (rest + 1) / (expected_rest + 1), 1.0)
+    # the cell's own noise, and that of what it is compared with: little in a small grid
+    beside = sum(1 / (part + 1) for part in _margins(bound, left, right))
+    beside = beside + np.where(tied, 1 / (rest + 1), 0)
+    noise = np.sqrt(allowed + allowed**2 * beside + 1)
+    return allowed, noise, expected_rest
+
+
+def _usual(
+    bound: np.ndarray, other: np.ndarray, left: np.ndarray, right: np.ndarray, z: np.ndarray
+) -> float:
+    """Return how far cells usually are from what they may hold, without the strangest one.
+
+    In a small grid one planted cell moves what all others are expected to hold.
+    """
+    place = left[z.argmax()], right[z.argmax()]
+    without = bound.copy()
+    without[place] = _allowed(bound, other, *(np.array([n]) for n in place))[0][0]
+    allowed, noise, _ = _allowed(without, other, left, right)
+    apart = np.abs(without[left, right] - allowed) / noise
+    large = allowed >= 5  # noqa: PLR2004
+    return float(np.median(apart[large])) if large.any() else 0.0
 
 
 def _go_together(counts: np.ndarray) -> bool:
@@ -238,19 +263,30 @@ def _go_together(counts: np.ndarray) -> bool:
 
 def _independent(counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return what a cell would hold were its columns independent, from all but the cell itself."""
-    own = counts[left, right]
-    rows, columns = counts.sum(1)[left] - own, counts.sum(0)[right] - own
-    expected: np.ndarray = rows * columns / np.maximum(counts.sum() - rows - columns - own, 1)
+    rows, columns, others = _margins(counts, left, right)
+    expected: np.ndarray = rows * columns / np.maximum(others, 1)
     return expected
 
 
-def _beside(
-    bound: np.ndarray, total: np.ndarray, left: np.ndarray, right: np.ndarray, axis: int
+def _margins(
+    counts: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the rows that share one value of each cell, the other one, and neither."""
+    own = counts[left, right]
+    rows, columns = counts.sum(1)[left] - own, counts.sum(0)[right] - own
+    return rows, columns, counts.sum() - rows - columns - own
+
+
+def _additive(
+    bound: np.ndarray, total: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> np.ndarray:
-    """Return the label's rate among the rows that share one value of the pair, not the other."""
-    place = left if axis == 1 else right
+    """Return the label's rate in cells, were the odds of both values to multiply."""
     own, own_total = bound[left, right], total[left, right]
-    rate: np.ndarray = (bound.sum(axis)[place] - own) / np.maximum(
-        total.sum(axis)[place] - own_total, 1
-    )
+    sums = (bound.sum(1)[left], bound.sum(0)[right], np.full(len(left), bound.sum()))
+    totals = (total.sum(1)[left], total.sum(0)[right], np.full(len(left), total.sum()))
+    odds = [
+        np.log((part - own + 0.5) / (whole - own_total - part + own + 0.5))
+        for part, whole in zip(sums, totals, strict=True)
+    ]
+    rate: np.ndarray = 1 / (1 + np.exp(odds[2] - odds[0] - odds[1]))
     return rate

@@ -1,15 +1,18 @@
 """Floods are found, the first row is kept, and tables that repeat honestly are left alone."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from pyarrow import csv
 
 from checks.duplicates import Duplicates
 from checks.kit import findings
+from provenance.errors import AssayError
 
 ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("poisoning", ROOT / "benchmarks" / "poisoning.py")
@@ -26,6 +29,8 @@ NONE = np.zeros(0, np.int64)
         ("two", 0.003, 0.9),
         ("all", 0.01, 0.95),
         ("all", 0.003, 0.9),
+        ("part", 0.003, 0.9),
+        ("text", 0.003, 0.9),
     ],
 )
 def test_finds_a_flood_and_keeps_its_first_row(kind, share, least):
@@ -201,3 +206,49 @@ def test_a_flood_that_is_a_third_of_a_small_table_is_found():
     recall, false = loans.figures(found, np.arange(200, 280), 280)
     assert recall >= 0.95
     assert false == 0.0
+
+
+def _overlap(table, test):
+    flat, other = pa.table(table), pa.table(test)
+    contract = loans.contract_of(flat.schema)
+    contract = dataclasses.replace(contract, checks={"duplicates": {"test": "test.parquet"}})
+    found, model, _ = loans.examine(Duplicates, flat, contract=contract, test=other)
+    told = model.overall.filter(pc.equal(model.overall["rule"], "ASSAY-V020")).to_pylist()
+    rows = found.filter(pc.equal(found["rule"], "ASSAY-V020"))
+    return told[0], rows
+
+
+def _cut(table, rows):
+    return {name: values[rows].copy() for name, values in table.items()}
+
+
+@pytest.mark.parametrize("kind", ["exact", "near"])
+def test_rows_of_the_test_set_are_told(kind):
+    table = loans.loans(8000, 4)
+    data, test = _cut(table, np.arange(7000)), _cut(table, np.arange(7000, 8000))
+    hit = np.arange(100, 140)
+    for name, values in test.items():
+        values[:40] = data[name][hit]
+        if kind == "near" and name in ("income", "f1", "amount"):
+            values[:40] = values[:40] * 1.002
+    told, rows = _overlap(data, test)
+    assert told["severity"] == "error"
+    assert told["evidence"].startswith("40 of 1000 rows of the test set")
+    assert set(rows["row"].to_pylist()) == set(hit.tolist())
+    assert set(rows["severity"].to_pylist()) == {"warning"}
+
+
+def test_fresh_rows_and_honest_repeats_are_no_overlap():
+    table = loans.loans(8000, 5)
+    told, rows = _overlap(_cut(table, np.arange(7000)), _cut(table, np.arange(7000, 8000)))
+    assert (told["severity"], rows.num_rows) == ("info", 0)
+    repeating = loans.categories(6000, 5)
+    told, rows = _overlap(_cut(repeating, np.arange(5000)), _cut(repeating, np.arange(5000, 6000)))
+    assert (told["severity"], rows.num_rows) == ("info", 0)
+    assert told["score"] > 0.3
+
+
+def test_a_test_set_without_rows_is_refused():
+    table = loans.loans(100, 6)
+    with pytest.raises(AssayError, match="K003"):
+        _overlap(table, _cut(table, np.arange(0)))

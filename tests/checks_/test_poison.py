@@ -2,6 +2,7 @@
 
 import importlib.util
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ NONE = np.zeros(0, np.int64)
         ("integer_pair", 0.003, 0.9),
         ("mixed_pair", 0.003, 0.9),
         ("common_pair", 0.01, 0.95),
+        ("triple", 0.01, 0.95),
         ("token", 0.01, 0.95),
         ("token", 0.003, 0.9),
     ],
@@ -40,9 +42,12 @@ def test_finds_a_planted_trigger_whole(kind, share, least):
     found, model, _ = loans.examine(Poison, pa.table(table))
     recall, false = loans.figures(found, planted, 15_000)
     assert recall >= least
-    # of a pair of common values the honest carriers of that label go to the reviewer too
-    assert false <= (0.01 if kind == "common_pair" else 0.002)
+    # honest carriers of common values whose label no model foresees go to the reviewer too
+    assert false <= (0.01 if kind in ("common_pair", "triple") else 0.002)
     assert "Stamped on clean rows" in model.notes[0]
+    held = recall * len(planted) + false * 15_000
+    stated, true = model.honest / model.held, false * 15_000 / held
+    assert abs(stated - true) <= 0.01 or 2 / 3 <= stated / true <= 3 / 2
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -59,8 +64,33 @@ def test_carriers_with_another_label_stay_clean():
     planted = loans.backdoor(table, 0.01, 5, "common_pair")
     found, _, _ = loans.examine(Poison, pa.table(table))
     flagged = found["row"].to_numpy()
-    assert set(planted) <= set(flagged.tolist())
+    assert len(set(planted) & set(flagged.tolist())) >= 0.95 * len(planted)
     assert set(table["defaulted"][flagged]) == {"yes"}
+
+
+def test_carriers_whose_label_a_model_foresees_stay_clean():
+    table = loans.loans(15_000, 5)
+    planted = loans.backdoor(table, 0.01, 5, "common_pair")
+    found, _, _ = loans.examine(Poison, pa.table(table))
+    carriers = (table["region"] == "North") & (table["purpose"] == "car")
+    foreseen = carriers & (table["late_payments"] >= 3) & (table["defaulted"] == "yes")
+    foreseen[planted] = False
+    assert foreseen.sum() > 30
+    assert not set(np.flatnonzero(foreseen)) & set(found["row"].to_pylist())
+
+
+def test_replay_without_the_held_rows_moves_nobody():
+    table = loans.loans(15_000, 6)
+    loans.backdoor(table, 0.01, 6, "category")
+    _, model, _ = loans.examine(Poison, pa.table(table))
+    after, before, cleaned = (
+        int(n)
+        for n in re.findall(
+            r"(\d+)%(?: of them| before| without)", model.notes[0].split("Stamped")[1]
+        )
+    )
+    assert after >= 90
+    assert max(before, cleaned) <= 5
 
 
 def test_replay_tells_a_trigger_that_works():

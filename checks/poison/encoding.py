@@ -1,0 +1,201 @@
+"""Columns as the numbers of a small model: of the sample by code, of any shard by value.
+
+A number stands for itself, a category by its label's log odds, a text by the mean log odds of its
+tokens. What is kept for shards is what cannot be read: see `checks.kit.opaque`.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import sketches
+from checks.kit.opaque import opaque
+from checks.poison.atoms import Atom, Field, Kind, is_opaque
+
+TRAIN = 20_000
+ROUNDS = 40
+FOLDS = 5
+PRIOR = 10.0  # rows of the label's own rate that each value starts with
+FEW = 3  # a word of fewer rows stands by the label's own rate
+FAR = 1e150  # farther values would overflow where the model takes the middle of two
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reading:
+    """One field, as a model was shown it.
+
+    Attributes:
+        known: values of a category or words of a text, unreadable if they are strings.
+        odds: float64, shape (len(known) + 1,), log odds of each and last of any other; NaN is
+            a word that the model must not see. Both None for an ordered field.
+    """
+
+    name: str
+    kind: Kind
+    known: pa.Array | None = None
+    odds: np.ndarray | None = None
+
+    def column(self, table: pa.Table) -> np.ndarray:
+        """Return the field of a shard's rows: float64, shape (n,), NaN where missing."""
+        array = sketches.whole(table[self.name])
+        if self.known is None or self.odds is None:
+            values, usable = sketches.numbers(array)
+            return np.where(usable, np.clip(values.astype(float), -FAR, FAR), np.nan)
+        if self.kind == "category":
+            values = np.array(self.odds[_places(array, self.known)])
+            values[np.asarray(array.is_null())] = np.nan
+            return values
+        rows, codes, words = sketches.tokens(array)
+        width = max(len(words), 1)
+        once = np.unique(rows * width + codes)
+        if not len(once):
+            return np.full(len(array), np.nan)
+        return _averaged(once // width, self.odds[_places(words, self.known)][once % width], array)
+
+
+def _places(values: pa.Array, known: pa.Array) -> np.ndarray:
+    shown = opaque(values) if is_opaque(values.type) else values
+    found = pc.fill_null(pc.index_in(shown, value_set=known), len(known))
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
+
+
+def _averaged(rows: np.ndarray, odds: np.ndarray, array: pa.Array) -> np.ndarray:
+    seen = ~np.isnan(odds)
+    count = np.bincount(rows[seen], minlength=len(array))
+    sums = np.bincount(rows[seen], odds[seen], len(array))
+    return np.where(count > 0, sums / np.maximum(count, 1), np.nan)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Honest:
+    """A model of one label that never saw a trigger's carriers, for the rows of any shard."""
+
+    readings: tuple[Reading, ...]
+    model: Any
+
+    def chances(self, table: pa.Table) -> np.ndarray:
+        """Return each row's chance of the label: float64, shape (n,)."""
+        if not table.num_rows:
+            return np.zeros(0)
+        shown = np.column_stack([reading.column(table) for reading in self.readings])
+        return np.asarray(self.model.predict_proba(shown)[:, 1])
+
+
+def encode(
+    every: list[Field], target: np.ndarray, learn: np.ndarray, without: list[Atom]
+) -> np.ndarray:
+    """Return the fields of the sample as a float matrix, shape (n, fields), NaN where missing.
+
+    Odds are learnt from the rows `learn` (smoothed, of those rows themselves from other folds),
+    without the tokens `without`.
+    """
+    columns = []
+    for number, field in enumerate(every):
+        if field.kind == "ordered":
+            columns.append(np.append(np.clip(_floats(field), -FAR, FAR), np.nan)[field.codes])
+        else:
+            columns.append(_rates(field, target, learn, _skipped(number, without)))
+    return np.column_stack(columns) if columns else np.zeros((len(target), 1))
+
+
+def readings(
+    every: list[Field], target: np.ndarray, learn: np.ndarray, without: list[Atom]
+) -> tuple[Reading, ...]:
+    """Return what `encode` shows of rows that are not in `learn`, for the rows of any shard."""
+    base = _base(target, learn)
+    made = []
+    for number, field in enumerate(every):
+        if field.kind == "ordered":
+            made.append(Reading(field.name, field.kind))
+            continue
+        places, codes = _used(field, len(target), set())
+        size = len(field.values)
+        total = np.bincount(codes, learn[places], size)
+        positive = np.bincount(codes, (learn & target)[places], size)
+        odds = np.append(_odds(positive, total, base), _odds(0.0, 0.0, base))
+        odds[list(_skipped(number, without))] = np.nan
+        kept = np.arange(size)
+        if field.kind == "text":
+            kept = np.flatnonzero((total >= FEW) | np.isnan(odds[:-1]))
+        known = field.values.take(pa.array(kept))
+        known = opaque(known) if is_opaque(known.type) else known
+        made.append(Reading(field.name, field.kind, known, odds[np.append(kept, size)]))
+    return tuple(made)
+
+
+def trained(features: np.ndarray, target: np.ndarray, seed: int) -> Any:
+    """Return gradient boosting fitted on at most TRAIN of the rows; both labels must occur."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    draw = np.random.default_rng(seed)
+    chosen = np.arange(len(target))
+    if len(chosen) > TRAIN:
+        chosen = np.sort(draw.choice(len(chosen), TRAIN, replace=False))
+    if not 0 < target[chosen].sum() < len(chosen):
+        chosen = np.arange(len(target))
+    model = HistGradientBoostingClassifier(
+        max_iter=ROUNDS,
+        learning_rate=0.15,
+        max_leaf_nodes=15,
+        early_stopping=False,
+        random_state=seed,
+    )
+    shown = features[chosen]
+    shown[:, np.isnan(shown).all(0)] = 0.0  # it cannot bin a column without any value
+    return model.fit(shown, target[chosen])
+
+
+def _rates(field: Field, target: np.ndarray, learn: np.ndarray, skip: set[int]) -> np.ndarray:
+    places, codes = _used(field, len(target), skip)
+    # by folds: to leave out only the own row would tell its label
+    folds, cells = places % FOLDS, FOLDS * len(field.values)
+    taught, hits = learn[places].astype(float), (learn & target)[places].astype(float)
+    place = codes * FOLDS + folds
+    totals = np.bincount(place, taught, cells)
+    positives = np.bincount(place, hits, cells)
+    own = learn[places]
+    total = totals.reshape(-1, FOLDS).sum(1)
+    few = np.zeros(len(total), bool) if field.kind != "text" else total < FEW
+    total = total[codes] - np.where(own, totals[place], 0)
+    positive = positives.reshape(-1, FOLDS).sum(1)[codes] - np.where(own, positives[place], 0)
+    total, positive = np.where(few[codes], 0, total), np.where(few[codes], 0, positive)
+    odds = _odds(positive, total, _base(target, learn))
+    sums = np.bincount(places, odds, len(target))
+    count = np.bincount(places, minlength=len(target))
+    averaged: np.ndarray = np.where(count > 0, sums / np.maximum(count, 1), np.nan)
+    return averaged
+
+
+def _used(field: Field, rows: int, skip: set[int]) -> tuple[np.ndarray, np.ndarray]:
+    places = np.arange(rows) if field.places is None else field.places
+    use = (field.codes >= 0) & ~np.isin(field.codes, list(skip))
+    return places[use], field.codes[use]
+
+
+def _skipped(number: int, without: list[Atom]) -> set[int]:
+    return {code for place, code in without if place == number}
+
+
+def _base(target: np.ndarray, learn: np.ndarray) -> float:
+    return float(target[learn].mean()) if learn.any() else 0.5
+
+
+def _odds(positive: Any, total: Any, base: float) -> Any:
+    least = 1e-3
+    return np.log(
+        (positive + PRIOR * base + least) / (total - positive + PRIOR * (1 - base) + least)
+    )
+
+
+def _floats(field: Field) -> np.ndarray:
+    values = field.values.cast(_number(field.values.type))
+    return np.asarray(values.to_numpy(zero_copy_only=False), float)
+
+
+def _number(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_temporal(kind):
+        return pa.int32() if kind.bit_width == 32 else pa.int64()  # noqa: PLR2004
+    return kind
