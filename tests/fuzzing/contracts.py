@@ -28,21 +28,34 @@ TYPES = {"age": "integer", "name": "string", "paid": "number", "day": "date", "a
          "a b": "string", "is": "boolean"}  # fmt: skip
 TEXTS = pa.array(["", "1", "x", "1e400", "2024-02-30", None, "12:00", "true", "01.02.2024"])
 YAML_WORDS = (
-    *(b": ", b"- ", b"\n  ", b"\n", b"{", b"}", b"[", b"]", b"&a ", b"*a", b"<<: ", b"!!str ", b"'"),
+    *(
+        b": ",
+        b"- ",
+        b"\n  ",
+        b"\n",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b"&a ",
+        b"*a",
+        b"<<: ",
+        b"!!str ",
+        b"'",
+    ),
     *(b'"', b"|\n", b"> ", b"# ", b"---\n", b"...\n", b"? ", b"%YAML 1.1\n", b"\t", b"\xc2\x85"),
     *(b"\xe2\x80\xa8", b"\xef\xbb\xbf", b'"\\u0000"', b'"\\ud800"', b"null", b"~", b"yes", b"off"),
     *(b".nan", b"-.inf", b"1e999", b"9" * 500, b"0x10", b"1_000", b"0o7", b"2024-01-01", b"[" * 99),
     *(b"${table}", b"assay.", b"../", b"/", b"x" * 5000, b"\0", b"\xff"),
 )
-SQL_WORDS = tuple(
-    word.encode() for word in
-    """SELECT FROM WHERE GROUP BY ORDER LIMIT WITH RECURSIVE AS UNION ALL JOIN LATERAL ON USING
+_SQL = """SELECT FROM WHERE GROUP BY ORDER LIMIT WITH RECURSIVE AS UNION ALL JOIN LATERAL ON USING
     ( ) , ; . * || :: -> ? $1 -- /* */ ' " '' "" [ ] { } => := CASE WHEN THEN ELSE END IN EXISTS
     NOT NULL IS BETWEEN LIKE COPY ATTACH PRAGMA SET INSTALL read_csv('x') range(10) unnest(
     count(*) avg(age) people age name paid day COLUMNS(*) EXCLUDE REPLACE PIVOT UNPIVOT OVER
     PARTITION ROWS PRECEDING CAST TRY_CAST DATE INTERVAL TIMESTAMP ARRAY MAP STRUCT 1e999 0x1
-    9999999999999999999999 ^ $ .* (a+)+ [^a] \\d \\p{L} {1000} (?i) (?: (?= \\1 x{0,1000} \\Q \\C""".split()
-)  # fmt: skip
+    9999999999999999999999 ^ $ .* (a+)+ [^a] \\d \\p{L} {1000} (?i) (?: (?= \\1 x{0,1000} \\Q
+    \\C LIST_TRANSFORM x->x+1 DISTINCT HAVING QUALIFY FILTER OFFSET VALUES TABLE generate_series("""
+SQL_WORDS = tuple(word.encode() for word in _SQL.split())
 DECISION_WORDS = (
     *(b"row", b"decision", b"value", b"reason", b"reviewer", b"release", b"reject", b"relabel"),
     *(b"redact", b"undo", b",", b'"', b"\n", b"\r", b"\0", b"9" * 5000, b"-1", b"1.0", b" 7 "),
@@ -57,7 +70,7 @@ def targets() -> list[Target]:
         Target("contract", _contract_seeds, _contract, words, share=2),
         Target("rules", _rule_seeds, _rule, SQL_WORDS, change=_shuffled),
         Target("decisions", _decision_seeds, _decisions, DECISION_WORDS, share=0.5),
-        Target("recorded", _recorded_seeds, _recorded, (b"a.csv", b" *", b"\n", b"a" * 64), share=0.2),
+        Target("recorded", _recorded_seeds, _recorded, (b"a.csv", b" *", b"\n"), share=0.2),
     ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""The ledger's readers: entries, segments, facts, keys, checkpoints, proofs; and the verifier alone.
+"""What reads a ledger: entries, segments, facts, keys, checkpoints, proofs; both verifiers.
 
-Both verifiers read the same bytes, and neither may hold a ledger to be whole in which anything but
+Both read the same bytes, and neither may hold a ledger to be whole in which anything but
 the bytes that its writer put there stands.
 """
 
@@ -14,10 +14,10 @@ from typing import Any
 from unittest import mock
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fuzzing import parquet_mutation
 from fuzzing.target import HEAD, Target, require
-import pyarrow.parquet as pq
 
 from pipelines import trust
 from provenance import (
@@ -43,16 +43,40 @@ from provenance.snapshot import Source
 TIME = "2026-01-01T00:00:00+00:00"
 KEYS = [Signer(Ed25519PrivateKey.from_private_bytes(bytes((n,)) * 32)) for n in (1, 2)]
 STRANGER = Signer(Ed25519PrivateKey.from_private_bytes(bytes((3,)) * 32))
-NAMES = ("ledger/entries/{:012}.parquet", "ledger/segments/000000000000-{:012}.parquet",
-         "ledger/entries/{}.parquet", "ledger/segments/{}", "ledger/entries/{:012}.PARQUET")  # fmt: skip
+NAMES = (
+    *("ledger/entries/{:012}.parquet", "ledger/segments/000000000000-{:012}.parquet"),
+    *("ledger/entries/{}.parquet", "ledger/segments/{}", "ledger/entries/{:012}.PARQUET"),
+)
 WORDS = (
-    *(b'"kind"', b'"key"', b'"run"', b'"compact"', b'"review"', b'"outputs"', b'"sha256"', b'"name"'),
+    *(
+        b'"kind"',
+        b'"key"',
+        b'"run"',
+        b'"compact"',
+        b'"review"',
+        b'"outputs"',
+        b'"sha256"',
+        b'"name"',
+    ),
     *(b'"time"', b'"public_key"', b'"proof"', b'"previous_key"', b'"writer"', b'"rows"', b"null"),
-    *(b"[]", b"{}", b"1e999", b"NaN", b"9" * 5000, b"[" * 3000, b'"\\ud800"', b"\xff", b"\0", b"-1"),
+    *(
+        b"[]",
+        b"{}",
+        b"1e999",
+        b"NaN",
+        b"9" * 5000,
+        b"[" * 3000,
+        b'"\\ud800"',
+        b"\xff",
+        b"\0",
+        b"-1",
+    ),
     *(b'"' + KEYS[1].verifier.public.hex().encode() + b'"', b'"00"', b"true", b'"../../x"', b"0.5"),
 )
-NOTE_WORDS = (b"\n\n", b"\n", "— ".encode(), b"+", b" ", b"0", b"=", b"-1", b"\r\n", b"assay.ledger/",
-              b"extra ", b"index ", b"c2sp.org/tlog-proof@v1\n", b"9" * 5000, b"\xff", b"\xc2\xa0")  # fmt: skip
+NOTE_WORDS = (
+    *(b"\n\n", b"\n", "\u2014 ".encode(), b"+", b" ", b"0", b"=", b"-1", b"\r\n", b"assay.ledger/"),
+    *(b"extra ", b"index ", b"c2sp.org/tlog-proof@v1\n", b"9" * 5000, b"\xff", b"\xc2\xa0"),
+)
 
 
 def targets() -> list[Target]:
@@ -64,7 +88,7 @@ def targets() -> list[Target]:
         Target("note", _note_seeds, _note, NOTE_WORDS, share=0.5),
         Target("proof", _proof_seeds, _proof, (*NOTE_WORDS, *WORDS), has_head=True),
         Target("proven row", _row_seeds, _row, change=changed),
-        Target("keys", _key_seeds, _keys, (b"-----BEGIN PRIVATE KEY-----\n", b"\n", b"="), share=0.3),
+        Target("keys", _key_seeds, _keys, (b"-----BEGIN PRIVATE KEY-----", b"\n", b"="), share=0.3),
     ]  # fmt: skip
 
 
@@ -98,7 +122,7 @@ def _store_seeds(folder: Path) -> list[bytes]:
     for is_compacted in (False, True):
         home = folder / str(is_compacted)
         _grown(home, is_compacted=is_compacted)
-        paths = [path for path in sorted(home.rglob("*.parquet"))]
+        paths = sorted(home.rglob("*.parquet"))
         _MADE[is_compacted] = {str(path.relative_to(home)): path.read_bytes() for path in paths}
         for place, data in enumerate(_MADE[is_compacted].values()):
             found.append(bytes((is_compacted, place, 0, 0)) + data)
@@ -140,9 +164,7 @@ def _verified(folder: Path, *, must_break: bool) -> str:
 def _facts(case: bytes, folder: Path) -> str:
     """Verify a ledger whose last entries hold whatever somebody with a key wrote into them."""
     head, body = case[:HEAD].ljust(HEAD, b"\0"), case[HEAD:]
-    files = {name: data for name, data in _made(is_compacted=False).items()}
-    if head[0] % 4 == 0:
-        files = {}
+    files = dict(_made(is_compacted=False)) if head[0] % 4 else {}
     last = entry.parse(list(files.values())[-1]) if files else None
     seq, prev = (last.seq + 1, last.leaf) if last else (0, entry.GENESIS)
     signer = (KEYS[1] if files else KEYS[0]) if head[1] < 200 else STRANGER
@@ -207,7 +229,7 @@ def _alone_opened(path: Path, keys: tuple[sign.Verifier, ...]) -> tuple[int, byt
         return None
 
 
-def _run_rows(folder: Path) -> tuple[pa.Table, pa.Table]:
+def _run_rows() -> tuple[pa.Table, pa.Table]:
     """Return two rows of content and their lineage."""
     content = pa.table({"id": ["a", "b"], "age": [1, None], "paid": [0.5, 2.0]})
     sources = (Source("a.csv", "csv", 1, "00" * 32, 0, 2),)
@@ -220,7 +242,7 @@ def _run_rows(folder: Path) -> tuple[pa.Table, pa.Table]:
 
 def _proven(folder: Path) -> tuple[str, str, bytes]:
     """Return a proof of a row, its checkpoint, and the row's file."""
-    content, told = _run_rows(folder)
+    content, told = _run_rows()
     leaves = lineage.leaves(told)
     ledger = Ledger(folder / "ledger")
     facts = {"kind": "run", "time": TIME, "outputs": [],
@@ -293,8 +315,8 @@ def _row(case: bytes, folder: Path) -> str:
 
 def _alone(folder: Path, files: dict[str, bytes]) -> tuple[int, str]:
     _write(folder, files)
-    words = [f"--{option}={folder / name}" for option, name in
-             (("proof", "proof"), ("checkpoint", "note"), ("row", "row"), ("key", "key"))]  # fmt: skip
+    given = {"proof": "proof", "checkpoint": "note", "row": "row", "key": "key"}
+    words = [f"--{option}={folder / name}" for option, name in given.items()]
     out = io.StringIO()
     with mock.patch.object(sys, "argv", ["x", *words]), contextlib.redirect_stdout(out):
         code = standalone_verify.main()
@@ -327,5 +349,3 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
+import clean_tables
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import clean_tables
 from bad_files import kind, reader
 from fuzzing import parquet_mutation
 from fuzzing.target import HEAD, Target, require
@@ -117,7 +117,7 @@ def _both(
     first = _once(path, path.parent / "first", specs, limits, **options)
     is_open = specs is None and path.name.startswith("a.jsonl")  # the first block names the columns
     if head[3] % 2 and not is_open:
-        cut = max(64, len(path.read_bytes()) // (2 + head[3] // 2 % 8))
+        cut = max(512, len(path.read_bytes()) // (2 + head[3] // 2 % 8))
         with mock.patch.object(unpack, "BLOCK", cut):
             rows = 7 + head[3] // 8
             second = _once(path, path.parent / "second", specs, limits, shard_rows=rows, **options)
@@ -180,7 +180,9 @@ def _told(read: Snapshot) -> str:
     if read.held_findings:
         codes |= set(read_table(read.held_findings)["code"].to_pylist())
     if read.rejected:
-        codes |= {text.partition(":")[0] for text in read_table(read.rejected)["_reason"].to_pylist()}
+        codes |= {
+            text.partition(":")[0] for text in read_table(read.rejected)["_reason"].to_pylist()
+        }
     return f"read {' '.join(sorted(codes))}"
 
 
@@ -313,5 +315,3 @@ def _parquet_seeds(folder: Path) -> Iterator[bytes]:
     for seed in range(40):
         data, _ = clean_tables.as_parquet(clean_tables.table(seed), seed)
         yield bytes((0, 0, 1 + seed % 3, seed * 2 + 1)) + data
-
-
