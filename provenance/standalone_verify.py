@@ -124,8 +124,9 @@ def entries_in(path: Path, faults: list[str]) -> list[Item]:
 
 def opened(note: str, keys: list[bytes]) -> tuple[int, bytes]:  # a C2SP checkpoint: size, root
     text, _, tail = note.rpartition("\n\n")
-    _, size, root = text.split("\n")[:3]
-    signatures = [b64decode(line.split()[-1])[4:] for line in tail.splitlines()]
+    name, size, root = text.split("\n")[:3]
+    own = [line for line in tail.split("\n") if f" {name} " in line]  # others may sign as well
+    signatures = [b64decode(line.split()[-1])[4:] for line in own]
     is_known = any(signed(k, s, f"{text}\n".encode()) for k in keys for s in signatures)
     need(is_known or not keys, "the checkpoint is not signed by a trusted key")
     return int(size), b64decode(root)

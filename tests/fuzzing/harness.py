@@ -110,15 +110,17 @@ class Fuzzing:
     def _child(self, until: float, bounds: Bounds, most: int | None) -> None:
         corpus = [path.read_bytes() for path in sorted(self._corpus.iterdir())]
         draw = random.Random(f"{self._seed} {self.target.name} {self._children}")
-        unseen, seen = corpus[self.tally.cases : self._seeds], set(self.tally.outcomes)
+        # every second case is a seed as it is, as long as there are any
+        unseen = corpus[(self.tally.cases + 1) // 2 : self._seeds]
+        seen = set(self.tally.outcomes)
         self._children += 1
 
         def work(tell: Any) -> None:
             for number in itertools.count():
                 if time.monotonic() >= until or number == most:
                     return
-                is_seed = number < len(unseen)
-                case = unseen[number] if is_seed else self._drawn(draw, corpus)
+                place, is_seed = number // 2, number % 2 == 0 and number // 2 < len(unseen)
+                case = unseen[place] if is_seed else self._drawn(draw, corpus)
                 told, is_right = self._run(case, tell, bounds)
                 if not is_right:
                     return  # the next child begins with a memory that nothing has touched

@@ -77,7 +77,7 @@ def main() -> None:
     found = {}
     for name in WORST:
         fuzzing = Fuzzing(target(name), folder / name, folder / "failures", 1)
-        fuzzing.go(600, IMPATIENT if name == "sleep" else BOUNDS, most=5)
+        fuzzing.go(600, IMPATIENT if name == "sleep" else BOUNDS, most=10)
         tally = fuzzing.tally
         found[name] = [tally.cases, tally.refused, tally.contained, dict(tally.failures)]
     print(json.dumps(found))

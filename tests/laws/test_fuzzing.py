@@ -53,16 +53,19 @@ def planted(tmp_path_factory):
 def test_what_no_target_may_do_is_seen_and_kept(planted, name):
     folder, found = planted
     cases, refused, contained, failures = found[name]
-    assert (cases, refused, contained) == (5, 4, 0)
-    assert [what for what in failures if SEEN[name] in what], failures
-    assert sum(failures.values()) == 1
+    assert (cases, contained) == (10, 0)
+    assert refused + sum(failures.values()) == 10  # a change may come to the bad case again
+    assert failures
+    assert all(SEEN[name] in what for what in failures), failures
     (kept,) = (folder / "failures").glob(f"{name}-*.case")
     assert kept.read_bytes() == b"bad"
     assert name in kept.with_suffix(".txt").read_text()
 
 
 def test_a_crash_that_the_product_sees_coming_is_counted_apart(planted):
-    assert planted[1]["contained"] == [5, 4, 1, {}]
+    cases, refused, contained, failures = planted[1]["contained"]
+    assert (cases, refused + contained, failures) == (10, 10, {})
+    assert contained
 
 
 def test_a_case_can_be_run_again(tmp_path):

@@ -176,6 +176,14 @@ def test_the_verifier_answers_whatever_it_is_given(tmp_path):
     assert "more rows" in standalone(*(w for p in (good | {"--row": many}).items() for w in p))[1]
 
 
+@pytest.mark.parametrize("line", ["witness.example/w AAA", "w\0 AAAA", "w.example " + "A" * 92])
+def test_what_others_sign_a_checkpoint_with_is_theirs(tmp_path, line):
+    path = tmp_path / "signed.note"
+    path.write_text(Path("now.note").read_text() + f"\u2014 {line}\n")
+    assert told("verify", "--store", "store", "--checkpoint", path) == 0
+    assert standalone("store", "--key", "key.pem", "--checkpoint", path) == (0, "holds", "")
+
+
 def test_keyed_row_ids_cannot_be_guessed_and_outlive_the_key():
     clean = pq.read_table("store/runs/000000000001/clean")
     plain = {bytes(d) for d in digest.of_rows(clean)}
