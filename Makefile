@@ -1,6 +1,7 @@
 # Everything a newcomer needs, with nothing installed but Python 3.11+ and make.
 #   make demo   examine the sample loans; ends by saying where the report is
 #   make test   run the tests
+#   make fuzz   feed every reader with broken bytes: SECONDS=3600 TARGET=csv SEED=7
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 READY := .venv/.ready
@@ -9,7 +10,7 @@ BIN := .venv/bin
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 export PYTHONSAFEPATH := 1
 
-.PHONY: setup demo test test-long check format threats errors clean
+.PHONY: setup demo test test-long check format fuzz threats errors clean
 
 setup: $(READY)
 
@@ -41,6 +42,10 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+fuzz: $(READY)
+	$(BIN)/python -P benchmarks/fuzz.py --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) \
+	  $(if $(TARGET),--target "$(TARGET)")
 
 threats: $(READY)
 	$(BIN)/python benchmarks/threats.py

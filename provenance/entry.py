@@ -49,8 +49,14 @@ class Entry:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Return the body's facts."""
-        facts: dict[str, Any] = json.loads(self.body)
+        """Return the body's facts; ValueError if it holds no such thing."""
+        try:
+            facts = json.loads(self.body)
+        except RecursionError:
+            facts = None
+        if not isinstance(facts, dict):
+            message = "holds no facts"
+            raise ValueError(message)  # noqa: TRY004  # what is no JSON is a ValueError as well
         return facts
 
     @property
@@ -97,26 +103,32 @@ def to_parquet(entries: Sequence[Entry], compression: str) -> bytes:
 
 def parse(content: bytes) -> Entry:
     """Read an entry's file; ValueError if it is not exactly what `to_parquet` writes."""
-    entries, created_by = parse_all(content)
-    if len(entries) != 1:
-        message = "does not hold one row"
-        raise ValueError(message)
+    entries, created_by = parse_all(content, 1)
     _check_bytes(entries[0], content, created_by)
     return entries[0]
 
 
-def parse_all(content: bytes) -> tuple[list[Entry], str]:
-    """Read a file of entries: them, and who wrote it; ValueError if it is none."""
+def parse_all(content: bytes, count: int) -> tuple[list[Entry], str]:
+    """Read a file of `count` entries: them, and who wrote it; ValueError if it is none."""
     try:
         file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
-        table = file.read()
-    except (OSError, pa.ArrowException) as error:
+        # a few bytes can claim any number of rows, so it is looked at first
+        table = file.read() if file.metadata.num_rows == count else None
+        created_by = str(file.metadata.created_by)
+    except (OSError, ValueError, pa.ArrowException) as error:
         message = "is not a readable Parquet file"
         raise ValueError(message) from error
+    if table is None or len(table) != count:
+        message = f"does not hold {count} rows" if count > 1 else "does not hold one row"
+        raise ValueError(message)
     if not table.schema.equals(_SCHEMA) or any(c.null_count for c in table.columns):
         message = "does not have an entry's columns"
         raise ValueError(message)
-    return [Entry(**row) for row in table.to_pylist()], str(file.metadata.created_by)
+    entries = [Entry(**row) for row in table.to_pylist()]
+    if any(item.leaf == item.expected_leaf() and not _is_told(item) for item in entries):
+        message = "holds facts that no entry has"
+        raise ValueError(message)
+    return entries, created_by
 
 
 def canonical(facts: Mapping[str, Any]) -> bytes:
@@ -125,6 +137,23 @@ def canonical(facts: Mapping[str, Any]) -> bytes:
         facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
     return text.encode()
+
+
+def _is_told(item: Entry) -> bool:
+    """Return whether the facts are such that the ledger can be walked by them."""
+    try:
+        facts = item.facts
+    except ValueError:
+        return False
+    files = facts.get("outputs", [])
+    if facts.get("kind") not in KINDS or not isinstance(files, list):
+        return False
+    if facts["kind"] == "compact" and len(files) != 1:
+        return False
+    return all(
+        isinstance(file, dict) and all(isinstance(file.get(k), str) for k in ("name", "sha256"))
+        for file in files
+    )
 
 
 def _check_bytes(found: Entry, content: bytes, created_by: str) -> None:

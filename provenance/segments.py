@@ -37,7 +37,7 @@ class Segment:
         """Return its entries in order; L001 if the file is gone, L003 if it cannot be read."""
         told = f"the segment of entries {self.first} to {self.last}"
         try:
-            found, _ = entry.parse_all(self.path.read_bytes())
+            found, _ = entry.parse_all(self.path.read_bytes(), len(self.numbers))
         except FileNotFoundError as error:
             raise AssayError("L001", f"{told} is missing", where=str(self.path)) from error
         except ValueError as error:

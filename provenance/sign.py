@@ -10,7 +10,7 @@ import hmac
 import os
 from pathlib import Path
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -105,7 +105,7 @@ def parse(pem: bytes, where: str) -> Signer:
     """Return the private key in a PEM; ASSAY-E003 if it is none."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _unusable(where, "cannot be read") from error
     if not isinstance(key, Ed25519PrivateKey):
         raise _unusable(where, "is not an Ed25519 key")
@@ -129,7 +129,7 @@ def load_public(path: Path) -> Verifier:
     """Return the public key in a PEM file; ASSAY-E003 if it is none."""
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise _unusable(path, "cannot be read") from error
     if not isinstance(key, Ed25519PublicKey):
         raise _unusable(path, "is not an Ed25519 public key")

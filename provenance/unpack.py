@@ -15,11 +15,12 @@ from provenance.limits import RATIO_FLOOR, Limits
 
 BLOCK = 4 << 20
 _READ = 1 << 16  # small, so that what is unpacked is weighed against what was read for it
+_LEAST = 1 << 16  # bytes of a block but the last: a mark and the first rows stand in the first one
 _GZIP = 16 + zlib.MAX_WBITS  # gzip header and checksum, and no other
 
 
 def blocks(file: Opened, packing: str, limits: Limits) -> Iterator[bytes]:
-    """Yield the file's text in blocks of at most `BLOCK` bytes, none empty.
+    """Yield the file's text in blocks of about `BLOCK` bytes at most, none empty.
 
     Args:
         file: open and not yet read.
@@ -29,7 +30,7 @@ def blocks(file: Opened, packing: str, limits: Limits) -> Iterator[bytes]:
     Raises:
         AssayError: ASSAY-I003 if the file is cut, I005 if it is damaged, I006 over the limits.
     """
-    made = {"": _plain, "gz": _gzip, "zst": _zstd}[packing](file)
+    made = _joined({"": _plain, "gz": _gzip, "zst": _zstd}[packing](file))
     total, held = 0, []
     for block in made:
         total += len(block)
@@ -39,6 +40,18 @@ def blocks(file: Opened, packing: str, limits: Limits) -> Iterator[bytes]:
             yield from held
             held.clear()
     yield from held
+
+
+def _joined(made: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield blocks with small ones joined: a packed text may begin with a part of a few bytes."""
+    parts: list[bytes] = []
+    for block in made:
+        parts.append(block)
+        if sum(map(len, parts)) >= min(_LEAST, BLOCK):
+            yield b"".join(parts) if len(parts) > 1 else block
+            parts.clear()
+    if parts:
+        yield b"".join(parts)
 
 
 def _refuse_bomb(file: Opened, total: int, limits: Limits) -> None:

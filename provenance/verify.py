@@ -128,8 +128,10 @@ def _forks(ledger: Ledger, segment: Segment, doubled: set[int]) -> Iterator[Noti
     """Tell of entries that a segment and a file of their own give differently."""
     try:
         held = {item.seq: item for item in segment.read()}
-    except AssayError:
-        return  # told already
+    except AssayError as error:
+        if error.code != "ASSAY-L001":  # a compaction at work may take it away
+            yield _notice(error)
+        return
     for seq in sorted(doubled):
         single = ledger.read(seq)
         if single != held[seq]:

@@ -134,6 +134,10 @@ def _answers(told: str) -> tuple[list[dict[str, str] | None], int]:
     except OSError as error:
         what = f"patterns and queries cannot be looked at: {error.strerror}"
         raise AssayError("E005", what, fix="look at the memory there is") from error
-    return [
-        json.loads(line) for line in output.splitlines(keepends=True) if line[-1:] == b"\n"
-    ], code
+    return answered(output), code
+
+
+def answered(output: bytes) -> list[dict[str, str] | None]:
+    """Return the answers that came whole, each a line of JSON."""
+    lines = output.splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line[-1:] == b"\n"]

@@ -258,3 +258,14 @@ def test_an_entry_is_equal_to_itself_wherever_it_was_read(ledger, signer):
     compaction.compact(ledger, signer, TIME)
     assert ledger.read(2) == single
     assert dataclasses.asdict(ledger.read(2)) == dataclasses.asdict(single)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"entry"])
+def test_a_stray_segment_that_cannot_be_read_is_a_break(ledger, signer, content):
+    """A compaction that dies leaves whole segments only, so this is none's."""
+    if content == b"entry":
+        content = ledger.path_of(0).read_bytes() * 2
+    ledger.segments_folder.mkdir()
+    stray = ledger.segments_folder / segments.name_of(0, 1)
+    stray.write_bytes(content.ljust(400, b"\0"))
+    assert codes(ledger, signer) == ["ASSAY-L003"]

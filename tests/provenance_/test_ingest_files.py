@@ -149,3 +149,23 @@ def test_what_is_no_digest_of_the_file_is_refused(tmp_path, text):
     with pytest.raises(AssayError, match="no digest of the file") as caught:
         read([path], tmp_path)
     assert caught.value.code == "ASSAY-I005"
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3, 5, 11, 14])
+def test_parts_of_a_gzip_file_may_be_cut_anywhere(tmp_path, cut):
+    whole = b"\xef\xbb\xbf" + csv_text(0)
+    path = tmp_path / "in.csv.gz"
+    path.write_bytes(gzip.compress(whole[:cut]) + gzip.compress(whole[cut:]))
+    got = read([path], tmp_path)
+    assert got.rows == 10
+    assert {notice.code for notice in got.warnings} == {"ASSAY-I020"}
+    assert read_shard(got.shards[0]).table["city"][0].as_py() == "Oslo"
+
+
+def test_a_second_part_of_a_gzip_file_is_looked_at_like_the_first(tmp_path):
+    path = tmp_path / "in.csv.gz"
+    wide = csv_text(0).decode().encode("utf-16-le")
+    path.write_bytes(gzip.compress(wide[:2]) + gzip.compress(wide[2:]))
+    with pytest.raises(AssayError) as caught:
+        read([path], tmp_path)
+    assert caught.value.code == "ASSAY-I021"

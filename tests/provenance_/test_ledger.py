@@ -1,5 +1,6 @@
 """The ledger: one chain whatever happens, and no alteration unseen."""
 
+import base64
 import dataclasses
 import multiprocessing
 import os
@@ -236,3 +237,42 @@ def test_a_failing_preparation_appends_nothing(ledger, signer):
     with pytest.raises(AssayError):
         append(ledger, signer, fails)
     assert ledger.head().seq == 5
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"[]", b"{}", b"7", b"\xff", b"[" * 9999, b'{"kind":"other"}', b'{"kind":["key"]}',
+        b'{"kind":"compact"}', b'{"kind":"compact","outputs":[7]}', b'{"kind":"run","outputs":{}}',
+        b'{"kind":"compact","outputs":[{"name":"a"}]}', b'{"kind":"run","outputs":[{"name":7}]}',
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_facts_that_no_entry_has_are_a_break_whoever_signed_them(ledger, signer, body):
+    head = ledger.head()
+    bare = entry.Entry(head.seq + 1, head.leaf, signer.verifier.key_id, body, b"", b"")
+    leaf = bare.expected_leaf()
+    signature = signer.sign(entry.DOMAIN + leaf)
+    made = dataclasses.replace(bare, leaf=leaf, sig=signature)
+    ledger.path_of(bare.seq).write_bytes(made.to_parquet())
+    assert codes(ledger, signer) == ["ASSAY-L003"]
+
+
+def test_an_entry_that_claims_many_rows_is_not_read(ledger, monkeypatch):
+    many = [ledger.head()] * 1000
+    ledger.path_of(5).write_bytes(entry.to_parquet(many, "zstd"))
+    monkeypatch.setattr(entry.pq.ParquetFile, "read", lambda *_, **__: pytest.fail("it was read"))
+    with pytest.raises(ValueError, match="one row"):
+        entry.parse(ledger.path_of(5).read_bytes())
+
+
+@pytest.mark.parametrize("read", [sign.load, sign.load_public])
+def test_a_key_of_an_unknown_kind_is_no_key(tmp_path, signer, read):
+    path = tmp_path / "odd.pem"
+    whole = (tmp_path / "key.pem").read_bytes() if read is sign.load else signer.public_pem()
+    first, body, last, _ = whole.split(b"\n")
+    der = base64.b64decode(body).replace(bytes((0x2B, 0x65, 0x70)), bytes((0x2B, 0x65, 0x01)))
+    path.write_bytes(b"\n".join([first, base64.b64encode(der), last, b""]))
+    with pytest.raises(AssayError) as caught:
+        read(path)
+    assert caught.value.code == "ASSAY-E003"
