@@ -66,7 +66,7 @@ class Model:
     overall: findings.Findings = dataclasses.field(default_factory=findings.empty)
     notes: tuple[str, ...] = ()
     panels: tuple[Panel, ...] = ()
-    memory: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    memory: Mapping[str, Any] = dataclasses.field(default_factory=dict, kw_only=True)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
