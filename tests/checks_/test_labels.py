@@ -12,7 +12,7 @@ from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.metrics import average_precision_score
 
 from checks.kit import sample
-from checks.labels import Labels, _codes, _judge, _normal, names
+from checks.labels import Labels, _codes, _normal, names
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data" / "tables"
 
@@ -84,7 +84,7 @@ def test_ranking_puts_flips_first_and_beats_chance_by_far():
     _, model, shard = judged(table, "y")
     given = _codes(names(table["y"]), model.classes)
     chances = _normal(model.fitted.predict(table, sample.folds(shard)))
-    assert average_precision_score(wrong, _judge(chances, given, model)[1]) > 0.75
+    assert average_precision_score(wrong, model.likely.score(chances, given)) > 0.75
 
 
 def test_evidence_names_classes_and_suggests_the_other():
