@@ -39,15 +39,15 @@ def tables():
     """Yield (name, table, label column) of the four real tables."""
     from sklearn.datasets import load_breast_cancer, load_digits
 
-    diamonds = pyarrow.csv.read_csv(detection.DATA / "tables/diamonds.csv")
-    drawn = np.random.default_rng(0).choice(diamonds.num_rows, DIAMONDS, replace=False)
-    yield "diamonds", diamonds.take(pa.array(np.sort(drawn))), "cut"
     titanic = pyarrow.csv.read_csv(detection.DATA / "tables/titanic.csv").drop(["alive"])
     yield "titanic", titanic, "survived"
     for name, load in (("digits", load_digits), ("bcancer", load_breast_cancer)):
         data = load()
         columns = {f"f{i}": data.data[:, i] for i in range(data.data.shape[1])}
         yield name, pa.table(columns | {"y": data.target.astype(str)}), "y"
+    diamonds = pyarrow.csv.read_csv(detection.DATA / "tables/diamonds.csv")
+    drawn = np.random.default_rng(0).choice(diamonds.num_rows, DIAMONDS, replace=False)
+    yield "diamonds", diamonds.take(pa.array(np.sort(drawn))), "cut"
 
 
 def planted_in(table, label, rate, kind, seed):

@@ -22,6 +22,7 @@ SIZE = 20_000
 LEAST_ROWS = 40
 LEAST_OF_CLASS = 2 * crossfit.FOLDS
 MOST_CLASSES = 100
+UNTOLD = "labels not judged: the columns foretell nothing of them"
 DOUBTED = 2 / 3  # chance of being honest below which a label is doubted, and so a warning
 REVIEW_SHARE = 0.02  # of the rows, those that confident learning doubts, ranked: warnings too
 
@@ -121,6 +122,8 @@ class Labels(Check[pa.Table, LabelModel]):
 
         chances = _normal(chances)
         likely, least = channel.fit(chances, given)
+        if likely is None:
+            return LabelModel(notes=(UNTOLD,))
         model = LabelModel(
             fitted=fitted,
             classes=classes,
@@ -143,7 +146,7 @@ class Labels(Check[pa.Table, LabelModel]):
             return LabelModel(notes=("labels not judged: too few rows or columns",))
         number = quantity.fit(table, how, values, self.context)
         if number is None:
-            return LabelModel(notes=("labels not judged: the columns foretell nothing of them",))
+            return LabelModel(notes=(UNTOLD,))
         note = "numeric label: distance from what the other columns foretell, by its own tails"
         return LabelModel(number=number, notes=(note,))
 

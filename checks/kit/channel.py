@@ -20,6 +20,7 @@ SHARP_SD = 0.4  # of the log of the sharpening
 PRIOR = 2.0  # errors that each class is taken to have seen, spread evenly over the others
 DROP = 1.35  # log likelihood given up for the lower bound: one-sided 95 %
 EVIDENCE = 5.0  # log likelihood that errors must gain over none before they accuse anyone
+HINT = 0.5  # and before any label is doubted
 ROUNDS, STEPS, HALVINGS = 12, 10, 4
 NONE = 1e-6  # rate that stands for no errors
 RANKED = 0.02  # rate at which rows are ranked; any other gives the same order
@@ -71,10 +72,11 @@ class Channel:
         return made
 
 
-def fit(told: np.ndarray, given: np.ndarray) -> tuple[Channel, Channel | None]:
+def fit(told: np.ndarray, given: np.ndarray) -> tuple[Channel | None, Channel | None]:
     """Return the likeliest channel, and that of the fewest errors that the labels allow.
 
-    The second is None where the labels give no evidence of errors beyond class overlap.
+    The first is None where the model says no more of the labels than how frequent each is. The
+    second is None where the labels give no evidence of errors beyond class overlap.
 
     Args:
         told: chances out of fold, shape (n, classes), every class given at least once.
@@ -87,8 +89,11 @@ def fit(told: np.ndarray, given: np.ndarray) -> tuple[Channel, Channel | None]:
         even = (1 - np.eye(told.shape[1])) / (told.shape[1] - 1)
         none = _climb(logs, given, _Point(np.zeros(_size(logs)), even, NONE), is_fixed=True)
         best = _climb(logs, given, _joint(told, given), is_fixed=False)
+        shares = np.bincount(given, minlength=told.shape[1]) / len(given)
+        if max(best.gain, none.gain) - float(np.log(shares[given]).sum()) < EVIDENCE:
+            return None, None
         if best.gain - none.gain < EVIDENCE:
-            return (best if best.gain > none.gain else none).channel(logs), None
+            return (best if best.gain - none.gain > HINT else none).channel(logs), None
         return best.channel(logs), _fewest(logs, given, best).channel(logs)
 
 

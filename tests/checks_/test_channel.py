@@ -69,9 +69,16 @@ def test_few_and_many_classes(classes):
     assert likely.rate < 0.2
 
 
-def test_classes_that_a_model_gives_no_chance_at_all():
+def test_a_model_that_knows_nothing_of_the_labels_judges_none():
     told = np.zeros((200, 2))
     told[:, 0] = 1.0
     given = (np.arange(200) % 10 == 0).astype(np.int64)
+    assert channel.fit(told, given) == (None, None)
+
+
+def test_chances_of_zero_and_one_stay_finite():
+    told = np.eye(3)[np.arange(300) % 3]
+    given = np.where(np.arange(300) % 30 == 0, 2, np.arange(300) % 3)
     likely, _ = channel.fit(told, given)
     assert np.isfinite(likely.honest(told, given)).all()
+    assert np.isfinite(likely.score(told, given)).all()
