@@ -1,10 +1,10 @@
-"""Mislabelled rows: cleanlab on chances that models give to rows they have not seen.
+"""Mislabelled rows: confident learning on chances that models give to rows they have not seen.
 
 Threat: poisoning by wrong labels. State: a sample of 20,000 rows. Cost: ten fits, two passes.
 Nulls: rows without a label are not judged; missing features are a value of their own.
 Blind to: errors that follow the columns so closely that the model learns them; classes of
 fewer than ten rows; errors on rows where classes honestly overlap (those are only ranked).
-Source: Northcutt, Jiang, Chuang 2021 (confident learning); `checks.kit.calibrate` for the cut.
+Source: Northcutt, Jiang, Chuang 2021 (confident learning); `checks.kit.channel` for the estimate.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import calibrate, crossfit, encode, findings, quantity, sample
+from checks.kit import calibrate, channel, crossfit, encode, findings, quantity, sample
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
@@ -22,8 +22,9 @@ SIZE = 20_000
 LEAST_ROWS = 40
 LEAST_OF_CLASS = 2 * crossfit.FOLDS
 MOST_CLASSES = 100
-REVIEW_SHARE = 0.02
-LEAST_OF_PAIR = 20  # contrary labels that a curve of its own needs
+UNTOLD = "labels not judged: the columns foretell nothing of them"
+DOUBTED = 2 / 3  # chance of being honest below which a label is doubted, and so a warning
+REVIEW_SHARE = 0.02  # of the rows, those that confident learning doubts, ranked: warnings too
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,16 +34,18 @@ class LabelModel(Model):
     Attributes:
         fitted: models of all folds, None where nothing could be learnt.
         classes: names of the judged classes, sorted; code i is classes[i].
-        curves: (best class, given class) -> how overlap and errors share the contrary labels.
-        confident: cleanlab's threshold of each class, shape (classes,).
-        quarantine: honest chance below which a row is quarantined, -1 for none.
-        review: score from which a row is reviewed, above 1 for none.
+        likely: how true classes become given labels, at the greatest likelihood; it ranks.
+        least: the same with the fewest errors that the labels allow; it accuses, None for nobody.
+        confident: threshold of each class in the confident joint, shape (classes,).
+        quarantine: honest chance by `least` below which a row is quarantined, -1 for none.
+        review: score from which a row that confident learning doubts is reviewed.
         number: what judges a numeric label, None for classes.
     """
 
     fitted: crossfit.Crossfit | None = None
     classes: tuple[str, ...] = ()
-    curves: dict[tuple[int, int], calibrate.Lapse] = dataclasses.field(default_factory=dict)
+    likely: channel.Channel | None = None
+    least: channel.Channel | None = None
     confident: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     quarantine: float = -1.0
     review: float = 2.0
@@ -116,29 +119,26 @@ class Labels(Check[pa.Table, LabelModel]):
         given: np.ndarray,
     ) -> LabelModel:
         from cleanlab.count import get_confident_thresholds
-        from cleanlab.filter import find_label_issues
 
         chances = _normal(chances)
-        curves = _curves(chances, given)
+        likely, least = channel.fit(chances, given)
+        if likely is None:
+            return LabelModel(notes=(UNTOLD,))
         model = LabelModel(
             fitted=fitted,
             classes=classes,
-            curves=curves,
+            likely=likely,
+            least=least,
             confident=get_confident_thresholds(given, chances),
         )
-        honest, score = _judge(chances, given, model)
-        threshold, share = calibrate.cut(honest, self.context.contract.policy.alpha)
-        doubtful = find_label_issues(given, chances, n_jobs=1)
-        most = int(min(doubtful.sum(), REVIEW_SHARE * len(given)))
-        accused = int((honest < threshold).sum())
-        ranked = np.sort(score[honest >= threshold])[::-1]
-        review = float(ranked[: most + 1][-2:].mean()) if most and len(ranked) > most else 2.0
-        note = (
-            f"{accused} of {len(given)} sampled labels are contradicted beyond class overlap; "
-            f"{share:.1%} of them are expected to be honest (error floor per pair of classes, "
-            f"lower 95 % bound); cleanlab doubts {int(doubtful.sum())}"
-        )
-        return dataclasses.replace(model, quarantine=threshold, review=review, notes=(note,))
+        ranked = np.sort(likely.score(chances, given)[_off_diagonal(chances, given, model)])[::-1]
+        most = int(REVIEW_SHARE * len(given))
+        review = float(ranked[most - 1 : most + 1].mean()) if 0 < most < len(ranked) else -1.0
+        honest, careful = _honest(chances, given, model)
+        threshold, _ = calibrate.cut(careful, self.context.contract.policy.alpha)
+        model = dataclasses.replace(model, review=review, quarantine=threshold)
+        note = _told(honest, careful < threshold, likely, least)
+        return dataclasses.replace(model, notes=(note,))
 
     def _quantity(self, table: pa.Table, how: dict[str, encode.Kind]) -> LabelModel:
         values = encode.numbers(table[self.label])
@@ -146,7 +146,7 @@ class Labels(Check[pa.Table, LabelModel]):
             return LabelModel(notes=("labels not judged: too few rows or columns",))
         number = quantity.fit(table, how, values, self.context)
         if number is None:
-            return LabelModel(notes=("labels not judged: the columns foretell nothing of them",))
+            return LabelModel(notes=(UNTOLD,))
         note = "numeric label: distance from what the other columns foretell, by its own tails"
         return LabelModel(number=number, notes=(note,))
 
@@ -171,13 +171,16 @@ class Labels(Check[pa.Table, LabelModel]):
     def _report(
         self, rows: np.ndarray, given: np.ndarray, chances: np.ndarray, model: LabelModel
     ) -> findings.Findings:
+        if model.likely is None:
+            return findings.empty()
         chances = _normal(chances)
-        honest, score = _judge(chances, given, model)
-        severe = honest < model.quarantine
-        hit = np.flatnonzero(
-            severe | ((score > model.review) & _off_diagonal(chances, given, model))
-        )
-        best = np.array(model.classes, dtype=object)[chances[hit].argmax(1)]
+        honest, careful = _honest(chances, given, model)
+        score = model.likely.score(chances, given)
+        severe = careful < model.quarantine
+        listed = (score > model.review) & _off_diagonal(chances, given, model)
+        hit = np.flatnonzero(severe | (honest < DOUBTED) | listed)
+        best = model.likely.supported(chances[hit], given[hit])
+        best = np.array(model.classes, dtype=object)[best]
         own = np.array(model.classes, dtype=object)[given[hit]]
         sure = chances[hit, given[hit]]
         told = zip(own, best, sure, strict=True)
@@ -227,40 +230,39 @@ def _normal(chances: np.ndarray) -> np.ndarray:
     return normal
 
 
-def _curves(chances: np.ndarray, given: np.ndarray) -> dict[tuple[int, int], calibrate.Lapse]:
-    best, where = chances.argmax(1), calibrate.logits(chances)
-    count = chances.shape[1]
-    rest = [(where[best != c, c], given[best != c] == c) for c in range(count)]
-    pooled = calibrate.lapse(
-        np.concatenate([at for at, _ in rest]), np.concatenate([hit for _, hit in rest])
-    )
-    curves = {}
-    for likely in range(count):
-        mine = best == likely
-        for contrary in range(count):
-            hit = given[mine] == contrary
-            if contrary != likely and hit.any():
-                own = hit.sum() >= LEAST_OF_PAIR
-                at = where[mine, contrary]
-                curves[likely, contrary] = calibrate.lapse(at, hit) if own else pooled
-    return curves
-
-
-def _judge(
+def _honest(
     chances: np.ndarray, given: np.ndarray, model: LabelModel
 ) -> tuple[np.ndarray, np.ndarray]:
-    best, own = chances.argmax(1), chances[np.arange(len(given)), given]
-    where = calibrate.logits(own)
-    careful, likely = np.ones(len(given)), np.ones(len(given))
-    for (first, second), curve in model.curves.items():
-        mine = (best == first) & (given == second)
-        careful[mine] = curve.honest(where[mine])
-        likely[mine] = curve.honest(where[mine], best=True)
-    # self-confidence ranks within a pair's plateau, and alone where no error floor is seen
-    return careful, 1 - (0.999 * likely + 0.001) * own**0.25
+    """Return the chance that each label is right: as estimated, and at the fewest errors."""
+    nobody = np.ones(len(given))
+    return (
+        nobody if model.likely is None else model.likely.honest(chances, given),
+        nobody if model.least is None else model.least.honest(chances, given),
+    )
+
+
+def _told(
+    honest: np.ndarray,
+    accused: np.ndarray,
+    likely: channel.Channel,
+    least: channel.Channel | None,
+) -> str:
+    doubted = f"{int((honest < DOUBTED).sum())} are doubted"
+    if least is None:
+        return (
+            f"no label of {len(honest)} sampled is held: nothing shows errors beyond class "
+            f"overlap; {doubted}"
+        )
+    share = float(honest[accused].mean()) if accused.any() else 0.0
+    return (
+        f"{int(accused.sum())} of {len(honest)} sampled labels are contradicted beyond class "
+        f"overlap; {share:.1%} of them are expected to be honest (overlap and errors told apart by "
+        f"likelihood: {likely.rate:.1%} of all labels are wrong, {least.rate:.1%} at least); "
+        f"{doubted}"
+    )
 
 
 def _off_diagonal(chances: np.ndarray, given: np.ndarray, model: LabelModel) -> np.ndarray:
-    """Return where confident learning counts a row outside its own class."""
+    """Return where the confident joint counts a row outside its own class."""
     confident = np.where(chances >= model.confident, chances, 0.0)
     return np.asarray((confident.max(1) > 0) & (confident.argmax(1) != given))

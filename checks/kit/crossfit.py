@@ -83,8 +83,11 @@ def fit(
     def one(number: int) -> tuple[Any, Any, np.ndarray, np.ndarray]:
         learn = np.flatnonzero((fold != number) & usable)
         mine = np.flatnonzero(fold == number)
-        linear = _linear(classes).fit(wide[learn], given[learn])
-        trees = _grown(encoder, deep[learn], given[learn], classes, seed)
+        if _varies(given[learn]):
+            linear = _linear(classes).fit(wide[learn], given[learn])
+            trees = _grown(encoder, deep[learn], given[learn], classes, seed)
+        else:  # nearly all rows are copies of each other, and copies share a fold
+            linear = trees = _constant(classes).fit(deep[usable], given[usable])
         told = _chances(linear, wide[mine], classes), _chances(trees, deep[mine], classes)
         return linear, trees, *told
 
@@ -96,6 +99,16 @@ def fit(
     mix = _best_mix(left[usable], right[usable], given[usable], classes)
     members = tuple(each[:2] for each in done)
     return Crossfit(encoder, members, mix, classes), mix * left + (1 - mix) * right
+
+
+def _varies(given: np.ndarray) -> bool:
+    return len(given) > 1 and bool((given != given[0]).any())
+
+
+def _constant(classes: int) -> Any:
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    return DummyClassifier(strategy="prior") if classes else DummyRegressor(strategy="median")
 
 
 def _linear(classes: int) -> Any:
@@ -140,6 +153,8 @@ def _both(encoder: encode.Encoder, table: pa.Table, mix: float) -> tuple[Any, An
 
 
 def _chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
+    if not matrix.shape[0]:
+        return np.zeros((0, classes) if classes else 0)
     if not classes:
         return np.asarray(model.predict(matrix), dtype=float)
     made = np.zeros((matrix.shape[0], classes))

@@ -14,6 +14,8 @@ from checks.kit import calibrate, crossfit, encode, joint, sample
 from checks.kit.protocol import Context
 
 MOST_CLASSES = 50  # an integer label with more values is a quantity
+LEARNT = 20.0  # spreads from the median; a label farther off is learnt as if it stood there
+REACH = 1e6  # the same for its distance, so that no number overflows
 NEAREST = 3.0  # spreads below which no distance counts
 HEAVY = 0.3  # shape of both tails, at least
 CAREFUL = 0.1  # of the policy's alpha: a tail does not know where the model itself is wrong
@@ -23,8 +25,13 @@ RARE = 1e-3  # chance below which a row is worth a review
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Quantity:
-    """Fitted models, the curve along their prediction, both tails and the limit of a chance."""
+    """Fitted models, the curve along their prediction, both tails and the limit of a chance.
 
+    `center` and `scale` are the label's median and robust standard deviation.
+    """
+
+    center: float
+    scale: float
     fitted: crossfit.Crossfit
     curve: joint.Curve
     tails: tuple[calibrate.Tail, calibrate.Tail]
@@ -38,7 +45,8 @@ class Quantity:
 
     def distance(self, table: pa.Table, values: np.ndarray, folds: np.ndarray) -> np.ndarray:
         """Return signed distances from what is foretold, in local spreads, shape (n,)."""
-        return self.curve.distance(values, self.fitted.predict(table, folds))
+        placed = _placed(values, self.center, self.scale)
+        return self.curve.distance(placed, self.fitted.predict(table, folds))
 
 
 def is_quantity(column: pa.ChunkedArray) -> bool:
@@ -61,14 +69,18 @@ def fit(
         context: policy, number of rows and seed.
     """
     folds, alpha = table[sample.FOLD].to_numpy(), CAREFUL * context.contract.policy.alpha
-    fitted, told = crossfit.fit(table, how, values, folds, classes=0, seed=context.seed)
-    bend = joint.curve(values, told)
+    center, scale = encode.spread(values)
+    placed = _placed(values, center, scale)
+    # one absurd label would bend the models for all
+    learnt = np.clip(placed, -LEARNT, LEARNT)
+    fitted, told = crossfit.fit(table, how, learnt, folds, classes=0, seed=context.seed)
+    bend = joint.curve(placed, told)
     if bend is None:
         return None
-    far = bend.distance(values, told)
+    far = bend.distance(placed, told)
     # a model errs most at the edges: the tail of its errors is heavier than the noise's
     tails = tuple(calibrate.tail(side * far, least_shape=HEAVY) for side in (1, -1))
-    made = Quantity(fitted, bend, (tails[0], tails[1]), 0.0, 0.0)
+    made = Quantity(center, scale, fitted, bend, (tails[0], tails[1]), 0.0, 0.0)
     chances = made.chances(far)
     limit = float(
         calibrate.alone(chances[:, None], alpha=alpha, rows=max(context.rows, len(far)))[0]
@@ -76,3 +88,9 @@ def fit(
     ranked = np.sort(chances)
     most = float(ranked[int(REVIEW_SHARE * len(ranked))])
     return dataclasses.replace(made, limit=limit, review=min(most, RARE))
+
+
+def _placed(values: np.ndarray, center: float, scale: float) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        made: np.ndarray = np.clip((values - center) / scale, -REACH, REACH)
+    return made

@@ -1,41 +1,9 @@
-"""Calibration: floors beside overlap, budgets, tails, groups."""
+"""Calibration: budgets, tails, groups."""
 
 import numpy as np
 import pytest
 
 from checks.kit import calibrate
-
-
-def drawn(floor: float, rows: int = 20_000, seed: int = 0):
-    rng = np.random.default_rng(seed)
-    where = rng.uniform(-9, 0, rows)
-    rate = floor + (1 - 2 * floor) * calibrate.sigmoid(1.2 * where)
-    return where, rng.random(rows) < rate
-
-
-@pytest.mark.parametrize("floor", [0.003, 0.02, 0.1])
-def test_a_planted_floor_is_found(floor):
-    fitted = calibrate.lapse(*drawn(floor))
-    assert fitted.best[0] == pytest.approx(floor, rel=0.4)
-    assert 0 < fitted.low[0] <= 1.2 * floor
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_overlap_alone_has_no_floor_to_accuse_by(seed):
-    fitted = calibrate.lapse(*drawn(0.0, seed=seed))
-    assert calibrate.cut(fitted.honest(np.linspace(-9, 0, 100)), 0.1)[0] == -1.0
-
-
-def test_surer_contrary_labels_are_less_honest():
-    honest = calibrate.lapse(*drawn(0.02)).honest(np.linspace(-9, 2, 50))
-    assert (np.diff(honest) >= 0).all()
-    assert honest[0] < 0.05
-    assert honest[-1] > 0.9
-
-
-def test_no_contrary_label_means_no_errors():
-    where = np.linspace(-5, 0, 30)
-    assert calibrate.lapse(where, np.zeros(30, bool)) == calibrate.NO_ERRORS
 
 
 def test_cut_spends_the_budget_and_no_more():
