@@ -201,9 +201,8 @@ def _finish(task: tuple[Check[Any, Any], Any, Path]) -> dict[str, Part]:
         with path.open("wb") as file:
             pickle.dump(model, file, protocol=5)
         path.replace(models / f"{check.name}.pkl")
-        return Model(
-            model.overall, model.notes, model.panels, model.memory
-        )  # the rest stays in the file
+        # the rest stays in the file
+        return Model(model.overall, model.notes, model.panels, memory=model.memory)
 
     return {check.name: _timed("finish", finish)}
 

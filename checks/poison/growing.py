@@ -85,8 +85,10 @@ def _in_excess(
 
     Args:
         own: bound rows that hold each value, shape (k,).
-        usual: share of the label's other rows that do; before: of the rows of other labels.
-        bound: bound rows; planted: how many of them are, by estimate.
+        usual: share of the label's other rows that do, shape (k,).
+        before: share of the rows of other labels that do, shape (k,).
+        bound: number of bound rows.
+        planted: how many of them are planted, by estimate.
     """
     # if all planted rows share the value, then the bound rows without it are honest
     rest = np.maximum(1 - usual, 1e-9)
@@ -94,7 +96,8 @@ def _in_excess(
     # planted rows were of other labels, and have their values without any trigger
     by_label = np.maximum(before - usual, 0) / rest
     chosen = (excess >= (1 + by_label) / 2 * planted) & (np.maximum(usual, before) <= COMMON)
-    return excess, chosen & (excess >= 4 * np.sqrt(np.maximum(own - excess, 0) + 1))
+    chosen &= excess >= 4 * np.sqrt(np.maximum(own - excess, 0) + 1)
+    return excess, chosen
 
 
 def _planted(candidate: Candidate, rate: float) -> float:
@@ -106,7 +109,8 @@ def _planted(candidate: Candidate, rate: float) -> float:
 def _codes(field: Field, rows: np.ndarray) -> np.ndarray:
     """Return the codes that stand in these rows, without the missing ones."""
     codes = field.codes[rows] if field.places is None else field.codes[rows[field.places]]
-    return codes[codes >= 0]
+    present: np.ndarray = codes[codes >= 0]
+    return present
 
 
 def _shares(field: Field, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:

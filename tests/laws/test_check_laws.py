@@ -134,13 +134,13 @@ def test_names_are_plain_and_threats_are_said(name):
     assert kind.needs <= {"label", "source", "time", "reference", "quasi_identifier"}
 
 
-def test_serial_and_pool_give_the_same_findings_byte_for_byte(tmp_path):
+def test_serial_pool_and_dask_give_the_same_findings_byte_for_byte(tmp_path):
     refs = [write_shard(tmp_path, shard) for shard in tables.cut(planted(), 150, 200)]
     found = []
-    for name in ("serial", "processes"):
+    for name in ("serial", "processes", "dask"):
         models = tmp_path / name
         models.mkdir()
-        chosen = engine.make(name, 600, workers=2)
+        chosen = engine.make(name, 600, scratch=models)
         examined = examine(context(), refs, chosen, models)
         chosen.close()
         assert {s.status for s in examined.statuses} == {"ok"}, examined.faults
@@ -148,4 +148,4 @@ def test_serial_and_pool_give_the_same_findings_byte_for_byte(tmp_path):
         with pa.ipc.new_stream(sink, examined.found.schema) as stream:
             stream.write_table(examined.found)
         found.append(sink.getvalue().to_pybytes())
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]

@@ -258,9 +258,9 @@ def statuses_of(told):
 def test_a_run_with_a_check_that_hangs_commits_and_fails(small, monkeypatch, capsys):
     make, given = engine.make, []
 
-    def impatient(name, rows, *, workers=None, timeout=None):
+    def impatient(name, rows, *, timeout, **where):
         given.append(timeout)
-        return make(name, rows, workers=workers, timeout=4.0)
+        return make(name, rows, timeout=4.0, **where)
 
     monkeypatch.setattr(engine, "make", impatient)
     monkeypatch.setattr(Values, "fit", lambda *_: time.sleep(HANG))
