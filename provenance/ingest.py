@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance import remote
+from provenance import database, remote
 from provenance.casting import ColumnSpec
 from provenance.csv_source import CsvSource
 from provenance.dialect import Dialect, detect
@@ -116,6 +116,8 @@ def _formats(paths: list[str], limits: Limits) -> list[Format]:
 
 
 def _format_of(path: str, limits: Limits) -> Format:
+    if database.is_table(path):
+        return Format("parquet")
     return format_of(remote.shown(path)) if remote.is_url(path) else opened_format(path, limits)
 
 

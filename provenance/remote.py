@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
+from provenance import database
 from provenance.errors import AssayError
 from provenance.limits import MIB, Limits
 
@@ -92,6 +93,9 @@ def expand(url: str, is_data: Callable[[str], bool]) -> list[str]:
         AssayError: ASSAY-I014 if there is none or it cannot be reached, I015 for a scheme that is
             not read or whose extra is not installed.
     """
+    if database.is_table(url):
+        _known(url)
+        return [url]
     store = _Store.of(url)
     if store.scheme in ("http", "https"):
         return [url]
@@ -113,7 +117,7 @@ def fetch(url: str, path: Path, limits: Limits) -> None:
     """Copy one object into a new private file.
 
     Args:
-        url: of one of SCHEMES, of an object.
+        url: of one of SCHEMES, of an object; or of a database's table, copied as Parquet.
         path: of the file, which does not exist yet; its folder does.
         limits: `max_bytes`, weighed while it is copied.
 
@@ -121,6 +125,9 @@ def fetch(url: str, path: Path, limits: Limits) -> None:
         AssayError: ASSAY-I006 if it is too large, I013 if it changed meanwhile, I014 if it cannot
             be read, I015 as `expand` does.
     """
+    if database.is_table(url):
+        database.fetch(url, path, limits, shown(url))
+        return
     store = _Store.of(url)
     before = store.marks()
     size = before.get("size")
@@ -236,13 +243,14 @@ def _known(url: str) -> tuple[str, str]:
     """Return a URL's scheme, and the URL as fsspec takes it."""
     match = _URL.match(url)
     scheme = match[1].lower() if match else ""
-    if match is None or scheme not in SCHEMES:
+    if match is None or scheme not in (*SCHEMES, *database.SCHEMES):
         what = f"{scheme}:// is no kind of URL that is read"
-        fix = f"copy the files, or use one of {', '.join(SCHEMES)}, file"
+        fix = f"copy the files, or use one of {', '.join((*SCHEMES, database.SCHEMES[0]))}, file"
         raise AssayError("I015", what, where=shown(url), fix=fix)
     host, slash, path = url[match.end() :].partition("/")
     user = host.rpartition("@")[0]
-    if user and not (scheme in _AZURE and ":" not in user) and scheme in STORES:
+    asks = scheme in STORES or scheme in database.SCHEMES
+    if user and not (scheme in _AZURE and ":" not in user) and asks:
         what = "the URL holds credentials, which do not belong there"
         fix = "give them as the store's own environment variables or files do"
         raise AssayError("I015", what, where=shown(url), fix=fix)

@@ -84,6 +84,8 @@ class Adapter:
         )
         # the dialect is derived from PostgreSQL's, DuckDB's plain strings know no escapes
         self._pool.dialect._backslash_escapes = False  # type: ignore[attr-defined]  # noqa: SLF001
+        # nor are its keywords PostgreSQL's: a column may be called `at`
+        self._pool.dialect.identifier_preparer.reserved_words = _keywords(connection)
         self.engine = engine_type(engine=self._pool, create_temp_table=False)
         self.engine.kept = self._pool.connect()
         self.engine.floats = _floats(connection)
@@ -177,6 +179,12 @@ class Adapter:
 def _floats(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
     rows = connection.execute(f"DESCRIBE {quoted(DATASET)}").fetchall()
     return frozenset(row[0] for row in rows if row[1] in ("DOUBLE", "FLOAT"))
+
+
+def _keywords(connection: "duckdb.DuckDBPyConnection") -> set[str]:
+    """Return the words that no name may be written as without quotes."""
+    rows = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+    return {row[0] for row in rows}
 
 
 def _repeated(clause: Clause) -> str:

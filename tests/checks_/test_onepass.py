@@ -129,6 +129,22 @@ def test_many_rules_and_odd_names_take_several_words(judge):
     assert all(rows(found, f"m{i}") == [1] for i in range(130))
 
 
+def test_a_column_may_have_the_name_of_any_keyword(judge):
+    import duckdb
+
+    query = "SELECT keyword_name FROM duckdb_keywords() WHERE keyword_category <> 'unreserved'"
+    words = sorted({row[0] for row in duckdb.sql(query).fetchall()})
+    assert {"at", "qualify", "select"} <= set(words)
+    columns = {word: ("integer", [1, 200]) for word in words}
+    at_most = {"value": 150, "exclusive": False}
+    found = judge(columns, [Rule(f"m {word}", "maximum", word, at_most) for word in words])
+    assert [word for word in words if rows(found, f"m {word}") != [1]] == []
+    rules = [Rule("r", "unique", "at", {}), Rule("q", "required", "qualify", {})]
+    columns = {"at": ("integer", [1, 1, 2]), "qualify": ("string", ["a", None, "b"])}
+    found = judge(columns, [*rules, Rule("p", "pattern", "qualify", {"regex": "^a"})])
+    assert (rows(found), rows(found, "q"), rows(found, "p")) == ([0, 1], [1], [2])
+
+
 @settings(max_examples=8, deadline=None)
 @given(st.data())
 def test_findings_are_equal_for_any_cut_into_shards(tmp_path_factory, data):
