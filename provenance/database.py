@@ -29,7 +29,7 @@ _PLAIN = ("int2", "int4", "int8", "float4", "float8", "bool", "text", "varchar",
 _MOMENTS = ("date", "timestamp", "timestamptz")
 _COLUMNS = """
     SELECT a.attname AS name, t.typname AS kind, a.atttypmod AS modifier,
-           coalesce(array_position(i.indkey::int2[], a.attnum), 0)::int4 AS key
+           coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)::int4 AS key
     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
     LEFT JOIN pg_catalog.pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
     WHERE a.attrelid = $1::regclass AND a.attnum > 0 AND NOT a.attisdropped
