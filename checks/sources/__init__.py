@@ -144,11 +144,7 @@ class Sources(Check[pa.Table, Model]):
 
     def _found(self, rule: str, size: float, text: str) -> findings.Findings:
         if self.is_withheld:  # its figures are of persons: only that it stands out
-            size, text = (
-                1.0,
-                f"A source stands out by {rule}; the figures of '{self.source}' or of ",
-            )
-            text += f"'{self.label}' are not shown."
+            size, text = 1.0, "A source stands out; figures of protected columns are not shown."
         return findings.make(
             None,
             check=self.name,
