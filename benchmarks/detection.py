@@ -133,9 +133,12 @@ def labels(seeds):
 
 def outliers(seeds):
     """Print AUROC and AP of the rarity rank beside PyOD's detectors."""
+    import detection_held
     import detection_outliers
 
     detection_outliers.main(DATA, seeds)
+    for line in detection_held.measure(seeds):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

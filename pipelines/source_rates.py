@@ -38,8 +38,9 @@ def with_rates(examined: Examined, contract: Contract, shards: list[ShardRef]) -
     if not is_run or not named:
         return examined
     totals, hits = _counts(named[0], _rows(examined.found), shards)
+    is_shown = named[0] not in contract.protected  # else its figures are of persons
     told = [
-        _finding(named[0], totals[source], hits[source], rate)
+        _finding(named[0], totals[source], hits[source], rate if is_shown else None)
         for source in sorted(totals)
         if (rate := _others(source, totals, hits)) is not None
     ]
@@ -85,18 +86,21 @@ def _others(source: str, totals: Counter[str], hits: Counter[str]) -> float | No
     return other if rate >= TIMES * other and rate - other - noise >= GAP else None
 
 
-def _finding(column: str, rows: int, found: int, other: float) -> findings.Findings:
+def _finding(column: str, rows: int, found: int, other: float | None) -> findings.Findings:
+    text = "The checks name far more of one source's rows than of the others'; figures not shown."
+    if other is not None:
+        text = (
+            f"Of {rows:,} rows of one source the checks name {found / rows:.1%} for quarantine or "
+            f"review; of all others' rows {other:.1%}."
+        )
     return findings.make(
         None,
         check=CHECK,
         rule=f"{CHECK}.findings_rate",
         severity="warning",
         column=column,
-        score=min(1.0, found / rows),
-        evidence=(
-            f"Of {rows:,} rows of one source the checks name {found / rows:.1%} for quarantine or "
-            f"review; of all others' rows {other:.1%}."
-        ),
+        score=1.0 if other is None else found / rows,
+        evidence=text,
         suggestion="Review that source's rows together, and ask it what is different.",
     )
 

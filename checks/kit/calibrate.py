@@ -10,8 +10,10 @@ import dataclasses
 import numpy as np
 
 LEAST_GROUP = 10  # rows that one test must accuse before their number counts as evidence
+LARGE_GROUP = 20  # rows before which a narrow gap is evidence: chance leaves none there
 MOST_GROUP = 0.02  # of the rows; more than that is structure
 TROUGH = 0.75  # width of the gap before a group, in -log chance
+NARROW = 0.5  # the same before a large group
 NEAR = 1e-12  # values closer than this are one value
 
 
@@ -123,14 +125,22 @@ def grouped(chances: np.ndarray, trusted: np.ndarray | None, *, alpha: float) ->
             below = np.searchsorted(np.sort(trusted[:, number]), ranked, side="right")
             expected = np.minimum(expected, (1 + below) / (1 + len(trusted)) * count)
         order = np.arange(1, len(ranked) + 1)
-        # rows within the gap, of which as many may be honest beyond it
-        after = np.searchsorted(ranked, ranked * np.exp(TROUGH), side="right")
-        # a chance of 1 is a row that the test does not look at: the gap must end before those
-        seen = ranked[ranked < 1].max(initial=0.0)
-        gap = np.where(ranked * np.exp(TROUGH) < seen, after - order + 1, count)
+        narrow = np.where(order >= LARGE_GROUP, _beyond_gap(ranked, NARROW, count), count)
+        gap = np.minimum(_beyond_gap(ranked, TROUGH, count), narrow)
         group = np.flatnonzero(
             (np.minimum(expected, gap) <= alpha * order) & (order >= LEAST_GROUP)
         )
         if len(group) and group[-1] + 1 < len(ranked):
             made[number] = float(ranked[group[-1] : group[-1] + 2].mean())
+    return made
+
+
+def _beyond_gap(ranked: np.ndarray, width: float, count: int) -> np.ndarray:
+    # an honest tail that leaves few rows within a width leaves fewer beyond: those it would take
+    # to fall off by the factor e^width in between, at the slowest
+    after = np.searchsorted(ranked, ranked * np.exp(width), side="right")
+    # a chance of 1 is a row that the test does not look at: the gap must end before those
+    seen = ranked[ranked < 1].max(initial=0.0)
+    inside = (after - np.arange(len(ranked))) / min(np.expm1(width), 1.0)
+    made: np.ndarray = np.where(ranked * np.exp(width) < seen, inside, count)
     return made

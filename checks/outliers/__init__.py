@@ -21,6 +21,7 @@ from checks.outliers.judging import OutlierModel
 from provenance.shards import Shard
 
 SIZE = 20_000
+BLOCK = 8_192  # rows judged at a time: a thousand tests of each are held in memory
 MOST_SECONDS = 4
 STANDING = 0.7  # of a group must stand after the second opinion, or its number says nothing
 REVIEW_SHARE = 0.005
@@ -74,20 +75,31 @@ class Outliers(Check[pa.Table, OutlierModel]):
         """Report rows that no tail explains, then the rarest of the rest."""
         if not model.limits or not shard.table.num_rows:
             return findings.empty()
-        table, free = shard.table, np.ones(shard.table.num_rows, bool)
-        parts = []
+        folds = sample.folds(shard)
+        starts = range(0, shard.table.num_rows, BLOCK)
+        blocks = [(shard.table.slice(at, BLOCK), slice(at, at + BLOCK)) for at in starts]
+        return findings.concat(
+            [self._scored(table, shard.rows[at], folds[at], model) for table, at in blocks]
+        )
+
+    def _scored(
+        self, table: pa.Table, rows: np.ndarray, folds: np.ndarray, model: OutlierModel
+    ) -> findings.Findings:
+        free, parts = np.ones(len(rows), bool), []
         for rule in judging.RULES:
-            chances, fired = judging.accused(table, sample.folds(shard), rule, model)
+            chances, fired = judging.accused(table, folds, rule, model)
             hit = np.flatnonzero(free & fired.any(1))
             free[hit] = False
-            beyond = np.where(fired, chances / np.maximum(model.limits[rule], 1e-300), np.inf)
-            worst = beyond[hit].argmin(1) if len(hit) else np.zeros(0, int)
+            few = np.where(
+                fired[hit], chances[hit] / np.maximum(model.limits[rule], 1e-300), np.inf
+            )
+            worst = few.argmin(1) if len(hit) else np.zeros(0, int)
             told = [judging.RULES[rule][1](model, int(number)) for number in worst]
-            parts.append(self._found(shard.rows[hit], rule, chances[hit, worst], told))
+            parts.append(self._found(rows[hit], rule, chances[hit, worst], told))
         if model.rare is not None:
             rare = model.rarity(table)
             hit = np.flatnonzero(free & (rare > model.review))
-            parts.append(self._rarest(shard.rows[hit], rare[hit], len(model.rare.ranks)))
+            parts.append(self._rarest(rows[hit], rare[hit], len(model.rare.ranks)))
         return findings.concat(parts)
 
     def _limits(

@@ -47,6 +47,7 @@ class Sources(Check[pa.Table, Model]):
         named = (*self.features, *filter(None, [self.label]), self.source)
         self.columns = [n for n in named if n in names]
         self.size = int(self.options.get("sample", 30_000))
+        self.is_withheld = bool({self.source, self.label} & contract.protected)
 
     def fit(self, shard: Shard) -> pa.Table:
         """Return the shard's part of the sample."""
@@ -142,6 +143,8 @@ class Sources(Check[pa.Table, Model]):
         return self._found("influence", item.gain / item.loss, text)
 
     def _found(self, rule: str, size: float, text: str) -> findings.Findings:
+        if self.is_withheld:  # its figures are of persons: only that it stands out
+            size, text = 1.0, "A source stands out; figures of protected columns are not shown."
         return findings.make(
             None,
             check=self.name,

@@ -85,6 +85,8 @@ def against(now: pa.Table, before: pa.Table, label: str, *, least: int) -> list[
         for source in sorted(counts.keys() & old.keys())
     }
     sizes = {source: pair for source, pair in sizes.items() if min(pair) >= least}
+    if not sizes:
+        return []
     found = []
     keys = sorted({key for each in counts.values() for key in each}, key=str)
     for key in keys[:1] if len(keys) == 2 else keys:  # noqa: PLR2004  # of two one says it all

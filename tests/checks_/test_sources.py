@@ -1,5 +1,6 @@
 """A source that labels otherwise than its columns lead one to expect is named to the reviewer."""
 
+import dataclasses
 import importlib.util
 from pathlib import Path
 
@@ -128,3 +129,18 @@ def test_nulls_and_few_rows_never_raise(rows):
     table = pa.table(loans.loans(300, 4))
     empty = pa.table([pa.nulls(rows, f.type) for f in table.schema], schema=table.schema)
     assert loans.examine(Sources, empty)[1].overall.num_rows == 0
+
+
+def test_figures_of_a_protected_column_are_not_shown():
+    table = loans.loans(10_000, 1)
+    mine = np.flatnonzero(table["branch"] == "b3")
+    table["defaulted"][mine[:600]] = "yes"
+    contract = loans.contract_of(pa.table(table).schema)
+    columns = tuple(
+        dataclasses.replace(c, roles=c.roles | {"quasi_identifier"}) if c.name == "branch" else c
+        for c in contract.columns
+    )
+    found = contrasts(table, contract=dataclasses.replace(contract, columns=columns))
+    assert {f["rule"] for f in found} >= {"sources.label_mix"}
+    assert all(f["score"] == 1.0 and "not shown" in f["evidence"] for f in found)
+    assert not any(char.isdigit() for f in found for char in f["evidence"])

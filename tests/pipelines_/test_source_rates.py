@@ -1,5 +1,7 @@
 """A source whose rows are found far more often than the others' is named, and no other."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -11,7 +13,7 @@ from pipelines.examine import Examined, Status
 from provenance.shards import write_shard
 
 
-def told(folder, branch, rows, status="ok", severity="warning"):
+def told(folder, branch, rows, status="ok", severity="warning", more_roles=()):
     table = tables.loans(len(branch))
     place = table.column_names.index("branch")
     table = table.set_column(place, "branch", pa.array(branch, pa.string()))
@@ -19,6 +21,11 @@ def told(folder, branch, rows, status="ok", severity="warning"):
     found = findings.make(np.array(rows), check="labels", rule="labels.x", severity=severity)
     examined = Examined(found, (Status("labels", "ok", 3), Status("sources", status, 1)), ())
     contract = tables.contract_for(table.schema, **tables.ROLES)
+    roles = frozenset({"source", *more_roles})
+    columns = tuple(
+        dataclasses.replace(c, roles=roles) if c.name == "branch" else c for c in contract.columns
+    )
+    contract = dataclasses.replace(contract, columns=columns)
     after = source_rates.with_rates(examined, contract, refs)
     more = after.found.filter(pa.compute.equal(after.found["check"], "sources")).to_pylist()
     assert [s.findings for s in after.statuses] == [3, 1 + len(more)]
@@ -52,6 +59,12 @@ def test_the_source_with_most_findings_is_named_but_not_told(tmp_path):
 )
 def test_no_other_is_named(tmp_path, branch, rows, how):
     assert told(tmp_path, branch, rows, **how) == []
+
+
+def test_figures_of_a_protected_column_are_not_shown(tmp_path):
+    [finding] = told(tmp_path, BRANCH, NORTH[:60], more_roles=("quasi_identifier",))
+    assert finding["score"] == 1.0
+    assert not any(char.isdigit() for char in finding["evidence"])
 
 
 def test_more_names_than_suppliers_can_be_are_left_alone(tmp_path, monkeypatch):
