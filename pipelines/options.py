@@ -58,6 +58,11 @@ def _review(parser: argparse.ArgumentParser) -> None:
         "decision is release, reject, relabel, redact or undo",
     )  # fmt: skip
     parser.add_argument(
+        "--anchor", action="store_true",
+        help="from now on, measure drift against the clean dataset of RUN",
+    )  # fmt: skip
+    parser.add_argument("--reason", metavar="TEXT", help="of --anchor, for the ledger")
+    parser.add_argument(
         "--limit", type=int, default=100, help="rows to list, default 100; 0 for all"
     )
     _store(parser)

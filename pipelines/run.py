@@ -25,7 +25,7 @@ from pipelines.fates import Fated
 from pipelines.memory import Memory
 from pipelines.outcome import Late, Outcome, unless_committed
 from pipelines.plan import Plan
-from pipelines.request import Request, expand, now, prepare
+from pipelines.request import Prepared, Request, now, prepare
 from pipelines.stage_order import Stage, run_direct
 from pipelines.store import Store
 from provenance import lineage
@@ -46,8 +46,10 @@ NOT_RUN = ("ASSAY-K002", "ASSAY-E005")  # late or dead; what it refuses by itsel
 class _Run:
     """The state that the stages of one run share in this process."""
 
-    def __init__(self, request: Request, contract: Contract, plan: Plan, store: Store) -> None:
+    def __init__(self, request: Request, prepared: Prepared, plan: Plan, store: Store) -> None:
+        contract = prepared.contract
         self.request, self.contract, self.plan, self.store = request, contract, plan, store
+        self.prepared = prepared
         self.policy = stages.policy_of(contract, request.fail_on)
         self.started = now()
         self.clock: dict[str, float] = {}
@@ -101,13 +103,12 @@ class _Run:
 
     def ingest(self) -> None:
         seconds = float(self.contract.limits.get("ingest_seconds", reading.SECONDS))
-        reference = self.plan.reference
         reading.ask(
             self.reader,
             timeout=seconds,
             contract=str(self.plan.contract),
             sources=list(self.plan.sources),
-            reference=expand(reference) if reference else [],
+            reference=list(self.plan.reference),
             folder=str(self.plan.snapshot),
             name=self.request.source_name,
         )
@@ -161,7 +162,10 @@ class _Run:
             rejected=rows.rejected,
         )
         statuses = stages.all_statuses(self.found, examined, self.clock)
-        warnings = tuple(stages.warnings_of(self.contract, snapshot, examined))
+        warnings = (
+            *stages.warnings_of(self.contract, snapshot, examined),
+            *self.prepared.anchor.warnings(is_used=self.prepared.is_anchored),
+        )
         facts = self.facts(snapshot, decided, statuses)
         drawn = pages.Drawn(
             facts,
@@ -206,6 +210,7 @@ class _Run:
             "orchestrator": "none" if self.request.direct else "prefect",
             "inputs": [dataclasses.asdict(source) for source in snapshot.sources],
             "reference": reference,
+            "anchor": self.prepared.anchor.facts(),
             **({"memory": kept} if kept else {}),
             "beside": self.beside,
             "rows": self.fated.as_dict(),
@@ -229,17 +234,18 @@ def execute(request: Request, progress: Progress) -> Outcome:
         AssayError: whatever code the contract, the source, the store or a stage earns.
     """
     began = time.perf_counter()
-    contract, sources, reference = prepare(request)
+    prepared = prepare(request)
+    contract, sources = prepared.contract, prepared.sources
     store = Store(request.store)
     outcomes: list[Outcome] = []
     late = Late()
     with unless_committed(outcomes, late), contextlib.ExitStack() as stack:
         work = stack.enter_context(store.staged())
-        plan = Plan(work.name, work, request.contract, sources, reference, request.engine)
+        plan = Plan(work.name, work, request.contract, sources, prepared.reference, request.engine)
         for folder in (plan.out, plan.scratch):
             folder.mkdir()
         server = None if request.direct else _server(stack, request)
-        run = _Run(request, contract, plan, store)
+        run = _Run(request, prepared, plan, store)
         run.outcomes = outcomes
         stack.callback(run.close)
         stack.enter_context(warming())

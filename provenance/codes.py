@@ -175,7 +175,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Raise check_seconds or ingest_seconds under assay.limits, or split the source.",
     ),
     "K003": ("A check could not run for want of something.", "Give what the message names."),
-    "K010": ("The data drifted from the reference.", "Look at the columns; re-anchor if meant."),
+    "K010": (
+        "The data drifted from the reference.",
+        "If it is meant: `assay review RUN --anchor`.",
+    ),
     "K011": ("More rows are quarantined than the policy allows.", "Review them: `assay review`."),
     "K012": ("More rows are rejected than the policy allows.", "Repair the source."),
     "K013": ("The scan of the clean dataset found personal data.", "Report it; nothing is let by."),
@@ -187,7 +190,11 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "K017": (
         "A column drifts from the reference night by night, and it adds up.",
-        "Find out since when and why; re-anchor the reference if the change is meant.",
+        "Find out since when and why; if it is meant, `assay review RUN --anchor`.",
+    ),
+    "K018": (
+        "The reference is the clean dataset of an earlier run, as a person decided.",
+        "Nothing to do; `assay review RUN --anchor` anchors another run.",
     ),
     "K020": (
         "Personal names and places were not searched for: no language model is used.",
