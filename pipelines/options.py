@@ -37,6 +37,10 @@ def _init(parser: argparse.ArgumentParser) -> None:
 def _run_options(parser: argparse.ArgumentParser) -> None:
     _source(parser)
     parser.add_argument("--direct", action="store_true", help="without Prefect")
+    parser.add_argument(
+        "--retrain-exit", type=int, metavar="CODE",
+        help="exit with CODE (5 to 125) instead of 1 if it fails for drift alone",
+    )  # fmt: skip
 
 
 def _gate(parser: argparse.ArgumentParser) -> None:

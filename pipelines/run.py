@@ -15,7 +15,7 @@ from typing import Any
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import beside, commit, keys, openlineage, reading, stages
+from pipelines import beside, commit, keys, openlineage, reading, retrain, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -184,7 +184,10 @@ class _Run:
         warnings = tuple(Notice(**notice) for notice in facts["warnings"])
         folder = self.store.run_folder(entry.seq)
         outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
-        self.outcomes.append(outcome)
+        self.outcomes.append(outcome)  # it stands, whatever comes of telling
+        told = retrain.signal(entry, self.found, decided)
+        if retrain.tell(told, is_flow=not self.request.direct):
+            self.outcomes[:] = [dataclasses.replace(outcome, is_interrupted=True)]
 
     def facts(
         self, snapshot: Snapshot, decided: Verdict, statuses: tuple[Status, ...]

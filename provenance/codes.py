@@ -240,6 +240,10 @@ CODES: dict[str, tuple[str, str]] = {
         "An OpenLineage event was not taken by the file or server that is to have it.",
         "The run is as it would be without; check ASSAY_OPENLINEAGE or OPENLINEAGE_URL.",
     ),
+    "E106": (
+        "The retrain signal was not taken by the file or server that is to have it.",
+        "The run is as it would be without; check ASSAY_RETRAIN.",
+    ),
     "E130": ("Interrupted; nothing was committed.", "Run again."),
     # G: the gate
     "G001": ("The gate refuses: the verdict is not `pass`.", "See the reasons; review, or repair."),

@@ -172,15 +172,19 @@ def test_a_slow_drift_through_the_command_line(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "c.yaml").write_text(CONTRACT)
     pd.DataFrame({"x": rng.normal(size=4_000)}).to_parquet(tmp_path / "reference.parquet")
-    assay = [str(Path(sys.executable).parent / "assay"), "run", "c.yaml", "--direct", "--json"]
+    assay = [str(Path(sys.executable).parent / "assay"), "run", "c.yaml", "--direct", "--json",
+             "--retrain-exit", "10"]  # fmt: skip
+    environment = {**os.environ, "ASSAY_RETRAIN": "signals.jsonl"}
     verdicts, rules = [], []
     for night in range(10):
         pd.DataFrame({"x": rng.normal(0.06 * night, 1, 1_000)}).to_parquet(tmp_path / "n.parquet")
         done = subprocess.run([*assay, "--source", "n.parquet"], cwd=tmp_path, text=True,
-                              capture_output=True, env=os.environ, check=False)  # fmt: skip
+                              capture_output=True, env=environment, check=False)  # fmt: skip
         told = json.loads(done.stdout)
         verdicts.append((told["verdict"], done.returncode))
         rules += [reason["code"] for reason in told["reasons"]]
     assert verdicts[:6] == [("pass", 0)] * 6
-    assert verdicts[-1] == ("fail", 1)
+    assert verdicts[-1] == ("fail", 10)
+    signals = [json.loads(s) for s in (tmp_path / "signals.jsonl").read_text().splitlines()]
+    assert [s["columns"] for s in signals] == [["x"]] * sum(v == "fail" for v, _ in verdicts)
     assert rules[0] == "ASSAY-K017"
