@@ -88,7 +88,11 @@ class Committer:
 
     def commit_access(self, facts: Mapping[str, Any]) -> Entry:
         """Append the entry that says to whom a clean dataset is handed; nothing else is written."""
-        return self._append(lambda _: {**facts, "kind": "access", "time": self.now})
+        return self.commit_facts({**facts, "kind": "access", "time": self.now})
+
+    def commit_facts(self, facts: Mapping[str, Any]) -> Entry:
+        """Append an entry that has no files."""
+        return self._append(lambda _: facts)
 
     def _append(self, prepare: Callable[[int], Mapping[str, Any]]) -> Entry:
         """Append the entry of what `prepare` puts in place; on failure that is taken back."""

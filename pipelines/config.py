@@ -90,6 +90,11 @@ def lineage_target() -> LineageTarget | None:
     return None
 
 
+def retrain_target() -> str | None:
+    """Return the file or address that is to have the retrain signal, None if nobody asked."""
+    return os.environ.get("ASSAY_RETRAIN") or None
+
+
 def reviewer() -> str:
     """Return the name under which decisions are recorded when none is given."""
     return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid-{os.getuid()}"

@@ -22,7 +22,7 @@ from checks.kit.contract import Contract
 from pipelines import beside, commit, config, keys, outcome, reading, server_address, stages, trust
 from pipelines.commit import Committer
 from pipelines.console import Progress
-from pipelines.request import Request, expand, now, prepare
+from pipelines.request import Request, now, prepare
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
@@ -88,11 +88,11 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
         AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if the run's files do not
             have their recorded digests any more.
     """
-    contract, sources, reference = prepare(request)
+    prepared = prepare(request)
+    contract, sources, references = prepared.contract, prepared.sources, prepared.reference
     trust.require_whole(store)
     if not store.ledger.numbers():
         return None
-    references = expand(reference) if reference else []
     if any(remote.is_url(name) for name in (*sources, *references)):
         return None  # what a store holds is only known once it is read
     wanted = (

@@ -139,6 +139,8 @@ def _text(item: dict[str, Any]) -> str:
         return head
     if item["kind"] == "access":
         return f"{head}  clean dataset of run {item['base']}"
+    if item["kind"] == "anchor":
+        return f"{head}  the clean dataset of run {item['base']} is the reference"
     if item["kind"] == "review":
         counts = ", ".join(f"{count} {name}" for name, count in item["decisions"].items())
         return f"{head}  of run {item['base']}: {counts}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipelines import keys, trust
+from pipelines import trust
 from pipelines.store import Store
 from provenance.entry import Entry
 from provenance.ledger import broken, edit_of
@@ -76,17 +76,12 @@ def _chain(store: Store, dataset: str) -> Iterator[Entry]:
     newest = _newest(store, dataset, read)
     if newest is None:
         return
-    if newest.key_id != keys.own(make=True).verifier.key_id:
-        trust.require_whole(store)  # another key signed it: only the chain can vouch for that
-    elif not newest.is_signed_by(keys.own().verifier):
-        what = f"entry {newest.seq} is not signed by the key it names"
-        raise broken("L007", what, store.ledger.path_of(newest.seq))
-    yield _whole(newest, None, store)
+    yield trust.vouched(store, newest)
     link = newest.facts["memory"]["before"]
     for _ in range(LINKS):
         if link is None:
             return
-        entry = _whole(read(int(link["entry"])), str(link["leaf"]), store)
+        entry = _linked(read(int(link["entry"])), str(link["leaf"]), store)
         yield entry
         link = entry.facts["memory"]["before"]
 
@@ -94,23 +89,18 @@ def _chain(store: Store, dataset: str) -> Iterator[Entry]:
 def _newest(store: Store, dataset: str, read: Callable[[int], Entry]) -> Entry | None:
     for number in reversed(store.ledger.numbers()):
         entry = read(number)
-        try:
-            facts = entry.facts
-        except ValueError as error:
-            raise broken(
-                "L004", f"entry {number} was edited", store.ledger.path_of(number)
-            ) from error
+        facts = trust.facts_of(store, entry)
         if facts.get("dataset") == dataset and "memory" in facts:
             return entry
     return None
 
 
-def _whole(entry: Entry, leaf: str | None, store: Store) -> Entry:
+def _linked(entry: Entry, leaf: str, store: Store) -> Entry:
     """Return the entry if it is what its digest, and the link to it, say."""
     path: Path = store.ledger.path_of(entry.seq)
     if edit := edit_of(entry, entry.seq):
         raise broken("L004", edit, path)
-    if leaf is not None and entry.leaf.hex() != leaf:
+    if entry.leaf.hex() != leaf:
         what = f"entry {entry.seq} is {entry.leaf.hex()}, a later one follows {leaf}"
         raise broken("L005", what, path)
     return entry

@@ -13,7 +13,7 @@ from provenance.errors import AssayError
 def main(arguments: argparse.Namespace) -> int:
     """Check the contract and the cron line now, not at night; then serve."""
     request = request_of(arguments, direct=False)
-    contract, _, _ = prepare(request)
+    contract = prepare(request).contract
     schedule = nightly.parse_cron(arguments.cron)
     words = ["run", str(request.contract.absolute()), "--engine", request.engine]
     given = {"--source": request.source, "--reference": request.reference}

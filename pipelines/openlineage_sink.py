@@ -1,4 +1,4 @@
-"""Hands OpenLineage events over, to a file or a server, beside the run and never in its way.
+"""Hands events over, to a file or a server, beside the run and never in its way.
 
 A thread of its own takes them in order; the run waits for it at its end, five seconds at most.
 What goes wrong is a warning that names the host or the file, never a URL's user, query or key.
@@ -33,9 +33,17 @@ LATE = f"no answer within {SECONDS:g} s"
 class Sink:
     """Takes events at once and hands them over in order; `close` tells what did not go through."""
 
-    def __init__(self, target: LineageTarget) -> None:
-        """Start the thread; it ends with the process at the latest."""
-        self._target = target
+    def __init__(
+        self, target: LineageTarget, what: str = "an OpenLineage event", code: str = CODE
+    ) -> None:
+        """Start the thread; it ends with the process at the latest.
+
+        Args:
+            target: where to.
+            what: an event is called in the warning that it was not taken.
+            code: of that warning.
+        """
+        self._target, self._what, self._code = target, what, code
         self._events: queue.SimpleQueue[Callable[[], Mapping[str, Any]] | None] = (
             queue.SimpleQueue()
         )
@@ -62,9 +70,9 @@ class Sink:
         if self._thread.is_alive() and not is_cut:
             self._faults.append(LATE)
         for fault in dict.fromkeys(self._faults):
-            what = f"{_named(self._target.place)} did not take an OpenLineage event: {fault}"
+            what = f"{_named(self._target.place)} did not take {self._what}: {fault}"
             with contextlib.suppress(OSError, ValueError):  # nobody reads stderr any more
-                sys.stderr.write(f"warning {CODE}: {what}\n")
+                sys.stderr.write(f"warning {self._code}: {what}\n")
         return is_cut
 
     def _work(self) -> None:

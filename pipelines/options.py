@@ -40,6 +40,10 @@ def _init(parser: argparse.ArgumentParser) -> None:
 def _run_options(parser: argparse.ArgumentParser) -> None:
     _source(parser)
     parser.add_argument("--direct", action="store_true", help="without Prefect")
+    parser.add_argument(
+        "--retrain-exit", type=int, metavar="CODE",
+        help="exit with CODE (5 to 125) instead of 1 if it fails for drift alone",
+    )  # fmt: skip
 
 
 def _gate(parser: argparse.ArgumentParser) -> None:
@@ -60,6 +64,11 @@ def _review(parser: argparse.ArgumentParser) -> None:
         "--apply", metavar="CSV", help="columns: row, decision[, value, reason, reviewer]; a "
         "decision is release, reject, relabel, redact or undo",
     )  # fmt: skip
+    parser.add_argument(
+        "--anchor", action="store_true",
+        help="from now on, measure drift against the clean dataset of RUN",
+    )  # fmt: skip
+    parser.add_argument("--reason", metavar="TEXT", help="of --anchor, for the ledger")
     parser.add_argument(
         "--limit", type=int, default=100, help="rows to list, default 100; 0 for all"
     )

@@ -11,14 +11,14 @@ class Plan:
     Attributes:
         run_id: random name of this execution, also of its staging folder.
         work: the staging folder; `out` below it becomes the run's folder.
-        sources: the files of the source, in order.
+        sources, reference: the files of each, in order; no reference is empty.
     """
 
     run_id: str
     work: Path
     contract: Path
     sources: tuple[str, ...]
-    reference: str | None
+    reference: tuple[str, ...]
     engine: str
     dask_address: str | None = None
 

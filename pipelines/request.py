@@ -4,10 +4,13 @@ import dataclasses
 import datetime as dt
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from checks.kit.contract import Contract
 from provenance.errors import AssayError
+
+if TYPE_CHECKING:
+    from pipelines.anchor import Standing
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,22 +29,48 @@ class Request:
     source_name: str | None = None  # as messages and the ledger call a source of one file
 
 
-def prepare(request: Request) -> tuple[Contract, tuple[str, ...], str | None]:
-    """Load the contract and find the files, before anything is made."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Prepared:
+    """The contract and the files of a request.
+
+    Attributes:
+        sources, reference: the files, in order; a URL of a store as it is.
+        anchor: what stands for the dataset; `is_anchored`: whether the reference is its.
+    """
+
+    contract: Contract
+    sources: tuple[str, ...]
+    reference: tuple[str, ...]
+    anchor: "Standing"
+    is_anchored: bool
+
+
+def prepare(request: Request) -> Prepared:
+    """Load the contract and find the files, before anything is made.
+
+    A reference on the command line stands over the dataset's anchor, and that over the contract's.
+    """
     from checks.kit import loader
+    from pipelines import anchor
+    from pipelines.store import Store
 
     contract = loader.load(request.contract)
     source = request.source or contract.source
     if not source:
         what = f"{request.contract} names no source"
         raise AssayError("C012", what, fix="give --source PATH, or a path under `servers`")
-    reference = request.reference or contract.reference
-    if reference:
-        _read_for(contract, expand(reference), is_named=bool(request.reference))
     if contract.test_set:
         _read_for(contract, expand(contract.test_set), is_named=False)
     paths = _read_for(contract, expand(source), is_named=bool(request.source))
-    return contract, tuple(paths), reference
+    store = Store(request.store)
+    stands = anchor.standing(store, contract.name)
+    if stands.entry is not None and not request.reference:
+        reference = anchor.files(store, stands.entry)
+        return Prepared(contract, tuple(paths), tuple(reference), stands, is_anchored=True)
+    reference = []
+    if named := request.reference or contract.reference:
+        reference = _read_for(contract, expand(named), is_named=bool(request.reference))
+    return Prepared(contract, tuple(paths), tuple(reference), stands, is_anchored=False)
 
 
 def _read_for(contract: Contract, paths: list[str], *, is_named: bool) -> list[str]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines import config, story, trust
+from pipelines import anchor, config, story, trust
 from pipelines.commit import Committer
 from pipelines.request import now
 from pipelines.store import Store
@@ -36,12 +36,20 @@ def main(arguments: argparse.Namespace) -> int:
     store = Store(config.store_folder(arguments.store))
     entry = store.find(arguments.run)
     trust.require_whole(store)
+    if arguments.reason is not None and not arguments.anchor:
+        raise AssayError("C012", "--reason is of --anchor", fix="a file has a column for reasons")
+    if arguments.anchor and (arguments.apply or arguments.list):
+        raise AssayError("C012", "--anchor goes alone", fix="list or apply by a call of its own")
+    if arguments.anchor:
+        return anchor.decide(arguments, store, entry)
     if arguments.apply:
         return _apply(store, entry, Path(arguments.apply), as_json=arguments.json)
     if arguments.limit < 0:
         raise AssayError("C012", "--limit is below 0", fix="0 lists all rows")
     if not arguments.list:
-        raise AssayError("C012", "say --list or --apply FILE", fix="see `assay review --help`")
+        raise AssayError(
+            "C012", "say --list, --apply FILE or --anchor", fix="see `assay review --help`"
+        )
     facts = queue(store, entry, arguments.limit)
     sys.stdout.write(json.dumps(facts) + "\n" if arguments.json else _text(facts))
     return 0

@@ -15,7 +15,7 @@ from typing import Any
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import beside, commit, dask_engine, keys, openlineage, reading, stages
+from pipelines import beside, commit, dask_engine, keys, openlineage, reading, retrain, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -25,7 +25,7 @@ from pipelines.fates import Fated
 from pipelines.memory import Memory
 from pipelines.outcome import Late, Outcome, unless_committed
 from pipelines.plan import Plan
-from pipelines.request import Request, expand, now, prepare
+from pipelines.request import Prepared, Request, now, prepare
 from pipelines.stage_order import Stage, run_direct
 from pipelines.store import Store
 from provenance import lineage
@@ -46,8 +46,10 @@ NOT_RUN = ("ASSAY-K002", "ASSAY-E005")  # late or dead; what it refuses by itsel
 class _Run:
     """The state that the stages of one run share in this process."""
 
-    def __init__(self, request: Request, contract: Contract, plan: Plan, store: Store) -> None:
+    def __init__(self, request: Request, prepared: Prepared, plan: Plan, store: Store) -> None:
+        contract = prepared.contract
         self.request, self.contract, self.plan, self.store = request, contract, plan, store
+        self.prepared = prepared
         self.policy = stages.policy_of(contract, request.fail_on)
         self.started = now()
         self.clock: dict[str, float] = {}
@@ -101,13 +103,12 @@ class _Run:
 
     def ingest(self) -> None:
         seconds = float(self.contract.limits.get("ingest_seconds", reading.SECONDS))
-        reference = self.plan.reference
         reading.ask(
             self.reader,
             timeout=seconds,
             contract=str(self.plan.contract),
             sources=list(self.plan.sources),
-            reference=expand(reference) if reference else [],
+            reference=list(self.plan.reference),
             folder=str(self.plan.snapshot),
             name=self.request.source_name,
         )
@@ -161,7 +162,10 @@ class _Run:
             rejected=rows.rejected,
         )
         statuses = stages.all_statuses(self.found, examined, self.clock)
-        warnings = tuple(stages.warnings_of(self.contract, snapshot, examined))
+        warnings = (
+            *stages.warnings_of(self.contract, snapshot, examined),
+            *self.prepared.anchor.warnings(is_used=self.prepared.is_anchored),
+        )
         facts = self.facts(snapshot, decided, statuses)
         drawn = pages.Drawn(
             facts,
@@ -180,7 +184,10 @@ class _Run:
         warnings = tuple(Notice(**notice) for notice in facts["warnings"])
         folder = self.store.run_folder(entry.seq)
         outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
-        self.outcomes.append(outcome)
+        self.outcomes.append(outcome)  # it stands, whatever comes of telling
+        told = retrain.signal(entry, self.found, decided)
+        if retrain.tell(told, is_flow=not self.request.direct):
+            self.outcomes[:] = [dataclasses.replace(outcome, is_interrupted=True)]
 
     def facts(
         self, snapshot: Snapshot, decided: Verdict, statuses: tuple[Status, ...]
@@ -206,6 +213,7 @@ class _Run:
             "orchestrator": "none" if self.request.direct else "prefect",
             "inputs": [dataclasses.asdict(source) for source in snapshot.sources],
             "reference": reference,
+            "anchor": self.prepared.anchor.facts(),
             **({"memory": kept} if kept else {}),
             "beside": self.beside,
             "rows": self.fated.as_dict(),
@@ -229,7 +237,8 @@ def execute(request: Request, progress: Progress) -> Outcome:
         AssayError: whatever code the contract, the source, the store or a stage earns.
     """
     began = time.perf_counter()
-    contract, sources, reference = prepare(request)
+    prepared = prepare(request)
+    contract, sources = prepared.contract, prepared.sources
     if request.dask_address:
         dask_engine.ensure_answers(request.dask_address)
     store = Store(request.store)
@@ -238,13 +247,13 @@ def execute(request: Request, progress: Progress) -> Outcome:
     with unless_committed(outcomes, late), contextlib.ExitStack() as stack:
         work = stack.enter_context(store.staged())
         plan = Plan(
-            work.name, work, request.contract, sources, reference,
+            work.name, work, request.contract, sources, prepared.reference,
             request.engine, request.dask_address,
         )  # fmt: skip
         for folder in (plan.out, plan.scratch):
             folder.mkdir()
         server = None if request.direct else _server(stack, request)
-        run = _Run(request, contract, plan, store)
+        run = _Run(request, prepared, plan, store)
         run.outcomes = outcomes
         stack.callback(run.close)
         stack.enter_context(warming())

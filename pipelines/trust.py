@@ -1,12 +1,14 @@
 """Whose signature counts, and whether the ledger holds before anyone acts on what it says."""
 
 from pathlib import Path
+from typing import Any
 
 from pipelines import config, keys
 from pipelines.store import Store
 from provenance import note, sign, verify
+from provenance.entry import Entry
 from provenance.errors import AssayError
-from provenance.ledger import broken
+from provenance.ledger import broken, edit_of
 from provenance.note import Checkpoint
 from provenance.sign import Verifier
 from provenance.verify import Verified
@@ -41,6 +43,32 @@ def require_whole(store: Store) -> Verified:
     for notice in walked.breaks[:1]:
         raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
     return walked
+
+
+def facts_of(store: Store, entry: Entry) -> dict[str, Any]:
+    """Return the facts of an entry that nobody has vouched for; L004 if they are none."""
+    try:
+        return entry.facts
+    except ValueError as error:
+        what = f"entry {entry.seq} was edited"
+        raise broken("L004", what, store.ledger.path_of(entry.seq)) from error
+
+
+def vouched(store: Store, entry: Entry) -> Entry:
+    """Return an entry that is whole and signed by this ledger's owner, without a walk if it can be.
+
+    Raises:
+        AssayError: ASSAY-L004 or L007 if it is not; L001 to L007 if another key than the user's
+            signed it, and the whole ledger does not hold.
+    """
+    path, own = store.ledger.path_of(entry.seq), keys.own(make=True).verifier
+    if edit := edit_of(entry, entry.seq):
+        raise broken("L004", edit, path)
+    if entry.key_id != own.key_id:
+        require_whole(store)  # only the chain can vouch for another key's signature
+    elif not entry.is_signed_by(own):
+        raise broken("L007", f"entry {entry.seq} is not signed by the key it names", path)
+    return entry
 
 
 def checkpoint(path: str, keys: tuple[Verifier, ...]) -> Checkpoint:

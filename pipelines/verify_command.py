@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines import config, row_proof, trust
+from pipelines import anchor, config, row_proof, trust
 from pipelines.store import RUN_KINDS, Store
 from provenance import digest, lineage, staging, verify
 from provenance.codes import CODES, EXIT
@@ -99,7 +99,7 @@ def _files(store: Store, entry: Entry) -> list[Notice]:
         names = {file["name"] for file in entry.facts["outputs"]}
         found = verify.verify_files(store.reviews, entry)
         return [notice for notice in found if any(notice.where.endswith(name) for name in names)]
-    return []
+    return anchor.faults(store, entry) if entry.kind == anchor.KIND else []
 
 
 def _unlisted(store: Store) -> tuple[list[Notice], list[Notice]]:

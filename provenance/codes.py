@@ -179,7 +179,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Raise check_seconds or ingest_seconds under assay.limits, or split the source.",
     ),
     "K003": ("A check could not run for want of something.", "Give what the message names."),
-    "K010": ("The data drifted from the reference.", "Look at the columns; re-anchor if meant."),
+    "K010": (
+        "The data drifted from the reference.",
+        "If it is meant: `assay review RUN --anchor`.",
+    ),
     "K011": ("More rows are quarantined than the policy allows.", "Review them: `assay review`."),
     "K012": ("More rows are rejected than the policy allows.", "Repair the source."),
     "K013": ("The scan of the clean dataset found personal data.", "Report it; nothing is let by."),
@@ -191,7 +194,11 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "K017": (
         "A column drifts from the reference night by night, and it adds up.",
-        "Find out since when and why; re-anchor the reference if the change is meant.",
+        "Find out since when and why; if it is meant, `assay review RUN --anchor`.",
+    ),
+    "K018": (
+        "The reference is the clean dataset of an earlier run, as a person decided.",
+        "Nothing to do; `assay review RUN --anchor` anchors another run.",
     ),
     "K020": (
         "Personal names and places were not searched for: no language model is used.",
@@ -240,6 +247,10 @@ CODES: dict[str, tuple[str, str]] = {
     "E106": (
         "The Dask cluster does not answer, or cannot do the work.",
         "Start it, give its workers this version of Assay, or use --engine processes.",
+    ),
+    "E107": (
+        "The retrain signal was not taken by the file or server that is to have it.",
+        "The run is as it would be without; check ASSAY_RETRAIN.",
     ),
     "E130": ("Interrupted; nothing was committed.", "Run again."),
     # G: the gate

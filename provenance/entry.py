@@ -22,7 +22,7 @@ from provenance.sign import Signer, Verifier
 SCHEMA_VERSION = "assay.entry/1"
 DOMAIN = b"assay.entry/1\n"
 GENESIS = bytes(32)
-KINDS = ("key", "run", "review", "release", "access", "compact")
+KINDS = ("key", "run", "review", "release", "access", "compact", "anchor")
 
 _SCHEMA = pa.schema(
     [

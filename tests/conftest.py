@@ -23,7 +23,7 @@ def own_configuration(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("config")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
     for name in ("ASSAY_STORE", "ASSAY_SIGNING_KEY", "ASSAY_PUBLIC_KEY", "PREFECT_API_URL",
-                 "ASSAY_OPENLINEAGE", "OPENLINEAGE_URL"):  # fmt: skip
+                 "ASSAY_OPENLINEAGE", "OPENLINEAGE_URL", "ASSAY_RETRAIN"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
 
 

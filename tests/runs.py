@@ -35,7 +35,7 @@ def committed(store: Store, contract: Path, *sources: Path, found=(), models=Non
     """
     promised = loader.load(contract)
     with store.staged() as work:
-        plan = Plan(work.name, work, contract, tuple(map(str, sources)), None, "serial")
+        plan = Plan(work.name, work, contract, tuple(map(str, sources)), (), "serial")
         for folder in (plan.out / "models", plan.scratch):
             folder.mkdir(parents=True)
         reading.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))

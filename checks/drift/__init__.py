@@ -1,33 +1,44 @@
 """Drift: does this night's data still look like the trusted reference, column by column?
 
 Threat: drift and degradation; a slow or sudden poisoning of whole columns.
-State: integer counts per column against the reference's bins, so any cut into shards is exact.
-Cost: one pass, one search or look-up per cell; O(columns x bins) memory.
+State: integer counts per column against the reference's bins, so any cut into shards is exact; a
+sample of at most 4,000 rows.
+Cost: one pass, one search or look-up per cell; O(columns x bins) memory; a few small trees.
 Nulls: counted on their own (missingness); NaN and infinities count as missing.
-Blind to: changes in how columns go together; rows that arrive in another order.
-Source: PSI (Siddiqi 2006); Kolmogorov-Smirnov; Jensen-Shannon (Lin 1991). Effect sizes, from which
-the noise expected of two samples of these sizes is taken off, not p-values.
+Blind to: what stays under a third of the limits for good; what grows in protected columns; seasons
+longer than the option `season`; rows that arrive in another order.
+Source: PSI (Siddiqi 2006); Kolmogorov-Smirnov; Jensen-Shannon (Lin 1991); Wasserstein; CUSUM (Page
+1954). Effect sizes, less the noise expected of two samples of these sizes, not p-values.
 """
 
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 
-from checks.drift import history, nights, streams
-from checks.drift.bins import Bins, even, lay, named
+from checks.drift import classifier, history, nights, relation, shown, streams
+from checks.drift.bins import Bins, lay
 from checks.drift.effects import LIMITS, Effect, measure
+from checks.drift.relation import Relation
 from checks.drift.streams import Signals
-from checks.kit import findings, sketches
-from checks.kit.contract import Column, Contract
+from checks.kit import findings, sample, sketches
 from checks.kit.options import Takes
-from checks.kit.protocol import Check, Context, Model, Panel
+from checks.kit.protocol import Check, Context, Model
 from provenance.errors import AssayError
 from provenance.shards import Shard
 
-State = dict[str, np.ndarray]
 RULE = "ASSAY-K010"
-_SHOWN = "\0"  # before a column's name: its counts over public bins
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class State:
+    """Counts of each column over its bins, over public bins, and with the label; and a sample."""
+
+    counts: dict[str, np.ndarray]
+    public: dict[str, np.ndarray]
+    joint: dict[str, np.ndarray]
+    sample: pa.Table
 
 
 class Drift(Check[State, Model]):
@@ -51,40 +62,68 @@ class Drift(Check[State, Model]):
         self.protected = contract.protected
         self.bins: dict[str, Bins] = {}
         self.public: dict[str, Bins] = {}  # bins that do not come from the data
-        for name in dict.fromkeys(present):
-            if reference is not None and name in names:
-                is_text = name in contract.having("text")
-                is_class = name == self.label
-                kept = _as_typed(reference[name], name, context.schema.field(name).type)
-                self.bins[name] = lay(kept, is_text=is_text, is_class=is_class)
-                if (open_ := _public(kept, contract.column(name), contract)) is not None:
-                    self.public[name] = open_
+        self.relations: dict[str, Relation] = {}
+        self.sampled: list[str] = []
+        if reference is not None:
+            typed = {n: _as_typed(reference[n], n, context.schema) for n in present if n in names}
+            self.sampled = classifier.columns(contract, context.schema, names)
+            self._lay(typed)
+
+    def _lay(self, reference: dict[str, pa.Array]) -> None:
+        """Lay the bins of each column, and how it goes with the label."""
+        contract = self.context.contract
+        places = {}
+        for name, kept in reference.items():
+            is_text = name in contract.having("text")
+            self.bins[name] = lay(kept, is_text=is_text, is_class=name == self.label)
+            places[name] = self.bins[name].places(kept)
+            if (open_ := shown.public(kept, contract.column(name), contract)) is not None:
+                self.public[name] = open_
+        if self.label in places and self.label not in self.protected:
+            label, labels = self.bins[self.label], places[self.label]
+            for name, bins in self.bins.items():
+                made = relation.laid(bins, places[name], label, labels)
+                if made is not None and name != self.label:
+                    self.relations[name] = made
 
     def fit(self, shard: Shard) -> State:
         """Count each column of the shard."""
-        shown = {
-            _SHOWN + n: b.count(sketches.whole(shard.table[n])) for n, b in self.public.items()
-        }
-        return shown | {n: b.count(sketches.whole(shard.table[n])) for n, b in self.bins.items()}
+        columns = {name: sketches.whole(shard.table[name]) for name in self.bins}
+        places = {name: bins.places(columns[name]) for name, bins in self.bins.items()}
+        labels = places.get(self.label or "", np.zeros(0, np.int64))
+        return State(
+            {n: bins.count(columns[n], places[n]) for n, bins in self.bins.items()},
+            {n: bins.count(columns[n]) for n, bins in self.public.items()},
+            {n: made.count(places[n], labels) for n, made in self.relations.items()},
+            sample.take(shard, self.sampled, classifier.ROWS),
+        )
 
     def merge(self, left: State, right: State) -> State:
-        """Add the counts."""
-        return {name: left[name] + right[name] for name in left}
+        """Add the counts, join the samples."""
+        return State(
+            _sum(left.counts, right.counts),
+            _sum(left.public, right.public),
+            _sum(left.joint, right.joint),
+            sample.merge(left.sample, right.sample, classifier.ROWS),
+        )
 
     def finish(self, state: State) -> Model:
         """Compare with the reference."""
         parts = [self._lost(name) for name in (*self.missing, *self.lost)]
         panels = []
-        signals = self._signals(state)
         for name, bins in self.bins.items():
-            counts = state[name]
+            counts = state.counts[name]
             effects = measure(bins, counts, is_label=name == self.label)
-            if found := [e for e in effects if e.severity is not None]:
+            related = self._related(name, state)
+            if found := [e for e in (*effects, *related) if e.severity is not None]:
                 parts.append(self._finding(name, found))
             if effects and name in self.public:
-                panels.append(_protected(name, self.public[name], state[_SHOWN + name], effects))
+                open_, public = self.public[name], state.public[name]
+                panels.append(shown.protected(name, open_, public, effects))
             elif effects and bins.kind != "text" and name not in self.protected:
-                panels.append(_panel(name, bins, counts, effects))
+                panels.append(shown.panel(name, bins, counts, effects))
+        signals = self._signals(state.counts)
+        parts.append(self._told_apart(state.sample))
         parts.append(self._nights(signals))
         memory = {"streams": signals} if signals else {}
         return Model(overall=findings.concat(parts), panels=tuple(panels), memory=memory)
@@ -94,11 +133,44 @@ class Drift(Check[State, Model]):
         del shard, model
         return findings.empty()
 
-    def _signals(self, state: State) -> Signals:
+    def _related(self, name: str, state: State) -> list[Effect]:
+        """Return by how much a column's relation to the label changed, if that can be told."""
+        if name not in self.relations:
+            return []
+        effect = self.relations[name].effect(state.joint[name])
+        return [effect] if effect else []
+
+    def _told_apart(self, taken: pa.Table) -> findings.Findings:
+        """Return what a classifier between this night and the reference finds, if it finds much."""
+        reference = self.context.reference
+        if reference is None or not self.sampled:
+            return findings.empty()
+        rows = sample.settled(taken)
+        night = rows.select(self.sampled)
+        trusted = reference.select(self.sampled).cast(night.schema)
+        folds = rows[sample.FOLD].to_numpy()
+        contract, seed = self.context.contract, self.context.seed
+        told = classifier.told(night, trusted, contract, folds, seed)
+        if told is None or not told.columns:
+            return findings.empty()
+        is_error = told.joint >= LIMITS["domain"][1]
+        apart = " Its columns go together differently than there." if is_error else ""
+        return findings.make(
+            None,
+            check=self.name,
+            rule=RULE,
+            severity="error" if is_error else "warning",
+            score=min(1.0, 2 * told.size),
+            evidence="A classifier tells this night's rows from the reference's (area under the "
+            f"curve {told.area:.2f}), most of all by {', '.join(told.columns)}.{apart}",
+            suggestion="Look at these columns together; re-anchor the reference if it is meant.",
+        )
+
+    def _signals(self, counts: dict[str, np.ndarray]) -> Signals:
         """Return what later nights are to know of this one."""
         kept: Signals = {}
         for name, bins in self.bins.items():
-            found = streams.signals(bins, state[name], is_label=name == self.label)
+            found = streams.signals(bins, counts[name], is_label=name == self.label)
             if found and name not in self.protected:
                 kept[name] = found
             if sum(map(len, kept.values())) >= streams.MOST:
@@ -147,63 +219,12 @@ class Drift(Check[State, Model]):
         )
 
 
-def _panel(name: str, bins: Bins, counts: np.ndarray, effects: list[Effect]) -> Panel:
-    """Return a column's counts and its worst effect, for the report to draw."""
-    worst = max(effects, key=lambda e: e.size / LIMITS[e.name][1])
-    size = bins.size + (bins.kind == "category")  # new categories are a bin of their own
-    before, now = bins.reference, counts
-    missing = [float(c[bins.size + 1] / max(c[: bins.size + 2].sum(), 1)) for c in (before, now)]
-    return Panel(
-        column=name,
-        edges=tuple(bins.edges.tolist()),
-        categories=tuple(map(str, bins.values.to_pylist())),
-        reference=tuple(before[:size].tolist()),
-        current=tuple(now[:size].tolist()),
-        statistic=worst.name,
-        value=round(worst.size, findings.DECIMALS),
-        limit=LIMITS[worst.name][1],
-        is_drifted=any(e.severity == "error" for e in effects),
-        missing=(missing[0], missing[1]),
-    )
+def _sum(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: left[name] + right[name] for name in left}
 
 
-def _protected(name: str, bins: Bins, counts: np.ndarray, effects: list[Effect]) -> Panel:
-    """Return the counts of a protected column over bins that tell nothing of it themselves."""
-    size = bins.size + (bins.kind == "category")
-    return Panel(
-        column=name,
-        edges=tuple(bins.edges.tolist()),
-        categories=tuple(map(str, bins.values.to_pylist())),
-        reference=tuple(bins.reference[:size].tolist()),
-        current=tuple(counts[:size].tolist()),
-        statistic="",
-        value=None,
-        limit=None,
-        is_drifted=any(e.severity == "error" for e in effects),
-        missing=None,
-        absent=(int(bins.reference[bins.size + 1]), int(counts[bins.size + 1])),
-        is_protected=True,
-    )
-
-
-def _public(array: pa.Array, column: Column, contract: Contract) -> Bins | None:
-    """Return bins of a protected column from what the contract declares, None if it does not."""
-    if not column.is_protected:
-        return None
-    if column.valid_values is not None:
-        try:
-            return named(array, column.valid_values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            return None
-    ends = {r.kind: r.params["value"] for r in contract.rules if r.column == column.name and r.kind
-            in ("minimum", "maximum")}  # fmt: skip
-    is_plain = pa.types.is_integer(array.type) or pa.types.is_floating(array.type)
-    if is_plain and len(ends) == 2 and ends["minimum"] < ends["maximum"]:  # noqa: PLR2004
-        return even(array, ends["minimum"], ends["maximum"])
-    return None
-
-
-def _as_typed(column: pa.ChunkedArray, name: str, kind: pa.DataType) -> pa.Array:
+def _as_typed(column: pa.ChunkedArray, name: str, schema: pa.Schema) -> pa.Array:
+    kind = schema.field(name).type
     try:
         return sketches.whole(column.cast(kind))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:

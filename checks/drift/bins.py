@@ -22,13 +22,16 @@ class Bins:
     Attributes:
         edges: of a number, float64, ascending: bin i is (edges[i-1], edges[i]]; of a text's length.
         values: known categories or words.
-        reference: int64 counts of the reference in the layout of `Drift.fit`.
+        reference: int64 counts of the reference in the layout of `count`.
+        widths: from each edge to the next, the last one to the greatest value of few, by the
+            standard deviation that the reference has between its end bins; empty for categories.
     """
 
     kind: Kind
     edges: np.ndarray
     values: pa.Array
     reference: np.ndarray
+    widths: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     def places(self, array: pa.Array) -> np.ndarray:
         """Return the bin of each cell, int64, shape (n,): `size` is new, `size` + 1 missing."""
@@ -68,13 +71,14 @@ def lay(array: pa.Array, *, is_text: bool = False, is_class: bool = False) -> Bi
     none = pa.array([], pa.string())
     if is_text and pa.types.is_string(array.type):
         lengths = pc.utf8_length(array).cast(pa.float64()).drop_null().to_numpy()
-        bins = Bins("text", _edges(lengths), sketches.tokens(array)[2], np.zeros(0, np.int64))
+        edges, widths = _edges(lengths)
+        bins = Bins("text", edges, sketches.tokens(array)[2], np.zeros(0, np.int64), widths)
     elif sketches.is_number(array.type) and not (is_class and _is_few(array)):
         values, usable = sketches.numbers(array)
         # a date or time moves on by itself: only whether it is missing is compared
         moves = pa.types.is_temporal(array.type)
-        edges = np.zeros(0) if moves else _edges(values[usable].astype(float))
-        bins = Bins("number", edges, none, np.zeros(0, np.int64))
+        edges, widths = _edges(np.zeros(0) if moves else values[usable].astype(float))
+        bins = Bins("number", edges, none, np.zeros(0, np.int64), widths)
     else:
         counts = array.drop_null().value_counts()
         values, sizes = counts.field("values"), counts.field("counts").to_numpy()
@@ -101,11 +105,21 @@ def _is_few(array: pa.Array) -> bool:
     return bool(pc.count_distinct(array).as_py() <= BINS)
 
 
-def _edges(values: np.ndarray) -> np.ndarray:
-    """Return the distinct inner quantiles; a value held by many rows gets a bin of its own."""
+def _edges(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct inner quantiles and their widths, see `Bins`.
+
+    A value held by many rows gets a bin of its own.
+    """
     if len(values) == 0:
-        return np.zeros(0)
+        return np.zeros(0), np.zeros(0)
     distinct = np.unique(values)
+    if len(distinct) == 1:
+        return np.zeros(0), np.zeros(0)
     if len(distinct) <= BINS:
-        return distinct[:-1]
-    return np.unique(np.quantile(values, np.arange(1, BINS) / BINS, method="lower"))
+        edges, top = distinct[:-1], distinct[-1]
+    else:
+        edges = np.unique(np.quantile(values, np.arange(1, BINS) / BINS, method="lower"))
+        top = edges[-1]
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        widths = np.diff(edges, append=top) / np.std(np.clip(values, edges[0], top))
+    return edges, np.where(np.isfinite(widths), widths, 0.0)

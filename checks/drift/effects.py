@@ -27,6 +27,9 @@ LIMITS = {
     "missing": (0.02, 0.05),
     "new": (0.005, 0.02),
     "words": (0.05, 0.10),
+    "wasserstein": (0.15, 0.3),
+    "relation": (0.05, 0.10),
+    "domain": (0.05, 0.10),
 }
 
 
@@ -111,6 +114,23 @@ def _distances(bins: Bins, counts: np.ndarray) -> list[Effect]:
             abs(shift) - NOISE * SHIFT_ERROR * math.sqrt(scale),
             f"shifted by {shift:+.2f} standard deviations (by rank)",
         ),
+        *_moved(bins, ends, scale),
+    ]
+
+
+def _moved(bins: Bins, ends: list[np.ndarray], scale: float) -> list[Effect]:
+    """Return how far the rows moved on average, in standard deviations, between the end bins.
+
+    The expected size and spread are those of a Brownian bridge, each width counted in full.
+    """
+    if not bins.widths.sum():
+        return []
+    distance = float((np.abs(ends[0] - ends[1])[:-1] * bins.widths).sum())
+    middle = (ends[0] + ends[1])[:-1] / 2
+    chance = float((np.sqrt(middle * (1 - middle) * scale) * bins.widths).sum())
+    noise = (0.8 + 0.6 * NOISE) * chance
+    return [
+        Effect("wasserstein", distance - noise, f"Wasserstein {distance:.2f} standard deviations")
     ]
 
 

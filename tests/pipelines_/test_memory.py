@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines import keys, verify_command
-from pipelines.memory import NIGHTS, Memory
+from pipelines import keys, memory, verify_command
+from pipelines.memory import Memory
 from pipelines.store import Store
 from provenance import compaction, entry, keychain
 from provenance.errors import AssayError
@@ -24,9 +24,9 @@ def appended(store, night, dataset="d", anchor=ANCHOR, kept=None):
     """Append the entry of a night as a run does."""
     signer = keys.own(make=True)
     past = Memory.of(store, dataset)
-    memory = past.facts(anchor, {"drift": {"level": night}} if kept is None else kept)
+    left = past.facts(anchor, {"drift": {"level": night}} if kept is None else kept)
     facts = {"kind": "run", "dataset": dataset, "time": NOW, "inputs": [{"sha256": f"{night:064}"}],
-             "memory": memory, "outputs": []}  # fmt: skip
+             "memory": left, "outputs": []}  # fmt: skip
     return store.ledger.append(signer, keychain.first_facts(signer, NOW), lambda _: facts)
 
 
@@ -73,12 +73,13 @@ def test_a_night_without_a_memory_does_not_break_the_chain(store):
     assert told(store) == [1, 3]
 
 
-def test_history_is_bounded_and_survives_compaction(store):
-    for night in range(NIGHTS + 3):
+def test_history_is_bounded_and_survives_compaction(store, monkeypatch):
+    monkeypatch.setattr(memory, "NIGHTS", 12)
+    for night in range(15):
         appended(store, night)
-        if night == 60:
+        if night == 8:
             compaction.compact(store.ledger, keys.own(), NOW)
-    assert told(store) == list(range(3, NIGHTS + 3))
+    assert told(store) == list(range(3, 15))
 
 
 def test_only_the_dataset_s_own_entries_are_read(store, monkeypatch):
@@ -105,8 +106,8 @@ def forged(store, number, **facts):
 def test_a_forged_memory_is_refused_by_the_next_run_and_by_verify(store, number, code, capsys):
     for night in range(4):
         appended(store, night)
-    memory = store.ledger.read(number).facts["memory"]
-    forged(store, number, memory={**memory, "checks": {"drift": {"level": 0}}})
+    left = store.ledger.read(number).facts["memory"]
+    forged(store, number, memory={**left, "checks": {"drift": {"level": 0}}})
     with pytest.raises(AssayError, match=f"ASSAY-{code}"):
         Memory.of(store, "d")
     keys.own()
@@ -171,15 +172,19 @@ def test_a_slow_drift_through_the_command_line(tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / "c.yaml").write_text(CONTRACT)
     pd.DataFrame({"x": rng.normal(size=4_000)}).to_parquet(tmp_path / "reference.parquet")
-    assay = [str(Path(sys.executable).parent / "assay"), "run", "c.yaml", "--direct", "--json"]
+    assay = [str(Path(sys.executable).parent / "assay"), "run", "c.yaml", "--direct", "--json",
+             "--retrain-exit", "10"]  # fmt: skip
+    environment = {**os.environ, "ASSAY_RETRAIN": "signals.jsonl"}
     verdicts, rules = [], []
     for night in range(10):
         pd.DataFrame({"x": rng.normal(0.06 * night, 1, 1_000)}).to_parquet(tmp_path / "n.parquet")
         done = subprocess.run([*assay, "--source", "n.parquet"], cwd=tmp_path, text=True,
-                              capture_output=True, env=os.environ, check=False)  # fmt: skip
+                              capture_output=True, env=environment, check=False)  # fmt: skip
         told = json.loads(done.stdout)
         verdicts.append((told["verdict"], done.returncode))
         rules += [reason["code"] for reason in told["reasons"]]
     assert verdicts[:6] == [("pass", 0)] * 6
-    assert verdicts[-1] == ("fail", 1)
+    assert verdicts[-1] == ("fail", 10)
+    signals = [json.loads(s) for s in (tmp_path / "signals.jsonl").read_text().splitlines()]
+    assert [s["columns"] for s in signals] == [["x"]] * sum(v == "fail" for v, _ in verdicts)
     assert rules[0] == "ASSAY-K017"
