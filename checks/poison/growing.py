@@ -40,8 +40,20 @@ def grow(
             if longer is None:
                 break
             current = longer
-        grown.append(current)
+        grown.append(_rooted(current, found))
     return list(dict.fromkeys([*grown, *order[GROWN:]])), tests
+
+
+def _rooted(candidate: Candidate, found: list[Candidate]) -> Candidate:
+    """Return a candidate with what it may be but a part of: the shorter one of largest excess."""
+    inside = [
+        other
+        for other in found
+        if other.label == candidate.label and set(other.atoms) < set(candidate.atoms)
+    ]
+    if not inside:
+        return candidate
+    return dataclasses.replace(candidate, shorter=max(inside, key=lambda c: (c.excess, c.atoms)))
 
 
 def _longer(
@@ -73,7 +85,11 @@ def _longer(
     atoms = tuple(sorted((*candidate.atoms, (-place, -code))))
     holding = int(matching(every, atoms, len(labels)).sum())
     longer = dataclasses.replace(
-        candidate, atoms=atoms, bound=int(held), carriers=holding, excess=min(surplus, held)
+        candidate,
+        atoms=atoms,
+        bound=int(held),
+        carriers=holding,
+        excess=min(surplus, held),
     )
     return longer, tests
 
@@ -85,8 +101,10 @@ def _in_excess(
 
     Args:
         own: bound rows that hold each value, shape (k,).
-        usual: share of the label's other rows that do; before: of the rows of other labels.
-        bound: bound rows; planted: how many of them are, by estimate.
+        usual: share of the label's other rows that do.
+        before: share of the rows of other labels.
+        bound: bound rows in all.
+        planted: how many of them are, by estimate.
     """
     # if all planted rows share the value, then the bound rows without it are honest
     rest = np.maximum(1 - usual, 1e-9)
@@ -94,7 +112,8 @@ def _in_excess(
     # planted rows were of other labels, and have their values without any trigger
     by_label = np.maximum(before - usual, 0) / rest
     chosen = (excess >= (1 + by_label) / 2 * planted) & (np.maximum(usual, before) <= COMMON)
-    return excess, chosen & (excess >= 4 * np.sqrt(np.maximum(own - excess, 0) + 1))
+    chosen &= excess >= 4 * np.sqrt(np.maximum(own - excess, 0) + 1)
+    return excess, chosen
 
 
 def _planted(candidate: Candidate, rate: float) -> float:
@@ -105,8 +124,8 @@ def _planted(candidate: Candidate, rate: float) -> float:
 
 def _codes(field: Field, rows: np.ndarray) -> np.ndarray:
     """Return the codes that stand in these rows, without the missing ones."""
-    codes = field.codes[rows] if field.places is None else field.codes[rows[field.places]]
-    return codes[codes >= 0]
+    codes: np.ndarray = field.codes[rows if field.places is None else rows[field.places]]
+    return np.asarray(codes[codes >= 0])
 
 
 def _shares(field: Field, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -10,7 +10,8 @@ import dataclasses
 
 import numpy as np
 
-from checks.poison.atoms import Field, matching
+from checks.kit.calibrate import logits, sigmoid
+from checks.poison.atoms import Atom, Field, matching
 from checks.poison.encoding import Honest, encode, readings, trained
 from checks.poison.growing import strength
 from checks.poison.mining import Candidate
@@ -21,6 +22,7 @@ MOST = 40  # candidates that are judged, strongest first
 LEVEL = 1e-3
 LEAST_SHARE = 0.15  # of the bound rows must be beyond what the model foresees
 WHOLE = 0.98  # of the planted rows that shall be among the held ones
+KEPT = 0.85  # of the planted rows that a longer trigger may not lose
 CLIP = 0.005
 
 
@@ -86,13 +88,13 @@ def judge(
     for label in sorted({c.label for c in found}):
         target = labels == label
         explained = np.zeros(len(labels), bool)  # by stronger triggers
-        mine = [(c, matching(every, c.atoms, len(labels))) for c in found if c.label == label]
+        roots = [(c, (c.shorter or c).atoms) for c in found if c.label == label]
+        mine = [(c, matching(every, atoms, len(labels))) for c, atoms in roots]
         for batch in _batches(mine, target):
             with threadpool_limits(1):  # OpenMP's waiting threads cost seconds on a busy machine
                 model, foresee = _foresight(every, target, batch, seed)
-            for (candidate, mask), chances in zip(batch, foresee, strict=True):
-                left = ~explained[mask]
-                opinion = _opinion(candidate, chances[left], target, mask & ~explained, model)
+            for (candidate, _), chances in zip(batch, foresee, strict=True):
+                opinion = _best(every, candidate, chances, target, explained, model)
                 judged.append(opinion)
                 if opinion.share >= _least(len(labels)) and opinion.p_value * tests <= LEVEL:
                     explained[opinion.held] = True
@@ -120,29 +122,82 @@ def _batches(
 def _foresight(
     every: list[Field], target: np.ndarray, mine: list[tuple[Candidate, np.ndarray]], seed: int
 ) -> tuple[Honest | None, list[np.ndarray]]:
-    """Return a model without carriers and, per candidate, each carrier's chance of the label."""
+    """Return a model without carriers and, per candidate, its chances: (n,), NaN elsewhere."""
     held = np.any([mask for _, mask in mine], axis=0)
     tokens = [atom for c, _ in mine for atom in c.atoms if every[atom[0]].kind == "text"]
     features = encode(every, target, ~held, tokens)
     free = np.flatnonzero(~held)
+    known = np.full(len(target), np.nan)
     if len(free) < 50 or not 0 < target[free].sum() < len(free):  # noqa: PLR2004
-        return None, [np.full(int(mask.sum()), target.mean()) for _, mask in mine]
+        known[held] = target.mean()
+        return None, [known] * len(mine)
     model = trained(features[free], target[free], seed)
-    chances = [model.predict_proba(features[mask])[:, 1] for _, mask in mine]
-    return Honest(readings(every, target, ~held, tokens), model), chances
+    known[held] = model.predict_proba(features[held])[:, 1]
+    return Honest(readings(every, target, ~held, tokens), model), [known] * len(mine)
+
+
+def _best(
+    every: list[Field],
+    candidate: Candidate,
+    chances: np.ndarray,
+    target: np.ndarray,
+    explained: np.ndarray,
+    model: Honest | None,
+) -> Judged:
+    """Return the opinion on a candidate, or on its shorter form if that holds more planted rows."""
+    opinions = []
+    for form in (candidate, candidate.shorter):
+        if form is not None:
+            mask = matching(every, form.atoms, len(target)) & ~explained
+            expected = _additive(every, form.atoms, target, explained)
+            opinions.append(_opinion(form, chances[mask], expected, target, mask, model))
+    return opinions[0] if opinions[0].planted >= KEPT * opinions[-1].planted else opinions[-1]
+
+
+def _additive(
+    every: list[Field], atoms: tuple[Atom, ...], target: np.ndarray, explained: np.ndarray
+) -> float:
+    """Return the label's rate among carriers, were the odds of all their values to multiply.
+
+    A small model may miss what one value does to the label; for a single value this is 0.
+    """
+    if len(atoms) < 2:  # noqa: PLR2004
+        return 0.0
+    masks = [every[place].mask(code, len(target)) for place, code in atoms]
+    rest = ~np.all(masks, axis=0) & ~explained
+
+    def odds(rows: np.ndarray) -> float:
+        hits = int((rows & target).sum())
+        return float(np.log((hits + 0.5) / (int(rows.sum()) - hits + 0.5)))
+
+    whole = odds(rest)
+    at = whole + sum(odds(mask & rest) - whole for mask in masks)
+    return float(sigmoid(np.array(at)))
+
+
+def _raised(chances: np.ndarray, least: float) -> np.ndarray:
+    """Return the chances, their odds raised until their mean is `least`, if it is below."""
+    if not len(chances) or chances.mean() >= least:
+        return chances
+    at = logits(chances)
+    low, high = 0.0, 20.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sigmoid(at + middle).mean() < least else (low, middle)
+    return sigmoid(at + low)
 
 
 def _opinion(
     candidate: Candidate,
-    chances: np.ndarray,
+    plain: np.ndarray,
+    expected: float,
     target: np.ndarray,
     mask: np.ndarray,
     model: Honest | None,
 ) -> Judged:
-    bound, mean = target[mask], float(chances.mean()) if len(chances) else 0.0
+    bound, chances = target[mask], _raised(plain, expected)
     hits = int(bound.sum())
-    planted, own = shared_out(chances, bound), chances[bound]
-    share = float(planted.sum()) / max(hits, 1)
+    planted, own = shared_out(chances, bound), plain[bound]
     order = np.argsort(own, kind="stable")  # the most likely planted first
     mass = np.cumsum(planted[order])
     # those that are more likely planted than not, and as many more as make the planted ones whole
@@ -154,8 +209,8 @@ def _opinion(
     within = own <= limit
     return Judged(
         candidate,
-        mean,
-        share,
+        float(chances.mean()) if len(chances) else 0.0,
+        float(planted.sum()) / max(hits, 1),
         _tail(hits, chances),
         limit,
         np.flatnonzero(mask & target)[within],
@@ -189,8 +244,8 @@ def shared_out(chances: np.ndarray, bound: np.ndarray) -> np.ndarray:
 
 def _tail(bound: int, chances: np.ndarray) -> float:
     """Bound the chance of `bound` or more hits with these chances (Chernoff, exact exponent)."""
-    # room for a model that is not calibrated to the last per cent
-    allowed = np.clip(1.02 * chances + 0.002, CLIP, 1 - CLIP)
+    # room for a model that is not calibrated to the last in a thousand
+    allowed = np.clip(chances + 0.001, CLIP, 1 - CLIP)
     if bound <= allowed.sum():
         return 1.0
     low, high = 0.0, 40.0
