@@ -16,13 +16,14 @@ from checks.poison.encoding import Honest, encode, readings, trained
 from checks.poison.growing import strength
 from checks.poison.mining import Candidate
 
-FITS = 6  # models a label
+FITS = 8  # models a label
 SMALL = 5000
-MOST = 40  # candidates that are judged, strongest first
+MOST = 40  # candidates that are judged, strongest first, of single values and of sets each
 LEVEL = 1e-3
 LEAST_SHARE = 0.15  # of the bound rows must be beyond what the model foresees
 WHOLE = 0.98  # of the planted rows that shall be among the held ones
 KEPT = 0.85  # of the planted rows that a longer trigger may not lose
+SHRUNK = 100  # rows of a value's own that its missed odds start with, at none
 CLIP = 0.005
 
 
@@ -66,11 +67,16 @@ def distinct(every: list[Field], labels: np.ndarray, found: list[Candidate]) -> 
     order = sorted(found, key=lambda c: (-strength(c), len(c.atoms), c.atoms, c.label))
     kept: list[Candidate] = []
     taken: dict[int, np.ndarray] = {}
-    for candidate in order[: 10 * MOST]:
+    left = {True: MOST, False: MOST}  # of single values, and of longer ones
+    for candidate in order:
+        is_single = len(candidate.atoms) == 1
+        if not left[is_single]:
+            continue
         mine = matching(every, candidate.atoms, len(labels)) & (labels == candidate.label)
         before = taken.setdefault(candidate.label, np.zeros(len(labels), bool))
-        if (mine & before).sum() < 0.5 * mine.sum() and len(kept) < MOST:
+        if (mine & before).sum() < 0.5 * mine.sum():
             kept.append(candidate)
+            left[is_single] -= 1
             before |= mine
     return kept
 
@@ -92,8 +98,8 @@ def judge(
         mine = [(c, matching(every, atoms, len(labels))) for c, atoms in roots]
         for batch in _batches(mine, target):
             with threadpool_limits(1):  # OpenMP's waiting threads cost seconds on a busy machine
-                model, foresee = _foresight(every, target, batch, seed)
-            for (candidate, _), chances in zip(batch, foresee, strict=True):
+                model, chances = _foresight(every, target, batch, seed)
+            for candidate, _ in batch:
                 opinion = _best(every, candidate, chances, target, explained, model)
                 judged.append(opinion)
                 if opinion.share >= _least(len(labels)) and opinion.p_value * tests <= LEVEL:
@@ -121,19 +127,17 @@ def _batches(
 
 def _foresight(
     every: list[Field], target: np.ndarray, mine: list[tuple[Candidate, np.ndarray]], seed: int
-) -> tuple[Honest | None, list[np.ndarray]]:
-    """Return a model without carriers and, per candidate, its chances: (n,), NaN elsewhere."""
+) -> tuple[Honest | None, np.ndarray]:
+    """Return a model without carriers, and its chances of all rows: float64, shape (n,)."""
     held = np.any([mask for _, mask in mine], axis=0)
     tokens = [atom for c, _ in mine for atom in c.atoms if every[atom[0]].kind == "text"]
     features = encode(every, target, ~held, tokens)
     free = np.flatnonzero(~held)
-    known = np.full(len(target), np.nan)
     if len(free) < 50 or not 0 < target[free].sum() < len(free):  # noqa: PLR2004
-        known[held] = target.mean()
-        return None, [known] * len(mine)
+        return None, np.full(len(target), target.mean())
     model = trained(features[free], target[free], seed)
-    known[held] = model.predict_proba(features[held])[:, 1]
-    return Honest(readings(every, target, ~held, tokens), model), [known] * len(mine)
+    made = Honest(readings(every, target, ~held, tokens), model)
+    return made, model.predict_proba(features)[:, 1]
 
 
 def _best(
@@ -149,53 +153,46 @@ def _best(
     for form in (candidate, candidate.shorter):
         if form is not None:
             mask = matching(every, form.atoms, len(target)) & ~explained
-            expected = _additive(every, form.atoms, target, explained)
-            opinions.append(_opinion(form, chances[mask], expected, target, mask, model))
+            missed = _missed(every, form.atoms, target, chances, explained)
+            raised = sigmoid(logits(chances[mask]) + missed) if missed else chances[mask]
+            opinions.append(_opinion(form, (chances[mask], raised), target, mask, model))
     return opinions[0] if opinions[0].planted >= KEPT * opinions[-1].planted else opinions[-1]
 
 
-def _additive(
-    every: list[Field], atoms: tuple[Atom, ...], target: np.ndarray, explained: np.ndarray
+def _missed(
+    every: list[Field],
+    atoms: tuple[Atom, ...],
+    target: np.ndarray,
+    chances: np.ndarray,
+    explained: np.ndarray,
 ) -> float:
-    """Return the label's rate among carriers, were the odds of all their values to multiply.
+    """Return the log odds that the values of a set bring by themselves and the model has not seen.
 
-    A small model may miss what one value does to the label; for a single value this is 0.
+    Each value's other rows tell: there the label may be commoner than a small model learnt.
     """
-    if len(atoms) < 2:  # noqa: PLR2004
-        return 0.0
     masks = [every[place].mask(code, len(target)) for place, code in atoms]
-    rest = ~np.all(masks, axis=0) & ~explained
-
-    def odds(rows: np.ndarray) -> float:
-        hits = int((rows & target).sum())
-        return float(np.log((hits + 0.5) / (int(rows.sum()) - hits + 0.5)))
-
-    whole = odds(rest)
-    at = whole + sum(odds(mask & rest) - whole for mask in masks)
-    return float(sigmoid(np.array(at)))
-
-
-def _raised(chances: np.ndarray, least: float) -> np.ndarray:
-    """Return the chances, their odds raised until their mean is `least`, if it is below."""
-    if not len(chances) or chances.mean() >= least:
-        return chances
-    at = logits(chances)
-    low, high = 0.0, 20.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (middle, high) if sigmoid(at + middle).mean() < least else (low, middle)
-    return sigmoid(at + low)
+    outside = ~np.all(masks, axis=0) & ~explained
+    missed = 0.0
+    for mask in masks:
+        rows = mask & outside
+        if rows.any():
+            seen = float(chances[rows].mean())
+            rate = (target[rows].sum() + SHRUNK * seen) / (rows.sum() + SHRUNK)
+            ends = logits(np.array([seen, rate]))
+            missed += max(float(ends[1] - ends[0]), 0.0)
+    return missed
 
 
 def _opinion(
     candidate: Candidate,
-    plain: np.ndarray,
-    expected: float,
+    both: tuple[np.ndarray, np.ndarray],
     target: np.ndarray,
     mask: np.ndarray,
     model: Honest | None,
 ) -> Judged:
-    bound, chances = target[mask], _raised(plain, expected)
+    """Weigh a candidate's carriers; `both`: the model's chances, and those with what it missed."""
+    plain, chances = both
+    bound = target[mask]
     hits = int(bound.sum())
     planted, own = shared_out(chances, bound), plain[bound]
     order = np.argsort(own, kind="stable")  # the most likely planted first
