@@ -1,11 +1,12 @@
-"""Repeated rows and floods of near copies, with the labels and sources that speak against them.
+"""Repeated rows, floods of near copies, and rows of a test set that is named (option `test`).
 
-Threat: data poisoning; copies also raise membership inference and leak between folds.
+Threat: data poisoning; copies also raise membership inference, and leak between folds and tests.
 State: 32 bytes a row up to 2,000,000 rows, and a hash-ranked sample of 100,000 rows.
-Cost: two passes; O(rows x columns), and 16 sorts of the sample.
+Cost: two passes; O(rows x columns), and 40 sorts of the sample.
 Nulls: a missing cell equals a missing cell. Key, time, source and ignored columns are left out.
 Blind to: copies with half of their columns fresh; floods under ten sampled rows; floods in tables
-of categories alone, unless labels or one source speak against them (such tables repeat honestly).
+of categories alone, unless labels or one source speak against them (such tables repeat honestly);
+near copies of test rows beyond the sample, or where fewer than three columns are fine.
 Source: min-hash, Broder 1997; the contrast of inner and outer boxes is our own.
 """
 

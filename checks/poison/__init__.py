@@ -1,10 +1,11 @@
-"""Backdoor triggers: a rare value, token or pair of values that forces one label.
+"""Backdoor triggers: a rare value, a word or a set of values that forces one label.
 
 Threat: data poisoning. State: hash-ranked sample of 60,000 rows (option `sample`).
-Cost: two passes; search O(sample x columns^2), at most two small models per suspicious label.
+Cost: two passes; search O(sample x columns^2), a few small models per suspicious label.
 Nulls: a missing cell is never part of a trigger; rows without a label are left out.
-Blind to: triggers of three values none of which stand out in pairs, of parts of words, of two
-common values in balanced classes; regression labels; adaptive poison without a trigger.
+Blind to: sets of common values where the planted rows are few beside the honest ones of that label
+(under a third of those no model foresees: a warning; under a seventh: nothing); sets of which no
+pair stands out; parts of words; regression labels; adaptive poison without a trigger.
 Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995.
 """
 

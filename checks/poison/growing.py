@@ -40,8 +40,20 @@ def grow(
             if longer is None:
                 break
             current = longer
-        grown.append(current)
+        grown.append(_rooted(current, found))
     return list(dict.fromkeys([*grown, *order[GROWN:]])), tests
+
+
+def _rooted(candidate: Candidate, found: list[Candidate]) -> Candidate:
+    """Return a candidate with what it may be but a part of: the shorter one of largest excess."""
+    inside = [
+        other
+        for other in found
+        if other.label == candidate.label and set(other.atoms) < set(candidate.atoms)
+    ]
+    if not inside:
+        return candidate
+    return dataclasses.replace(candidate, shorter=max(inside, key=lambda c: (c.excess, c.atoms)))
 
 
 def _longer(
@@ -73,7 +85,11 @@ def _longer(
     atoms = tuple(sorted((*candidate.atoms, (-place, -code))))
     holding = int(matching(every, atoms, len(labels)).sum())
     longer = dataclasses.replace(
-        candidate, atoms=atoms, bound=int(held), carriers=holding, excess=min(surplus, held)
+        candidate,
+        atoms=atoms,
+        bound=int(held),
+        carriers=holding,
+        excess=min(surplus, held),
     )
     return longer, tests
 
@@ -85,10 +101,10 @@ def _in_excess(
 
     Args:
         own: bound rows that hold each value, shape (k,).
-        usual: share of the label's other rows that do, shape (k,).
-        before: share of the rows of other labels that do, shape (k,).
-        bound: number of bound rows.
-        planted: how many of them are planted, by estimate.
+        usual: share of the label's other rows that do.
+        before: share of the rows of other labels.
+        bound: bound rows in all.
+        planted: how many of them are, by estimate.
     """
     # if all planted rows share the value, then the bound rows without it are honest
     rest = np.maximum(1 - usual, 1e-9)
@@ -108,9 +124,8 @@ def _planted(candidate: Candidate, rate: float) -> float:
 
 def _codes(field: Field, rows: np.ndarray) -> np.ndarray:
     """Return the codes that stand in these rows, without the missing ones."""
-    codes = field.codes[rows] if field.places is None else field.codes[rows[field.places]]
-    present: np.ndarray = codes[codes >= 0]
-    return present
+    codes: np.ndarray = field.codes[rows if field.places is None else rows[field.places]]
+    return np.asarray(codes[codes >= 0])
 
 
 def _shares(field: Field, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:

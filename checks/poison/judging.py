@@ -10,17 +10,20 @@ import dataclasses
 
 import numpy as np
 
-from checks.poison.atoms import Field, matching
+from checks.kit.calibrate import logits, sigmoid
+from checks.poison.atoms import Atom, Field, matching
 from checks.poison.encoding import Honest, encode, readings, trained
 from checks.poison.growing import strength
 from checks.poison.mining import Candidate
 
-FITS = 6  # models a label
+FITS = 8  # models a label
 SMALL = 5000
-MOST = 40  # candidates that are judged, strongest first
+MOST = 40  # candidates that are judged, strongest first, of single values and of sets each
 LEVEL = 1e-3
 LEAST_SHARE = 0.15  # of the bound rows must be beyond what the model foresees
 WHOLE = 0.98  # of the planted rows that shall be among the held ones
+KEPT = 0.85  # of the planted rows that a longer trigger may not lose
+SHRUNK = 100  # rows of a value's own that its missed odds start with, at none
 CLIP = 0.005
 
 
@@ -64,11 +67,16 @@ def distinct(every: list[Field], labels: np.ndarray, found: list[Candidate]) -> 
     order = sorted(found, key=lambda c: (-strength(c), len(c.atoms), c.atoms, c.label))
     kept: list[Candidate] = []
     taken: dict[int, np.ndarray] = {}
-    for candidate in order[: 10 * MOST]:
+    left = {True: MOST, False: MOST}  # of single values, and of longer ones
+    for candidate in order:
+        is_single = len(candidate.atoms) == 1
+        if not left[is_single]:
+            continue
         mine = matching(every, candidate.atoms, len(labels)) & (labels == candidate.label)
         before = taken.setdefault(candidate.label, np.zeros(len(labels), bool))
-        if (mine & before).sum() < 0.5 * mine.sum() and len(kept) < MOST:
+        if (mine & before).sum() < 0.5 * mine.sum():
             kept.append(candidate)
+            left[is_single] -= 1
             before |= mine
     return kept
 
@@ -86,13 +94,13 @@ def judge(
     for label in sorted({c.label for c in found}):
         target = labels == label
         explained = np.zeros(len(labels), bool)  # by stronger triggers
-        mine = [(c, matching(every, c.atoms, len(labels))) for c in found if c.label == label]
+        roots = [(c, (c.shorter or c).atoms) for c in found if c.label == label]
+        mine = [(c, matching(every, atoms, len(labels))) for c, atoms in roots]
         for batch in _batches(mine, target):
             with threadpool_limits(1):  # OpenMP's waiting threads cost seconds on a busy machine
-                model, foresee = _foresight(every, target, batch, seed)
-            for (candidate, mask), chances in zip(batch, foresee, strict=True):
-                left = ~explained[mask]
-                opinion = _opinion(candidate, chances[left], target, mask & ~explained, model)
+                model, chances = _foresight(every, target, batch, seed)
+            for candidate, _ in batch:
+                opinion = _best(every, candidate, chances, target, explained, model)
                 judged.append(opinion)
                 if opinion.share >= _least(len(labels)) and opinion.p_value * tests <= LEVEL:
                     explained[opinion.held] = True
@@ -119,30 +127,74 @@ def _batches(
 
 def _foresight(
     every: list[Field], target: np.ndarray, mine: list[tuple[Candidate, np.ndarray]], seed: int
-) -> tuple[Honest | None, list[np.ndarray]]:
-    """Return a model without carriers and, per candidate, each carrier's chance of the label."""
+) -> tuple[Honest | None, np.ndarray]:
+    """Return a model without carriers, and its chances of all rows: float64, shape (n,)."""
     held = np.any([mask for _, mask in mine], axis=0)
     tokens = [atom for c, _ in mine for atom in c.atoms if every[atom[0]].kind == "text"]
     features = encode(every, target, ~held, tokens)
     free = np.flatnonzero(~held)
     if len(free) < 50 or not 0 < target[free].sum() < len(free):  # noqa: PLR2004
-        return None, [np.full(int(mask.sum()), target.mean()) for _, mask in mine]
+        return None, np.full(len(target), target.mean())
     model = trained(features[free], target[free], seed)
-    chances = [model.predict_proba(features[mask])[:, 1] for _, mask in mine]
-    return Honest(readings(every, target, ~held, tokens), model), chances
+    made = Honest(readings(every, target, ~held, tokens), model)
+    return made, model.predict_proba(features)[:, 1]
+
+
+def _best(
+    every: list[Field],
+    candidate: Candidate,
+    chances: np.ndarray,
+    target: np.ndarray,
+    explained: np.ndarray,
+    model: Honest | None,
+) -> Judged:
+    """Return the opinion on a candidate, or on its shorter form if that holds more planted rows."""
+    opinions = []
+    for form in (candidate, candidate.shorter):
+        if form is not None:
+            mask = matching(every, form.atoms, len(target)) & ~explained
+            missed = _missed(every, form.atoms, target, chances, explained)
+            raised = sigmoid(logits(chances[mask]) + missed) if missed else chances[mask]
+            opinions.append(_opinion(form, (chances[mask], raised), target, mask, model))
+    return opinions[0] if opinions[0].planted >= KEPT * opinions[-1].planted else opinions[-1]
+
+
+def _missed(
+    every: list[Field],
+    atoms: tuple[Atom, ...],
+    target: np.ndarray,
+    chances: np.ndarray,
+    explained: np.ndarray,
+) -> float:
+    """Return the log odds that the values of a set bring by themselves and the model has not seen.
+
+    Each value's other rows tell: there the label may be commoner than a small model learnt.
+    """
+    masks = [every[place].mask(code, len(target)) for place, code in atoms]
+    outside = ~np.all(masks, axis=0) & ~explained
+    missed = 0.0
+    for mask in masks:
+        rows = mask & outside
+        if rows.any():
+            seen = float(chances[rows].mean())
+            rate = (target[rows].sum() + SHRUNK * seen) / (rows.sum() + SHRUNK)
+            ends = logits(np.array([seen, rate]))
+            missed += max(float(ends[1] - ends[0]), 0.0)
+    return missed
 
 
 def _opinion(
     candidate: Candidate,
-    chances: np.ndarray,
+    both: tuple[np.ndarray, np.ndarray],
     target: np.ndarray,
     mask: np.ndarray,
     model: Honest | None,
 ) -> Judged:
-    bound, mean = target[mask], float(chances.mean()) if len(chances) else 0.0
+    """Weigh a candidate's carriers; `both`: the model's chances, and those with what it missed."""
+    plain, chances = both
+    bound = target[mask]
     hits = int(bound.sum())
-    planted, own = shared_out(chances, bound), chances[bound]
-    share = float(planted.sum()) / max(hits, 1)
+    planted, own = shared_out(chances, bound), plain[bound]
     order = np.argsort(own, kind="stable")  # the most likely planted first
     mass = np.cumsum(planted[order])
     # those that are more likely planted than not, and as many more as make the planted ones whole
@@ -154,8 +206,8 @@ def _opinion(
     within = own <= limit
     return Judged(
         candidate,
-        mean,
-        share,
+        float(chances.mean()) if len(chances) else 0.0,
+        float(planted.sum()) / max(hits, 1),
         _tail(hits, chances),
         limit,
         np.flatnonzero(mask & target)[within],
@@ -189,8 +241,8 @@ def shared_out(chances: np.ndarray, bound: np.ndarray) -> np.ndarray:
 
 def _tail(bound: int, chances: np.ndarray) -> float:
     """Bound the chance of `bound` or more hits with these chances (Chernoff, exact exponent)."""
-    # room for a model that is not calibrated to the last per cent
-    allowed = np.clip(1.02 * chances + 0.002, CLIP, 1 - CLIP)
+    # room for a model that is not calibrated to the last in a thousand
+    allowed = np.clip(chances + 0.001, CLIP, 1 - CLIP)
     if bound <= allowed.sum():
         return 1.0
     low, high = 0.0, 40.0

@@ -32,6 +32,7 @@ class Candidate:
         bound: rows that hold it and the label; carriers: rows that hold it.
         excess: bound rows beyond what its neighbours allow.
         is_sure: False if nothing comparable exists to judge it by, or it shows no spike.
+        shorter: if it grew, a candidate that asks for less: its carriers hold all of this one's.
     """
 
     atoms: tuple[Atom, ...]
@@ -40,6 +41,7 @@ class Candidate:
     carriers: int
     excess: float
     is_sure: bool = True
+    shorter: "Candidate | None" = None
 
 
 def least(rows: int) -> int:
