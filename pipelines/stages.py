@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from checks.kit import findings, sample, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.protocol import Context
+from checks.kit.seen import shard_seen, table_seen
 from pipelines import engine, fates, keys, rebuild
 from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
@@ -77,8 +78,8 @@ def run_checks(plan: Plan, contract: Contract) -> Examined:
     They are made in the scratch folder: a check that is late may write there after it was given up.
     """
     snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
-    reference = _reference(plan)
-    schema = read_shard(snapshot.shards[0]).table.schema
+    reference = _reference(plan, contract)
+    schema = table_seen(read_shard(snapshot.shards[0]).table.slice(0, 0), contract).schema
     rows = sum(ref.rows for ref in snapshot.shards)
     context = Context(contract, schema, rows, reference)
     models, kept = plan.scratch / "models", plan.out / "models"
@@ -146,7 +147,7 @@ def rescan(
         if accepted is not None and len(accepted) and len(table):
             rows, _ = rebuild.clean_rows(out, path.name, sources)
             table = table.filter(pa.array(~np.isin(rows, accepted)))
-        found = pii.rescan(table, contract)
+        found = pii.rescan(table_seen(table, contract), contract)
         errors = found.filter(pc.equal(found["severity"], "error"))
         for pair in errors.group_by(["rule", "column"]).aggregate([([], "count_all")]).to_pylist():
             counts[pair["rule"], pair["column"]] += pair["count_all"]
@@ -206,13 +207,13 @@ def policy_of(contract: Contract, fail_on: Literal["error", "warning"] | None) -
     return dataclasses.replace(contract.policy, fail_on=fail_on) if fail_on else contract.policy
 
 
-def _reference(plan: Plan) -> pa.Table | None:
+def _reference(plan: Plan, contract: Contract) -> pa.Table | None:
     path = plan.snapshot / "reference" / "snapshot.json"
     if not path.exists():
         return None
     taken = None
     for ref in Snapshot.load(path).shards:
-        shard = read_shard(ref)
+        shard = shard_seen(read_shard(ref), contract)
         part = sample.take(shard, shard.table.column_names, REFERENCE_ROWS)
         taken = part if taken is None else sample.merge(taken, part, REFERENCE_ROWS)
     if taken is None:
