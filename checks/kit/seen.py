@@ -23,7 +23,7 @@ def table_seen(table: pa.Table, contract: Contract) -> pa.Table:
     """Return a table in the types of its contract's columns; others stay as they are.
 
     Decimals become floats, times microseconds in UTC. Where the contract says number, integers stay
-    whole, all but unsigned ones of 64 bits; where it says integer, ingest has held what is too large.
+    whole but for unsigned ones of 64 bits; where it says integer, ingest held what is too large.
     """
     logical = {column.name: column.spec.logical for column in contract.columns}
     for place, field in enumerate(table.schema):
