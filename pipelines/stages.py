@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from checks.kit import findings, sample, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.protocol import Context
+from checks.kit.seen import shard_seen, table_seen
 from pipelines import engine, fates, keys, rebuild
 from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
@@ -80,8 +81,9 @@ def run_checks(plan: Plan, contract: Contract, past: Memory) -> Examined:
     They are made in the scratch folder: a check that is late may write there after it was given up.
     """
     snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
-    reference, test = _rows_of(plan, "reference", REFERENCE_ROWS), _rows_of(plan, "test", TEST_ROWS)
-    schema = read_shard(snapshot.shards[0]).table.schema
+    reference = _rows_of(plan, "reference", REFERENCE_ROWS, contract)
+    test = _rows_of(plan, "test", TEST_ROWS, contract)
+    schema = table_seen(read_shard(snapshot.shards[0]).table.slice(0, 0), contract).schema
     rows = sum(ref.rows for ref in snapshot.shards)
     inputs = [dataclasses.asdict(source) for source in snapshot.sources]
     history = past.histories(reference_facts(plan), inputs)
@@ -154,7 +156,7 @@ def rescan(
         if accepted is not None and len(accepted) and len(table):
             rows, _ = rebuild.clean_rows(out, path.name, sources)
             table = table.filter(pa.array(~np.isin(rows, accepted)))
-        found = pii.rescan(table, contract)
+        found = pii.rescan(table_seen(table, contract), contract)
         errors = found.filter(pc.equal(found["severity"], "error"))
         for pair in errors.group_by(["rule", "column"]).aggregate([([], "count_all")]).to_pylist():
             counts[pair["rule"], pair["column"]] += pair["count_all"]
@@ -221,13 +223,13 @@ def reference_facts(plan: Plan) -> list[dict[str, str]]:
     return [{"name": source.name, "sha256": source.sha256} for source in read]
 
 
-def _rows_of(plan: Plan, role: str, most: int) -> pa.Table | None:
+def _rows_of(plan: Plan, role: str, most: int, contract: Contract) -> pa.Table | None:
     path = plan.snapshot / role / "snapshot.json"
     if not path.exists():
         return None
     taken = None
     for ref in Snapshot.load(path).shards:
-        shard = read_shard(ref)
+        shard = shard_seen(read_shard(ref), contract)
         part = sample.take(shard, shard.table.column_names, most)
         taken = part if taken is None else sample.merge(taken, part, most)
     if taken is None:

@@ -33,6 +33,7 @@ from provenance.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
 
 _BATCH = 64 * MIB  # bytes decoded at once, about
 _ROWS = 1 << 16
+_MOST = (1 << 63) - 1
 
 _Test = Callable[[pa.DataType], bool]
 _TEXTS: tuple[_Test, ...] = (
@@ -129,6 +130,7 @@ class ParquetSource:
                 raise AssayError("I008", what, where=self._file.name, fix=fix)
 
     def _part(self, table: pa.Table, first_row: int) -> Part:
+        table = _without_views(table)
         rows = first_row + np.arange(table.num_rows, dtype=np.int64)
         texts = [f.name for f in table.schema if any(test(_plain(f.type)) for test in _TEXTS)]
         table, rows, rejected = self._without_mojibake(table, rows, texts)
@@ -139,7 +141,11 @@ class ParquetSource:
                 place = table.column_names.index(name)
                 kept = _absent(whole(table[name]), list(words))
                 table = table.set_column(place, table.schema.field(name), kept)
-        faults = [_not_finite(table, rows), _odd_texts(table.select(texts), rows, self._limits)]
+        faults = [
+            _not_finite(table, rows),
+            _over_int64(table, rows, self._specs),
+            _odd_texts(table.select(texts), rows, self._limits),
+        ]
         return Part(table, rows, pa.concat_tables(faults), rejected)
 
     def _without_mojibake(
@@ -200,6 +206,15 @@ class _Anywhere(io.RawIOBase):
         return block
 
 
+def _without_views(table: pa.Table) -> pa.Table:
+    """Return the table without a type of memory alone, that not every function of Arrow knows."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string_view(field.type):
+            kind = field.with_type(pa.string())
+            table = table.set_column(place, kind, table.column(place).cast(pa.string()))
+    return table
+
+
 def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
@@ -235,6 +250,22 @@ def _not_finite(table: pa.Table, rows: np.ndarray) -> pa.Table:
             if is_bad.any():
                 told = f"column {field.name!r} holds {what}"
                 found.append(faults_of(rows[is_bad], code, field.name, told))
+    return pa.concat_tables(found)
+
+
+def _over_int64(table: pa.Table, rows: np.ndarray, specs: dict[str, ColumnSpec]) -> pa.Table:
+    """Return the faults of unsigned integers over what a contract's integer can be."""
+    found = [HELD_SCHEMA.empty_table()]
+    for field in table.schema:
+        plain = _plain(field.type)
+        if specs[field.name].logical != "integer" or not pa.types.is_uint64(plain):
+            continue
+        over = pc.greater(whole(table[field.name]).cast(plain), pa.scalar(_MOST, pa.uint64()))
+        is_bad = pc.fill_null(over, fill_value=False).to_numpy(zero_copy_only=False)
+        if is_bad.any():
+            told = f"column {field.name!r} holds a number that is too large"
+            told += ", and the contract says integer"
+            found.append(faults_of(rows[is_bad], "I034", field.name, told))
     return pa.concat_tables(found)
 
 

@@ -7,10 +7,11 @@ Exit 0 if all holds, 4 with a line for each thing that does not. The formats are
 
 # fmt: off
 import argparse
+import base64
+import functools
 import hashlib
 import json
 import struct
-from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ KINDS = {"bool": "boolean", "uint64": "unsigned", "int": "integer", "uint": "int
          "decimal": "decimal", "timestamp": "timestamp", "time": "time",
          "binary": "binary", "large_binary": "binary", "fixed_size_binary": "binary"}
 Item = dict[str, Any]
+b64decode = functools.partial(base64.b64decode, validate=True)
 
 def sha(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()

@@ -165,12 +165,20 @@ def test_the_verifier_answers_whatever_it_is_given(tmp_path):
     nested, many, deep = tmp_path / "nested", tmp_path / "many", tmp_path / "deep"
     pq.write_table(pa.table({"a": [[1]]}), nested)
     pq.write_table(pa.table({"a": pa.repeat("x", 3_000_000)}), many)
-    first, _, *rest = proof.read_text().split("\n")
+    first, extra, *rest = proof.read_text().split("\n")
     deep.write_text("\n".join([first, "extra " + base64.b64encode(b"[" * 9999).decode(), *rest]))
     pem = Path("key.pem").read_text().split("\n")
     der = base64.b64decode(pem[1]).replace(bytes((0x2B, 0x65, 0x70)), bytes((0x2B, 0x65, 0x01)))
     key.write_text("\n".join([pem[0], base64.b64encode(der).decode(), *pem[2:]]))
-    for bad in ({"--row": nested}, {"--row": many}, {"--proof": deep}, {"--key": key}):
+    loose = tmp_path / "loose"
+    loose.write_text("\n".join([first, extra[:40] + "{}" + extra[40:], *rest]))
+    for bad in (
+        {"--proof": loose},
+        {"--row": nested},
+        {"--row": many},
+        {"--proof": deep},
+        {"--key": key},
+    ):
         code, out, errors = standalone(*(word for pair in (good | bad).items() for word in pair))
         assert (code, bool(out), errors) == (4, True, ""), bad
     assert "more rows" in standalone(*(w for p in (good | {"--row": many}).items() for w in p))[1]
