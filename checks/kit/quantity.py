@@ -14,7 +14,7 @@ from checks.kit import calibrate, crossfit, encode, joint, sample
 from checks.kit.protocol import Context
 
 MOST_CLASSES = 50  # an integer label with more values is a quantity
-LEARNT = 20.0  # spreads from the median; a label farther off is learnt as if it stood there
+LEARNT = 10.0  # spreads from the median; a label farther off is learnt as if it stood there
 REACH = 1e6  # the same for its distance, so that no number overflows
 NEAREST = 3.0  # spreads below which no distance counts
 HEAVY = 0.3  # shape of both tails, at least
@@ -79,7 +79,9 @@ def fit(
         return None
     far = bend.distance(placed, told)
     # a model errs most at the edges: the tail of its errors is heavier than the noise's
-    tails = tuple(calibrate.tail(side * far, least_shape=HEAVY) for side in (1, -1))
+    tails = tuple(
+        calibrate.tail(np.maximum(side * far, -LEARNT), least_shape=HEAVY) for side in (1, -1)
+    )
     made = Quantity(center, scale, fitted, bend, (tails[0], tails[1]), 0.0, 0.0)
     chances = made.chances(far)
     limit = float(
