@@ -7,10 +7,10 @@ over is shared out among the carriers: those whose label the model foresees are 
 """
 
 import dataclasses
+import math
 
 import numpy as np
 
-from checks.kit.calibrate import logits, sigmoid
 from checks.poison.atoms import Atom, Field, matching
 from checks.poison.encoding import Honest, encode, readings, trained
 from checks.poison.growing import strength
@@ -25,6 +25,7 @@ WHOLE = 0.98  # of the planted rows that shall be among the held ones
 KEPT = 0.85  # of the planted rows that a longer trigger may not lose
 SHRUNK = 100  # rows of a value's own that its missed odds start with, at none
 CLIP = 0.005
+SURE = 1e-6  # the least chance that odds are made of
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -154,9 +155,23 @@ def _best(
         if form is not None:
             mask = matching(every, form.atoms, len(target)) & ~explained
             missed = _missed(every, form.atoms, target, chances, explained)
-            raised = sigmoid(logits(chances[mask]) + missed) if missed else chances[mask]
+            raised = _raised(chances[mask], missed)
             opinions.append(_opinion(form, (chances[mask], raised), target, mask, model))
     return opinions[0] if opinions[0].planted >= KEPT * opinions[-1].planted else opinions[-1]
+
+
+def _log_odds(chance: float) -> float:
+    kept = min(max(chance, SURE), 1 - SURE)
+    return math.log(kept / (1 - kept))
+
+
+def _raised(chances: np.ndarray, by: float) -> np.ndarray:
+    """Return the chances with their log odds raised."""
+    if not by:
+        return chances
+    odds = np.exp(by) / (1 / np.clip(chances, SURE, 1 - SURE) - 1)
+    raised: np.ndarray = odds / (1 + odds)
+    return raised
 
 
 def _missed(
@@ -178,8 +193,7 @@ def _missed(
         if rows.any():
             seen = float(chances[rows].mean())
             rate = (target[rows].sum() + SHRUNK * seen) / (rows.sum() + SHRUNK)
-            ends = logits(np.array([seen, rate]))
-            missed += max(float(ends[1] - ends[0]), 0.0)
+            missed += max(_log_odds(rate) - _log_odds(seen), 0.0)
     return missed
 
 
