@@ -13,7 +13,9 @@ LEAST_GROUP = 10  # rows that one test must accuse before their number counts as
 LARGE_GROUP = 20  # rows before which a narrow gap is evidence: chance leaves none there
 MOST_GROUP = 0.02  # of the rows; more than that is structure
 TROUGH = 0.75  # width of the gap before a group, in -log chance
-NARROW = 0.5  # the same before a large group
+NARROW = 0.5  # the same before a large group, in -log of the chance that the tail really leaves
+GAPS = 20.0  # usual gaps between neighbours that the gap before a large group must span
+FASTEST = 10.0  # a tail is not believed to fall off so many times faster than it was fitted
 NEAR = 1e-12  # values closer than this are one value
 
 
@@ -125,8 +127,10 @@ def grouped(chances: np.ndarray, trusted: np.ndarray | None, *, alpha: float) ->
             below = np.searchsorted(np.sort(trusted[:, number]), ranked, side="right")
             expected = np.minimum(expected, (1 + below) / (1 + len(trusted)) * count)
         order = np.arange(1, len(ranked) + 1)
-        narrow = np.where(order >= LARGE_GROUP, _beyond_gap(ranked, NARROW, count), count)
-        gap = np.minimum(_beyond_gap(ranked, TROUGH, count), narrow)
+        wide = np.full(len(ranked), TROUGH)
+        gap = np.minimum(
+            _beyond_gap(ranked, wide, wide, count), _beyond_gap(ranked, *_narrow(ranked), count)
+        )
         group = np.flatnonzero(
             (np.minimum(expected, gap) <= alpha * order) & (order >= LEAST_GROUP)
         )
@@ -135,12 +139,29 @@ def grouped(chances: np.ndarray, trusted: np.ndarray | None, *, alpha: float) ->
     return made
 
 
-def _beyond_gap(ranked: np.ndarray, width: float, count: int) -> np.ndarray:
+def _narrow(ranked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return for each row how wide a gap tells a large group, and what the tail falls off in it.
+
+    A tail that is fitted with care falls off too slowly. How fast this one really does, its next
+    rows say: as many as the group has should lie within a doubling.
+    """
+    order = np.arange(1, len(ranked) + 1)
+    first, last = (ranked[np.minimum(at, len(ranked) - 1)] for at in (order, 2 * order))
+    is_seen = (order >= LARGE_GROUP) & (2 * order < len(ranked)) & (last < 1)
+    with np.errstate(divide="ignore"):
+        rate = np.where(is_seen, np.log(2) / np.log(np.maximum(last / first, 1 + 1e-9)), 1.0)
+    rate = np.clip(rate, 1.0, FASTEST)
+    fall = np.maximum(NARROW, GAPS / order)  # in -log of the chance that the tail really leaves
+    return np.where(is_seen, fall / rate, np.inf), fall
+
+
+def _beyond_gap(ranked: np.ndarray, width: np.ndarray, fall: np.ndarray, count: int) -> np.ndarray:
     # an honest tail that leaves few rows within a width leaves fewer beyond: those it would take
-    # to fall off by the factor e^width in between, at the slowest
-    after = np.searchsorted(ranked, ranked * np.exp(width), side="right")
+    # to fall off by the factor e^fall in between
+    ends = ranked * np.exp(np.minimum(width, 700))
+    after = np.searchsorted(ranked, ends, side="right")
     # a chance of 1 is a row that the test does not look at: the gap must end before those
     seen = ranked[ranked < 1].max(initial=0.0)
-    inside = (after - np.arange(len(ranked))) / min(np.expm1(width), 1.0)
-    made: np.ndarray = np.where(ranked * np.exp(width) < seen, inside, count)
+    inside = (after - np.arange(len(ranked))) / np.expm1(fall)
+    made: np.ndarray = np.where(ends < seen, inside, count)
     return made
