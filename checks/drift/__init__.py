@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from checks.drift import classifier, history, nights, relation, shown, streams
 from checks.drift.bins import Bins, lay
-from checks.drift.effects import LIMITS, Effect, measure
+from checks.drift.effects import LEAST_ROWS, LIMITS, Effect, measure
 from checks.drift.relation import Relation
 from checks.drift.streams import Signals
 from checks.kit import findings, sample, sketches
@@ -110,6 +110,7 @@ class Drift(Check[State, Model]):
     def finish(self, state: State) -> Model:
         """Compare with the reference."""
         parts = [self._lost(name) for name in (*self.missing, *self.lost)]
+        parts.append(self._too_few())
         panels = []
         for name, bins in self.bins.items():
             counts = state.counts[name]
@@ -205,6 +206,18 @@ class Drift(Check[State, Model]):
             score=min(1.0, size),
             evidence=f"Column '{name}' differs from the reference: {told}.",
             suggestion="Find out what changed at the source; re-anchor the reference if meant.",
+        )
+
+    def _too_few(self) -> findings.Findings:
+        """Say of a night that is too small to compare that it was not: a pass would be a lie."""
+        if (rows := self.context.rows) >= LEAST_ROWS:
+            return findings.empty()
+        return findings.make(
+            None,
+            check=self.name,
+            rule="ASSAY-V016",
+            evidence=f"{rows} rows, at least {LEAST_ROWS} are needed to compare with the reference",
+            suggestion="gather more rows",
         )
 
     def _lost(self, name: str) -> findings.Findings:
