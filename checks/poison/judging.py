@@ -68,9 +68,11 @@ def distinct(every: list[Field], labels: np.ndarray, found: list[Candidate]) -> 
     kept: list[Candidate] = []
     taken: dict[int, np.ndarray] = {}
     left = {True: MOST, False: MOST}  # of single values, and of longer ones
+    looked = {True: 10 * MOST, False: 10 * MOST}
     for candidate in order:
         is_single = len(candidate.atoms) == 1
-        if not left[is_single]:
+        looked[is_single] -= 1
+        if not left[is_single] or looked[is_single] < 0:
             continue
         mine = matching(every, candidate.atoms, len(labels)) & (labels == candidate.label)
         before = taken.setdefault(candidate.label, np.zeros(len(labels), bool))
