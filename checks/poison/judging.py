@@ -19,7 +19,7 @@ from checks.poison.mining import Candidate
 FITS = 8  # models a label
 SMALL = 5000
 MOST = 40  # candidates that are judged, strongest first, of single values and of sets each
-LEVEL = 1e-3
+LEVEL = 1e-4
 LEAST_SHARE = 0.15  # of the bound rows must be beyond what the model foresees
 WHOLE = 0.98  # of the planted rows that shall be among the held ones
 KEPT = 0.85  # of the planted rows that a longer trigger may not lose
@@ -178,10 +178,10 @@ def _missed(
     for mask in masks:
         rows = mask & outside
         if rows.any():
-            seen = float(chances[rows].mean())
-            rate = (target[rows].sum() + SHRUNK * seen) / (rows.sum() + SHRUNK)
-            ends = logits(np.array([seen, rate]))
-            missed += max(float(ends[1] - ends[0]), 0.0)
+            seen = np.clip(chances[rows], CLIP, 1 - CLIP)
+            more = float((target[rows] - seen).sum()) / (rows.sum() + SHRUNK)
+            # one step of Newton's: rows that the model is sure of hardly move
+            missed += max(more / float((seen * (1 - seen)).mean()), 0.0)
     return missed
 
 
