@@ -19,7 +19,7 @@ from checks.poison.mining import Candidate
 FITS = 8  # models a label
 SMALL = 5000
 MOST = 40  # candidates that are judged, strongest first, of single values and of sets each
-LEVEL = 1e-3
+LEVEL = 1e-4
 LEAST_SHARE = 0.15  # of the bound rows must be beyond what the model foresees
 WHOLE = 0.98  # of the planted rows that shall be among the held ones
 KEPT = 0.85  # of the planted rows that a longer trigger may not lose
@@ -69,9 +69,11 @@ def distinct(every: list[Field], labels: np.ndarray, found: list[Candidate]) -> 
     kept: list[Candidate] = []
     taken: dict[int, np.ndarray] = {}
     left = {True: MOST, False: MOST}  # of single values, and of longer ones
+    looked = {True: 10 * MOST, False: 10 * MOST}
     for candidate in order:
         is_single = len(candidate.atoms) == 1
-        if not left[is_single]:
+        looked[is_single] -= 1
+        if not left[is_single] or looked[is_single] < 0:
             continue
         mine = matching(every, candidate.atoms, len(labels)) & (labels == candidate.label)
         before = taken.setdefault(candidate.label, np.zeros(len(labels), bool))
@@ -160,11 +162,6 @@ def _best(
     return opinions[0] if opinions[0].planted >= KEPT * opinions[-1].planted else opinions[-1]
 
 
-def _log_odds(chance: float) -> float:
-    kept = min(max(chance, SURE), 1 - SURE)
-    return math.log(kept / (1 - kept))
-
-
 def _raised(chances: np.ndarray, by: float) -> np.ndarray:
     """Return the chances with their log odds raised."""
     if not by:
@@ -191,9 +188,10 @@ def _missed(
     for mask in masks:
         rows = mask & outside
         if rows.any():
-            seen = float(chances[rows].mean())
-            rate = (target[rows].sum() + SHRUNK * seen) / (rows.sum() + SHRUNK)
-            missed += max(_log_odds(rate) - _log_odds(seen), 0.0)
+            seen = np.clip(chances[rows], CLIP, 1 - CLIP)
+            more = float((target[rows] - seen).sum()) / (rows.sum() + SHRUNK)
+            # one step of Newton's: rows that the model is sure of hardly move
+            missed += max(more / float((seen * (1 - seen)).mean()), 0.0)
     return missed
 
 

@@ -1,0 +1,96 @@
+"""The test set that a contract names: read by the same rules, recorded, fatal where it is met."""
+
+import pyarrow.compute as pc
+import pytest
+
+from checks.kit import loader
+from pipelines import beside, reading, stages
+from pipelines.plan import Plan
+from pipelines.request import Request, prepare
+from provenance.errors import AssayError
+
+CONTRACT = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: held-out
+version: 1.0.0
+status: active
+name: held-out
+servers:
+  - {server: here, type: local, path: data.csv, format: csv}
+customProperties:
+  - property: assay.checks
+    value:
+      labels: off
+      outliers: off
+      poison: off
+      drift: off
+      pii: off
+      duplicates: {test: test.csv}
+schema:
+  - name: rows
+    properties:
+      - {name: x, logicalType: number}
+      - {name: y, logicalType: number}
+      - {name: z, logicalType: number}
+      - {name: w, logicalType: string}
+"""
+HEAD = "x,y,z,w"
+ROWS = [f"{n * 37 % 1009 / 7:.4f},{n * 53 % 997 / 3:.4f},{n * 71 % 991 / 11:.4f},w{n % 7}"
+        for n in range(400)]  # fmt: skip
+
+
+def _write(path, rows):
+    path.write_text("\n".join([HEAD, *rows, ""]))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "contract.yaml").write_text(CONTRACT)
+    _write(tmp_path / "data.csv", ROWS[:300])
+    _write(tmp_path / "test.csv", ROWS[300:])
+    return tmp_path
+
+
+def _reasons(folder):
+    contract = folder / "contract.yaml"
+    work = folder / "work"
+    plan = Plan("1", work, contract, (str(folder / "data.csv"),), None, "serial")
+    for part in (plan.out, plan.scratch):
+        part.mkdir(parents=True)
+    reading.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))
+    found = stages.run_checks(plan, loader.load(contract)).found
+    return found.filter(pc.equal(found["rule"], "ASSAY-V020"))
+
+
+def test_rows_that_are_in_the_test_set_fail_the_dataset(folder):
+    _write(folder / "test.csv", [*ROWS[300:], *ROWS[10:20]])
+    told = _reasons(folder)
+    overall = told.filter(pc.is_null(told["row"]))
+    assert overall["severity"].to_pylist() == ["error"]
+    assert "10 of 110 rows of the test set" in overall["evidence"][0].as_py()
+    assert told["row"].drop_null().to_pylist() == list(range(10, 20))
+
+
+def test_a_fresh_test_set_is_told_and_fails_nothing(folder):
+    assert _reasons(folder)["severity"].to_pylist() == ["info"]
+
+
+def test_another_test_set_asks_for_another_run(folder):
+    contract = loader.load(folder / "contract.yaml")
+    first = beside.digests(contract, lambda: None)
+    _write(folder / "test.csv", ROWS[301:])
+    assert set(first) == {"duplicates.test"}
+    assert beside.digests(contract, lambda: None) != first
+
+
+def test_no_test_set_and_one_behind_a_link_are_refused(folder, tmp_path_factory):
+    request = Request(folder / "contract.yaml", folder / "store")
+    (folder / "test.csv").unlink()
+    with pytest.raises(AssayError, match="I014"):
+        prepare(request)
+    outside = tmp_path_factory.mktemp("outside") / "test.csv"
+    _write(outside, ROWS)
+    (folder / "test.csv").symlink_to(outside)
+    with pytest.raises(AssayError, match="C010"):
+        prepare(request)
