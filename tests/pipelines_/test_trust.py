@@ -217,8 +217,10 @@ def test_half_a_command_is_c012_and_a_number_that_cannot_be_is_no_accident(home,
         place = words.index("--") if "--" in words else len(words)
         code, object_ = told(*words[:place], "--json", *words[place:])
         assert (code, object_["error"]["code"]) == (2, "ASSAY-C012"), words
-    for words in (["explain", "1", "9" * 5000], ["explain", "1", "9" * 19], ["verify", "9" * 5000],
-                  ["verify", "1", "--row", "9" * 5000], ["ledger", "prove", "9" * 5000]):  # fmt: skip
+    for words in (
+        ["explain", "1", "9" * 5000], ["explain", "1", "9" * 19], ["verify", "9" * 5000],
+        ["verify", "1", "--row", "9" * 5000], ["ledger", "prove", "9" * 5000],
+    ):  # fmt: skip
         code, object_ = told(*words, "--json")
         assert (code, object_["error"]["code"]) == (2, "ASSAY-C013"), words[:2]
     assert (home / "store").is_dir()
