@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from fuzzing import contracts, ledgers, readers  # noqa: E402
+from fuzzing import contracts, ledgers, proofs, readers  # noqa: E402
 from fuzzing.harness import MIB, Bounds, Fuzzing  # noqa: E402
 from fuzzing.target import Target  # noqa: E402
 
@@ -49,7 +49,8 @@ def main() -> int:
 
 
 def all_targets() -> list[Target]:
-    return [*readers.targets(), *contracts.targets(), *ledgers.targets()]
+    every = (readers, contracts, ledgers, proofs)
+    return [target for module in every for target in module.targets()]
 
 
 def in_turns(made: list[Fuzzing], seconds: float, most: int | None) -> None:

@@ -7,6 +7,7 @@ import sys
 from pipelines import config
 from pipelines.store import Store
 from provenance.errors import AssayError
+from provenance.ordinals import MOST
 
 LISTED, LISTED_AS_TEXT = 100, 10
 
@@ -18,8 +19,8 @@ def main(arguments: argparse.Namespace) -> int:
     limit = arguments.limit
     if limit is None:
         limit = LISTED if arguments.json else LISTED_AS_TEXT
-    if limit < 0:
-        raise AssayError("C012", "--limit is below 0", fix="0 lists all rows")
+    if not 0 <= limit <= MOST:
+        raise AssayError("C012", "--limit is not a number of rows", fix="0 lists all rows")
     from pipelines import diff, diff_text
 
     facts = diff.compare(store, arguments.run_a, arguments.run_b, limit)

@@ -12,6 +12,7 @@ from pipelines import config
 from pipelines.store import Store
 from provenance.codes import CODES, exit_of
 from provenance.errors import AssayError, printable
+from provenance.ordinals import ordinal
 
 FATE = ("run", "kind", "time", "fate", "file", "file_row")
 CODE = re.compile(r"(?:ASSAY-)?([IVCKLEG]\d{3})", re.IGNORECASE)
@@ -59,7 +60,8 @@ def row_facts(store: Store, run: str, row: str) -> dict[str, Any]:
 
     entry = store.find(run)
     folder = store.run_folder(entry.seq)
-    number = int(row) if row.isascii() and row.isdigit() else story.row_at(folder, entry, row)
+    number = ordinal(row)
+    number = story.row_at(folder, entry, row) if number is None else number
     if number is None:
         fix = "rows are numbers from 0, or places such as clean/part-00000.parquet:17"
         raise AssayError("C013", f"{row} is not a row", fix=fix)

@@ -32,7 +32,8 @@ from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
 from provenance.ledger import broken
 
-AGE = re.compile(r"(\d{1,6})([smhd])")
+AGE = re.compile(r"([0-9]{1,6})([smhd])")
+OLDEST = dt.timedelta(days=36_525)  # a century; dates end not far beyond it
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 ANSWER_SECONDS = 2.0
 UNSEARCHED = "ASSAY-K020"
@@ -76,9 +77,10 @@ def main(arguments: argparse.Namespace) -> int:
 def age_of(text: str) -> dt.timedelta:
     """Return the age that `24h`, `90m`, `30s` or `7d` stands for; C012 for anything else."""
     match = AGE.fullmatch(text)
-    if not match:
+    age = dt.timedelta(**{UNITS[match[2]]: int(match[1])}) if match else OLDEST
+    if age >= OLDEST:
         raise AssayError("C012", "--max-age is not an age", fix="write it as 24h, 90m, 30s or 7d")
-    return dt.timedelta(**{UNITS[match[2]]: int(match[1])})
+    return age
 
 
 def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | None:

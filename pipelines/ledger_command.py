@@ -13,6 +13,7 @@ from pipelines.store import Store
 from provenance import compaction
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
+from provenance.ordinals import ordinal
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -38,12 +39,12 @@ def _log(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
-    number = arguments.entry
-    if not (number and number.isascii() and number.isdigit()):
+    number = ordinal(arguments.entry or "")
+    if number is None:
         raise AssayError("C012", "name the entry's number", fix="`assay ledger show 7`")
-    if int(number) not in store.ledger.numbers():
+    if number not in store.ledger.numbers():
         raise AssayError("C013", f"there is no entry {number}", where=str(store.folder))
-    entry = store.ledger.read(int(number))
+    entry = store.ledger.read(number)
     whole = {**_line(entry), "prev": entry.prev.hex(), "facts": entry.facts}
     sys.stdout.write(json.dumps(whole, indent=None if arguments.json else 1) + "\n")
     return 0

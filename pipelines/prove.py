@@ -12,6 +12,7 @@ from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.ledger import broken
 from provenance.note import Checkpoint
+from provenance.ordinals import ordinal
 from provenance.verify import Verified
 
 
@@ -60,8 +61,10 @@ def of(
 
 
 def _entry(store: Store, run: str, walked: Verified, *, is_run: bool) -> Entry:
-    is_number = run.isascii() and run.isdigit() and int(run) < walked.entries
-    return store.ledger.read(int(run)) if is_number and not is_run else store.find(run)
+    number = ordinal(run)
+    if number is None or number >= walked.entries or is_run:
+        return store.find(run)
+    return store.ledger.read(number)
 
 
 def since(store: Store, kept: str) -> tuple[dict[str, Any], str]:

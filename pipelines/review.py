@@ -23,6 +23,7 @@ from pipelines.request import now
 from pipelines.store import Store
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
+from provenance.ordinals import MOST, ordinal
 from provenance.shards import read_table
 
 DECISIONS = ("release", "reject", "relabel", "redact", "undo")
@@ -44,8 +45,8 @@ def main(arguments: argparse.Namespace) -> int:
         return anchor.decide(arguments, store, entry)
     if arguments.apply:
         return _apply(store, entry, Path(arguments.apply), as_json=arguments.json)
-    if arguments.limit < 0:
-        raise AssayError("C012", "--limit is below 0", fix="0 lists all rows")
+    if not 0 <= arguments.limit <= MOST:
+        raise AssayError("C012", "--limit is not a number of rows", fix="0 lists all rows")
     if not arguments.list:
         raise AssayError(
             "C012", "say --list, --apply FILE or --anchor", fix="see `assay review --help`"
@@ -144,15 +145,15 @@ def _decision(header: list[str], cells: list[str], where: str) -> dict[str, Any]
     item: dict[str, Any] = {
         name: cell.strip() or None for name, cell in zip(header, cells, strict=True)
     }
-    row, decision = item["row"] or "", (item["decision"] or "").lower()
-    if not (row.isascii() and row.isdigit()):
+    row, decision = ordinal(item["row"] or ""), (item["decision"] or "").lower()
+    if row is None:
         raise AssayError("C014", "the row is not a number from 0", where=where)
     if decision not in DECISIONS:
         fix = f"a decision is {', '.join(DECISIONS)}"
         raise AssayError("C014", "an unknown decision", where=where, fix=fix)
     if decision == "relabel" and not item.get("value"):
         raise AssayError("C014", "relabel needs a value", where=where)
-    return {**item, "row": int(row), "decision": decision, "where": where,
+    return {**item, "row": row, "decision": decision, "where": where,
             "reviewer": item.get("reviewer") or config.reviewer()}  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from provenance import digest, lineage, merkle
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
 from provenance.lineage import RowIds
+from provenance.ordinals import ordinal
 from provenance.shards import ROW, read_table
 from provenance.snapshot import Source
 
@@ -38,10 +39,11 @@ class RowVerified:
 
 def find(store: Store, entry: Entry, row: str) -> Found:
     """Find a row of a run by its ordinal; C013 if there is none."""
-    if not (row.isascii() and row.isdigit()):
+    number = ordinal(row)
+    if number is None:
         raise AssayError("C013", f"{row} is not a row", fix="rows are numbers from 0")
-    source = story.source_of(entry, int(row))
-    local = int(row) - int(source["first_row"])
+    source = story.source_of(entry, number)
+    local = number - int(source["first_row"])
     sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
     found, index = None, -1
     leaves: list[bytes] = []

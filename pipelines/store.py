@@ -17,6 +17,7 @@ from provenance import atomic, staging
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.ledger import Ledger
+from provenance.ordinals import ordinal
 from provenance.segments import DIGITS
 
 RUN_KINDS = ("run", "release")
@@ -108,8 +109,8 @@ class Store:
         if run == "latest":
             asked = reversed(numbers)
         else:
-            is_number = run.isascii() and run.isdigit()
-            asked = iter([int(run)] if is_number and int(run) in numbers else [])
+            number = ordinal(run)
+            asked = iter([number] if number is not None and number in numbers else [])
         for number in asked:
             if (entry := self.ledger.read(number)).kind in RUN_KINDS:
                 return entry

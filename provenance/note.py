@@ -13,7 +13,7 @@ import re
 from provenance.errors import AssayError
 from provenance.sign import Signer, Verifier
 
-_TEXT = re.compile(r"([^\s+]+)\n(0|[1-9][0-9]*)\n([A-Za-z0-9+/]{43}=)\n(?:[^\n]+\n)*")
+_TEXT = re.compile(r"([^\s+]+)\n(0|[1-9][0-9]{0,17})\n([A-Za-z0-9+/]{43}=)\n(?:[^\n]+\n)*")
 _SIGNATURE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})\n")
 _KEY_ID_BYTES, _SIGNATURE_BYTES = 4, 64
 

@@ -45,11 +45,14 @@ def blocks(file: Opened, packing: str, limits: Limits) -> Iterator[bytes]:
 def _joined(made: Iterator[bytes]) -> Iterator[bytes]:
     """Yield blocks with small ones joined: a packed text may begin with a part of a few bytes."""
     parts: list[bytes] = []
+    size = 0
     for block in made:
         parts.append(block)
-        if sum(map(len, parts)) >= min(_LEAST, BLOCK):
+        size += len(block)
+        if size >= min(_LEAST, BLOCK):
             yield b"".join(parts) if len(parts) > 1 else block
             parts.clear()
+            size = 0
     if parts:
         yield b"".join(parts)
 

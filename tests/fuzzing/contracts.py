@@ -158,8 +158,7 @@ def _decisions(case: bytes, folder: Path) -> str:
     review._refuse_twice(found)
     for item in found:
         require(item["decision"] in review.DECISIONS and item["row"] >= 0, "an odd decision")
-    known = [item for item in found if item["row"] < 1 << 63]  # others are refused as no row
-    columns = [[item.get(field.name) for item in known] for field in story.DECISION_SCHEMA]
+    columns = [[item.get(field.name) for item in found] for field in story.DECISION_SCHEMA]
     for column, field in zip(columns, story.DECISION_SCHEMA, strict=True):
         pa.array(column, field.type)
     return f"taken {' '.join(sorted({item['decision'] for item in found}))}"

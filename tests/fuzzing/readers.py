@@ -15,9 +15,8 @@ from unittest import mock
 import clean_tables
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from bad_files import kind, reader
-from fuzzing import parquet_mutation
+from bad_files import reader
+from fuzzing import columns, parquet_mutation
 from fuzzing.target import HEAD, Target, require
 
 from pipelines import reading
@@ -40,7 +39,6 @@ DIALECTS = [
     *(Dialect("", ""), Dialect(";", "'"), Dialect("&")),
     *(Dialect(encoding=name) for name in sorted(ENCODINGS)),
 ]
-FORMATS = {"date": "dd.MM.yyyy", "timestamp": "yyyy-MM-dd HH:mm", "time": "HH:mm"}
 WORDS = (
     *(b'"', b'""', b'"\n', b',"', b'",', b"\r\n", b"\r", b"\n\n", b",", b";", b"\t", b"|", b"'"),
     *(b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\xf0\x9f\x99\x82", b"\x85"),
@@ -71,11 +69,11 @@ def _csv(case: bytes, folder: Path) -> str:
     packing = head[0] % 10
     dialect = DIALECTS[head[1] % len(DIALECTS)]
     base = "tsv" if packing == 6 else "csv"
-    names = _header(body, dialect.named(base))
+    names = columns.header(body, dialect.named(base))
     packed = {4: gzip.compress(body, 1), 5: pa.compress(body, "zstd", asbytes=True)}
     end = {4: ".gz", 5: ".zst", 7: ".gz", 8: ".zst"}.get(packing, "")
     path = _written(folder, f"a.{base}{end}", packed.get(packing, body))
-    read, told = _both(path, _specs(head[2], names), head, dialect=dialect)
+    read, told = _both(path, columns.specs(head[2], names), head, dialect=dialect)
     if read and read.rejected is None and packing in (0, 1, 2, 3, 6) and head[2] % 4 < 2:
         _as_the_standard_library(read, body, dialect.named(base))
     return told
@@ -86,14 +84,14 @@ def _lines(case: bytes, folder: Path) -> str:
     end, data = [("", body), ("", body), (".gz", gzip.compress(body, 1)), (".gz", body)][
         head[0] % 4
     ]
-    specs = _specs(head[2], ["a", "b", "c"] if head[1] % 4 == 3 else [])
+    specs = columns.specs(head[2], ["a", "b", "c"] if head[1] % 4 == 3 else [])
     return _both(_written(folder, f"a.jsonl{end}", data), specs, head)[1]
 
 
 def _parquet(case: bytes, folder: Path) -> str:
     head, body = case[:HEAD].ljust(HEAD, b"\0"), case[HEAD:]
     path = _written(folder, "a.parquet", body)
-    return _both(path, _parquet_specs(body, head[2]), head)[1]
+    return _both(path, columns.parquet_specs(body, head[2]), head)[1]
 
 
 def _in_the_product(case: bytes, folder: Path) -> str | None:
@@ -211,58 +209,6 @@ def _written(folder: Path, name: str, data: bytes) -> Path:
     path = folder / name
     path.write_bytes(data)
     return path
-
-
-def _header(body: bytes, dialect: Dialect) -> list[str]:
-    text = body[:4000].decode(dialect.encoding, "replace").removeprefix("\ufeff").lstrip("\r\n")
-    line = next(iter(text.splitlines()), "")
-    form = {"delimiter": dialect.delimiter, "quotechar": dialect.quote or None}
-    form |= {} if dialect.quote else {"quoting": csv.QUOTE_NONE}
-    try:
-        return next(csv.reader([line], **form), [])
-    except csv.Error:
-        return []
-
-
-def _specs(choice: int, names: list[str]) -> tuple[ColumnSpec, ...] | None:
-    how, turn = choice % 4, choice // 4 % 16
-    if how == 0:
-        return None
-    names = list(dict.fromkeys(names)) or kind.NAMES
-    if how == 1:
-        return tuple(ColumnSpec(name) for name in names)
-    return tuple(_spec(name, place + turn, is_odd=how == 3) for place, name in enumerate(names))
-
-
-def _spec(name: str, turn: int, *, is_odd: bool) -> ColumnSpec:
-    logical = clean_tables.KINDS[turn % len(clean_tables.KINDS)]
-    if not is_odd:
-        return ColumnSpec(name, logical)
-    return ColumnSpec(name, logical, turn % 3 == 0, FORMATS.get(logical), ("NA", "-", "7"))
-
-
-def _parquet_specs(body: bytes, choice: int) -> tuple[ColumnSpec, ...] | None:
-    if choice % 4 == 0:
-        return None
-    try:
-        schema = pq.read_schema(io.BytesIO(body))
-    except (pa.ArrowException, OSError, ValueError):
-        return _specs(choice, [])
-    if choice % 4 == 3:
-        return _specs(choice, schema.names)
-    names = dict.fromkeys(schema.names)
-    fits = {name: _logical(schema.field(schema.get_field_index(name)).type) if
-            schema.get_field_index(name) >= 0 else "string" for name in names}  # fmt: skip
-    return tuple(ColumnSpec(name, kind, missing=("NA",)) for name, kind in fits.items())
-
-
-def _logical(kind: pa.DataType) -> str:
-    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    tests = {"integer": pa.types.is_integer, "number": pa.types.is_floating,
-             "boolean": pa.types.is_boolean, "date": pa.types.is_date,
-             "timestamp": pa.types.is_timestamp, "time": pa.types.is_time}  # fmt: skip
-    found = next((name for name, test in tests.items() if test(plain)), "string")
-    return "number" if pa.types.is_decimal(plain) else found
 
 
 @contextmanager

@@ -378,6 +378,8 @@ def test_what_cannot_be_compared_is_refused_by_its_code(tmp_path, store, capsys)
 
     assert refused("1", "9") == (2, "ASSAY-C013")
     assert refused("1", "2", "--limit", "-1") == (2, "ASSAY-C012")
+    assert refused("1", "2", "--limit", "9" * 19) == (2, "ASSAY-C012")
+    assert refused("1", "9" * 5000) == (2, "ASSAY-C013")
     nowhere = ["diff", "1", "2", "--json", "--store", str(tmp_path / "none")]
     assert main(nowhere) == 2
     capsys.readouterr()

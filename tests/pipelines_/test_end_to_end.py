@@ -172,6 +172,7 @@ def test_review_and_release_tell_a_whole_story(faulty, store, tmp_path):
         ("row,decision\n99999999,reject\n", "has no row"),
         ("row\n1\n", "lack the column"),
         ("row,decision\nx,reject\n", "not a number"),
+        pytest.param(f"row,decision\n{'9' * 5000},reject\n", "not a number", id="5,000 digits"),
         ("row,decision\n", "no decision"),
         ("row,decision,value\n1,relabel,perhaps\n", "not a class"),
     ],

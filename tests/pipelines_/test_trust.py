@@ -207,13 +207,22 @@ def test_a_release_says_what_its_base_did_not_check(home, told):
     }
 
 
-@pytest.mark.parametrize(
-    "words", [["explain", "latest"], ["review", "1", "--list", "--limit", "-3"]]
-)
-def test_half_a_command_is_c012(home, told, words):
+def test_half_a_command_is_c012_and_a_number_that_cannot_be_is_no_accident(home, told):
     assert told("run", "c.yaml", "--direct", "--json")[0] == 0
-    code, object_ = told(*words, "--json")
-    assert (code, object_["error"]["code"]) == (2, "ASSAY-C012")
+    for words in (
+        ["explain", "latest"], ["review", "1", "--list", "--limit", "-3"],
+        ["review", "1", "--list", "--limit", "9" * 19], ["ledger", "show", "9" * 5000],
+        ["gate", "c.yaml", "--max-age", "999999d", "--", "true"],
+    ):  # fmt: skip
+        place = words.index("--") if "--" in words else len(words)
+        code, object_ = told(*words[:place], "--json", *words[place:])
+        assert (code, object_["error"]["code"]) == (2, "ASSAY-C012"), words
+    for words in (
+        ["explain", "1", "9" * 5000], ["explain", "1", "9" * 19], ["verify", "9" * 5000],
+        ["verify", "1", "--row", "9" * 5000], ["ledger", "prove", "9" * 5000],
+    ):  # fmt: skip
+        code, object_ = told(*words, "--json")
+        assert (code, object_["error"]["code"]) == (2, "ASSAY-C013"), words[:2]
     assert (home / "store").is_dir()
 
 

@@ -72,3 +72,13 @@ def test_whatever_is_bent_is_refused_with_a_code(made, signer):
             note.opened(text, [signer.verifier], "cp.note")
         assert caught.value.code in ("ASSAY-L007", "ASSAY-L012"), what
         assert caught.value.where == "cp.note", what
+
+
+def test_a_size_that_no_ledger_has_is_no_checkpoint():
+    root = base64.b64encode(bytes(32)).decode()
+    line = base64.b64encode(bytes(68)).decode()
+    for size in ("9" * 5000, "9" * 19, "01", "-1"):
+        with pytest.raises(AssayError) as caught:
+            note.parse(f"a.example/b\n{size}\n{root}\n\n\u2014 a.example/b {line}\n")
+        assert caught.value.code == "ASSAY-L012"
+    assert note.parse(f"a.example/b\n{'9' * 18}\n{root}\n\n\u2014 a.example/b {line}\n")[0].size > 0
