@@ -18,6 +18,7 @@ TURNED = 20  # classes up to which each may be turned towards each; beyond it, s
 STIFF = 30.0  # weight of the penalty on turning
 SHARP_SD = 0.4  # of the log of the sharpening
 PRIOR = 2.0  # errors that each class is taken to have seen, spread evenly over the others
+LEARNT = 0.1  # share of the errors that the model is taken to have learnt as overlap
 DROP = 1.35  # log likelihood given up for the lower bound: one-sided 95 %
 EVIDENCE = 5.0  # log likelihood that errors must gain over none before they accuse anyone
 HINT = 0.5  # and before any label is doubted
@@ -63,7 +64,7 @@ class Channel:
         return np.asarray(likely.argmax(1))
 
     def _true(self, told: np.ndarray) -> np.ndarray:
-        return _softmax(_logs(told) @ self.turn + self.shift)
+        return _softmax(_logs(told, self.rate, self.wrong) @ self.turn + self.shift)
 
     def _odds(self, told: np.ndarray, given: np.ndarray, rate: float) -> np.ndarray:
         true = self._true(told)
@@ -85,16 +86,15 @@ def fit(told: np.ndarray, given: np.ndarray) -> tuple[Channel | None, Channel | 
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(1, user_api="blas"):  # the same numbers on any machine
-        logs = _logs(told)
         even = (1 - np.eye(told.shape[1])) / (told.shape[1] - 1)
-        none = _climb(logs, given, _Point(np.zeros(_size(logs)), even, NONE), is_fixed=True)
-        best = _climb(logs, given, _joint(told, given), is_fixed=False)
+        none = _climb(told, given, _Point(np.zeros(_size(told)), even, NONE), is_fixed=True)
+        best = _climb(told, given, _joint(told, given), is_fixed=False)
         shares = np.bincount(given, minlength=told.shape[1]) / len(given)
         if max(best.gain, none.gain) - float(np.log(shares[given]).sum()) < EVIDENCE:
             return None, None
         if best.gain - none.gain < EVIDENCE:
-            return (best if best.gain - none.gain > HINT else none).channel(logs), None
-        return best.channel(logs), _fewest(logs, given, best).channel(logs)
+            return (best if best.gain - none.gain > HINT else none).channel(), None
+        return best.channel(), _fewest(told, given, best).channel()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,16 +104,16 @@ class _Point:
     rate: float
     gain: float = -np.inf
 
-    def channel(self, logs: np.ndarray) -> Channel:
-        turn, shift = _parts(self.free, logs.shape[1])
+    def channel(self) -> Channel:
+        turn, shift = _parts(self.free, len(self.wrong))
         return Channel(turn, shift, self.rate, self.wrong, self.gain)
 
 
-def _fewest(logs: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
+def _fewest(told: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
     low, high, found = 0.0, best.rate, best
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        tried = _climb(logs, given, dataclasses.replace(found, rate=middle), is_fixed=True)
+        tried = _climb(told, given, dataclasses.replace(found, rate=middle), is_fixed=True)
         if best.gain - tried.gain > DROP:
             low = middle
         else:
@@ -121,12 +121,13 @@ def _fewest(logs: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
     return found
 
 
-def _climb(logs: np.ndarray, given: np.ndarray, start: _Point, *, is_fixed: bool) -> _Point:
+def _climb(told: np.ndarray, given: np.ndarray, start: _Point, *, is_fixed: bool) -> _Point:
     """Turn by quasi-Newton steps, then rate and `wrong` by expectation and maximisation."""
     from scipy.optimize import minimize
 
-    point, classes = start, logs.shape[1]
+    point, classes = start, told.shape[1]
     for _ in range(ROUNDS):
+        logs = _logs(told, point.rate, point.wrong)
         found = minimize(
             _loss,
             point.free,
@@ -202,7 +203,7 @@ def _joint(told: np.ndarray, given: np.ndarray) -> _Point:
     off = joint * (1 - np.eye(len(joint)))
     counts = off.T + PRIOR / (len(joint) - 1) * (1 - np.eye(len(joint)))
     rate = float(np.clip(off.sum() / max(joint.sum(), 1), 0.01, 0.3))
-    return _Point(np.zeros(_size(_logs(told))), counts / counts.sum(1, keepdims=True), rate)
+    return _Point(np.zeros(_size(told)), counts / counts.sum(1, keepdims=True), rate)
 
 
 def _parts(free: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -212,13 +213,16 @@ def _parts(free: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     return turn, free[-classes:]
 
 
-def _size(logs: np.ndarray) -> int:
-    classes: int = logs.shape[1]
+def _size(told: np.ndarray) -> int:
+    classes: int = told.shape[1]
     return 1 + classes + (classes**2 if classes <= TURNED else 0)
 
 
-def _logs(told: np.ndarray) -> np.ndarray:
-    made = np.log(np.clip(told, 1e-6, 1.0))
+def _logs(told: np.ndarray, rate: float, wrong: np.ndarray) -> np.ndarray:
+    # a model trained on labels with errors says no less than the share it has learnt of them: it
+    # is taken off where the chance is greater by far, and a chance below it falls off smoothly
+    floor = np.maximum(LEARNT * rate * (told @ wrong), 1e-12)
+    made = np.log(np.clip(told - floor * -np.expm1(-told / floor), 1e-6, 1.0))
     centred: np.ndarray = made - made.mean(1, keepdims=True)
     return centred
 
