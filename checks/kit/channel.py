@@ -1,9 +1,9 @@
 """From the true class to the label that is given: class overlap first, then errors of labelling.
 
-P(given y | row) = (1 - rate) p[y] + rate * sum over c of p[c] * wrong[c, y]. `p` is what a model
+P(given y | row) = p[y] (1 - rate[y]) + sum over c of p[c] rate[c] wrong[c, y]. `p` is what a model
 says out of fold, turned until it fits the labels: that is overlap, which fades as the model grows
-surer. Errors do not fade. So the likelihood tells how many labels are wrong, and which class they
-are taken for; the confident joint is where the search starts.
+surer. Errors do not fade. So the likelihood tells how many labels of a class are wrong, and what
+they are taken for; the confident joint is where the search starts.
 Not told apart: errors that follow the columns, and rows that the model is honestly surprised by,
 far from the border of two classes. A lower bound of the rate accuses; the best one ranks.
 Source: noise channels (Natarajan et al. 2013); confident joint (Northcutt, Jiang, Chuang 2021).
@@ -22,8 +22,10 @@ DROP = 1.35  # log likelihood given up for the lower bound: one-sided 95 %
 EVIDENCE = 5.0  # log likelihood that errors must gain over none before they accuse anyone
 HINT = 0.5  # and before any label is doubted
 ROUNDS, STEPS, HALVINGS = 12, 10, 4
+ALIKE = 50.0  # rows' worth of weight on every class erring alike
+MOST = 0.4  # of a class's labels that may be wrong
 NONE = 1e-6  # rate that stands for no errors
-RANKED = 0.02  # rate at which rows are ranked; any other gives the same order
+RANKED = 0.02  # mean rate at which rows are ranked; any other gives the same order
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,13 +35,15 @@ class Channel:
     Attributes:
         turn, shift: from log chances to logits of the true class, shapes (classes, classes) and
             (classes,).
-        rate: share of labels that are wrong.
+        rates: of each true class, the share whose label is wrong, shape (classes,).
+        rate: share of all labels that are wrong.
         wrong: P(given | true, and the label is wrong), shape (classes, classes), diagonal 0.
         gain: penalised log likelihood.
     """
 
     turn: np.ndarray
     shift: np.ndarray
+    rates: np.ndarray
     rate: float
     wrong: np.ndarray
     gain: float = 0.0
@@ -51,24 +55,23 @@ class Channel:
             told: the model's chances out of fold, shape (n, classes).
             given: int64 class codes, shape (n,).
         """
-        return self._odds(told, given, self.rate)
+        return self._odds(told, given, 1.0)
 
     def score(self, told: np.ndarray, given: np.ndarray) -> np.ndarray:
         """Return how contrary each label is, for ranking, in [0, 1], shape (n,)."""
-        return 1 - self._odds(told, given, RANKED)
+        return 1 - self._odds(told, given, RANKED / max(self.rate, NONE))
 
     def supported(self, told: np.ndarray, given: np.ndarray) -> np.ndarray:
         """Return the likeliest true class if the given one is wrong: codes, shape (n,)."""
-        likely = self._true(told) * self.wrong.T[given]
+        likely = self._true(told) * (self.rates[:, None] * self.wrong).T[given]
         return np.asarray(likely.argmax(1))
 
     def _true(self, told: np.ndarray) -> np.ndarray:
         return _softmax(_logs(told) @ self.turn + self.shift)
 
-    def _odds(self, told: np.ndarray, given: np.ndarray, rate: float) -> np.ndarray:
-        true = self._true(told)
-        right, false = _sides(true, given, self.wrong)
-        made: np.ndarray = (1 - rate) * right / ((1 - rate) * right + rate * false + 1e-300)
+    def _odds(self, told: np.ndarray, given: np.ndarray, times: float) -> np.ndarray:
+        right, false = _sides(self._true(told), given, self.rates, self.wrong)
+        made: np.ndarray = right / (right + times * false + 1e-300)
         return made
 
 
@@ -85,35 +88,37 @@ def fit(told: np.ndarray, given: np.ndarray) -> tuple[Channel | None, Channel | 
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(1, user_api="blas"):  # the same numbers on any machine
-        logs = _logs(told)
         even = (1 - np.eye(told.shape[1])) / (told.shape[1] - 1)
-        none = _climb(logs, given, _Point(np.zeros(_size(logs)), even, NONE), is_fixed=True)
-        best = _climb(logs, given, _joint(told, given), is_fixed=False)
+        never = np.full(told.shape[1], NONE)
+        none = _climb(told, given, _Point(np.zeros(_size(told)), even, never), is_fixed=True)
+        best = _climb(told, given, _joint(told, given), is_fixed=False)
         shares = np.bincount(given, minlength=told.shape[1]) / len(given)
         if max(best.gain, none.gain) - float(np.log(shares[given]).sum()) < EVIDENCE:
             return None, None
         if best.gain - none.gain < EVIDENCE:
-            return (best if best.gain - none.gain > HINT else none).channel(logs), None
-        return best.channel(logs), _fewest(logs, given, best).channel(logs)
+            return (best if best.gain - none.gain > HINT else none).channel(), None
+        return best.channel(), _fewest(told, given, best).channel()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Point:
     free: np.ndarray  # log of the sharpening, then turn beyond it, then shift
     wrong: np.ndarray
-    rate: float
+    rates: np.ndarray
+    rate: float = 0.0
     gain: float = -np.inf
 
-    def channel(self, logs: np.ndarray) -> Channel:
-        turn, shift = _parts(self.free, logs.shape[1])
-        return Channel(turn, shift, self.rate, self.wrong, self.gain)
+    def channel(self) -> Channel:
+        turn, shift = _parts(self.free, len(self.wrong))
+        return Channel(turn, shift, self.rates, self.rate, self.wrong, self.gain)
 
 
-def _fewest(logs: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
-    low, high, found = 0.0, best.rate, best
+def _fewest(told: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
+    low, high, found = 0.0, 1.0, best
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        tried = _climb(logs, given, dataclasses.replace(found, rate=middle), is_fixed=True)
+        fewer = dataclasses.replace(found, rates=middle * best.rates)
+        tried = _climb(told, given, fewer, is_fixed=True)
         if best.gain - tried.gain > DROP:
             low = middle
         else:
@@ -121,11 +126,12 @@ def _fewest(logs: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
     return found
 
 
-def _climb(logs: np.ndarray, given: np.ndarray, start: _Point, *, is_fixed: bool) -> _Point:
-    """Turn by quasi-Newton steps, then rate and `wrong` by expectation and maximisation."""
+def _climb(told: np.ndarray, given: np.ndarray, start: _Point, *, is_fixed: bool) -> _Point:
+    """Turn by quasi-Newton steps, then rates and `wrong` by expectation and maximisation."""
     from scipy.optimize import minimize
 
-    point, classes = start, logs.shape[1]
+    point, classes = start, told.shape[1]
+    logs = _logs(told)
     for _ in range(ROUNDS):
         found = minimize(
             _loss,
@@ -137,25 +143,25 @@ def _climb(logs: np.ndarray, given: np.ndarray, start: _Point, *, is_fixed: bool
         )
         turn, shift = _parts(found.x, classes)
         true = _softmax(logs @ turn + shift)
-        rate, wrong = point.rate, point.wrong
+        rates, wrong = point.rates, point.wrong
         for _ in range(5):
-            rate, wrong = _mended(true, given, rate, wrong, is_fixed=is_fixed)
-        gain = _gain(true, given, found.x, rate, wrong)
+            rates, wrong = _mended(true, given, rates, wrong, is_fixed=is_fixed)
+        gain = _gain(true, given, found.x, rates, wrong)
         is_still = gain - point.gain < 0.05  # noqa: PLR2004  # log likelihood
-        point = _Point(found.x, wrong, rate, gain)
+        point = dataclasses.replace(point, free=found.x, wrong=wrong, rates=rates, gain=gain)
         if is_still:
             break
-    return point
+    return dataclasses.replace(point, rate=float((true @ point.rates).mean()))
 
 
 def _loss(
     free: np.ndarray, logs: np.ndarray, given: np.ndarray, point: _Point
 ) -> tuple[float, np.ndarray]:
-    classes, rate = logs.shape[1], point.rate
+    classes = logs.shape[1]
     turn, shift = _parts(free, classes)
     true = _softmax(logs @ turn + shift)
-    weight = rate * point.wrong.T[given]
-    weight[np.arange(len(given)), given] = 1 - rate
+    weight = (point.rates[:, None] * point.wrong).T[given]
+    weight[np.arange(len(given)), given] = 1 - point.rates[given]
     chance = (true * weight).sum(1) + 1e-12
     pull = true * (1 - weight / chance[:, None])
     sharp = np.exp(free[0]) * float((pull * logs).sum()) + free[0] / SHARP_SD**2
@@ -167,31 +173,39 @@ def _loss(
 
 
 def _mended(
-    true: np.ndarray, given: np.ndarray, rate: float, wrong: np.ndarray, *, is_fixed: bool
-) -> tuple[float, np.ndarray]:
+    true: np.ndarray, given: np.ndarray, rates: np.ndarray, wrong: np.ndarray, *, is_fixed: bool
+) -> tuple[np.ndarray, np.ndarray]:
     classes = true.shape[1]
-    right, false = _sides(true, given, wrong)
-    chance = (1 - rate) * right + rate * false + 1e-12
+    right, false = _sides(true, given, rates, wrong)
+    chance = right + false + 1e-12
     each = np.zeros((classes, classes))
     np.add.at(each.T, given, true / chance[:, None])
-    counts = rate * each * wrong + PRIOR / (classes - 1) * (1 - np.eye(classes))
-    share = rate if is_fixed else max(float((rate * false / chance).mean()), NONE)
-    return share, counts / counts.sum(1, keepdims=True)
+    errors = rates[:, None] * each * wrong
+    counts = errors + PRIOR / (classes - 1) * (1 - np.eye(classes))
+    if not is_fixed:
+        whole = np.bincount(given, right / chance, classes) + errors.sum(1)
+        # a class of few rows errs about as often as the others
+        mean = errors.sum() / len(given)
+        rates = np.clip((errors.sum(1) + ALIKE * mean) / (whole + ALIKE), NONE, MOST)
+    return rates, counts / counts.sum(1, keepdims=True)
 
 
 def _gain(
-    true: np.ndarray, given: np.ndarray, free: np.ndarray, rate: float, wrong: np.ndarray
+    true: np.ndarray, given: np.ndarray, free: np.ndarray, rates: np.ndarray, wrong: np.ndarray
 ) -> float:
     classes = true.shape[1]
-    right, false = _sides(true, given, wrong)
+    right, false = _sides(true, given, rates, wrong)
     prior = PRIOR / (classes - 1) * np.log(wrong * (classes - 1) + np.eye(classes)).sum()
     penalty = STIFF * (free[1:] ** 2).sum() / 2 + (free[0] / SHARP_SD) ** 2 / 2
-    return float(np.log((1 - rate) * right + rate * false + 1e-12).sum() + prior - penalty)
+    return float(np.log(right + false + 1e-12).sum() + prior - penalty)
 
 
-def _sides(true: np.ndarray, given: np.ndarray, wrong: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # chance of the given label if it is right, and if it is wrong
-    return true[np.arange(len(given)), given], (true * wrong.T[given]).sum(1)
+def _sides(
+    true: np.ndarray, given: np.ndarray, rates: np.ndarray, wrong: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    # chance of the given label as the true one, and as an error
+    right = true[np.arange(len(given)), given] * (1 - rates[given])
+    return right, (true * (rates[:, None] * wrong).T[given]).sum(1)
 
 
 def _joint(told: np.ndarray, given: np.ndarray) -> _Point:
@@ -202,7 +216,9 @@ def _joint(told: np.ndarray, given: np.ndarray) -> _Point:
     off = joint * (1 - np.eye(len(joint)))
     counts = off.T + PRIOR / (len(joint) - 1) * (1 - np.eye(len(joint)))
     rate = float(np.clip(off.sum() / max(joint.sum(), 1), 0.01, 0.3))
-    return _Point(np.zeros(_size(_logs(told))), counts / counts.sum(1, keepdims=True), rate)
+    return _Point(
+        np.zeros(_size(told)), counts / counts.sum(1, keepdims=True), np.full(len(joint), rate)
+    )
 
 
 def _parts(free: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -212,8 +228,8 @@ def _parts(free: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     return turn, free[-classes:]
 
 
-def _size(logs: np.ndarray) -> int:
-    classes: int = logs.shape[1]
+def _size(told: np.ndarray) -> int:
+    classes: int = told.shape[1]
     return 1 + classes + (classes**2 if classes <= TURNED else 0)
 
 
