@@ -7,7 +7,6 @@ over is shared out among the carriers: those whose label the model foresees are 
 """
 
 import dataclasses
-import math
 
 import numpy as np
 
