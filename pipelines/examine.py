@@ -20,13 +20,13 @@ import pyarrow.compute as pc
 
 from checks.kit import findings, registry
 from checks.kit.protocol import Check, Context, Model, Panel
-from checks.kit.seen import shard_seen
+from checks.kit.seen import read_seen
 from checks.kit.verdict import UNRUN
 from pipelines.engine import Engine
 from pipelines.panels import masked
 from provenance import atomic
 from provenance.errors import AssayError
-from provenance.shards import Shard, ShardRef, read_shard
+from provenance.shards import ShardRef
 
 BROKEN = ("ASSAY-K002", "ASSAY-E005")  # a map ran out of time, or of workers
 Part = tuple[Any, float]  # what a verb made of one shard, or its Fault; seconds
@@ -188,7 +188,7 @@ def _mapped(
 
 
 def _fit(chosen: list[Check[Any, Any]], ref: ShardRef) -> dict[str, Part]:
-    shard = _seen(chosen, ref)
+    shard = read_seen(ref, chosen[0].context.contract)
     return {check.name: _timed("fit", check.fit, shard) for check in chosen}
 
 
@@ -208,12 +208,8 @@ def _finish(task: tuple[Check[Any, Any], Any, Path]) -> dict[str, Part]:
     return {check.name: _timed("finish", finish)}
 
 
-def _seen(chosen: list[Check[Any, Any]], ref: ShardRef) -> Shard:
-    return shard_seen(read_shard(ref), chosen[0].context.contract)
-
-
 def _score(chosen: list[Check[Any, Any]], models: Path, ref: ShardRef) -> dict[str, Part]:
-    shard = _seen(chosen, ref)
+    shard = read_seen(ref, chosen[0].context.contract)
     return {
         check.name: _timed(
             "score", lambda check=check: check.score(shard, _model(models / f"{check.name}.pkl"))

@@ -11,7 +11,12 @@ import pyarrow as pa
 
 from checks.kit.contract import Contract
 from provenance.casting import ARROW
-from provenance.shards import Shard
+from provenance.shards import Shard, ShardRef, read_shard
+
+
+def read_seen(ref: ShardRef, contract: Contract) -> Shard:
+    """Read a shard as checks see it."""
+    return shard_seen(read_shard(ref), contract)
 
 
 def shard_seen(shard: Shard, contract: Contract) -> Shard:
