@@ -45,7 +45,9 @@ def table(rows: int, seed: int) -> pa.Table:
         f"c{i}": np.char.add("v", rng.zipf(2.0, rows).clip(1, 8 * i).astype(str)) for i in (1, 2, 5)
     }
     made = {
-        "id": np.char.add("L-", np.arange(rows).astype(str)),
+        "id": np.char.add(
+            "L-", np.char.zfill(np.arange(rows).astype(str), 7)
+        ),  # as wide at any size
         "applied": pa.array(days.astype("datetime64[D]"), pa.date32()),
         "branch": rng.choice(["north", "south", "east", "west"], rows),
         "region": rng.choice([f"r{i}" for i in range(12)], rows),
