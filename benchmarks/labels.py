@@ -179,7 +179,7 @@ def clean(seeds):
     for seed in range(seeds):
         loans = pa.table(poisoning.loans(50_000, seed)).drop(["loan_id", "branch", "applied"])
         _as_is(f"loans {seed}", loans, "defaulted", texts=("note",))
-        wide = generate.wide(50_000, seed)[0].drop(["loan_id", "branch", "applied_on"])
+        wide = generate.wide(50_000, seed)[0].drop(["loan_id", "branch", "applied_at"])
         _as_is(f"wide {seed}", wide, "defaulted", texts=("note", "remark"))
 
 
