@@ -33,24 +33,20 @@ b64decode = functools.partial(base64.b64decode, validate=True)
 
 def sha(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
-
 def need(holds: bool, what: str) -> None:
     if not holds:
         raise ValueError(what)
-
 def signed(public: bytes, signature: bytes, message: bytes) -> bool:
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+        return Ed25519PublicKey.from_public_bytes(public).verify(signature, message) is None
     except (InvalidSignature, ValueError):
         return False
-    return True
 
 def root_of(leaves: list[bytes]) -> bytes:  # the root of an RFC 6962 tree
     if len(leaves) < 2:
         return leaves[0] if leaves else sha()
     half = 1 << (len(leaves) - 1).bit_length() - 1
     return sha(b"\1", root_of(leaves[:half]), root_of(leaves[half:]))
-
 def climbed(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:  # a path's root
     if size == 1 or not path:
         return leaf if size == 1 and not index and not path else b""
@@ -65,7 +61,6 @@ def kind_of(kind: pa.DataType) -> str:
     need(name != "", f"a column is {kind}")
     more = {"decimal": lambda: f":{kind.scale}", "timestamp": lambda: f":{kind.tz or ''}"}
     return name + more.get(name, str)()
-
 def cell(kind: str, value: Any) -> bytes:  # a scalar's fixed-width bytes, all 0 for null
     name, there = kind.partition(":")[0], value.is_valid
     if name in ("duration", "timestamp"):
@@ -79,7 +74,6 @@ def cell(kind: str, value: Any) -> bytes:  # a scalar's fixed-width bytes, all 0
     casts = {"date": pa.date32(), "time": pa.time64("ns")}
     plain = value.cast(casts[name]).value if name in casts else value.as_py()
     return struct.pack(form, *[plain if there else 0][: name != "null"])
-
 def row_digest(table: pa.Table, prefix: bytes = b"") -> bytes:  # of a table of one row
     names: list[list[str]] = []
     bits, fixed, lengths, texts = "", b"", b"", b""
@@ -95,7 +89,6 @@ def row_digest(table: pa.Table, prefix: bytes = b"") -> bytes:  # of a table of 
     mark = json.dumps(["assay-row-1-sha256", names], ensure_ascii=False).encode()
     nulls = bytes(int(bits[i : i + 8].ljust(8, "0"), 2) for i in range(0, len(bits), 8))
     return sha(prefix, sha(mark), nulls, fixed, lengths, texts)
-
 def lineage_leaf(row: Item) -> bytes:
     cells = {name: pa.array([value], pa.binary(32) if isinstance(value, bytes) else None)
              for name, value in {**row, "rules": "\n".join(row["rules"])}.items()}
@@ -105,7 +98,6 @@ def bounded(source: Any, most: int) -> pa.Table:  # a few bytes can claim any nu
     file = pq.ParquetFile(source, page_checksum_verification=True)
     need(file.metadata.num_rows <= most, "the file claims more rows than it can hold")
     return file.read()
-
 def entries_in(path: Path, faults: list[str]) -> list[Item]:
     content, again = path.read_bytes(), pa.BufferOutputStream()
     try:
@@ -154,7 +146,6 @@ def walked(folder: Path) -> tuple[list[str], list[bytes], list[bytes]]:  # fault
         leaves.append(prev := item["leaf"])
         faults += [f"entry {seq}: {name} was changed" for name in changed(folder, seq, facts)]
     return faults, keys, leaves
-
 def changed(store: Path, seq: int, facts: Item) -> list[str]:  # what is not as told
     places = {"review": "reviews", "compact": "ledger/segments"}
     folder = store / places.get(facts["kind"], f"runs/{seq:012}")
