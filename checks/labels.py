@@ -23,7 +23,7 @@ LEAST_ROWS = 40
 LEAST_OF_CLASS = 2 * crossfit.FOLDS
 MOST_CLASSES = 100
 UNTOLD = "labels not judged: the columns foretell nothing of them"
-DOUBTED = 5 / 8  # chance of being honest below which a label is doubted, and so a warning
+DOUBTED = 0.6  # chance of being honest below which a label is doubted, and so a warning
 REVIEW_SHARE = 0.02  # of the rows, those that confident learning doubts, ranked: warnings too
 
 
