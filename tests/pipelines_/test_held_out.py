@@ -5,6 +5,7 @@ import pytest
 
 from checks.kit import loader
 from pipelines import beside, reading, stages
+from pipelines.memory import Memory
 from pipelines.plan import Plan
 from pipelines.request import Request, prepare
 from provenance.errors import AssayError
@@ -59,7 +60,7 @@ def _reasons(folder):
     for part in (plan.out, plan.scratch):
         part.mkdir(parents=True)
     reading.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))
-    found = stages.run_checks(plan, loader.load(contract)).found
+    found = stages.run_checks(plan, loader.load(contract), Memory()).found
     return found.filter(pc.equal(found["rule"], "ASSAY-V020"))
 
 

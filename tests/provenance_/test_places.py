@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from provenance import places
+from provenance.as_read import as_read
 from provenance.dialect import Dialect
 from provenance.errors import AssayError
 from provenance.ingest import ingest
 from provenance.limits import Limits
-from provenance.shards import ROW, read_table
+from provenance.shards import read_shard, read_table
 
 ODD = {
     "plain": b"a,b\n1,x\n2,y\n",
@@ -58,10 +59,10 @@ def read(path, folder, dialect=PLAIN):
     """Read a file as ingest does: its source, cells by row, raw bytes of rejected rows."""
     snapshot = ingest([str(path)], None, folder, limits=Limits(), dialect=dialect)
     cells = {}
-    for part in snapshot.raw:
-        for row in read_table(part).to_pylist():
-            ordinal = row.pop(ROW)
-            cells[ordinal] = list(row.values())
+    for ref, raw in zip(snapshot.shards, snapshot.raw, strict=True):
+        shard = read_shard(ref)
+        texts = as_read(shard.table, raw).to_pylist()
+        cells |= {n: list(row.values()) for n, row in zip(shard.rows.tolist(), texts, strict=True)}
     rejected = read_table(snapshot.rejected).to_pylist() if snapshot.rejected else []
     return snapshot.sources[0], cells, {row["_row"]: row["_raw"] for row in rejected}
 
