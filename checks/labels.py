@@ -4,7 +4,8 @@ Threat: poisoning by wrong labels. State: a sample of 20,000 rows. Cost: ten fit
 Nulls: rows without a label are not judged; missing features are a value of their own.
 Blind to: errors that follow the columns so closely that the model learns them; classes of
 fewer than ten rows; errors on rows where classes honestly overlap (those are only ranked).
-Source: Northcutt, Jiang, Chuang 2021 (confident learning); `checks.kit.channel` for the estimate.
+Source: Northcutt, Jiang, Chuang 2021 (confident learning); `checks.kit.channel` and
+`checks.kit.lapse` for the estimates.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import calibrate, channel, crossfit, encode, findings, quantity, sample
+from checks.kit import calibrate, channel, crossfit, encode, findings, lapse, quantity, sample
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
@@ -36,6 +37,8 @@ class LabelModel(Model):
         classes: names of the judged classes, sorted; code i is classes[i].
         likely: how true classes become given labels, at the greatest likelihood; it ranks.
         least: the same with the fewest errors that the labels allow; it accuses, None for nobody.
+        floors: errors of each pair of classes, told from overlap; they accuse as well.
+        floor: honest chance by `floors` below which a row is quarantined, -1 for none.
         confident: threshold of each class in the confident joint, shape (classes,).
         quarantine: honest chance by `least` below which a row is quarantined, -1 for none.
         review: score from which a row that confident learning doubts is reviewed.
@@ -47,7 +50,9 @@ class LabelModel(Model):
     likely: channel.Channel | None = None
     least: channel.Channel | None = None
     confident: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    floors: lapse.Floors | None = None
     quarantine: float = -1.0
+    floor: float = -1.0
     review: float = 2.0
     number: quantity.Quantity | None = None
 
@@ -134,10 +139,14 @@ class Labels(Check[pa.Table, LabelModel]):
         ranked = np.sort(likely.score(chances, given)[_off_diagonal(chances, given, model)])[::-1]
         most = int(REVIEW_SHARE * len(given))
         review = float(ranked[most - 1 : most + 1].mean()) if 0 < most < len(ranked) else -1.0
+        found, alpha = lapse.floors(chances, given), self.context.contract.policy.alpha
+        floor = calibrate.cut(found.honest(chances, given), alpha)[0]
+        model = dataclasses.replace(model, review=review, floors=found, floor=floor)
         honest, careful = _honest(chances, given, model)
-        threshold, _ = calibrate.cut(careful, self.context.contract.policy.alpha)
-        model = dataclasses.replace(model, review=review, quarantine=threshold)
-        note = _told(honest, careful < threshold, likely, least)
+        threshold, _ = calibrate.cut(careful, alpha)
+        model = dataclasses.replace(model, quarantine=threshold)
+        honest, severe = _accused(chances, given, model)
+        note = _told(honest, severe, likely, least)
         return dataclasses.replace(model, notes=(note,))
 
     def _quantity(self, table: pa.Table, how: dict[str, encode.Kind]) -> LabelModel:
@@ -174,9 +183,8 @@ class Labels(Check[pa.Table, LabelModel]):
         if model.likely is None:
             return findings.empty()
         chances = _normal(chances)
-        honest, careful = _honest(chances, given, model)
+        honest, severe = _accused(chances, given, model)
         score = model.likely.score(chances, given)
-        severe = careful < model.quarantine
         listed = (score > model.review) & _off_diagonal(chances, given, model)
         hit = np.flatnonzero(severe | (honest < DOUBTED) | listed)
         best = model.likely.supported(chances[hit], given[hit])
@@ -241,6 +249,19 @@ def _honest(
     )
 
 
+def _accused(
+    chances: np.ndarray, given: np.ndarray, model: LabelModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the chance that each label is right, and which ones are held by either estimate."""
+    honest, careful = _honest(chances, given, model)
+    severe = careful < model.quarantine
+    if model.floors is not None:
+        by_floor = model.floors.honest(chances, given)
+        held = by_floor < model.floor
+        honest, severe = np.where(held, np.minimum(honest, by_floor), honest), severe | held
+    return honest, severe
+
+
 def _told(
     honest: np.ndarray,
     accused: np.ndarray,
@@ -248,16 +269,16 @@ def _told(
     least: channel.Channel | None,
 ) -> str:
     doubted = f"{int((honest < DOUBTED).sum())} are doubted"
-    if least is None:
+    if not accused.any():
         return (
             f"no label of {len(honest)} sampled is held: nothing shows errors beyond class "
             f"overlap; {doubted}"
         )
-    share = float(honest[accused].mean()) if accused.any() else 0.0
+    surely = f", {least.rate:.1%} at least" if least else ""
     return (
         f"{int(accused.sum())} of {len(honest)} sampled labels are contradicted beyond class "
-        f"overlap; {share:.1%} of them are expected to be honest (overlap and errors told apart by "
-        f"likelihood: {likely.rate:.1%} of all labels are wrong, {least.rate:.1%} at least); "
+        f"overlap; {honest[accused].mean():.1%} of them are expected to be honest (overlap and "
+        f"errors told apart by likelihood: {likely.rate:.1%} of all labels are wrong{surely}); "
         f"{doubted}"
     )
 
