@@ -171,6 +171,8 @@ def findings_in(folder: Path, row: int) -> list[dict[str, Any]]:
     """Return the findings of one row, errors first."""
     import pyarrow.dataset as ds
 
+    if not (folder / "findings").is_dir():
+        raise broken("L011", "the findings of the run are missing", folder / "findings")
     table = ds.dataset(folder / "findings").to_table(filter=pc.field("row") == row)
     order = {"error": 0, "warning": 1, "info": 2}
     found: list[dict[str, Any]] = table.to_pylist()

@@ -203,7 +203,10 @@ class _Store:
         try:
             return question(*words, **more)
         except FileNotFoundError:
-            raise AssayError("I014", "no such file", where=where, fix="check the URL") from None
+            # a web server that cannot be reached is told in the same way
+            what = "no such file" if self.scheme in STORES else "no such file, or no such server"
+            fix = "check the URL" if self.scheme in STORES else "check the URL and the network"
+            raise AssayError("I014", what, where=where, fix=fix) from None
         except PermissionError:
             fix = "check the credentials in this environment"
             raise AssayError("I014", "permission denied", where=where, fix=fix) from None

@@ -130,11 +130,16 @@ def load_public(path: Path) -> Verifier:
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise _unusable(path, "cannot be read") from error
+        raise _no_public(path, "cannot be read") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise _unusable(path, "is not an Ed25519 public key")
+        raise _no_public(path, "is not an Ed25519 key")
     raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
     return Verifier(key.public_bytes(*raw))
+
+
+def _no_public(path: Path, what: str) -> AssayError:
+    fix = "give --key or ASSAY_PUBLIC_KEY the PEM file of a public key: `assay ledger key -o FILE`"
+    return AssayError("E003", f"the public key {what}", where=str(path), fix=fix)
 
 
 def _make(path: Path) -> None:

@@ -180,7 +180,9 @@ def _checks(node: Node, place: Place, columns: Collection[str]) -> dict[str, Any
             found[name] = options.read(name, item, kinds[name].takes, place.inside, columns)
         elif _is_word(item, OFF):
             found[name] = "off"
-        elif not _is_word(item, ON):
+        elif _is_word(item, ON):
+            found[name] = {}  # named, which is what an optional check waits for
+        else:
             raise item.fail("C005", f"assay.checks.{name} must be `off` or a mapping of options")
     return found
 

@@ -146,3 +146,16 @@ def test_it_is_an_option():
         contract = dataclasses.replace(context.contract, checks={"certificate": asked})
         assert "certificate" in registry.select(dataclasses.replace(context, contract=contract))[0]
     assert LEAST * 50 > 600  # the laws' tables are refused quickly
+
+
+@pytest.mark.parametrize("value", ["on", "true", "{}", "{partitions: 5}"])
+def test_it_runs_wherever_the_contract_names_it(value, tmp_path):
+    from checks.kit import loader
+
+    path = tmp_path / "contract.yaml"
+    path.write_text(
+        "apiVersion: v3.1.0\nkind: DataContract\n"
+        "schema: [{name: t, properties: [{name: a, logicalType: integer}]}]\n"
+        f"customProperties: [{{property: assay.checks, value: {{certificate: {value}}}}}]\n"
+    )
+    assert "certificate" in loader.load(path).checks

@@ -9,8 +9,10 @@ import pytest
 import runs
 
 from checks.kit import findings
+from pipelines import review, story
 from pipelines.cli import main
 from pipelines.store import Store
+from provenance.errors import AssayError
 
 CONTRACT = """
 apiVersion: v3.1.0
@@ -156,3 +158,10 @@ def test_a_run_whose_files_are_gone_hides_no_other(home, told, tmp_path):
     code, story = told(2, 2, tmp_path / "store")
     assert code == 0
     assert [item["fate"] for item in story["runs"]] == ["unknown", "quarantine", "clean", "clean"]
+
+
+@pytest.mark.parametrize("ask", [lambda folder: story.findings_in(folder, 0), review._rowed])
+def test_a_run_whose_folder_is_gone_is_told_as_that(tmp_path, ask):
+    with pytest.raises(AssayError, match="missing") as raised:
+        ask(tmp_path)
+    assert raised.value.code == "ASSAY-L011"
