@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipelines.engine import late
 from provenance.errors import AssayError
 
 Item = TypeVar("Item")
@@ -121,9 +122,7 @@ class Dask:
                     raise self._lost() from None
                 if self._timeout is not None and now - begun > self._timeout:
                     self.close()  # workers of our own are ended; others finish what they are at
-                    what = f"it took longer than {self._timeout:g} s"
-                    fix = "raise assay.limits.check_seconds"
-                    raise AssayError("K002", what, fix=fix) from None
+                    raise late(self._timeout) from None
             else:
                 return
 

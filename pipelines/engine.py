@@ -78,7 +78,7 @@ class Serial:
             while thread.is_alive():
                 left = deadline - time.monotonic()
                 if left <= 0:
-                    raise _late(self._timeout)
+                    raise late(self._timeout)
                 thread.join(min(POLL, left))  # in slices: an interrupt cannot end a long one
         finally:
             _leave(thread)
@@ -131,7 +131,7 @@ class Processes:
             return list(self._pool.map(function, items, timeout=self._timeout))
         except TimeoutError as error:
             self.close()
-            raise _late(self._timeout) from error
+            raise late(self._timeout) from error
 
 
 def make(
@@ -161,7 +161,8 @@ def make(
     return Serial(timeout)
 
 
-def _late(timeout: float | None) -> AssayError:
+def late(timeout: float | None) -> AssayError:
+    """Return the refusal of a map that took longer than `timeout` seconds (ASSAY-K002)."""
     what = f"it took longer than {timeout:g} s"
     return AssayError("K002", what, fix="raise assay.limits.check_seconds")
 

@@ -23,7 +23,6 @@ from pipelines.request import now
 from pipelines.store import Store
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
-from provenance.ledger import broken
 from provenance.ordinals import MOST, ordinal
 from provenance.shards import read_table
 
@@ -214,9 +213,7 @@ def _check_label(label: Any, item: Mapping[str, Any]) -> None:
 
 
 def _rowed(folder: Path) -> pa.Table:
-    if not (folder / "findings").is_dir():
-        raise broken("L011", "the findings of the run are missing", folder / "findings")
-    parts = [read_table(path) for path in sorted((folder / "findings").iterdir())]
+    parts = [read_table(path) for path in sorted(story.findings_folder(folder).iterdir())]
     table = pa.concat_tables(parts)
     return table.filter(pc.is_valid(table["row"]))
 

@@ -15,7 +15,7 @@ from typing import Any
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import beside, commit, dask_engine, keys, openlineage, reading, retrain, stages
+from pipelines import beside, commit, keys, openlineage, reading, retrain, stages
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -240,6 +240,8 @@ def execute(request: Request, progress: Progress) -> Outcome:
     prepared = prepare(request)
     contract, sources = prepared.contract, prepared.sources
     if request.dask_address:
+        from pipelines import dask_engine
+
         dask_engine.ensure_answers(request.dask_address)
     store = Store(request.store)
     outcomes: list[Outcome] = []

@@ -167,13 +167,19 @@ def source_of(entry: Entry, row: int) -> Mapping[str, Any]:
     raise AssayError("C013", what, fix="rows are counted from 0, a CSV's header not among them")
 
 
+def findings_folder(folder: Path) -> Path:
+    """Return the folder of a run's findings; L011 if it is gone."""
+    found = folder / "findings"
+    if not found.is_dir():
+        raise broken("L011", "the findings of the run are missing", found)
+    return found
+
+
 def findings_in(folder: Path, row: int) -> list[dict[str, Any]]:
     """Return the findings of one row, errors first."""
     import pyarrow.dataset as ds
 
-    if not (folder / "findings").is_dir():
-        raise broken("L011", "the findings of the run are missing", folder / "findings")
-    table = ds.dataset(folder / "findings").to_table(filter=pc.field("row") == row)
+    table = ds.dataset(findings_folder(folder)).to_table(filter=pc.field("row") == row)
     order = {"error": 0, "warning": 1, "info": 2}
     found: list[dict[str, Any]] = table.to_pylist()
     return sorted(found, key=lambda item: (order[item["severity"]], item["check"], item["rule"]))

@@ -155,10 +155,7 @@ def _write(
         with coded(path.parent), pq.ParquetWriter(file, schema, **options) as writer:
             for batch in stream:
                 total += batch.nbytes
-                if total > limits.max_bytes:
-                    what = f"{total:,} bytes and more, and the limit is {limits.max_bytes:,}"
-                    fix = "raise assay.limits.max_bytes"
-                    raise AssayError("I006", what, where=where, fix=fix)
+                limits.refuse_copy(total, where)
                 arrays = list(_cast(batch, columns, schema, where))
                 writer.write_table(pa.table(arrays, schema=schema))
 

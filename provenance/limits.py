@@ -34,6 +34,12 @@ class Limits:
     max_row_bytes: int = 16 * MIB
     max_lines_per_row: int = 1000
 
+    def refuse_copy(self, size: int, where: str) -> None:
+        """Refuse what is copied for reading once it is larger than `max_bytes` (ASSAY-I006)."""
+        if size > self.max_bytes:
+            what = f"{size:,} bytes and more, and the limit is {self.max_bytes:,}"
+            raise AssayError("I006", what, where=where, fix="raise assay.limits.max_bytes")
+
     @staticmethod
     def of(given: Mapping[str, Any]) -> "Limits":
         """Build limits from a contract's `assay.limits`.

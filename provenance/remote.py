@@ -132,25 +132,18 @@ def fetch(url: str, path: Path, limits: Limits) -> None:
     before = store.marks()
     size = before.get("size")
     if isinstance(size, int):
-        _refuse_large(size, url, limits)
+        limits.refuse_copy(size, shown(url))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     total = 0
     with os.fdopen(descriptor, "wb") as file:
         for block in store.blocks():
             total += len(block)
-            _refuse_large(total, url, limits)
+            limits.refuse_copy(total, shown(url))
             file.write(block)
     if before != store.marks() or size not in (None, total):
         what = "the object changed while it was copied"
         fix = "run again when its writer has finished"
         raise AssayError("I013", what, where=shown(url), fix=fix)
-
-
-def _refuse_large(size: int, url: str, limits: Limits) -> None:
-    if size > limits.max_bytes:
-        what = f"{size:,} bytes and more, and the limit is {limits.max_bytes:,}"
-        fix = "raise assay.limits.max_bytes"
-        raise AssayError("I006", what, where=shown(url), fix=fix)
 
 
 def _is_shown(name: str, root: str) -> bool:
@@ -204,8 +197,9 @@ class _Store:
             return question(*words, **more)
         except FileNotFoundError:
             # a web server that cannot be reached is told in the same way
-            what = "no such file" if self.scheme in STORES else "no such file, or no such server"
-            fix = "check the URL" if self.scheme in STORES else "check the URL and the network"
+            is_store = self.scheme in STORES
+            what = "no such file" if is_store else "no such file, or no such server"
+            fix = "check the URL" if is_store else "check the URL and the network"
             raise AssayError("I014", what, where=where, fix=fix) from None
         except PermissionError:
             fix = "check the credentials in this environment"

@@ -38,9 +38,9 @@ class Lapse:
     best: tuple[float, float, float, float]
     low: tuple[float, float, float, float]
 
-    def honest(self, logits: np.ndarray, *, best: bool = False) -> np.ndarray:
+    def honest(self, logits: np.ndarray) -> np.ndarray:
         """Return the chance that a label given at this logit is honest, shape as `logits`."""
-        floor, slope, intercept, bend = self.best if best else self.low
+        floor, slope, intercept, bend = self.low
         at = _bent(logits, np.array(bend * floor))
         overlap = (1 - 2 * floor) * sigmoid(slope * at + intercept)
         share: np.ndarray = overlap / (overlap + floor + 1e-12)
