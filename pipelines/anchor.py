@@ -125,6 +125,8 @@ def decide(arguments: argparse.Namespace, store: Store, run: Entry) -> int:
         f"entry {entry.seq}: the clean dataset of run {run.seq} is the reference of "
         f"{facts['dataset']} from now on\n"
     )
+    if codes := sorted({reason["code"] for reason in facts["reasons"]}):
+        sys.stderr.write(f"warning: run {run.seq} failed ({', '.join(codes)}), it is anchored\n")
     sys.stdout.write(json.dumps(report) + "\n" if arguments.json else text)
     return 0
 

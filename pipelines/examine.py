@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from checks.kit import findings, registry
 from checks.kit.protocol import Check, Context, Model, Panel
 from checks.kit.seen import read_seen
-from checks.kit.verdict import UNRUN
+from checks.kit.verdict import LATE, UNRUN
 from pipelines.engine import Engine
 from pipelines.panels import masked
 from provenance import atomic
@@ -280,7 +280,8 @@ def _status(
     name: str, threats: tuple[str, ...], told: Model, seconds: float, fault: Fault | None
 ) -> Status:
     rows = len(told.overall["row"].drop_null().unique())
-    status, why = ("failed", fault.why) if fault else ("ok", "")
+    word = "timeout" if fault and fault.kind == LATE else "failed"
+    status, why = (word, fault.why) if fault else ("ok", "")
     size = len(told.overall)
     return Status(name, status, size, rows, round(seconds, 3), told.notes, threats, why)
 

@@ -7,6 +7,7 @@ What is derived from a key (pseudonyms, keyed row ids) is left to the next one.
 """
 
 import os
+import sys
 from pathlib import Path
 
 from pipelines import config
@@ -26,7 +27,10 @@ def own(*, make: bool = False) -> Signer:
     """
     if text := config.key_text():
         return sign.parse(text, "ASSAY_SIGNING_KEY")
-    return sign.load_or_make(config.signing_key()) if make else sign.load(config.signing_key())
+    path = config.signing_key()
+    if make and os.environ.get("ASSAY_SIGNING_KEY") and not path.exists():  # or a slip of the pen
+        sys.stderr.write(f"ASSAY_SIGNING_KEY names no file: a new key is made in {path}\n")
+    return sign.load_or_make(path) if make else sign.load(path)
 
 
 def is_there() -> bool:

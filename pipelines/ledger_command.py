@@ -44,7 +44,7 @@ def _show(arguments: argparse.Namespace) -> int:
         raise AssayError("C012", "name the entry's number", fix="`assay ledger show 7`")
     if number not in store.ledger.numbers():
         raise AssayError("C013", f"there is no entry {number}", where=str(store.folder))
-    entry = store.ledger.read(number)
+    entry = store.ledger.unedited(number)
     whole = {**_line(entry), "prev": entry.prev.hex(), "facts": entry.facts}
     sys.stdout.write(json.dumps(whole, indent=None if arguments.json else 1) + "\n")
     return 0

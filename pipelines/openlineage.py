@@ -194,7 +194,7 @@ def _tests(outcome: Outcome) -> dict[str, Any]:
             {
                 "name": status.check,
                 "status": ("fail" if status.findings else "pass") if is_run else "skip",
-                "severity": "error" if status.status == "failed" else "warn",
+                "severity": "error" if status.status in ("failed", "timeout") else "warn",
                 "type": "check",
                 "expected": "0 findings",
                 "actual": found if is_run else "did not run",

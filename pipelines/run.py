@@ -15,7 +15,7 @@ from typing import Any
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import beside, commit, keys, openlineage, reading, retrain, stages
+from pipelines import beside, commit, keys, openlineage, reading, retrain, stages, trust
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -131,7 +131,7 @@ class _Run:
         (self.plan.out / table.name).rename(table)
 
     def checks(self) -> None:
-        # before anything is judged by it: a memory that does not hold is refused
+        trust.require_whole(self.store)  # before anything is judged by it, or added to it
         if self.plan.reference:
             self.past = Memory.of(self.store, self.contract.name)
         self.examined = stages.run_checks(self.plan, self.contract, self.past)

@@ -193,7 +193,8 @@ def all_statuses(
         rows = len(mine["row"].drop_null().unique())
         errors = mine.filter(pc.equal(mine["severity"], "error"))
         unrun = pc.any(pc.is_in(errors["rule"], pa.array(verdict.UNRUN))).as_py()
-        status = "failed" if unrun else "ok"
+        is_late = pc.any(pc.equal(errors["rule"], verdict.LATE)).as_py()
+        status = "timeout" if is_late else "failed" if unrun else "ok"
         made.append(Status(check, status, len(mine), rows, clock.get(stage, 0.0)))
     return (*made, *examined)
 

@@ -104,7 +104,7 @@ class Store:
         return [entry for entry in self.ledger.entries() if entry.kind in RUN_KINDS]
 
     def find(self, run: str) -> Entry:
-        """Return the entry of a run by number or `latest`; C013 if there is none."""
+        """Return the entry of a run, by number or `latest`; C013 for none, L004 for an edited one."""
         numbers = self.ledger.numbers()
         if run == "latest":
             asked = reversed(numbers)
@@ -112,7 +112,7 @@ class Store:
             number = ordinal(run)
             asked = iter([number] if number is not None and number in numbers else [])
         for number in asked:
-            if (entry := self.ledger.read(number)).kind in RUN_KINDS:
+            if (entry := self.ledger.unedited(number)).kind in RUN_KINDS:
                 return entry
         fix = "`assay ledger log` lists the runs; --store names another store"
         raise AssayError("C013", f"there is no run {run}", where=str(self.folder), fix=fix)

@@ -8,7 +8,7 @@ from pipelines.store import Store
 from provenance import note, sign, verify
 from provenance.entry import Entry
 from provenance.errors import AssayError
-from provenance.ledger import broken, edit_of
+from provenance.ledger import broken
 from provenance.note import Checkpoint
 from provenance.sign import Verifier
 from provenance.verify import Verified
@@ -62,8 +62,7 @@ def vouched(store: Store, entry: Entry) -> Entry:
             signed it, and the whole ledger does not hold.
     """
     path, own = store.ledger.path_of(entry.seq), keys.own(make=True).verifier
-    if edit := edit_of(entry, entry.seq):
-        raise broken("L004", edit, path)
+    store.ledger.require_unedited(entry)
     if entry.key_id != own.key_id:
         require_whole(store)  # only the chain can vouch for another key's signature
     elif not entry.is_signed_by(own):

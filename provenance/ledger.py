@@ -55,17 +55,27 @@ class Ledger:
         """Return one entry; L001 if it is missing, L003 if it cannot be read."""
         return self._read(seq, {})
 
+    def unedited(self, seq: int) -> Entry:
+        """Return one entry that its own digest covers: as `read`, and L004 if it was edited."""
+        return self.require_unedited(self.read(seq))
+
+    def require_unedited(self, item: Entry) -> Entry:
+        """Return the entry; L004 if its own digest does not cover it. No key is asked."""
+        if edit := edit_of(item, item.seq):
+            raise broken("L004", edit, self.path_of(item.seq))
+        return item
+
     def reader(self) -> Callable[[int], Entry]:
         """Return what reads entries by number and keeps the segment it had to open for one."""
         loaded: dict[int, Entry | AssayError] = {}
         return lambda seq: self._read(seq, loaded)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every entry in order."""
+        """Yield every entry in order; L001 or L003 for one that cannot be read, L004 if edited."""
         for _, item in self.walk():
             if isinstance(item, AssayError):
                 raise item
-            yield item
+            yield self.require_unedited(item)
 
     def walk(self) -> Iterator[tuple[int, Entry | AssayError]]:
         """Yield every number in order with its entry, or with why that cannot be read."""

@@ -18,6 +18,7 @@ from provenance.codes import CODES
 from provenance.errors import Notice
 
 REJECTED_FLOOR = 1_000  # the limit on rejected rows counts on sources of so many rows and more
+LATE = "ASSAY-K002"
 UNRUN = ("ASSAY-K001", "ASSAY-K002", "ASSAY-K003", "ASSAY-K016")
 
 

@@ -164,7 +164,7 @@ def test_only_the_check_that_hangs_fails(tmp_path, monkeypatch, verb):
     done, statuses = examined(tmp_path, Serial(0.5))
     assert (statuses["quick"].status, statuses["quick"].notes) == ("ok", ("300 rows",))
     slow = statuses["slow"]
-    assert (slow.status, slow.findings, slow.rows) == ("failed", 1, 0)
+    assert (slow.status, slow.findings, slow.rows) == ("timeout", 1, 0)
     assert slow.why == f"{verb} raised ASSAY-K002: it took longer than 0.5 s"
     assert 0.5 <= slow.seconds < HANG / 2
     [found] = done.found.to_pylist()
@@ -268,7 +268,7 @@ def test_a_run_with_a_check_that_hangs_commits_and_fails(small, monkeypatch, cap
     code, told, found = ran([*small, "--engine", "serial"], capsys)
     assert given == [stages.CHECK_SECONDS]
     assert (code, told["verdict"], told["run"]) == (3, "fail", 1)
-    assert statuses_of(told)["values"] == "failed"
+    assert statuses_of(told)["values"] == "timeout"
     assert {statuses_of(told)[name] for name in ("leakage", "shape", "contract")} == {"ok"}
     [reason] = told["reasons"]
     assert (reason["code"], reason["where"]) == ("ASSAY-K002", "values")

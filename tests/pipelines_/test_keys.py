@@ -111,6 +111,17 @@ def test_a_key_for_machines_lies_in_the_environment(tmp_path, capsys, monkeypatc
     assert (code, found["error"]["code"]) == (2, "ASSAY-C012")
 
 
+def test_a_file_of_the_environment_that_is_not_there_is_said_before_a_key_is_made(
+    tmp_path, capsys, monkeypatch
+):
+    path = tmp_path / "keys" / "typo.pem"
+    monkeypatch.setenv("ASSAY_SIGNING_KEY", str(path))
+    for told in (f"names no file: a new key is made in {path}\n", ""):
+        keys.own(make=True)
+        assert capsys.readouterr().err.endswith(told)
+    assert path.stat().st_mode & 0o077 == 0
+
+
 def test_a_key_in_the_store_is_refused(tmp_path, capsys, monkeypatch):
     folder = tmp_path / "store"
     sign.load_or_make(folder / "key.pem")

@@ -71,6 +71,22 @@ def test_an_edited_entry_stops_gate_release_and_review(home, told):
     assert not (home / "started").exists()
 
 
+def test_an_edited_entry_in_the_midst_is_neither_added_to_nor_told(home, told):
+    for _ in range(2):
+        assert told("run", "c.yaml", "--direct", "--json")[0] == 0
+    edit_entry(home, 1)
+    for words in (
+        ["run", "c.yaml", "--direct", "--json"],
+        ["ledger", "log", "--json"],
+        ["ledger", "show", "1", "--json"],
+        ["explain", "1", "0", "--json"],
+        ["explain", "2", "0", "--json"],
+    ):
+        code, object_ = told(*words)
+        assert (code, object_["error"]["code"]) == (4, "ASSAY-L004"), words
+    assert len(list((home / "store" / "ledger" / "entries").iterdir())) == 3
+
+
 @pytest.mark.usefixtures("home")
 def test_a_reused_pass_prints_its_object_and_a_laxer_one_is_not_reused(told):
     assert told("run", "c.yaml", "--direct", "--json")[0] == 0
