@@ -104,7 +104,7 @@ class Store:
         return [entry for entry in self.ledger.entries() if entry.kind in RUN_KINDS]
 
     def find(self, run: str) -> Entry:
-        """Return the entry of a run, by number or `latest`; C013 for none, L004 for an edited one."""
+        """Return the entry of a run, by number or `latest`; C013 for none, L004 if edited."""
         numbers = self.ledger.numbers()
         if run == "latest":
             asked = reversed(numbers)
