@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pipelines import handed
 from pipelines.engine import late
 from provenance.errors import AssayError
 
@@ -78,8 +79,8 @@ class Dask:
 
         work = self._scratch / f"dask-{next(self._numbers)}"
         work.mkdir()
-        kept = [_keep(work / "function.pkl", function)]
-        kept += [_keep(work / f"{n}.pkl", item) for n, item in enumerate(items)]
+        kept = [handed.keep(work / "function.pkl", function)]
+        kept += [handed.keep(work / f"{n}.pkl", item) for n, item in enumerate(items)]
         try:
             return self._done(kept[0], kept[1:])
         except KilledWorker as error:
@@ -87,6 +88,12 @@ class Dask:
             raise AssayError("E005", what, fix="look at the memory there is") from error
         except (CommClosedError, FutureCancelledError, FuturesCancelledError) as error:
             raise self._lost() from error
+
+    @property
+    def width(self) -> int:
+        """How many items its workers take at once."""
+        threads: dict[str, int] = self._connected().nthreads()
+        return max(1, sum(threads.values()))
 
     def close(self) -> None:
         """Leave the cluster, or end it if it is our own."""
@@ -217,17 +224,5 @@ def _facts(folder: str) -> tuple[dict[str, Any], bool]:
     return commit.code_facts(), Path(folder).is_dir()
 
 
-def _keep(path: Path, value: Any) -> str:
-    with path.open("wb") as file:
-        pickle.dump(value, file, protocol=5)
-    return str(path)
-
-
 def _apply(function: str, item: str) -> Any:
-    return _loaded(function)(pickle.loads(Path(item).read_bytes()))  # noqa: S301  ours, see _keep
-
-
-@functools.lru_cache(maxsize=4)
-def _loaded(path: str) -> Callable[[Any], Any]:
-    loaded: Callable[[Any], Any] = pickle.loads(Path(path).read_bytes())  # noqa: S301  as above
-    return loaded
+    return handed.apply(function, pickle.loads(Path(item).read_bytes()))  # noqa: S301  ours

@@ -7,8 +7,11 @@ does not end in time is ASSAY-K002 on both: it ends the pool, and leaves the ser
 import concurrent.futures
 import contextvars
 import ctypes
+import functools
+import itertools
 import multiprocessing
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +19,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from pipelines import handed
 from provenance.errors import AssayError
 
 Item = TypeVar("Item")
@@ -27,6 +31,11 @@ POLL = 0.1  # seconds until an interrupt reaches a thread that waits for another
 
 class Engine(Protocol):
     """A map, and its end."""
+
+    @property
+    def width(self) -> int:
+        """How many items it works on at once."""
+        ...
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Return function(item) for each item, in order."""
@@ -43,6 +52,8 @@ class Serial:
     With a timeout each item runs in a daemon thread. Python cannot kill a thread: one that is late
     is told to end at its next line of Python, and left behind, for good if it hangs in C code.
     """
+
+    width = 1
 
     def __init__(self, timeout: float | None = None) -> None:
         """Take `timeout`: seconds for one map, None to wait for ever."""
@@ -86,12 +97,22 @@ class Serial:
 
 
 class Processes:
-    """A pool of worker processes; items and results are pickled."""
+    """A pool of worker processes; items and results are pickled, the function once a map."""
 
-    def __init__(self, workers: int, timeout: float | None = None) -> None:
-        """Start `workers` processes when first used; `timeout`: seconds for one map."""
-        self._workers = workers
+    def __init__(
+        self, workers: int, timeout: float | None = None, scratch: Path | None = None
+    ) -> None:
+        """Start processes when first used.
+
+        Args:
+            workers: how many.
+            timeout: seconds for one map; None to wait for ever.
+            scratch: existing folder for what the workers share; None for a temporary one.
+        """
+        self.width = workers
         self._timeout = timeout
+        self._scratch = scratch
+        self._numbers = itertools.count()
         self._pool: concurrent.futures.ProcessPoolExecutor | None = None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -101,12 +122,18 @@ class Processes:
             AssayError: ASSAY-E005 if workers die twice, ASSAY-K002 if the map takes too long.
         """
         listed = list(items)
+        name = f"map-{next(self._numbers)}-"
+        with tempfile.TemporaryDirectory(prefix=name, dir=self._scratch) as folder:
+            kept = handed.keep(Path(folder) / "function.pkl", function)
+            return self._twice(functools.partial(handed.apply, kept), listed)
+
+    def _twice(self, function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
         try:
-            return self._attempt(function, listed)
+            return self._attempt(function, items)
         except BrokenProcessPool:
             self.close()
         try:
-            return self._attempt(function, listed)
+            return self._attempt(function, items)
         except BrokenProcessPool as error:
             self.close()  # the next map starts with workers that live
             what = "a worker process died twice at the same work"
@@ -126,7 +153,7 @@ class Processes:
     def _attempt(self, function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = concurrent.futures.ProcessPoolExecutor(self._workers, context)
+            self._pool = concurrent.futures.ProcessPoolExecutor(self.width, context)
         try:
             return list(self._pool.map(function, items, timeout=self._timeout))
         except TimeoutError as error:
@@ -149,7 +176,7 @@ def make(
         rows: that are to be examined.
         timeout: seconds for one map.
         address: of a Dask scheduler; None for a cluster on this machine.
-        scratch: folder that Dask's workers see; needed for that engine alone.
+        scratch: existing folder that the workers see; Dask's may be on other machines.
     """
     cores = len(os.sched_getaffinity(0))
     if name == "dask":
@@ -157,7 +184,7 @@ def make(
 
         return Dask(address, cores, timeout, scratch or Path.cwd())
     if name == "processes" or (name == "auto" and rows >= SERIAL_ROWS and cores > 1):
-        return Processes(cores, timeout)
+        return Processes(cores, timeout, scratch)
     return Serial(timeout)
 
 

@@ -1,17 +1,13 @@
 """The checks over the shards: fit each shard, merge, finish once, score each shard.
 
-Two maps with a tree-merge between them. A check that raises at whatever verb, takes too long,
+Two maps with a merge between them. A check that raises at whatever verb, takes too long,
 kills its worker twice or lacks its reference becomes a finding of its own (ASSAY-K001, K002, K003)
 and its status `failed`; the others go on.
 """
 
 import dataclasses
 import functools
-import os
-import pickle
-import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,36 +16,14 @@ import pyarrow.compute as pc
 
 from checks.kit import findings, registry
 from checks.kit.protocol import Check, Context, Model, Panel
-from checks.kit.seen import read_seen
 from checks.kit.verdict import LATE, UNRUN
+from pipelines import states, verbs
 from pipelines.engine import Engine
-from pipelines.panels import masked
-from provenance import atomic
+from pipelines.verbs import Fault, Part
 from provenance.errors import AssayError
 from provenance.shards import ShardRef
 
 BROKEN = ("ASSAY-K002", "ASSAY-E005")  # a map ran out of time, or of workers
-Part = tuple[Any, float]  # what a verb made of one shard, or its Fault; seconds
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fault:
-    """A verb that raised: which and what, for the finding; frames and lines, for the log.
-
-    `what` and `fix` are of an AssayError, which holds no cell; other exceptions may quote one.
-    """
-
-    verb: str
-    kind: str
-    trace: str
-    what: str = ""
-    fix: str = ""
-
-    @property
-    def why(self) -> str:
-        """Return why the check did not run, in one line."""
-        told = f"{self.verb} raised {self.kind}"
-        return f"{told}: {self.what}" if self.what else told
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,7 +100,7 @@ def _ready(context: Context) -> tuple[Context, Examined]:
     if context.reference is None or len(context.reference):
         return context, Examined(findings.empty(), (), ())
     what, fix = "no row of it can be read", "give a reference that keeps this contract"
-    fault = _fault("reading the reference", AssayError("K003", what, fix=fix))
+    fault = verbs.fault("reading the reference", AssayError("K003", what, fix=fix))
     needing = {
         name: kind
         for name, kind in registry.load().items()
@@ -146,19 +120,24 @@ def _examine(
     chosen: dict[str, Check[Any, Any]], shards: list[ShardRef], engine: Engine, models: Path
 ) -> Examined:
     def fit(some: list[_Work]) -> list[dict[str, Part]]:
-        return engine.map(functools.partial(_fit, [w.check for w in some]), shards)
+        cut = states.groups(shards, engine.width)
+        return engine.map(functools.partial(verbs.fit, [w.check for w in some], models), cut)
 
     def finish(some: list[_Work]) -> list[dict[str, Part]]:
-        return engine.map(_finish, [(work.check, work.value, models) for work in some])
+        of = {work.check.name: work.check for work in some}
+        asked = [(work.check.name, work.value) for work in some]
+        return engine.map(functools.partial(verbs.finish, of, models), asked)
 
     def score(some: list[_Work]) -> list[dict[str, Part]]:
-        return engine.map(functools.partial(_score, [w.check for w in some], models), shards)
+        return engine.map(functools.partial(verbs.score, [w.check for w in some], models), shards)
 
     works = {name: _Work(check) for name, check in chosen.items()}
     for name, parts in _mapped("fit", works, fit):
-        _collect(works[name], parts, "merge", functools.partial(_tree, works[name].check))
+        _collect(works[name], parts, "fit", list)
     for name, parts in _mapped("finish", works, finish):
         _collect(works[name], parts, "finish", lambda values: values[0])
+    for path in models.glob(f"*{states.ENDING}"):
+        path.unlink()  # the models have what was in them
     for name, parts in _mapped("score", works, score):
         _collect(works[name], parts, "score", functools.partial(_with_overall, works[name].value))
     return _examined(works)
@@ -183,58 +162,8 @@ def _mapped(
             raise
         if len(alive) > 1:
             return [pair for one in alive.items() for pair in _mapped(verb, dict([one]), run)]
-        done = [dict.fromkeys(alive, (_fault(verb, error), time.perf_counter() - start))]
+        done = [dict.fromkeys(alive, (verbs.fault(verb, error), time.perf_counter() - start))]
     return [(name, [parts[name] for parts in done if name in parts]) for name in alive]
-
-
-def _fit(chosen: list[Check[Any, Any]], ref: ShardRef) -> dict[str, Part]:
-    shard = read_seen(ref, chosen[0].context.contract)
-    return {check.name: _timed("fit", check.fit, shard) for check in chosen}
-
-
-def _finish(task: tuple[Check[Any, Any], Any, Path]) -> dict[str, Part]:
-    check, state, models = task
-
-    def finish() -> Model:
-        model = masked(check.finish(state), check.context.contract)
-        # a thread left behind by an engine may still be at the same model
-        path = models / f"{check.name}.{os.getpid()}-{threading.get_ident()}"
-        with path.open("wb") as file:
-            pickle.dump(model, file, protocol=5)
-        path.replace(models / f"{check.name}.pkl")
-        # the rest stays in the file
-        return Model(model.overall, model.notes, model.panels, memory=model.memory)
-
-    return {check.name: _timed("finish", finish)}
-
-
-def _score(chosen: list[Check[Any, Any]], models: Path, ref: ShardRef) -> dict[str, Part]:
-    shard = read_seen(ref, chosen[0].context.contract)
-    return {
-        check.name: _timed(
-            "score", lambda check=check: check.score(shard, _model(models / f"{check.name}.pkl"))
-        )
-        for check in chosen
-    }
-
-
-@functools.lru_cache(maxsize=64)
-def _model(path: Path) -> Any:
-    with path.open("rb") as file:
-        return pickle.load(file)  # noqa: S301  written by this very run a moment ago
-
-
-def _timed(verb: str, call: Callable[..., Any], *arguments: Any) -> Part:
-    start = time.perf_counter()
-    try:
-        value = call(*arguments)
-    except OSError as error:
-        if error.errno in atomic.DISK:  # a full disk says nothing of the check: the run is refused
-            raise atomic.foreseen(error) from error
-        value = _fault(verb, error)
-    except Exception as error:  # noqa: BLE001  any failure of a check fails the verdict, closed
-        value = _fault(verb, error)
-    return value, time.perf_counter() - start
 
 
 def _collect(work: _Work, parts: list[Part], verb: str, join: Callable[[list[Any]], Any]) -> None:
@@ -244,17 +173,9 @@ def _collect(work: _Work, parts: list[Part], verb: str, join: Callable[[list[Any
     if faults:
         work.fault = faults[0]
         return
-    joined, seconds = _timed(verb, join, values)
+    joined, seconds = verbs.timed(verb, join, values)
     work.seconds += seconds
     work.value, work.fault = (None, joined) if isinstance(joined, Fault) else (joined, None)
-
-
-def _tree(check: Check[Any, Any], states: list[Any]) -> Any:
-    """Merge neighbours until one is left: no state is merged more than log2(n) times."""
-    while len(states) > 1:
-        pairs = [states[i : i + 2] for i in range(0, len(states), 2)]
-        states = [check.merge(*pair) if len(pair) > 1 else pair[0] for pair in pairs]
-    return states[0]
 
 
 def _with_overall(model: Model, parts: list[findings.Findings]) -> Model:
@@ -290,11 +211,3 @@ def _not_run(name: str, fault: Fault) -> findings.Findings:
     rule = fault.kind if fault.kind in UNRUN else "ASSAY-K001"
     evidence = f"the check {name} did not run: {fault.why}"
     return findings.make(None, check=name, rule=rule, evidence=evidence, suggestion=fault.fix)
-
-
-def _fault(verb: str, error: Exception) -> Fault:
-    # frames and lines of code only: an exception's own text may quote a cell
-    trace = "".join(traceback.format_tb(error.__traceback__))
-    if isinstance(error, AssayError):
-        return Fault(verb, error.code, trace, error.what, error.fix)
-    return Fault(verb, type(error).__name__, trace)

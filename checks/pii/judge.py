@@ -12,6 +12,10 @@ import re
 from collections.abc import Callable
 from typing import Literal
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from checks.pii.recognizers import Hit
 
 Verdict = Literal["error", "warning"] | None
@@ -57,6 +61,11 @@ _GROUPED = re.compile(
     r"\(\d{2,5}\)[ .-]?\d{2,4}[ .-]?\d{2,4}.*|1?[-. ]?\d{3}([-. ])\d{3}\1\d{4}"
     r"|0\d{1,4}(?:[ ./-]\d{2,4}){2,5}|0\d{2,4}[/ -]\d{5,8}"
 )
+# RE2: ASCII without a plus sign whose digits stand in one run, so that none of the groupings
+# above fits; and what a word that makes a number of it would be a part of
+_OTHERS = r"[\x00-\x2a\x2c-\x2f\x3a-\x7f]*"
+_ONE_RUN = rf"\A{_OTHERS}[0-9]+{_OTHERS}\z"
+_CALLED = f"(?i:{'|'.join(sorted(_PHONE | {'number'}))})"
 _FEW, _SOME = 7, 8  # digits of the shortest number, and of one written with a plus sign
 
 
@@ -76,6 +85,23 @@ def strength(hit: Hit, text: str, words: frozenset[str]) -> Verdict:
     if needed is not None:
         return "warning" if near & needed else None
     return "error"
+
+
+def has_no_phone(texts: pa.Array, words: frozenset[str]) -> np.ndarray:
+    """Return for which texts no telephone number in them could count: bool, shape (n,).
+
+    Those are the ids that fill key columns; the recognizer takes 0.2 ms for each of them.
+
+    Args:
+        texts: strings without nulls, shape (n,).
+        words: lower-case words of the column's name.
+    """
+    if words & (_PHONE | {"number"}):
+        return np.zeros(len(texts), bool)
+    is_id = pc.match_substring_regex(texts, _ONE_RUN).to_numpy(zero_copy_only=False)
+    is_called = pc.match_substring_regex(texts, _CALLED).to_numpy(zero_copy_only=False)
+    none: np.ndarray = is_id & ~is_called
+    return none
 
 
 def words_of(name: str) -> frozenset[str]:

@@ -54,7 +54,7 @@ def scan(texts: pa.Array, column: str, settings: Settings) -> dict[int, Found]:
     kept = texts if not long.any() else texts.take(pa.array(places))
     words = judge.words_of(column)
     decided: dict[int, list[tuple[Hit, str, bool]]] = {}
-    for at, hits in raw_hits(kept, column, settings).items():
+    for at, hits in raw_hits(kept, column, settings, counting=True).items():
         _decide(int(places[at]), hits, kept[at].as_py(), words, out, decided)
     if "PHONE_NUMBER" in settings.entities:
         _announced(kept, places, out, decided)
@@ -68,15 +68,17 @@ def scan(texts: pa.Array, column: str, settings: Settings) -> dict[int, Found]:
 
 
 def raw_hits(
-    texts: pa.Array, column: str, settings: Settings
+    texts: pa.Array, column: str, settings: Settings, *, counting: bool = False
 ) -> dict[int, list[Hit] | UnscannedError]:
     """Return every hit in texts as they are, by position; equal to Presidio's own results.
 
     Secrets are found beside. A text that a recognizer could not finish has the error instead.
+    With `counting`, telephone numbers are not looked for where none would count: in most ids.
     """
     found: dict[int, list[Hit] | UnscannedError] = {}
     context = _context(column, settings)
-    for at, entities in sorted(_candidates(texts, context, settings).items()):
+    words = judge.words_of(column) if counting else None
+    for at, entities in sorted(_candidates(texts, context, settings, words).items()):
         # built on the first candidate: a column without any never imports Presidio
         run = analyzer(settings.entities, settings.score, settings.seconds)
         try:
@@ -93,13 +95,16 @@ def raw_hits(
 
 
 def _candidates(
-    texts: pa.Array, words: tuple[str, ...], settings: Settings
+    texts: pa.Array, context: tuple[str, ...], settings: Settings, words: frozenset[str] | None
 ) -> dict[int, list[str]]:
-    """Return the entities whose gates each text passes, by position."""
+    """Return the entities whose gates each text passes, by position.
+
+    With the `words` of the column's name, no telephone numbers where none would count.
+    """
     chosen = gates.gates(settings.entities, settings.score)
     out: dict[int, list[str]] = {}
     ascii_ = pc.string_is_ascii(texts).to_numpy(zero_copy_only=False)
-    context = " ".join(words)
+    beside = " ".join(context)
     for is_ascii in (True, False):
         places = np.flatnonzero(ascii_ == is_ascii)
         part = texts if len(places) == len(texts) else texts.take(pa.array(places))
@@ -108,8 +113,10 @@ def _candidates(
         if not len(part):
             continue
         for gate in chosen:
-            helped = bool(gate.words and gates.python(gate.words).search(context))
+            helped = bool(gate.words and gates.python(gate.words).search(beside))
             passed = gates.passed(part, gate, helped=helped, ascii_only=is_ascii)
+            if gate.entity == "PHONE_NUMBER" and words is not None and passed.any():
+                passed &= ~judge.has_no_phone(part, words)
             for at in places[passed].tolist():
                 if gate.entity != "PHONE_NUMBER" or _may_be_called(texts[at].as_py()):
                     out.setdefault(at, []).append(gate.entity)
@@ -186,7 +193,8 @@ def _disguised(
     if not variants:
         return
     words = judge.words_of(column)
-    found = raw_hits(pa.array([v.text for v in variants], pa.string()), column, settings)
+    flat = pa.array([v.text for v in variants], pa.string())
+    found = raw_hits(flat, column, settings, counting=True)
     for at, hits in found.items():
         owner, variant = owners[at], variants[at]
         if isinstance(hits, UnscannedError):

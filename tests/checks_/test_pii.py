@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from checks.kit import findings, registry
 from checks.kit.contract import Column, Contract
 from checks.kit.protocol import Context
-from checks.pii import UNSCANNED, Pii, redact, rescan
+from checks.pii import UNSCANNED, Pii, judge, redact, rescan, scan
 from checks.pii.settings import settings_of
 from provenance.casting import ColumnSpec
 from provenance.shards import Shard
@@ -389,3 +390,36 @@ def test_teaching_tables_raise_no_alarm():
         table = pyarrow.csv.read_csv(path)
         texts = pa.table({n: table[n].cast(pa.string()) for n in table.column_names})
         assert rescan(texts, contract_of(texts.column_names)).num_rows == 0, path.name
+
+
+def test_numbers_that_could_not_count_are_not_looked_for_and_nothing_is_lost():
+    rng = random.Random(5)
+    before = [
+        "L-",
+        "",
+        "order ",
+        "call ",
+        "+",
+        "a number ",
+        "(",
+        "x.",
+        "1 ",
+        "0",
+        "tel:",
+        "textbook ",
+    ]
+    behind = ["", " x", ")", "-7", " fax", "/b", "\n", " 12", "\u00e9", ". callback"]
+    made = [
+        rng.choice(before) + "".join(rng.choices("0123456789", k=rng.randint(5, 13))) + end
+        for end in behind * 60
+    ]
+    numbers = ["2125550187", "12125550187", "02079460958", "442079460958", "16502530000"]
+    made += [a + number + b for a in before for number in numbers for b in behind]
+    texts = pa.array(sorted(set(made)), pa.string())
+    for column in ("note", "id", "phone", "account_number"):
+        fast = scan.scan(texts, column, settings_of(contract_of()))
+        none = judge.has_no_phone(texts, judge.words_of(column))
+        assert none.any() == (column in ("note", "id"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(judge, "has_no_phone", lambda some, _: np.zeros(len(some), bool))
+            assert scan.scan(texts, column, settings_of(contract_of())) == fast

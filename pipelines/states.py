@@ -1,0 +1,78 @@
+"""States on their way from the shards to one model: merged where they are made, kept in files.
+
+A worker fits a group of neighbouring shards and merges as it goes, so what is held at once does
+not grow with the dataset; what it leaves for `finish` is a file a check, which the parent never
+reads.
+"""
+
+import itertools
+import os
+import pickle
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from checks.kit.protocol import Check
+from provenance.shards import ShardRef
+
+ENDING = ".state"
+PER_WORKER = 4  # groups: so few that states are few, so many that no worker is idle for long
+
+
+class Merging:
+    """The states of one check, of which as many are held as a number of them has binary digits.
+
+    Neighbours of equal weight are merged as soon as both are there, so no state is merged more
+    than log2(n) times, in the order in which they came.
+    """
+
+    def __init__(self, check: Check[Any, Any]) -> None:
+        """Hold nothing yet."""
+        self._check = check
+        self._held: list[tuple[int, Any]] = []  # how often merged, and the state
+
+    def add(self, state: Any) -> None:
+        """Take the next state."""
+        times = 0
+        while self._held and self._held[-1][0] == times:
+            state = self._check.merge(self._held.pop()[1], state)
+            times += 1
+        self._held.append((times, state))
+
+    def whole(self) -> Any:
+        """Merge and return what is held: at least one state must have come."""
+        _, state = self._held.pop()
+        while self._held:
+            state = self._check.merge(self._held.pop()[1], state)
+        return state
+
+
+def groups(shards: Sequence[ShardRef], width: int) -> list[tuple[ShardRef, ...]]:
+    """Cut the shards, in their order, into groups of nearly equal numbers for so many workers."""
+    count = max(1, min(len(shards), PER_WORKER * width if width > 1 else 1))
+    ends = [len(shards) * place // count for place in range(count + 1)]
+    return [tuple(shards[low:high]) for low, high in itertools.pairwise(ends)]
+
+
+def keep(path: Path, value: Any) -> None:
+    """Write a value to a file, which is there whole or not at all."""
+    # a thread left behind by an engine may still be at the same file
+    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
+    with draft.open("wb") as file:
+        pickle.dump(value, file, protocol=5)
+    draft.replace(path)
+
+
+def merged(check: Check[Any, Any], paths: Iterable[Path]) -> Any:
+    """Return the one state that the files of a check merge to."""
+    merging = Merging(check)
+    for state in _read(paths):
+        merging.add(state)
+    return merging.whole()
+
+
+def _read(paths: Iterable[Path]) -> Iterator[Any]:
+    for path in paths:
+        with path.open("rb") as file:
+            yield pickle.load(file)  # noqa: S301  written by this very run a moment ago
