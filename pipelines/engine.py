@@ -153,12 +153,25 @@ class Processes:
     def _attempt(self, function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
-            self._pool = concurrent.futures.ProcessPoolExecutor(self.width, context)
+            self._pool = concurrent.futures.ProcessPoolExecutor(
+                self.width, context, initializer=_end_with_parent
+            )
         try:
             return list(self._pool.map(function, items, timeout=self._timeout))
         except TimeoutError as error:
             self.close()
             raise late(self._timeout) from error
+
+
+def _end_with_parent() -> None:
+    """Let this worker end when its parent is killed; else it would wait for work for ever."""
+
+    def watch() -> None:
+        if parent := multiprocessing.parent_process():
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def make(

@@ -19,7 +19,9 @@ from checks.kit.protocol import Check, Context, Model, Panel
 from checks.kit.verdict import LATE, UNRUN
 from pipelines import states, verbs
 from pipelines.engine import Engine
+from pipelines.resume import Kept
 from pipelines.verbs import Fault, Part
+from provenance import digest
 from provenance.errors import AssayError
 from provenance.shards import ShardRef
 
@@ -61,7 +63,13 @@ class _Work:
     seconds: float = 0.0
 
 
-def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Path) -> Examined:
+def examine(
+    context: Context,
+    shards: list[ShardRef],
+    engine: Engine,
+    models: Path,
+    done: Kept | None = None,
+) -> Examined:
     """Run every check of the registry that the contract gives what it needs.
 
     Checks that find telling columns go first, and no other check learns from those: beside a
@@ -72,17 +80,19 @@ def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Pa
         shards: what to examine.
         engine: the map.
         models: existing folder; each fitted model is left there as `check.pkl`.
+        done: what a killed run of the same work has finished, and where to keep what this one does.
     """
+    done = done or Kept(models)
     context, unready = _ready(context)
     chosen, skipped = registry.select(context)
     early = {name: check for name, check in chosen.items() if check.finds_telling_columns}
-    first = _examine(early, shards, engine, models)
+    first = _examine(early, shards, engine, models, done)
     told = first.found.filter(
         pc.and_(pc.is_null(first.found["row"]), pc.equal(first.found["severity"], "error"))
     )
     rest, _ = registry.select(context.without(told["column"].drop_null().to_pylist()))
     late = {name: check for name, check in rest.items() if name not in early}
-    parts = (unready, first, _examine(late, shards, engine, models))
+    parts = (unready, first, _examine(late, shards, engine, models, done))
     statuses = {status.check: status for part in parts for status in part.statuses}
     unrun = {name: Status(name, "skipped", why=why) for name, why in skipped.items()}
     found = findings.ordered(findings.concat([part.found for part in parts]))
@@ -117,19 +127,28 @@ def _ready(context: Context) -> tuple[Context, Examined]:
 
 
 def _examine(
-    chosen: dict[str, Check[Any, Any]], shards: list[ShardRef], engine: Engine, models: Path
+    chosen: dict[str, Check[Any, Any]],
+    shards: list[ShardRef],
+    engine: Engine,
+    models: Path,
+    done: Kept,
 ) -> Examined:
     def fit(some: list[_Work]) -> list[dict[str, Part]]:
+        call, names = functools.partial(verbs.fit, [w.check for w in some], models), _names(some)
         cut = states.groups(shards, engine.width)
-        return engine.map(functools.partial(verbs.fit, [w.check for w in some], models), cut)
+        left = functools.partial(states.left_by, names, models)
+        return engine.map(done.once(call, "fit", *names, whole=verbs.is_whole, files=left), cut)
 
     def finish(some: list[_Work]) -> list[dict[str, Part]]:
-        of = {work.check.name: work.check for work in some}
+        call = functools.partial(verbs.finish, {w.check.name: w.check for w in some}, models)
         asked = [(work.check.name, work.value) for work in some]
-        return engine.map(functools.partial(verbs.finish, of, models), asked)
+        left = functools.partial(verbs.left_by, models)
+        return engine.map(done.once(call, "finish", whole=verbs.is_whole, files=left), asked)
 
     def score(some: list[_Work]) -> list[dict[str, Part]]:
-        return engine.map(functools.partial(verbs.score, [w.check for w in some], models), shards)
+        call, names = functools.partial(verbs.score, [w.check for w in some], models), _names(some)
+        by = [digest.of_file(models / f"{name}.pkl") for name in names]
+        return engine.map(done.once(call, "score", *names, *by, whole=verbs.is_whole), shards)
 
     works = {name: _Work(check) for name, check in chosen.items()}
     for name, parts in _mapped("fit", works, fit):
@@ -141,6 +160,10 @@ def _examine(
     for name, parts in _mapped("score", works, score):
         _collect(works[name], parts, "score", functools.partial(_with_overall, works[name].value))
     return _examined(works)
+
+
+def _names(some: list[_Work]) -> list[str]:
+    return [work.check.name for work in some]
 
 
 def _mapped(

@@ -26,6 +26,7 @@ from pipelines.memory import Memory
 from pipelines.outcome import Late, Outcome, unless_committed
 from pipelines.plan import Plan
 from pipelines.request import Prepared, Request, now, prepare
+from pipelines.resume import Kept
 from pipelines.stage_order import Stage, run_direct
 from pipelines.store import Store
 from provenance import lineage
@@ -38,8 +39,6 @@ RULES = (
     "great_expectations", "duckdb_engine", "pipelines.rules", "checks.kit.conditions",
     "great_expectations.render.renderer.page_renderer",
 )  # fmt: skip
-
-
 NOT_RUN = ("ASSAY-K002", "ASSAY-E005")  # late or dead; what it refuses by itself is a refusal
 
 
@@ -61,6 +60,7 @@ class _Run:
             "pipelines.stages:run_rules", warm=RULES, memory=stages.RULES_MEMORY
         )
         self.past = Memory()
+        self.kept = Kept(store.folder / "resume", self.beside)
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings
@@ -69,6 +69,7 @@ class _Run:
     def close(self) -> None:
         self.reader.stop()
         self.expectations.stop()
+        self.kept.close()
 
     def order(self, progress: Progress, *, ahead: bool) -> list[Stage]:
         """Return the stages; rules and checks go side by side.
@@ -134,7 +135,7 @@ class _Run:
         trust.require_whole(self.store)  # before anything is judged by it, or added to it
         if self.plan.reference:
             self.past = Memory.of(self.store, self.contract.name)
-        self.examined = stages.run_checks(self.plan, self.contract, self.past)
+        self.examined = stages.run_checks(self.plan, self.contract, self.past, self.kept)
 
     def emit(self) -> None:
         self.fated, self.found = stages.emit(self.plan, self.contract)
@@ -203,11 +204,7 @@ class _Run:
             "started": self.started,
             "time": now(),
             "dataset": contract.name,
-            "contract": {
-                "path": contract.path,
-                "sha256": contract.sha256,
-                "version": contract.version,
-            },
+            "contract": {name: getattr(contract, name) for name in ("path", "sha256", "version")},
             "code": commit.code_facts(),
             "engine": self.plan.engine,
             "orchestrator": "none" if self.request.direct else "prefect",

@@ -8,7 +8,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -18,11 +18,12 @@ from checks.kit import findings, sample, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.protocol import Context
 from checks.kit.seen import shard_seen, table_seen
-from pipelines import engine, fates, keys, rebuild
+from pipelines import commit, engine, fates, keys, rebuild
 from pipelines.examine import Examined, Status, examine
 from pipelines.fates import Fated, Sorting
-from pipelines.memory import Memory
+from pipelines.memory import Histories, Memory
 from pipelines.plan import Plan
+from pipelines.resume import Kept
 from pipelines.source_rates import with_rates
 from provenance import lineage
 from provenance.codes import CODES
@@ -75,10 +76,11 @@ def held_findings(snapshot: Snapshot) -> findings.Findings:
     ).cast(findings.SCHEMA)
 
 
-def run_checks(plan: Plan, contract: Contract, past: Memory) -> Examined:
+def run_checks(plan: Plan, contract: Contract, past: Memory, done: Kept | None = None) -> Examined:
     """Fit and score every check over the shards; the fitted models stay with the run.
 
     They are made in the scratch folder: a check that is late may write there after it was given up.
+    `done` is what a killed run of the same work has finished, and where to keep what this one does.
     """
     snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
     reference = _rows_of(plan, "reference", REFERENCE_ROWS, contract)
@@ -92,11 +94,14 @@ def run_checks(plan: Plan, contract: Contract, past: Memory) -> Examined:
     for folder in (models, kept):
         folder.mkdir(parents=True)
     limit = float(contract.limits.get("check_seconds", CHECK_SECONDS))
+    done = done or Kept(models)
+    if plan.engine != "dask":  # its workers may be elsewhere
+        done.begin(_grounds(plan, contract, history), len(snapshot.shards), _signer)
     chosen = engine.make(
         plan.engine, rows, timeout=limit, address=plan.dask_address, scratch=plan.scratch
     )
     try:
-        examined = examine(context, list(snapshot.shards), chosen, models)
+        examined = examine(context, list(snapshot.shards), chosen, models, done)
         examined = with_rates(examined, contract, list(snapshot.shards))
     finally:
         chosen.close()
@@ -222,6 +227,18 @@ def reference_facts(plan: Plan) -> list[dict[str, str]]:
     path = plan.snapshot / "reference" / "snapshot.json"
     read = Snapshot.load(path).sources if path.exists() else ()
     return [{"name": source.name, "sha256": source.sha256} for source in read]
+
+
+def _grounds(plan: Plan, contract: Contract, history: Histories) -> dict[str, Any]:
+    """Return all that the checks' results depend on, beside the shards and the libraries."""
+    snapshots = [plan.snapshot / role / "snapshot.json" for role in ("source", "reference", "test")]
+    read = [Snapshot.load(path).sources for path in snapshots if path.exists()]
+    return {
+        "contract": [contract.path, contract.sha256],
+        "code": commit.code_facts(),
+        "read": [[source.sha256 for source in sources] for sources in read],
+        "history": history,
+    }
 
 
 def _rows_of(plan: Plan, role: str, most: int, contract: Contract) -> pa.Table | None:

@@ -17,6 +17,7 @@ from checks.kit.protocol import Check
 from provenance.shards import ShardRef
 
 ENDING = ".state"
+LARGEST = 10  # shards of a group, about: what a run that is killed may have to do again
 PER_WORKER = 4  # groups: so few that states are few, so many that no worker is idle for long
 
 
@@ -48,9 +49,19 @@ class Merging:
         return state
 
 
+def name_of(check: str, number: int) -> str:
+    """Return the name of the file of a check's state of the group that begins with a number."""
+    return f"{check}.{number}{ENDING}"
+
+
+def left_by(checks: list[str], models: Path, group: tuple[ShardRef, ...]) -> tuple[Path, ...]:
+    """Return the files that the checks leave of a group."""
+    return tuple(models / name_of(check, group[0].number) for check in checks)
+
+
 def groups(shards: Sequence[ShardRef], width: int) -> list[tuple[ShardRef, ...]]:
     """Cut the shards, in their order, into groups of nearly equal numbers for so many workers."""
-    count = max(1, min(len(shards), PER_WORKER * width if width > 1 else 1))
+    count = max(1, min(len(shards), max(PER_WORKER * width, len(shards) // LARGEST)))
     ends = [len(shards) * place // count for place in range(count + 1)]
     return [tuple(shards[low:high]) for low, high in itertools.pairwise(ends)]
 

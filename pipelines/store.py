@@ -5,6 +5,7 @@ STORE/runs/NNNNNNNNNNNN/      committed runs; a run's number is its entry's
 STORE/reviews/                one Parquet file of decisions per review entry
 STORE/staging/RUN_ID/         work in progress, removed at the end whatever happens; RUN_ID.alive
                               beside it is locked by its run
+STORE/resume/                 what a run that died had finished: pipelines.resume
 """
 
 import contextlib

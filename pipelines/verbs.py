@@ -44,8 +44,13 @@ class Fault:
         return f"{told}: {self.what}" if self.what else told
 
 
+def is_whole(parts: dict[str, Part]) -> bool:
+    """Return whether no check failed."""
+    return not any(isinstance(value, Fault) for value, _ in parts.values())
+
+
 def fit(chosen: list[Check[Any, Any]], models: Path, refs: tuple[ShardRef, ...]) -> dict[str, Part]:
-    """Fit the shards of a group; returns the file of each check's merged state."""
+    """Fit the shards of a group; returns the name of the file of each check's merged state."""
     fits = [_Fit(check) for check in chosen]
     for ref in refs:
         shard = read_seen(ref, chosen[0].context.contract)
@@ -69,9 +74,9 @@ class _Fit:
 
     def left(self, models: Path, number: int) -> Part:
         """Leave the merged state in a file of the group's first number."""
-        path = models / f"{self.check.name}.{number}{states.ENDING}"
-        self._tried("merge", lambda: states.keep(path, self._merging.whole()))
-        return self._fault or path, self._seconds
+        name = states.name_of(self.check.name, number)
+        self._tried("merge", lambda: states.keep(models / name, self._merging.whole()))
+        return self._fault or name, self._seconds
 
     def _tried(self, verb: str, call: Callable[..., Any], *given: Any) -> Any:
         if self._fault:
@@ -84,12 +89,12 @@ class _Fit:
 
 
 def finish(
-    of: dict[str, Check[Any, Any]], models: Path, task: tuple[str, list[Path]]
+    of: dict[str, Check[Any, Any]], models: Path, task: tuple[str, list[str]]
 ) -> dict[str, Part]:
     """Make a check's model of its states' files; returns of it what is no work of `score`."""
-    name, paths = task
+    name, files = task
     check = of[name]
-    state, merging = timed("merge", states.merged, check, paths)
+    state, merging = timed("merge", states.merged, check, [models / file for file in files])
     if isinstance(state, Fault):
         return {name: (state, merging)}
 
@@ -101,6 +106,11 @@ def finish(
 
     value, seconds = timed("finish", finished)
     return {name: (value, merging + seconds)}
+
+
+def left_by(models: Path, task: tuple[str, list[str]]) -> tuple[Path, ...]:
+    """Return the file that `finish` leaves."""
+    return (models / f"{task[0]}.pkl",)
 
 
 def score(chosen: list[Check[Any, Any]], models: Path, ref: ShardRef) -> dict[str, Part]:

@@ -3,8 +3,11 @@
 import json
 import operator
 import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -299,3 +302,25 @@ def test_the_small_run_passes_when_nothing_is_planted(small, capsys):
     assert {path.name for path in stages.Path(told["path"], "models").iterdir()} == {
         f"{name}.pkl" for name in ("leakage", "shape", "values")
     }
+
+
+def test_workers_end_with_a_parent_that_is_killed():
+    code = (
+        "import os, time; from pipelines.engine import Processes\n"
+        "if __name__ == '__main__':\n"
+        "    pool = Processes(2); pool.map(abs, range(4))\n"
+        "    print(*pool._pool._processes, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        workers = [int(number) for number in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        parent.kill()
+        parent.stdout.read()  # ends when nobody holds the pipe any more
+    assert not [number for number in workers if is_alive(number)]
+
+
+def is_alive(number):
+    path = Path(f"/proc/{number}/stat")
+    return path.exists() and path.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -35,7 +35,7 @@ def test_groups_hold_each_shard_once_and_stay_few(count, width):
     shards = [ShardRef(str(number), number, 1) for number in range(count)]
     cut = states.groups(shards, width)
     assert [ref for group in cut for ref in group] == shards
-    assert len(cut) <= states.PER_WORKER * width
+    assert len(cut) <= max(states.PER_WORKER * width, count // states.LARGEST)
     assert max(map(len, cut)) - min(map(len, cut)) <= 1
 
 

@@ -1,0 +1,170 @@
+"""What a killed run had finished: kept by digest, taken up by the next run of the same work.
+
+    STORE/resume/WORK/TASK      a seal of 32 bytes, then what a verb made of one shard
+WORK is the digest of all that the results depend on: sources, reference, contract, code, versions,
+what was remembered. TASK is that of the verb, its checks and the shard's bytes. The seal is an HMAC
+by a secret that is derived from the signing key: who may only write the store can neither alter a
+result nor have us unpickle one of his own. What does not fit to the byte is done anew.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import hmac
+import json
+import pickle
+import shutil
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from provenance import atomic, digest
+from provenance.shards import ShardRef
+from provenance.sign import Signer
+
+PURPOSE = "resume"
+LEAST_SHARDS = 2  # of less there is little to lose
+MAX_BYTES = 1 << 30  # of one result
+LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "duckdb", "scikit-learn", "cleanlab")
+MAX_AGE = 7 * 86_400.0  # seconds after which nobody will come for it
+SEAL = 32
+
+
+def no_files(_: Any) -> tuple[Path, ...]:
+    """Return what a function writes that writes nothing."""
+    return ()
+
+
+@dataclasses.dataclass(slots=True)
+class Kept:
+    """The finished work of one run below `root`; `folder` is None where none is kept.
+
+    `beside`: digests of what the contract names beside itself, on which results depend as well.
+    """
+
+    root: Path
+    beside: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    folder: Path | None = None
+    secret: bytes = b""
+
+    def begin(self, facts: Mapping[str, Any], shards: int, signer: Callable[[], Signer]) -> None:
+        """Keep from now on, under the digest of `facts`; old leftovers go.
+
+        Args:
+            facts: JSON values, all that the results depend on beside the shards.
+            shards: how many there are.
+            signer: whose secret seals.
+        """
+        if shards < LEAST_SHARDS:
+            return
+        versions = [sys.version, *(metadata.version(name) for name in LIBRARIES)]
+        text = json.dumps([facts, dict(self.beside), versions], sort_keys=True)
+        with contextlib.suppress(OSError):  # not to keep anything is no reason to fail
+            _sweep(self.root)
+            folder = self.root / hashlib.sha256(text.encode()).hexdigest()
+            atomic.make_folders(folder)
+            folder.chmod(0o700)
+            self.folder, self.secret = folder, signer().derived(PURPOSE)
+            if found := len(atomic.listed(folder)):
+                sys.stderr.write(f"resume: {found} parts that an interrupted run has finished\n")
+
+    def once(
+        self, function: Callable[[Any], Any], *task: str, whole: Callable[[Any], bool],
+        files: Callable[[Any], tuple[Path, ...]] = no_files,
+    ) -> Callable[[Any], Any]:  # fmt: skip
+        """Return a function that looks for its result before it makes it.
+
+        Args:
+            function: of one item: a shard, some of them, or a check's name and what it needs.
+            task: what tells this work from other work on the same item.
+            whole: whether a result may be kept.
+            files: that the function writes for an item, kept with its result.
+        """
+        if self.folder is None:
+            return function
+        return Once(function, self.folder, self.secret, task, whole, files)
+
+    def close(self) -> None:
+        """Remove what was kept, unless an interrupt ends the run: then someone may go on."""
+        if self.folder and not isinstance(sys.exception(), KeyboardInterrupt):
+            shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.root.rmdir()  # unless others keep something
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Once:
+    """A function that is not called again for an item whose result is kept; travels to workers."""
+
+    function: Callable[[Any], Any]
+    folder: Path
+    secret: bytes
+    task: tuple[str, ...]
+    whole: Callable[[Any], bool]
+    files: Callable[[Any], tuple[Path, ...]]
+
+    def __call__(self, item: Any) -> Any:
+        """Return the kept result, or make it and keep it."""
+        name = self._name(item)
+        if kept := self._read(name):
+            made, written = kept
+            for path, content in zip(self.files(item), written, strict=True):
+                _write(path, content)
+            return made
+        made = self.function(item)
+        if self.whole(made):
+            self._keep(name, made, self.files(item))
+        return made
+
+    def _name(self, item: Any) -> str:
+        told = [*self.task, self.folder.name]
+        for part in item if isinstance(item, tuple) else (item,):
+            # what else an item holds follows from these and from the work's own facts
+            if isinstance(part, ShardRef):
+                told += [str(part.number), digest.of_file(Path(part.path))]
+            elif isinstance(part, str):
+                told.append(part)
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+    def _read(self, name: str) -> tuple[Any, list[bytes]] | None:
+        path = self.folder / name
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                return None
+            content = path.read_bytes()
+        except OSError:
+            return None
+        if not hmac.compare_digest(content[:SEAL], self._seal(name, content[SEAL:])):
+            return None
+        kept: tuple[Any, list[bytes]] = pickle.loads(content[SEAL:])  # noqa: S301  sealed by us
+        return kept
+
+    def _keep(self, name: str, made: Any, files: tuple[Path, ...]) -> None:
+        with contextlib.suppress(
+            OSError
+        ):  # a twin has finished and cleaned up, or the disk is full
+            content = pickle.dumps((made, [path.read_bytes() for path in files]), protocol=5)
+            if len(content) < MAX_BYTES:
+                _write(self.folder / name, self._seal(name, content) + content)
+
+    def _seal(self, name: str, content: bytes) -> bytes:
+        return hmac.digest(self.secret, name.encode() + content, "sha256")
+
+
+def _write(path: Path, content: bytes) -> None:
+    scratch = path.with_name(f"{path.name}.{uuid.uuid4().hex}")  # a dead one is never read
+    try:
+        scratch.write_bytes(content)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _sweep(root: Path) -> None:
+    for folder in atomic.listed(root):
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > MAX_AGE:
+            shutil.rmtree(folder, ignore_errors=True)
