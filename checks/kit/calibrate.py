@@ -16,6 +16,7 @@ TROUGH = 0.75  # width of the gap before a group, in -log chance
 NARROW = 0.5  # the same before a large group, in -log of the chance that the tail really leaves
 GAPS = 20.0  # usual gaps between neighbours that the gap before a large group must span
 FASTEST = 10.0  # a tail is not believed to fall off so many times faster than it was fitted
+ALIKE = 0.8  # of the rows of the test that accuses most: where all accuse too many, these go first
 NEAR = 1e-12  # values closer than this are one value
 
 
@@ -80,7 +81,9 @@ def conformal(values: np.ndarray, trusted: np.ndarray) -> np.ndarray:
     return chance
 
 
-def alone(chances: np.ndarray, *, alpha: float, rows: int, most: float = MOST_GROUP) -> np.ndarray:
+def alone(
+    chances: np.ndarray, *, alpha: float, rows: int, most: float = MOST_GROUP, in_all: float = 1.0
+) -> np.ndarray:
     """Return the chance below which each test accuses a row by itself, shape (tests,).
 
     Benjamini and Hochberg (1995) over all rows and tests; a lone row must hold against all rows.
@@ -90,6 +93,7 @@ def alone(chances: np.ndarray, *, alpha: float, rows: int, most: float = MOST_GR
         alpha: share of honest rows to accept among the accused.
         rows: of the whole dataset, >= n.
         most: share of the rows that one test may accuse; 1 where the tails are of trusted rows.
+        in_all: share of the rows that all tests together may accuse.
     """
     count, tests = chances.shape
     crowded = np.zeros(tests, bool)
@@ -99,11 +103,13 @@ def alone(chances: np.ndarray, *, alpha: float, rows: int, most: float = MOST_GR
         passed = np.flatnonzero(each <= alpha * np.arange(1, count + 1) / count)
         held = int(passed[-1]) + 1 if len(passed) else 0
         limit = max(held * alpha / count, alpha / rows) / max(tests, 1)
-        share = (left < limit).mean(0)
-        if share.max(initial=0.0) <= most:
+        hits = left < limit
+        share = hits.mean(0)
+        largest = share.max(initial=0.0)
+        if largest <= most and hits.any(1).mean() <= in_all:
             return np.where(crowded, 0.0, limit)
         # what so many rows share is structure, and no measure of the others
-        crowded[share.argmax()] = True
+        crowded |= share >= (largest if largest > most else ALIKE * largest)
 
 
 def grouped(chances: np.ndarray, trusted: np.ndarray | None, *, alpha: float) -> np.ndarray:
@@ -136,6 +142,26 @@ def grouped(chances: np.ndarray, trusted: np.ndarray | None, *, alpha: float) ->
         )
         if len(group) and group[-1] + 1 < len(ranked):
             made[number] = float(ranked[group[-1] : group[-1] + 2].mean())
+    return made
+
+
+def within(chances: np.ndarray, limits: np.ndarray, lone: np.ndarray, in_all: float) -> np.ndarray:
+    """Return limits by which all tests together accuse no more than a share of the rows.
+
+    Where they add up to more, the largest groups fall back on what accuses a row by itself, and
+    then on nothing.
+
+    Args:
+        chances: of the sample, shape (n, tests).
+        limits: of each test, shape (tests,).
+        lone: the same by which a row stands alone, as of `alone`.
+        in_all: share of the rows.
+    """
+    made = limits.copy()
+    while (hits := chances < made).any(1).mean() > in_all:
+        share = hits.mean(0)
+        largest = share >= ALIKE * share.max()
+        made[largest] = np.where(made > lone, lone, 0.0)[largest]
     return made
 
 

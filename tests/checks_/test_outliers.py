@@ -176,3 +176,19 @@ def test_wide_and_extreme_tables_are_judged():
     assert len(severe) <= 3
     assert set(found["check"].to_pylist()) == {"outliers"}
     assert np.isfinite(model.rarity(pa.table(columns))).all()
+
+
+def words(rows=3_000, kinds=40, seed=0):
+    """Shares of words in texts of some topics: mostly none, and what is there goes together."""
+    rng = np.random.default_rng(seed)
+    topics = rng.gamma(0.3, 1.0, (rows, 6))
+    rate = topics @ (rng.gamma(0.3, 1.0, (6, kinds)) * (rng.random((6, kinds)) < 0.4))
+    length = rng.integers(20, 400, rows)
+    counts = rng.poisson(rate * length[:, None] * rng.gamma(0.5, 0.02, (rows, kinds)))
+    return {f"word{n}": (100 * counts[:, n] / length).round(2) for n in range(kinds)}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_many_pairs_of_odd_shape_do_not_add_up(seed):
+    severe, _, _ = held(words(seed=seed))
+    assert len(np.unique(severe["row"].to_numpy())) <= 0.03 * 3_000
