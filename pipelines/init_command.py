@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import reading
-from provenance import remote
-from provenance.dialect import Dialect
+from provenance import dialect, remote
 from provenance.errors import AssayError
 from provenance.snapshot import Snapshot
 
@@ -29,8 +28,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     output = Path(arguments.output or "contract.yaml")
     _refuse_existing(output, arguments)
+    delimiter = _delimiter(arguments.delimiter)
     with tempfile.TemporaryDirectory(prefix="assay-init-") as folder:
-        seen = _read(arguments.source, folder)
+        seen = _read(arguments.source, folder, delimiter)
         snapshot = Snapshot.load(Path(seen["snapshot"]))
         shown = remote.shown(arguments.source)
         text, summary = init.propose(
@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> int:
             key=arguments.key,
             source=arguments.source,
             contract_folder=output.absolute().parent,
-            dialect=Dialect(**seen["dialect"]),
+            dialect=dialect.Dialect(**seen["dialect"]),
         )
     _write(output, text)
     if arguments.json:
@@ -85,13 +85,24 @@ def _refuse_existing(output: Path, arguments: argparse.Namespace) -> None:
         raise AssayError("C012", what, where=str(output), fix="give another -o FILE, or --force")
 
 
-def _read(source: str, folder: str) -> Any:
+def _delimiter(given: str | None) -> str | None:
+    """Return the delimiter that was named, None for none; a tab may be written in two letters."""
+    char = "\t" if given == "\\t" else given
+    if char is not None and not dialect.may_delimit(char):
+        what = "--delimiter is no character that tells cells apart"
+        raise AssayError("C012", what, fix='one such as ";" or "|"; a tab is "\\t"')
+    return char
+
+
+def _read(source: str, folder: str, delimiter: str | None) -> Any:
     """Read the source in a child under the default limits; its imports run beside ours."""
     child = reading.started("read_bare")
     try:
         from pipelines import init  # noqa: F401  # slow, and needed next
 
-        return reading.ask(child, reading.SECONDS, source=source, folder=folder)
+        return reading.ask(
+            child, reading.SECONDS, source=source, folder=folder, delimiter=delimiter
+        )
     finally:
         child.stop()
 

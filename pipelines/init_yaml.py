@@ -29,8 +29,9 @@ class Proposal:
         seen: what was seen of it.
         roles: of `assay.role`.
         comments: lines before it; those that begin with `check:` want a person's eye.
-        is_key, is_unique: whether its values must differ.
+        is_key, is_unique: whether its values must differ; is_required: whether none may be missing.
         valid: its set of values; ends: its least and greatest value, None for none.
+        doubts: why a rule is not sure: `required`, `unique`, `valid`, `minimum`, `maximum`.
     """
 
     seen: Seen
@@ -40,6 +41,18 @@ class Proposal:
     is_unique: bool = False
     valid: list[Any] | None = None
     ends: tuple[Any, Any] = (None, None)
+    is_required: bool = False
+    doubts: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_named(self) -> bool:
+        """Return whether its values name rows."""
+        return self.is_key or self.is_unique
+
+    def doubt(self, rule: str, why: str | None) -> None:
+        """Note why a rule is not sure; None if it is."""
+        if why is not None:
+            self.doubts[rule] = why
 
 
 def contract_text(
@@ -53,7 +66,8 @@ def contract_text(
     """Return the whole contract; `settings` are what `assay.csv` says."""
     least = LEAST_ROWS if rows >= LEAST_ROWS else 1
     lines = [
-        f"# Proposed by `assay init` from {rows:,} rows. Lines with `# check:` want your eye.",
+        f"# Proposed by `assay init` from {rows:,} rows. Lines with `# check:` want your eye;",
+        "# a rule after `# unsure:` is a warning until you, or more rows, make it an error.",
         "apiVersion: v3.1.0",
         "kind: DataContract",
         f"id: {scalar(name)}",
@@ -61,7 +75,7 @@ def contract_text(
         "version: 0.1.0",
         "status: draft",
         *_servers(path),
-        *_csv(settings),
+        *_settings(settings, rows),
         "schema:",
         f"  - name: {scalar(name)}",
         "    quality:",
@@ -122,15 +136,16 @@ def _servers(path: str | None) -> list[str]:
     ]
 
 
-def _csv(settings: Mapping[str, str]) -> list[str]:
-    if not settings:
-        return []
-    told = ", ".join(f"{key}: {scalar(value)}" for key, value in settings.items())
-    return [
-        "customProperties:",
-        "  # check: how the CSV seems to be written",
-        f"  - {{property: assay.csv, value: {{{told}}}}}",
-    ]
+def _settings(settings: Mapping[str, str], rows: int) -> list[str]:
+    lines = []
+    if settings:
+        told = ", ".join(f"{key}: {scalar(value)}" for key, value in settings.items())
+        lines += ["  # check: how the CSV seems to be written"]
+        lines += [f"  - {{property: assay.csv, value: {{{told}}}}}"]
+    if rows < LEAST_ROWS:  # or the contract would fail on its own source
+        lines += [f"  # check: {rows} rows are few; without this line fewer than {LEAST_ROWS} fail"]
+        lines += ["  - {property: assay.checks, value: {shape: {least_rows: 1}}}"]
+    return ["customProperties:", *lines] if lines else []
 
 
 def _property(proposal: Proposal) -> list[str]:
@@ -142,29 +157,73 @@ def _property(proposal: Proposal) -> list[str]:
     lines += [f"      - name: {scalar(seen.name)}", f"        logicalType: {seen.logical}"]
     if proposal.is_key:
         lines.append("        primaryKey: true")
-    elif seen.filled == seen.rows and seen.rows:
+    elif proposal.is_required and "required" not in proposal.doubts:
         lines.append("        required: true")
-    if proposal.is_unique:
+    if proposal.is_unique and "unique" not in proposal.doubts:
         lines.append("        unique: true")
-    low, high = proposal.ends
-    ends = [f"minimum: {scalar(low)}"] if low is not None else []
-    ends += [f"maximum: {scalar(high)}"] if high is not None else []
-    if ends:
-        lines.append(f"        logicalTypeOptions: {{{', '.join(ends)}}}")
+    sure = [f"{end}: {scalar(value)}" for end, value in _ends(proposal, is_sure=True)]
+    if sure:
+        lines.append(f"        logicalTypeOptions: {{{', '.join(sure)}}}")
     return lines + _quality(proposal) + _custom(proposal)
 
 
-def _quality(proposal: Proposal) -> list[str]:
-    if proposal.valid is None:
-        return []
-    values = ", ".join(scalar(value) for value in proposal.valid)
+def _ends(proposal: Proposal, *, is_sure: bool) -> list[tuple[str, Any]]:
+    named = zip(("minimum", "maximum"), proposal.ends, strict=True)
     return [
-        "        quality:",
+        (end, value)
+        for end, value in named
+        if value is not None and (end not in proposal.doubts) == is_sure
+    ]
+
+
+def _quality(proposal: Proposal) -> list[str]:
+    doubts, lines = proposal.doubts, []
+    if proposal.is_required and "required" in doubts:
+        lines += [
+            _unsure(doubts["required"]),
+            "          - {metric: nullValues, mustBe: 0, severity: warning}",
+        ]
+    if proposal.is_unique and "unique" in doubts:
+        lines += [
+            _unsure(doubts["unique"]),
+            "          - {metric: duplicateValues, mustBe: 0, severity: warning}",
+        ]
+    unsure = _ends(proposal, is_sure=False)
+    if unsure:
+        kwargs = ", ".join(f"{end[:3]}_value: {scalar(value)}" for end, value in unsure)
+        lines += [_unsure(doubts[unsure[0][0]])]
+        lines += _expectation("values_to_be_between", f"{{{kwargs}}}")
+    if proposal.valid is not None:
+        lines += _valid(proposal)
+    return ["        quality:", *lines] if lines else []
+
+
+def _valid(proposal: Proposal) -> list[str]:
+    values = f"[{', '.join(scalar(value) for value in proposal.valid or ())}]"
+    why = proposal.doubts.get("valid")
+    if why and "label" in proposal.roles:  # whose rule is one with that of a missing label
+        return [_unsure(why), *_expectation("values_to_be_in_set", f"{{value_set: {values}}}")]
+    return [
+        *([_unsure(why)] if why else []),
         "          - metric: invalidValues",
         "            arguments:",
-        f"              validValues: [{values}]",
+        f"              validValues: {values}",
         "            mustBe: 0",
+        *(["            severity: warning"] if why else []),
     ]
+
+
+def _expectation(name: str, kwargs: str) -> list[str]:
+    return [
+        "          - type: custom",
+        "            engine: greatExpectations",
+        f"            implementation: {{type: expect_column_{name}, kwargs: {kwargs}}}",
+        "            severity: warning",
+    ]
+
+
+def _unsure(why: str) -> str:
+    return f"          # unsure: {_comment(why)}"
 
 
 def _custom(proposal: Proposal) -> list[str]:

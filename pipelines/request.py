@@ -51,7 +51,7 @@ def prepare(request: Request) -> Prepared:
     A reference on the command line stands over the dataset's anchor, and that over the contract's.
     """
     from checks.kit import loader
-    from pipelines import anchor
+    from pipelines import anchor, reading
     from pipelines.store import Store
 
     contract = loader.load(request.contract)
@@ -60,7 +60,8 @@ def prepare(request: Request) -> Prepared:
         what = f"{request.contract} names no source"
         raise AssayError("C012", what, fix="give --source PATH, or a path under `servers`")
     if contract.test_set:
-        _read_for(contract, expand(contract.test_set), is_named=False)
+        with reading.told_of("test"):
+            _read_for(contract, expand(contract.test_set), is_named=False)
     paths = _read_for(contract, expand(source), is_named=bool(request.source))
     store = Store(request.store)
     stands = anchor.standing(store, contract.name)
@@ -69,7 +70,8 @@ def prepare(request: Request) -> Prepared:
         return Prepared(contract, tuple(paths), tuple(reference), stands, is_anchored=True)
     reference = []
     if named := request.reference or contract.reference:
-        reference = _read_for(contract, expand(named), is_named=bool(request.reference))
+        with reading.told_of("reference"):
+            reference = _read_for(contract, expand(named), is_named=bool(request.reference))
     return Prepared(contract, tuple(paths), tuple(reference), stands, is_anchored=False)
 
 

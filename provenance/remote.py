@@ -32,6 +32,8 @@ SCHEMES = {
     "abfss": ("abfs", "az"),
 }
 # object stores, which a contract may name; what else a URL reaches, only a command line may
+# as docs/operations.md has them; the others are spellings of these
+TOLD = ("file", "s3", "gs", "az", "abfs", "https", "postgresql")
 STORES = frozenset(SCHEMES) - {"memory", "http", "https"}
 _AZURE = ("az", "abfs", "abfss")
 _AZURE_HOST = ".core.windows.net"
@@ -242,7 +244,7 @@ def _known(url: str) -> tuple[str, str]:
     scheme = match[1].lower() if match else ""
     if match is None or scheme not in (*SCHEMES, *database.SCHEMES):
         what = f"{scheme}:// is no kind of URL that is read"
-        fix = f"copy the files, or use one of {', '.join((*SCHEMES, database.SCHEMES[0]))}, file"
+        fix = f"copy the files, or use one of {', '.join(f'{told}://' for told in TOLD)}"
         raise AssayError("I015", what, where=shown(url), fix=fix)
     host, slash, path = url[match.end() :].partition("/")
     user = host.rpartition("@")[0]
