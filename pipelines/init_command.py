@@ -1,17 +1,17 @@
 """`assay init`: write a first contract from a source, one that passes on that source.
 
-With `--schema` it writes the JSON Schema of contracts instead, so that an editor completes them.
+With `--from RUN` it revises the contract of a run (`revise_command`). With `--schema` it writes
+the JSON Schema of contracts instead, so that an editor completes them.
 """
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipelines import reading
+from pipelines import init_output, reading
 from provenance import dialect, remote
 from provenance.errors import AssayError
 from provenance.snapshot import Snapshot
@@ -19,15 +19,19 @@ from provenance.snapshot import Snapshot
 
 def main(arguments: argparse.Namespace) -> int:
     """Read the source, propose a contract, write it, say what needs a person's eye."""
+    if arguments.run:
+        from pipelines import revise_command
+
+        return revise_command.main(arguments)
     if arguments.schema:
         return _write_schema(arguments)
     if not arguments.source:
         what = "there is no source to make a contract from"
-        raise AssayError("C012", what, fix="assay init SOURCE, or assay init --schema")
+        raise AssayError("C012", what, fix="assay init SOURCE, --from RUN or --schema")
     from pipelines import init
 
     output = Path(arguments.output or "contract.yaml")
-    _refuse_existing(output, arguments)
+    init_output.refuse_existing(output, "contract", force=arguments.force)
     delimiter = _delimiter(arguments.delimiter)
     with tempfile.TemporaryDirectory(prefix="assay-init-") as folder:
         seen = _read(arguments.source, folder, delimiter)
@@ -42,7 +46,7 @@ def main(arguments: argparse.Namespace) -> int:
             contract_folder=output.absolute().parent,
             dialect=dialect.Dialect(**seen["dialect"]),
         )
-    _write(output, text)
+    init_output.write(output, text)
     if arguments.json:
         whole = {"schema": "assay.init/1", "contract": str(output), **summary}
         sys.stdout.write(json.dumps(whole, default=str) + "\n")
@@ -67,8 +71,8 @@ def _write_schema(arguments: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     output = Path(arguments.output)
-    _refuse_existing(output, arguments)
-    _write(output, text)
+    init_output.refuse_existing(output, "schema", force=arguments.force)
+    init_output.write(output, text)
     if arguments.json:
         facts = {"schema": "assay.init/1", "json_schema": str(output)}
         sys.stdout.write(json.dumps(facts) + "\n")
@@ -77,12 +81,6 @@ def _write_schema(arguments: argparse.Namespace) -> int:
         sys.stdout.write("editors complete a contract beside it that begins with\n")
         sys.stdout.write(f"  # yaml-language-server: $schema={output.name}\n")
     return 0
-
-
-def _refuse_existing(output: Path, arguments: argparse.Namespace) -> None:
-    if output.exists() and not arguments.force:
-        what = f"the {'schema' if arguments.schema else 'contract'} exists already"
-        raise AssayError("C012", what, where=str(output), fix="give another -o FILE, or --force")
 
 
 def _delimiter(given: str | None) -> str | None:
@@ -105,14 +103,3 @@ def _read(source: str, folder: str, delimiter: str | None) -> Any:
         )
     finally:
         child.stop()
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        what = f"the file cannot be written: {os.strerror(error.errno or 0)}"
-        raise AssayError("E003", what, where=str(path), fix="give another -o FILE") from error

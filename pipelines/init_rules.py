@@ -24,7 +24,7 @@ def propose(proposal: Proposal, numbers: int) -> None:
             proposal.valid = sorted(seen.counts or ())
             proposal.doubt("valid", init_doubt.of_values(seen))
     elif proposal.seen.logical in ("integer", "number") and proposal.seen.low is not None:
-        _propose_ends(proposal, numbers)
+        propose_ends(proposal, numbers)
 
 
 def _propose_type(proposal: Proposal) -> None:
@@ -63,7 +63,7 @@ def _is_set(proposal: Proposal) -> bool:
     )
 
 
-def _propose_ends(proposal: Proposal, numbers: int) -> None:
+def propose_ends(proposal: Proposal, numbers: int) -> None:
     """Propose ends with as much room beyond the sample as its rows near them ask for."""
     seen = proposal.seen
     if proposal.is_named:  # numbers that count rows go on
@@ -82,7 +82,7 @@ def _propose_ends(proposal: Proposal, numbers: int) -> None:
     if seen.logical == "integer":
         proposal.ends = max(int(low // 1), -_TOP - 1), min(int(-(-high // 1)), _TOP)
     else:
-        proposal.ends = _rounded(low, down=True), _rounded(high, down=False)
+        proposal.ends = rounded(low, down=True), rounded(high, down=False)
 
 
 def _is_floor(proposal: Proposal) -> bool:
@@ -92,7 +92,7 @@ def _is_floor(proposal: Proposal) -> bool:
     return bool(seen.low == 0 or is_known or seen.tails.is_crowded())
 
 
-def _rounded(value: float, *, down: bool) -> float | None:
+def rounded(value: float, *, down: bool) -> float | None:
     """Round outwards to three digits; None if there is no finite number left."""
     if value == 0 or abs(value) == float("inf"):
         return 0.0 if value == 0 else None

@@ -153,7 +153,7 @@ def _property(proposal: Proposal) -> list[str]:
     comments = list(proposal.comments)
     if seen.distinct == 1 and seen.rows > 1:
         comments.append("check: it has one value only")
-    lines = [f"      # {_comment(text)}" for text in comments]
+    lines = [f"      # {comment(text)}" for text in comments]
     lines += [f"      - name: {scalar(seen.name)}", f"        logicalType: {seen.logical}"]
     if proposal.is_key:
         lines.append("        primaryKey: true")
@@ -223,7 +223,7 @@ def _expectation(name: str, kwargs: str) -> list[str]:
 
 
 def _unsure(why: str) -> str:
-    return f"          # unsure: {_comment(why)}"
+    return f"          # unsure: {comment(why)}"
 
 
 def _custom(proposal: Proposal) -> list[str]:
@@ -238,6 +238,7 @@ def _custom(proposal: Proposal) -> list[str]:
     return ["        customProperties:", *entries] if entries else []
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
+    """Return a text as a comment may hold it: one line, printable, not too long."""
     plain = printable(text)
     return plain if len(plain) <= _COMMENT else plain[: _COMMENT - 3] + "..."
