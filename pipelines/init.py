@@ -17,7 +17,7 @@ from checks.kit.protocol import Context
 from pipelines import infer, init_doubt, init_privacy, init_rules
 from pipelines.infer import Seen
 from pipelines.init_yaml import Proposal, contract_text, csv_settings
-from provenance import remote
+from provenance import lake, remote
 from provenance.dialect import Dialect
 from provenance.errors import AssayError
 from provenance.shards import Shard, read_shard
@@ -77,7 +77,11 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may say
     if lost:
         told = f"{lost:,} of {snapshot.rows:,} rows cannot be split into cells"
         notes.append(f"{told} and will be rejected: look at the file")
-    text = contract_text(proposals, name=name, rows=snapshot.rows, path=path, settings=settings)
+    first = snapshot.sources[0]
+    form = "delta" if lake.is_table(first.name) else first.format.partition(".")[0]
+    text = contract_text(
+        proposals, name=name, rows=snapshot.rows, path=path, form=form, settings=settings
+    )
     return text, _summary(proposals, text, notes)
 
 

@@ -61,9 +61,10 @@ def contract_text(
     name: str,
     rows: int,
     path: str | None,
+    form: str,
     settings: Mapping[str, str],
 ) -> str:
-    """Return the whole contract; `settings` are what `assay.csv` says."""
+    """Return the whole contract, of a source of format `form`; `settings` are of `assay.csv`."""
     least = LEAST_ROWS if rows >= LEAST_ROWS else 1
     lines = [
         f"# Proposed by `assay init` from {rows:,} rows. Lines with `# check:` want your eye;",
@@ -74,7 +75,7 @@ def contract_text(
         f"name: {scalar(name)}",
         "version: 0.1.0",
         "status: draft",
-        *_servers(path),
+        *_servers(path, form),
         *_settings(settings, rows),
         "schema:",
         f"  - name: {scalar(name)}",
@@ -122,10 +123,10 @@ def _escaped(char: str) -> str:
     return f"\\u{code:04x}" if code < _PLANE else f"\\U{code:08x}"
 
 
-def _servers(path: str | None) -> list[str]:
+def _servers(path: str | None, form: str) -> list[str]:
     if path is None:
         return ["# check: the source lies elsewhere, so name it with --source"]
-    kind = "parquet" if path.endswith(".parquet") else "json" if ".json" in path else "csv"
+    kind = {"jsonl": "json", "tsv": "csv"}.get(form, form)
     if remote.is_url(path):
         store = _STORES.get(path.partition("://")[0], "custom")
         told = f"format: {kind}, location: {scalar(path)}"

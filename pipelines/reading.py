@@ -71,7 +71,7 @@ def read_sources(
             sources, specs, places["source"], limits=limits, dialect=promised.csv, allow_empty=empty
         )
     with told_of("test"):
-        test = ingest.expand(promised.test_set) if promised.test_set else []
+        test = _listed(ingest.expand(promised.test_set)) if promised.test_set else []
     for role, files in (("reference", reference), ("test", test)):
         if files:
             places[role] = Path(folder) / role
@@ -117,7 +117,7 @@ def read_bare(source: str, folder: str, delimiter: str | None = None) -> dict[st
     from provenance import ingest
 
     Path(folder).mkdir(exist_ok=True)
-    files, limits = ingest.expand(source), Limits()
+    files, limits = _listed(ingest.expand(source)), Limits()
     dialect = ingest.seen_dialect(files[0], limits, Path(folder), delimiter)
     read = ingest.ingest(files, None, Path(folder) / "as-read", limits=limits, dialect=dialect)
     return {

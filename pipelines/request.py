@@ -81,9 +81,9 @@ def _read_for(contract: Contract, paths: list[str], *, is_named: bool) -> list[s
     The loader has seen the path as it is written; a wildcard or a folder may lead on through links.
     A URL is an object store's, as the loader has seen, and lies below no folder.
     """
-    from provenance import remote
+    from provenance import lake, remote
 
-    for path in () if is_named else paths:
+    for path in map(lake.folder_of, () if is_named else paths):
         if not remote.is_url(path) and not Path(path).resolve().is_relative_to(contract.root):
             what = f"a link leads from the contract's paths out of its root: {path}"
             fix = "copy the file below the root, or name it on the command line"
@@ -107,6 +107,6 @@ def expand(source: str) -> list[str]:
         return [source]
     paths = ingest.expand(source)
     for path in paths:
-        if not os.path.lexists(path):
+        if not remote.is_url(path) and not os.path.lexists(path):
             raise AssayError("I014", "no such file", where=path, fix="check the path")
     return paths

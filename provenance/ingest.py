@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance import database, remote
+from provenance import database, lake, remote
 from provenance.casting import ColumnSpec
 from provenance.csv_source import CsvSource
 from provenance.dialect import Dialect, detect
@@ -117,7 +117,7 @@ def _formats(paths: list[str], limits: Limits) -> list[Format]:
 
 
 def _format_of(path: str, limits: Limits) -> Format:
-    if database.is_table(path):
+    if database.is_table(path) or lake.is_table(path):
         return Format("parquet")
     return format_of(remote.shown(path)) if remote.is_url(path) else opened_format(path, limits)
 
