@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings
+from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
@@ -51,11 +52,13 @@ class Shape(Check[ShapeState, Model]):
 
     name: ClassVar[str] = "shape"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("drift and degradation",)
+    takes: ClassVar[Takes] = {"least_rows": "whole"}
 
     def __init__(self, context: Context) -> None:
         """Name the columns that are looked at."""
         super().__init__(context)
         contract = context.contract
+        self.least = int(contract.options(self.name).get("least_rows", LEAST_ROWS))
         self.label = contract.label
         self.keys = {column.name for column in contract.columns if column.key}
         ignored = set(contract.having("ignore"))
@@ -101,9 +104,11 @@ class Shape(Check[ShapeState, Model]):
         return Extent(filled, ends["min"], ends["max"], hashes)
 
     def _rows(self, rows: int) -> findings.Findings | None:
-        if rows >= LEAST_ROWS:
+        needed = self.least if rows < self.least else LEAST_ROWS
+        if rows >= needed:
             return None
-        return self._said("V016", None, f"{rows} rows, at least {LEAST_ROWS} are needed to judge")
+        told = f"{rows} rows, at least {needed} are needed to judge"
+        return self._said("V016", None, told, "error" if rows < self.least else "warning")
 
     def _label(self, name: str, extent: Extent) -> findings.Findings | None:
         classes = _distinct(extent.hashes)

@@ -21,8 +21,8 @@ SIGNALLED = 128  # exit codes above it name a signal
 # verb: (one line of help, an example, the module that has `main(arguments) -> int`)
 VERBS: dict[str, tuple[str, str, str]] = {
     "init": (
-        "write a first contract from a source",
-        "assay init loans.csv --label defaulted -o contract.yaml",
+        "write a first contract from a source, or a better one from a run",
+        "assay init loans.csv --label defaulted -o contract.yaml; assay init --from 7 -o new.yaml",
         "init_command",
     ),
     "run": (

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.infer_ends import Tails
 from provenance.cast import cast
 from provenance.casting import ARROW, ColumnSpec, Logical
 from provenance.errors import AssayError
@@ -28,22 +29,45 @@ _EXACT_DIGITS = 15  # a float keeps so many digits of an integer
 _TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
 
 
+# a key with one number in it, as in L-0017; and one that is drawn at random
+_KEY_FACTS = r"""
+SELECT count(DISTINCT v) = count(v), count(v), bool_and(regexp_full_match(v, '\D*\d{{1,18}}\D*')),
+    min(TRY_CAST(regexp_extract(v, '\d{{1,18}}') AS BIGINT)),
+    max(TRY_CAST(regexp_extract(v, '\d{{1,18}}') AS BIGINT)),
+    bool_and(regexp_full_match(v, '[0-9A-Fa-f]{{16,}}|[0-9A-Fa-f]{{8}}(-[0-9A-Fa-f]{{4,12}}){{4}}'))
+FROM (SELECT {}::VARCHAR AS v FROM read_parquet($1, hive_partitioning = false))"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """Whether a column's values all differ; (rows, least, greatest) of the numbers in them.
+
+    `numbers` is None if some value has no number or several; random values count as a series.
+    """
+
+    is_unique: bool
+    numbers: tuple[int, int, int] | None
+
+
 @dataclasses.dataclass(slots=True)
 class Seen:
     """What was seen of one column.
 
     Attributes:
         name: the column; logical: the type proposed; missing: words that stand for no value.
+        is_fixed: whether the file itself says the type.
         rows, filled: all rows, and those with a value.
         low, high: least and greatest value of a number or moment.
         counts: rows of each value, None when there are more than MOST_VALUES of them.
         words, characters: in all texts together.
         longest: characters of the longest text.
+        tails: the numbers nearest the ends.
     """
 
     name: str
     logical: Logical = "string"
     missing: tuple[str, ...] = ()
+    is_fixed: bool = False
     rows: int = 0
     filled: int = 0
     low: Any = None
@@ -52,6 +76,12 @@ class Seen:
     words: int = 0
     characters: int = 0
     longest: int = 0
+    tails: Tails = dataclasses.field(default_factory=Tails)
+
+    @property
+    def telling(self) -> int:
+        """Return the rows with a value that is not the commonest one."""
+        return self.filled - max((self.counts or {None: 0}).values(), default=0)
 
     @property
     def spec(self) -> ColumnSpec:
@@ -85,7 +115,7 @@ def columns(snapshot: Snapshot) -> list[Seen]:
         table = read_shard(ref).table
         for name, tried in tries.items():
             tried.see(table[name].combine_chunks())
-    found = [Seen(name, *tried.settled()) for name, tried in tries.items()]
+    found = [Seen(name, *tried.settled(), tried.fixed is not None) for name, tried in tries.items()]
     for table in typed(snapshot, found):
         for seen in found:
             _count(seen, table[seen.name].combine_chunks())
@@ -104,20 +134,24 @@ def as_typed(table: pa.Table, found: list[Seen]) -> pa.Table:
     return pa.table(parts, names=[seen.name for seen in found])
 
 
-def is_unique(snapshot: Snapshot, names: list[str]) -> dict[str, bool]:
-    """Return, for each column, whether all its values differ; missing ones do not count."""
+def keys(snapshot: Snapshot, names: list[str]) -> dict[str, KeyFacts]:
+    """Return, for each column, whether all its values differ, and how they are numbered."""
     import duckdb
 
     if not names or not snapshot.shards:
-        return dict.fromkeys(names, False)
-    shown = [f'"{name.replace(chr(34), chr(34) * 2)}"' for name in names]
-    asked = ", ".join(f"count(DISTINCT {name}) = count({name})" for name in shown)
+        return {name: KeyFacts(is_unique=False, numbers=None) for name in names}
+    found = {}
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET enable_progress_bar = false")
         paths = [ref.path for ref in snapshot.shards]
-        query = f"SELECT {asked} FROM read_parquet($1, hive_partitioning = false)"  # noqa: S608
-        row = connection.execute(query, [paths]).fetchone() or ()
-    return {name: bool(answer) for name, answer in zip(names, row, strict=True)}
+        for name in names:
+            quoted = f'"{name.replace(chr(34), chr(34) * 2)}"'
+            row = connection.execute(_KEY_FACTS.format(quoted), [paths]).fetchone() or (False,)
+            is_unique, rows, is_numbered, least, greatest, is_random = (*row, *[None] * 5)[:6]
+            numbers = (rows, least, greatest) if is_numbered else None
+            numbers = (rows, 1, rows) if is_random else numbers
+            found[name] = KeyFacts(bool(is_unique), numbers)
+    return found
 
 
 class _Type:
@@ -224,6 +258,9 @@ def _widen(seen: Seen, filled: pa.Array) -> None:
     if ends["min"] is not None:
         seen.low = ends["min"] if seen.low is None else min(seen.low, ends["min"])
         seen.high = ends["max"] if seen.high is None else max(seen.high, ends["max"])
+    if seen.logical in ("integer", "number"):
+        numbers = pc.cast(filled, pa.float64(), safe=False)
+        seen.tails.add(numbers.to_numpy(zero_copy_only=False))
 
 
 def _tally(seen: Seen, filled: pa.Array) -> None:

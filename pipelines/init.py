@@ -14,19 +14,16 @@ from typing import Any
 from checks.kit.contract import Column, Contract
 from checks.kit.node import nearest
 from checks.kit.protocol import Context
-from pipelines import infer, init_personal, init_privacy
+from pipelines import infer, init_doubt, init_privacy, init_rules
 from pipelines.infer import Seen
 from pipelines.init_yaml import Proposal, contract_text, csv_settings
-from provenance import remote
+from provenance import lake, remote
 from provenance.dialect import Dialect
 from provenance.errors import AssayError
 from provenance.shards import Shard, read_shard
 from provenance.snapshot import Snapshot
 
 LABELS = ("label", "target", "y", "class")  # the names that are clear enough to guess from
-MOST_CLASSES = 100
-_LIST_MOST = 50  # values of a set
-_LIST_REPEATS = 5  # rows of each value, on average
 _TEXT_WORDS = 4  # mean words of a cell that make a text of it
 _TEXT_SHARE = 0.5  # of its cells differ, or of a thousand
 _SOURCES = (2, 200)
@@ -76,7 +73,15 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may say
     settings = csv_settings(dialect or Dialect(), snapshot.sources[0].format)
     if settings:
         notes.append(f"the CSV has its own {' and '.join(settings)}: see assay.csv")
-    text = contract_text(proposals, name=name, rows=snapshot.rows, path=path, settings=settings)
+    lost = snapshot.rows - sum(ref.rows for ref in snapshot.shards)
+    if lost:
+        told = f"{lost:,} of {snapshot.rows:,} rows cannot be split into cells"
+        notes.append(f"{told} and will be rejected: look at the file")
+    first = snapshot.sources[0]
+    form = "delta" if lake.is_table(first.name) else first.format.partition(".")[0]
+    text = contract_text(
+        proposals, name=name, rows=snapshot.rows, path=path, form=form, settings=settings
+    )
     return text, _summary(proposals, text, notes)
 
 
@@ -91,8 +96,9 @@ def _proposals(
     _propose_key(proposals, snapshot, key, notes)
     for role, test in (("time", _is_time), ("source", _is_source), ("text", _is_text)):
         _propose_role(proposals, role, test)
+    numbers = sum(column.logical in ("integer", "number") for column in seen)
     for proposal in proposals:
-        _propose_values(proposal)
+        init_rules.propose(proposal, numbers)
     init_privacy.note(proposals)
     _ignore_empty(proposals, notes)
     _ignore_leaks(proposals, snapshot, notes)
@@ -122,7 +128,7 @@ def _propose_label(proposals: list[Proposal], given: str | None, notes: list[str
     chosen = next((p for p in proposals if p.seen.name == given), None)
     if given is None:
         fits = [by_name[name] for name in LABELS if name in by_name]
-        chosen = next((p for p in fits if 1 < p.seen.distinct <= MOST_CLASSES), None)
+        chosen = next((p for p in fits if 1 < p.seen.distinct <= init_rules.MOST_CLASSES), None)
         if chosen is None:
             notes.append("no label was given or is plain from a name: --label COLUMN")
             return
@@ -141,17 +147,30 @@ def _propose_key(
 ) -> None:
     named = [p for p in proposals if p.seen.name == given or (not p.roles and _is_key_name(p.seen))]
     full = [p for p in named if p.seen.filled == p.seen.rows > 1]
-    unique = infer.is_unique(snapshot, [p.seen.name for p in full])
-    fits = [p for p in full if unique[p.seen.name]]
+    facts = infer.keys(snapshot, [p.seen.name for p in full])
+    fits = [p for p in full if facts[p.seen.name].is_unique]
     fits.sort(key=lambda p: p.seen.name != given)
     if given is not None and not any(p.seen.name == given for p in fits):
         why = "has repeated values" if any(p.seen.name == given for p in full) else "has gaps"
         notes.append(f"'{given}' is not declared as the key: it {why}")
-    if fits:
-        fits[0].is_key = True
-        if fits[0].seen.name != given:
-            fits[0].comments.append("check: the key, because of its name and its distinct values")
-    for proposal in fits[1:]:
+    for proposal in fits:
+        if proposal.seen.name != given:
+            known = facts[proposal.seen.name].numbers
+            proposal.doubt("unique", init_doubt.of_uniqueness(proposal.seen, known))
+        _propose_unique(proposal, given, is_first=not any(p.is_key for p in proposals))
+
+
+def _propose_unique(proposal: Proposal, given: str | None, *, is_first: bool) -> None:
+    """Let a column be the key, another unique one, or one that only looks like it."""
+    if "unique" in proposal.doubts:
+        proposal.is_unique = True
+        proposal.roles.append("ignore")
+        proposal.comments.append("check: ignored as a key, perhaps; primaryKey, if it is one")
+    elif is_first:
+        proposal.is_key = True
+        if proposal.seen.name != given:
+            proposal.comments.append("check: the key, because of its name and its distinct values")
+    else:
         proposal.is_unique = True
 
 
@@ -187,51 +206,6 @@ def _is_text(seen: Seen) -> bool:
         return False
     is_wordy = seen.words >= _TEXT_WORDS * seen.filled
     return is_wordy and seen.distinct >= min(_TEXT_SHARE * seen.filled, infer.MOST_VALUES)
-
-
-def _propose_values(proposal: Proposal) -> None:
-    seen = proposal.seen
-    is_class = "label" in proposal.roles and seen.distinct <= MOST_CLASSES
-    is_set = (
-        seen.logical == "string"
-        and not {"text", "label"} & set(proposal.roles)
-        and not proposal.is_key
-        and 0 < seen.distinct <= _LIST_MOST
-        and seen.filled >= _LIST_REPEATS * seen.distinct
-    )
-    if seen.counts and (is_set or (is_class and seen.logical in ("string", "integer", "boolean"))):
-        if seen.may_be_listed and not init_personal.hide(proposal):
-            proposal.valid = sorted(seen.counts)
-    elif seen.logical in ("integer", "number") and seen.low is not None:
-        proposal.ends = _widened(seen, is_key=proposal.is_key or proposal.is_unique)
-
-
-def _widened(seen: Seen, *, is_key: bool) -> tuple[Any, Any]:
-    """Return ends with a tenth of the range beyond each, not below 0 if nothing was."""
-    if is_key:  # numbers that count rows go on
-        return (0 if seen.low >= 0 else None), None
-    room = (seen.high - seen.low) / 10 or abs(seen.high) / 10 or 1
-    low, high = seen.low - room, seen.high + room
-    if seen.low >= 0:
-        low = max(low, 0)
-    if seen.logical == "integer":
-        top = 2**63 - 1
-        return max(int(low // 1), -top - 1), min(int(-(-high // 1)), top)
-    return _rounded(low, down=True), _rounded(high, down=False)
-
-
-def _rounded(value: float, *, down: bool) -> float | None:
-    """Round outwards to three digits; None if there is no finite number left."""
-    if value == 0 or abs(value) == float("inf"):
-        return 0.0 if value == 0 else None
-    near = float(f"{value:.2e}")
-    step = float(f"1e{int(f'{value:e}'.rpartition('e')[2]) - 2}")
-    if down and near > value:
-        near -= step
-    if not down and near < value:
-        near += step
-    found = float(f"{near:.3g}")
-    return found if abs(found) != float("inf") else None
 
 
 def _ignore_empty(proposals: list[Proposal], notes: list[str]) -> None:

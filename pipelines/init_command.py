@@ -1,36 +1,40 @@
 """`assay init`: write a first contract from a source, one that passes on that source.
 
-With `--schema` it writes the JSON Schema of contracts instead, so that an editor completes them.
+With `--from RUN` it revises the contract of a run (`revise_command`). With `--schema` it writes
+the JSON Schema of contracts instead, so that an editor completes them.
 """
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipelines import reading
-from provenance import remote
-from provenance.dialect import Dialect
+from pipelines import init_output, reading
+from provenance import dialect, remote
 from provenance.errors import AssayError
 from provenance.snapshot import Snapshot
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Read the source, propose a contract, write it, say what needs a person's eye."""
+    if arguments.run:
+        from pipelines import revise_command
+
+        return revise_command.main(arguments)
     if arguments.schema:
         return _write_schema(arguments)
     if not arguments.source:
         what = "there is no source to make a contract from"
-        raise AssayError("C012", what, fix="assay init SOURCE, or assay init --schema")
+        raise AssayError("C012", what, fix="assay init SOURCE, --from RUN or --schema")
     from pipelines import init
 
     output = Path(arguments.output or "contract.yaml")
-    _refuse_existing(output, arguments)
+    init_output.refuse_existing(output, "contract", force=arguments.force)
+    delimiter = _delimiter(arguments.delimiter)
     with tempfile.TemporaryDirectory(prefix="assay-init-") as folder:
-        seen = _read(arguments.source, folder)
+        seen = _read(arguments.source, folder, delimiter)
         snapshot = Snapshot.load(Path(seen["snapshot"]))
         shown = remote.shown(arguments.source)
         text, summary = init.propose(
@@ -40,9 +44,9 @@ def main(arguments: argparse.Namespace) -> int:
             key=arguments.key,
             source=arguments.source,
             contract_folder=output.absolute().parent,
-            dialect=Dialect(**seen["dialect"]),
+            dialect=dialect.Dialect(**seen["dialect"]),
         )
-    _write(output, text)
+    init_output.write(output, text)
     if arguments.json:
         whole = {"schema": "assay.init/1", "contract": str(output), **summary}
         sys.stdout.write(json.dumps(whole, default=str) + "\n")
@@ -67,8 +71,8 @@ def _write_schema(arguments: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     output = Path(arguments.output)
-    _refuse_existing(output, arguments)
-    _write(output, text)
+    init_output.refuse_existing(output, "schema", force=arguments.force)
+    init_output.write(output, text)
     if arguments.json:
         facts = {"schema": "assay.init/1", "json_schema": str(output)}
         sys.stdout.write(json.dumps(facts) + "\n")
@@ -79,29 +83,23 @@ def _write_schema(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_existing(output: Path, arguments: argparse.Namespace) -> None:
-    if output.exists() and not arguments.force:
-        what = f"the {'schema' if arguments.schema else 'contract'} exists already"
-        raise AssayError("C012", what, where=str(output), fix="give another -o FILE, or --force")
+def _delimiter(given: str | None) -> str | None:
+    """Return the delimiter that was named, None for none; a tab may be written in two letters."""
+    char = "\t" if given == "\\t" else given
+    if char is not None and not dialect.may_delimit(char):
+        what = "--delimiter is no character that tells cells apart"
+        raise AssayError("C012", what, fix='one such as ";" or "|"; a tab is "\\t"')
+    return char
 
 
-def _read(source: str, folder: str) -> Any:
+def _read(source: str, folder: str, delimiter: str | None) -> Any:
     """Read the source in a child under the default limits; its imports run beside ours."""
     child = reading.started("read_bare")
     try:
         from pipelines import init  # noqa: F401  # slow, and needed next
 
-        return reading.ask(child, reading.SECONDS, source=source, folder=folder)
+        return reading.ask(
+            child, reading.SECONDS, source=source, folder=folder, delimiter=delimiter
+        )
     finally:
         child.stop()
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        what = f"the file cannot be written: {os.strerror(error.errno or 0)}"
-        raise AssayError("E003", what, where=str(path), fix="give another -o FILE") from error

@@ -29,8 +29,9 @@ class Proposal:
         seen: what was seen of it.
         roles: of `assay.role`.
         comments: lines before it; those that begin with `check:` want a person's eye.
-        is_key, is_unique: whether its values must differ.
+        is_key, is_unique: whether its values must differ; is_required: whether none may be missing.
         valid: its set of values; ends: its least and greatest value, None for none.
+        doubts: why a rule is not sure: `required`, `unique`, `valid`, `minimum`, `maximum`.
     """
 
     seen: Seen
@@ -40,6 +41,18 @@ class Proposal:
     is_unique: bool = False
     valid: list[Any] | None = None
     ends: tuple[Any, Any] = (None, None)
+    is_required: bool = False
+    doubts: dict[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_named(self) -> bool:
+        """Return whether its values name rows."""
+        return self.is_key or self.is_unique
+
+    def doubt(self, rule: str, why: str | None) -> None:
+        """Note why a rule is not sure; None if it is."""
+        if why is not None:
+            self.doubts[rule] = why
 
 
 def contract_text(
@@ -48,20 +61,22 @@ def contract_text(
     name: str,
     rows: int,
     path: str | None,
+    form: str,
     settings: Mapping[str, str],
 ) -> str:
-    """Return the whole contract; `settings` are what `assay.csv` says."""
+    """Return the whole contract, of a source of format `form`; `settings` are of `assay.csv`."""
     least = LEAST_ROWS if rows >= LEAST_ROWS else 1
     lines = [
-        f"# Proposed by `assay init` from {rows:,} rows. Lines with `# check:` want your eye.",
+        f"# Proposed by `assay init` from {rows:,} rows. Lines with `# check:` want your eye;",
+        "# a rule after `# unsure:` is a warning until you, or more rows, make it an error.",
         "apiVersion: v3.1.0",
         "kind: DataContract",
         f"id: {scalar(name)}",
         f"name: {scalar(name)}",
         "version: 0.1.0",
         "status: draft",
-        *_servers(path),
-        *_csv(settings),
+        *_servers(path, form),
+        *_settings(settings, rows),
         "schema:",
         f"  - name: {scalar(name)}",
         "    quality:",
@@ -108,10 +123,10 @@ def _escaped(char: str) -> str:
     return f"\\u{code:04x}" if code < _PLANE else f"\\U{code:08x}"
 
 
-def _servers(path: str | None) -> list[str]:
+def _servers(path: str | None, form: str) -> list[str]:
     if path is None:
         return ["# check: the source lies elsewhere, so name it with --source"]
-    kind = "parquet" if path.endswith(".parquet") else "json" if ".json" in path else "csv"
+    kind = {"jsonl": "json", "tsv": "csv"}.get(form, form)
     if remote.is_url(path):
         store = _STORES.get(path.partition("://")[0], "custom")
         told = f"format: {kind}, location: {scalar(path)}"
@@ -122,15 +137,16 @@ def _servers(path: str | None) -> list[str]:
     ]
 
 
-def _csv(settings: Mapping[str, str]) -> list[str]:
-    if not settings:
-        return []
-    told = ", ".join(f"{key}: {scalar(value)}" for key, value in settings.items())
-    return [
-        "customProperties:",
-        "  # check: how the CSV seems to be written",
-        f"  - {{property: assay.csv, value: {{{told}}}}}",
-    ]
+def _settings(settings: Mapping[str, str], rows: int) -> list[str]:
+    lines = []
+    if settings:
+        told = ", ".join(f"{key}: {scalar(value)}" for key, value in settings.items())
+        lines += ["  # check: how the CSV seems to be written"]
+        lines += [f"  - {{property: assay.csv, value: {{{told}}}}}"]
+    if rows < LEAST_ROWS:  # or the contract would fail on its own source
+        lines += [f"  # check: {rows} rows are few; without this line fewer than {LEAST_ROWS} fail"]
+        lines += ["  - {property: assay.checks, value: {shape: {least_rows: 1}}}"]
+    return ["customProperties:", *lines] if lines else []
 
 
 def _property(proposal: Proposal) -> list[str]:
@@ -138,33 +154,77 @@ def _property(proposal: Proposal) -> list[str]:
     comments = list(proposal.comments)
     if seen.distinct == 1 and seen.rows > 1:
         comments.append("check: it has one value only")
-    lines = [f"      # {_comment(text)}" for text in comments]
+    lines = [f"      # {comment(text)}" for text in comments]
     lines += [f"      - name: {scalar(seen.name)}", f"        logicalType: {seen.logical}"]
     if proposal.is_key:
         lines.append("        primaryKey: true")
-    elif seen.filled == seen.rows and seen.rows:
+    elif proposal.is_required and "required" not in proposal.doubts:
         lines.append("        required: true")
-    if proposal.is_unique:
+    if proposal.is_unique and "unique" not in proposal.doubts:
         lines.append("        unique: true")
-    low, high = proposal.ends
-    ends = [f"minimum: {scalar(low)}"] if low is not None else []
-    ends += [f"maximum: {scalar(high)}"] if high is not None else []
-    if ends:
-        lines.append(f"        logicalTypeOptions: {{{', '.join(ends)}}}")
+    sure = [f"{end}: {scalar(value)}" for end, value in _ends(proposal, is_sure=True)]
+    if sure:
+        lines.append(f"        logicalTypeOptions: {{{', '.join(sure)}}}")
     return lines + _quality(proposal) + _custom(proposal)
 
 
-def _quality(proposal: Proposal) -> list[str]:
-    if proposal.valid is None:
-        return []
-    values = ", ".join(scalar(value) for value in proposal.valid)
+def _ends(proposal: Proposal, *, is_sure: bool) -> list[tuple[str, Any]]:
+    named = zip(("minimum", "maximum"), proposal.ends, strict=True)
     return [
-        "        quality:",
+        (end, value)
+        for end, value in named
+        if value is not None and (end not in proposal.doubts) == is_sure
+    ]
+
+
+def _quality(proposal: Proposal) -> list[str]:
+    doubts, lines = proposal.doubts, []
+    if proposal.is_required and "required" in doubts:
+        lines += [
+            _unsure(doubts["required"]),
+            "          - {metric: nullValues, mustBe: 0, severity: warning}",
+        ]
+    if proposal.is_unique and "unique" in doubts:
+        lines += [
+            _unsure(doubts["unique"]),
+            "          - {metric: duplicateValues, mustBe: 0, severity: warning}",
+        ]
+    unsure = _ends(proposal, is_sure=False)
+    if unsure:
+        kwargs = ", ".join(f"{end[:3]}_value: {scalar(value)}" for end, value in unsure)
+        lines += [_unsure(doubts[unsure[0][0]])]
+        lines += _expectation("values_to_be_between", f"{{{kwargs}}}")
+    if proposal.valid is not None:
+        lines += _valid(proposal)
+    return ["        quality:", *lines] if lines else []
+
+
+def _valid(proposal: Proposal) -> list[str]:
+    values = f"[{', '.join(scalar(value) for value in proposal.valid or ())}]"
+    why = proposal.doubts.get("valid")
+    if why and "label" in proposal.roles:  # whose rule is one with that of a missing label
+        return [_unsure(why), *_expectation("values_to_be_in_set", f"{{value_set: {values}}}")]
+    return [
+        *([_unsure(why)] if why else []),
         "          - metric: invalidValues",
         "            arguments:",
-        f"              validValues: [{values}]",
+        f"              validValues: {values}",
         "            mustBe: 0",
+        *(["            severity: warning"] if why else []),
     ]
+
+
+def _expectation(name: str, kwargs: str) -> list[str]:
+    return [
+        "          - type: custom",
+        "            engine: greatExpectations",
+        f"            implementation: {{type: expect_column_{name}, kwargs: {kwargs}}}",
+        "            severity: warning",
+    ]
+
+
+def _unsure(why: str) -> str:
+    return f"          # unsure: {comment(why)}"
 
 
 def _custom(proposal: Proposal) -> list[str]:
@@ -179,6 +239,7 @@ def _custom(proposal: Proposal) -> list[str]:
     return ["        customProperties:", *entries] if entries else []
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
+    """Return a text as a comment may hold it: one line, printable, not too long."""
     plain = printable(text)
     return plain if len(plain) <= _COMMENT else plain[: _COMMENT - 3] + "..."

@@ -97,6 +97,9 @@ def parse_cron(line: str, timezone: str | None = None) -> Schedule:
         schedule = Schedule(CronSchedule(cron=line, timezone=zone).cron, zone)
         _next(schedule)
     except (ValueError, KeyError) as error:  # pydantic's and croniter's errors are ValueErrors
+        if type(error).__name__ == "CroniterBadDateError":
+            what = f"--cron {line!r} names a day that never comes"
+            raise AssayError("C012", what, fix="mend its day and month") from error
         fix = 'write five fields: minute hour day month weekday, such as "0 2 * * *"'
         raise AssayError("C012", f"--cron {line!r} is not a schedule", fix=fix) from error
     return schedule

@@ -28,8 +28,14 @@ def _init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", nargs="?", metavar="SOURCE", help="file, folder, glob or URL")
     parser.add_argument("--label", metavar="COL", help="the column that a model shall predict")
     parser.add_argument("--key", metavar="COL", help="the column that names a row")
+    parser.add_argument("--delimiter", metavar="CHAR", help="of a CSV, if it is not found")
     parser.add_argument("-o", "--output", metavar="FILE", help="default: contract.yaml")
     parser.add_argument("--force", action="store_true", help="overwrite FILE")
+    parser.add_argument(
+        "--from", dest="run", metavar="RUN",
+        help="instead, revise a run's contract by the decisions on its rows and the runs before it",
+    )  # fmt: skip
+    parser.add_argument("--store", metavar="DIR", help="of RUN; default: as for `assay run`")
     parser.add_argument(
         "--schema", action="store_true",
         help="instead, write the JSON Schema of contracts, for editors; default: to stdout",

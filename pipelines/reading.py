@@ -18,6 +18,7 @@ from provenance.snapshot import Snapshot
 
 MEMORY = 8 << 30  # bytes of address space for the child
 SECONDS = 3_600.0
+ROLES = {"reference": "the reference", "test": "the test set of duplicates"}
 WARM = ("provenance.ingest",)  # what the child imports before it is asked
 _CRASHES = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL")
 # limits of the contract that are not the source's own
@@ -60,20 +61,34 @@ def read_sources(
     specs = tuple(column.spec for column in promised.columns)
     limits = source_limits(promised)
     empty = any(_allows_empty(rule) for rule in promised.rules)
-    sources, reference = _listed(sources), _listed(reference)
+    sources = _listed(sources)
+    with told_of("reference"):
+        reference = _listed(reference)
     places = {"source": Path(folder) / "source"}
     places["source"].mkdir(parents=True)
     with _named(sources[0], name, places["source"]):
         ingest.ingest(
             sources, specs, places["source"], limits=limits, dialect=promised.csv, allow_empty=empty
         )
-    test = ingest.expand(promised.test_set) if promised.test_set else []
+    with told_of("test"):
+        test = _listed(ingest.expand(promised.test_set)) if promised.test_set else []
     for role, files in (("reference", reference), ("test", test)):
         if files:
             places[role] = Path(folder) / role
             places[role].mkdir()
-            ingest.ingest(files, specs, places[role], limits=limits, dialect=promised.csv)
+            with told_of(role):
+                ingest.ingest(files, specs, places[role], limits=limits, dialect=promised.csv)
     return {name: str(place) for name, place in places.items()}
+
+
+@contextlib.contextmanager
+def told_of(role: str) -> Iterator[None]:
+    """Let a refusal say that it is not the source which cannot be read, but what stands by it."""
+    try:
+        yield
+    except AssayError as error:
+        error.what = f"{ROLES[role]}: {error.what}"
+        raise
 
 
 @contextlib.contextmanager
@@ -94,13 +109,16 @@ def _named(path: str, name: str | None, folder: Path) -> Iterator[None]:
         dataclasses.replace(read, sources=sources, warnings=warnings).save()
 
 
-def read_bare(source: str, folder: str) -> dict[str, Any]:
-    """Read a source without a contract, all of it as text; runs in a child process with limits."""
+def read_bare(source: str, folder: str, delimiter: str | None = None) -> dict[str, Any]:
+    """Read a source without a contract, all of it as text; runs in a child process with limits.
+
+    A CSV's `delimiter` is looked for, unless it is given.
+    """
     from provenance import ingest
 
     Path(folder).mkdir(exist_ok=True)
-    files, limits = ingest.expand(source), Limits()
-    dialect = ingest.seen_dialect(files[0], limits, Path(folder))
+    files, limits = _listed(ingest.expand(source)), Limits()
+    dialect = ingest.seen_dialect(files[0], limits, Path(folder), delimiter)
     read = ingest.ingest(files, None, Path(folder) / "as-read", limits=limits, dialect=dialect)
     return {
         "snapshot": str(Path(read.folder) / "snapshot.json"),

@@ -51,7 +51,7 @@ def prepare(request: Request) -> Prepared:
     A reference on the command line stands over the dataset's anchor, and that over the contract's.
     """
     from checks.kit import loader
-    from pipelines import anchor
+    from pipelines import anchor, reading
     from pipelines.store import Store
 
     contract = loader.load(request.contract)
@@ -60,7 +60,8 @@ def prepare(request: Request) -> Prepared:
         what = f"{request.contract} names no source"
         raise AssayError("C012", what, fix="give --source PATH, or a path under `servers`")
     if contract.test_set:
-        _read_for(contract, expand(contract.test_set), is_named=False)
+        with reading.told_of("test"):
+            _read_for(contract, expand(contract.test_set), is_named=False)
     paths = _read_for(contract, expand(source), is_named=bool(request.source))
     store = Store(request.store)
     stands = anchor.standing(store, contract.name)
@@ -69,7 +70,8 @@ def prepare(request: Request) -> Prepared:
         return Prepared(contract, tuple(paths), tuple(reference), stands, is_anchored=True)
     reference = []
     if named := request.reference or contract.reference:
-        reference = _read_for(contract, expand(named), is_named=bool(request.reference))
+        with reading.told_of("reference"):
+            reference = _read_for(contract, expand(named), is_named=bool(request.reference))
     return Prepared(contract, tuple(paths), tuple(reference), stands, is_anchored=False)
 
 
@@ -79,9 +81,9 @@ def _read_for(contract: Contract, paths: list[str], *, is_named: bool) -> list[s
     The loader has seen the path as it is written; a wildcard or a folder may lead on through links.
     A URL is an object store's, as the loader has seen, and lies below no folder.
     """
-    from provenance import remote
+    from provenance import lake, remote
 
-    for path in () if is_named else paths:
+    for path in map(lake.folder_of, () if is_named else paths):
         if not remote.is_url(path) and not Path(path).resolve().is_relative_to(contract.root):
             what = f"a link leads from the contract's paths out of its root: {path}"
             fix = "copy the file below the root, or name it on the command line"
@@ -105,6 +107,6 @@ def expand(source: str) -> list[str]:
         return [source]
     paths = ingest.expand(source)
     for path in paths:
-        if not os.path.lexists(path):
+        if not remote.is_url(path) and not os.path.lexists(path):
             raise AssayError("I014", "no such file", where=path, fix="check the path")
     return paths

@@ -129,8 +129,17 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:most]) + more
 
 
-def refuse_delimiter(line: bytes, names: list[str], dialect: Dialect, where: str) -> None:
+def refuse_delimiter(
+    line: bytes, names: list[str], dialect: Dialect, where: str, *, is_promised: bool
+) -> None:
     """Refuse a header of one cell that another delimiter would cut.
+
+    Args:
+        line: the header.
+        names: its cells.
+        dialect: that it was cut by.
+        where: the file, for messages.
+        is_promised: whether there is a contract, which can name another.
 
     Raises:
         AssayError: ASSAY-I038.
@@ -143,6 +152,8 @@ def refuse_delimiter(line: bytes, names: list[str], dialect: Dialect, where: str
             what = f"the header is one cell that holds a {told}: the delimiter seems to be another"
             shown = "\\t" if other == "\t" else other
             fix = f'if it is, let the contract say assay.csv: {{delimiter: "{shown}"}}'
+            if not is_promised:
+                fix = f'if it is: assay init ... --delimiter "{shown}"; if not, rename the column'
             raise AssayError("I038", what, where=where, fix=fix)
 
 

@@ -156,7 +156,8 @@ class CsvSource:
         mark = self._dialect.delimiter
         first = lines[1].decode("utf-8", "replace").split(mark) if lines[1:] else None
         if [spec.name for spec in self._specs or ()] != names:
-            refuse_delimiter(lines[0], names, self._dialect, self.name)
+            is_promised = self._specs is not None
+            refuse_delimiter(lines[0], names, self._dialect, self.name, is_promised=is_promised)
         check_header(names, first, self._specs, self.name)
         self.columns = names
         return place + 1

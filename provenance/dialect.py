@@ -94,12 +94,13 @@ def wide_of(head: bytes) -> str | None:
     return "utf-16" if nul.any() else None
 
 
-def detect(blocks: Iterable[bytes], base: str) -> Dialect:
+def detect(blocks: Iterable[bytes], base: str, delimiter: str | None = None) -> Dialect:
     """Return the dialect that a text seems to be written in.
 
     Args:
         blocks: of the text, from its start; all of them are read.
         base: csv or tsv, by which the default delimiter goes.
+        delimiter: if it is known; the rest is looked for.
     """
     remaining = iter(blocks)
     head = next(remaining, b"")
@@ -109,8 +110,8 @@ def detect(blocks: Iterable[bytes], base: str) -> Dialect:
     encoding = wide or _narrow(itertools.chain((head,), remaining))
     text = head[: 4 * _SAMPLE].decode(encoding, "replace").removeprefix("\ufeff")
     sample, is_whole = text[:_SAMPLE].encode(), len(head) <= _SAMPLE
-    usual = Dialect().named(base).delimiter
-    marks = sorted(DELIMITERS, key=lambda mark: mark != usual)
+    usual = delimiter or Dialect().named(base).delimiter
+    marks = [delimiter] if delimiter else sorted(DELIMITERS, key=lambda mark: mark != usual)
     tried = [Dialect(mark, quote, encoding) for mark in marks for quote in _QUOTES]
     scores = [_score(sample, dialect, is_whole=is_whole) for dialect in tried]
     best = max(scores)

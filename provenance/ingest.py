@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance import database, remote
+from provenance import database, lake, remote
 from provenance.casting import ColumnSpec
 from provenance.csv_source import CsvSource
 from provenance.dialect import Dialect, detect
@@ -86,13 +86,14 @@ def ingest(  # noqa: PLR0913  # one argument for each thing that a contract may 
     return snapshot
 
 
-def seen_dialect(path: str, limits: Limits, scratch: Path) -> Dialect:
+def seen_dialect(path: str, limits: Limits, scratch: Path, delimiter: str | None = None) -> Dialect:
     """Return the dialect that a CSV file seems to be written in; the default of other formats.
 
     Args:
         path: of the file, or the URL of an object.
         limits: on its sizes.
         scratch: a folder for the copy of an object, for as long as it is looked at.
+        delimiter: if it is known; the others are looked for.
 
     Raises:
         AssayError: a code of the I series if the file cannot be opened or unpacked.
@@ -102,7 +103,7 @@ def seen_dialect(path: str, limits: Limits, scratch: Path) -> Dialect:
         return Dialect()
     with _opened(path, kind, limits, scratch) as file:
         refuse_content(file, kind)
-        return detect(blocks(file, kind.packing, limits), kind.base)
+        return detect(blocks(file, kind.packing, limits), kind.base, delimiter)
 
 
 def _formats(paths: list[str], limits: Limits) -> list[Format]:
@@ -116,7 +117,7 @@ def _formats(paths: list[str], limits: Limits) -> list[Format]:
 
 
 def _format_of(path: str, limits: Limits) -> Format:
-    if database.is_table(path):
+    if database.is_table(path) or lake.is_table(path):
         return Format("parquet")
     return format_of(remote.shown(path)) if remote.is_url(path) else opened_format(path, limits)
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance import remote
+from provenance import lake, remote
 from provenance.errors import AssayError
 from provenance.formats import format_of
 
@@ -19,7 +19,8 @@ _MAGIC = "*?["
 def expand(source: str) -> list[str]:
     """Return the files that a source names: a file, a folder's data files, or a glob's, sorted.
 
-    A URL gives URLs; of another scheme than file:// they are asked of its store.
+    A URL gives URLs; of another scheme than file:// they are asked of its store. So does the folder
+    of a Delta table, which has a version and not only files.
 
     Raises:
         AssayError: ASSAY-I014 if there is none or a folder may not be read, I015 for a URL of a
@@ -29,6 +30,8 @@ def expand(source: str) -> list[str]:
     if remote.is_url(source):
         return remote.expand(source, _is_data)
     if os.path.isdir(source):  # noqa: PTH112  # Path.is_dir raises where one may not look
+        if os.path.isdir(os.path.join(source, lake.LOG)):  # noqa: PTH112, PTH118
+            return [lake.url_of(source)]
         found = sorted(name for name in _below(source) if _is_data(name))
     elif any(mark in source for mark in _MAGIC) and not os.path.lexists(source):
         found = sorted(name for name in _matching(source) if _is_data(name))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
-from provenance import database
+from provenance import database, lake
 from provenance.errors import AssayError
 from provenance.limits import MIB, Limits
 
@@ -32,6 +32,8 @@ SCHEMES = {
     "abfss": ("abfs", "az"),
 }
 # object stores, which a contract may name; what else a URL reaches, only a command line may
+# as docs/operations.md has them; the others are spellings of these
+TOLD = ("file", "s3", "gs", "az", "abfs", "https", "postgresql", "delta+file", "delta+s3")
 STORES = frozenset(SCHEMES) - {"memory", "http", "https"}
 _AZURE = ("az", "abfs", "abfss")
 _AZURE_HOST = ".core.windows.net"
@@ -93,9 +95,9 @@ def expand(url: str, is_data: Callable[[str], bool]) -> list[str]:
         AssayError: ASSAY-I014 if there is none or it cannot be reached, I015 for a scheme that is
             not read or whose extra is not installed.
     """
-    if database.is_table(url):
+    if database.is_table(url) or lake.is_table(url):
         _known(url)
-        return [url]
+        return [lake.pinned(url, shown(url)) if lake.is_table(url) else url]
     store = _Store.of(url)
     if store.scheme in ("http", "https"):
         return [url]
@@ -117,7 +119,7 @@ def fetch(url: str, path: Path, limits: Limits) -> None:
     """Copy one object into a new private file.
 
     Args:
-        url: of one of SCHEMES, of an object; or of a database's table, copied as Parquet.
+        url: of one of SCHEMES, of an object; or of a table, copied as Parquet.
         path: of the file, which does not exist yet; its folder does.
         limits: `max_bytes`, weighed while it is copied.
 
@@ -127,6 +129,10 @@ def fetch(url: str, path: Path, limits: Limits) -> None:
     """
     if database.is_table(url):
         database.fetch(url, path, limits, shown(url))
+        return
+    if lake.is_table(url):
+        _known(url)
+        lake.fetch(url, path, limits, shown(url))
         return
     store = _Store.of(url)
     before = store.marks()
@@ -240,13 +246,13 @@ def _known(url: str) -> tuple[str, str]:
     """Return a URL's scheme, and the URL as fsspec takes it."""
     match = _URL.match(url)
     scheme = match[1].lower() if match else ""
-    if match is None or scheme not in (*SCHEMES, *database.SCHEMES):
+    if match is None or scheme not in (*SCHEMES, *database.SCHEMES, *lake.SCHEMES):
         what = f"{scheme}:// is no kind of URL that is read"
-        fix = f"copy the files, or use one of {', '.join((*SCHEMES, database.SCHEMES[0]))}, file"
+        fix = f"copy the files, or use one of {', '.join(f'{told}://' for told in TOLD)}"
         raise AssayError("I015", what, where=shown(url), fix=fix)
     host, slash, path = url[match.end() :].partition("/")
     user = host.rpartition("@")[0]
-    asks = scheme in STORES or scheme in database.SCHEMES
+    asks = scheme in STORES or scheme in (*database.SCHEMES, *lake.SCHEMES)
     if user and not (scheme in _AZURE and ":" not in user) and asks:
         what = "the URL holds credentials, which do not belong there"
         fix = "give them as the store's own environment variables or files do"

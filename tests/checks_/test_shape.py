@@ -1,5 +1,6 @@
 """Shape: each refusal beside its near miss."""
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -45,6 +46,21 @@ def test_label_classes(values, expected):
 def test_twenty_rows_are_enough(rows, code):
     found = said(labelled(["a", "b"] * (rows // 2) + ["a"] * (rows % 2)), label="label")
     assert (("V016", None, "error") in found) is code
+
+
+@pytest.mark.parametrize(
+    ("rows", "least", "severity"),
+    [(5, 1, "warning"), (5, 6, "error"), (19, 5, "warning"), (20, 5, None), (30, 50, "error")],
+)
+def test_a_contract_may_ask_for_fewer_rows_or_more(rows, least, severity):
+    table = labelled((["a", "b"] * rows)[:rows])
+    context = tables.context_for(table, label="label")
+    contract = dataclasses.replace(context.contract, checks={"shape": {"least_rows": least}})
+    check = Shape(dataclasses.replace(context, contract=contract))
+    found = check.finish(check.fit(tables.cut(table, rows)[0])).overall.to_pylist()
+    assert [f["severity"] for f in found if f["rule"] == "ASSAY-V016"] == (
+        [severity] if severity else []
+    )
 
 
 def test_null_and_constant_columns():

@@ -85,11 +85,26 @@ def test_another_test_set_asks_for_another_run(folder):
     assert beside.digests(contract, lambda: None) != first
 
 
+def test_what_cannot_be_read_beside_the_source_is_called_by_its_role(folder):
+    request = Request(folder / "contract.yaml", folder / "store", reference="gone.csv")
+    with pytest.raises(AssayError, match="the reference: no such file") as caught:
+        prepare(request)
+    assert caught.value.where == "gone.csv"
+    (folder / "odd.csv").write_text("a,b\n1,2\n")
+    paths = [str(folder / "data.csv")], [str(folder / "odd.csv")]
+    with pytest.raises(AssayError, match="the reference: missing: x, y, z, w"):
+        reading.read_sources(request.contract, *paths, str(folder / "read"))
+    (folder / "test.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(AssayError, match="the test set of duplicates: missing"):
+        reading.read_sources(request.contract, paths[0], [], str(folder / "again"))
+
+
 def test_no_test_set_and_one_behind_a_link_are_refused(folder, tmp_path_factory):
     request = Request(folder / "contract.yaml", folder / "store")
     (folder / "test.csv").unlink()
-    with pytest.raises(AssayError, match="I014"):
+    with pytest.raises(AssayError, match="I014") as caught:
         prepare(request)
+    assert caught.value.what == "the test set of duplicates: no such file"
     outside = tmp_path_factory.mktemp("outside") / "test.csv"
     _write(outside, ROWS)
     (folder / "test.csv").symlink_to(outside)

@@ -52,6 +52,33 @@ def test_what_was_seen_is_written_and_read_by(
     assert [[str(cell) for cell in row.values()] for row in rows] == ROWS[1:]
 
 
+ODD = ["plain", "a; b", 'say "x; y', 'he said "hi"; ok; ok', "; ; ;"]
+
+
+def test_a_delimiter_that_is_not_found_can_be_named(tmp_path, monkeypatch, capsys):
+    """Notes full of delimiters and quotes: the refusal names a way, and that way works."""
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{n};Oslo;{ODD[n % len(ODD)]}\n" for n in range(200))
+    (tmp_path / "a.csv").write_text("id;city;note\n" + rows)
+    assert cli.main(["init", "a.csv", "-o", "c.yaml", "--json"]) == 3
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["code"] == "ASSAY-I038"
+    assert '--delimiter ";"' in error["fix"]
+    assert cli.main(["init", "a.csv", "-o", "c.yaml", "--delimiter", ";", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["columns"] == 3
+    assert any("cannot be split into cells" in note for note in told["notes"])
+    assert loader.load(tmp_path / "c.yaml").csv.delimiter == ";"
+
+
+@pytest.mark.parametrize("given", ["a", "", ";;", '"'])
+def test_a_delimiter_that_is_none_is_refused(tmp_path, monkeypatch, capsys, given):
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "a.csv", ",", "utf-8")
+    assert cli.main(["init", "a.csv", "-o", "c.yaml", f"--delimiter={given}"]) == 2
+    assert "ASSAY-C012" in capsys.readouterr().err
+
+
 def test_a_run_refuses_what_the_contract_does_not_say(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     written(tmp_path / "a.csv", ",", "utf-8")

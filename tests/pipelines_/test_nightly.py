@@ -54,6 +54,12 @@ def test_a_cron_line_that_is_none_or_never_comes_is_c012(line):
     assert raised.value.exit_code == 2
 
 
+def test_a_day_that_never_comes_is_called_so():
+    with pytest.raises(AssayError, match="never comes") as raised:
+        nightly.parse_cron("0 0 31 2 *")
+    assert raised.value.code == "ASSAY-C012"
+
+
 def test_an_unknown_time_zone_is_c012():
     with pytest.raises(AssayError, match="C012"):
         nightly.parse_cron("0 2 * * *", "Mars/Olympus")

@@ -2,11 +2,13 @@
 
 import http.server
 import os
+import re
 import stat
 import subprocess
 import sys
 import threading
 import uuid
+from pathlib import Path
 
 import fsspec
 import pytest
@@ -131,6 +133,10 @@ def test_other_schemes_are_refused_by_name(url):
     with pytest.raises(AssayError, match=url.partition(":")[0]) as caught:
         expand(url)
     assert caught.value.code == "ASSAY-I015"
+    told = set(re.findall(r"[a-z0-9]+://", caught.value.fix))
+    page = Path(__file__).parents[2] / "docs" / "operations.md"
+    assert told >= {"s3://", "postgresql://"}
+    assert all(f"`{scheme}" in page.read_text(encoding="utf-8") for scheme in told)
 
 
 def test_a_missing_extra_is_named():

@@ -1,0 +1,150 @@
+"""What a run, the reviews of it and the runs before it tell of a contract's rules.
+
+Only rows that a person decided on, and rules that were the same, count; files are believed after
+their digests were compared with the ledger's.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import loader
+from checks.kit.contract import Contract, Rule
+from pipelines import rebuild, story
+from pipelines.store import Store
+from provenance import cast, digest
+from provenance.entry import Entry
+from provenance.ledger import broken
+from provenance.shards import read_table
+from provenance.snapshot import Source
+
+MOST_RUNS = 50  # that are looked back at
+NEEDED = ("contract.yaml", "findings/", "clean/", "quarantine/", "lineage/")
+CONTRACT = "contract.yaml"
+
+
+@dataclasses.dataclass(frozen=True)
+class Reviewed:
+    """A run that read a source, and what was decided on its rows.
+
+    Attributes:
+        broken: rows that broke each rule, by (id, column).
+        released, rejected: rows that a person found right, and wrong.
+    """
+
+    entry: Entry
+    folder: Path
+    contract: Contract
+    text: str
+    broken: dict[tuple[str, str | None], set[int]]
+    released: frozenset[int]
+    rejected: frozenset[int]
+
+    def values(self, column: str, rows: Collection[int]) -> dict[int, Any]:
+        """Return the cells of some rows, in the contract's types; None for a missing one."""
+        wanted = pa.array(sorted(rows), pa.int64())
+        spec = self.contract.column(column).spec
+        found: dict[int, Any] = {}
+        for cells, ordinals in self._parts(column):
+            mask = pc.is_in(pa.array(ordinals), wanted)
+            chosen = cells.filter(mask)
+            if pa.types.is_dictionary(chosen.type):
+                chosen = chosen.dictionary_decode()
+            if pa.types.is_string(chosen.type):
+                chosen = cast.cast(chosen, spec)[0]
+            found |= dict(zip(pa.array(ordinals).filter(mask).to_pylist(), chosen.to_pylist(),
+                              strict=True))  # fmt: skip
+        return found
+
+    def _parts(self, column: str) -> Iterator[tuple[pa.Array, np.ndarray]]:
+        for path in sorted((self.folder / "quarantine").iterdir()):
+            table = read_table(path, [column, "_row"])
+            yield table[column].combine_chunks(), table["_row"].to_numpy()
+        sources = tuple(Source(**item) for item in self.entry.facts["inputs"])
+        for path in sorted((self.folder / "clean").iterdir()):
+            ordinals, _ = rebuild.clean_rows(self.folder, path.name, sources)
+            yield read_table(path, [column])[column].combine_chunks(), ordinals
+
+
+@dataclasses.dataclass(frozen=True)
+class Past:
+    """The runs of a dataset that read different sources, the newest first."""
+
+    runs: tuple[Reviewed, ...]
+
+    def unbroken(self, rule: Rule) -> list[Reviewed]:
+        """Return the runs that had the rule, whatever its severity; none if one broke it."""
+        had = [run for run in self.runs if any(_is_same(rule, own) for own in run.contract.rules)]
+        is_broken = any(run.broken.get((rule.id, rule.column)) for run in had)
+        return [] if is_broken else had
+
+
+def reviewed(store: Store, entry: Entry) -> Reviewed:
+    """Return a run with its decisions; of a release, the run that it was made from.
+
+    Raises:
+        AssayError: ASSAY-L011 if a file of it is missing or not as recorded.
+    """
+    base = store.ledger.read(story.base_of(entry))
+    folder = store.run_folder(base.seq)
+    _require(folder, base)
+    contract = loader.load(folder / CONTRACT, root=Path("/"))
+    text = (folder / CONTRACT).read_text(encoding="utf-8-sig")
+    standing = story.standing(store, base.seq)
+    by_word: dict[str, set[int]] = {"release": set(), "reject": set()}
+    for row, decision in standing.items():
+        by_word.setdefault(decision.decision, set()).add(row)
+    return Reviewed(base, folder, contract, text, _broken(folder),
+                    frozenset(by_word["release"]), frozenset(by_word["reject"]))  # fmt: skip
+
+
+def past(store: Store, newest: Reviewed) -> Past:
+    """Return the runs of the same dataset up to this one, as far as their files are kept."""
+    seen: Counter[str] = Counter()
+    found: list[Reviewed] = []
+    for entry in reversed(store.runs()):
+        facts = entry.facts
+        is_ours = entry.kind == "run" and facts["dataset"] == newest.entry.facts["dataset"]
+        if not is_ours or entry.seq > newest.entry.seq or not store.run_folder(entry.seq).is_dir():
+            continue
+        inputs = [item["sha256"] for item in facts["inputs"]]
+        if not any(seen[sha256] for sha256 in inputs):
+            is_newest = entry.seq == newest.entry.seq
+            found.append(newest if is_newest else reviewed(store, entry))
+        seen.update(inputs)
+        if len(found) == MOST_RUNS:
+            break
+    return Past(tuple(found))
+
+
+def _require(folder: Path, entry: Entry) -> None:
+    """Refuse a run whose files are not those that its entry records; L011."""
+    for file in entry.facts["outputs"]:
+        name = file["name"]
+        if name.startswith(NEEDED):
+            path = folder / name
+            if not path.is_file() or digest.of_file(path) != file["sha256"]:
+                raise broken("L011", f"run {entry.seq}: {name} is not as recorded", path)
+    if not any(file["name"] == CONTRACT for file in entry.facts["outputs"]):
+        raise broken("L011", f"run {entry.seq} recorded no contract", folder / CONTRACT)
+
+
+def _broken(folder: Path) -> dict[tuple[str, str | None], set[int]]:
+    found: dict[tuple[str, str | None], set[int]] = {}
+    for path in sorted(story.findings_folder(folder).iterdir()):
+        table = read_table(path, ["row", "check", "rule", "column"])
+        ours = pc.and_(pc.equal(table["check"], "contract"), pc.is_valid(table["row"]))
+        for item in table.filter(ours).to_pylist():
+            found.setdefault((item["rule"], item["column"]), set()).add(item["row"])
+    return found
+
+
+def _is_same(rule: Rule, other: Rule) -> bool:
+    names = ("id", "kind", "column", "params")
+    return all(getattr(rule, name) == getattr(other, name) for name in names)

@@ -1,0 +1,25 @@
+"""The file that `assay init` writes: never over another one unasked, and whole or not at all."""
+
+import os
+from pathlib import Path
+
+from provenance.errors import AssayError
+
+
+def refuse_existing(output: Path, kind: str, *, force: bool) -> None:
+    """Refuse to write over a file; C012 unless that was asked for."""
+    if output.exists() and not force:
+        what = f"the {kind} exists already"
+        raise AssayError("C012", what, where=str(output), fix="give another -o FILE, or --force")
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text; ASSAY-E003 if that cannot be."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        what = f"the file cannot be written: {os.strerror(error.errno or 0)}"
+        raise AssayError("E003", what, where=str(path), fix="give another -o FILE") from error

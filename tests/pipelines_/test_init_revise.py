@@ -1,0 +1,299 @@
+"""A contract revised by decisions: widened, lowered, raised, or left to a person, and only so."""
+
+import csv
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from checks.kit.loader import load
+from pipelines import cli, init_edit, init_revise
+from pipelines.init_history import Past, Reviewed
+from provenance.errors import AssayError
+
+HEAD = """\
+apiVersion: v3.1.0
+kind: DataContract
+id: people
+version: 1.0.0
+status: active
+name: people
+servers:
+  - {server: here, type: local, path: in.csv, format: csv}
+customProperties:
+  - property: assay.checks
+    value: {labels: off, outliers: off, poison: off, drift: off, pii: off, duplicates: off,
+            disclosure: off, sources: off, leakage: off, values: off}
+schema:
+  - name: people
+    properties:
+"""
+BODY = """\
+      - name: id  # kept
+        logicalType: integer
+        primaryKey: true
+      - name: age
+        logicalType: integer
+        logicalTypeOptions: {minimum: 18, maximum: 70}
+      - name: city
+        logicalType: string
+        quality:
+          - metric: invalidValues
+            arguments:
+              validValues: [Oslo, "it's",
+                            Rome]
+            mustBe: 0
+          # unsure: few rows
+          - {metric: nullValues, mustBe: 0, severity: warning}
+      - name: kind
+        logicalType: string
+        quality:
+          - metric: invalidValues
+            arguments:
+              validValues:
+                - a
+                - b
+            mustBe: 0
+      - {name: day, logicalType: date, required: true, logicalTypeOptions: {maximum: "2026-03-10"}}
+      - name: note
+        logicalType: string
+        logicalTypeOptions: {maxLength: 5, pattern: "^[a-z]*$"}
+      - name: secret
+        logicalType: number
+        logicalTypeOptions: {maximum: 10}
+        customProperties:
+          - {property: assay.role, value: quasi_identifier}
+"""
+COLUMNS = ["id", "age", "city", "kind", "day", "note", "secret"]
+# of each row, what is odd in it and what is decided
+ODD = {
+    3: ({"age": "93"}, "release"),
+    4: ({"age": "88"}, "release"),
+    5: ({"age": "970"}, "reject"),
+    6: ({"city": "Lima"}, "release"),
+    7: ({"city": "a@b.example.org"}, "reject"),
+    8: ({"kind": "c"}, "release"),
+    9: ({"day": "2026-04-02"}, "release"),
+    10: ({"day": ""}, "release"),
+    11: ({"note": "abcdefgh"}, "release"),
+    12: ({"note": "A"}, "release"),
+    13: ({"secret": "71.5"}, "release"),
+    14: ({"city": ""}, "reject"),
+    15: ({"kind": "d"}, None),
+}
+
+
+def rows(count, odd):
+    for n in range(count):
+        plain = {"id": n, "age": 20 + n % 40, "city": ["Oslo", "Rome"][n % 2], "kind": "ab"[n % 2],
+                 "day": "2026-03-01", "note": "abc"[: n % 4], "secret": n % 9 + 0.5}  # fmt: skip
+        yield {**plain, **odd.get(n, ({}, None))[0]}
+
+
+def write(path, count, odd):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows(count, odd))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """The folder of the key that signed the store."""
+    return str(tmp_path_factory.mktemp("config"))
+
+
+@pytest.fixture(autouse=True)
+def own_key(config, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", config)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, config):
+    """A store with a run whose odd rows were decided on."""
+    folder = tmp_path_factory.mktemp("revise")
+    (folder / "c.yaml").write_text(HEAD + BODY)
+    write(folder / "in.csv", 200, ODD)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_CONFIG_HOME", config)
+        store = ["--store", "store"]
+        assert cli.main(["run", "c.yaml", "--direct", "--engine", "serial", *store]) in (0, 1)
+        decided = [f"{row},{word}" for row, (_, word) in ODD.items() if word]
+        (folder / "d.csv").write_text("row,decision\n" + "\n".join(decided) + "\n")
+        assert cli.main(["review", "1", "--apply", "d.csv", *store]) == 0
+        yield folder
+
+
+def asked(capsys, *words):
+    capsys.readouterr()
+    store = [] if "--store" in words else ["--store", "store"]
+    code = cli.main(["init", *words, *store, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_decisions_widen_lower_and_raise(place, capsys):
+    code, told = asked(capsys, "--from", "1", "-o", "new.yaml")
+    assert code == 0, told
+    assert (told["schema"], told["run"]) == ("assay.init/1", 1)
+    does = {(c["column"], c["rule"].rpartition(".")[2]): c["does"] for c in told["changes"]}
+    assert does == {
+        ("age", "maximum"): "widened",
+        ("city", "validValues"): "widened",
+        ("city", "nullValues"): "raised",
+        ("kind", "validValues"): "widened",
+        ("day", "maximum"): "widened",
+        ("day", "ASSAY-V010"): "dropped",
+        ("note", "maxLength"): "widened",
+    }
+    before, after = load(place / "c.yaml"), load(place / "new.yaml")
+    rules = {(rule.column, rule.kind): rule for rule in after.rules}
+    assert rules["age", "maximum"].params["value"] == 93
+    assert after.column("city").valid_values == ("Oslo", "it's", "Rome", "Lima")
+    assert after.column("kind").valid_values == ("a", "b", "c")
+    assert rules["day", "maximum"].params["value"] == "2026-04-30"  # the month's end, not the day
+    assert not after.column("day").spec.required
+    assert rules["note", "maxLength"].params["value"] == 8
+    assert rules["city", "nullValues"].severity == "error"
+    assert (after.checks, after.source) == (before.checks, before.source)
+    notes = " ".join(told["notes"])
+    assert "'secret', secret.maximum: 1 rows were released, but the column is protected" in notes
+    assert "'note', note.pattern: to be lowered by hand" in notes
+
+
+def test_all_else_stays_as_it_was_written(place, capsys):
+    asked(capsys, "--from", "latest", "-o", "again.yaml")
+    old, new = ((place / name).read_text() for name in ("c.yaml", "again.yaml"))
+    lines = new.splitlines()
+    assert lines[0].startswith("# Revised by `assay init --from 1`: 7 rules")
+    assert "- name: id  # kept" in new
+    assert "# unsure" not in new
+    comments = [line.strip() for line in lines if line.strip().startswith("# run 1:")]
+    assert len(comments) == 7
+    assert "# run 1: 2 rows that broke it released, 1 rejected: widened" in comments
+    kept = [line for line in old.splitlines() if line in lines]
+    assert len(old.splitlines()) - len(kept) == 6  # of the rules, and the doubt
+    assert "71.5" not in new
+    assert "93" in new  # an ordinary column's bound
+    assert "a@b.example.org" not in new
+
+
+@pytest.mark.usefixtures("place")
+def test_nothing_is_written_over(capsys):
+    assert asked(capsys, "--from", "1", "-o", "once.yaml")[0] == 0
+    code, told = asked(capsys, "--from", "1", "-o", "once.yaml")
+    assert (code, told["error"]["code"]) == (2, "ASSAY-C012")
+    assert asked(capsys, "--from", "1", "-o", "once.yaml", "--force")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--from", "9"], "C013"),
+        (["--from", "2"], "C013"),  # a review is no run
+        (["--from", "x"], "C013"),
+        (["--from", "1", "--store", "nowhere"], "C013"),
+        (["in.csv", "--from", "1"], "C012"),
+        (["--from", "1", "--label", "kind"], "C012"),
+        (["--from", "1", "--schema"], "C012"),
+    ],
+)
+def test_what_cannot_be_revised_is_refused(place, capsys, words, code):
+    exit_code, told = asked(capsys, *words, "-o", "none.yaml")
+    assert (exit_code, told["error"]["code"]) == (2, f"ASSAY-{code}")
+    assert not (place / "none.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("runs/000000000001/contract.yaml", "L011"),
+        ("runs/000000000001/quarantine/part-00000.parquet", "L011"),
+        ("reviews/000000000002.parquet", "L011"),
+        ("ledger/entries/000000000001.parquet", ("L003", "L004")),
+    ],
+)
+def test_what_was_tampered_with_is_refused(place, capsys, name, code):
+    path = place / "store" / name
+    whole = path.read_bytes()
+    for broken in (whole[:-9] + b"x" + whole[-8:], None):
+        try:
+            path.unlink()
+            if broken is not None:
+                path.write_bytes(broken)
+            exit_code, told = asked(capsys, "--from", "1", "-o", "none.yaml")
+        finally:
+            path.write_bytes(whole)
+        assert exit_code == 4
+        assert not (place / "none.yaml").exists()
+        if broken is not None:
+            assert told["error"]["code"].removeprefix("ASSAY-") in code
+
+
+def of(folder, body, broken=(), **decided):
+    """Return a reviewed run of a contract, without a store: (rule id, column) to rows."""
+    path = folder / "x.yaml"
+    path.write_text(HEAD + body)
+    entry = SimpleNamespace(seq=7, facts={"rows": {"clean": 2000}})
+    sets = [frozenset(decided.get(name, ())) for name in ("released", "rejected")]
+    return Reviewed(entry, folder, load(path), path.read_text(), dict(broken), *sets)
+
+
+UNSURE = """\
+      - name: x
+        logicalType: string
+        quality:
+          # unsure: few rows
+          - {metric: nullValues, mustBe: 0, severity: warning}
+"""
+
+
+@pytest.mark.parametrize(
+    ("runs", "broken", "severity"),
+    [(3, {}, "error"), (2, {}, "warning"), (3, {("x.nullValues", "x"): {4}}, "warning")],
+)
+def test_an_unsure_rule_is_raised_by_enough_runs(tmp_path, runs, broken, severity):
+    run = of(tmp_path, UNSURE)
+    older = dataclasses.replace(run, broken=broken)
+    made = init_revise.revise(run, Past((run, *[older] * (runs - 1))))
+    assert f"severity: {severity}" in made.text
+    assert ("# unsure" in made.text) is (severity == "warning")
+
+
+def test_a_rule_that_was_another_does_not_count(tmp_path):
+    run = of(tmp_path, UNSURE)
+    other = of(tmp_path, UNSURE.replace("nullValues, ", "missingValues, "))
+    assert init_revise.revise(run, Past((run, other, other))).changes == ()
+
+
+@pytest.mark.parametrize("word", ["severity: warning", 'severity: "warning"'])
+def test_a_rule_is_lowered_where_it_says_no_severity_or_another(tmp_path, word):
+    bodies = [
+        UNSURE.replace(", severity: warning", ""),
+        UNSURE.replace("          - {metric: nullValues, mustBe: 0, severity: warning}",
+                       "          - metric: nullValues\n            mustBe: 0"),
+        UNSURE.replace("severity: warning", word.replace("warning", "error")),
+    ]  # fmt: skip
+    for body in bodies:
+        run = of(tmp_path, body, {("x.nullValues", "x"): {3}}, released=[3])
+        made = init_revise.revise(run, Past((run,)))
+        (tmp_path / "made.yaml").write_text(made.text)
+        [rule] = load(tmp_path / "made.yaml").rules
+        assert rule.severity == "warning"
+        assert "# run 7: 1 rows that broke it released, none rejected: a warning now" in made.text
+
+
+def test_an_edit_that_says_something_else_is_refused(tmp_path):
+    run = of(tmp_path, UNSURE)
+    change = init_revise.Change(run.contract.rules[0], None, "dropped", "")
+    wanted = init_revise.expected(run.contract.rules, (change,))
+    assert wanted == []
+    with pytest.raises(AssayError, match="E104"):
+        init_revise.require(run.contract.rules, wanted)
+
+
+def test_two_rules_on_one_line_are_left_to_a_person(tmp_path):
+    both = "[{metric: nullValues, mustBe: 0}, {metric: duplicateValues, mustBe: 0}]"
+    run = of(tmp_path, f"      - {{name: x, logicalType: string, quality: {both}}}\n")
+    assert [init_edit.place_of(run.text, rule) for rule in run.contract.rules] == [None, None]
