@@ -21,7 +21,7 @@ from provenance.shards import Shard
 
 SIZE = 20_000
 LEAST_ROWS = 40
-LEAST_OF_CLASS = 2 * crossfit.FOLDS
+LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
 UNTOLD = "labels not judged: the columns foretell nothing of them"
 DOUBTED = 0.6  # chance of being honest below which a label is doubted, and so a warning
