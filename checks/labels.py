@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import calibrate, channel, crossfit, encode, findings, lapse, quantity, sample
+from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
@@ -63,6 +64,7 @@ class Labels(Check[pa.Table, LabelModel]):
     name: ClassVar[str] = "labels"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
+    takes: ClassVar[Takes] = {"worth": "flag"}  # false: no models beside each other in the report
 
     def __init__(self, context: Context) -> None:
         """Name the columns that are sampled."""

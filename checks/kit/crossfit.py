@@ -62,7 +62,7 @@ class Crossfit:
             mine = np.flatnonzero(fold == number)
             for share, model, view in zip(self.shares, members, views, strict=True):
                 if len(mine) and view is not None:
-                    made[mine] += share * _chances(model, view[mine], self.classes)
+                    made[mine] += share * chances(model, view[mine], self.classes)
         return made
 
 
@@ -102,7 +102,7 @@ def fit(
             plain = _constant(classes).fit(np.zeros((int(usable.sum()), 1)), given[usable])
             members = (plain,) * len(views)
         told = zip(members, views, strict=True)
-        return members, [_chances(model, view[mine], classes) for model, view in told]
+        return members, [chances(model, view[mine], classes) for model, view in told]
 
     with warnings.catch_warnings(), _one_thread("blas"), ThreadPoolExecutor(THREADS) as pool:
         warnings.simplefilter("ignore")  # lbfgs says when it stops early; a rough fit will do
@@ -136,11 +136,26 @@ def _views(encoder: encode.Encoder, table: pa.Table, used: np.ndarray) -> list[A
 def _members(
     encoder: encode.Encoder, views: Sequence[Any], given: np.ndarray, classes: int, seed: int
 ) -> tuple[Any, ...]:
-    linear = _linear(classes).fit(views[0], given)
-    trees = _grown(encoder, views[1], given, classes, seed)
+    both = pair(encoder, views[:2], given, classes, seed)
     if len(views) == 2:  # noqa: PLR2004
-        return linear, trees
-    return linear, trees, _kernel(views[2], given, seed), _forest(views[3], given, seed)
+        return both
+    return *both, _kernel(views[2], given, seed), _forest(views[3], given, seed)
+
+
+def pair(
+    encoder: encode.Encoder, views: Sequence[Any], given: np.ndarray, classes: int, seed: int
+) -> tuple[Any, Any]:
+    """Return a linear model and grown trees, fitted to their views of the same rows.
+
+    Args:
+        encoder: that made the views, (linear, trees).
+        views: matrices, shape (n, columns) each.
+        given: int64 class codes, two at least, or float64 numbers, shape (n,).
+        classes: number of classes; 0 for numbers.
+        seed: of everything random.
+    """
+    linear = _linear(classes).fit(views[0], given)
+    return linear, _grown(encoder, views[1], given, classes, seed)
 
 
 def _varies(given: np.ndarray) -> bool:
@@ -214,7 +229,8 @@ def _small(deep: np.ndarray) -> np.ndarray:
     return made
 
 
-def _chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
+def chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
+    """Return a member's chances, shape (n, classes), or its numbers, shape (n,), for its view."""
     rows = matrix.shape[0]
     if not rows:
         return np.zeros((0, classes) if classes else 0)
