@@ -1,6 +1,6 @@
 """Rows that nearly repeat each other: they share a fold, or one would vouch for the others.
 
-Numbers are cut into cells of a quarter of a robust deviation; each of some subsets of the columns
+Numbers are cut into cells of a tenth of a robust deviation; each of some subsets of the columns
 makes a key of a row's cells. Rows with a key in common are alike where chance would hardly give two
 rows the same one; who is alike to any of a group belongs to it. Decided on the sample; a row of a
 shard joins a group whose key it has, so it depends on that row and the sample alone.
@@ -19,9 +19,9 @@ from checks.kit.encode import Kind
 SUBSETS = 16
 SHARE = 0.6  # of the columns that a subset has
 LEAST_COLUMNS = 3
-CELL = 0.25  # robust deviations
+CELL = 0.1  # robust deviations
 TOGETHER = 0.6  # power of the product of shares: columns that go together tell less than they seem
-CHANCE = 0.01  # pairs for each row that chance may give a key, so that its rows count as alike
+CHANCE = 0.3  # pairs for each row that chance may give a key, so that its rows count as alike
 MOST = 0.05  # of the sample; a larger group is how the table is
 
 
