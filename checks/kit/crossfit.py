@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import alike, encode
+from checks.kit import alike, encode, forest
 
 FOLDS, MOST_FOLDS = 5, 10
 LEARNT = 100_000  # rows that all folds of classes learn together: so a sample may have more folds
@@ -26,7 +26,6 @@ MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear model where a number 
 MIX_STEPS = 60
 LEAST_SHARE = 0.01  # of a member; below it the mix does without
 THREADS = 2
-LARGEST = 1e38  # a forest's numbers have 32 bits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _members(
     both = pair(encoder, views[:2], given, classes, seed)
     if len(views) == 2:  # noqa: PLR2004
         return both
-    return *both, _kernel(views[2], given, seed), _forest(views[3], given, seed)
+    return *both, _kernel(views[2], given, seed), forest.grown(views[3], given, TREES, seed)
 
 
 def pair(
@@ -189,13 +188,6 @@ def _kernel(wide: Any, given: np.ndarray, seed: int) -> Any:
     return make_pipeline(kernel, LogisticRegression(C=10.0, max_iter=100)).fit(wide, given)
 
 
-def _forest(deep: np.ndarray, given: np.ndarray, seed: int) -> Any:
-    from sklearn.ensemble import ExtraTreesClassifier
-
-    model = ExtraTreesClassifier(TREES, min_samples_leaf=3, random_state=seed, n_jobs=1)
-    return model.fit(_small(deep), given)
-
-
 def _grown(
     encoder: encode.Encoder, deep: np.ndarray, given: np.ndarray, classes: int, seed: int
 ) -> Any:
@@ -224,11 +216,6 @@ def _one_thread(api: str) -> Any:
     return threadpool_limits(1, user_api=api)
 
 
-def _small(deep: np.ndarray) -> np.ndarray:
-    made: np.ndarray = np.clip(deep, -LARGEST, LARGEST)
-    return made
-
-
 def chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
     """Return a member's chances, shape (n, classes), or its numbers, shape (n,), for its view."""
     rows = matrix.shape[0]
@@ -237,9 +224,8 @@ def chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
     if not classes:
         return np.asarray(model.predict(matrix), dtype=float)
     made = np.zeros((rows, classes))
-    seen = _small(matrix) if isinstance(matrix, np.ndarray) else matrix
     # a class that this fold's models never saw keeps chance 0
-    made[:, model.classes_] = model.predict_proba(seen)
+    made[:, model.classes_] = model.predict_proba(matrix)
     return made
 
 
