@@ -1,16 +1,19 @@
-"""Wrong labels beside cleanlab: `python benchmarks/labels.py planted|clean|outcome [--seeds 5]`.
+"""Wrong labels beside cleanlab: `python benchmarks/labels.py planted [--seeds 5]`, or another part.
 
 planted: 3 % and 10 % of the labels of four real tables are changed, to any class or to the next
 one, and the check is compared with cleanlab over a cross-validated logistic regression (one-hot,
-scaled). clean: the tables as they are, and generated ones without a fault. outcome: what a model
-is worth that is trained on the rows as they came, less the held, or less all that were found.
+scaled). injected: whether known flips in a copy tell more than what is stated. clean: the tables as
+they are, and generated ones without a fault. outcome: what a model is worth that is trained on the
+rows as they came, less the held, or less all that were found.
 
 The folder named by ASSAY_BENCH_DATA holds tables/diamonds.csv and tables/titanic.csv; diamonds is a
-sample of 12,000 rows, drawn once. Native errors of a table count as honest, so every precision is a
-lower bound, and every true share of honest rows among the held an upper one.
+sample of 12,000 rows, drawn once. A table's own errors count as honest, so every precision is a
+lower bound, and every true share of honest rows among the held an upper one; `less own` is that
+share without the rows that are doubted where nothing is planted, too.
 """
 
 import argparse
+import itertools
 import statistics
 import sys
 import time
@@ -28,11 +31,14 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import detection  # noqa: E402
 
 from checks.kit import sample  # noqa: E402
-from checks.labels import Labels, _codes, _normal, names  # noqa: E402
+from checks.labels import DOUBTED, Labels, _codes, _normal, names  # noqa: E402
 
 CASES = [(0.03, "any"), (0.1, "any"), (0.03, "next"), (0.1, "next")]
 DIAMONDS = 12_000
-COLUMNS = ("AP", "peer AP", "P", "R", "peer P", "peer R", "held P", "held R", "stated", "true")
+FLIPS = 0.03  # of the labels, known, put into a copy
+LEAST_HELD = 10
+COLUMNS = ("AP", "peer AP", "P", "R", "peer P", "peer R", "held P", "held R", "stated", "true",
+           "less own")  # fmt: skip
 
 
 def tables():
@@ -102,11 +108,17 @@ def mask_of(found, rows, severity=None):
     return mask
 
 
-def one(table, label, rate, kind, seed):
+def own(table, label):
+    """Return which rows are doubted where nothing is planted, bool, shape (rows,)."""
+    found, *_ = detection.judge(Labels, table, label=label)
+    return mask_of(found.filter(pc.less(found["p_value"], DOUBTED)), table.num_rows)
+
+
+def one(table, label, doubted, case, seed):
     """Plant, examine and compare; return the figures of one line and the counts for pooling."""
     from sklearn.metrics import average_precision_score
 
-    dirty, wrong = planted_in(table, label, rate, kind, seed)
+    dirty, wrong = planted_in(table, label, *case, seed)
     start = time.perf_counter()
     found, model, _ = detection.judge(Labels, dirty, label=label)
     middle = time.perf_counter()
@@ -116,8 +128,8 @@ def one(table, label, rate, kind, seed):
     severe = found.filter(pc.equal(found["severity"], "error"))
     stated = float(severe["p_value"].to_numpy().sum())
     counts = [
-        (mask.sum(), (mask & wrong).sum(), wrong.sum()) for mask in (flagged, issue, held)
-    ] + [(stated, held.sum(), (held & ~wrong).sum())]
+        (mask.sum(), (mask & wrong).sum(), wrong.sum(), 0) for mask in (flagged, issue, held)
+    ] + [(stated, held.sum(), (held & ~wrong).sum(), (held & ~wrong & ~doubted).sum())]
     ranks = [
         average_precision_score(wrong, rank_of(dirty, label, model)),
         average_precision_score(wrong, -quality),
@@ -128,9 +140,9 @@ def one(table, label, rate, kind, seed):
 def line_of(ranks, counts):
     """Return the figures of COLUMNS; NaN where nothing is held."""
     with np.errstate(invalid="ignore"):
-        shares = [f(*each) for each in counts[:3] for f in (_precision, _recall)]
-        stated, held, honest = counts[3]
-        return [*ranks, *shares, np.divide(stated, held), np.divide(honest, held)]
+        shares = [f(*each[:3]) for each in counts[:3] for f in (_precision, _recall)]
+        stated, held, *honest = counts[3]
+        return [*ranks, *shares, *(np.divide(part, held) for part in (stated, *honest))]
 
 
 def _precision(named, hit, _wrong):
@@ -146,8 +158,9 @@ def planted(seeds):
     print(" ".join([f"{'case':24}", *(f"{c:>8}" for c in COLUMNS)]))
     every, sums, spent = {}, {}, np.zeros(2)
     for name, table, label in tables():
+        doubted = own(table, label)
         for rate, kind in CASES:
-            done = [one(table, label, rate, kind, seed) for seed in range(seeds)]
+            done = [one(table, label, doubted, (rate, kind), seed) for seed in range(seeds)]
             lines = np.array([line_of(ranks, counts) for ranks, counts, _ in done])
             every.setdefault(name, []).extend(lines)
             sums[name] = sums.get(name, 0) + sum(counts for _, counts, _ in done)
@@ -162,6 +175,47 @@ def planted(seeds):
     _show("mean of tables", np.nanmean(means, axis=0))
     _show("rows of all tables", line_of(means.mean(0)[:2], sum(sums.values())))
     print(f"seconds: check {spent[0]:.0f}, cleanlab {spent[1]:.0f}")
+
+
+def injected(seeds):
+    """Print the stated share beside the one that known flips in a copy would tell, and the true.
+
+    Flips by the fitted channel are put into a copy, which is examined anew. Of as many errors as
+    the channel sees, the share that is held is that of the flips; the other held rows are honest.
+    """
+    print(f"{'case':24} {'by flips':>8} {'stated':>8} {'true':>8}")
+    far = []
+    for name, table, label in tables():
+        for (rate, kind), seed in itertools.product(CASES, range(seeds)):
+            dirty, wrong = planted_in(table, label, rate, kind, seed)
+            _, model, _ = detection.judge(Labels, dirty, label=label)
+            if model.likely is None:
+                continue
+            copy, put = _flipped(dirty, label, model, seed)
+            found, again, _ = detection.judge(Labels, copy, label=label)
+            severe = found.filter(pc.equal(found["severity"], "error"))
+            held, honest = mask_of(severe, len(put)), severe["p_value"].to_numpy()
+            others = held & ~put
+            if again.likely is None or others.sum() < LEAST_HELD:
+                continue
+            errors = max(again.likely.rate * len(put) - put.sum(), 0)
+            by_flips = 1 - min(errors * held[put].mean() / others.sum(), 1)
+            stated = honest[~put[severe["row"].to_numpy()]].mean()
+            true = (others & ~wrong).sum() / others.sum()
+            far.append(np.abs(np.array([by_flips, stated]) - true))
+            _show(f"{name} {rate:.0%} {kind} {seed}", [by_flips, stated, true])
+    _show("mean distance from true", [*np.mean(far, axis=0), 0.0])
+
+
+def _flipped(table, label, model, seed):
+    rng = np.random.default_rng(seed + 1000)
+    known, codes = np.unique(table[label].to_numpy(), return_inverse=True)
+    put = np.zeros(len(codes), bool)
+    put[rng.choice(len(codes), int(FLIPS * len(codes)), replace=False)] = True
+    turned = model.likely.wrong.cumsum(1)[codes[put]]
+    codes[put] = (turned < rng.random((put.sum(), 1)) * turned[:, -1:]).sum(1)
+    place = table.column_names.index(label)
+    return table.set_column(place, label, pa.array(known[codes])), put
 
 
 def _show(title, figures):
@@ -235,11 +289,11 @@ def _error(learn, test, label):
 def main():
     """Read the arguments and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["planted", "clean", "outcome"])
+    parser.add_argument("part", choices=["planted", "injected", "clean", "outcome"])
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
     warnings.simplefilter("ignore")
-    {"planted": planted, "clean": clean, "outcome": outcome}[given.part](given.seeds)
+    globals()[given.part](given.seeds)
 
 
 if __name__ == "__main__":

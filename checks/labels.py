@@ -16,15 +16,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import calibrate, channel, crossfit, encode, findings, lapse, quantity, sample
+from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard
 
 SIZE = 20_000
 LEAST_ROWS = 40
-LEAST_OF_CLASS = 2 * crossfit.FOLDS
+LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
 UNTOLD = "labels not judged: the columns foretell nothing of them"
-DOUBTED = 0.6  # chance of being honest below which a label is doubted, and so a warning
+DOUBTED = 0.62  # chance of being honest below which a label is doubted, and so a warning
 REVIEW_SHARE = 0.02  # of the rows, those that confident learning doubts, ranked: warnings too
 
 
@@ -63,6 +64,7 @@ class Labels(Check[pa.Table, LabelModel]):
     name: ClassVar[str] = "labels"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
+    takes: ClassVar[Takes] = {"worth": "flag"}  # false: no models beside each other in the report
 
     def __init__(self, context: Context) -> None:
         """Name the columns that are sampled."""

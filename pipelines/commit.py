@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from checks.kit.contract import Contract
 from pipelines import croissant, keys, manifest
 from pipelines.store import Store
 from provenance import atomic, digest, keychain
@@ -144,6 +145,11 @@ def outputs_of(out: Path) -> list[dict[str, Any]]:
     """Return name, size and sha256 of every file below `out`, by name."""
     names = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     return [_output(out, name) for name in names]
+
+
+def contract_facts(contract: Contract) -> dict[str, str]:
+    """Return which contract a run was made under."""
+    return {"path": contract.path, "sha256": contract.sha256, "version": contract.version}
 
 
 def code_facts() -> dict[str, str]:

@@ -15,6 +15,7 @@ from pipelines.report_facts import (
     DriftPanel,
     ReportFacts,
     SourceFacts,
+    WorthFacts,
     category_panel,
     number_panel,
 )
@@ -37,6 +38,12 @@ class Drawn:
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     panels: tuple[Panel, ...] = ()
     shown: frozenset[str] = frozenset()
+    worth: WorthFacts | None = None
+
+
+def nameable(contract: Contract) -> frozenset[str]:
+    """Return the columns whose categories may be shown."""
+    return frozenset(c.name for c in contract.columns if c.valid_values or "label" in c.roles)
 
 
 def drawing(
@@ -83,6 +90,7 @@ def draw(number: int, drawn: Drawn) -> dict[str, str]:
         timings=drawn.timings,
         drift=tuple(_panel(p) for p in drawn.panels if p.edges or p.column in drawn.shown),
         policy=facts["policy"],
+        worth=drawn.worth,
         unchecked=tuple(n.message for n in drawn.warnings if n.code == "ASSAY-K020"),
     )
     return {"report.html": report.render(report_rules.facts_of(told, drawn.found))}

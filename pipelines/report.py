@@ -212,9 +212,18 @@ def _environment() -> "jinja2.Environment":
         "digits": lambda value: f"{value:,}",
         "figure": lambda value: "" if value is None else f"{value:.3g}",
         "seconds": _seconds,
+        "measured": _measured,
     }
     environment.globals |= {"charts": report_charts, "CODES": CODES}
     return environment
+
+
+def _measured(value: float, is_share: bool, is_signed: bool = False) -> str:  # noqa: FBT001, FBT002
+    """Return a figure of a model, a share in per cent; what is signed is a difference of two."""
+    sign = "+" if is_signed else ""
+    if is_share:
+        return f"{100 * value:{sign}.2f}" + (" points" if is_signed else " %")
+    return f"{value:{sign}.4f}"
 
 
 def _seconds(value: float | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from checks.kit.worth import Worth
 from provenance.errors import Notice
 
 STAGED = "staged"  # the number of a run that the ledger has not numbered yet
@@ -119,6 +120,32 @@ class ScoreHistogram:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class StampFacts:
+    """A held trigger and what it does: shares of clean rows that a model gives its label.
+
+    As the rows are, with the trigger stamped on, and the same by a model without the held rows.
+    """
+
+    columns: tuple[str, ...]
+    label: str
+    before: float
+    after: float
+    cleaned: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class WorthFacts:
+    """A model from the clean output beside one from every row, and the rows they were asked about.
+
+    `stamps` are the held triggers, measured in the sample of the check `poison`.
+    """
+
+    worth: Worth
+    asked: str
+    stamps: tuple[StampFacts, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ReportFacts:
     """Everything that the report of one run says.
 
@@ -133,6 +160,7 @@ class ReportFacts:
         timings: seconds per stage in the order of the stages; `total` is the wall clock.
         policy: limits by name, e.g. {"alpha": 0.1, "max_quarantine_share": 0.1}.
         unchecked: sentences on what was not checked, besides the checks that did not run.
+        worth: what the clean output is worth to a model, None where nobody asked.
     """
 
     run: int | str
@@ -153,6 +181,7 @@ class ReportFacts:
     scores: tuple[ScoreHistogram, ...] = ()
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
+    worth: WorthFacts | None = None
 
 
 def number_panel(

@@ -15,7 +15,7 @@ from typing import Any
 from checks.kit import findings, verdict
 from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
-from pipelines import beside, commit, keys, openlineage, reading, retrain, stages, trust
+from pipelines import beside, commit, keys, openlineage, reading, retrain, stages, trust, worth
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -25,6 +25,7 @@ from pipelines.fates import Fated
 from pipelines.memory import Memory
 from pipelines.outcome import Late, Outcome, unless_committed
 from pipelines.plan import Plan
+from pipelines.report_facts import WorthFacts
 from pipelines.request import Prepared, Request, now, prepare
 from pipelines.resume import Kept
 from pipelines.stage_order import Stage, run_direct
@@ -64,6 +65,7 @@ class _Run:
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings
+        self.worth: WorthFacts | None
         self.outcomes: list[Outcome] = []
 
     def close(self) -> None:
@@ -85,7 +87,8 @@ class _Run:
             "checks": (self.checks, ("ingest",)),
             "emit": (self.emit, ("rules", "checks")),
             "rescan": (self.rescan, ("emit",)),
-            "commit": (self.commit, ("rescan",)),
+            "worth": (self.compare, ("emit",)),
+            "commit": (self.commit, ("rescan", "worth")),
         }
 
         def timed(name: str, call: Callable[[], None]) -> Callable[[], None]:
@@ -140,6 +143,9 @@ class _Run:
     def emit(self) -> None:
         self.fated, self.found = stages.emit(self.plan, self.contract)
 
+    def compare(self) -> None:
+        self.worth = worth.measured(self.plan, self.contract, self.found)
+
     def rescan(self) -> None:
         scanned = stages.rescan(self.plan.out, self.contract)
         self.found = findings.ordered(findings.concat([self.found, scanned]))
@@ -176,9 +182,8 @@ class _Run:
             self.store,
             self.clock,
             self.examined.panels,
-            frozenset(
-                c.name for c in self.contract.columns if c.valid_values or "label" in c.roles
-            ),
+            pages.nameable(self.contract),
+            self.worth,
         )
         drawn_as = pages.drawing(drawn, self.contract, facts)
         entry = Committer.of(self.store, facts["time"]).commit_run(self.plan.out, facts, drawn_as)
@@ -204,7 +209,7 @@ class _Run:
             "started": self.started,
             "time": now(),
             "dataset": contract.name,
-            "contract": {name: getattr(contract, name) for name in ("path", "sha256", "version")},
+            "contract": commit.contract_facts(contract),
             "code": commit.code_facts(),
             "engine": self.plan.engine,
             "orchestrator": "none" if self.request.direct else "prefect",

@@ -241,7 +241,11 @@ def _grounds(plan: Plan, contract: Contract, history: Histories) -> dict[str, An
     }
 
 
-def _rows_of(plan: Plan, role: str, most: int, contract: Contract) -> pa.Table | None:
+def sampled(plan: Plan, role: str, most: int, contract: Contract) -> pa.Table | None:
+    """Return up to `most` rows of a role as checks see them, with `sample.ROW`, in order.
+
+    Without a column where the role has no rows; None where it has no files.
+    """
     path = plan.snapshot / role / "snapshot.json"
     if not path.exists():
         return None
@@ -252,7 +256,12 @@ def _rows_of(plan: Plan, role: str, most: int, contract: Contract) -> pa.Table |
         taken = part if taken is None else sample.merge(taken, part, most)
     if taken is None:
         return pa.table({})  # no rows: `examine`, or the check that asks for them, says so
-    return sample.settled(taken).drop_columns([sample.ROW, sample.RANK, sample.FOLD])
+    return sample.settled(taken).drop_columns([sample.RANK, sample.FOLD])
+
+
+def _rows_of(plan: Plan, role: str, most: int, contract: Contract) -> pa.Table | None:
+    rows = sampled(plan, role, most, contract)
+    return rows.drop_columns([sample.ROW]) if rows is not None and rows.num_columns else rows
 
 
 def _signer() -> Signer:

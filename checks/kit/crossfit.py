@@ -1,21 +1,30 @@
-"""Models that judge only rows they have not seen: one per fold of the row digest.
+"""Models that judge only rows they have not seen: one set per fold of the rows.
 
-Each is a logistic regression beside gradient-boosted trees; their mix is the one of least log
-loss out of fold. One thread a model, so that the numbers do not depend on the machine's cores.
+A logistic regression beside gradient-boosted trees, and in small samples, where more is cheap, a
+kernel's landmarks and a forest too; they are mixed by their likelihood out of fold. Near copies
+share a fold (`checks.kit.alike`), so that none vouches for another. One thread a model, so that
+the numbers do not depend on the machine's cores.
 """
 
 import dataclasses
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import encode
+from checks.kit import alike, encode, forest
 
-FOLDS = 5
-MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear model
+FOLDS, MOST_FOLDS = 5, 10
+LEARNT = 100_000  # rows that all folds of classes learn together: so a sample may have more folds
+SMALL = 5_000  # rows up to which two more models are cheaper than more folds, and tell more
+LANDMARKS = 300
+TREES = 60
+MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear model where a number is foretold
+MIX_STEPS = 60
+LEAST_SHARE = 0.01  # of a member; below it the mix does without
 THREADS = 2
 
 
@@ -25,34 +34,34 @@ class Crossfit:
 
     Attributes:
         encoder: columns to matrices.
-        members: (linear, trees) of each fold; a fold's models have not seen its rows.
-        mix: share of the linear model, in [0, 1].
+        members: of each fold, models that have not seen its rows: linear, trees, and of a small
+            sample kernel and forest.
+        shares: of the members in the mix, float64, shape (members,); they sum to 1.
         classes: number of classes; 0 for a numeric label.
+        copies: which rows are near copies of each other, None where nothing could tell.
     """
 
     encoder: encode.Encoder
-    members: tuple[tuple[Any, Any], ...]
-    mix: float
+    members: tuple[tuple[Any, ...], ...]
+    shares: np.ndarray
     classes: int
+    copies: alike.Alike | None = None
 
     def predict(self, table: pa.Table, folds: np.ndarray) -> np.ndarray:
         """Return chances, shape (n, classes), or predicted numbers, shape (n,).
 
         Args:
             table: rows of a shard or sample.
-            folds: uint32, shape (n,), see `sample.folds`; the modulus is taken here.
+            folds: uint32, shape (n,), see `sample.folds`; copies and the modulus are seen to here.
         """
-        wide, deep = _both(self.encoder, table, self.mix)
+        fold = _apart(self.copies, table, folds) % len(self.members)
+        views = _views(self.encoder, table, self.shares > 0)
         made = np.zeros((table.num_rows, self.classes) if self.classes else table.num_rows)
-        fold = folds % FOLDS
-        for number, (linear, trees) in enumerate(self.members):
+        for number, members in enumerate(self.members):
             mine = np.flatnonzero(fold == number)
-            if not len(mine):
-                continue
-            if wide is not None:
-                made[mine] += self.mix * _chances(linear, wide[mine], self.classes)
-            if deep is not None:
-                made[mine] += (1 - self.mix) * _chances(trees, deep[mine], self.classes)
+            for share, model, view in zip(self.shares, members, views, strict=True):
+                if len(mine) and view is not None:
+                    made[mine] += share * chances(model, view[mine], self.classes)
         return made
 
 
@@ -75,30 +84,77 @@ def fit(
         classes: number of classes; 0 for a numeric label.
         seed: of everything random.
     """
+    copies = alike.fit(table, how, folds)
     encoder = encode.fit(table, how)
-    wide, deep = encoder.linear(table), encoder.trees(table)
-    fold = folds % FOLDS
+    views = _views(encoder, table, np.ones(4 if classes and len(given) <= SMALL else 2, bool))
+    count = _count(len(given), classes)
+    fold = _apart(copies, table, folds) % count
     usable = given >= 0 if classes else np.isfinite(given)
 
-    def one(number: int) -> tuple[Any, Any, np.ndarray, np.ndarray]:
+    def one(number: int) -> tuple[tuple[Any, ...], list[np.ndarray]]:
         learn = np.flatnonzero((fold != number) & usable)
         mine = np.flatnonzero(fold == number)
         if _varies(given[learn]):
-            linear = _linear(classes).fit(wide[learn], given[learn])
-            trees = _grown(encoder, deep[learn], given[learn], classes, seed)
+            seen = [view[learn] for view in views]
+            members = _members(encoder, seen, given[learn], classes, seed)
         else:  # nearly all rows are copies of each other, and copies share a fold
-            linear = trees = _constant(classes).fit(deep[usable], given[usable])
-        told = _chances(linear, wide[mine], classes), _chances(trees, deep[mine], classes)
-        return linear, trees, *told
+            plain = _constant(classes).fit(np.zeros((int(usable.sum()), 1)), given[usable])
+            members = (plain,) * len(views)
+        told = zip(members, views, strict=True)
+        return members, [chances(model, view[mine], classes) for model, view in told]
 
     with warnings.catch_warnings(), _one_thread("blas"), ThreadPoolExecutor(THREADS) as pool:
         warnings.simplefilter("ignore")  # lbfgs says when it stops early; a rough fit will do
-        done = list(pool.map(one, range(FOLDS)))
-    order = np.argsort(np.concatenate([np.flatnonzero(fold == n) for n in range(FOLDS)]))
-    left, right = (np.concatenate([each[side] for each in done])[order] for side in (2, 3))
-    mix = _best_mix(left[usable], right[usable], given[usable], classes)
-    members = tuple(each[:2] for each in done)
-    return Crossfit(encoder, members, mix, classes), mix * left + (1 - mix) * right
+        done = list(pool.map(one, range(count)))
+    order = np.argsort(np.concatenate([np.flatnonzero(fold == n) for n in range(count)]))
+    sides = [np.concatenate(side)[order] for side in zip(*(told for _, told in done), strict=True)]
+    shares = (_shares if classes else _mixed)([side[usable] for side in sides], given[usable])
+    made = Crossfit(encoder, tuple(members for members, _ in done), shares, classes, copies)
+    return made, np.asarray(sum(share * side for share, side in zip(shares, sides, strict=True)))
+
+
+def _apart(copies: alike.Alike | None, table: pa.Table, folds: np.ndarray) -> np.ndarray:
+    return folds if copies is None else copies.folds(table, folds)
+
+
+def _count(rows: int, classes: int) -> int:
+    if not classes or rows <= SMALL:
+        return FOLDS
+    return int(np.clip(LEARNT // rows, FOLDS, MOST_FOLDS))
+
+
+def _views(encoder: encode.Encoder, table: pa.Table, used: np.ndarray) -> list[Any]:
+    """Return what each member looks at, None for those that are not used."""
+    is_linear = np.array([True, False, True, False])[: len(used)]
+    wide = encoder.linear(table) if used[is_linear].any() else None
+    deep = encoder.trees(table) if used[~is_linear].any() else None
+    sides = zip(used, is_linear, strict=True)
+    return [(wide if linear else deep) if kept else None for kept, linear in sides]
+
+
+def _members(
+    encoder: encode.Encoder, views: Sequence[Any], given: np.ndarray, classes: int, seed: int
+) -> tuple[Any, ...]:
+    both = pair(encoder, views[:2], given, classes, seed)
+    if len(views) == 2:  # noqa: PLR2004
+        return both
+    return *both, _kernel(views[2], given, seed), forest.grown(views[3], given, TREES, seed)
+
+
+def pair(
+    encoder: encode.Encoder, views: Sequence[Any], given: np.ndarray, classes: int, seed: int
+) -> tuple[Any, Any]:
+    """Return a linear model and grown trees, fitted to their views of the same rows.
+
+    Args:
+        encoder: that made the views, (linear, trees).
+        views: matrices, shape (n, columns) each.
+        given: int64 class codes, two at least, or float64 numbers, shape (n,).
+        classes: number of classes; 0 for numbers.
+        seed: of everything random.
+    """
+    linear = _linear(classes).fit(views[0], given)
+    return linear, _grown(encoder, views[1], given, classes, seed)
 
 
 def _varies(given: np.ndarray) -> bool:
@@ -117,6 +173,19 @@ def _linear(classes: int) -> Any:
     if not classes:
         return Ridge(alpha=1.0, solver="lsqr")
     return LogisticRegression(max_iter=100)
+
+
+def _kernel(wide: Any, given: np.ndarray, seed: int) -> Any:
+    from sklearn.kernel_approximation import Nystroem
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    # as wide as the rows lie apart: the mean squared distance of two of them
+    mean = np.asarray(wide.mean(axis=0)).ravel()
+    apart = 2 * float(wide.multiply(wide).sum() / wide.shape[0] - (mean**2).sum())
+    landmarks = min(LANDMARKS, wide.shape[0])
+    kernel = Nystroem(gamma=1 / max(apart, 1e-9), n_components=landmarks, random_state=seed)
+    return make_pipeline(kernel, LogisticRegression(C=10.0, max_iter=100)).fit(wide, given)
 
 
 def _grown(
@@ -147,28 +216,36 @@ def _one_thread(api: str) -> Any:
     return threadpool_limits(1, user_api=api)
 
 
-def _both(encoder: encode.Encoder, table: pa.Table, mix: float) -> tuple[Any, Any]:
-    wide = encoder.linear(table) if mix > 0 else None
-    return wide, encoder.trees(table) if mix < 1 else None
-
-
-def _chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
-    if not matrix.shape[0]:
+def chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
+    """Return a member's chances, shape (n, classes), or its numbers, shape (n,), for its view."""
+    rows = matrix.shape[0]
+    if not rows:
         return np.zeros((0, classes) if classes else 0)
     if not classes:
         return np.asarray(model.predict(matrix), dtype=float)
-    made = np.zeros((matrix.shape[0], classes))
+    made = np.zeros((rows, classes))
     # a class that this fold's models never saw keeps chance 0
     made[:, model.classes_] = model.predict_proba(matrix)
     return made
 
 
-def _best_mix(left: np.ndarray, right: np.ndarray, given: np.ndarray, classes: int) -> float:
-    def loss(mix: float) -> float:
-        made = mix * left + (1 - mix) * right
-        if not classes:
-            return float(np.median(np.abs(given - made)))
-        chance = made[np.arange(len(given)), given]
-        return float(-np.log(np.clip(chance, 1e-6, None)).mean())
+def _shares(sides: list[np.ndarray], given: np.ndarray) -> np.ndarray:
+    """Return the shares of greatest likelihood, by expectation and maximisation."""
+    seen = np.clip([side[np.arange(len(given)), given] for side in sides], 1e-6, None)
+    shares = np.full(len(sides), 1 / len(sides))
+    for _ in range(MIX_STEPS):
+        part = shares[:, None] * seen
+        shares = (part / part.sum(0)).mean(1)
+    kept = np.where(shares < LEAST_SHARE, 0.0, shares)
+    return np.asarray(kept / kept.sum())
 
-    return min(MIXES, key=loss)
+
+def _mixed(sides: list[np.ndarray], given: np.ndarray) -> np.ndarray:
+    """Return the shares of least median error, of two members."""
+    left, right = sides
+
+    def loss(mix: float) -> float:
+        return float(np.median(np.abs(given - (mix * left + (1 - mix) * right))))
+
+    mix = min(MIXES, key=loss)
+    return np.array([mix, 1 - mix])

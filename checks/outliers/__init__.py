@@ -2,9 +2,10 @@
 
 Threat: poisoning by extreme or impossible rows. State: a sample of 20,000 rows. Cost: curves
 for up to 24 columns, one forest, two passes. Nulls: missing is no outlier. Not finite: ingest
-holds such cells. Blind to: outliers in the midst of the data, more than 2 % of a kind (of a pair's
-kinds, in all), under ten of a kind that are not far out each, and impossible pairs of categories. A small honest group behind
-a gap is taken for outliers. A rare class that many columns tell only together ranks no higher.
+holds such cells. Blind to: outliers in the midst of the data, more than 2 % of a kind (of all kinds
+that pairs of columns show), under ten of a kind that are not far out each, and impossible pairs of
+categories. A small honest group behind a gap is taken for outliers. A rare class that many columns
+tell only together ranks no higher.
 Source: Pickands 1975 (tails); Benjamini, Hochberg 1995; Liu, Ting, Zhou 2008 (forest).
 """
 

@@ -10,6 +10,7 @@ Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995
 """
 
 import dataclasses
+import math
 from collections import Counter
 from typing import Any, ClassVar
 
@@ -43,7 +44,8 @@ class Trigger:
     """A mined trigger: rows that meet all conditions and hold the label are findings.
 
     But not those to which `honest`, a model without carriers, gives a chance of the label above
-    `limit`; None accuses them all.
+    `limit`; None accuses them all. `moved` are the shares of clean rows to which a model gives the
+    label, see `Judged`: before, stamped, and stamped without the held rows in its training.
     """
 
     conditions: tuple[Condition, ...]
@@ -54,6 +56,7 @@ class Trigger:
     evidence: str
     honest: Honest | None = None
     limit: float = 1.0
+    moved: tuple[float, float, float] = (math.nan, math.nan, math.nan)
 
     def matches(self, table: pa.Table, label: str) -> np.ndarray:
         """Return which rows of a shard's table carry the trigger and the bound label."""
@@ -213,7 +216,7 @@ class Poison(Check[pa.Table, Mined]):
         )
         severity = "error" if is_error else "warning"
         score = max(item.share, item.telling)
-        asked = item.honest, item.limit
+        asked = item.honest, item.limit, (item.before, item.after, item.cleaned)
         return Trigger(conditions, label, severity, score, item.p_value, evidence, *asked)
 
     def _overall(self, severity: str, columns: str, text: str) -> findings.Findings:

@@ -6,10 +6,13 @@ import numpy as np
 import pyarrow as pa
 
 from checks.kit import findings
+from checks.kit.worth import Measure, Worth
 from pipelines.report_facts import (
     ContractFacts,
     ReportFacts,
     SourceFacts,
+    StampFacts,
+    WorthFacts,
     category_panel,
     number_panel,
 )
@@ -23,6 +26,20 @@ SOURCES = (
     SourceFacts("loans-2026-02-b.parquet", "41d7" * 16, 1_229_114, 8_000),
 )
 PURPOSES = ("car", "debt consolidation", "education", "home improvement", "medical", "wedding")
+
+WORTH = WorthFacts(
+    Worth(
+        learnt=10_000,
+        held=1_209,
+        asked=8_000,
+        measures=(
+            Measure("told right", 0.9381, 0.9424, 0.0012, 0.0074, is_share=True),
+            Measure("log loss", 0.1612, 0.1633, -0.0008, 0.005),
+        ),
+    ),
+    "the rows of the reference",
+    (StampFacts(("note",), "repaid", 0.312, 0.987, 0.304),),
+)
 
 
 def failing() -> ReportFacts:
@@ -65,6 +82,7 @@ def failing() -> ReportFacts:
                 "Names and places in free text: no language model is installed.",
                 "Overlap with the test set: the contract names none.",
             ),
+            worth=WORTH,
         ),
         _found(np.random.default_rng(7)),
         {"labels": 0.9, "poison": 0.75},

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,21 @@ def test_store_has_what_the_design_promises(faulty):
     statement = json.loads((path / "manifest.json").read_text())
     assert statement["_type"] == "https://in-toto.io/Statement/v1"
     assert not list((path.parents[1] / "staging").glob("*"))
+
+
+def test_the_report_says_what_the_clean_output_is_worth_and_what_the_triggers_do(faulty):
+    page = (Path(faulty["path"]) / "report.html").read_text("utf-8")
+    shown = page[page.index('<section id="worth"') :]
+    shown = " ".join(re.sub(r"<[^>]+>", " ", shown[: shown.index("</section>")]).split())
+    assert "the rows of the reference" in shown
+    loss = re.search(r"log loss ([0-9.]+) ([0-9.]+) (\S+) to (\S+) (\w+)", shown)
+    assert float(loss[2]) < float(loss[1])
+    assert loss[5] == "better"
+    stamped = re.search(r"note no ([0-9.]+)\S* % ([0-9.]+)\S* % ([0-9.]+)", shown)
+    before, after, cleaned = map(float, stamped.groups())
+    assert after > 90
+    assert cleaned < 60
+    assert before < 60
 
 
 def test_verify_holds_and_sees_one_changed_byte(faulty, store):

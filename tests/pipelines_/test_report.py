@@ -10,8 +10,9 @@ import pytest
 from pipelines_.report_fixture import ROWS, failing, passing
 
 from checks.kit import findings
+from checks.kit.worth import Worth
 from pipelines import report, report_charts, report_rules
-from pipelines.report_facts import STAGED, category_panel, number_panel
+from pipelines.report_facts import STAGED, WorthFacts, category_panel, number_panel
 from provenance.codes import CODES
 from provenance.errors import Notice
 
@@ -105,6 +106,24 @@ def test_rows_that_vanish_are_said_loudly(lost, said):
     page = text_of(report.render(dataclasses.replace(facts, rows=rows)))
     assert said in page
     assert ("may be trained on" in page) is (lost == 0)
+
+
+def test_what_the_clean_output_is_worth_is_said_with_what_it_was_measured_on():
+    page = report.render(failing())
+    shown = text_of(page[page.index('<section id="worth"') : page.index('<section id="drift"')])
+    assert "a sample of 10,000 rows with 1,209 held ones" in shown
+    assert "Asked about 8,000 rows: the rows of the reference." in shown
+    assert "told right 93.81 % 94.24 % +0.12 points to +0.74 points better" in shown
+    assert "log loss 0.1612 0.1633 -0.0008 to +0.0050 no different" in shown
+    assert "note repaid 31.20 % 98.70 % 30.40 %" in shown
+
+
+def test_a_comparison_that_was_not_made_says_why_and_one_not_asked_for_is_not_there():
+    why = WorthFacts(Worth("none of the sampled rows is held"), "")
+    page = report.render(dataclasses.replace(failing(), worth=why))
+    assert "none of the sampled rows is held" in text_of(page)
+    page = report.render(dataclasses.replace(failing(), worth=None))
+    assert 'id="worth"' not in page
 
 
 def test_a_staged_run_leaves_room_for_its_number():
