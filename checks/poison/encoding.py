@@ -15,7 +15,7 @@ from checks.kit import sketches
 from checks.kit.opaque import opaque
 from checks.poison.atoms import Atom, Field, Kind, is_opaque
 
-TRAIN = 20_000
+TRAIN = 60_000
 ROUNDS = 40
 FOLDS = 5
 PRIOR = 10.0  # rows of the label's own rate that each value starts with

@@ -16,6 +16,7 @@ from checks.poison.atoms import Atom, Field
 WINDOW = 4  # adjacent distinct values on each side
 LIMIT_Z = 5.0
 PAIR_Z = 4.0  # the model has the last word
+TIED_Z = 2.0  # of the rows of other labels, that chance brings together
 LEAST_EXCESS = 0.08  # of a pair's bound rows
 LEAST_RISE = 0.02  # of the label's rate above what both values bring
 MAX_SHARE = 0.05  # of the rows, bound
@@ -227,12 +228,12 @@ def _allowed(
     rest = other[left, right]
     expected = _independent(bound, left, right)
     expected_rest = _independent(other, left, right)
-    # columns that go together in the other rows may go together here too
-    tied = rest - expected_rest > 3 * np.sqrt(expected_rest + 1)
-    allowed = expected * np.where(tied, (rest + 1) / (expected_rest + 1), 1.0)
+    # columns that go together in the other rows may go together here too, beyond what is chance
+    together = np.maximum(rest - TIED_Z * np.sqrt(expected_rest + 1), 1) / (expected_rest + 1)
+    allowed = expected * np.maximum(together, 1.0)
     # the cell's own noise, and that of what it is compared with: little in a small grid
     beside = sum(1 / (part + 1) for part in _margins(bound, left, right))
-    beside = beside + np.where(tied, 1 / (rest + 1), 0)
+    beside = beside + np.where(together > 1, 1 / (rest + 1), 0)
     noise = np.sqrt(allowed + allowed**2 * beside + 1)
     return allowed, noise, expected_rest
 
@@ -283,12 +284,11 @@ def _additive(
     bound: np.ndarray, total: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> np.ndarray:
     """Return the label's rate in cells, were the odds of both values to multiply."""
-    own, own_total = bound[left, right], total[left, right]
-    sums = (bound.sum(1)[left], bound.sum(0)[right], np.full(len(left), bound.sum()))
-    totals = (total.sum(1)[left], total.sum(0)[right], np.full(len(left), total.sum()))
     odds = [
-        np.log((part - own + 0.5) / (whole - own_total - part + own + 0.5))
-        for part, whole in zip(sums, totals, strict=True)
+        np.log((part + 0.5) / (whole - part + 0.5))
+        for part, whole in zip(
+            _margins(bound, left, right), _margins(total, left, right), strict=True
+        )
     ]
     rate: np.ndarray = 1 / (1 + np.exp(odds[2] - odds[0] - odds[1]))
     return rate
