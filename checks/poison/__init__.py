@@ -218,7 +218,8 @@ class Poison(Check[pa.Table, Mined]):
         is_strong = pure and item.after >= POWER and item.before <= POWER / 2
         is_lone = not usual[0] and (is_telling or (len(found.atoms) > 1 and pure))
         is_error = is_lone or (is_strong and not usual[1])
-        is_error &= item.added >= LIKELIER
+        # neither a likely shape makes up for rows that are missing elsewhere, nor the other way
+        is_error &= found.counts >= -LIKELIER and item.added + found.counts >= LIKELIER
         names = " and ".join(f"'{c.column}'" for c in conditions)
         what = "one word" if conditions[0].kind == "text" else "one value"
         what = {1: what, 2: "one pair of values"}.get(len(conditions), "one set of values")

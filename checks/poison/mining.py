@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from checks.poison.atoms import Atom, Field
+from checks.poison.weighing import unlike_moved_labels
 
 WINDOW = 4  # adjacent distinct values on each side
 LIMIT_Z = 5.0
@@ -33,6 +34,7 @@ class Candidate:
         bound: rows that hold it and the label; carriers: rows that hold it.
         excess: bound rows beyond what its neighbours allow.
         is_sure: False if nothing comparable exists to judge it by, or it shows no spike.
+        counts: of a set of values, see `unlike_moved_labels`.
         shorter: if it grew, a candidate that asks for less: its carriers hold all of this one's.
     """
 
@@ -42,6 +44,7 @@ class Candidate:
     carriers: int
     excess: float
     is_sure: bool = True
+    counts: float = 0.0
     shorter: "Candidate | None" = None
 
 
@@ -174,9 +177,9 @@ def pairs(every: list[Field], labels: np.ndarray, classes: int) -> tuple[list[Ca
         grid = np.bincount(flat, minlength=size).reshape(-1, width, classes).astype(float)
         tests += int((grid.sum(2) >= low).sum()) * classes
         for cell_left, cell_right, label, figures in _cells(grid, low):
-            bound, total, excess, is_sure = figures
+            bound, total, excess, counts = figures
             atoms = ((left[0], int(left[1][cell_left])), (right[0], int(right[1][cell_right])))
-            found.append(Candidate(atoms, label, int(bound), int(total), excess, is_sure))
+            found.append(Candidate(atoms, label, int(bound), int(total), excess, counts=counts))
     return found, tests
 
 
@@ -194,7 +197,7 @@ def _frequent(field: Field, low: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _cells(
     grid: np.ndarray, low: int
-) -> Iterator[tuple[int, int, int, tuple[float, float, float, bool]]]:
+) -> Iterator[tuple[int, int, int, tuple[float, float, float, float]]]:
     """Test the cells of two columns' values, one label against all others."""
     total = grid.sum(2)
     for label in range(grid.shape[2]):
@@ -216,8 +219,12 @@ def _cells(
         taken = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
         chosen &= ~taken | (rate >= 0.97)  # noqa: PLR2004
         chosen &= mine + rest <= MAX_CARRIERS * total.sum()
+        beside = sum(1 / (part + 1) for part in _margins(other, left, right))
         for k in np.flatnonzero(chosen):
-            figures = (mine[k], mine[k] + rest[k], float(excess[k]), not taken[k])
+            counts = unlike_moved_labels(
+                rest[k], expected_rest[k], float(excess[k]), float(beside[k])
+            )
+            figures = (mine[k], mine[k] + rest[k], float(excess[k]), counts)
             yield int(left[k]), int(right[k]), label, figures
 
 
@@ -267,8 +274,7 @@ def _go_together(counts: np.ndarray) -> bool:
 def _independent(counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return what a cell would hold were its columns independent, from all but the cell itself."""
     rows, columns, others = _margins(counts, left, right)
-    expected: np.ndarray = rows * columns / np.maximum(others, 1)
-    return expected
+    return np.asarray(rows * columns / np.maximum(others, 1))
 
 
 def _margins(
