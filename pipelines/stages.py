@@ -97,7 +97,8 @@ def run_checks(plan: Plan, contract: Contract, past: Memory) -> Examined:
     )
     try:
         examined = examine(context, list(snapshot.shards), chosen, models)
-        examined = with_rates(examined, contract, list(snapshot.shards))
+        past_rates = history.get("sources", ())
+        examined = with_rates(examined, contract, list(snapshot.shards), past_rates)
     finally:
         chosen.close()
     for status in examined.statuses:

@@ -219,7 +219,7 @@ def _cells(
         taken = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
         chosen &= ~taken | (rate >= 0.97)  # noqa: PLR2004
         chosen &= mine + rest <= MAX_CARRIERS * total.sum()
-        beside = sum(1 / (part + 1) for part in _margins(other, left, right))
+        beside = np.sum([1 / (part + 1) for part in _margins(other, left, right)], axis=0)
         for k in np.flatnonzero(chosen):
             counts = unlike_moved_labels(
                 rest[k], expected_rest[k], float(excess[k]), float(beside[k])
