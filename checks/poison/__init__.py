@@ -176,7 +176,7 @@ class Poison(Check[pa.Table, Mined]):
             return Mined(notes=(f"No trigger holds against the model in {rows} sampled rows.",))
         every, classes, labels, judged = found
         judged = replay(every, labels, judged, self.context.seed)
-        triggers, overall = [], []
+        triggers, kept, overall = [], [], []
         held, honest = 0, 0.0
         alike = Counter(_columns(item) for item in judged)
         for item in judged:
@@ -184,6 +184,7 @@ class Poison(Check[pa.Table, Mined]):
             trigger = self._trigger(every, item, classes, usual)
             if item.candidate.bound <= MAX_SHARE * rows:
                 triggers.append(trigger)
+                kept.append(item)
                 if trigger.severity == "error":
                     held += len(item.held)
                     honest += len(item.held) - item.planted
@@ -191,6 +192,8 @@ class Poison(Check[pa.Table, Mined]):
                 columns = ",".join(c.column for c in trigger.conditions)
                 overall.append(self._overall("warning", columns, trigger.evidence))
         notes = [*dict.fromkeys(t.evidence for t in triggers)]
+        pairs = zip(kept, triggers, strict=True)
+        notes += [_attack(every, item) for item, t in pairs if t.severity == "error"]
         if held:
             notes.append(
                 f"{held} sampled rows carry a trigger and are held; {honest / held:.1%} of them "
@@ -254,3 +257,16 @@ def _kept(values: pa.Array, code: int) -> Any:
 
 def _columns(item: Judged) -> tuple[int, ...]:
     return tuple(place for place, _ in item.candidate.atoms)
+
+
+def _attack(every: list[Field], item: Judged) -> str:
+    """Return in a sentence what a trigger does to a model, before and after, and what it adds."""
+    names = " and ".join(f"'{every[n].name}'" for n, _ in item.candidate.atoms)
+    if math.isnan(item.after + item.cleaned + item.never):
+        return f"Attack success by {names} was not measured: too few clean rows to stamp it on."
+    added, left = item.after - item.never, item.cleaned - item.never
+    return (
+        f"Attack success by {names}: {item.after:.0%} before, {item.cleaned:.0%} with its rows "
+        f"held. A model that never saw a carrier gives {item.never:.0%}, so the trigger added "
+        f"{100 * added:.0f} points and adds {100 * left:.0f} now."
+    )

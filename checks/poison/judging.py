@@ -43,6 +43,7 @@ class Judged:
         before, after, cleaned: share of clean rows of other labels that a model gives the label:
             as they are, with the trigger stamped on, and the same by a model that did not see the
             held rows; NaN until `replay`.
+        never: the same with the trigger by a model that never saw a carrier.
     """
 
     candidate: Candidate
@@ -57,6 +58,7 @@ class Judged:
     before: float = float("nan")
     after: float = float("nan")
     cleaned: float = float("nan")
+    never: float = float("nan")
 
     @property
     def telling(self) -> float:
