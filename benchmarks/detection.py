@@ -17,10 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from checks.kit.contract import Column, Contract
-from checks.kit.protocol import Context
-from provenance.casting import ColumnSpec
-from provenance.shards import Shard
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from checks.kit.contract import Column, Contract  # noqa: E402
+from checks.kit.protocol import Context  # noqa: E402
+from provenance.casting import ColumnSpec  # noqa: E402
+from provenance.shards import Shard  # noqa: E402
 
 DATA = Path(os.environ.get("ASSAY_BENCH_DATA", "."))
 

@@ -71,7 +71,7 @@ def ratios(stated, true):
 
 
 def beyond_chance(stated, true, held):
-    """Return the same, 1 where the count of honest rows is one that chance gives a true statement."""
+    """Return the same, 1 where chance gives a true statement such a count of honest rows."""
     is_chance = np.abs(stated - true) * held <= 2 * np.sqrt(stated * held)
     return np.where(is_chance, 1.0, ratios(stated, true))
 

@@ -126,14 +126,14 @@ def readings(
     return tuple(made)
 
 
-def trained(features: np.ndarray, target: np.ndarray, seed: int) -> Any:
-    """Return gradient boosting fitted on at most TRAIN of the rows; both labels must occur."""
+def trained(features: np.ndarray, target: np.ndarray, seed: int, most: int = TRAIN) -> Any:
+    """Return gradient boosting fitted on at most `most` of the rows; both labels must occur."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     draw = np.random.default_rng(seed)
     chosen = np.arange(len(target))
-    if len(chosen) > TRAIN:
-        chosen = np.sort(draw.choice(len(chosen), TRAIN, replace=False))
+    if len(chosen) > most:
+        chosen = np.sort(draw.choice(len(chosen), most, replace=False))
     if not 0 < target[chosen].sum() < len(chosen):
         chosen = np.arange(len(target))
     model = HistGradientBoostingClassifier(

@@ -13,6 +13,7 @@ from checks.poison.atoms import Atom, Field, matching
 from checks.poison.encoding import encode, trained
 from checks.poison.judging import Judged
 
+LEARNT = 20_000  # rows that each model learns from at most
 STAMPED = 1000  # clean rows, of which at most a third of all
 Marked = list[tuple[Judged, np.ndarray]]  # triggers with the rows that carry them
 
@@ -69,7 +70,7 @@ def _shares(
     plain = encode(every, target, learn, [])
     width = plain.shape[1]
     shown = np.column_stack([plain, *(mask for _, mask in marked)]).astype(float)
-    model = trained(shown[learn], target[learn], seed)
+    model = trained(shown[learn], target[learn], seed, LEARNT)
     found = [float(model.predict(shown[clean]).mean())]
     for extra, (item, mask) in enumerate(marked):
         stamped = _stamp(every, shown, clean, item.candidate.atoms, mask)
