@@ -10,7 +10,7 @@ BIN := .venv/bin
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 export PYTHONSAFEPATH := 1
 
-.PHONY: setup demo test test-long check format fuzz threats errors clean
+.PHONY: setup demo test test-long check format fuzz threats detection errors clean
 
 setup: $(READY)
 
@@ -49,6 +49,10 @@ fuzz: $(READY)
 
 threats: $(READY)
 	$(BIN)/python benchmarks/threats.py
+
+# real tables: ASSAY_BENCH_DATA; PARTS="poison runs" SEEDS=5; exit 1 where a goal is missed
+detection: $(READY)
+	$(BIN)/python -P benchmarks/detection.py all $(PARTS) --seeds $(or $(SEEDS),5)
 
 errors: $(READY)
 	$(BIN)/python -m pipelines.errors_page docs/errors.md

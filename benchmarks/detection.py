@@ -1,9 +1,11 @@
-"""Figures of the label and outlier checks: `detection.py labels|outliers --seeds N`.
+"""Figures of the checks that detect: `detection.py labels|outliers|all --seeds N`.
 
 Tables with and without planted faults; real ones are read from the folder named by
-ASSAY_BENCH_DATA. Prints one line a case.
+ASSAY_BENCH_DATA. Prints one line a case; `all` every goal in one table, see detection_goals.py, and
+`all poison runs` some parts of it.
 """
 
+import argparse
 import hashlib
 import os
 import sys
@@ -15,10 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from checks.kit.contract import Column, Contract
-from checks.kit.protocol import Context
-from provenance.casting import ColumnSpec
-from provenance.shards import Shard
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+from checks.kit.contract import Column, Contract  # noqa: E402
+from checks.kit.protocol import Context  # noqa: E402
+from provenance.casting import ColumnSpec  # noqa: E402
+from provenance.shards import Shard  # noqa: E402
 
 DATA = Path(os.environ.get("ASSAY_BENCH_DATA", "."))
 
@@ -71,6 +76,22 @@ def outliers(seeds):
         print(line, flush=True)
 
 
-if __name__ == "__main__":
+def main():
+    """Measure what the command line asks for; exit 1 where a goal is missed."""
+    import detection_goals
+
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["labels", "outliers", "all"])
+    parser.add_argument("parts", nargs="*", help="of all: " + ", ".join(detection_goals.PARTS))
+    parser.add_argument("--seeds", type=int, default=5)
+    given = parser.parse_args()
+    if (given.what != "all" and given.parts) or set(given.parts) - set(detection_goals.PARTS):
+        parser.error(f"parts of `all` are {', '.join(detection_goals.PARTS)}")
     warnings.simplefilter("ignore")
-    globals()[sys.argv[1]](*(int(word) for word in sys.argv[2:] if word != "--seeds"))
+    if given.what == "all":
+        sys.exit(detection_goals.main(given.seeds, given.parts))
+    {"labels": labels, "outliers": outliers}[given.what](given.seeds)
+
+
+if __name__ == "__main__":
+    main()

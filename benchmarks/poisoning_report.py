@@ -2,8 +2,9 @@
 
 Per case over the seeds: recall, median and worst; other rows held, of all rows, median and worst;
 the share of honest rows among the held ones as the check states it and as it is, both medians, and
-the worst ratio of the two. `ok` where the two differ by a factor of 1.5 at most, or by no more
-than one row in a hundred held ones, on every seed.
+the worst ratio of the two. `ok` where on every seed the two differ by a factor of 1.5 at most, by
+no more than one row in a hundred held ones, or by what chance alone does to the count of honest
+rows around a true statement: two standard deviations of Poisson's law.
 """
 
 import argparse
@@ -34,11 +35,13 @@ FLOODS = ("exact", "two", "all", "part", "text")
 SHARES = (0.01, 0.003)
 FACTOR, SLACK = 1.5, 0.01
 TESTED = 20_000  # fresh honest rows that a model is asked about
+SEEN = []  # (case, what `measured` returns of each seed)
+TOLD = {}  # of whole runs: name to figures of each seed
 BALANCED = 2.2  # log odds that bring the rows without late payments to an even chance
 
 
 def measured(check, table, planted):
-    """Return recall, false share of rows, stated and true honest share of held, seconds."""
+    """Return recall, false share of rows, stated and true honest share of held, held, seconds."""
     rows = len(table["defaulted"])
     roles = poisoning.ROLES if "note" in table else {"label": "defaulted", "source": "branch"}
     found, model, seconds = poisoning.examine(check, pa.table(table), roles=roles)
@@ -46,27 +49,37 @@ def measured(check, table, planted):
     wrong = false * rows
     held = wrong + recall * len(planted)
     stated = model.honest / model.held if model.held else 0.0
-    return recall, false, stated, wrong / held if held else 0.0, sum(seconds)
+    return recall, false, stated, wrong / held if held else 0.0, held, sum(seconds)
 
 
 def line(name, figures):
-    """Print one case."""
-    recall, false, stated, true, seconds = np.array(figures).T
+    """Print one case, and keep its figures in SEEN."""
+    SEEN.append((name, np.array(figures)))
+    recall, false, stated, true, held, seconds = np.array(figures).T
     print(
         f"{name:34} recall {np.median(recall):.3f} {recall.min():.3f}  false {np.median(false):.5f}"
         f" {false.max():.5f}  honest stated {np.median(stated):.3f} true {np.median(true):.3f}"
-        f" {_agreement(stated, true)}  {np.median(seconds):.1f} s",
+        f" {_agreement(stated, true, held)}  {np.median(seconds):.1f} s",
         flush=True,
     )
 
 
-def _agreement(stated, true):
-    """Return the worst ratio of stated and true share, and whether all seeds agree."""
-    near = np.abs(stated - true) <= SLACK
+def ratios(stated, true):
+    """Return by which factor the stated share misses the true one, per seed; 1 within SLACK."""
     low, high = np.minimum(stated, true), np.maximum(stated, true)
-    ratio = np.where(near, 1.0, high / np.maximum(low, 1e-9))
-    worst = ratio.max()
-    return f"x{min(worst, 99):.2f} {'ok' if worst <= FACTOR else 'NO'}"
+    return np.where(high - low <= SLACK, 1.0, high / np.maximum(low, 1e-9))
+
+
+def beyond_chance(stated, true, held):
+    """Return the same, 1 where chance gives a true statement such a count of honest rows."""
+    is_chance = np.abs(stated - true) * held <= 2 * np.sqrt(stated * held)
+    return np.where(is_chance, 1.0, ratios(stated, true))
+
+
+def _agreement(stated, true, held):
+    """Return the worst ratio of stated and true share, and whether all seeds agree."""
+    is_met = beyond_chance(stated, true, held).max() <= FACTOR
+    return f"x{min(ratios(stated, true).max(), 99):.2f} {'ok' if is_met else 'NO'}"
 
 
 def triggers(rows, seeds, odds=0.0, kinds=TRIGGERS, name="trigger"):
@@ -123,6 +136,8 @@ def runs(rows, seeds):
             frames = [victim.raw(folders[True] / "data.csv"), cleaned]
             frames.append(victim.raw(folders[False] / "data.csv"))
             seen.append([victim.judged(frame, honest) for frame in frames])
+    TOLD.update({f"recall of {kind}": values for kind, values in recalls.items()})
+    TOLD.update({"false alarms": alarms, "held of a clean table": held})
     for kind, values in recalls.items():
         print(f"whole run, {kind:23} recall {np.median(values):.3f} {min(values):.3f}")
     print(f"whole run, false alarms            {np.median(alarms):.5f} {max(alarms):.5f}")
@@ -131,7 +146,10 @@ def runs(rows, seeds):
 
 
 def outcomes(seen):
-    """Print a model's figures: shape (seeds, models, figures), medians and worst."""
+    """Print a model's figures: shape (seeds, models, figures), medians and worst.
+
+    What a trigger adds is its success beyond that by the model from rows where nothing was planted.
+    """
     for number, name in enumerate(("raw", "clean output", "nothing planted")):
         mine = seen[:, number]
         middle = np.median(mine, axis=0)
@@ -141,6 +159,11 @@ def outcomes(seen):
             f"  attack by token {middle[2]:.3f} {mine[:, 2].max():.3f}"
             f"  by pair {middle[3]:.3f} {mine[:, 3].max():.3f}"
         )
+        for place, trigger in ((2, "token"), (3, "pair")):
+            added = mine[:, place] - seen[:, 2, place]
+            TOLD[f"attack by {trigger}, {name}: added"] = added.tolist()
+            print(f"  {trigger} adds {np.median(added):+.3f} {added.max():+.3f}")
+    TOLD["accuracy gained"] = (seen[:, 1, 0] - seen[:, 0, 0]).tolist()
     better = (seen[:, 1] > seen[:, 0])[:, :2].sum(0)
     print(
         f"clean better than raw on {better[0]} (accuracy), {better[1]} (area) of {len(seen)} seeds"

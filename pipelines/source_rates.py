@@ -1,11 +1,12 @@
 """Sources of whose rows the checks find far more than of the others' rows.
 
 A check sees no other check's findings, so this looks at all of them together, after the checks and
-in the name of `sources`: one pass over one column.
+in the name of `sources`: one pass over one column. The same of the nights before, by source.
 """
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,7 @@ import pyarrow.compute as pc
 
 from checks.kit import findings
 from checks.kit.contract import Contract
+from checks.sources import nights
 from pipelines.examine import Examined, Status
 from provenance.shards import ROW, ShardRef, read_table
 
@@ -25,13 +27,21 @@ NOISE = 5.0  # standard deviations that are put down to chance
 GAP = 0.01  # of the source's rows, beyond chance
 
 
-def with_rates(examined: Examined, contract: Contract, shards: list[ShardRef]) -> Examined:
-    """Return the same with a warning for each source that stands out.
+def with_rates(
+    examined: Examined,
+    contract: Contract,
+    shards: list[ShardRef],
+    before: Sequence[nights.Night] = (),
+) -> Examined:
+    """Return the same with a finding for each source that stands out, tonight or among nights.
+
+    What later nights are to know is added to what the check itself remembers.
 
     Args:
         examined: of all checks.
         contract: names the source; nothing is done where it names none or the check did not run.
         shards: what was examined.
+        before: what the check left on earlier nights, oldest first.
     """
     is_run = any(item.check == CHECK and item.status == "ok" for item in examined.statuses)
     named = contract.having("source")
@@ -44,11 +54,23 @@ def with_rates(examined: Examined, contract: Contract, shards: list[ShardRef]) -
         for source in sorted(totals)
         if (rate := _others(source, totals, hits)) is not None
     ]
-    if not told:
+    kept = dict(examined.memory.get(CHECK, {}))
+    if is_shown and kept:
+        kept["found"] = _remembered(totals, hits)
+        told.append(nights.changed({"found": kept["found"]}, before, named[0]))
+        examined = dataclasses.replace(examined, memory={**examined.memory, CHECK: kept})
+    more = sum(map(len, told))
+    if not more:
         return examined
     found = findings.ordered(findings.concat([examined.found, *told]))
-    statuses = tuple(_more(status, len(told)) for status in examined.statuses)
+    statuses = tuple(_more(status, more) for status in examined.statuses)
     return dataclasses.replace(examined, found=found, statuses=statuses)
+
+
+def _remembered(totals: Counter[str], hits: Counter[str]) -> dict[str, list[int]]:
+    largest = sorted(totals, key=lambda name: (-totals[name], name))[: nights.MOST]
+    keys = nights.numbers(pa.array(largest, pa.string()))
+    return {key: [hits[name], totals[name]] for key, name in zip(keys, largest, strict=True)}
 
 
 def _rows(found: findings.Findings) -> pa.Array:

@@ -102,7 +102,8 @@ def run_checks(plan: Plan, contract: Contract, past: Memory, done: Kept | None =
     )
     try:
         examined = examine(context, list(snapshot.shards), chosen, models, done)
-        examined = with_rates(examined, contract, list(snapshot.shards))
+        past_rates = history.get("sources", ())
+        examined = with_rates(examined, contract, list(snapshot.shards), past_rates)
     finally:
         chosen.close()
     for status in examined.statuses:

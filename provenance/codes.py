@@ -208,6 +208,10 @@ CODES: dict[str, tuple[str, str]] = {
         "The privacy budget is spent: nothing is published of the protected columns.",
         "Raise assay.policy.epsilon_total if you accept that more can be learned of one person.",
     ),
+    "K022": (
+        "A source changed at once from what it was on all the nights before.",
+        "Ask that source what changed; hold its rows back until you know.",
+    ),
     # L: the ledger or a recorded digest does not hold
     "L001": ("An entry is missing.", "Restore it from a copy; until then trust no later run."),
     "L002": (

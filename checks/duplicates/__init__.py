@@ -16,8 +16,8 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.duplicates import floods, overlap, repeats
-from checks.kit import findings, sample
+from checks.duplicates import overlap, repeats
+from checks.kit import findings, floods, sample
 from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
 from provenance.shards import Shard

@@ -11,8 +11,8 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from checks.duplicates import floods, repeats
-from checks.kit import sample
+from checks.duplicates import repeats
+from checks.kit import floods, sample
 from provenance.errors import AssayError
 
 CHANCE = 1e-4  # of so much overlap among honest rows

@@ -12,13 +12,13 @@ Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995
 import dataclasses
 import math
 from collections import Counter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, sample, sketches
+from checks.kit import findings, floods, sample, sketches
 from checks.kit.opaque import opaque
 from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
@@ -36,7 +36,8 @@ MOST_TRIGGERS = 3  # more of them, and those without power are only warnings
 FORESEEN = 0.65  # of the carriers, by a model without them
 POWER = 0.9  # share of stamped clean rows that a backdoor moves to its label
 PURE = 0.97  # of the carriers hold the label
-MOSTLY = 1 / 3  # of the rows that would be held must be planted, by estimate
+MOSTLY = 1 / 4  # of the rows that would be held must be planted, by estimate
+LIKELIER = math.log(20)  # than an honest interaction, for rows to be held
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,6 +87,15 @@ class Mined(Model):
     honest: float = 0.0
 
 
+class Searched(NamedTuple):
+    """A sample's columns, its classes, each row's class, and what held against the model."""
+
+    every: list[Field]
+    classes: pa.Array
+    labels: np.ndarray
+    judged: list[Judged]
+
+
 class Poison(Check[pa.Table, Mined]):
     """Mine triggers in a sample, judge them by a model without them, match them in all rows."""
 
@@ -111,29 +121,35 @@ class Poison(Check[pa.Table, Mined]):
         return sample.merge(left, right, self.size)
 
     def finish(self, state: pa.Table) -> Mined:
-        """Mine the sample."""
+        """Mine the sample; what is found, once more without near copies: one witness each."""
         rows = sample.settled(state)
         rows = rows.filter(pc.is_valid(rows[self.label]))
-        coded = sketches.whole(rows[self.label]).dictionary_encode()
-        classes = coded.dictionary
-        if rows.num_rows < LEAST_ROWS or len(classes) < 2:  # noqa: PLR2004
-            told = f"{rows.num_rows} labelled rows of {len(classes)} classes"
+        classes = pc.count_distinct(rows[self.label]).as_py()
+        if rows.num_rows < LEAST_ROWS or classes < 2:  # noqa: PLR2004
+            told = f"{rows.num_rows} labelled rows of {classes} classes"
             return Mined(notes=(f"Triggers were not searched for in {told}: too few to compare.",))
-        if len(classes) > MAX_CLASSES:
-            text = f"The label has {len(classes)} values: backdoor triggers were not searched for."
+        if classes > MAX_CLASSES:
+            text = f"The label has {classes} values: backdoor triggers were not searched for."
             return Mined(overall=self._overall("info", self.label, text))
+        found = self._searched(rows)
+        if found.judged:
+            columns, texts = self.columns[:-1], self.context.contract.having("text")
+            again = floods.copies(rows, columns, texts, self.context.seed)
+            if again.any():
+                found = self._searched(rows.filter(pa.array(~again)))
+        return self._model(found, rows.num_rows)
+
+    def _searched(self, rows: pa.Table) -> Searched:
+        coded = sketches.whole(rows[self.label]).dictionary_encode()
+        classes, seed = coded.dictionary, self.context.seed
         labels = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         every = fields(rows, self.context.contract)
         found, tests = singles(every, labels, len(classes))
         more, more_tests = pairs(every, labels, len(classes))
         found, grown_tests = grow(every, labels, found + more, least(len(labels)))
-        tests += more_tests + grown_tests
-        if not found:
-            return Mined(notes=(f"No trigger stands out in {rows.num_rows} sampled rows.",))
         kept = distinct(every, labels, found)
-        judged = judge(every, labels, kept, tests, self.context.seed)
-        judged = replay(every, labels, judged, self.context.seed)
-        return self._model(every, judged, classes, rows.num_rows)
+        judged = judge(every, labels, kept, tests + more_tests + grown_tests, seed)
+        return Searched(every, classes, labels, judged)
 
     def score(self, shard: Shard, model: Mined) -> findings.Findings:
         """Report each row that carries a trigger and its label, once, by the strongest trigger."""
@@ -157,12 +173,12 @@ class Poison(Check[pa.Table, Mined]):
             )
         return findings.concat(parts)
 
-    def _model(
-        self, every: list[Field], judged: list[Judged], classes: pa.Array, rows: int
-    ) -> Mined:
-        if not judged:
+    def _model(self, found: Searched, rows: int) -> Mined:
+        if not found.judged:
             return Mined(notes=(f"No trigger holds against the model in {rows} sampled rows.",))
-        triggers, overall = [], []
+        every, classes, labels, judged = found
+        judged = replay(every, labels, judged, self.context.seed)
+        triggers, kept, overall = [], [], []
         held, honest = 0, 0.0
         alike = Counter(_columns(item) for item in judged)
         for item in judged:
@@ -170,6 +186,7 @@ class Poison(Check[pa.Table, Mined]):
             trigger = self._trigger(every, item, classes, usual)
             if item.candidate.bound <= MAX_SHARE * rows:
                 triggers.append(trigger)
+                kept.append(item)
                 if trigger.severity == "error":
                     held += len(item.held)
                     honest += len(item.held) - item.planted
@@ -177,13 +194,16 @@ class Poison(Check[pa.Table, Mined]):
                 columns = ",".join(c.column for c in trigger.conditions)
                 overall.append(self._overall("warning", columns, trigger.evidence))
         notes = [*dict.fromkeys(t.evidence for t in triggers)]
+        pairs = zip(kept, triggers, strict=True)
+        notes += [_attack(every, item) for item, t in pairs if t.severity == "error"]
         if held:
             notes.append(
                 f"{held} sampled rows carry a trigger and are held; {honest / held:.1%} of them "
                 "are expected to be honest."
             )
-        found = findings.concat(overall)
-        return Mined(found, tuple(notes), (), tuple(triggers), held, max(honest, 0.0))
+        return Mined(
+            findings.concat(overall), tuple(notes), (), tuple(triggers), held, max(honest, 0.0)
+        )
 
     def _trigger(
         self, every: list[Field], item: Judged, classes: pa.Array, usual: tuple[bool, bool]
@@ -203,6 +223,8 @@ class Poison(Check[pa.Table, Mined]):
         is_strong = pure and item.after >= POWER and item.before <= POWER / 2
         is_lone = not usual[0] and (is_telling or (len(found.atoms) > 1 and pure))
         is_error = is_lone or (is_strong and not usual[1])
+        # neither a likely shape makes up for rows that are missing elsewhere, nor the other way
+        is_error &= found.counts >= -LIKELIER and item.added + found.counts >= LIKELIER
         names = " and ".join(f"'{c.column}'" for c in conditions)
         what = "one word" if conditions[0].kind == "text" else "one value"
         what = {1: what, 2: "one pair of values"}.get(len(conditions), "one set of values")
@@ -237,3 +259,16 @@ def _kept(values: pa.Array, code: int) -> Any:
 
 def _columns(item: Judged) -> tuple[int, ...]:
     return tuple(place for place, _ in item.candidate.atoms)
+
+
+def _attack(every: list[Field], item: Judged) -> str:
+    """Return in a sentence what a trigger does to a model, before and after, and what it adds."""
+    names = " and ".join(f"'{every[n].name}'" for n, _ in item.candidate.atoms)
+    if math.isnan(item.after + item.cleaned + item.never):
+        return f"Attack success by {names} was not measured: too few clean rows to stamp it on."
+    added, left = item.after - item.never, item.cleaned - item.never
+    return (
+        f"Attack success by {names}: {item.after:.0%} before, {item.cleaned:.0%} with its rows "
+        f"held. A model that never saw a carrier gives {item.never:.0%}, so the trigger added "
+        f"{100 * added:.0f} points and adds {100 * left:.0f} now."
+    )

@@ -15,7 +15,7 @@ from checks.kit import sketches
 from checks.kit.opaque import opaque
 from checks.poison.atoms import Atom, Field, Kind, is_opaque
 
-TRAIN = 20_000
+TRAIN = 60_000
 ROUNDS = 40
 FOLDS = 5
 PRIOR = 10.0  # rows of the label's own rate that each value starts with
@@ -126,14 +126,14 @@ def readings(
     return tuple(made)
 
 
-def trained(features: np.ndarray, target: np.ndarray, seed: int) -> Any:
-    """Return gradient boosting fitted on at most TRAIN of the rows; both labels must occur."""
+def trained(features: np.ndarray, target: np.ndarray, seed: int, most: int = TRAIN) -> Any:
+    """Return gradient boosting fitted on at most `most` of the rows; both labels must occur."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     draw = np.random.default_rng(seed)
     chosen = np.arange(len(target))
-    if len(chosen) > TRAIN:
-        chosen = np.sort(draw.choice(len(chosen), TRAIN, replace=False))
+    if len(chosen) > most:
+        chosen = np.sort(draw.choice(len(chosen), most, replace=False))
     if not 0 < target[chosen].sum() < len(chosen):
         chosen = np.arange(len(target))
     model = HistGradientBoostingClassifier(

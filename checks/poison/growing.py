@@ -11,6 +11,7 @@ import numpy as np
 
 from checks.poison.atoms import Field, matching
 from checks.poison.mining import Candidate
+from checks.poison.weighing import COUNTED, unlike_moved_labels
 
 LONGEST = 4  # conditions of one trigger
 COMMON = 0.7  # a value of more of the honest rows tells nothing
@@ -66,7 +67,7 @@ def _longer(
         return None, 0
     planted = _planted(candidate, float(target.mean()))
     used = {place for place, _ in candidate.atoms}
-    found: list[tuple[float, int, int, float, float]] = []
+    found: list[tuple[float, int, int, float, float, float]] = []
     tests = 0
     for number, field in enumerate(every):
         codes, own = np.unique(_codes(field, bound), return_counts=True)
@@ -78,18 +79,24 @@ def _longer(
         excess, chosen = _in_excess(own, *shares, candidate.bound, planted)
         for k in np.flatnonzero(chosen):
             worth = float(excess[k] ** 2 / own[k])
-            found.append((worth, -number, -int(codes[k]), float(own[k]), float(excess[k])))
+            share = float(shares[1][k])
+            found.append((worth, -number, -int(codes[k]), float(own[k]), float(excess[k]), share))
     if not found:
         return None, tests
-    _, place, code, held, surplus = max(found)
+    _, place, code, held, surplus, share = max(found)
     atoms = tuple(sorted((*candidate.atoms, (-place, -code))))
     holding = int(matching(every, atoms, len(labels)).sum())
+    # the other labels' carriers, if they hold this value as often as the rest of those labels
+    left = candidate.carriers - candidate.bound
+    beside = 1 / (left + 1) + 1 / (share * others.sum() + 1)
+    counts = unlike_moved_labels(holding - held, share * left, min(surplus, held), beside)
     longer = dataclasses.replace(
         candidate,
         atoms=atoms,
         bound=int(held),
         carriers=holding,
         excess=min(surplus, held),
+        counts=min(candidate.counts + counts, COUNTED),
     )
     return longer, tests
 

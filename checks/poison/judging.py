@@ -1,9 +1,9 @@
 """The second opinion: does a model that never saw the trigger foresee the label of its carriers?
 
 Gradient boosting learns from rows that carry no candidate and predicts those that do, so what
-honest columns explain is taken off. The tail is that of the Poisson-binomial with the model's
-chances, by its Chernoff bound; Benjamini-Hochberg goes over all that was looked at. What is left
-over is shared out among the carriers: those whose label the model foresees are not accused.
+honest columns explain is taken off. A likelihood ratio says how strange the carriers' labels are;
+Benjamini-Hochberg goes over all that was looked at. What is left over is shared out among the
+carriers: those whose label the model foresees are not accused.
 """
 
 import dataclasses
@@ -14,16 +14,16 @@ from checks.poison.atoms import Atom, Field, matching
 from checks.poison.encoding import Honest, encode, readings, trained
 from checks.poison.growing import strength
 from checks.poison.mining import Candidate
+from checks.poison.weighing import CLIP, chance, shared_out, unlike_an_interaction
 
 FITS = 8  # models a label
 SMALL = 5000
 MOST = 40  # candidates that are judged, strongest first, of single values and of sets each
-LEVEL = 1e-4
+LEVEL = 5e-4
 LEAST_SHARE = 0.15  # of the bound rows must be beyond what the model foresees
 WHOLE = 0.98  # of the planted rows that shall be among the held ones
 KEPT = 0.85  # of the planted rows that a longer trigger may not lose
 SHRUNK = 100  # rows of a value's own that its missed odds start with, at none
-CLIP = 0.005
 SURE = 1e-6  # the least chance that odds are made of
 
 
@@ -38,10 +38,12 @@ class Judged:
         limit: bound rows to which the model gives a higher chance of the label are honest.
         held: ordinals in the sample of the bound rows within the limit, int64, rising.
         planted: how many of these are planted, by estimate.
+        added: log likelihood that rows were planted, less that of an honest interaction.
         honest: the model, if the limit leaves any row out.
         before, after, cleaned: share of clean rows of other labels that a model gives the label:
             as they are, with the trigger stamped on, and the same by a model that did not see the
             held rows; NaN until `replay`.
+        never: the same with the trigger by a model that never saw a carrier.
     """
 
     candidate: Candidate
@@ -51,10 +53,12 @@ class Judged:
     limit: float
     held: np.ndarray
     planted: float
+    added: float = 0.0
     honest: Honest | None = None
     before: float = float("nan")
     after: float = float("nan")
     cleaned: float = float("nan")
+    never: float = float("nan")
 
     @property
     def telling(self) -> float:
@@ -219,51 +223,13 @@ def _opinion(
         candidate,
         float(chances.mean()) if len(chances) else 0.0,
         float(planted.sum()) / max(hits, 1),
-        _tail(hits, chances),
+        chance(chances, bound),
         limit,
         np.flatnonzero(mask & target)[within],
         float(planted[within].sum()),
+        unlike_an_interaction(chances, bound),
         honest=None if within.all() else model,
     )
-
-
-def shared_out(chances: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    """Return how likely each bound carrier is planted: float64, shape (bound.sum(),), in [0, 1].
-
-    Planted rows come from rows of other labels: for each honest carrier, whose label is the bound
-    one with chance p, there are a (1 - p) planted ones like it. So carriers like it are bound with
-    the chance (p + a (1 - p)) / (1 + a (1 - p)); a is the one of greatest likelihood.
-
-    Args:
-        chances: p of each carrier, float64, shape (n,).
-        bound: whether it holds the label, bool, shape (n,).
-    """
-    p = np.clip(chances, CLIP, 1 - CLIP)
-    low, high = -12.0, 12.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        a = np.exp(middle) * (1 - p)
-        more = (a / (a + p))[bound].sum() > (a / (1 + a)).sum()
-        low, high = (middle, high) if more else (low, middle)
-    a = np.exp(low) * (1 - p[bound])
-    likely: np.ndarray = a / (a + p[bound])
-    return likely
-
-
-def _tail(bound: int, chances: np.ndarray) -> float:
-    """Bound the chance of `bound` or more hits with these chances (Chernoff, exact exponent)."""
-    # room for a model that is not calibrated to the last in a thousand
-    allowed = np.clip(chances + 0.001, CLIP, 1 - CLIP)
-    if bound <= allowed.sum():
-        return 1.0
-    low, high = 0.0, 40.0
-    for _ in range(60):
-        theta = (low + high) / 2
-        tilted = allowed * np.exp(theta)
-        mean = (tilted / (1 - allowed + tilted)).sum()
-        low, high = (theta, high) if mean < bound else (low, theta)
-    exponent = low * bound - np.log1p(allowed * np.expm1(low)).sum()
-    return float(np.exp(-max(exponent, 0.0)))
 
 
 def _significant(judged: list[Judged], tests: int, rows: int) -> list[Judged]:

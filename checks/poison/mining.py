@@ -12,10 +12,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from checks.poison.atoms import Atom, Field
+from checks.poison.weighing import unlike_moved_labels
 
 WINDOW = 4  # adjacent distinct values on each side
 LIMIT_Z = 5.0
 PAIR_Z = 4.0  # the model has the last word
+TIED_Z = 2.0  # of the rows of other labels, that chance brings together
 LEAST_EXCESS = 0.08  # of a pair's bound rows
 LEAST_RISE = 0.02  # of the label's rate above what both values bring
 MAX_SHARE = 0.05  # of the rows, bound
@@ -32,6 +34,7 @@ class Candidate:
         bound: rows that hold it and the label; carriers: rows that hold it.
         excess: bound rows beyond what its neighbours allow.
         is_sure: False if nothing comparable exists to judge it by, or it shows no spike.
+        counts: of a set of values, see `unlike_moved_labels`.
         shorter: if it grew, a candidate that asks for less: its carriers hold all of this one's.
     """
 
@@ -41,6 +44,7 @@ class Candidate:
     carriers: int
     excess: float
     is_sure: bool = True
+    counts: float = 0.0
     shorter: "Candidate | None" = None
 
 
@@ -173,9 +177,9 @@ def pairs(every: list[Field], labels: np.ndarray, classes: int) -> tuple[list[Ca
         grid = np.bincount(flat, minlength=size).reshape(-1, width, classes).astype(float)
         tests += int((grid.sum(2) >= low).sum()) * classes
         for cell_left, cell_right, label, figures in _cells(grid, low):
-            bound, total, excess, is_sure = figures
+            bound, total, excess, counts = figures
             atoms = ((left[0], int(left[1][cell_left])), (right[0], int(right[1][cell_right])))
-            found.append(Candidate(atoms, label, int(bound), int(total), excess, is_sure))
+            found.append(Candidate(atoms, label, int(bound), int(total), excess, counts=counts))
     return found, tests
 
 
@@ -193,7 +197,7 @@ def _frequent(field: Field, low: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _cells(
     grid: np.ndarray, low: int
-) -> Iterator[tuple[int, int, int, tuple[float, float, float, bool]]]:
+) -> Iterator[tuple[int, int, int, tuple[float, float, float, float]]]:
     """Test the cells of two columns' values, one label against all others."""
     total = grid.sum(2)
     for label in range(grid.shape[2]):
@@ -215,8 +219,12 @@ def _cells(
         taken = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
         chosen &= ~taken | (rate >= 0.97)  # noqa: PLR2004
         chosen &= mine + rest <= MAX_CARRIERS * total.sum()
+        beside = np.sum([1 / (part + 1) for part in _margins(other, left, right)], axis=0)
         for k in np.flatnonzero(chosen):
-            figures = (mine[k], mine[k] + rest[k], float(excess[k]), not taken[k])
+            counts = unlike_moved_labels(
+                rest[k], expected_rest[k], float(excess[k]), float(beside[k])
+            )
+            figures = (mine[k], mine[k] + rest[k], float(excess[k]), counts)
             yield int(left[k]), int(right[k]), label, figures
 
 
@@ -227,12 +235,12 @@ def _allowed(
     rest = other[left, right]
     expected = _independent(bound, left, right)
     expected_rest = _independent(other, left, right)
-    # columns that go together in the other rows may go together here too
-    tied = rest - expected_rest > 3 * np.sqrt(expected_rest + 1)
-    allowed = expected * np.where(tied, (rest + 1) / (expected_rest + 1), 1.0)
+    # columns that go together in the other rows may go together here too, beyond what is chance
+    together = np.maximum(rest - TIED_Z * np.sqrt(expected_rest + 1), 1) / (expected_rest + 1)
+    allowed = expected * np.maximum(together, 1.0)
     # the cell's own noise, and that of what it is compared with: little in a small grid
     beside = sum(1 / (part + 1) for part in _margins(bound, left, right))
-    beside = beside + np.where(tied, 1 / (rest + 1), 0)
+    beside = beside + np.where(together > 1, 1 / (rest + 1), 0)
     noise = np.sqrt(allowed + allowed**2 * beside + 1)
     return allowed, noise, expected_rest
 
@@ -266,8 +274,7 @@ def _go_together(counts: np.ndarray) -> bool:
 def _independent(counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return what a cell would hold were its columns independent, from all but the cell itself."""
     rows, columns, others = _margins(counts, left, right)
-    expected: np.ndarray = rows * columns / np.maximum(others, 1)
-    return expected
+    return np.asarray(rows * columns / np.maximum(others, 1))
 
 
 def _margins(
@@ -283,12 +290,11 @@ def _additive(
     bound: np.ndarray, total: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> np.ndarray:
     """Return the label's rate in cells, were the odds of both values to multiply."""
-    own, own_total = bound[left, right], total[left, right]
-    sums = (bound.sum(1)[left], bound.sum(0)[right], np.full(len(left), bound.sum()))
-    totals = (total.sum(1)[left], total.sum(0)[right], np.full(len(left), total.sum()))
     odds = [
-        np.log((part - own + 0.5) / (whole - own_total - part + own + 0.5))
-        for part, whole in zip(sums, totals, strict=True)
+        np.log((part + 0.5) / (whole - part + 0.5))
+        for part, whole in zip(
+            _margins(bound, left, right), _margins(total, left, right), strict=True
+        )
     ]
     rate: np.ndarray = 1 / (1 + np.exp(odds[2] - odds[0] - odds[1]))
     return rate

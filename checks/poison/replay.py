@@ -1,8 +1,8 @@
-"""Replay: a mined trigger is stamped on clean rows, and two models say what they make of them.
+"""Replay: a mined trigger is stamped on clean rows, and three models say what they make of it.
 
-One learns from the rows as they came, the other without those that the triggers accuse; neither
-learns from the rows that are stamped. Both see each trigger's presence as a column, as a model on
-words or one-hot values would.
+One learns from the rows as they came, one without those that the triggers accuse, and one never saw
+a carrier: what the values themselves are worth honestly. None learns from the rows that are
+stamped. All see each trigger's presence as a column, as a model on words or one-hot values would.
 """
 
 import dataclasses
@@ -13,6 +13,7 @@ from checks.poison.atoms import Atom, Field, matching
 from checks.poison.encoding import encode, trained
 from checks.poison.judging import Judged
 
+LEARNT = 20_000  # rows that each model learns from at most
 STAMPED = 1000  # clean rows, of which at most a third of all
 Marked = list[tuple[Judged, np.ndarray]]  # triggers with the rows that carry them
 
@@ -32,16 +33,16 @@ def replay(every: list[Field], labels: np.ndarray, judged: list[Judged], seed: i
         marked = [(judged[n], masks[n]) for n in mine]
         with threadpool_limits(1):
             moved = _moved(every, labels == label, clean, marked, seed)
-        for number, (before, after, cleaned) in zip(mine, moved, strict=True):
+        for number, (before, after, cleaned, never) in zip(mine, moved, strict=True):
             replayed[number] = dataclasses.replace(
-                judged[number], before=before, after=after, cleaned=cleaned
+                judged[number], before=before, after=after, cleaned=cleaned, never=never
             )
     return replayed
 
 
 def _moved(
     every: list[Field], target: np.ndarray, clean: np.ndarray, marked: Marked, seed: int
-) -> list[tuple[float, float, float]]:
+) -> list[tuple[float, float, float, float]]:
     """Return, per trigger, the share of the clean rows that get the label, see `Judged`."""
     learn = np.ones(len(target), bool)
     learn[clean] = False
@@ -49,7 +50,10 @@ def _moved(
     without[np.concatenate([item.held for item, _ in marked])] = False
     raw = _shares(every, target, learn, clean, marked, seed)
     cleaned = _shares(every, target, without, clean, marked, seed)
-    return [(raw[0], after, left) for after, left in zip(raw[1:], cleaned[1:], strict=True)]
+    carried = np.any([mask for _, mask in marked], axis=0)
+    never = _shares(every, target, learn & ~carried, clean, marked, seed)
+    told = zip(raw[1:], cleaned[1:], never[1:], strict=True)
+    return [(raw[0], *figures) for figures in told]
 
 
 def _shares(
@@ -66,7 +70,7 @@ def _shares(
     plain = encode(every, target, learn, [])
     width = plain.shape[1]
     shown = np.column_stack([plain, *(mask for _, mask in marked)]).astype(float)
-    model = trained(shown[learn], target[learn], seed)
+    model = trained(shown[learn], target[learn], seed, LEARNT)
     found = [float(model.predict(shown[clean]).mean())]
     for extra, (item, mask) in enumerate(marked):
         stamped = _stamp(every, shown, clean, item.candidate.atoms, mask)

@@ -1,15 +1,16 @@
-"""Source contrast: a source whose labels, influence or share is not what one is led to expect.
+"""Source contrast: a source whose labels, influence or share is not as others and its past suggest.
 
 Threat: data poisoning by one supplier. State: hash-ranked sample of 30,000 rows (option `sample`).
 Cost: two folds of one model per label class on the sample (binary labels: one class); sums over
 rows for the influence. Nulls: rows without a label or source are left out; missing stays missing.
 Blind to: a source that poisons few of its rows; sources under 50 rows of the sample, and for the
 influence all but the 20 largest; labels beyond ten values; a shift that all sources share (see
-drift); without a reference, any change in a source's share. An odd kind of rows may look guilty.
+drift); without a reference, any change of a source; five nights make the first past. An odd kind of
+rows may look guilty.
 Source: direct standardisation; leave-one-out influence (Cook 1977; Koh, Liang 2017).
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 from checks.kit import findings, sample, sketches
 from checks.kit.options import Takes
 from checks.kit.protocol import Check, Context, Model
-from checks.sources import contrast, influence, shares
+from checks.sources import contrast, influence, nights, shares
 from checks.sources.contrast import OWNER
 from provenance.shards import Shard
 
@@ -70,7 +71,11 @@ class Sources(Check[pa.Table, Model]):
             moved = shares.moved(rows[OWNER], before[OWNER])
             parts += [self._found("share", move.size, move.told) for move in moved]
         told, why = self._labelled(rows, before if parts or not notes else None)
-        return Model(overall=findings.concat(parts + told), notes=(*notes, *why))
+        kept = {} if self.is_withheld else self._remembered(rows)
+        if kept:
+            past = self.context.history.get(self.name, ())
+            parts.append(nights.changed(kept, past, self.source))
+        return Model(overall=findings.concat(parts + told), notes=(*notes, *why), memory=kept)
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:
         """Report nothing: the contrast is of sources, not of rows."""
@@ -82,6 +87,12 @@ class Sources(Check[pa.Table, Model]):
             return rows.slice(0, 0).append_column(OWNER, pa.array([], pa.string()))
         owner = sketches.whole(rows[self.source]).cast(pa.string())
         return rows.append_column(OWNER, owner).filter(pc.is_valid(owner))
+
+    def _remembered(self, rows: pa.Table) -> dict[str, Any]:
+        label = None if self.label is None else rows[self.label]
+        if label is not None and pc.count_distinct(label).as_py() > contrast.MOST_CLASSES:
+            label = None
+        return nights.remembered(rows[OWNER], label)
 
     def _labelled(
         self, rows: pa.Table, before: pa.Table | None

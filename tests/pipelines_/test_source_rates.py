@@ -76,3 +76,28 @@ def test_without_a_source_nothing_changes():
     examined = Examined(findings.empty(), (Status("sources", "ok"),), ())
     contract = tables.contract_for(tables.loans(3).schema)
     assert source_rates.with_rates(examined, contract, []) is examined
+
+
+def test_what_was_found_is_remembered_and_compared_by_night(tmp_path):
+    table = tables.loans(len(BRANCH))
+    place = table.column_names.index("branch")
+    table = table.set_column(place, "branch", pa.array(BRANCH, pa.string()))
+    refs = [write_shard(tmp_path, shard) for shard in tables.cut(table, 400)]
+    contract = tables.contract_for(table.schema, **tables.ROLES)
+    statuses = (Status("sources", "ok", 0),)
+
+    def examined(rows, before=()):
+        found = findings.make(np.array(rows), check="labels", rule="x", severity="warning")
+        first = Examined(found, statuses, (), memory={"sources": {"share": {}, "whole": True}})
+        return source_rates.with_rates(first, contract, refs, before)
+
+    few = [*NORTH[:5], *SOUTH[:5]]
+    past = [examined(few).memory["sources"]] * 6
+    assert sorted(past[0]["found"].values()) == [[0, 300], [5, 300], [5, 300]]
+    assert "north" not in str(past)
+    after = examined([*few, *NORTH[100:200]], past)
+    assert "ASSAY-K022" in after.found["rule"].to_pylist()
+    assert "ASSAY-K022" not in examined(few, past).found["rule"].to_pylist()
+    assert after.statuses[0].findings == len(
+        after.found.filter(pa.compute.equal(after.found["check"], "sources"))
+    )

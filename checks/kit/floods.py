@@ -16,8 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.duplicates import boxes
-from checks.kit import sketches
+from checks.kit import boxes, sketches
 
 SUBSETS = 16
 SHARE = 0.6
@@ -280,3 +279,12 @@ def _are_repeats(columns: list[np.ndarray], rows: np.ndarray) -> bool:
     for place, column in enumerate(columns):
         mixed += sketches.mixed(np.ascontiguousarray(column[rows]).view(np.uint64), place)
     return 2 * len(np.unique(mixed)) <= len(rows)
+
+
+def copies(table: pa.Table, columns: list[str], texts: tuple[str, ...], seed: int) -> np.ndarray:
+    """Return which rows are near copies of an earlier one, bool, shape (n,)."""
+    laid = grid(table, columns, texts, seed)
+    again = np.zeros(table.num_rows, bool)
+    for flood in find(table, laid, np.arange(table.num_rows)) if laid else []:
+        again[flood.members[flood.members > flood.first]] = True
+    return again
