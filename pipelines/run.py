@@ -112,6 +112,7 @@ class _Run:
             folder=str(self.plan.snapshot),
             name=self.request.source_name,
         )
+        self.reader.stop()  # what it holds is needed by the stages that follow
 
     def rules(self) -> None:
         table = self.plan.scratch / "findings-contract.parquet"
@@ -128,6 +129,8 @@ class _Run:
             # not checked is a finding like any other, so that the rest is told all the same
             write_table(stages.contract_unrun(error), table)
             return
+        finally:
+            self.expectations.stop()
         (self.plan.out / table.name).rename(table)
 
     def checks(self) -> None:
@@ -203,11 +206,7 @@ class _Run:
             "started": self.started,
             "time": now(),
             "dataset": contract.name,
-            "contract": {
-                "path": contract.path,
-                "sha256": contract.sha256,
-                "version": contract.version,
-            },
+            "contract": {name: getattr(contract, name) for name in ("path", "sha256", "version")},
             "code": commit.code_facts(),
             "engine": self.plan.engine,
             "orchestrator": "none" if self.request.direct else "prefect",

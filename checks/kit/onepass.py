@@ -31,12 +31,12 @@ class Budget:
     """What the engine may use.
 
     Attributes:
-        memory: DuckDB's memory limit, e.g. `2GB`; beyond it, it spills to `spill`.
+        memory: DuckDB's memory limit; beyond it, it spills to `spill`. The checks run beside it.
         threads: at most; 0 means up to four of the machine's.
         seconds: for one SQL rule.
     """
 
-    memory: str = "2GB"
+    memory: str = "1GB"
     threads: int = 0
     seconds: float = 60.0
 
