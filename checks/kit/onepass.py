@@ -1,6 +1,6 @@
 """One pass over the shards for all row rules: a bit for each clause, and only the rows with one.
 
-Cost: one scan, O(rows x clauses), and a sort for each key; memory is bounded by DuckDB's limit,
+Cost: one scan, O(rows x clauses), and a grouping for each key; memory is bounded by DuckDB's limit,
 beyond which it spills. The connection is locked: it reads the shards and nothing else.
 """
 
@@ -88,6 +88,7 @@ def offending(
     words = [numbers[i : i + WORD] for i in range(0, len(numbers), WORD)]
     columns = [_word(words[i], conditions, i) for i in range(len(words))]
     some = " OR ".join(f"w{i} <> 0" for i in range(len(words)))
+    # never as a filter of the scan: statistics of a file leave NaN out, and would hide its rows
     inner = f"SELECT {quoted(ROW)} AS r, {', '.join(columns)} FROM {_ROWS}"  # noqa: S608
     table: Any = connection.sql(f"SELECT * FROM ({inner}) WHERE {some}").to_arrow_table()  # noqa: S608
     rows = table["r"].to_numpy()
