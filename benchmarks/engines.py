@@ -2,8 +2,9 @@
 
 Checks that cost something for each row are fitted and scored over the same shards by the serial
 engine, the pool of processes and Dask with local workers; once more with a Dask worker killed on
-the way. Prints the seconds of each, start of the workers included and not, and whether the
-findings are equal.
+the way. Prints for each the seconds, without the start of the workers, which stand beside; the CPU
+seconds of all its processes, and of this one with its busiest worker, which is what would be waited
+for on a machine that does nothing else; and whether the findings are equal.
 """
 
 import argparse
@@ -31,16 +32,28 @@ def main() -> None:
         cores = len(os.sched_getaffinity(0))
         print(f"{arguments.shards} shards of {arguments.rows:,} rows, {cores}"
               f" cores, checks {', '.join(CHECKS)}")  # fmt: skip
-        print(f"{'engine':24} {'seconds':>8} {'x serial':>9} {'started':>8}  findings")
+        print(f"{'engine':24} {'seconds':>8} {'x serial':>9} {'started':>8} {'CPU':>7}"
+              f" {'longest':>8} {'x serial':>9}  findings")  # fmt: skip
         first = None
         for name in ("serial", "processes", "dask", "dask, a worker killed"):
-            took, started, seen = run(name, refs, context, Path(folder) / name.replace(",", ""))
-            first = first or took
-            print(f"{name:24} {took:8.1f} {first / took:9.2f} {started:8.1f}  {seen}", flush=True)
+            took, started, cpu, seen = run(
+                name, refs, context, Path(folder) / name.replace(",", "")
+            )
+            own, workers = cpu
+            longest = own + max(workers, default=0.0)
+            first = first or (took, longest)
+            print(f"{name:24} {took:8.1f} {first[0] / took:9.2f} {started:8.1f}"
+                  f" {own + sum(workers):7.1f} {longest:8.1f} {first[1] / longest:9.2f}  {seen}",
+                  flush=True)  # fmt: skip
 
 
 def run(name, refs, context, folder):
-    """Examine the shards; return seconds, those of the start, and a digest of what was found."""
+    """Examine the shards.
+
+    Returns:
+        Seconds; those of the start; CPU seconds of this process and of each worker that still
+        lives; and a digest of what was found.
+    """
     from checks.kit import registry
     from pipelines import engine
     from pipelines.examine import examine
@@ -50,6 +63,7 @@ def run(name, refs, context, folder):
     start = time.perf_counter()
     chosen.map(abs, range(8))
     started = time.perf_counter() - start
+    before, own = children(), time.process_time()
     every = registry.load()
     registry.load = lambda: {kind: every[kind] for kind in CHECKS}
     if "killed" in name:
@@ -58,13 +72,28 @@ def run(name, refs, context, folder):
         start = time.perf_counter()
         done = examine(context, refs, chosen, folder)
         took = time.perf_counter() - start
+        used = [cpu - before.get(pid, 0.0) for pid, cpu in children().items()]
+        cpu = time.process_time() - own, used
     finally:
         chosen.close()
         registry.load = lambda: every
     if done.faults:
         raise SystemExit(f"{name}: {done.faults[0].why}")
     seen = hashlib.sha256(repr(done.found.to_pydict()).encode()).hexdigest()[:12]
-    return took, started, f"{len(done.found):,} ({seen})"
+    return took, started, cpu, f"{len(done.found):,} ({seen})"
+
+
+def children() -> dict[int, float]:
+    """Return the CPU seconds of the processes that this one has started and that still live."""
+    tick, found = os.sysconf("SC_CLK_TCK"), {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended while we looked
+        if int(fields[1]) == os.getpid():
+            found[int(path.parent.name)] = sum(map(int, fields[11:13])) / tick
+    return found
 
 
 def kill(chosen) -> None:

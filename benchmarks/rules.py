@@ -3,9 +3,10 @@
 In turn, each in a new process, imports not counted: one hand-written DuckDB query for each rule
 that fetches the offending rows; Assay's pass; Great Expectations on Assay's adapter; Assay's whole
 stage (both of these, every row as a finding, Data Docs); Great Expectations on pandas, pandera on
-polars and on pandas, and pointblank on polars. Medians of seconds, their ratio to the hand-written
-queries of the same round, peak memory beyond the imports, and the offending rows that were counted.
-Peers that are not installed are left out: see rule_peers.py.
+polars and on pandas, and pointblank on polars. Medians of seconds and of CPU seconds, their ratio
+to the hand-written queries of the same round, peak memory beyond the imports, and the offending
+rows that were counted. `--only "Assay, the pass"` leaves the others out; peers that are not
+installed are left out anyway: see rule_peers.py.
 """
 
 import argparse
@@ -31,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=5_000_000)
     parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=list(PROGRAMS), help="beside `by hand`")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -38,7 +40,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="assay-rules-") as folder:
         make(Path(folder), arguments.rows)
-        compare(Path(folder), arguments.rows, arguments.times)
+        compare(Path(folder), arguments.rows, arguments.times, arguments.only)
 
 
 def make(folder: Path, rows: int) -> None:
@@ -101,38 +103,46 @@ def part(rows: int, first: int):
     return pa.table({name: columns[name] for name in TYPES})
 
 
-def compare(folder: Path, rows: int, times: int) -> None:
+def compare(folder: Path, rows: int, times: int, only: list[str]) -> None:
     """Run the programs in turn and print their medians."""
-    found: dict[str, list[dict]] = {name: [] for name in PROGRAMS}
+    found: dict[str, list[dict]] = {n: [] for n in PROGRAMS if n in ("by hand", *only)}
     for _ in range(times):
-        for name in PROGRAMS:
+        for name, seen in found.items():
             words = [sys.executable, __file__, "--child", name, str(folder)]
             done = subprocess.run(words, capture_output=True, text=True, check=False)
             if done.returncode:
                 print(f"{name}: left out ({done.stderr.strip().splitlines()[-1][:80]})")
                 continue
-            found[name].append(json.loads(done.stdout.splitlines()[-1]))
+            seen.append(json.loads(done.stdout.splitlines()[-1]))
     size = (folder / "data.parquet").stat().st_size / 1e6
     print(f"\n{rows:,} rows x {len(TYPES)} columns, {size:,.0f} MB, medians of {times}")
-    print(f"{'':34} {'seconds':>8} {'x by hand':>10} {'MB':>7} {'offending':>10}")
-    hand = found["by hand"]
+    print(f"{'':34} {'seconds':>8} {'x by hand':>10} {'CPU':>7} {'x by hand':>10} {'MB':>7}"
+          f" {'offending':>10}")  # fmt: skip
     for name, mine in found.items():
         if len(mine) == times:
-            pairs = zip(mine, hand, strict=True)
-            ratio = statistics.median(own["seconds"] / their["seconds"] for own, their in pairs)
+            pairs = list(zip(mine, found["by hand"], strict=True))
+            wall, cpu = (
+                statistics.median(own[key] / their[key] for own, their in pairs)
+                for key in ("seconds", "cpu")
+            )
             middle = {key: statistics.median(item[key] for item in mine) for key in mine[0]}
-            print(f"{name:34} {middle['seconds']:8.2f} {ratio:10.2f} {middle['megabytes']:7.0f} "
-                  f"{middle['rows']:10,.0f}")  # fmt: skip
+            print(f"{name:34} {middle['seconds']:8.2f} {wall:10.2f} {middle['cpu']:7.2f}"
+                  f" {cpu:10.2f} {middle['megabytes']:7.0f} {middle['rows']:10,.0f}")  # fmt: skip
 
 
 def measured(name: str, folder: str) -> dict[str, float]:
     """Import, then run once; return what it took."""
     work = PROGRAMS[name](Path(folder))
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    held, start = memory("VmRSS"), time.perf_counter()
+    held, start, before = memory("VmRSS"), time.perf_counter(), time.process_time()
     rows = work()
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "megabytes": (memory("VmHWM") - held) / 1024, "rows": rows}
+    seconds, cpu = time.perf_counter() - start, time.process_time() - before
+    return {
+        "seconds": seconds,
+        "cpu": cpu,
+        "megabytes": (memory("VmHWM") - held) / 1024,
+        "rows": rows,
+    }
 
 
 def memory(name: str) -> int:

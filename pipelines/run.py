@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from checks.kit import findings, verdict
-from checks.kit.contract import Contract
 from checks.kit.verdict import Verdict
 from pipelines import beside, commit, keys, openlineage, reading, retrain, stages, trust, worth
 from pipelines.child import Child
@@ -54,7 +53,7 @@ class _Run:
         self.started = now()
         self.clock: dict[str, float] = {}
         # taken before anything is read: a list that changes meanwhile is not the one named here
-        self.beside = _beside(contract)
+        self.beside = beside.known(contract, lambda: keys.own(make=True))
         memory = int(contract.limits.get("max_memory_bytes", reading.MEMORY))
         self.reader = reading.started("read_sources", memory)
         self.expectations = Child(
@@ -116,6 +115,7 @@ class _Run:
             folder=str(self.plan.snapshot),
             name=self.request.source_name,
         )
+        self.reader.stop()  # what it holds is needed by the stages that follow
 
     def rules(self) -> None:
         table = self.plan.scratch / "findings-contract.parquet"
@@ -132,6 +132,8 @@ class _Run:
             # not checked is a finding like any other, so that the rest is told all the same
             write_table(stages.contract_unrun(error), table)
             return
+        finally:
+            self.expectations.stop()
         (self.plan.out / table.name).rename(table)
 
     def checks(self) -> None:
@@ -291,12 +293,3 @@ def _server(stack: contextlib.ExitStack, request: Request) -> Any:
     from pipelines.server import PrefectServer
 
     return stack.enter_context(PrefectServer(debug=request.debug))
-
-
-def _beside(contract: Contract) -> dict[str, str]:
-    try:
-        return beside.digests(contract, lambda: keys.own(make=True))
-    except AssayError as error:
-        if error.code != "ASSAY-K003":
-            raise
-        return {}  # the check that needs it says so, and the run fails

@@ -53,7 +53,15 @@ def write_shard(folder: Path, shard: Shard) -> ShardRef:
     path = folder / f"shard-{shard.number:05d}.parquet"
     digests = packed(shard.digests)
     table = shard.table.append_column(ROW, shard.row_array()).append_column(DIGEST, digests)
-    write_table(table, path)
+    # scratch that is read often: speed before size; digests repeat too seldom for a dictionary
+    pq.write_table(
+        table,
+        path,
+        compression="lz4",
+        use_dictionary=shard.table.column_names,
+        column_encoding={ROW: "DELTA_BINARY_PACKED"},
+        write_page_checksum=True,
+    )
     return ShardRef(str(path), shard.number, len(shard.rows))
 
 

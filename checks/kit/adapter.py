@@ -75,6 +75,7 @@ class Adapter:
         from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
         from sqlalchemy.pool import StaticPool
 
+        self._connection = connection
         engine_type, validator_type = _types()
         self._pool = sqlalchemy.create_engine(
             "duckdb://",
@@ -119,7 +120,7 @@ class Adapter:
         found: dict[int, str | Exception] = {}
         for clause in wanted:
             if clause.kind in _OWN:
-                found[clause.number] = _OWN[clause.kind](clause)
+                found[clause.number] = self._own(clause)
                 continue
             metric = asked[clause.number]
             value = values.get(metric.id) if metric else None
@@ -129,6 +130,26 @@ class Adapter:
                 reason = value or NotImplementedError(f"{clause.kind} has no condition in SQL")
                 found[clause.number] = reason
         return found
+
+    def _own(self, clause: Clause) -> str | Exception:
+        """Return the condition of what the library would sort whole rows for.
+
+        The values that occur twice are looked for first, by a grouping; mostly there are none.
+        """
+        import duckdb
+
+        value = _OWN[clause.kind](clause)
+        name = f"__assay_repeated_{clause.number}"
+        repeated = f"SELECT {value} AS v FROM {DATASET} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608
+        kept = f"SELECT v FROM ({repeated}) WHERE v IS NOT NULL"  # noqa: S608
+        try:
+            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {kept}")
+            count = self._connection.execute(f"SELECT count(*) FROM {name}").fetchall()  # noqa: S608
+        except duckdb.Error as error:
+            return error
+        if count == [(0,)]:
+            return "false"
+        return f"({value} IN (SELECT v FROM {name})){_unless_ignored(clause)}"  # noqa: S608
 
     def _metric(self, clause: Clause) -> Any:
         from great_expectations.expectations.registry import get_expectation_impl
@@ -187,27 +208,20 @@ def _keywords(connection: "duckdb.DuckDBPyConnection") -> set[str]:
     return {row[0] for row in rows}
 
 
-def _repeated(clause: Clause) -> str:
-    """Return whether a value occurs twice: a grouping, since a window would sort whole rows."""
-    return _among_repeated(quoted(clause.kwargs["column"]))
+def _cell(clause: Clause) -> str:
+    return quoted(clause.kwargs["column"])
 
 
-def _repeated_together(clause: Clause) -> str:
+def _cells(clause: Clause) -> str:
     names = [quoted(name) for name in clause.kwargs["column_list"]]
     # as one value, whose missing parts are equal to each other
-    return _among_repeated(f"struct_pack({', '.join(f'{n} := {n}' for n in names)})") + (
-        _unless_ignored(clause)
-    )
+    return f"struct_pack({', '.join(f'{n} := {n}' for n in names)})"
 
 
-def _among_repeated(value: str) -> str:
-    repeated = f"SELECT {value} FROM {DATASET} GROUP BY {value} HAVING count(*) > 1"  # noqa: S608
-    return f"({value} IN ({repeated}))"
-
-
+# which value of a row must not occur twice
 _OWN: dict[str, Callable[[Clause], str]] = {
-    "expect_column_values_to_be_unique": _repeated,
-    "expect_compound_columns_to_be_unique": _repeated_together,
+    "expect_column_values_to_be_unique": _cell,
+    "expect_compound_columns_to_be_unique": _cells,
 }
 _IGNORED = {
     "both_values_are_missing": "AND",

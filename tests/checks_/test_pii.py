@@ -14,7 +14,8 @@ import pytest
 from checks.kit import findings, registry
 from checks.kit.contract import Column, Contract
 from checks.kit.protocol import Context
-from checks.pii import UNSCANNED, Pii, judge, redact, rescan, scan
+from checks.pii import UNSCANNED, Pii, judge, redact, rescan
+from checks.pii.scan import scan
 from checks.pii.settings import settings_of
 from provenance.casting import ColumnSpec
 from provenance.shards import Shard
@@ -417,9 +418,9 @@ def test_numbers_that_could_not_count_are_not_looked_for_and_nothing_is_lost():
     made += [a + number + b for a in before for number in numbers for b in behind]
     texts = pa.array(sorted(set(made)), pa.string())
     for column in ("note", "id", "phone", "account_number"):
-        fast = scan.scan(texts, column, settings_of(contract_of()))
+        fast = scan(texts, column, settings_of(contract_of()))
         none = judge.has_no_phone(texts, judge.words_of(column))
         assert none.any() == (column in ("note", "id"))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(judge, "has_no_phone", lambda some, _: np.zeros(len(some), bool))
-            assert scan.scan(texts, column, settings_of(contract_of())) == fast
+            assert scan(texts, column, settings_of(contract_of())) == fast
