@@ -51,9 +51,11 @@ def of_values(seen: Seen) -> str | None:
 
 def of_ends(seen: Seen) -> str | None:
     """Return why the ends of a number are a guess; None if enough rows speak of them."""
-    if is_few(seen):
-        return f"{seen.telling:,} telling rows of {seen.filled:,} are few to guess an end from"
-    return None
+    if not is_few(seen):
+        return None
+    if seen.filled < ROWS:
+        return f"{seen.filled:,} rows are few to guess an end from"
+    return f"all but {seen.telling:,} of {seen.filled:,} rows are alike: few to guess an end from"
 
 
 def of_uniqueness(seen: Seen, numbers: tuple[int, int, int] | None) -> str | None:
