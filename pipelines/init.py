@@ -158,6 +158,9 @@ def _propose_key(
             known = facts[proposal.seen.name].numbers
             proposal.doubt("unique", init_doubt.of_uniqueness(proposal.seen, known))
         _propose_unique(proposal, given, is_first=not any(p.is_key for p in proposals))
+        if "unique" in proposal.doubts:
+            name = proposal.seen.name
+            notes.append(f"'{name}' may be a key, but the rows are few: --key {name} if it is")
 
 
 def _propose_unique(proposal: Proposal, given: str | None, *, is_first: bool) -> None:

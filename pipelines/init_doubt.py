@@ -6,8 +6,6 @@ that were seen once, it is more (Good 1953). Ends are estimated from the rows ne
 (`infer_ends`), which takes enough rows that differ.
 """
 
-import re
-
 from pipelines.infer import Seen
 
 SHARE = 0.001  # of fresh honest rows that may break a sure rule
@@ -16,8 +14,6 @@ ROWS = 100  # with fewer, no end and no integer is sure
 TELLING = 50  # rows that do not hold the commonest value
 RAREST = 10  # rows of the rarest value that make a set of values look whole
 DENSE = 6  # n distinct numbers among n * n / 6 would repeat in 19 of 20 samples if they could
-_NUMBERED = re.compile(r"\D*(\d{1,18})\D*")
-_RANDOM = re.compile(r"(?i)[0-9a-f]{16,}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def upper(times: int, rows: int) -> float:
@@ -51,9 +47,11 @@ def of_values(seen: Seen) -> str | None:
 
 def of_ends(seen: Seen) -> str | None:
     """Return why the ends of a number are a guess; None if enough rows speak of them."""
-    if is_few(seen):
-        return f"{seen.telling:,} telling rows of {seen.filled:,} are few to guess an end from"
-    return None
+    if not is_few(seen):
+        return None
+    if seen.filled < ROWS:
+        return f"{seen.filled:,} rows are few to guess an end from"
+    return f"all but {seen.telling:,} of {seen.filled:,} rows are alike: few to guess an end from"
 
 
 def of_uniqueness(seen: Seen, numbers: tuple[int, int, int] | None) -> str | None:
@@ -61,7 +59,7 @@ def of_uniqueness(seen: Seen, numbers: tuple[int, int, int] | None) -> str | Non
 
     Args:
         seen: of the column, whose values all differ.
-        numbers: of `numbered`; None if its values are not numbered.
+        numbers: (rows, least, greatest) of the numbers in them, None if they are not numbered.
     """
     if upper(0, seen.filled) <= SHARE / 2:
         return None
@@ -70,21 +68,6 @@ def of_uniqueness(seen: Seen, numbers: tuple[int, int, int] | None) -> str | Non
         if (greatest - least + 1) * DENSE <= count * count:
             return None
     return f"{seen.filled:,} rows are few to tell a key from a column that seldom repeats"
-
-
-def numbered(values: list[str]) -> tuple[int, int, int] | None:
-    """Return (count, least, greatest) of the numbers in texts such as `L-0017`.
-
-    None if a text has no number or several; random identifiers (UUID, long hex) are as good as
-    a dense series and come back as one.
-    """
-    if all(_RANDOM.fullmatch(value) for value in values):
-        return len(values), 1, len(values)
-    found = [_NUMBERED.fullmatch(value) for value in values]
-    if not values or not all(found):
-        return None
-    made = [int(match[1]) for match in found if match]
-    return len(made), min(made), max(made)
 
 
 def is_few(seen: Seen) -> bool:

@@ -5,6 +5,7 @@ comment line above it; one that told why the rule was unsure makes way for it.
 """
 
 import dataclasses
+import functools
 import itertools
 from typing import Any, cast
 
@@ -90,7 +91,7 @@ def place_of(text: str, rule: Rule) -> tuple[yaml.Node, yaml.Node] | None:
     The rule is a scalar of the property or of its options, or an item of its `quality`; None if it
     is written where no edit reaches.
     """
-    [schema] = pairs(yaml.compose(text, Loader=yaml.SafeLoader))["schema"][1].value
+    [schema] = pairs(_composed(text))["schema"][1].value
     listed = pairs(schema)["properties"][1].value
     found = next(item for item in listed if pairs(item)["name"][1].value == rule.column)
     line = int(rule.where.rpartition(":")[2]) - 1
@@ -102,6 +103,11 @@ def place_of(text: str, rule: Rule) -> tuple[yaml.Node, yaml.Node] | None:
     items = known["quality"][1].value if "quality" in known else []
     there = [item for item in items if item.start_mark.line == line]
     return (there[0], there[0]) if len(there) == 1 else None
+
+
+@functools.lru_cache(maxsize=1)
+def _composed(text: str) -> yaml.Node | None:
+    return yaml.compose(text, Loader=yaml.SafeLoader)
 
 
 _NAMES = {

@@ -27,6 +27,7 @@ from provenance.snapshot import Source
 MOST_RUNS = 50  # that are looked back at
 NEEDED = ("contract.yaml", "findings/", "clean/", "quarantine/", "lineage/")
 CONTRACT = "contract.yaml"
+OF_GAPS = ("nullValues", "missingValues")  # kinds of rules that missing cells break
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,14 @@ class Reviewed:
             found |= dict(zip(pa.array(ordinals).filter(mask).to_pylist(), chosen.to_pylist(),
                               strict=True))  # fmt: skip
         return found
+
+    def kept(self, rule: Rule) -> int:
+        """Return the clean rows that speak of a rule: all, or those with a value to break it."""
+        if rule.kind in OF_GAPS or rule.column is None:
+            return int(self.entry.facts["rows"]["clean"])
+        paths = sorted((self.folder / "clean").iterdir())
+        columns = (read_table(path, [rule.column])[rule.column] for path in paths)
+        return sum(len(column) - column.null_count for column in columns)
 
     def _parts(self, column: str) -> Iterator[tuple[pa.Array, np.ndarray]]:
         for path in sorted((self.folder / "quarantine").iterdir()):

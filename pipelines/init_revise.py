@@ -135,10 +135,10 @@ def _wider(rule: Rule, run: Reviewed, released: set[int], rejected: set[int]) ->
 def _unbroken(rule: Rule, run: Reviewed, past: Past) -> Change | None:
     """Return the raise of an unsure rule that enough rows of enough runs have kept."""
     had = past.unbroken(rule)
-    rows = sum(item.entry.facts["rows"]["clean"] for item in had)
-    if len(had) < LEAST_RUNS or init_doubt.upper(0, rows) > init_doubt.SHARE:
+    rows = sum(item.kept(rule) for item in had) if len(had) >= LEAST_RUNS else 0
+    if init_doubt.upper(0, rows) > init_doubt.SHARE:
         return None
-    why = f"{len(had)} runs up to {run.entry.seq}: unbroken in {rows:,} rows: an error now"
+    why = f"{len(had)} runs up to {run.entry.seq}: unbroken by {rows:,} rows: an error now"
     is_range = rule.kind == init_widen.RANGE and rule.column not in run.contract.protected
     params = init_widen.tightened(rule, run, had) if is_range else rule.params
     if params != rule.params:

@@ -131,7 +131,7 @@ def _refuse_outside(table: Any, root: Path, where: str) -> None:
     """Refuse a table whose log or links lead out of its own folder."""
     real = root.resolve()
     for uri in table.file_uris():
-        file = Path(unquote(uri.removeprefix("file://")))
+        file = Path(unquote(uri.removeprefix("file://")).replace("\0", "\ufffd"))
         if not file.resolve().is_relative_to(real):
             what = "a file of the table lies outside its folder"
             raise AssayError("I011", what, where=where, fix="copy the table, links and all")

@@ -167,7 +167,7 @@ C004 = [
     ("option of a check", with_setting("assay.checks", "{poison: {sampel: 9}}"),
      "C004", ":12:22", "'sample'"),
     ("option of a check that takes none", with_setting("assay.checks", "{values: {x: 1}}"),
-     "C004", ":12:20", "on"),
+     "C004", ":12:21", "on"),
     ("limit", with_setting("assay.limits", "{max_colums: 3}"), "C004", ":12:13", "'max_columns'"),
     ("date as a key", HEAD + "2024-01-01: a\n", "C004", ":10:1", "known"),
     ("number as a key", HEAD + "1: a\n", "C004", ":10:1", "known"),

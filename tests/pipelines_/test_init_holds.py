@@ -131,6 +131,7 @@ def test_a_column_that_seldom_repeats_is_no_key_yet(tmp_path):
     assert rules_of(contract)["uuid", "ASSAY-V009"] == "error"
     assert contract.having("ignore") == ("patient_id",)
     assert "tell a key from a column that seldom repeats" in text
+    assert any("--key patient_id" in note for note in summary["notes"])
     contract, summary, _ = proposed(path, tmp_path / "b", key="patient_id")  # a person knows
     assert summary["key"] == "patient_id"
     assert rules_of(contract)["patient_id", "ASSAY-V009"] == "error"

@@ -5,6 +5,9 @@ import dataclasses
 import json
 from types import SimpleNamespace
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from checks.kit.loader import load
@@ -297,3 +300,56 @@ def test_two_rules_on_one_line_are_left_to_a_person(tmp_path):
     both = "[{metric: nullValues, mustBe: 0}, {metric: duplicateValues, mustBe: 0}]"
     run = of(tmp_path, f"      - {{name: x, logicalType: string, quality: {both}}}\n")
     assert [init_edit.place_of(run.text, rule) for rule in run.contract.rules] == [None, None]
+
+
+RANGE = """\
+      - name: x
+        logicalType: number
+        quality:
+          # unsure: few rows
+          - type: custom
+            engine: greatExpectations
+            implementation: {type: expect_column_values_to_be_between, kwargs: {min_value: -999.0, max_value: 999.0}}
+            severity: warning
+"""  # noqa: E501
+
+
+def test_a_range_that_becomes_sure_takes_the_ends_of_all_rows(tmp_path):
+    runs = []
+    for number, seed in enumerate((1, 2, 3)):
+        folder = tmp_path / str(number)
+        (folder / "clean").mkdir(parents=True)
+        values = np.random.default_rng(seed).normal(50, 5, 2000)
+        pq.write_table(pa.table({"x": values}), folder / "clean" / "part-00000.parquet")
+        runs.append(of(folder, RANGE))
+    made = init_revise.revise(runs[0], Past(tuple(runs)))
+    (tmp_path / "made.yaml").write_text(made.text)
+    [rule] = load(tmp_path / "made.yaml").rules
+    assert rule.severity == "error"
+    low, high = rule.params["min_value"], rule.params["max_value"]
+    assert 0 <= low < 35
+    assert 65 < high < 100
+    assert "with ends from all of them" in made.text
+    for run in runs:  # rows without a value tell nothing of its ends
+        path = run.folder / "clean" / "part-00000.parquet"
+        values = pq.read_table(path)["x"].to_pylist()
+        pq.write_table(pa.table({"x": [*values[:500], *[None] * 1500]}), path)
+    assert init_revise.revise(runs[0], Past(tuple(runs))).changes == ()
+
+
+@pytest.mark.long
+def test_runs_make_a_contract_from_few_rows_sure(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "few.csv", 60, {})
+    assert cli.main(["init", "few.csv", "-o", "c.yaml"]) == 0
+    for number in range(3):
+        odd = {5: ({"age": str(60 + number)}, None)}  # no two sources are the same
+        write(tmp_path / "in.csv", 1100, odd)
+        words = ["--source", "in.csv", "--direct", "--engine", "serial", "--store", "store"]
+        assert cli.main(["run", "c.yaml", *words]) == 0
+    code, told = asked(capsys, "--from", "latest", "-o", "sure.yaml")
+    assert code == 0
+    assert {"raised"} == {change["does"] for change in told["changes"]}
+    sure = load(tmp_path / "sure.yaml")
+    assert sum(rule.severity == "warning" for rule in sure.rules) == 0
+    assert "# unsure: no gap" not in (tmp_path / "sure.yaml").read_text()

@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -122,15 +123,44 @@ def test_files_elsewhere_and_broken_ones_are_refused(table, tmp_path):
     assert refused(str(table), tmp_path / "d").code == "ASSAY-I014"
 
 
-def test_a_log_that_names_files_elsewhere_is_refused(table, tmp_path):
+@pytest.mark.parametrize("named", ["file://{}/secret.parquet", "../secret.parquet",
+                                   "city=Oslo/../../secret.parquet", "a\0b"])  # fmt: skip
+def test_a_log_that_names_files_elsewhere_is_refused(table, tmp_path, named):
     shutil.copy(next(table.rglob("*.parquet")), tmp_path / "secret.parquet")
     log = table / lake.LOG / "00000000000000000000.json"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     for line in lines:
         if "add" in line:
-            line["add"]["path"] = f"file://{tmp_path}/secret.parquet"
+            line["add"]["path"] = named.format(tmp_path)
     log.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert refused(str(table), tmp_path / "a").code in ("ASSAY-I011", "ASSAY-I014")
+
+
+WORDS = (b'"path"', b"null", b"-1", b"9" * 20, b'"../../x"', b"{}", b"[]", b'""', b"%2e%2e%2f",
+         b'"decimal(99,99)"', b"\xff", b"\\u0000")  # fmt: skip
+
+
+def test_a_broken_table_is_read_or_refused_with_a_code(table, tmp_path):
+    rng = random.Random(3)
+    codes = set()
+    for number in range(40):
+        changed = tmp_path / "changed"
+        shutil.copytree(table, changed)
+        files = sorted(path for path in changed.rglob("*") if path.is_file())
+        logs = [path for path in files if path.suffix == ".json"]
+        path = rng.choice(logs if number % 4 else files)
+        data = bytearray(path.read_bytes())
+        at = rng.randrange(len(data))
+        data[at : at + rng.randint(0, 20)] = rng.choice(WORDS)
+        path.write_bytes(data)
+        try:
+            read(str(changed), tmp_path / "out")
+        except AssayError as error:
+            codes.add(error.code)
+        shutil.rmtree(changed)
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+    assert "ASSAY-I014" in codes
+    assert all(code.startswith("ASSAY-I") for code in codes)
 
 
 def test_what_needs_a_reader_that_knows_more_is_refused(table, tmp_path):
