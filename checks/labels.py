@@ -25,7 +25,7 @@ LEAST_ROWS = 40
 LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
 UNTOLD = "labels not judged: the columns foretell nothing of them"
-DOUBTED = 0.63  # chance of being honest below which a label is doubted, and so a warning
+DOUBTED = 0.64  # chance of being honest below which a label is doubted, and so a warning
 REVIEW_SHARE = 0.02  # of the rows, those that confident learning doubts, ranked: warnings too
 
 
