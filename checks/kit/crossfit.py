@@ -18,10 +18,10 @@ import pyarrow as pa
 from checks.kit import alike, encode, forest
 
 FOLDS, MOST_FOLDS = 5, 10
-LEARNT = 100_000  # rows that all folds of classes learn together: so a sample may have more folds
+LEARNT = 120_000  # rows that all folds of classes learn together: so a sample may have more folds
 SMALL = 5_000  # rows up to which two more models are cheaper than more folds, and tell more
 LANDMARKS = 300
-TREES = 60
+TREES = 40
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear model where a number is foretold
 MIX_STEPS = 60
 LEAST_SHARE = 0.01  # of a member; below it the mix does without
