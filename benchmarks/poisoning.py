@@ -33,8 +33,18 @@ _NOTE_WORDS = (
 WORDS = _NOTE_WORDS.split()
 
 
-def loans(rows, seed, *, odds=0.0):
-    """Return a clean table of loans: dict of numpy arrays, 21 columns; `odds` are added to all."""
+MIXED = (
+    ("region", "purpose"), ("region", "work"), ("late_payments", "credit_lines"),
+    ("work", "owns_home"), ("purpose", "late_payments"),
+)  # fmt: skip
+
+
+def loans(rows, seed, *, odds=0.0, mixed=0.0):
+    """Return a clean table of loans: dict of numpy arrays, 21 columns.
+
+    `odds` are added to all log odds; `mixed` is the deviation of what each pair of values of MIXED
+    brings besides: honest interactions.
+    """
     draw = np.random.default_rng(seed)
     late = np.minimum(draw.geometric(0.55, rows) - 1, 6)
     income = np.round(draw.lognormal(10.4, 0.5, rows), 2)
@@ -50,7 +60,7 @@ def loans(rows, seed, *, odds=0.0):
     risk += 0.5 * (work == "student") + 0.3 * (purpose == "travel") + 4.0 * (late >= 3) + odds
     words = np.array(WORDS)[draw.integers(0, len(WORDS), (rows, 8))]
     words[:, 0] = np.where(draw.random(rows) < 0.3 / (1 + np.exp(-risk)), "overdue", words[:, 0])
-    return {
+    table = {
         "loan_id": np.char.add("L", np.arange(rows).astype(str)).astype(object),
         "branch": draw.choice([f"b{i}" for i in range(8)], rows).astype(object),
         "applied": (
@@ -73,10 +83,21 @@ def loans(rows, seed, *, odds=0.0):
         "f2": draw.exponential(size=rows),
         "f3": draw.normal(size=rows),
         "note": np.array([" ".join(row) for row in words], object),
-        "defaulted": np.where(draw.random(rows) < 1 / (1 + np.exp(-risk)), "yes", "no").astype(
-            object
-        ),
     }
+    if mixed:
+        risk = risk + _interactions(table, mixed, np.random.default_rng(seed + 4000))
+    chance = 1 / (1 + np.exp(-risk))
+    table["defaulted"] = np.where(draw.random(rows) < chance, "yes", "no").astype(object)
+    return table
+
+
+def _interactions(table, size, draw):
+    """Return what each row's pairs of values bring to its log odds: shape (n,)."""
+    brought = np.zeros(len(table["age"]))
+    for pair in MIXED:
+        cells = [np.unique(table[name].astype(str), return_inverse=True)[1] for name in pair]
+        brought += draw.normal(0, size, [part.max() + 1 for part in cells])[tuple(cells)]
+    return brought
 
 
 def backdoor(table, share, seed, kind, label="yes"):

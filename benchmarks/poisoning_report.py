@@ -37,6 +37,7 @@ FACTOR, SLACK = 1.5, 0.01
 TESTED = 20_000  # fresh honest rows that a model is asked about
 SEEN = []  # (case, what `measured` returns of each seed)
 TOLD = {}  # of whole runs: name to figures of each seed
+MIXED = 0.5  # deviation of the log odds that honest interactions bring
 BALANCED = 2.2  # log odds that bring the rows without late payments to an even chance
 
 
@@ -87,6 +88,9 @@ def triggers(rows, seeds, odds=0.0, kinds=TRIGGERS, name="trigger"):
     none = np.zeros(0, np.int64)
     clean = [measured(Poison, poisoning.loans(rows, s, odds=odds), none) for s in range(seeds)]
     line(f"{name} none", [(1.0, *figures[1:]) for figures in clean])
+    mixed = [poisoning.loans(rows, s, odds=odds, mixed=MIXED) for s in range(seeds)]
+    clean = [measured(Poison, table, none) for table in mixed]
+    line(f"{name} none, interactions", [(1.0, *figures[1:]) for figures in clean])
     for kind in kinds:
         for share in SHARES:
             figures = []

@@ -9,7 +9,7 @@ import dataclasses
 
 import numpy as np
 
-from checks.poison.atoms import Field, matching
+from checks.poison.atoms import Atom, Field, matching
 from checks.poison.mining import Candidate
 from checks.poison.weighing import COUNTED, unlike_moved_labels
 
@@ -84,21 +84,36 @@ def _longer(
     if not found:
         return None, tests
     _, place, code, held, surplus, share = max(found)
-    atoms = tuple(sorted((*candidate.atoms, (-place, -code))))
-    holding = int(matching(every, atoms, len(labels)).sum())
+    atom = -place, -code
+    holding = int(matching(every, (*candidate.atoms, atom), len(labels)).sum())
+    return _with(candidate, atom, (held, surplus, holding), share, int(others.sum())), tests
+
+
+def _with(
+    candidate: Candidate, atom: Atom, figures: tuple[float, float, int], share: float, others: int
+) -> Candidate:
+    """Return the candidate with one more value.
+
+    Args:
+        candidate: the shorter one.
+        atom: the value.
+        figures: bound rows that hold it, their excess, and carriers that hold it.
+        share: of the other labels' rows outside that hold the value.
+        others: how many rows these are.
+    """
+    held, surplus, holding = figures
     # the other labels' carriers, if they hold this value as often as the rest of those labels
     left = candidate.carriers - candidate.bound
-    beside = 1 / (left + 1) + 1 / (share * others.sum() + 1)
+    beside = 1 / (left + 1) + 1 / (share * others + 1)
     counts = unlike_moved_labels(holding - held, share * left, min(surplus, held), beside)
-    longer = dataclasses.replace(
+    return dataclasses.replace(
         candidate,
-        atoms=atoms,
+        atoms=tuple(sorted((*candidate.atoms, atom))),
         bound=int(held),
         carriers=holding,
         excess=min(surplus, held),
         counts=min(candidate.counts + counts, COUNTED),
     )
-    return longer, tests
 
 
 def _in_excess(

@@ -12,7 +12,7 @@ from pyarrow import csv
 
 from checks.kit import findings
 from checks.kit.protocol import Context
-from checks.poison import Poison
+from checks.poison import Poison, weighing
 
 ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("poisoning", ROOT / "benchmarks" / "poisoning.py")
@@ -31,6 +31,7 @@ NONE = np.zeros(0, np.int64)
         ("integer_pair", 0.003, 0.9),
         ("mixed_pair", 0.003, 0.9),
         ("common_pair", 0.01, 0.95),
+        ("number_pair", 0.01, 0.95),
         ("triple", 0.01, 0.95),
         ("token", 0.01, 0.95),
         ("token", 0.003, 0.9),
@@ -43,7 +44,7 @@ def test_finds_a_planted_trigger_whole(kind, share, least):
     recall, false = loans.figures(found, planted, 15_000)
     assert recall >= least
     # honest carriers of common values whose label no model foresees go to the reviewer too
-    assert false <= (0.01 if kind in ("common_pair", "triple") else 0.002)
+    assert false <= (0.01 if kind in ("common_pair", "number_pair", "triple") else 0.002)
     assert "Stamped on clean rows" in model.notes[0]
     held = recall * len(planted) + false * 15_000
     stated, true = model.honest / model.held, false * 15_000 / held
@@ -110,6 +111,56 @@ def test_an_honest_interaction_is_no_trigger():
     table["defaulted"][cell[draw.random(len(cell)) < 0.3]] = "yes"
     found, _, _ = loans.examine(Poison, pa.table(table))
     assert loans.figures(found, NONE, 30_000)[1] <= 0.001
+
+
+def test_honest_interactions_of_many_values_hold_nobody():
+    table = loans.loans(30_000, 3, mixed=0.7)
+    found, _, _ = loans.examine(Poison, pa.table(table))
+    assert loans.figures(found, NONE, 30_000)[1] == 0
+
+
+def test_near_copies_of_one_row_carry_no_trigger():
+    table = loans.loans(15_000, 4)
+    source = int(np.flatnonzero(table["defaulted"] == "yes")[0])
+    table = {name: np.concatenate([values, values[:1]]) for name, values in table.items()}
+    for values in table.values():
+        values[0] = values[source]
+    copied = loans.flood(table, 0.01, 4, "all")
+    carried = loans.backdoor(table, 0.01, 5, "category", "yes")
+    carried = carried[~np.isin(carried, copied)]
+    found, model, _ = loans.examine(Poison, pa.table(table))
+    held = found["row"].to_numpy()
+    assert np.isin(carried, held).mean() >= 0.95
+    assert np.isin(copied, held).mean() <= 0.05
+    assert len([note for note in model.notes if "Attack success" in note]) == 1
+
+
+def test_the_report_says_what_a_trigger_adds_before_and_after():
+    table = loans.loans(15_000, 6)
+    loans.backdoor(table, 0.01, 6, "token")
+    _, model, _ = loans.examine(Poison, pa.table(table))
+    told = next(note for note in model.notes if note.startswith("Attack success by 'note'"))
+    before, _, _, added, adds = map(int, re.findall(r"-?\d+", told))
+    assert before >= 80
+    assert added >= 70
+    assert abs(adds) <= 5
+
+
+def test_planted_rows_are_told_from_odds_and_from_labels_that_move():
+    draw = np.random.default_rng(0)
+    chances = draw.beta(0.5, 3, 3_000)
+    odds = chances / (1 - chances) * np.exp(0.7)
+    raised = draw.random(3_000) < odds / (1 + odds)
+    planted = np.concatenate([draw.random(3_000) < chances, np.ones(200, bool)])
+    beside = np.concatenate([chances, chances[draw.integers(0, 3_000, 200)]])
+    assert weighing.chance(chances, raised) < 0.01
+    assert weighing.unlike_an_interaction(chances, raised) < -5
+    assert weighing.chance(beside, planted) < 1e-6
+    assert weighing.unlike_an_interaction(beside, planted) > 5
+    assert weighing.chance(chances, draw.random(3_000) < chances) > 1e-3
+    # 500 of other labels are expected, 100 are too many of the label: were they taken, or added?
+    assert weighing.unlike_moved_labels(500, 500, 100, 0.001) > 2
+    assert weighing.unlike_moved_labels(400, 500, 100, 0.001) < -2
 
 
 def test_findings_do_not_depend_on_the_cut_and_models_travel():
