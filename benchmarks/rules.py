@@ -164,6 +164,7 @@ def contract_of():
 
 
 def one_pass(folder: Path, *, suite_too: bool = False):
+    import duckdb_engine  # noqa: F401
     import great_expectations  # noqa: F401
 
     from checks.kit import adapter, onepass, suite

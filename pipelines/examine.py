@@ -90,7 +90,9 @@ def examine(
     told = first.found.filter(
         pc.and_(pc.is_null(first.found["row"]), pc.equal(first.found["severity"], "error"))
     )
-    rest, _ = registry.select(context.without(told["column"].drop_null().to_pylist()))
+    telling = told["column"].drop_null().to_pylist()
+    # made once where nothing is left out: a check lays its reference out when it is made
+    rest = registry.select(context.without(telling))[0] if telling else chosen
     late = {name: check for name, check in rest.items() if name not in early}
     parts = (unready, first, _examine(late, shards, engine, models, done))
     statuses = {status.check: status for part in parts for status in part.statuses}

@@ -61,6 +61,7 @@ def told(
         folds: of the night's rows, uint32.
         seed: of everything random.
     """
+    import sklearn.ensemble  # noqa: F401  a limit holds for what is loaded when it is set
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     if min(len(night), len(reference)) < LEAST or not night.num_columns:

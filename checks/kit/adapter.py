@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from checks.kit import twice
 from checks.kit.guard import quoted
 from checks.kit.suite import Clause
 
@@ -132,24 +133,15 @@ class Adapter:
         return found
 
     def _own(self, clause: Clause) -> str | Exception:
-        """Return the condition of what the library would sort whole rows for.
-
-        The values that occur twice are looked for first, by a grouping; mostly there are none.
-        """
+        """Return the condition of what the library would sort whole rows for."""
         import duckdb
 
-        value = _OWN[clause.kind](clause)
-        name = f"__assay_repeated_{clause.number}"
-        repeated = f"SELECT {value} AS v FROM {DATASET} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608
-        kept = f"SELECT v FROM ({repeated}) WHERE v IS NOT NULL"  # noqa: S608
         try:
-            self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {kept}")
-            count = self._connection.execute(f"SELECT count(*) FROM {name}").fetchall()  # noqa: S608
+            value = _OWN[clause.kind](clause)
+            repeated = twice.condition(self._connection, DATASET, value, clause.number)
         except duckdb.Error as error:
             return error
-        if count == [(0,)]:
-            return "false"
-        return f"({value} IN (SELECT v FROM {name})){_unless_ignored(clause)}"  # noqa: S608
+        return repeated + _unless_ignored(clause)
 
     def _metric(self, clause: Clause) -> Any:
         from great_expectations.expectations.registry import get_expectation_impl

@@ -103,6 +103,8 @@ def judge(
         roots = [(c, (c.shorter or c).atoms) for c in found if c.label == label]
         mine = [(c, matching(every, atoms, len(labels))) for c, atoms in roots]
         for batch in _batches(mine, target):
+            import sklearn.ensemble  # noqa: F401  a limit holds for what is loaded when it is set
+
             with threadpool_limits(1):  # OpenMP's waiting threads cost seconds on a busy machine
                 model, chances = _foresight(every, target, batch, seed)
             for candidate, _ in batch:
