@@ -22,7 +22,7 @@ from checks.kit.contract import Contract
 from pipelines import beside, commit, config, keys, outcome, reading, server_address, stages, trust
 from pipelines.commit import Committer
 from pipelines.console import Progress
-from pipelines.request import Request, now, prepare
+from pipelines.request import Request, expand, now, prepare
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
@@ -95,7 +95,8 @@ def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | Non
     trust.require_whole(store)
     if not store.ledger.numbers():
         return None
-    if any(remote.is_url(name) for name in (*sources, *references)):
+    tests = expand(contract.test_set) if contract.test_set else []
+    if any(remote.is_url(name) for name in (*sources, *references, *tests)):
         return None  # what a store holds is only known once it is read
     wanted = (
         contract.sha256,

@@ -35,6 +35,7 @@ SELECT count(DISTINCT v) = count(v), count(v), bool_and(regexp_full_match(v, '\D
     min(TRY_CAST(regexp_extract(v, '\d{{1,18}}') AS BIGINT)),
     max(TRY_CAST(regexp_extract(v, '\d{{1,18}}') AS BIGINT)),
     bool_and(regexp_full_match(v, '[0-9A-Fa-f]{{16,}}|[0-9A-Fa-f]{{8}}(-[0-9A-Fa-f]{{4,12}}){{4}}'))
+        AND bool_or(regexp_matches(v, '[A-Fa-f]'))  -- digits alone may be numbers of accounts
 FROM (SELECT {}::VARCHAR AS v FROM read_parquet($1, hive_partitioning = false))"""
 
 

@@ -18,8 +18,9 @@ from checks.kit import loader
 from checks.kit.contract import Contract, Rule
 from pipelines import rebuild, story
 from pipelines.store import Store
-from provenance import cast, digest
+from provenance import atomic, cast, digest
 from provenance.entry import Entry
+from provenance.errors import AssayError
 from provenance.ledger import broken
 from provenance.shards import read_table
 from provenance.snapshot import Source
@@ -98,11 +99,15 @@ def reviewed(store: Store, entry: Entry) -> Reviewed:
     """Return a run with its decisions; of a release, the run that it was made from.
 
     Raises:
-        AssayError: ASSAY-L011 if a file of it is missing or not as recorded.
+        AssayError: ASSAY-L011 if a file of it is missing, not as recorded or not of it; C014 if
+            its rules were not evaluated.
     """
     base = store.ledger.read(story.base_of(entry))
     folder = store.run_folder(base.seq)
     _require(folder, base)
+    if base.facts["checks"].get("contract") != "ok":
+        what = f"the contract's rules were not evaluated on run {base.seq}"
+        raise AssayError("C014", what, fix="name a run on which every check ran")
     contract = loader.load(folder / CONTRACT, root=Path("/"))
     text = (folder / CONTRACT).read_text(encoding="utf-8-sig")
     standing = story.standing(store, base.seq)
@@ -120,7 +125,7 @@ def past(store: Store, newest: Reviewed) -> Past:
     for entry in reversed(store.runs()):
         facts = entry.facts
         is_ours = entry.kind == "run" and facts["dataset"] == newest.entry.facts["dataset"]
-        if not is_ours or entry.seq > newest.entry.seq or not store.run_folder(entry.seq).is_dir():
+        if not is_ours or entry.seq > newest.entry.seq or not _is_kept(store, entry):
             continue
         inputs = [item["sha256"] for item in facts["inputs"]]
         if not any(seen[sha256] for sha256 in inputs):
@@ -132,8 +137,21 @@ def past(store: Store, newest: Reviewed) -> Past:
     return Past(tuple(found))
 
 
+def _is_kept(store: Store, entry: Entry) -> bool:
+    """Return whether a run's rules were evaluated, and its files were not cleared away since."""
+    folder = store.run_folder(entry.seq)
+    is_there = (folder / "clean").is_dir() and (folder / CONTRACT).is_file()
+    return is_there and entry.facts["checks"].get("contract") == "ok"
+
+
 def _require(folder: Path, entry: Entry) -> None:
-    """Refuse a run whose files are not those that its entry records; L011."""
+    """Refuse a run whose files are not those that its entry records, and no others; L011."""
+    recorded = {file["name"] for file in entry.facts["outputs"]}
+    for part in NEEDED:
+        for path in atomic.listed(folder / part) if part.endswith("/") else ():
+            if f"{part}{path.name}" not in recorded:
+                what = f"run {entry.seq}: {part}{path.name} is not of this run"
+                raise broken("L011", what, path)
     for file in entry.facts["outputs"]:
         name = file["name"]
         if name.startswith(NEEDED):

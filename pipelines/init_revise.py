@@ -88,8 +88,9 @@ def _change(rule: Rule, run: Reviewed, past: Past) -> Change | str | None:
     """Return the change that history asks for, why there is none, or None if it is silent."""
     broken = run.broken.get((rule.id, rule.column), set())
     released, rejected = broken & run.released, broken & run.rejected
-    if released and rule.column in run.contract.protected:
-        return f"{len(released)} rows were released, but the column is protected: left to you"
+    if rule.column in run.contract.protected:
+        told = f"{len(released)} rows were released, but the column is protected: left to you"
+        return told if released else None
     if released:
         return _released(rule, run, released, rejected)
     if rule.severity != "warning":
@@ -139,7 +140,7 @@ def _unbroken(rule: Rule, run: Reviewed, past: Past) -> Change | None:
     if init_doubt.upper(0, rows) > init_doubt.SHARE:
         return None
     why = f"{len(had)} runs up to {run.entry.seq}: unbroken by {rows:,} rows: an error now"
-    is_range = rule.kind == init_widen.RANGE and rule.column not in run.contract.protected
+    is_range = rule.kind == init_widen.RANGE
     params = init_widen.tightened(rule, run, had) if is_range else rule.params
     if params != rule.params:
         why = f"{why}, with ends from all of them"
@@ -154,8 +155,8 @@ def _edit(draft: Draft, change: Change) -> bool:
     above, node = place
     does: dict[str, Callable[[], bool]] = {
         "dropped": lambda: _put(draft, node, value=False),
-        "lowered": lambda: _lower(draft, node, change),
-        "raised": lambda: _lower(draft, node, change),
+        "lowered": lambda: _weigh(draft, node, change),
+        "raised": lambda: _weigh(draft, node, change),
         "widened": lambda: _values(draft, node, change),
     }
     if not does[change.does]():
@@ -171,7 +172,7 @@ def _put(draft: Draft, node: Any, *, value: Any) -> bool:
     return True
 
 
-def _lower(draft: Draft, node: Any, change: Change) -> bool:
+def _weigh(draft: Draft, node: Any, change: Change) -> bool:
     after = change.after
     if after is None or not init_edit.pairs(node) or not _values(draft, node, change):
         return False

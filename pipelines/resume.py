@@ -3,7 +3,7 @@
     STORE/resume/WORK/TASK      a seal of 32 bytes, then what a verb made of one shard
 WORK is the digest of all that the results depend on: sources, reference, contract, code, versions,
 what was remembered. TASK is that of the verb, its checks and the shard's bytes. The seal is an HMAC
-by a secret that is derived from the signing key: who may only write the store can neither alter a
+by a secret that is derived from the signing key: who may only write there can neither alter a kept
 result nor have us unpickle one of his own. What does not fit to the byte is done anew.
 """
 
@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import json
 import pickle
+import re
 import shutil
 import sys
 import time
@@ -29,7 +30,6 @@ from provenance.sign import Signer
 PURPOSE = "resume"
 LEAST_SHARDS = 2  # of less there is little to lose
 MAX_BYTES = 1 << 30  # of one result
-LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "duckdb", "scikit-learn", "cleanlab")
 MAX_AGE = 7 * 86_400.0  # seconds after which nobody will come for it
 SEAL = 32
 
@@ -59,12 +59,11 @@ class Kept:
             shards: how many there are.
             signer: whose secret seals.
         """
+        _sweep(self.root)
         if shards < LEAST_SHARDS:
             return
-        versions = [sys.version, *(metadata.version(name) for name in LIBRARIES)]
-        text = json.dumps([facts, dict(self.beside), versions], sort_keys=True)
+        text = json.dumps([facts, dict(self.beside), _versions()], sort_keys=True)
         with contextlib.suppress(OSError):  # not to keep anything is no reason to fail
-            _sweep(self.root)
             folder = self.root / hashlib.sha256(text.encode()).hexdigest()
             atomic.make_folders(folder)
             folder.chmod(0o700)
@@ -112,9 +111,10 @@ class Once:
         name = self._name(item)
         if kept := self._read(name):
             made, written = kept
-            for path, content in zip(self.files(item), written, strict=True):
-                _write(path, content)
-            return made
+            with contextlib.suppress(OSError):  # a full disk: the function itself will tell
+                for path, content in zip(self.files(item), written, strict=True):
+                    _write(path, content)
+                return made
         made = self.function(item)
         if self.whole(made):
             self._keep(name, made, self.files(item))
@@ -144,12 +144,13 @@ class Once:
         return kept
 
     def _keep(self, name: str, made: Any, files: tuple[Path, ...]) -> None:
-        with contextlib.suppress(
-            OSError
-        ):  # a twin has finished and cleaned up, or the disk is full
+        try:
             content = pickle.dumps((made, [path.read_bytes() for path in files]), protocol=5)
             if len(content) < MAX_BYTES:
                 _write(self.folder / name, self._seal(name, content) + content)
+        except OSError as error:  # or a twin has finished and cleaned up
+            if error.errno in atomic.DISK:  # the run itself may need the room that is taken here
+                shutil.rmtree(self.folder, ignore_errors=True)
 
     def _seal(self, name: str, content: bytes) -> bytes:
         return hmac.digest(self.secret, name.encode() + content, "sha256")
@@ -164,7 +165,19 @@ def _write(path: Path, content: bytes) -> None:
         scratch.unlink(missing_ok=True)
 
 
+def _versions() -> list[str]:
+    """Return the versions of Python and of all that Assay asks for."""
+    asked = metadata.requires("assay") or []
+    names = sorted({re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in asked})
+    found = [sys.version]
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # an extra that is not installed
+            found.append(f"{name} {metadata.version(name)}")
+    return found
+
+
 def _sweep(root: Path) -> None:
     for folder in atomic.listed(root):
-        if folder.is_dir() and time.time() - folder.stat().st_mtime > MAX_AGE:
-            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # its own run takes it away just now
+            if folder.is_dir() and time.time() - folder.stat().st_mtime > MAX_AGE:
+                shutil.rmtree(folder, ignore_errors=True)

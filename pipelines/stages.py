@@ -95,8 +95,9 @@ def run_checks(plan: Plan, contract: Contract, past: Memory, done: Kept | None =
         folder.mkdir(parents=True)
     limit = float(contract.limits.get("check_seconds", CHECK_SECONDS))
     done = done or Kept(models)
-    if plan.engine != "dask":  # its workers may be elsewhere
-        done.begin(_grounds(plan, contract, history), len(snapshot.shards), _signer)
+    # Dask's workers may be elsewhere
+    shards = 0 if plan.engine == "dask" else len(snapshot.shards)
+    done.begin(_grounds(plan, contract, history), shards, _signer)
     chosen = engine.make(
         plan.engine, rows, timeout=limit, address=plan.dask_address, scratch=plan.scratch
     )

@@ -38,7 +38,7 @@ def measured(plan: Plan, contract: Contract, found: Findings) -> WorthFacts | No
         return None
     if contract.options("labels").get("worth") is False:
         return None
-    stamps = _stamps(plan)
+    stamps = () if contract.label in contract.protected else _stamps(plan)
     try:
         made, role = _compared(plan, contract, found)
     except Exception as error:  # noqa: BLE001  a run is not lost for a comparison

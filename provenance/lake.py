@@ -75,8 +75,6 @@ def fetch(url: str, path: Path, limits: Limits, where: str) -> None:
     """
     place, version = _parts(url, where)
     table = _opened(place, version, where)
-    if place.startswith("file://"):
-        _refuse_outside(table, Path(unquote(place.removeprefix("file://"))), where)
     import deltalake.exceptions
 
     try:
@@ -85,6 +83,8 @@ def fetch(url: str, path: Path, limits: Limits, where: str) -> None:
         what = "the table has deletion vectors, mapped columns or the like, which are not read"
         fix = "export it as Parquet with its own engine"
         raise AssayError("I008", what, where=where, fix=fix) from None
+    if place.startswith("file://"):
+        _refuse_outside(data, Path(unquote(place.removeprefix("file://"))), where)
     _write(_batches(data, where), data.schema, path, limits, where)
 
 
@@ -127,12 +127,14 @@ def _unreadable(error: Exception, where: str, told: str = "") -> AssayError:
     return AssayError("I014", what, where=where, fix=fix)
 
 
-def _refuse_outside(table: Any, root: Path, where: str) -> None:
-    """Refuse a table whose log or links lead out of its own folder."""
-    real = root.resolve()
-    for uri in table.file_uris():
-        file = Path(unquote(uri.removeprefix("file://")).replace("\0", "\ufffd"))
-        if not file.resolve().is_relative_to(real):
+def _refuse_outside(data: Any, root: Path, where: str) -> None:
+    """Refuse a table of which the log, or a file that it names, leads out of its own folder."""
+    real, named = root.resolve(), [LOG]
+    for fragment in data.get_fragments():
+        # the library opens some names as they are and some decoded: neither may lead out
+        named += [fragment.path, unquote(fragment.path), unquote(unquote(fragment.path))]
+    for name in named:
+        if not (root / name.replace("\0", "\ufffd")).resolve().is_relative_to(real):
             what = "a file of the table lies outside its folder"
             raise AssayError("I011", what, where=where, fix="copy the table, links and all")
 

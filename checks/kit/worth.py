@@ -19,6 +19,7 @@ from checks.kit import crossfit, encode, quantity
 
 LEAST = 100  # rows to learn from, and to ask about
 MOST_CLASSES = 50
+MOST_WORK = 4_000_000  # rows x columns x classes: a comparison must not cost what the checks do
 SIDE = 1.96  # standard errors on each side of a difference: 95 %
 SUREST = 1e-3  # a chance is not believed to be smaller
 
@@ -89,6 +90,10 @@ def compare(
     usable &= np.isfinite(given)
     if not is_number and not 1 < classes <= MOST_CLASSES:
         return Worth(f"the label has {classes} classes")
+    room = MOST_WORK // max(len(how) * max(classes, 1), 1)
+    if usable.sum() > room:
+        order = np.random.default_rng(seed).permutation(np.flatnonzero(usable))
+        usable[order[room:]] = False
     parts = _parts(usable, asked, told)
     held_of = int((held & usable).sum())
     sides = [rows[~out[rows]] for rows, _ in parts for out in (held & False, held)]

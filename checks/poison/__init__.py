@@ -5,7 +5,8 @@ Cost: two passes; search O(sample x columns^2), a few small models per suspiciou
 Nulls: a missing cell is never part of a trigger; rows without a label are left out.
 Blind to: sets of common values where the planted rows are few beside the honest ones of that label
 (under a quarter of those no model foresees: a warning; under a seventh: nothing); sets of which no
-pair stands out; parts of words; regression labels; adaptive poison without a trigger.
+pair stands out; triggers in near copies of one row (see the check `duplicates`); parts of words;
+regression labels; adaptive poison without a trigger.
 Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995.
 """
 

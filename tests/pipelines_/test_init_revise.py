@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from checks.kit.loader import load
-from pipelines import cli, init_edit, init_revise
+from pipelines import cli, init_edit, init_history, init_revise
 from pipelines.init_history import Past, Reviewed
+from pipelines.store import Store
 from provenance.errors import AssayError
 
 HEAD = """\
@@ -232,6 +233,33 @@ def test_what_was_tampered_with_is_refused(place, capsys, name, code):
         assert not (place / "none.yaml").exists()
         if broken is not None:
             assert told["error"]["code"].removeprefix("ASSAY-") in code
+
+
+@pytest.mark.parametrize("name", ["quarantine", "findings", "clean"])
+def test_a_file_that_the_run_did_not_write_is_refused(place, capsys, name):
+    folder = place / "store" / "runs" / "000000000001" / name
+    planted = folder / "part-99999.parquet"
+    planted.write_bytes((folder / "part-00000.parquet").read_bytes())
+    try:
+        exit_code, told = asked(capsys, "--from", "1", "-o", "none.yaml")
+    finally:
+        planted.unlink()
+    assert (exit_code, told["error"]["code"]) == (4, "ASSAY-L011")
+
+
+def test_a_run_whose_rules_were_not_evaluated_speaks_of_none(place, monkeypatch):
+    store = Store(place / "store")
+    entry = store.find("1")
+    newest = init_history.reviewed(store, entry)
+    assert len(init_history.past(store, newest).runs) >= 1
+    late = dataclasses.replace(
+        entry, body=entry.body.replace(b'"contract":"ok"', b'"contract":"timeout"')
+    )
+    assert late.facts["checks"]["contract"] == "timeout"
+    assert not init_history._is_kept(store, late)
+    monkeypatch.setattr(type(store.ledger), "read", lambda *_: late)
+    with pytest.raises(AssayError, match="not evaluated"):
+        init_history.reviewed(store, entry)
 
 
 def of(folder, body, broken=(), **decided):

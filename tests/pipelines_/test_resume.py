@@ -1,5 +1,6 @@
 """A run that was killed: what it had finished is taken up, and nothing else is trusted."""
 
+import errno
 import os
 import pickle
 import signal
@@ -193,9 +194,25 @@ def test_one_shard_keeps_nothing_and_old_work_is_swept(tmp_path):
     alone = Kept(tmp_path / "resume")
     alone.begin(FACTS, 1, lambda: signer)
     assert alone.folder is None
-    assert old.exists()
-    Kept(tmp_path / "resume").begin(FACTS, 2, lambda: signer)
     assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_a_full_disk_gets_back_what_is_kept(place, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    with pytest.raises(KeyboardInterrupt):
+        place("fit 2")
+    assert len(kept_in(place)) == 2
+    monkeypatch.setattr(resume, "_write", full)
+    with pytest.raises(KeyboardInterrupt):
+        place("fit 3", facts={**FACTS, "other": 1})
+    assert [len(list(folder.iterdir())) for folder in place.folder.iterdir()] == [2]
+    with pytest.raises(KeyboardInterrupt):
+        place("fit 0")  # of which the file cannot be put back, so it is made again
+    with pytest.raises(KeyboardInterrupt):
+        place("fit 3")
+    assert not place.folder.exists()
 
 
 @pytest.mark.long

@@ -136,6 +136,29 @@ def test_a_log_that_names_files_elsewhere_is_refused(table, tmp_path, named):
     assert refused(str(table), tmp_path / "a").code in ("ASSAY-I011", "ASSAY-I014")
 
 
+def test_no_name_that_is_opened_as_it_is_or_decoded_leads_out(table, tmp_path):
+    [moved, *_] = sorted(table.rglob("*.parquet"))
+    outside = tmp_path / "elsewhere"
+    outside.mkdir()
+    shutil.copy(moved, outside / "s.parquet")
+    (table / "linkA").mkdir()
+    shutil.copy(moved, table / "linkA" / "s.parquet")
+    (table / "link%41").symlink_to(outside)
+    log = table / lake.LOG / "00000000000000000000.json"
+    whole = log.read_text()
+    for number, named in enumerate(("link%2541/s.parquet", "link%252541/s.parquet")):
+        lines = [json.loads(line) for line in whole.splitlines()]
+        next(line for line in lines if "add" in line)["add"]["path"] = named
+        log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        assert refused(str(table), tmp_path / f"out{number}").code == "ASSAY-I011"
+
+
+def test_a_log_that_lies_elsewhere_is_refused(table, tmp_path):
+    shutil.move(table / lake.LOG, tmp_path / "log")
+    (table / lake.LOG).symlink_to(tmp_path / "log")
+    assert refused(str(table), tmp_path / "out").code == "ASSAY-I011"
+
+
 WORDS = (b'"path"', b"null", b"-1", b"9" * 20, b'"../../x"', b"{}", b"[]", b'""', b"%2e%2e%2f",
          b'"decimal(99,99)"', b"\xff", b"\\u0000")  # fmt: skip
 
