@@ -12,8 +12,8 @@ same text. Codes are never reused. Made from `provenance/codes.py` by `make erro
 
 Exit codes: 0 pass; 1 the data failed; 2 usage or contract error; 3 could not check; 4 the ledger or
 a recorded digest does not hold; 130 interrupted. The exit column says what a code leads to when it
-ends a command; as a reason of a verdict a code of the dataset (V, K010 to K015, K017) leads to 1, a
-check that did not run to 3, and as the reason of a quarantined row to nothing.
+ends a command or is a reason of its verdict; as the reason of a quarantined row, or as a warning,
+it leads to nothing.
 """
 SERIES = {
     "I": "I: the source cannot be read as it claims to be",

@@ -99,7 +99,7 @@ def _proposals(
     numbers = sum(column.logical in ("integer", "number") for column in seen)
     for proposal in proposals:
         init_rules.propose(proposal, numbers)
-    init_privacy.note(proposals)
+    init_privacy.note(proposals, read_shard(snapshot.shards[0]))
     _ignore_empty(proposals, notes)
     _ignore_leaks(proposals, snapshot, notes)
     return proposals

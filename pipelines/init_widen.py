@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit.contract import Contract, Rule
+from checks.pii.headings import is_of_persons
 from checks.pii.scan import scan
 from checks.pii.settings import Settings
 from pipelines import init_rules
@@ -127,7 +128,7 @@ def _longer(rule: Rule, right: Sequence[Any]) -> dict[str, Any] | None:
         return None
     new = sorted({_plain(value) for value in right} - set(before))
     texts = pa.array([str(value) for value in new], pa.string())
-    if scan(texts, rule.column or "", Settings()):
+    if is_of_persons(rule.column or "") or scan(texts, rule.column or "", Settings()):
         return None
     return {**rule.params, key: [*before, *new]}
 

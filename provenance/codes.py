@@ -15,6 +15,9 @@ _EXIT_BY_LETTER = {
     "G": EXIT["fail"],
 }
 
+# what the checks say of the data; other K codes say that they could not
+_OF_DATA = ("K010", "K011", "K012", "K013", "K014", "K015", "K017", "K022")
+
 # code: (what it means, what to do about it)
 CODES: dict[str, tuple[str, str]] = {
     # I: the source cannot be read as it claims to be
@@ -185,7 +188,10 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "K011": ("More rows are quarantined than the policy allows.", "Review them: `assay review`."),
     "K012": ("More rows are rejected than the policy allows.", "Repair the source."),
-    "K013": ("The scan of the clean dataset found personal data.", "Report it; nothing is let by."),
+    "K013": (
+        "The scan of the clean dataset found personal data.",
+        "Set assay.pii of the column, or mend what kept the check `pii` from searching it.",
+    ),
     "K014": ("A dataset-level rule of the contract is broken.", "Repair the data or the rule."),
     "K015": ("The warnings fail the run, as the policy asks.", "Review them."),
     "K016": (
@@ -268,4 +274,6 @@ def exit_of(code: str) -> int:
     short = code.removeprefix("ASSAY-")
     if short == "E130":
         return EXIT["interrupted"]
+    if short in _OF_DATA:
+        return EXIT["fail"]
     return EXIT["usage"] if short == "G002" else _EXIT_BY_LETTER[short[0]]

@@ -123,6 +123,9 @@ def _unreadable(error: Exception, where: str, told: str = "") -> AssayError:
     if isinstance(error, AssayError):
         return error
     what = f"the table cannot be reached or read{told} ({type(error).__name__})"
+    if where.startswith("delta+file:"):
+        fix = "restore the files that its log names; an older version may still be whole: URL@N"
+        return AssayError("I014", what, where=where, fix=fix)
     fix = "check the URL, the network and the credentials in this environment"
     return AssayError("I014", what, where=where, fix=fix)
 

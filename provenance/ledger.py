@@ -71,11 +71,25 @@ class Ledger:
         return lambda seq: self._read(seq, loaded)
 
     def entries(self) -> Iterator[Entry]:
-        """Yield every entry in order; L001 or L003 for one that cannot be read, L004 if edited."""
-        for _, item in self.walk():
+        """Yield every entry in order, each the next of the one before.
+
+        Raises:
+            AssayError: ASSAY-L001 for one that is missing, L003 if it cannot be read, L004 if it
+                was edited, L005 if it is another one. No key is asked; `verify` does.
+        """
+        prev = entry.GENESIS
+        for expected, (seq, item) in enumerate(self.walk()):
+            if seq != expected:
+                what, path = f"entry {expected} is missing", self.path_of(expected)
+                raise broken("L001", what, path)
             if isinstance(item, AssayError):
                 raise item
-            yield self.require_unedited(item)
+            self.require_unedited(item)
+            if item.seq != seq or item.prev != prev:
+                what = f"entry {seq} does not follow the one before it"
+                raise broken("L005", what, self.path_of(seq))
+            prev = item.leaf
+            yield item
 
     def walk(self) -> Iterator[tuple[int, Entry | AssayError]]:
         """Yield every number in order with its entry, or with why that cannot be read."""

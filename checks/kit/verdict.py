@@ -64,7 +64,9 @@ def decide(
     """
     overall = found.filter(pc.and_(pc.is_null(found["row"]), pc.equal(found["severity"], "error")))
     reasons = [_reason(item) for item in overall.to_pylist()]
-    reasons += _share("ASSAY-K011", "quarantined", quarantine, source, policy.max_quarantine_share)
+    most = _most(found)
+    limit = policy.max_quarantine_share
+    reasons += _share("ASSAY-K011", f"quarantined{most}", quarantine, source, limit)
     if source >= REJECTED_FLOOR:
         reasons += _share("ASSAY-K012", "rejected", rejected, source, policy.max_rejected_share)
     warnings = pc.sum(pc.equal(found["severity"], "warning")).as_py() or 0
@@ -74,6 +76,18 @@ def decide(
     # what did not run comes first: nothing else can be trusted before it is mended
     reasons.sort(key=lambda reason: reason.code not in UNRUN)
     return Verdict(not reasons, checked, tuple(reasons))
+
+
+def _most(found: Findings) -> str:
+    """Return which rule holds the most rows, and in which column."""
+    errors = found.filter(pc.and_(pc.equal(found["severity"], "error"), pc.is_valid(found["row"])))
+    if not len(errors):
+        return ""
+    named = errors.group_by(["rule", "column"]).aggregate([("row", "count_distinct")])
+    order = [("row_count_distinct", "descending"), ("rule", "ascending"), ("column", "ascending")]
+    top = named.take(pc.sort_indices(named, sort_keys=order)[:1]).to_pylist()[0]
+    where = f" in '{top['column']}'" if top["column"] else ""
+    return f", {top['row_count_distinct']:,} of them by {top['rule']}{where}"
 
 
 def _share(code: str, fate: str, rows: int, source: int, limit: float) -> list[Notice]:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from checks.kit import crossfit, encode, quantity
 
+DISTANCE = "distance from the true number, in its robust standard deviations"
 LEAST = 100  # rows to learn from, and to ask about
 MOST_CLASSES = 50
 MOST_WORK = 4_000_000  # rows x columns x classes: a comparison must not cost what the checks do
@@ -89,7 +90,7 @@ def compare(
     )
     usable &= np.isfinite(given)
     if not is_number and not 1 < classes <= MOST_CLASSES:
-        return Worth(f"the label has {classes} classes")
+        return Worth(f"the label has {classes} class{'es' if classes > 1 else ''}")
     room = MOST_WORK // max(len(how) * max(classes, 1), 1)
     if usable.sum() > room:
         order = np.random.default_rng(seed).permutation(np.flatnonzero(usable))
@@ -113,7 +114,7 @@ def compare(
             model = _fitted(encoder, of_table, given, kept, classes, seed)
             losses[side].append(_losses(model([view[rows] for view in of_asked]), truth[rows]))
     raw, clean = (np.concatenate(side, axis=1) for side in losses)
-    names = ("distance",) if is_number else ("told right", "log loss")
+    names = (DISTANCE,) if is_number else ("told right", "log loss")
     made = [_measure(*each) for each in zip(names, raw, clean, strict=True)]
     return Worth("", int(usable.sum()), held_of, raw.shape[1], tuple(made))
 

@@ -22,6 +22,7 @@ _NAMES = _set(
     "prenoms nom noms apellido apellidos nombres cognome cognomi sobrenome apelido achternaam "
     "voornaam fornavn etternavn efternavn mellomnavn fornamn efternamn etunimi sukunimi imie "
     "imiona nazwisko jmeno prijmeni priezvisko meno ime prezime keresztnev vezeteknev csaladnev "
+    "username usernames "
     "nume prenume imya familiya otchestvo isim soyad soyadi имя фамилия отчество прізвище όνομα "
     "ονομα επωνυμο 姓名 名前 氏名 이름"
 )
@@ -32,6 +33,7 @@ _PERSONS = _set(
     "patient employee student member applicant contact holder cardholder owner guest passenger "
     "driver borrower lender author buyer seller tenant doctor nurse teacher parent mother father "
     "child spouse kunde kunden mitarbeiter patienten cliente clienti kunden klant kunde du de del "
+    "manager agent assignee reviewer approver operator supervisor clerk officer caller salesperson "
     "insured beneficiary subscriber resident citizen voter player recipient sender"
 )
 _PLACES = _set(
@@ -41,6 +43,11 @@ _PLACES = _set(
     "endereco rua cidade morada adres straat stad woonplaats gate gade vej by poststed adress "
     "gata stad osoite katu kaupunki ulica miasto miejscowosc mesto obec grad utca varos strada "
     "oras sokak sehir адрес улица город 住所 地址 주소"
+)
+# of places, those that many share
+_TOWNS = _set(
+    "city town village hamlet stadt ort gemeinde ville commune ciudad municipio citta comune "
+    "cidade stad poststed kaupunki miasto miejscowosc mesto obec varos oras sehir город"
 )
 _OTHER_ADDRESSES = _set("email mail ip ipv mac web url uri http host server wallet memory device")
 _BIRTHS = _set(
@@ -67,6 +74,11 @@ def kind_of(name: str) -> Kind | None:
     if words & _PLACES and not words & _OTHER_ADDRESSES:
         return "places or addresses"
     return None
+
+
+def is_of_persons(name: str) -> bool:
+    """Return whether a column's name says that each of its values may tell of one person."""
+    return kind_of(name) is not None and not words_of(name) & _TOWNS
 
 
 def has_numbers(name: str) -> bool:

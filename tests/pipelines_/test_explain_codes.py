@@ -40,7 +40,7 @@ def test_every_code_in_the_program_is_in_the_table():
 
 
 def test_letters_decide_the_exit_code():
-    codes = ("I001", "V001", "C001", "K001", "L001", "E001", "E130", "G001")
+    codes = ("I001", "V001", "C001", "K001", "L001", "E001", "E130", "G001", "K010")
     assert [exit_of(code) for code in codes] == [
-        3, 1, 2, 3, 4, 3, 130, 1,
+        3, 1, 2, 3, 4, 3, 130, 1, 1,
     ]  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 import clean_tables
 import pytest
 
-from pipelines import init, reading
+from pipelines import cli, init, reading
 from provenance.dialect import Dialect
 from provenance.snapshot import Snapshot
 
@@ -51,3 +51,19 @@ def test_a_sample(tmp_path, seed):
 def test_many_of_them(tmp_path):
     for seed in range(SAMPLE, ALL):
         check(tmp_path, seed)
+
+
+def test_values_of_columns_that_are_named_for_persons_are_not_listed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = ["Anna Meyer", "Bob Novak", "Carla Silva"]
+    head = "manager_name,username,street,dob_text,city,colour,label"
+    rows = [
+        f"{names[n % 3]},{names[n % 3][:4].lower()},Hauptstr. {n % 2},0{n % 2 + 1}.02.1980,"
+        f"{('Oslo', 'Bergen')[n % 2]},{('red', 'blue')[n % 2]},{('yes', 'no')[n % 2]}"
+        for n in range(600)
+    ]
+    (tmp_path / "m.csv").write_text("\n".join([head, *rows]) + "\n")
+    assert cli.main(["init", "m.csv", "--label", "label", "-o", "m.yaml"]) == 0
+    written = (tmp_path / "m.yaml").read_text()
+    assert not [word for word in (*names, "anna", "Hauptstr", "1980") if word in written]
+    assert all(word in written for word in ("Oslo", "Bergen", "blue", "may hold names of persons"))

@@ -87,6 +87,37 @@ def test_an_edited_entry_in_the_midst_is_neither_added_to_nor_told(home, told):
     assert len(list((home / "store" / "ledger" / "entries").iterdir())) == 3
 
 
+def test_a_missing_and_a_swapped_entry_are_told_by_who_only_reads(home, told):
+    for _ in range(3):
+        assert told("run", "c.yaml", "--direct", "--json")[0] == 0
+    folder = home / "store" / "ledger" / "entries"
+    second = folder / f"{2:012}.parquet"
+    whole = second.read_bytes()
+    for code, content in (("L001", None), ("L005", (folder / f"{1:012}.parquet").read_bytes())):
+        second.unlink()
+        if content:
+            second.write_bytes(content)
+        for words in (["ledger", "log", "--json"], ["explain", "1", "0", "--json"]):
+            exit_code, object_ = told(*words)
+            assert (exit_code, object_["error"]["code"]) == (4, f"ASSAY-{code}"), words
+        second.write_bytes(whole)
+    assert told("ledger", "log", "--json")[0] == 0
+
+
+def test_the_verdict_names_the_rule_that_holds_most(home, told):
+    text = (home / "a.csv").read_text().splitlines()
+    held = [f"{line},x{n}@example.org" for n, line in enumerate(text[1:])]
+    (home / "b.csv").write_text("\n".join([f"{text[0]},mail", *held]) + "\n")
+    words = ["init", "b.csv", "--label", "kind", "--key", "key", "-o", "d.yaml"]
+    assert main(words) == 0
+    written = (home / "d.yaml").read_text()
+    assert "check: rows with EMAIL_ADDRESS go to quarantine until assay.pii says" in written
+    code, object_ = told("run", "d.yaml", "--direct", "--json")
+    [reason] = object_["reasons"]
+    assert (code, reason["code"]) == (1, "ASSAY-K011")
+    assert "200 of them by pii.EMAIL_ADDRESS in 'mail'" in reason["message"]
+
+
 @pytest.mark.usefixtures("home")
 def test_a_reused_pass_prints_its_object_and_a_laxer_one_is_not_reused(told):
     assert told("run", "c.yaml", "--direct", "--json")[0] == 0
