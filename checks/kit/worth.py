@@ -91,19 +91,12 @@ def compare(
     usable &= np.isfinite(given)
     if not is_number and not 1 < classes <= MOST_CLASSES:
         return Worth(f"the label has {classes} class{'es' if classes > 1 else ''}")
-    room = MOST_WORK // max(len(how) * max(classes, 1), 1)
-    if usable.sum() > room:
-        order = np.random.default_rng(seed).permutation(np.flatnonzero(usable))
-        usable[order[room:]] = False
+    usable = _few(usable, MOST_WORK // max(len(how) * max(classes, 1), 1), seed)
     parts = _parts(usable, asked, told)
-    held_of = int((held & usable).sum())
-    sides = [rows[~out[rows]] for rows, _ in parts for out in (held & False, held)]
     if not how or usable.sum() < LEAST or sum(len(rows) for _, rows in parts) < LEAST:
         return Worth("there are too few rows or columns to learn from, or to ask about")
-    if not held_of:
-        return Worth("none of the sampled rows is held, so that both models would be the same")
-    if any(len(np.unique(given[rows])) < 2 for rows in sides):  # noqa: PLR2004
-        return Worth("one class alone would be left to learn from")
+    if why := _alike(given, usable, held, parts):
+        return Worth(why)
     losses: list[list[np.ndarray]] = [[], []]
     encoder = encode.fit(table, how)
     of_table = encoder.linear(table), encoder.trees(table)
@@ -116,6 +109,7 @@ def compare(
     raw, clean = (np.concatenate(side, axis=1) for side in losses)
     names = (DISTANCE,) if is_number else ("told right", "log loss")
     made = [_measure(*each) for each in zip(names, raw, clean, strict=True)]
+    held_of = int((held & usable).sum())
     return Worth("", int(usable.sum()), held_of, raw.shape[1], tuple(made))
 
 
@@ -138,6 +132,31 @@ def _targets(
         for side in (own, *([other] if other is not None else []))
     ]
     return codes[0], codes[1] if len(codes) > 1 else None, len(known)
+
+
+def _alike(
+    given: np.ndarray,
+    usable: np.ndarray,
+    held: np.ndarray,
+    parts: list[tuple[np.ndarray, np.ndarray]],
+) -> str:
+    """Return why both models would be the same, or one would have nothing to tell apart."""
+    if not (held & usable).any():
+        return "none of the sampled rows is held, so that both models would be the same"
+    sides = [rows[~out[rows]] for rows, _ in parts for out in (held & False, held)]
+    if any(len(np.unique(given[rows])) < 2 for rows in sides):  # noqa: PLR2004
+        return "one class alone would be left to learn from"
+    return ""
+
+
+def _few(usable: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return so many of the usable rows, drawn at random, or all of them."""
+    if usable.sum() <= most:
+        return usable
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(usable))
+    drawn = np.zeros_like(usable)
+    drawn[order[:most]] = True
+    return drawn
 
 
 def _parts(

@@ -67,7 +67,7 @@ def test_a_number_is_measured_by_its_distance():
     held = (rng.random(2_000) < 0.4) & (a > 1)
     table = pa.table({"a": a, "y": honest + 20 * held})
     [distance] = compared(table, held, pa.table({"a": a, "y": honest})).measures
-    assert (distance.name, distance.word) == ("distance", "better")
+    assert (distance.name, distance.word) == (worth.DISTANCE, "better")
 
 
 @pytest.mark.parametrize(
