@@ -14,7 +14,7 @@ from typing import Any
 from pipelines import trust
 from pipelines.store import Store
 from provenance.entry import Entry
-from provenance.ledger import broken, edit_of
+from provenance.ledger import broken
 
 NIGHTS = 120  # that a check gets; what is older no longer moves a sum that is bounded
 LINKS = 400  # that are followed to find them: nights under other references lie between
@@ -98,8 +98,7 @@ def _newest(store: Store, dataset: str, read: Callable[[int], Entry]) -> Entry |
 def _linked(entry: Entry, leaf: str, store: Store) -> Entry:
     """Return the entry if it is what its digest, and the link to it, say."""
     path: Path = store.ledger.path_of(entry.seq)
-    if edit := edit_of(entry, entry.seq):
-        raise broken("L004", edit, path)
+    store.ledger.require_unedited(entry)
     if entry.leaf.hex() != leaf:
         what = f"entry {entry.seq} is {entry.leaf.hex()}, a later one follows {leaf}"
         raise broken("L005", what, path)

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from provenance import private_copy
 from provenance.errors import AssayError
 from provenance.limits import Limits
 
@@ -143,21 +144,13 @@ def _write(
     stream: "pa.RecordBatchReader", columns: list[_Column], path: Path, limits: Limits, where: str
 ) -> None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from provenance.atomic import coded
 
     schema = pa.schema([_field(f, c) for f, c in zip(stream.schema, columns, strict=True)])
-    options = {"compression": "zstd", "compression_level": 1, "write_page_checksum": True}
-    total = 0
-    with path.open("xb") as file:
-        path.chmod(0o600)
-        with coded(path.parent), pq.ParquetWriter(file, schema, **options) as writer:
-            for batch in stream:
-                total += batch.nbytes
-                limits.refuse_copy(total, where)
-                arrays = list(_cast(batch, columns, schema, where))
-                writer.write_table(pa.table(arrays, schema=schema))
+
+    def made(batch: pa.RecordBatch) -> pa.Table:
+        return pa.table(list(_cast(batch, columns, schema, where)), schema=schema)
+
+    private_copy.write(stream, made, schema, path, limits, where)
 
 
 def _field(field: "pa.Field", column: _Column) -> "pa.Field":

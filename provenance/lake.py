@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+from provenance import private_copy
 from provenance.errors import AssayError
 from provenance.limits import Limits
 
@@ -85,7 +86,12 @@ def fetch(url: str, path: Path, limits: Limits, where: str) -> None:
         raise AssayError("I008", what, where=where, fix=fix) from None
     if place.startswith("file://"):
         _refuse_outside(data, Path(unquote(place.removeprefix("file://"))), where)
-    _write(_batches(data, where), data.schema, path, limits, where)
+    import pyarrow as pa
+
+    def made(batch: pa.RecordBatch) -> pa.Table:
+        return pa.Table.from_batches([batch], schema=data.schema)
+
+    private_copy.write(_batches(data, where), made, data.schema, path, limits, where)
 
 
 def _parts(url: str, where: str) -> tuple[str, int | None]:
@@ -152,20 +158,3 @@ def _batches(data: Any, where: str) -> Iterator[Any]:
             yield from fragment.to_batches(schema=data.schema, batch_size=_BATCH)
     except (OSError, ValueError) as error:
         raise _unreadable(error, where) from None
-
-
-def _write(batches: Iterator[Any], schema: Any, path: Path, limits: Limits, where: str) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from provenance.atomic import coded
-
-    options = {"compression": "zstd", "compression_level": 1, "write_page_checksum": True}
-    total = 0
-    with path.open("xb") as file:
-        path.chmod(0o600)
-        with coded(path.parent), pq.ParquetWriter(file, schema, **options) as writer:
-            for batch in batches:
-                total += batch.nbytes
-                limits.refuse_copy(total, where)
-                writer.write_table(pa.Table.from_batches([batch], schema=schema))
