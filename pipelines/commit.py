@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 from checks.kit.contract import Contract
 from pipelines import croissant, keys, manifest
 from pipelines.store import Store
-from provenance import atomic, digest, keychain
+from provenance import atomic, digest, keychain, no_follow
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.sign import Signer
@@ -61,7 +60,9 @@ class Committer:
             files.append(_written(out, croissant.FILE, told))
             files.extend(self._manifests(number, facts, files, out))
             atomic.sync_tree(out)
-            atomic.publish(out, self.store.run_folder(number))
+            with self.store.opened(make=False) as door:
+                door.require_here()
+                atomic.publish(out, self.store.run_folder(number))
             return {**facts, "outputs": sorted(files, key=lambda item: str(item["name"]))}
 
         return self._append(prepare)
@@ -107,7 +108,8 @@ class Committer:
             return placed[number]
 
         try:
-            return self.store.ledger.append(self.signer, first, place)
+            with self.store.opened():
+                return self.store.ledger.append(self.signer, first, place)
         except BaseException as error:
             with contextlib.suppress(AssayError, OSError):  # the first failure is the one to tell
                 atomic.sweep_files(self._scratch)
@@ -133,8 +135,11 @@ class Committer:
 
     def _clear(self, number: int) -> None:
         """Remove a run's folder and a review's file of a number that has no entry."""
-        shutil.rmtree(self.store.run_folder(number), ignore_errors=True)
-        self.store.review_file(number).unlink(missing_ok=True)
+        with self.store.opened(make=False) as door:
+            for path in (self.store.run_folder(number), self.store.review_file(number)):
+                if not door.remove(path.parent.name, path.name) and no_follow.is_there(path):
+                    what = f"{path.name} stands where the next run belongs, and is not Assay's"
+                    raise AssayError("L013", what, where=str(path))
 
     @property
     def _scratch(self) -> Path:

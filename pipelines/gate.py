@@ -47,7 +47,7 @@ def main(arguments: argparse.Namespace) -> int:
         raise AssayError("C012", what, fix="assay gate CONTRACT -- COMMAND...")
     oldest = dt.datetime.now(dt.UTC) - age_of(arguments.max_age)
     request = request_of(arguments, direct=not _orchestrated())
-    store = Store(request.store)
+    store = Store(request.store, request.share)
     entry = reusable(request, store, oldest)
     if entry is None:
         with Progress(sys.stderr, os.environ) as progress:

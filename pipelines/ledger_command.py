@@ -78,8 +78,9 @@ def _prove(arguments: argparse.Namespace) -> int:
 
 def _compact(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
-    trust.require_whole(store)
-    made = compaction.compact(store.ledger, keys.own(), now())
+    with store.opened(make=False):
+        trust.require_whole(store)
+        made = compaction.compact(store.ledger, keys.own(), now())
     facts = {"schema": "assay.compact/1", "segment": made.name, "entries": made.entries,
              "removed": made.removed}  # fmt: skip
     told = f"{made.entries} entries are now in {made.name}" if made.name else "nothing to compact"
@@ -89,7 +90,8 @@ def _compact(arguments: argparse.Namespace) -> int:
 
 def _rotate(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
-    made, told = keys.rotate(store, arguments.to, now())
+    with store.opened(make=False):
+        made, told = keys.rotate(store, arguments.to, now())
     facts = {"schema": "assay.rotate/1", "entry": made.seq, "public_key": made.facts["public_key"]}
     _print(arguments, facts, f"{told}\n")
     return 0

@@ -22,6 +22,7 @@ def main(arguments: argparse.Namespace) -> int:
     words += ["--store", str(config.store_folder(arguments.store).absolute())]
     words += ["--dask-address", request.dask_address] if request.dask_address else []
     words += ["--fail-on", request.fail_on] if request.fail_on else []
+    words += ["--share", request.share] if request.share else []
     if arguments.json:
         what = "a served deployment has no result to print"
         raise AssayError("C012", what, fix="leave --json out; `assay ledger log --json` lists runs")

@@ -21,6 +21,10 @@ def _source(parser: argparse.ArgumentParser) -> None:
         "--dask-address", metavar="URL", help="scheduler of an existing cluster, tcp://host:8786"
     )
     parser.add_argument("--fail-on", choices=("error", "warning"), help="default: the policy's")
+    parser.add_argument(
+        "--share", choices=("private", "group"),
+        help="who may use a store that this makes: only you (default), or its folder's group",
+    )  # fmt: skip
     _store(parser)
 
 

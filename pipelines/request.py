@@ -26,6 +26,7 @@ class Request:
     direct: bool = False
     fail_on: Literal["error", "warning"] | None = None
     debug: bool = False
+    share: str | None = None  # of a store that is made: `private` or `group`
     source_name: str | None = None  # as messages and the ledger call a source of one file
 
 

@@ -137,7 +137,6 @@ class _Run:
         (self.plan.out / table.name).rename(table)
 
     def checks(self) -> None:
-        trust.require_whole(self.store)  # before anything is judged by it, or added to it
         if self.plan.reference:
             self.past = Memory.of(self.store, self.contract.name)
         self.examined = stages.run_checks(self.plan, self.contract, self.past, self.kept)
@@ -247,11 +246,11 @@ def execute(request: Request, progress: Progress) -> Outcome:
         from pipelines import dask_engine
 
         dask_engine.ensure_answers(request.dask_address)
-    store = Store(request.store)
+    store = Store(request.store, request.share)
     outcomes: list[Outcome] = []
     late = Late()
     with unless_committed(outcomes, late), contextlib.ExitStack() as stack:
-        work = stack.enter_context(store.staged())
+        work = stack.enter_context(store.staged(lambda: trust.require_whole(store)))
         plan = Plan(
             work.name, work, request.contract, sources, prepared.reference,
             request.engine, request.dask_address,

@@ -24,6 +24,7 @@ def request_of(arguments: argparse.Namespace, *, direct: bool) -> Request:
         direct=direct,
         fail_on=arguments.fail_on,
         debug=arguments.debug,
+        share=arguments.share,
     )
 
 

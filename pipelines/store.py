@@ -6,29 +6,35 @@ STORE/reviews/                one Parquet file of decisions per review entry
 STORE/staging/RUN_ID/         work in progress, removed at the end whatever happens; RUN_ID.alive
                               beside it is locked by its run
 STORE/resume/                 what a run that died had finished: pipelines.resume
+Whoever writes goes through `opened` (provenance.store_door), which says whose the store may be.
 """
 
 import contextlib
 import dataclasses
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from provenance import atomic, staging
+from provenance import atomic, staging, store_door
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.ledger import Ledger
 from provenance.ordinals import ordinal
 from provenance.segments import DIGITS
+from provenance.store_door import Door
 
 RUN_KINDS = ("run", "release")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Store:
-    """A store's folder; made only when something is about to be written."""
+    """A store's folder; made only when something is about to be written.
+
+    `sharing` is who may use a store that is made: `private` or `group`, None for what is recorded.
+    """
 
     folder: Path
+    sharing: str | None = None
 
     @property
     def ledger(self) -> Ledger:
@@ -46,10 +52,21 @@ class Store:
         return self.folder / "reviews"
 
     def require(self) -> None:
-        """Refuse a store that is not there: C013."""
+        """Refuse a store that is not there, C013, or whose own folders are none, L013."""
         if not self.folder.is_dir():
             where = str(self.folder)
             raise AssayError("C013", "there is no store", where=where, fix="name it by --store")
+        store_door.require_regular(self.folder)
+
+    @contextlib.contextmanager
+    def opened(self, *, make: bool = True) -> Iterator[Door]:
+        """Open the store for writing; errors as of `store_door.opened`, and E001 to E003."""
+        with contextlib.ExitStack() as stack:
+            with atomic.coded(self.folder):
+                door = stack.enter_context(
+                    store_door.opened(self.folder, make=make, sharing=self.sharing)
+                )
+            yield door
 
     def run_folder(self, number: int) -> Path:
         """Return the folder of a committed run."""
@@ -60,24 +77,32 @@ class Store:
         return self.reviews / f"{number:0{DIGITS}}.parquet"
 
     @contextlib.contextmanager
-    def staged(self) -> Iterator[Path]:
+    def staged(self, check: Callable[[], object] | None = None) -> Iterator[Path]:
         """Make a staging folder; on the way out it is gone, and so is a store made in vain.
 
+        Args:
+            check: called once the store is open, before anything in it is swept or made.
+
         Raises:
-            AssayError: ASSAY-E001, E002 or E003 if the store cannot be written.
+            AssayError: ASSAY-E001, E002 or E003 if the store cannot be written, E108 or E109 if it
+                is not this user's store.
         """
         made = _first_missing(self.folder)
+        is_new = not store_door.is_marked(self.folder)
         work = self.staging / uuid.uuid4().hex
-        try:
-            with contextlib.ExitStack() as stack:
-                with atomic.coded(self.folder):
-                    staging.sweep(self.staging)
-                    stack.enter_context(staging.staged(work))
-                yield work
-        finally:
-            self._forget_if_vain(made)
+        with self.opened() as door:
+            try:
+                with contextlib.ExitStack() as stack:
+                    if check:
+                        check()
+                    with atomic.coded(self.folder):
+                        staging.sweep(door)
+                        stack.enter_context(staging.staged(work))
+                    yield work
+            finally:
+                self._forget_if_vain(door, made, is_new=is_new)
 
-    def _forget_if_vain(self, made: Path | None) -> None:
+    def _forget_if_vain(self, door: Door, made: Path | None, *, is_new: bool) -> None:
         """Remove empty folders, and what this run made of a store that holds nothing."""
         _remove_empty(self.staging)
         if self.ledger.folder.is_dir():
@@ -85,17 +110,19 @@ class Store:
             with contextlib.suppress(AssayError, OSError), self._alone():
                 for folder in (self.folder / "runs", self.reviews):
                     _remove_empty(folder)
-                if made:
+                if is_new:
                     for folder in (self.ledger.entries_folder, self.ledger.folder / "tmp"):
                         _remove_empty(folder)
                     if not self.ledger.entries_folder.exists():
                         (self.ledger.folder / "lock").unlink()
-        if made:
+        if is_new:
             # piece by piece: what another first run has just put there is not empty, and stays
             _remove_empty(self.ledger.folder)
             folder = self.folder
-            while _remove_empty(folder) and folder != made:
+            is_gone = store_door.forget_marker(door, whole=made is not None)
+            while is_gone and made and folder != made:
                 folder = folder.parent
+                is_gone = _remove_empty(folder)
 
     def _alone(self) -> contextlib.AbstractContextManager[None]:
         return atomic.exclusive(self.ledger.folder / "lock", seconds=0.0)

@@ -10,10 +10,12 @@ import errno
 import fcntl
 import itertools
 import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from provenance import no_follow
 from provenance.errors import AssayError
 
 # A commit holds the ledger's lock while it draws a page and syncs a few small files: well under a
@@ -22,6 +24,8 @@ LOCK_SECONDS = 60.0
 POLL = 0.01  # seconds
 TRIES = 100
 DISK = {errno.ENOSPC: "E002", errno.EDQUOT: "E002", errno.EROFS: "E001"}
+_TEMPORARY = re.compile(r".+\.[0-9]+-[0-9]+")  # see _temporary
+_LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WORDS = {
     "E001": "the store is on a read-only file system",
     "E002": "the disk is full",
@@ -40,6 +44,9 @@ def coded(where: Path) -> Iterator[None]:
 
 def refusal(error: OSError, where: Path) -> AssayError:
     """Return E001, E002 or E003 for an OSError while writing below `where`."""
+    if isinstance(error, no_follow.IrregularError):
+        fix = "remove it after a look; Assay did not put it there"
+        return AssayError("L013", f"{error.filename} is {error.kind}", where=str(where), fix=fix)
     code = DISK.get(error.errno or 0, "E003")
     fix = {"E002": "free some space"}.get(code, "choose another folder with --store")
     what = f"{_WORDS[code]} ({os.strerror(error.errno or 0)})"
@@ -118,11 +125,12 @@ def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o
 
 
 def sweep_files(scratch: Path) -> None:
-    """Remove the files that dead processes left in a folder of temporary ones."""
+    """Remove the files of ours that dead processes left in a folder of temporary ones."""
     for path in listed(scratch):
-        with unlocked(path) as is_dead, contextlib.suppress(OSError):
-            if is_dead:
-                path.unlink()
+        if _TEMPORARY.fullmatch(path.name):
+            with unlocked(path) as is_dead, contextlib.suppress(OSError):
+                if is_dead and path.lstat().st_uid == os.geteuid():
+                    path.unlink()
 
 
 def write_over(path: Path, content: bytes) -> None:
@@ -153,20 +161,23 @@ def exclusive(path: Path, *, seconds: float | None = None) -> Iterator[None]:
     while True:
         make_folders(path.parent)
         try:
-            file = path.open("a+b")
+            descriptor = no_follow.open_file(path, flags=_LOCK)
         except FileNotFoundError:
             continue  # its folder was empty and has gone
-        with file:
-            _lock(file.fileno(), path, until)
-            if _is_at(file.fileno(), path):  # else its last holder removed it
+        try:
+            _lock(descriptor, path, until)
+            if _is_at(descriptor, path):  # else its last holder removed it
                 yield
                 return
+        finally:
+            os.close(descriptor)
 
 
 def claim(path: Path, mode: int = 0o666) -> int:
     """Create a file and lock it for as long as this process lives; returns the descriptor."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, mode)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if _is_at(descriptor, path):
             return descriptor
@@ -186,8 +197,8 @@ def release(path: Path, descriptor: int) -> None:
 def unlocked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[bool]:
     """Tell whether nobody holds a file, and hold it meanwhile; one that we may not read is held."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, PermissionError):
+        descriptor = no_follow.open_file(path)
+    except (FileNotFoundError, PermissionError, no_follow.IrregularError):
         yield False
         return
     try:
@@ -228,7 +239,7 @@ def _is_free(descriptor: int, kind: int) -> bool:
 
 def _is_at(descriptor: int, path: Path) -> bool:
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
     except FileNotFoundError:
         return False
 

@@ -240,6 +240,10 @@ CODES: dict[str, tuple[str, str]] = {
         "A checkpoint or proof cannot be read.",
         "Give the file as `assay ledger` wrote it.",
     ),
+    "L013": (
+        "A symlink, pipe or device stands in the store where one of its own files belongs.",
+        "Remove it after a look; Assay did not put it there.",
+    ),
     # E: the environment
     "E001": ("The store is on a read-only file system.", "Choose another with --store."),
     "E002": ("The disk is full.", "Free space; nothing half done was left behind."),
@@ -261,6 +265,14 @@ CODES: dict[str, tuple[str, str]] = {
     "E107": (
         "The retrain signal was not taken by the file or server that is to have it.",
         "The run is as it would be without; check ASSAY_RETRAIN.",
+    ),
+    "E108": (
+        "The folder given as the store holds files, and is no store of Assay's.",
+        "Choose an empty or a new folder with --store.",
+    ),
+    "E109": (
+        "The store, or a folder in it, is a symlink, another user's, or open to other users.",
+        "Find out who did that; give the store's real path, and close it: chmod go-w.",
     ),
     "E130": ("Interrupted; nothing was committed.", "Run again."),
     # G: the gate

@@ -2,18 +2,23 @@
 
     STAGING/RUN_ID          the work
     STAGING/RUN_ID.alive    locked by its maker; made before the folder, removed after it
-So a folder without the file beside it, or with one that nobody holds, is a dead run's.
+So a folder without the file beside it, or with one that nobody holds, is a dead run's. Nothing of
+any other name, kind or owner is ever removed.
 """
 
 import contextlib
 import fcntl
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from provenance import atomic
+from provenance.store_door import Door
 
 ALIVE = ".alive"
+INNER = "staging"  # the folder in the store
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @contextlib.contextmanager
@@ -39,6 +44,8 @@ def left_over(staging: Path) -> list[Path]:
     """Return the staged folders whose maker is dead, for a reader: nothing is changed."""
     dead = []
     for item in atomic.listed(staging):
+        if not _RUN_ID.fullmatch(item.name.removesuffix(ALIVE)):
+            continue
         if item.suffix == ALIVE:
             with atomic.unlocked(item, fcntl.LOCK_SH) as is_dead:
                 dead += [item.with_suffix("")] if is_dead else []
@@ -47,19 +54,22 @@ def left_over(staging: Path) -> list[Path]:
     return dead
 
 
-def sweep(staging: Path) -> int:
+def sweep(door: Door) -> int:
     """Remove what dead runs left behind; returns how many folders that were."""
-    count = 0
-    for item in atomic.listed(staging):
-        if item.suffix == ALIVE:
-            with atomic.unlocked(item) as is_dead:
+    count, staging = 0, door.path / INNER
+    for name in door.names(INNER):
+        run_id = name.removesuffix(ALIVE)
+        if not _RUN_ID.fullmatch(run_id):
+            continue
+        if name.endswith(ALIVE):
+            with atomic.unlocked(staging / name) as is_dead:
                 if is_dead:
-                    shutil.rmtree(item.with_suffix(""), ignore_errors=True)
-                    item.unlink(missing_ok=True)
+                    if door.is_folder(INNER, run_id):
+                        door.remove(INNER, run_id)
+                    door.remove(INNER, name)
                     count += 1
-        elif not _beside(item).exists():
-            shutil.rmtree(item, ignore_errors=True)
-            count += 1
+        elif not _beside(staging / name).exists() and door.is_folder(INNER, name):
+            count += door.remove(INNER, name)
     return count
 
 

@@ -336,11 +336,11 @@ def leftovers(home, end):
 
 
 def tree_of(folder):
-    """Return the digest of every file below a folder, less the lock."""
+    """Return the digest of every file below a folder, less the lock and the store's marker."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "lock"
+        if path.is_file() and path.name not in ("lock", "store.json")
     }
 
 
