@@ -60,8 +60,14 @@ def foreseen(error: BaseException) -> AssayError:
     """
     if isinstance(error, AssayError):
         return error
-    if isinstance(error, OSError) and error.errno in DISK:
+    if isinstance(error, no_follow.IrregularError) or (
+        isinstance(error, OSError) and error.errno in DISK
+    ):
         return refusal(error, Path(error.filename or "."))
+    if isinstance(error, PermissionError) and isinstance(error.filename, str):
+        what = "this user may not read or write the file or its folder"
+        fix = "let its owner give the permission, or choose another store with --store"
+        return AssayError("E003", what, where=error.filename, fix=fix)
     # the exception's own text may quote a cell
     trace, place = error.__traceback__, ""
     while trace:

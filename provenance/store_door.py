@@ -103,9 +103,9 @@ def opened(path: Path, *, make: bool = True, sharing: str | None = None) -> Iter
             there and not to be made.
         OSError: it cannot be made or opened.
     """
-    if make:
-        _make(path, sharing or "private")
     try:
+        if make:
+            _make(path, sharing or "private")
         with no_follow.folder(path) as descriptor:
             recorded = _recorded(path, descriptor, sharing or "private")
             if sharing and sharing != recorded:
@@ -125,12 +125,14 @@ def opened(path: Path, *, make: bool = True, sharing: str | None = None) -> Iter
 
 
 def require_regular(path: Path) -> None:
-    """Refuse, for a reader, a store whose own folders are not folders: L013."""
+    """Refuse, for a reader, a store that is no folder, E109, or one in it that is none, L013."""
     try:
         with no_follow.folder(path) as descriptor:
             for _ in _inner(descriptor):
                 pass
     except IrregularError as error:
+        if Path(error.filename) == path:
+            raise _irregular(error, path) from error
         what = f"{_named(error, path)} is {error.kind}"
         raise AssayError("L013", what, where=str(path)) from error
 
