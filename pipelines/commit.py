@@ -107,17 +107,17 @@ class Committer:
             placed[number] = prepare(number)
             return placed[number]
 
-        try:
-            with self.store.opened():
+        with self.store.opened():
+            try:
                 return self.store.ledger.append(self.signer, first, place)
-        except BaseException as error:
-            with contextlib.suppress(AssayError, OSError):  # the first failure is the one to tell
-                atomic.sweep_files(self._scratch)
-                for number, facts in placed.items():
-                    stands = self._settled(number, facts)
-                    if stands and isinstance(error, KeyboardInterrupt):
-                        return stands  # it came too late
-            raise
+            except BaseException as error:
+                with contextlib.suppress(AssayError, OSError):  # the first failure is to be told
+                    atomic.sweep_files(self._scratch)
+                    for number, facts in placed.items():
+                        stands = self._settled(number, facts)
+                        if stands and isinstance(error, KeyboardInterrupt):
+                            return stands  # it came too late
+                raise
 
     def _settled(self, number: int, facts: Mapping[str, Any]) -> Entry | None:
         """Return the entry if it stands after all; else take back what was put in place.

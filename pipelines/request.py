@@ -65,6 +65,7 @@ def prepare(request: Request) -> Prepared:
             _read_for(contract, expand(contract.test_set), is_named=False)
     paths = _read_for(contract, expand(source), is_named=bool(request.source))
     store = Store(request.store)
+    store.refuse_foreign()
     stands = anchor.standing(store, contract.name)
     if stands.entry is not None and not request.reference:
         reference = anchor.files(store, stands.entry)

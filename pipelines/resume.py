@@ -12,9 +12,11 @@ import dataclasses
 import hashlib
 import hmac
 import json
+import os
 import pickle
 import re
 import shutil
+import stat
 import sys
 import time
 import uuid
@@ -23,7 +25,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from provenance import atomic, digest
+from provenance import atomic, digest, no_follow
 from provenance.shards import ShardRef
 from provenance.sign import Signer
 
@@ -32,6 +34,7 @@ LEAST_SHARDS = 2  # of less there is little to lose
 MAX_BYTES = 1 << 30  # of one result
 MAX_AGE = 7 * 86_400.0  # seconds after which nobody will come for it
 SEAL = 32
+_WORK = re.compile(r"[0-9a-f]{64}")
 
 
 def no_files(_: Any) -> tuple[Path, ...]:
@@ -177,7 +180,11 @@ def _versions() -> list[str]:
 
 
 def _sweep(root: Path) -> None:
-    for folder in atomic.listed(root):
-        with contextlib.suppress(OSError):  # its own run takes it away just now
-            if folder.is_dir() and time.time() - folder.stat().st_mtime > MAX_AGE:
-                shutil.rmtree(folder, ignore_errors=True)
+    """Remove what nobody came for: folders of ours, named as Assay names them."""
+    with contextlib.suppress(OSError), no_follow.folder(root) as descriptor:
+        for name in os.listdir(descriptor):  # noqa: PTH208  by descriptor
+            with contextlib.suppress(OSError):  # its own run takes it away just now
+                found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                is_old = time.time() - found.st_mtime > MAX_AGE
+                if is_old and _WORK.fullmatch(name) and stat.S_ISDIR(found.st_mode):
+                    no_follow.remove(name, descriptor)

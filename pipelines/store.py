@@ -58,6 +58,11 @@ class Store:
             raise AssayError("C013", "there is no store", where=where, fix="name it by --store")
         store_door.require_regular(self.folder)
 
+    def refuse_foreign(self) -> None:
+        """Refuse, before anything is read, a folder that is no store: E108, E109, or E003."""
+        with atomic.coded(self.folder):
+            store_door.refuse_foreign(self.folder)
+
     @contextlib.contextmanager
     def opened(self, *, make: bool = True) -> Iterator[Door]:
         """Open the store for writing; errors as of `store_door.opened`, and E001 to E003."""

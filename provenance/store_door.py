@@ -137,6 +137,17 @@ def require_regular(path: Path) -> None:
         raise AssayError("L013", what, where=str(path)) from error
 
 
+def refuse_foreign(path: Path) -> None:
+    """Refuse, before anything is read, a folder that is no store: E108, or E109 for a symlink."""
+    try:
+        with no_follow.folder(path) as descriptor:
+            _recorded(path, descriptor, "private")
+    except IrregularError as error:
+        raise _irregular(error, path) from error
+    except FileNotFoundError:
+        return  # it will be made
+
+
 def is_marked(path: Path) -> bool:
     """Return whether a folder has the marker of a store."""
     try:
