@@ -126,7 +126,7 @@ def remove(name: str, at: int) -> bool:
 
 def _open(name: str, flags: int, at: int | None) -> int:
     try:
-        return os.open(name, flags, dir_fd=at)
+        return os.open(name, flags, 0o666, dir_fd=at)
     except OSError as error:
         # a symlink (ELOOP), a file for a folder (ENOTDIR), a socket or a pipe nobody reads (ENXIO)
         if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR):
