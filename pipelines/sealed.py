@@ -95,25 +95,30 @@ class SealedFolder:
 
     def content(self, name: str, *, most: int | None = None) -> bytes:
         """Return the pickle in a file, without its seal; ASSAY-E110 as for `read`."""
-        path = self.path / name
+        descriptor = self._opened(name)
         try:
-            descriptor = os.open(path, _READ)
-        except OSError as error:
-            if error.errno in _TAKEN:
-                raise self._altered(name) from error
-            raise
-        with os.fdopen(descriptor, "rb") as file:
             facts = os.fstat(descriptor)
             size = facts.st_size - SEAL
             if not stat.S_ISREG(facts.st_mode) or size < 0 or (most and size > most):
                 raise self._altered(name)
-            # all of it first: whoever may write to the file could change it after it was checked
-            content, seal = file.read(size), file.read(SEAL + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                # all of it first: it may be changed in place while it is looked at
+                content, seal = file.read(size), file.read(SEAL + 1)
+        finally:
+            os.close(descriptor)
         made = self._mac(name)
         made.update(content)
         if not hmac.compare_digest(seal, made.digest()):
             raise self._altered(name)
         return content
+
+    def _opened(self, name: str) -> int:
+        try:
+            return os.open(self.path / name, _READ)
+        except OSError as error:
+            if error.errno in _TAKEN:
+                raise self._altered(name) from error
+            raise
 
     @contextlib.contextmanager
     def _draft(self, name: str, most: int | None = None) -> Iterator["_Sealing"]:
