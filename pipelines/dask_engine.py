@@ -71,7 +71,7 @@ class Dask:
         """Connect when first used.
 
         Args:
-            address: of a scheduler, e.g. tcp://10.0.0.5:8786; None for a cluster of our own.
+            address: of a scheduler, e.g. tls://10.0.0.5:8786; None for a cluster of our own.
             workers: processes of that cluster.
             timeout: seconds for one map; None to wait for ever.
             scratch: existing folder that all workers see at the same path.
@@ -205,7 +205,7 @@ async def _answer(address: str) -> None:
 
 def _refuse_misspelt(address: str) -> None:
     if not _ADDRESS.fullmatch(address):
-        fix = "write it as tcp://host:8786"
+        fix = "write it as tls://host:8786"
         raise AssayError("C012", "this is no scheduler's address", where=address, fix=fix)
 
 
