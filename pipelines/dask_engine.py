@@ -1,8 +1,9 @@
 """The Dask engine: the same map on the workers of a cluster, its own on this machine or another's.
 
-Work and answers travel through the scheduler as paths and results; what a task needs is pickled
-once into the run's scratch folder, so the workers must see the store's file system. A worker that
-dies loses no work: Dask does it again elsewhere, once with a cluster of our own.
+Work and answers travel through the scheduler as paths and results, and with them what opens the
+sealed files that hold the rest, in the run's scratch folder: so the workers must see the store's
+file system. A worker that dies loses no work: Dask does it again elsewhere, once with a cluster of
+our own.
 """
 
 import asyncio
@@ -10,8 +11,8 @@ import concurrent.futures
 import functools
 import itertools
 import logging
-import pickle
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,7 +20,9 @@ from typing import Any, TypeVar
 
 from pipelines import handed
 from pipelines.engine import late
-from provenance.errors import AssayError
+from pipelines.handed import Handed
+from pipelines.sealed import SealedFolder
+from provenance.errors import AssayError, Notice
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -27,21 +30,36 @@ ANSWER = 5.0  # seconds in which a scheduler must answer
 ALONE = 60.0  # seconds that a cluster may be without any worker
 POLL = 1.0
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^\s/@]+:[0-9]{1,5}")
+_TLS = ("tls://", "wss://")
 
 
 def ensure_answers(address: str) -> None:
-    """Refuse a scheduler that is not there, before anything is read.
+    """Refuse a scheduler that is not there, before anything is read; warn of one without TLS.
 
     Raises:
         AssayError: ASSAY-C012 if this is no address, E106 if nothing answers there or there is no
             worker that can do the work.
     """
     _refuse_misspelt(address)
+    for notice in warnings(address):
+        sys.stderr.write(f"warning {notice.code}: {notice.message}\n")
     client = _client(address)
     try:
         _refuse_strangers(client, address, Path("/"))
     finally:
         client.close()
+
+
+def warnings(address: str | None) -> tuple[Notice, ...]:
+    """Return ASSAY-E111 for a scheduler without TLS; a cluster of our own has it."""
+    if address is None or address.startswith(_TLS):
+        return ()
+    what = (
+        "plain TCP: anyone who can reach the scheduler's port can run code as its workers' user "
+        "and read what they read, and so can anyone who can reach a worker's; what travels can be "
+        "read and altered on the way"
+    )
+    return (Notice("ASSAY-E111", what, address),)
 
 
 class Dask:
@@ -53,7 +71,7 @@ class Dask:
         """Connect when first used.
 
         Args:
-            address: of a scheduler, e.g. tcp://10.0.0.5:8786; None for a cluster of our own.
+            address: of a scheduler, e.g. tls://10.0.0.5:8786; None for a cluster of our own.
             workers: processes of that cluster.
             timeout: seconds for one map; None to wait for ever.
             scratch: existing folder that all workers see at the same path.
@@ -79,10 +97,14 @@ class Dask:
 
         work = self._scratch / f"dask-{next(self._numbers)}"
         work.mkdir()
-        kept = [handed.keep(work / "function.pkl", function)]
-        kept += [handed.keep(work / f"{n}.pkl", item) for n, item in enumerate(items)]
+        folder = SealedFolder(work, work.name)
+        kept = handed.keep(folder, function)
+        names = []
+        for number, item in enumerate(items):
+            names.append(f"{number}.pkl")
+            folder.write(names[-1], item)
         try:
-            return self._done(kept[0], kept[1:])
+            return self._done(kept, names)
         except KilledWorker as error:
             what = "workers died over and over at the same work"
             raise AssayError("E005", what, fix="look at the memory there is") from error
@@ -102,7 +124,7 @@ class Dask:
                 held.close(timeout=ANSWER)
         self._client = self._cluster = None
 
-    def _done(self, function: str, items: list[str]) -> list[Any]:
+    def _done(self, function: Handed, items: list[str]) -> list[Any]:
         client = self._connected()
         futures = client.map(functools.partial(_apply, function), items, pure=False)
         try:
@@ -136,7 +158,9 @@ class Dask:
     def _connected(self) -> Any:
         if self._client is None:
             if self._address is None:
-                self._cluster = _cluster(self._workers, self._scratch)
+                from pipelines import dask_cluster
+
+                self._cluster = dask_cluster.made(self._workers, self._scratch)
             self._client = _client(self._address or self._cluster)
             _refuse_strangers(self._client, self._address or "the local cluster", self._scratch)
         return self._client
@@ -147,25 +171,12 @@ class Dask:
         return AssayError("E106", "the cluster was lost during the work", where=where, fix=fix)
 
 
-def _cluster(workers: int, scratch: Path) -> Any:
-    import dask
-    from distributed import LocalCluster
-
-    with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            dashboard_address="127.0.0.1:0",  # None would take a port that may be in use
-            local_directory=str(scratch),
-            silence_logs=logging.CRITICAL,
-        )
-
-
 def _client(address: Any) -> Any:
     """Return a client of a local cluster, or of the scheduler at an address that answers."""
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     fix = "start it, or use --engine processes"
+    if isinstance(address, str) and address.startswith(_TLS):
+        fix = "start it, or look at distributed.comm.tls in Dask's configuration"
     try:
         if isinstance(address, str):
             # a client that never got through leaves a thread behind that prints
@@ -179,9 +190,12 @@ def _client(address: Any) -> Any:
 
 
 async def _answer(address: str) -> None:
+    from distributed import Security
     from distributed.comm import connect
 
-    comm = await connect(address, timeout=ANSWER)
+    # with the certificates of Dask's own configuration, as a client has them
+    told = Security().get_connection_args("client")
+    comm = await connect(address, timeout=ANSWER, **told)
     try:
         await comm.write({"op": "identity", "reply": True})
         await comm.read()
@@ -191,7 +205,7 @@ async def _answer(address: str) -> None:
 
 def _refuse_misspelt(address: str) -> None:
     if not _ADDRESS.fullmatch(address):
-        fix = "write it as tcp://host:8786"
+        fix = "write it as tls://host:8786"
         raise AssayError("C012", "this is no scheduler's address", where=address, fix=fix)
 
 
@@ -224,5 +238,5 @@ def _facts(folder: str) -> tuple[dict[str, Any], bool]:
     return commit.code_facts(), Path(folder).is_dir()
 
 
-def _apply(function: str, item: str) -> Any:
-    return handed.apply(function, pickle.loads(Path(item).read_bytes()))  # noqa: S301  ours
+def _apply(function: Handed, item: str) -> Any:
+    return handed.apply(function, function.folder.read(item))

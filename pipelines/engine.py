@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from pipelines import handed
+from pipelines.sealed import SealedFolder
 from provenance.errors import AssayError
 
 Item = TypeVar("Item")
@@ -124,7 +125,7 @@ class Processes:
         listed = list(items)
         name = f"map-{next(self._numbers)}-"
         with tempfile.TemporaryDirectory(prefix=name, dir=self._scratch) as folder:
-            kept = handed.keep(Path(folder) / "function.pkl", function)
+            kept = handed.keep(SealedFolder(Path(folder), "map"), function)
             return self._twice(functools.partial(handed.apply, kept), listed)
 
     def _twice(self, function: Callable[[Item], Result], items: list[Item]) -> list[Result]:

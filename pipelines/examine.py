@@ -7,6 +7,7 @@ and its status `failed`; the others go on.
 
 import dataclasses
 import functools
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,9 +20,9 @@ from checks.kit.protocol import Check, Context, Model, Panel
 from checks.kit.verdict import LATE, UNRUN
 from pipelines import states, verbs
 from pipelines.engine import Engine
-from pipelines.resume import Kept
+from pipelines.resume import Kept, Left
+from pipelines.sealed import SealedFolder
 from pipelines.verbs import Fault, Part
-from provenance import digest
 from provenance.errors import AssayError
 from provenance.shards import ShardRef
 
@@ -44,13 +45,17 @@ class Status:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Examined:
-    """All findings in order, one status a check, what the report draws and the ledger keeps."""
+    """All findings in order, one status a check, what the report draws and the ledger keeps.
+
+    `models` holds the fitted model of each check that did not fail, as `check.pkl`.
+    """
 
     found: findings.Findings
     statuses: tuple[Status, ...]
     faults: tuple[Fault, ...]
     panels: tuple[Panel, ...] = ()
     memory: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    models: SealedFolder | None = None
 
 
 @dataclasses.dataclass(slots=True)
@@ -79,14 +84,15 @@ def examine(
         context: the same for all checks.
         shards: what to examine.
         engine: the map.
-        models: existing folder; each fitted model is left there as `check.pkl`.
+        models: existing folder for states and models, of this call alone.
         done: what a killed run of the same work has finished, and where to keep what this one does.
     """
     done = done or Kept(models)
+    folder = SealedFolder(models, "models")
     context, unready = _ready(context)
     chosen, skipped = registry.select(context)
     early = {name: check for name, check in chosen.items() if check.finds_telling_columns}
-    first = _examine(early, shards, engine, models, done)
+    first = _examine(early, shards, engine, folder, done)
     told = first.found.filter(
         pc.and_(pc.is_null(first.found["row"]), pc.equal(first.found["severity"], "error"))
     )
@@ -94,7 +100,7 @@ def examine(
     # made once where nothing is left out: a check lays its reference out when it is made
     rest = registry.select(context.without(telling))[0] if telling else chosen
     late = {name: check for name, check in rest.items() if name not in early}
-    parts = (unready, first, _examine(late, shards, engine, models, done))
+    parts = (unready, first, _examine(late, shards, engine, folder, done))
     statuses = {status.check: status for part in parts for status in part.statuses}
     unrun = {name: Status(name, "skipped", why=why) for name, why in skipped.items()}
     found = findings.ordered(findings.concat([part.found for part in parts]))
@@ -104,6 +110,7 @@ def examine(
         tuple(fault for part in parts for fault in part.faults),
         tuple(panel for part in parts for panel in part.panels),
         {name: kept for part in parts for name, kept in part.memory.items()},
+        folder,
     )
 
 
@@ -132,24 +139,26 @@ def _examine(
     chosen: dict[str, Check[Any, Any]],
     shards: list[ShardRef],
     engine: Engine,
-    models: Path,
+    models: SealedFolder,
     done: Kept,
 ) -> Examined:
     def fit(some: list[_Work]) -> list[dict[str, Part]]:
         call, names = functools.partial(verbs.fit, [w.check for w in some], models), _names(some)
         cut = states.groups(shards, engine.width)
-        left = functools.partial(states.left_by, names, models)
-        return engine.map(done.once(call, "fit", *names, whole=verbs.is_whole, files=left), cut)
+        left = Left(functools.partial(states.left_by, names), models)
+        return engine.map(done.once(call, "fit", *names, whole=verbs.is_whole, left=left), cut)
 
     def finish(some: list[_Work]) -> list[dict[str, Part]]:
         call = functools.partial(verbs.finish, {w.check.name: w.check for w in some}, models)
         asked = [(work.check.name, work.value) for work in some]
-        left = functools.partial(verbs.left_by, models)
-        return engine.map(done.once(call, "finish", whole=verbs.is_whole, files=left), asked)
+        left = Left(verbs.left_by, models)
+        return engine.map(done.once(call, "finish", whole=verbs.is_whole, left=left), asked)
 
     def score(some: list[_Work]) -> list[dict[str, Part]]:
         call, names = functools.partial(verbs.score, [w.check for w in some], models), _names(some)
-        by = [digest.of_file(models / f"{name}.pkl") for name in names]
+        # by what is in the files: each run seals with a secret of its own
+        files = [models.content(f"{name}.pkl") for name in names] if done.folder else []
+        by = [hashlib.sha256(file).hexdigest() for file in files]
         return engine.map(done.once(call, "score", *names, *by, whole=verbs.is_whole), shards)
 
     works = {name: _Work(check) for name, check in chosen.items()}
@@ -157,7 +166,7 @@ def _examine(
         _collect(works[name], parts, "fit", list)
     for name, parts in _mapped("finish", works, finish):
         _collect(works[name], parts, "finish", lambda values: values[0])
-    for path in models.glob(f"*{states.ENDING}"):
+    for path in models.path.glob(f"*{states.ENDING}"):
         path.unlink()  # the models have what was in them
     for name, parts in _mapped("score", works, score):
         _collect(works[name], parts, "score", functools.partial(_with_overall, works[name].value))

@@ -1,28 +1,38 @@
 """What the tasks of a map share, handed to workers through a file: pickled once, loaded once each.
 
 A check carries its reference; sent along with each shard it would cost more than small shards do.
+What is sent along is where the file is and what opens it: the secrets.
 """
 
+import dataclasses
 import functools
-import pickle
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+from pipelines.sealed import SealedFolder
 
-def keep(path: Path, value: Any) -> str:
-    """Pickle a value into a file that the workers see, and return its path."""
-    with path.open("wb") as file:
-        pickle.dump(value, file, protocol=5)
-    return str(path)
+NAME = "function.pkl"
 
 
-def apply(function: str, item: Any) -> Any:
-    """Call the function kept at a path; for a worker, which keeps it for the next item."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Handed:
+    """A function in a sealed file, and the sealed folders that are part of it."""
+
+    folder: SealedFolder
+    folders: tuple[SealedFolder, ...]
+
+
+def keep(folder: SealedFolder, function: Callable[[Any], Any]) -> Handed:
+    """Pickle a function into a file of a folder that the workers see."""
+    return Handed(folder, folder.write_without_secrets(NAME, function))
+
+
+def apply(function: Handed, item: Any) -> Any:
+    """Call a function that was kept; for a worker, which holds it for the next item."""
     return _loaded(function)(item)
 
 
 @functools.lru_cache(maxsize=2)
-def _loaded(path: str) -> Callable[[Any], Any]:
-    loaded: Callable[[Any], Any] = pickle.loads(Path(path).read_bytes())  # noqa: S301  ours, see keep
+def _loaded(function: Handed) -> Callable[[Any], Any]:
+    loaded: Callable[[Any], Any] = function.folder.read(NAME, function.folders)
     return loaded

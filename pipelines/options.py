@@ -18,7 +18,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reference", metavar="PATH", help="trusted rows to measure drift against")
     parser.add_argument("--engine", choices=("auto", "serial", "processes", "dask"), default="auto")
     parser.add_argument(
-        "--dask-address", metavar="URL", help="scheduler of an existing cluster, tcp://host:8786"
+        "--dask-address", metavar="URL", help="scheduler of an existing cluster, tls://host:8786"
     )
     parser.add_argument("--fail-on", choices=("error", "warning"), help="default: the policy's")
     parser.add_argument(

@@ -1,31 +1,30 @@
 """What a killed run had finished: kept by digest, taken up by the next run of the same work.
 
-    STORE/resume/WORK/TASK      a seal of 32 bytes, then what a verb made of one shard
+    STORE/resume/WORK/TASK      what a verb made of one shard, sealed (`sealed.py`)
 WORK is the digest of all that the results depend on: sources, reference, contract, code, versions,
-what was remembered. TASK is that of the verb, its checks and the shard's bytes. The seal is an HMAC
-by a secret that is derived from the signing key: who may only write there can neither alter a kept
-result nor have us unpickle one of his own. What does not fit to the byte is done anew.
+what was remembered. TASK is that of the verb, its checks and the shard's bytes. The seal's
+secret is derived from the signing key: who may only write there can neither alter a kept result nor
+have us unpickle one of his own. What does not fit to the byte is done anew.
 """
 
 import contextlib
 import dataclasses
 import hashlib
-import hmac
 import json
 import os
-import pickle
 import re
 import shutil
 import stat
 import sys
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pipelines.sealed import SealedFolder
 from provenance import atomic, digest, no_follow
+from provenance.errors import AssayError
 from provenance.shards import ShardRef
 from provenance.sign import Signer
 
@@ -33,13 +32,15 @@ PURPOSE = "resume"
 LEAST_SHARDS = 2  # of less there is little to lose
 MAX_BYTES = 1 << 30  # of one result
 MAX_AGE = 7 * 86_400.0  # seconds after which nobody will come for it
-SEAL = 32
 _WORK = re.compile(r"[0-9a-f]{64}")
 
 
-def no_files(_: Any) -> tuple[Path, ...]:
-    """Return what a function writes that writes nothing."""
-    return ()
+@dataclasses.dataclass(frozen=True, slots=True)
+class Left:
+    """The names of the files that a function writes for an item, and where it writes them."""
+
+    names: Callable[[Any], tuple[str, ...]]
+    folder: SealedFolder
 
 
 @dataclasses.dataclass(slots=True)
@@ -51,8 +52,7 @@ class Kept:
 
     root: Path
     beside: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    folder: Path | None = None
-    secret: bytes = b""
+    folder: SealedFolder | None = None
 
     def begin(self, facts: Mapping[str, Any], shards: int, signer: Callable[[], Signer]) -> None:
         """Keep from now on, under the digest of `facts`; old leftovers go.
@@ -70,13 +70,13 @@ class Kept:
             folder = self.root / hashlib.sha256(text.encode()).hexdigest()
             atomic.make_folders(folder)
             folder.chmod(0o700)
-            self.folder, self.secret = folder, signer().derived(PURPOSE)
+            self.folder = SealedFolder(folder, PURPOSE, signer().derived(PURPOSE))
             if found := len(atomic.listed(folder)):
                 sys.stderr.write(f"resume: {found} parts that an interrupted run has finished\n")
 
     def once(
         self, function: Callable[[Any], Any], *task: str, whole: Callable[[Any], bool],
-        files: Callable[[Any], tuple[Path, ...]] = no_files,
+        left: Left | None = None,
     ) -> Callable[[Any], Any]:  # fmt: skip
         """Return a function that looks for its result before it makes it.
 
@@ -84,16 +84,16 @@ class Kept:
             function: of one item: a shard, some of them, or a check's name and what it needs.
             task: what tells this work from other work on the same item.
             whole: whether a result may be kept.
-            files: that the function writes for an item, kept with its result.
+            left: what the function writes for an item, kept with its result.
         """
         if self.folder is None:
             return function
-        return Once(function, self.folder, self.secret, task, whole, files)
+        return Once(function, self.folder, task, whole, left)
 
     def close(self) -> None:
         """Remove what was kept, unless an interrupt ends the run: then someone may go on."""
         if self.folder and not isinstance(sys.exception(), KeyboardInterrupt):
-            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self.folder.path, ignore_errors=True)
         with contextlib.suppress(OSError):
             self.root.rmdir()  # unless others keep something
 
@@ -103,11 +103,10 @@ class Once:
     """A function that is not called again for an item whose result is kept; travels to workers."""
 
     function: Callable[[Any], Any]
-    folder: Path
-    secret: bytes
+    folder: SealedFolder
     task: tuple[str, ...]
     whole: Callable[[Any], bool]
-    files: Callable[[Any], tuple[Path, ...]]
+    left: Left | None
 
     def __call__(self, item: Any) -> Any:
         """Return the kept result, or make it and keep it."""
@@ -115,16 +114,15 @@ class Once:
         if kept := self._read(name):
             made, written = kept
             with contextlib.suppress(OSError):  # a full disk: the function itself will tell
-                for path, content in zip(self.files(item), written, strict=True):
-                    _write(path, content)
+                self._put_back(item, written)
                 return made
         made = self.function(item)
         if self.whole(made):
-            self._keep(name, made, self.files(item))
+            self._keep(name, item, made)
         return made
 
     def _name(self, item: Any) -> str:
-        told = [*self.task, self.folder.name]
+        told = [*self.task, self.folder.path.name]
         for part in item if isinstance(item, tuple) else (item,):
             # what else an item holds follows from these and from the work's own facts
             if isinstance(part, ShardRef):
@@ -134,38 +132,26 @@ class Once:
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
     def _read(self, name: str) -> tuple[Any, list[bytes]] | None:
-        path = self.folder / name
         try:
-            if path.stat().st_size > MAX_BYTES:
-                return None
-            content = path.read_bytes()
-        except OSError:
+            kept: tuple[Any, list[bytes]] = self.folder.read(name, most=MAX_BYTES)
+        except (OSError, AssayError):  # not there, or not what was kept: nothing of it is used
             return None
-        if not hmac.compare_digest(content[:SEAL], self._seal(name, content[SEAL:])):
-            return None
-        kept: tuple[Any, list[bytes]] = pickle.loads(content[SEAL:])  # noqa: S301  sealed by us
         return kept
 
-    def _keep(self, name: str, made: Any, files: tuple[Path, ...]) -> None:
+    def _put_back(self, item: Any, written: list[bytes]) -> None:
+        """Seal what an earlier run's function wrote, as if this run's had written it."""
+        if self.left:
+            for name, content in zip(self.left.names(item), written, strict=True):
+                self.left.folder.put(name, content)
+
+    def _keep(self, name: str, item: Any, made: Any) -> None:
+        left = self.left
         try:
-            content = pickle.dumps((made, [path.read_bytes() for path in files]), protocol=5)
-            if len(content) < MAX_BYTES:
-                _write(self.folder / name, self._seal(name, content) + content)
+            written = [left.folder.content(file) for file in left.names(item)] if left else []
+            self.folder.write(name, (made, written), most=MAX_BYTES)
         except OSError as error:  # or a twin has finished and cleaned up
             if error.errno in atomic.DISK:  # the run itself may need the room that is taken here
-                shutil.rmtree(self.folder, ignore_errors=True)
-
-    def _seal(self, name: str, content: bytes) -> bytes:
-        return hmac.digest(self.secret, name.encode() + content, "sha256")
-
-
-def _write(path: Path, content: bytes) -> None:
-    scratch = path.with_name(f"{path.name}.{uuid.uuid4().hex}")  # a dead one is never read
-    try:
-        scratch.write_bytes(content)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+                shutil.rmtree(self.folder.path, ignore_errors=True)
 
 
 def _versions() -> list[str]:

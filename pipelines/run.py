@@ -145,7 +145,7 @@ class _Run:
         self.fated, self.found = stages.emit(self.plan, self.contract)
 
     def compare(self) -> None:
-        self.worth = worth.measured(self.plan, self.contract, self.found)
+        self.worth = worth.measured(self.plan, self.contract, self.found, self.examined)
 
     def rescan(self) -> None:
         scanned = stages.rescan(self.plan.out, self.contract)
@@ -158,7 +158,7 @@ class _Run:
         (self.plan.out / "contract.yaml").write_bytes(used)
 
     def commit(self) -> None:
-        from pipelines import pages
+        from pipelines import dask_engine, pages
 
         snapshot = Snapshot.load(self.plan.snapshot / "source" / "snapshot.json")
         rows, examined = self.fated, self.examined.statuses
@@ -173,6 +173,7 @@ class _Run:
         warnings = (
             *stages.warnings_of(self.contract, snapshot, examined),
             *self.prepared.anchor.warnings(is_used=self.prepared.is_anchored),
+            *dask_engine.warnings(self.plan.dask_address),
         )
         facts = self.facts(snapshot, decided, statuses)
         drawn = pages.Drawn(

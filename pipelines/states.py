@@ -6,14 +6,11 @@ reads.
 """
 
 import itertools
-import os
-import pickle
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from checks.kit.protocol import Check
+from pipelines.sealed import SealedFolder
 from provenance.shards import ShardRef
 
 ENDING = ".state"
@@ -54,9 +51,9 @@ def name_of(check: str, number: int) -> str:
     return f"{check}.{number}{ENDING}"
 
 
-def left_by(checks: list[str], models: Path, group: tuple[ShardRef, ...]) -> tuple[Path, ...]:
-    """Return the files that the checks leave of a group."""
-    return tuple(models / name_of(check, group[0].number) for check in checks)
+def left_by(checks: list[str], group: tuple[ShardRef, ...]) -> tuple[str, ...]:
+    """Return the names of the files that the checks leave of a group."""
+    return tuple(name_of(check, group[0].number) for check in checks)
 
 
 def groups(shards: Sequence[ShardRef], width: int) -> list[tuple[ShardRef, ...]]:
@@ -66,24 +63,9 @@ def groups(shards: Sequence[ShardRef], width: int) -> list[tuple[ShardRef, ...]]
     return [tuple(shards[low:high]) for low, high in itertools.pairwise(ends)]
 
 
-def keep(path: Path, value: Any) -> None:
-    """Write a value to a file, which is there whole or not at all."""
-    # a thread left behind by an engine may still be at the same file
-    draft = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}")
-    with draft.open("wb") as file:
-        pickle.dump(value, file, protocol=5)
-    draft.replace(path)
-
-
-def merged(check: Check[Any, Any], paths: Iterable[Path]) -> Any:
+def merged(check: Check[Any, Any], folder: SealedFolder, names: Iterable[str]) -> Any:
     """Return the one state that the files of a check merge to."""
     merging = Merging(check)
-    for state in _read(paths):
-        merging.add(state)
+    for name in names:
+        merging.add(folder.read(name))
     return merging.whole()
-
-
-def _read(paths: Iterable[Path]) -> Iterator[Any]:
-    for path in paths:
-        with path.open("rb") as file:
-            yield pickle.load(file)  # noqa: S301  written by this very run a moment ago

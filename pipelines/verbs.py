@@ -5,17 +5,16 @@ Each returns by the check's name what its verb made, or a `Fault`, and the secon
 
 import dataclasses
 import functools
-import pickle
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from checks.kit.protocol import Check, Model
 from checks.kit.seen import read_seen
-from pipelines import states
+from pipelines import sealed, states
 from pipelines.panels import masked
+from pipelines.sealed import SealedFolder
 from pipelines.states import Merging
 from provenance import atomic
 from provenance.errors import AssayError
@@ -49,7 +48,9 @@ def is_whole(parts: dict[str, Part]) -> bool:
     return not any(isinstance(value, Fault) for value, _ in parts.values())
 
 
-def fit(chosen: list[Check[Any, Any]], models: Path, refs: tuple[ShardRef, ...]) -> dict[str, Part]:
+def fit(
+    chosen: list[Check[Any, Any]], models: SealedFolder, refs: tuple[ShardRef, ...]
+) -> dict[str, Part]:
     """Fit the shards of a group; returns the name of the file of each check's merged state."""
     fits = [_Fit(check) for check in chosen]
     for ref in refs:
@@ -72,10 +73,10 @@ class _Fit:
         state = self._tried("fit", self.check.fit, shard)
         self._tried("merge", self._merging.add, state)
 
-    def left(self, models: Path, number: int) -> Part:
+    def left(self, models: SealedFolder, number: int) -> Part:
         """Leave the merged state in a file of the group's first number."""
         name = states.name_of(self.check.name, number)
-        self._tried("merge", lambda: states.keep(models / name, self._merging.whole()))
+        self._tried("merge", lambda: models.write(name, self._merging.whole()))
         return self._fault or name, self._seconds
 
     def _tried(self, verb: str, call: Callable[..., Any], *given: Any) -> Any:
@@ -89,18 +90,18 @@ class _Fit:
 
 
 def finish(
-    of: dict[str, Check[Any, Any]], models: Path, task: tuple[str, list[str]]
+    of: dict[str, Check[Any, Any]], models: SealedFolder, task: tuple[str, list[str]]
 ) -> dict[str, Part]:
     """Make a check's model of its states' files; returns of it what is no work of `score`."""
     name, files = task
     check = of[name]
-    state, merging = timed("merge", states.merged, check, [models / file for file in files])
+    state, merging = timed("merge", states.merged, check, models, files)
     if isinstance(state, Fault):
         return {name: (state, merging)}
 
     def finished() -> Model:
         model = masked(check.finish(state), check.context.contract)
-        states.keep(models / f"{name}.pkl", model)
+        models.write(f"{name}.pkl", model)
         # the rest stays in the file
         return Model(model.overall, model.notes, model.panels, memory=model.memory)
 
@@ -108,36 +109,39 @@ def finish(
     return {name: (value, merging + seconds)}
 
 
-def left_by(models: Path, task: tuple[str, list[str]]) -> tuple[Path, ...]:
-    """Return the file that `finish` leaves."""
-    return (models / f"{task[0]}.pkl",)
+def left_by(task: tuple[str, list[str]]) -> tuple[str, ...]:
+    """Return the name of the file that `finish` leaves."""
+    return (f"{task[0]}.pkl",)
 
 
-def score(chosen: list[Check[Any, Any]], models: Path, ref: ShardRef) -> dict[str, Part]:
+def score(chosen: list[Check[Any, Any]], models: SealedFolder, ref: ShardRef) -> dict[str, Part]:
     """Score one shard with the models' files."""
     shard = read_seen(ref, chosen[0].context.contract)
     return {
         check.name: timed(
-            "score", lambda check=check: check.score(shard, _model(models / f"{check.name}.pkl"))
+            "score", lambda check=check: check.score(shard, _model(models, f"{check.name}.pkl"))
         )
         for check in chosen
     }
 
 
 @functools.lru_cache(maxsize=64)
-def _model(path: Path) -> Any:
-    with path.open("rb") as file:
-        return pickle.load(file)  # noqa: S301  written by this very run a moment ago
+def _model(models: SealedFolder, name: str) -> Any:
+    return models.read(name)
 
 
 def timed(verb: str, call: Callable[..., Any], *arguments: Any) -> Part:
-    """Call a verb; what it raises becomes a fault, but for a full disk, which is nobody's."""
+    """Call a verb; what it raises becomes a fault, unless it is nobody's: it ends the run then."""
     start = time.perf_counter()
     try:
         value = call(*arguments)
     except OSError as error:
         if error.errno in atomic.DISK:  # a full disk says nothing of the check: the run is refused
             raise atomic.foreseen(error) from error
+        value = fault(verb, error)
+    except AssayError as error:
+        if error.code == sealed.BROKEN:  # a broken seal is somebody's doing, and no check's
+            raise
         value = fault(verb, error)
     except Exception as error:  # noqa: BLE001  any failure of a check fails the verdict, closed
         value = fault(verb, error)

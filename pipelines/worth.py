@@ -6,7 +6,6 @@ part of the verdict: what cannot be measured is said, and the run goes on.
 """
 
 import math
-import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +17,7 @@ from checks.kit.findings import Findings
 from checks.kit.protocol import Context
 from checks.kit.verdict import quarantined_rows
 from pipelines import stages
+from pipelines.examine import Examined
 from pipelines.plan import Plan
 from pipelines.report_facts import StampFacts, WorthFacts
 
@@ -32,13 +32,15 @@ ASKED = {
 }
 
 
-def measured(plan: Plan, contract: Contract, found: Findings) -> WorthFacts | None:
+def measured(
+    plan: Plan, contract: Contract, found: Findings, examined: Examined
+) -> WorthFacts | None:
     """Return what the report shows, None where there is no label or the option `worth` is off."""
     if not contract.label or contract.is_off("labels"):
         return None
     if contract.options("labels").get("worth") is False:
         return None
-    stamps = () if contract.label in contract.protected else _stamps(plan)
+    stamps = () if contract.label in contract.protected else _stamps(examined)
     try:
         made, role = _compared(plan, contract, found)
     except Exception as error:  # noqa: BLE001  a run is not lost for a comparison
@@ -79,13 +81,12 @@ def _without_telling(contract: Contract, table: pa.Table, found: Findings) -> Co
     return Context(contract, table.schema, len(table)).without(names).contract
 
 
-def _stamps(plan: Plan) -> tuple[StampFacts, ...]:
+def _stamps(examined: Examined) -> tuple[StampFacts, ...]:
     """Return the held triggers that were replayed, strongest first."""
-    path = plan.out / "models" / "poison.pkl"
-    if not path.exists():
+    is_mined = any(one.check == "poison" and one.status == "ok" for one in examined.statuses)
+    if examined.models is None or not is_mined:
         return ()
-    with path.open("rb") as file:
-        mined = pickle.load(file)  # noqa: S301  written by this very run a moment ago
+    mined = examined.models.read("poison.pkl")
     return tuple(
         StampFacts(tuple(c.column for c in trigger.conditions), str(trigger.label), *trigger.moved)
         for trigger in mined.triggers

@@ -274,6 +274,14 @@ CODES: dict[str, tuple[str, str]] = {
         "The store, or a folder in it, is a symlink, another user's, or open to other users.",
         "Find out who did that; give the store's real path, and close it: chmod go-w.",
     ),
+    "E110": (
+        "A file of the run in progress was altered by someone else; nothing was committed.",
+        "Find out who may write to the store's staging/ folder, then run again.",
+    ),
+    "E111": (
+        "The Dask scheduler is reached over plain TCP, which anyone may use who reaches its port.",
+        "Give a tls:// address, or keep the cluster's ports from all others (docs/operations.md).",
+    ),
     "E130": ("Interrupted; nothing was committed.", "Run again."),
     # G: the gate
     "G001": ("The gate refuses: the verdict is not `pass`.", "See the reasons; review, or repair."),

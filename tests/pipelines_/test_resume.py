@@ -21,6 +21,7 @@ from pipelines import resume
 from pipelines.engine import Processes, Serial
 from pipelines.examine import examine
 from pipelines.resume import Kept
+from pipelines.sealed import SEAL, SealedFolder
 from provenance import sign
 from provenance.shards import write_shard
 
@@ -161,7 +162,7 @@ def test_what_was_cut_or_altered_or_planted_is_neither_read_nor_trusted(place, t
     content = [path.read_bytes() for path in files]
     files[0].write_bytes(content[0][:-1])
     files[1].write_bytes(content[0])  # a true one in another's place
-    files[2].write_bytes(content[2][: resume.SEAL] + pickle.dumps((Trap(), [])))
+    files[2].write_bytes(pickle.dumps((Trap(), [])) + content[2][-SEAL:])
     files[3].write_bytes(b"")
     files[4].write_bytes(content[4][:40] + bytes([content[4][40] ^ 1]) + content[4][41:])
     assert place()[1] == ALL
@@ -198,13 +199,19 @@ def test_one_shard_keeps_nothing_and_old_work_is_swept(tmp_path):
 
 
 def test_a_full_disk_gets_back_what_is_kept(place, monkeypatch):
-    def full(*_):
+    write = SealedFolder.write
+
+    def full(*_, **__):
         raise OSError(errno.ENOSPC, "no space left on device")
+
+    def full_of_what_is_kept(folder, *given, **named):
+        return (full if folder.purpose == resume.PURPOSE else write)(folder, *given, **named)
 
     with pytest.raises(KeyboardInterrupt):
         place("fit 2")
     assert len(kept_in(place)) == 2
-    monkeypatch.setattr(resume, "_write", full)
+    monkeypatch.setattr(SealedFolder, "write", full_of_what_is_kept)
+    monkeypatch.setattr(SealedFolder, "put", full)
     with pytest.raises(KeyboardInterrupt):
         place("fit 3", facts={**FACTS, "other": 1})
     assert [len(list(folder.iterdir())) for folder in place.folder.iterdir()] == [2]
