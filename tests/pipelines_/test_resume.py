@@ -188,7 +188,7 @@ def test_a_check_that_failed_is_tried_again(place, monkeypatch):
 
 def test_one_shard_keeps_nothing_and_old_work_is_swept(tmp_path):
     signer = sign.load_or_make(tmp_path / "key.pem")
-    old, young = tmp_path / "resume" / "old", tmp_path / "resume" / "young"
+    old, young = (tmp_path / "resume" / (digit * 64) for digit in "ab")
     for folder in (old, young):
         folder.mkdir(parents=True)
     os.utime(old, (0, 0))
