@@ -62,8 +62,8 @@ class StagedContract:
 def stage(document: yaml_reader.Document, contract: Contract, folder: Path) -> StagedContract:
     """Write the bytes that the contract was parsed from into the folder of a run."""
     path = folder / FILE
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(path, flags, 0o600), "wb") as file:
+    # "x" makes the file, and so writes through no link that somebody has put there
+    with open(path, "xb", opener=lambda name, how: os.open(name, how, 0o600)) as file:
         file.write(document.content)
     return StagedContract(str(path), document.sha256, contract.path, document.name, contract.root)
 
