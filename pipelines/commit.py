@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from checks.kit.contract import Contract
-from pipelines import croissant, keys, manifest
+from pipelines import croissant, keys, manifest, staged_contract
 from pipelines.store import Store
 from provenance import atomic, digest, keychain, no_follow
 from provenance.entry import Entry
@@ -48,8 +48,12 @@ class Committer:
             out: the staged folder, whole but for its pages.
             facts: the entry's body, without its outputs.
             pages: texts by file name, given the run's number (the report).
+
+        Raises:
+            AssayError: ASSAY-I013 if the folder's contract is not the one that the facts name.
         """
         files = outputs_of(out)
+        staged_contract.require_recorded(facts, files)
         atomic.sync_tree(out)  # here, for under the lock others wait: little is left to sync there
 
         def prepare(number: int) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from checks.kit import yaml_reader
+from pipelines import staged_contract
 from provenance import digest
 
 FILE = "croissant.json"
@@ -66,7 +66,7 @@ def croissant_of(
         files: name, size and sha256 of the run's files.
         out: the folder they lie in.
     """
-    contract = yaml_reader.parse((out / "contract.yaml").read_bytes(), "contract.yaml").plain()
+    contract = staged_contract.recorded(facts, out).plain()
     parts = [file for file in files if file["name"].startswith("clean/")]
     schema = pq.read_schema(out / parts[0]["name"])
     return {

@@ -22,7 +22,7 @@ from checks.kit.contract import Contract
 from pipelines import beside, commit, config, keys, outcome, reading, server_address, stages, trust
 from pipelines.commit import Committer
 from pipelines.console import Progress
-from pipelines.request import Request, expand, now, prepare
+from pipelines.request import Prepared, Request, expand, now, prepare
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
@@ -48,10 +48,11 @@ def main(arguments: argparse.Namespace) -> int:
     oldest = dt.datetime.now(dt.UTC) - age_of(arguments.max_age)
     request = request_of(arguments, direct=not _orchestrated())
     store = Store(request.store, request.share)
-    entry = reusable(request, store, oldest)
+    prepared = prepare(request)
+    entry = reusable(request, prepared, store, oldest)
     if entry is None:
         with Progress(sys.stderr, os.environ) as progress:
-            made = execute(request, progress)
+            made = execute(request, progress, prepared)
         if arguments.json:
             outcome.show(made, as_json=True)
         if not made.verdict.passed:
@@ -83,14 +84,15 @@ def age_of(text: str) -> dt.timedelta:
     return age
 
 
-def reusable(request: Request, store: Store, oldest: dt.datetime) -> Entry | None:
+def reusable(
+    request: Request, prepared: Prepared, store: Store, oldest: dt.datetime
+) -> Entry | None:
     """Return the newest run for the same inputs if it passed and is young enough.
 
     Raises:
         AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if the run's files do not
             have their recorded digests any more.
     """
-    prepared = prepare(request)
     contract, sources, references = prepared.contract, prepared.sources, prepared.reference
     trust.require_whole(store)
     if not store.ledger.numbers():

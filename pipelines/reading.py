@@ -5,12 +5,13 @@ Only paths and small facts go in and out; a source comes out as a snapshot's fol
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from checks.kit import suite
 from checks.kit.contract import Contract, Rule
+from pipelines import staged_contract
 from pipelines.child import Child
 from provenance.errors import AssayError
 from provenance.limits import Limits
@@ -48,16 +49,27 @@ def ask(child: Child, timeout: float, **arguments: Any) -> Any:
 
 
 def read_sources(
-    contract: str, sources: list[str], reference: list[str], folder: str, name: str | None = None
-) -> dict[str, str]:
+    contract: str | Mapping[str, str],
+    sources: list[str],
+    reference: list[str],
+    folder: str,
+    name: str | None = None,
+) -> str:
     """Read the source, the reference and the test set; runs in a child process with limits.
 
-    A source of one file may have a `name` of its own instead of its path.
+    Args:
+        contract: see `staged_contract.loaded`.
+        sources: files, in order; URLs as they are.
+        reference: the same, none if there is none.
+        folder: holds a snapshot for each role afterwards.
+        name: what a source of one file is called instead of its path.
+
+    Returns:
+        The digest of the contract that was read by.
     """
-    from checks.kit import loader
     from provenance import ingest
 
-    promised = loader.load(Path(contract))
+    promised = staged_contract.loaded(contract)
     specs = tuple(column.spec for column in promised.columns)
     limits = source_limits(promised)
     empty = any(_allows_empty(rule) for rule in promised.rules)
@@ -78,7 +90,7 @@ def read_sources(
             places[role].mkdir()
             with told_of(role):
                 ingest.ingest(files, specs, places[role], limits=limits, dialect=promised.csv)
-    return {name: str(place) for name, place in places.items()}
+    return promised.sha256
 
 
 @contextlib.contextmanager

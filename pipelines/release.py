@@ -16,17 +16,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks import pii
-from checks.kit import findings, loader, verdict
+from checks.kit import findings, loader, verdict, yaml_reader
 from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
 from checks.pii.scan import is_text
 from pipelines import commit, config, fates, openlineage, outcome, pages, stages, story, trust
+from pipelines.beside import bound
 from pipelines.commit import Committer
 from pipelines.examine import Status
 from pipelines.fates import Fated, Sorting
 from pipelines.outcome import Outcome
 from pipelines.rebuild import rebuild
 from pipelines.request import now
+from pipelines.staged_contract import FILE
 from pipelines.store import Store
 from pipelines.story import Decision
 from provenance import verify
@@ -68,7 +70,7 @@ def release(store: Store, entry: Entry) -> Outcome:
 
 def _emitted(store: Store, base: Entry, folder: Path, run_id: str) -> Outcome:
     began = time.perf_counter()
-    contract = _contract(base, folder)
+    contract, document = _contract(base, folder)
     standing = story.standing(store, base.seq)
     started, found = now(), _findings(folder)
     committed: list[Entry] = []
@@ -80,7 +82,7 @@ def _emitted(store: Store, base: Entry, folder: Path, run_id: str) -> Outcome:
         snapshot = rebuild(folder, base, contract, found, scratch)
         sorting = _sorting(found, standing, contract)
         fated = fates.Emitter(snapshot, sorting, out).write()
-        (out / "contract.yaml").write_bytes((folder / "contract.yaml").read_bytes())
+        (out / FILE).write_bytes(document.content)
         clock = {"emit": round(time.perf_counter() - began, 3)}
         scanned = stages.rescan(out, contract, snapshot.sources, _accepted(standing))
         clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
@@ -100,11 +102,15 @@ def _emitted(store: Store, base: Entry, folder: Path, run_id: str) -> Outcome:
     return late.marked(Outcome(made, folder, decided, fated, statuses, warnings, clock))
 
 
-def _contract(base: Entry, folder: Path) -> Contract:
+def _contract(base: Entry, folder: Path) -> tuple[Contract, yaml_reader.Document]:
+    """Return the contract that the base run recorded, and its bytes, which are read once."""
     home = Path(base.facts["contract"]["path"]).parent  # the lists it names lie beside the original
-    contract = loader.load(folder / "contract.yaml", root=Path("/"), home=home)
+    document = yaml_reader.read(folder / FILE)
+    if document.sha256 != base.facts["contract"]["sha256"]:
+        raise broken("L011", f"run {base.seq}: the contract is not as recorded", document.path)
+    contract = bound(loader.of(document, root=Path("/"), home=home))
     pii.ready(contract)
-    return contract
+    return contract, document
 
 
 def _base(store: Store, entry: Entry) -> tuple[Entry, Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from checks.kit.contract import Contract
+from checks.kit.yaml_reader import Document
 from provenance.errors import AssayError
 
 if TYPE_CHECKING:
@@ -35,15 +36,27 @@ class Prepared:
     """The contract and the files of a request.
 
     Attributes:
+        document: the bytes that it was parsed from.
         sources, reference: the files, in order; a URL of a store as it is.
         anchor: what stands for the dataset; `is_anchored`: whether the reference is its.
     """
 
     contract: Contract
+    document: Document
     sources: tuple[str, ...]
     reference: tuple[str, ...]
     anchor: "Standing"
     is_anchored: bool
+
+    def require_anchored(self, read: list[dict[str, str]]) -> None:
+        """Refuse (ASSAY-I013) a reference that was read and is not what the anchor names."""
+        if not self.is_anchored or self.anchor.entry is None:
+            return
+        named = [file["sha256"] for file in self.anchor.entry.facts["files"]]
+        if [file["sha256"] for file in read] != named:
+            what = "the reference changed after it was compared with the anchor"
+            where = f"entry {self.anchor.entry.seq}"
+            raise AssayError("I013", what, where=where, fix="assay verify")
 
 
 def prepare(request: Request) -> Prepared:
@@ -51,11 +64,12 @@ def prepare(request: Request) -> Prepared:
 
     A reference on the command line stands over the dataset's anchor, and that over the contract's.
     """
-    from checks.kit import loader
+    from checks.kit import loader, yaml_reader
     from pipelines import anchor, reading
     from pipelines.store import Store
 
-    contract = loader.load(request.contract)
+    document = yaml_reader.read(request.contract)
+    contract = loader.of(document)
     source = request.source or contract.source
     if not source:
         what = f"{request.contract} names no source"
@@ -69,12 +83,14 @@ def prepare(request: Request) -> Prepared:
     stands = anchor.standing(store, contract.name)
     if stands.entry is not None and not request.reference:
         reference = anchor.files(store, stands.entry)
-        return Prepared(contract, tuple(paths), tuple(reference), stands, is_anchored=True)
+        return Prepared(
+            contract, document, tuple(paths), tuple(reference), stands, is_anchored=True
+        )
     reference = []
     if named := request.reference or contract.reference:
         with reading.told_of("reference"):
             reference = _read_for(contract, expand(named), is_named=bool(request.reference))
-    return Prepared(contract, tuple(paths), tuple(reference), stands, is_anchored=False)
+    return Prepared(contract, document, tuple(paths), tuple(reference), stands, is_anchored=False)
 
 
 def _read_for(contract: Contract, paths: list[str], *, is_named: bool) -> list[str]:

@@ -7,7 +7,6 @@ orchestrator's server; the stages then take them as they become ready.
 import contextlib
 import dataclasses
 import functools
-import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -28,6 +27,7 @@ from pipelines.report_facts import WorthFacts
 from pipelines.request import Prepared, Request, now, prepare
 from pipelines.resume import Kept
 from pipelines.stage_order import Stage, run_direct
+from pipelines.staged_contract import share, stage
 from pipelines.store import Store
 from provenance import lineage
 from provenance.errors import AssayError, Notice
@@ -46,21 +46,23 @@ class _Run:
     """The state that the stages of one run share in this process."""
 
     def __init__(self, request: Request, prepared: Prepared, plan: Plan, store: Store) -> None:
-        contract = prepared.contract
+        # taken before anything is read: a list that changes meanwhile is not the one named here
+        self.beside = beside.taken(prepared.contract, lambda: keys.own(make=True))
+        contract = self.beside.contract
         self.request, self.contract, self.plan, self.store = request, contract, plan, store
         self.prepared = prepared
+        self.staged = stage(prepared.document, contract, plan.out)
+        self.parsed: list[str] = []  # digests of the contracts that the children had
         self.policy = stages.policy_of(contract, request.fail_on)
         self.started = now()
         self.clock: dict[str, float] = {}
-        # taken before anything is read: a list that changes meanwhile is not the one named here
-        self.beside = beside.known(contract, lambda: keys.own(make=True))
         memory = int(contract.limits.get("max_memory_bytes", reading.MEMORY))
         self.reader = reading.started("read_sources", memory)
         self.expectations = Child(
             "pipelines.stages:run_rules", warm=RULES, memory=stages.RULES_MEMORY
         )
         self.past = Memory()
-        self.kept = Kept(store.folder / "resume", self.beside)
+        self.kept = Kept(store.folder / "resume", self.beside.digests)
         self.examined: Examined
         self.fated: Fated
         self.found: findings.Findings
@@ -106,23 +108,24 @@ class _Run:
 
     def ingest(self) -> None:
         seconds = float(self.contract.limits.get("ingest_seconds", reading.SECONDS))
-        reading.ask(
+        parsed = reading.ask(
             self.reader,
             timeout=seconds,
-            contract=str(self.plan.contract),
+            contract=self.staged.arguments(),
             sources=list(self.plan.sources),
             reference=list(self.plan.reference),
             folder=str(self.plan.snapshot),
             name=self.request.source_name,
         )
+        self.parsed.append(parsed)
         self.reader.stop()  # what it holds is needed by the stages that follow
 
     def rules(self) -> None:
         table = self.plan.scratch / "findings-contract.parquet"
         try:
-            self.expectations.call(
+            parsed = self.expectations.call(
                 timeout=float(self.contract.limits.get("check_seconds", stages.CHECK_SECONDS)),
-                contract=str(self.plan.contract),
+                contract=self.staged.arguments(),
                 snapshot=str(self.plan.snapshot / "source"),
                 out=str(self.plan.out),
             )
@@ -134,6 +137,7 @@ class _Run:
             return
         finally:
             self.expectations.stop()
+        self.parsed.append(parsed)
         (self.plan.out / table.name).rename(table)
 
     def checks(self) -> None:
@@ -151,15 +155,11 @@ class _Run:
         scanned = stages.rescan(self.plan.out, self.contract)
         self.found = findings.ordered(findings.concat([self.found, scanned]))
         stages.save_findings(self.found, self.plan.out)
-        used = self.plan.contract.read_bytes()
-        if hashlib.sha256(used).hexdigest() != self.contract.sha256:
-            what = "the contract was changed during the run"
-            raise AssayError("I013", what, where=str(self.plan.contract), fix="run again")
-        (self.plan.out / "contract.yaml").write_bytes(used)
 
     def commit(self) -> None:
         from pipelines import dask_engine, pages
 
+        self.require_used()
         snapshot = Snapshot.load(self.plan.snapshot / "source" / "snapshot.json")
         rows, examined = self.fated, self.examined.statuses
         decided = verdict.decide(
@@ -177,16 +177,9 @@ class _Run:
         )
         facts = self.facts(snapshot, decided, statuses)
         drawn = pages.Drawn(
-            facts,
-            self.found,
-            statuses,
-            warnings,
-            self.store,
-            self.clock,
-            self.examined.panels,
-            pages.nameable(self.contract),
-            self.worth,
-        )
+            facts, self.found, statuses, warnings, self.store, self.clock, self.examined.panels,
+            pages.nameable(self.contract), self.worth,
+        )  # fmt: skip
         drawn_as = pages.drawing(drawn, self.contract, facts)
         entry = Committer.of(self.store, facts["time"]).commit_run(self.plan.out, facts, drawn_as)
         warnings = tuple(Notice(**notice) for notice in facts["warnings"])
@@ -196,6 +189,13 @@ class _Run:
         told = retrain.signal(entry, self.found, decided)
         if retrain.tell(told, is_flow=not self.request.direct):
             self.outcomes[:] = [dataclasses.replace(outcome, is_interrupted=True)]
+
+    def require_used(self) -> None:
+        """Refuse (ASSAY-I013) if what was used is not what is about to be recorded."""
+        self.staged.require_one(self.parsed)
+        self.beside.require_same(self.plan.snapshot)
+        self.prepared.require_anchored(stages.reference_facts(self.plan))
+        share(self.plan.out, like=self.plan.out / "findings" / "part-00000.parquet")
 
     def facts(
         self, snapshot: Snapshot, decided: Verdict, statuses: tuple[Status, ...]
@@ -219,7 +219,7 @@ class _Run:
             "reference": reference,
             "anchor": self.prepared.anchor.facts(),
             **({"memory": kept} if kept else {}),
-            "beside": self.beside,
+            "beside": self.beside.digests,
             "rows": self.fated.as_dict(),
             "lineage": {
                 "algorithm": lineage.ALGORITHM,
@@ -234,14 +234,16 @@ class _Run:
         }
 
 
-def execute(request: Request, progress: Progress) -> Outcome:
+def execute(request: Request, progress: Progress, prepared: Prepared | None = None) -> Outcome:
     """Run all stages and commit; nothing is left behind when any of them refuses.
+
+    What was `prepared` of the request already is not read again.
 
     Raises:
         AssayError: whatever code the contract, the source, the store or a stage earns.
     """
     began = time.perf_counter()
-    prepared = prepare(request)
+    prepared = prepared or prepare(request)
     contract, sources = prepared.contract, prepared.sources
     if request.dask_address:
         from pipelines import dask_engine

@@ -41,17 +41,22 @@ CHECK_SECONDS = 3_600.0
 FINDING_STAGES = (("ingest", "ingest"), ("contract", "rules"), ("rescan", "rescan"))
 
 
-def run_rules(contract: str, snapshot: str, out: str) -> str:
-    """Evaluate the contract's rules; runs in a child process that holds Great Expectations."""
-    from checks.kit import loader, onepass
-    from pipelines import rules
+def run_rules(contract: str | Mapping[str, str], snapshot: str, out: str) -> str:
+    """Evaluate the contract's rules; runs in a child process that holds Great Expectations.
 
-    promised = loader.load(Path(contract))
+    Returns:
+        The digest of the contract whose rules they are.
+    """
+    from checks.kit import onepass
+    from pipelines import rules, staged_contract
+
+    promised = staged_contract.loaded(contract)
     # an SQL rule that is late is named as long as the stage itself has time left
     share = float(promised.limits.get("check_seconds", CHECK_SECONDS)) / 2
     budget = onepass.Budget(seconds=min(onepass.Budget().seconds, share))
     source = Snapshot.load(Path(snapshot) / "snapshot.json")
-    return str(rules.run_rules(promised, source, Path(out), budget=budget))
+    rules.run_rules(promised, source, Path(out), budget=budget)
+    return promised.sha256
 
 
 def contract_unrun(error: AssayError) -> findings.Findings:

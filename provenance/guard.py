@@ -88,9 +88,20 @@ class Opened:
             pass
         return self._sha256.hexdigest()
 
+    def content(self) -> bytes:
+        """Return what `read` has not returned yet, of a file that is small enough for it.
+
+        A file that grows meanwhile is not read for ever: closing it refuses it.
+        """
+        found = []
+        while self.taken <= self.size and (block := self.read(_READ)):
+            found.append(block)
+        return b"".join(found)
+
     def _refuse_change(self) -> None:
         now = os.fstat(self._fd)
-        same = ("st_size", "st_mtime_ns", "st_ino", "st_dev")
+        # whoever writes into the file can set the time of the change back, but not this one
+        same = ("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino", "st_dev")
         try:
             named = os.stat(self._path)  # noqa: PTH116  # the name may be bytes-like odd
         except OSError:

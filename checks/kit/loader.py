@@ -6,7 +6,6 @@ root. Great Expectations is not imported here.
 """
 
 import dataclasses
-import hashlib
 import string
 from collections import Counter
 from pathlib import Path
@@ -18,7 +17,7 @@ from checks.kit.contract import Column, Contract, PiiAction, Role, Rule
 from checks.kit.guard import Guard
 from checks.kit.node import Node
 from checks.kit.quality import quality_rules
-from checks.kit.yaml_reader import parse, read_bytes
+from checks.kit.yaml_reader import Document, parse, read
 from provenance.casting import ColumnSpec, Logical
 from provenance.csv_header import RESERVED
 
@@ -39,8 +38,12 @@ def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> C
     Raises:
         AssayError: ASSAY-C001 to C011.
     """
-    content = read_bytes(path)
-    top = parse(content, str(path))
+    return of(read(path), root=root, home=home)
+
+
+def of(document: Document, *, root: Path | None = None, home: Path | None = None) -> Contract:
+    """Return the contract that a document holds; otherwise as `load`, and nothing is read."""
+    top = parse(document.content, document.name)
     facts = top.mapping("the contract", odcs.CONTRACT)
     heading.refuse_standard(facts)
     table, properties, schema = _schema(top, facts)
@@ -53,16 +56,16 @@ def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> C
     rules += _table_rules(schema, scope)
     _refuse_two_labels(columns, properties)
     rules = _key_rules(columns, properties) + _with_labels(columns, rules)
-    place = settings.Place(path, root, home)
+    place = settings.Place(document.path, root, home)
     given = settings.custom(facts.get("customProperties"), odcs.ASSAY_CONTRACT, scope)
     policy, rest = settings.read(given, place, types)
     guard.settle()
     return Contract(
         name=heading.name(facts, table),
         version=heading.version(facts),
-        path=str(path.resolve()),
+        path=str(document.path),
         root=str(place.limit),
-        sha256=hashlib.sha256(content).hexdigest(),
+        sha256=document.sha256,
         columns=tuple(columns),
         rules=tuple(_unique_ids(rules)),
         policy=policy,

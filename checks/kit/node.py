@@ -18,6 +18,7 @@ OLD_WORDS = {"yes": True, "no": False, "on": True, "off": False}  # booleans in 
 MOST_NUMBER = 1 << 127  # whole numbers below it are exact in the engine that runs the rules
 MOST_INTEGER = (1 << 63) - 1
 _OCTAL = re.compile(r"[-+]?0[0-9_]+\Z")
+_PLAIN = re.compile(r"[\w.-]{1,100}")  # what a name of a setting is made of
 _SHOWN = 12  # names that a message lists
 _NAME = 100  # characters of a name that is worth comparing with others
 _NAMES = 5_000  # names that are worth comparing
@@ -67,9 +68,8 @@ class Node:
         found, names = self.anything(what), sorted(known)
         for key in found:
             if key not in names:
-                raise self.fail_at(
-                    key, "C004", f"unknown key '{key}' in {what}", fix=nearest(key, names)
-                )
+                told = f"unknown key '{key}'" if _may_show(key, found, names) else "an unknown key"
+                raise self.fail_at(key, "C004", f"{told} in {what}", fix=nearest(key, names))
         return found
 
     def anything(self, what: str) -> dict[str, "Node"]:
@@ -160,6 +160,16 @@ class Node:
         if isinstance(self.value, int) and _OCTAL.match(self.text):
             fix = f'write {self.value}, or "{self.text}" in quotes if a text is meant'
             raise self.fail("C005", f"{what}: '{self.text}' is an octal number to some", fix=fix)
+
+
+def _may_show(key: str, found: Iterable[str], names: list[str]) -> bool:
+    """Return whether a key is a misspelt one, and no line of a file that is no contract.
+
+    A line of /etc/shadow ends with a colon, and so to YAML it is a key.
+    """
+    if not _PLAIN.fullmatch(key):
+        return False
+    return not set(names).isdisjoint(found) or bool(difflib.get_close_matches(key, names, n=1))
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -7,10 +7,10 @@ the parser does. Scalars follow the core schema of YAML 1.2: `1e3` is a number, 
 text; yes, no, on and off are marked as the booleans of YAML 1.1, see `node.Node`.
 """
 
+import dataclasses
+import hashlib
 import math
-import os
 import re
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +19,8 @@ import yaml
 
 from checks.kit.node import OLD_WORDS, Node
 from provenance.errors import AssayError, printable
+from provenance.guard import Opened
+from provenance.limits import Limits
 
 Scalar: TypeAlias = str | int | float | bool | None
 
@@ -42,28 +44,56 @@ _FORBIDDEN = re.compile(
 )
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return a contract's bytes; C011 if it cannot be read, C001 if it is too large."""
-    place = printable(str(path))
+@dataclasses.dataclass(frozen=True, slots=True)
+class Document:
+    """A contract's bytes, read once.
+
+    Attributes:
+        path: the file, resolved before it was opened; paths in the contract are relative to its
+            folder.
+        name: what messages call it, which is how the user wrote its path.
+    """
+
+    content: bytes
+    path: Path
+    name: str
+
+    @property
+    def sha256(self) -> str:
+        """Return the digest of the bytes."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def read(path: Path) -> Document:
+    """Read a contract's bytes, by the rules of `provenance.guard`.
+
+    Raises:
+        AssayError: ASSAY-C011 if it cannot be read, is no regular file, or is a symbolic link that
+            leaves its folder; C001 if it is too large; I013 if it changed while it was read.
+    """
+    name = printable(str(path))
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError) as error:
-        what = f"cannot read the contract: {getattr(error, 'strerror', None) or error}"
-        raise AssayError("C011", what, where=place, fix="check the path") from error
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise AssayError("C011", "the contract is not a regular file", where=place)
+        real, home = path.resolve(), path.parent.resolve()
+    except (OSError, RuntimeError, ValueError):
+        raise _unreadable("the path cannot be resolved", name) from None
+    if not real.is_relative_to(home):
+        fix = "copy the file in, or give its real path"
+        raise _unreadable("the symbolic link leaves its folder", name, fix)
     try:
-        with os.fdopen(handle, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        what = f"cannot read the contract: {error.strerror}"
-        raise AssayError("C011", what, where=place, fix="check the path") from error
-    if len(content) > MAX_BYTES:
-        fix = "shorten the lists of values, or write one contract for each dataset"
-        what = "the contract is larger than 1 MiB"
-        raise AssayError("C001", what, where=f"{place}:1:1", fix=fix)
-    return content
+        with Opened(str(real), Limits(max_bytes=MAX_BYTES), name) as file:
+            return Document(file.content(), real, name)
+    except AssayError as error:
+        if error.code == "ASSAY-I006":
+            fix = "shorten the lists of values, or write one contract for each dataset"
+            what = "the contract is larger than 1 MiB"
+            raise AssayError("C001", what, where=f"{name}:1:1", fix=fix) from None
+        if error.code == "ASSAY-I013":
+            raise
+        raise _unreadable(error.what, name) from None
+
+
+def _unreadable(why: str, name: str, fix: str = "check the path") -> AssayError:
+    return AssayError("C011", f"cannot read the contract: {why}", where=name, fix=fix)
 
 
 def parse(content: bytes, file: str) -> Node:
@@ -74,9 +104,17 @@ def parse(content: bytes, file: str) -> Node:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        problem = getattr(error, "problem", None) or "it cannot be scanned"
-        what, place = f"malformed YAML: {problem}", f"{file}:{line}:{column}"
-        raise AssayError("C002", what, where=place) from error
+        what, place = f"malformed YAML: {_problem(error)}", f"{file}:{line}:{column}"
+        raise AssayError("C002", what, where=place) from None
+
+
+def _problem(error: yaml.YAMLError) -> str:
+    """Return what kind of problem it is; the parser in Python quotes the file, that in C does not.
+
+    What was named as the contract may be any file, and what is in it is then nothing to show.
+    """
+    problem = getattr(error, "problem", None)
+    return str(problem) if problem and _LOADER is not yaml.SafeLoader else "it cannot be scanned"
 
 
 def _decoded(content: bytes, file: str) -> str:
@@ -149,7 +187,7 @@ class _Builder:
                 raise self._error("C001", "merge keys are not allowed", event)
             if event.value in keys:
                 first = keys[event.value][0]
-                what = f"key '{event.value}' is given twice, first in line {first}"
+                what = f"a key is given twice, first in line {first}"
                 raise self._error("C003", what, event)
             keys[event.value] = _place(event)
             found[event.value] = self._node(next(events), events)

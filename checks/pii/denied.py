@@ -9,6 +9,8 @@ Blind to: names inside longer words; scripts that put no blanks between words.
 
 import dataclasses
 import functools
+import hashlib
+import io
 import itertools
 import os
 import re
@@ -23,6 +25,8 @@ import pyarrow.compute as pc
 from checks.kit.text import NEEDS_FOLDING, Aligned, folded, normalise
 from checks.pii.recognizers import Hit
 from provenance.errors import AssayError
+from provenance.guard import Opened
+from provenance.limits import Limits
 
 ENTITY = "DENIED"
 MOST_BYTES = 64 << 20
@@ -49,44 +53,61 @@ class Names:
         return sum(len(names) for names in self.by_first.values())
 
 
-def names_of(listed: Iterable[str], file: str) -> Names:
+def names_of(listed: Iterable[str], file: str, sha256: str = "") -> Names:
     """Return the names of a list and a file, ready to be searched for.
 
     Args:
         listed: names as the contract gives them.
         file: path of a text with one name a line (UTF-8; blank lines and those that begin with
             `#` do not count), or "".
+        sha256: that the file's bytes must have; "" if they may be any.
 
     Raises:
-        AssayError: ASSAY-K003 if the file cannot be read; it never quotes it.
+        AssayError: ASSAY-K003 if the file cannot be read, I013 if it is another one by now; it
+            never quotes it.
     """
     lines: tuple[str, ...] = ()
-    if file:
+    if file and sha256:
+        lines = _lines(file, sha256)
+    elif file:
         try:
             facts = Path(file).stat()
         except OSError as error:
-            raise _unreadable(error) from None
-        lines = _lines(file, facts.st_mtime_ns, facts.st_size)
+            raise _unreadable(os.strerror(error.errno or 0)) from None
+        lines = _lines(file, "", facts.st_mtime_ns, facts.st_size)
     return _built(tuple(listed), lines)
 
 
-@functools.lru_cache(maxsize=4)
-def _lines(file: str, _: int, size: int) -> tuple[str, ...]:
-    if size > MOST_BYTES:
-        raise AssayError("K003", f"the deny list is over {MOST_BYTES:,} bytes", where=_WHERE)
+def content_of(file: str) -> bytes:
+    """Return the bytes of a deny list; ASSAY-K003 if they cannot be read or are too many."""
     try:
-        with Path(file).open(encoding="utf-8-sig") as text:
-            found = [line.strip() for line in text]
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(error) from None
+        with Opened(file, Limits(max_bytes=MOST_BYTES)) as opened:
+            return opened.content()
+    except AssayError as error:
+        if error.code == "ASSAY-I006":
+            what = f"the deny list is over {MOST_BYTES:,} bytes"
+            raise AssayError("K003", what, where=_WHERE) from None
+        raise _unreadable(error.what) from None
+
+
+@functools.lru_cache(maxsize=4)
+def _lines(file: str, sha256: str, *_: int) -> tuple[str, ...]:
+    content = content_of(file)
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        what, fix = "the deny list changed during the run", "run again"
+        raise AssayError("I013", what, where=_WHERE, fix=fix)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _unreadable("it is not UTF-8") from None
+    found = [line.strip() for line in io.StringIO(text, newline=None)]
     return tuple(line for line in found if line and not line.startswith("#"))
 
 
 _WHERE = "assay.checks.pii.deny_file"
 
 
-def _unreadable(error: Exception) -> AssayError:
-    why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "it is not UTF-8"
+def _unreadable(why: str) -> AssayError:
     fix = "give a UTF-8 text with one name a line, below the contract's root"
     return AssayError("K003", f"the deny list cannot be read: {why}", where=_WHERE, fix=fix)
 

@@ -53,13 +53,17 @@ def _named(texts: pa.Array, settings: Settings) -> list[dict[int, list[Hit] | Un
     found: list[dict[int, list[Hit] | UnscannedError]] = []
     if settings.denies:
         try:
-            listed = denied.names_of(settings.deny, settings.deny_file)
+            listed = _denied(settings)
         except AssayError as error:
             return [dict.fromkeys(range(len(texts)), UnscannedError(error.what))]
         found.append({**denied.hits(texts, listed)})
     if settings.model:
         found.append(names.hits(texts, settings.model, settings.model_score))
     return found
+
+
+def _denied(settings: Settings) -> denied.Names:
+    return denied.names_of(settings.deny, settings.deny_file, settings.deny_sha256)
 
 
 def _joined(before: Found, hits: list[Hit] | UnscannedError, text: str) -> Found:
@@ -85,7 +89,7 @@ def ready(settings: Settings) -> None:
         AssayError: ASSAY-K003 if the model or the deny list cannot be used.
     """
     if settings.denies:
-        denied.names_of(settings.deny, settings.deny_file)
+        _denied(settings)
     if settings.model:
         names.load(settings.model)
 
@@ -99,7 +103,7 @@ def told(settings: Settings) -> list[str]:
         which = ", ".join(sorted(types - set(settings.entities)))
         notes.append(f"A language model searched for {which} in all texts.")
     if settings.denies:
-        count = len(denied.names_of(settings.deny, settings.deny_file))
+        count = len(_denied(settings))
         notes.append(f"All texts were searched for the {count:,} names of the deny list.")
     left = [word for word, kind in _UNSEARCHED if kind not in types]
     if left:

@@ -55,6 +55,8 @@ class Settings:
         model: folder or installed package of a language model for names; "" for none.
         model_score: least score of what it finds, in [0, 1].
         deny, deny_file: names to search for, and the path of a text with more of them.
+        deny_sha256: digest of that file's bytes, which no other ones may be read as; "" for any.
+            A run sets it, a contract cannot.
     """
 
     entities: tuple[str, ...] = ENTITIES
@@ -68,6 +70,7 @@ class Settings:
     model_score: float = 0.5
     deny: tuple[str, ...] = ()
     deny_file: str = ""
+    deny_sha256: str = ""
 
     @property
     def denies(self) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from checks.kit.loader import load
 from pipelines import cli
+from provenance.errors import AssayError
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 MIB = 1 << 20
@@ -92,6 +94,71 @@ def test_refusals_take_little_memory_in_a_process_of_their_own(tmp_path, footpri
     assert f"ASSAY-{code}" in err
     assert most < footprint + 512  # MiB: bad inputs may not take more
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+HIDDEN = "hidden5b1f"
+NO_CONTRACTS = {
+    "shadow": f"root:$6$salt${HIDDEN}:19702:0:99999:7:::\ndaemon:*:19702:0:99999:7:::\n",
+    "shadow of one line twice": f"root:$6$salt${HIDDEN}:19702:0:99999:7:::\n" * 2,
+    "passwd": f"root:x:0:0:{HIDDEN}:/root:/bin/bash\nbin:x:1:1:bin:/usr/sbin:/bin/false\n",
+    "private key": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{HIDDEN}==\n-----END KEY-----\n",
+    "environment": f"DB_PASSWORD={HIDDEN}\nURL=https://user:{HIDDEN}@host\n",
+    "environment, quoted": f'DB_PASSWORD="{HIDDEN}: x"\n',
+    "environment with a colon at the end": f"DB_PASSWORD={HIDDEN}:\n",
+    "environment as YAML": f"DB_PASSWORD: {HIDDEN}\n",
+    "token": HIDDEN,
+    "token and a colon": f"{HIDDEN}:\n",
+    "token and a colon, twice": f"{HIDDEN}:\n{HIDDEN}:\n",
+    "JSON token": f'{{"access_token": "{HIDDEN}", "expires_in": 3600}}',
+    "JSON token with names of ours": f'{{"name": "x", "id": "{HIDDEN}", "token": "{HIDDEN}"}}',
+    "JSON by secrets": f'{{"{HIDDEN}": {{"scope": "all"}}}}',
+    "JSON lines": f'{{"token": "{HIDDEN}"}}\n{{"token": "{HIDDEN}"}}\n',
+    "Kubernetes": f"apiVersion: v1\nkind: Secret\ndata: {{password: {HIDDEN}}}\n",
+    "credentials": f"[default]\naws_secret_access_key = {HIDDEN}\n",
+    "netrc": f"machine host login user password {HIDDEN}\n",
+    "password file": f"host:5432:db:user:{HIDDEN}\nhost:5432:db:user:{HIDDEN}:\n",
+    "CSV": f"name,password\nanna,{HIDDEN}\n",
+    "two colons": f"{HIDDEN}: b: c\n",
+    "open quote": f'"{HIDDEN}\n',
+    "directive": f"%{HIDDEN}!\n---\n",
+    "tag": f"!{HIDDEN}!x y\n",
+    "alias": f"*{HIDDEN} : x\n",
+    "anchor": f"a: &{HIDDEN} x\n",
+    "odd sign": f"@{HIDDEN}\n",
+    "not UTF-8": HIDDEN.encode() + b"\xff\n",
+    "control character": f"{HIDDEN}\x07\n",
+    "reserved sign": f"a: `{HIDDEN}\n",
+    "key that is a list": f"? [{HIDDEN}]\n: x\n",
+}
+
+
+@pytest.mark.parametrize("how", [[], ["--json"], ["--debug"]])
+@pytest.mark.parametrize("name", NO_CONTRACTS)
+def test_nothing_is_shown_of_a_file_that_is_no_contract(tmp_path, capsys, name, how):
+    content = NO_CONTRACTS[name]
+    path = tmp_path / "contract.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert cli.main(["run", str(path), "--direct", "--store", str(tmp_path / "store"), *how]) == 2
+    printed = capsys.readouterr()
+    told = printed.out + printed.err
+    assert HIDDEN not in told
+    assert re.search(r"ASSAY-C00[1-5]", told)
+    assert re.search(r"contract\.yaml:\d+:\d+", told)  # so that a person can look
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("shcema: []\n", "'shcema'"),
+        ("name: x\nowner: y\n", "'owner'"),
+        ("owner: y\n", "an unknown"),
+    ],
+)
+def test_a_misspelt_key_is_shown_and_one_of_another_file_is_not(tmp_path, text, told):
+    (tmp_path / "contract.yaml").write_text(text)
+    with pytest.raises(AssayError, match="C004") as caught:
+        load(tmp_path / "contract.yaml")
+    assert told in caught.value.what
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "NUL", "unreadable"])

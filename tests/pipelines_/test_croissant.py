@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import commit, croissant
+from provenance import digest
 
 # of mlcroissant 1.1 with rdflib 7.6 and pandas 3.1
 pytestmark = [
@@ -52,7 +53,8 @@ def described(folder, table, *, contract="", version="1"):
     names = "".join(f"      - name: {json.dumps(name)}\n" for name in table.column_names)
     schema = f"schema:\n  - name: odd\n    properties:\n{names}"
     (folder / "contract.yaml").write_text(f"{contract}\n{schema}", encoding="utf-8")
-    facts = {**FACTS, "contract": {"version": version}}
+    sha256 = digest.of_file(folder / "contract.yaml")
+    facts = {**FACTS, "contract": {"version": version, "sha256": sha256}}
     told = croissant.croissant_of(3, facts, commit.outputs_of(folder), folder)
     (folder / "croissant.json").write_text(json.dumps(told), encoding="utf-8")
     dataset = mlcroissant.Dataset(folder / "croissant.json")

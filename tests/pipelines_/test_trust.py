@@ -13,10 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import request, run, stages
+from pipelines import run
 from pipelines.cli import main
-from pipelines.console import Progress
-from provenance.errors import AssayError
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 CELL = "4532 0151 1283 0366"
@@ -144,20 +142,6 @@ def test_rows_of_two_equal_files_are_not_released(home, told):
     code, object_ = told("release", "1", "--json")
     assert (code, object_["error"]["code"]) == (2, "ASSAY-C014")
     assert "same file twice" in object_["error"]["message"]
-
-
-def test_a_contract_that_changes_meanwhile_is_refused(home, monkeypatch):
-    before = stages.rescan
-
-    def rescan(*given, **named):
-        with (home / "c.yaml").open("a") as file:
-            file.write("# edited\n")
-        return before(*given, **named)
-
-    monkeypatch.setattr(stages, "rescan", rescan)
-    with pytest.raises(AssayError, match="I013"):
-        run.execute(request.Request(Path("c.yaml"), home / "store", direct=True), Progress())
-    assert not (home / "store").exists()
 
 
 def test_an_unforeseen_error_in_a_child_tells_no_cell(tmp_path):
