@@ -28,7 +28,7 @@ def own(*, make: bool = False) -> Signer:
     if text := config.key_text():
         return sign.parse(text, "ASSAY_SIGNING_KEY")
     path = config.signing_key()
-    if make and os.environ.get("ASSAY_SIGNING_KEY") and not path.exists():  # or a slip of the pen
+    if make and config.is_key_named() and not path.exists():  # or a slip of the pen
         sys.stderr.write(f"ASSAY_SIGNING_KEY names no file: a new key is made in {path}\n")
     return sign.load_or_make(path) if make else sign.load(path)
 
@@ -69,7 +69,7 @@ def rotate(store: Store, to: str | None, now: str) -> tuple[Entry, str]:
     key_id = keychain.key_after(head)
     if to:
         return _to_file(store, key_id, Path(to), now)
-    if os.environ.get("ASSAY_SIGNING_KEY"):
+    if config.is_key_named():
         fix = "`assay ledger rotate --to FILE`, then set ASSAY_SIGNING_KEY to that file"
         raise AssayError("C012", "name the file of the next key", fix=fix)
     return _in_folder(store, key_id, head, now)

@@ -27,6 +27,7 @@ from prefect.runner import Runner
 from prefect.states import Completed, Crashed, Failed
 from prefect.types.entrypoint import EntrypointType
 
+from pipelines import config, nightly_child
 from pipelines.nightly import Schedule, orders
 
 MOST_RUNS = 200  # what a server hands out at once; it schedules some 100 runs ahead
@@ -52,6 +53,7 @@ def serve(name: str, schedule: Schedule, *, poll: float, own: bool) -> None:
         poll: seconds between looks for runs that are due.
         own: whether the server is a child of this process.
     """
+    nightly_child.take_over(config.take_key())
     asyncio.run(_serve(name, schedule, poll, own=own))
 
 

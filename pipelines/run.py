@@ -14,7 +14,18 @@ from typing import Any
 
 from checks.kit import findings, verdict
 from checks.kit.verdict import Verdict
-from pipelines import beside, commit, keys, openlineage, reading, retrain, stages, trust, worth
+from pipelines import (
+    beside,
+    commit,
+    config,
+    keys,
+    openlineage,
+    reading,
+    retrain,
+    stages,
+    trust,
+    worth,
+)
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -241,6 +252,7 @@ def execute(request: Request, progress: Progress) -> Outcome:
         AssayError: whatever code the contract, the source, the store or a stage earns.
     """
     began = time.perf_counter()
+    config.take_key()  # before the first child
     prepared = prepare(request)
     contract, sources = prepared.contract, prepared.sources
     if request.dask_address:
