@@ -7,6 +7,7 @@ What is derived from a key (pseudonyms, keyed row ids) is left to the next one.
 """
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def _to_file(store: Store, key_id: bytes, path: Path, now: str) -> tuple[Entry, 
     sign.leave_secret(old, path)
     made = store.ledger.hand_over(old, sign.load(path), now)
     told = f"entry {made.seq} hands the ledger to key {new.verifier.key_id.hex()}"
-    return made, f"{told}; from now on set ASSAY_SIGNING_KEY={path}"
+    return made, f"{told}; from now on set ASSAY_SIGNING_KEY={shlex.quote(str(path))}"
 
 
 def _in_folder(store: Store, key_id: bytes, head: Entry, now: str) -> tuple[Entry, str]:

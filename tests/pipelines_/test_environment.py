@@ -1,8 +1,9 @@
-"""What the place and the environment of a run may decide: its own folder no setting, no child a key.
+"""The place of a run sets nothing, and no child of a run is given the key.
 
 A cloned project is somebody else's: what lies in its folder is read as data and never obeyed.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import config, prefect_files
+from pipelines import cli, config, engine, prefect_files
 from provenance import sign
 
 ASSAY = str(Path(sys.executable).parent / "assay")
@@ -33,18 +34,6 @@ handlers: {planted: {(): os.system, command: "touch %s"}}
 root: {handlers: [planted]}
 """
 SERVE = """
-import pathlib, sys
-
-def night(words):
-    pathlib.Path(words[1]).touch()
-    return 0
-
-if __name__ == "__main__":
-    from pipelines import nightly
-    import serve
-    nightly.serve(["run", sys.argv[1]], nightly.Schedule(interval=4), name="n", entry=serve.night)
-"""
-WATCH = """
 import json, pathlib, sys
 from pipelines import config, keys
 
@@ -93,6 +82,12 @@ def trap():
 
 
 @pytest.fixture
+def pem(tmp_path):
+    sign.load_or_make(tmp_path / "one.pem")
+    return (tmp_path / "one.pem").read_text()
+
+
+@pytest.fixture
 def hostile(tmp_path, trap):
     """A cloned project with every file that a library might take for its own, and a marker."""
     work, marker = tmp_path / "work", tmp_path / "marker"
@@ -122,7 +117,7 @@ def hostile(tmp_path, trap):
 def environment(place, **more):
     kept = {name: given for name, given in os.environ.items() if not name.startswith("PREFECT_")}
     own = {"HOME": str(place / "home"), "XDG_CONFIG_HOME": str(place / "config"),
-           "XDG_DATA_HOME": str(place / "data"), "PREFECT_API_KEY": "secret-of-the-user"}  # fmt: skip
+           "XDG_DATA_HOME": str(place / "data"), "PREFECT_API_KEY": "the user's"}  # fmt: skip
     # the template of Prefect's database is no setting; made anew, it would cost a minute
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     return {**kept, **own, "XDG_CACHE_HOME": cache, **more}
@@ -143,8 +138,10 @@ def people(work, rows=60):
     subprocess.run(words, cwd=work, check=True, capture_output=True, env=environment(work.parent))
 
 
-@pytest.mark.parametrize("file", [".env", "prefect.toml", "pyproject.toml"])
-@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(
+    ("file", "before"),
+    [(".env", False), ("prefect.toml", False), ("pyproject.toml", False), (".env", True)],
+)
 def test_prefect_reads_no_file_of_the_working_folder(hostile, trap, file, before):
     """Also where a program imported Prefect before Assay; plain Prefect would obey."""
     for other in {".env", "prefect.toml", "pyproject.toml"} - {file}:
@@ -180,22 +177,68 @@ def test_a_prefect_of_other_names_is_refused(monkeypatch):
         prefect_files._close(bare)
 
 
-def test_a_run_with_a_server_of_its_own_obeys_nothing_that_lies_there(hostile, trap):
-    work = hostile / "work"
+def _command(number):
+    return Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def leaking(root):
+    """Return the commands of the processes below `root`, and whether a key is seen there."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(entry.name)] = int(
+                (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            )
+        except OSError:
+            continue
+    below, found, own = [root], {}, _command(root)  # a child is its parent until it is executed
+    for number in below:
+        below += [child for child, parent in parents.items() if parent == number]
+    for number in below[1:]:
+        try:
+            shown = Path(f"/proc/{number}/environ").read_bytes()
+            command = _command(number)
+        except OSError:
+            continue
+        if shown and command != own:  # not between fork and exec
+            found[command[:200]] = b"PRIVATE KEY" in shown
+    return found
+
+
+def test_a_run_obeys_nothing_that_lies_there_and_gives_no_child_the_key(hostile, trap, pem):
+    """Read what the system shows of every child's environment for as long as the run goes on."""
+    work, seen = hostile / "work", {}
     people(work)
-    doctor = subprocess.run(
-        [ASSAY, "doctor", "--json"], cwd=work, check=False, capture_output=True, text=True,
-        env=environment(hostile), timeout=120,
+    words = ["run", "contract.yaml", "--source", "people.csv", "--debug", "--engine", "processes"]
+    run = subprocess.Popen(
+        [ASSAY, *words], cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env=environment(hostile, ASSAY_SIGNING_KEY=pem),
     )  # fmt: skip
-    lines = {line["name"]: line["seen"] for line in json.loads(doctor.stdout)["lines"]}
-    assert lines["prefect"].startswith("no server configured")
-    done = subprocess.run(
-        [ASSAY, "run", "contract.yaml", "--source", "people.csv", "--debug"],
-        cwd=work, check=False, capture_output=True, text=True, env=environment(hostile), timeout=300,
-    )  # fmt: skip
-    assert done.returncode in (0, 1), done.stderr
+    try:
+        while run.poll() is None:
+            for command, leaks in leaking(run.pid).items():
+                seen[command] = seen.get(command, False) or leaks
+            time.sleep(0.05)
+        _, errors = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode in (0, 1), errors
     assert trap.caught == []
     assert not (hostile / "marker").exists()
+    assert not [command for command, leaks in seen.items() if leaks]
+    for part in ("read_sources", "run_rules", "server_child", "spawn_main"):
+        assert [command for command in seen if part in command], (part, list(seen))
+    assert not (hostile / "config").exists()  # no key was made: the one that was given signed
+
+
+def test_the_doctor_is_told_of_no_server_by_what_lies_there(hostile, monkeypatch, capsys):
+    monkeypatch.chdir(hostile / "work")
+    monkeypatch.setenv("HOME", str(hostile / "home"))
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    cli.main(["doctor", "--json"])
+    lines = {line["name"]: line["seen"] for line in json.loads(capsys.readouterr().out)["lines"]}
+    assert lines["prefect"].startswith("no server configured")
 
 
 def serving(place, script, *words, **more):
@@ -215,8 +258,10 @@ def wait_for(path, seconds=120):
     return path.exists()
 
 
-def test_a_nightly_run_obeys_nothing_that_lies_there(hostile, trap):
-    server = serving(hostile, SERVE, hostile / "done")
+def test_a_nightly_run_obeys_nothing_there_and_has_the_key_but_not_in_its_environment(
+    hostile, trap, pem
+):
+    server = serving(hostile, SERVE, hostile / "done", ASSAY_SIGNING_KEY=pem)
     try:
         fired = wait_for(hostile / "done")
         server.send_signal(signal.SIGTERM)
@@ -226,81 +271,20 @@ def test_a_nightly_run_obeys_nothing_that_lies_there(hostile, trap):
     assert fired, errors
     assert trap.caught == []
     assert not (hostile / "marker").exists()
-
-
-@pytest.fixture
-def pem(tmp_path):
-    sign.load_or_make(tmp_path / "one.pem")
-    return (tmp_path / "one.pem").read_text()
-
-
-def leaking(root, words):
-    """Return how many processes below `root` were seen, and the commands of those with a key."""
-    parents = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(entry.name)] = int(
-                (entry / "stat").read_text().rpartition(")")[2].split()[1]
-            )
-        except OSError:
-            continue
-    below, found = [root], {}
-    for number in below:
-        below += [child for child, parent in parents.items() if parent == number]
-    for number in below[1:]:
-        try:
-            shown = Path(f"/proc/{number}/environ").read_bytes()
-            command = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except OSError:
-            continue
-        if shown and words[0] in command.split(" ")[0]:  # not between fork and exec
-            found[command[:200]] = words[1] in shown
-    return found
-
-
-@pytest.mark.parametrize("engine", ["processes", "dask"])
-def test_no_child_of_a_run_is_given_the_key(tmp_path, pem, engine):
-    """Read what the system shows of every child's environment for as long as the run goes on."""
-    (tmp_path / "work").mkdir()
-    (tmp_path / "home").mkdir()
-    people(tmp_path / "work")
-    words = [ASSAY, "run", "contract.yaml", "--source", "people.csv", "--engine", engine]
-    env = environment(tmp_path, ASSAY_SIGNING_KEY=pem)
-    run = subprocess.Popen(
-        words if engine == "processes" else [*words, "--direct"],
-        cwd=tmp_path / "work", env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    seen = {}
-    try:
-        while run.poll() is None:
-            for command, leaks in leaking(run.pid, ("python", b"PRIVATE KEY")).items():
-                seen[command] = seen.get(command, False) or leaks
-            time.sleep(0.02)
-        _, errors = run.communicate(timeout=60)
-    finally:
-        run.kill()
-    assert run.returncode in (0, 1), errors
-    assert not [command for command, leaks in seen.items() if leaks]
-    for part in ("read_sources", "run_rules", "spawn_main"):
-        assert [command for command in seen if part in command], (part, list(seen))
-    assert not (tmp_path / "config" / "assay" / "signing-key.pem").exists()
-    entry = next((tmp_path / "work" / "assay-store" / "ledger" / "entries").iterdir())
-    assert entry.stat().st_size
-
-
-def test_a_nightly_run_has_the_key_and_its_environment_has_not(tmp_path, pem):
-    (tmp_path / "work").mkdir()
-    (tmp_path / "home").mkdir()
-    server = serving(tmp_path, WATCH, tmp_path / "done", ASSAY_SIGNING_KEY=pem)
-    try:
-        fired = wait_for(tmp_path / "done")
-        server.send_signal(signal.SIGTERM)
-        _, errors = server.communicate(timeout=60)
-    finally:
-        server.kill()
-    assert fired, errors
     expected = sign.parse(pem.encode(), "").verifier.key_id.hex()
-    assert json.loads((tmp_path / "done").read_text()) == [False, expected]
+    assert json.loads((hostile / "done").read_text()) == [False, expected]
+
+
+def shows_key(_):
+    return b"PRIVATE KEY" in Path("/proc/self/environ").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["processes", "dask"])
+def test_no_worker_is_given_the_key(tmp_path, monkeypatch, pem, name):
+    monkeypatch.setenv("ASSAY_SIGNING_KEY", pem)
+    assert config.take_key()
+    with contextlib.closing(engine.make(name, 1, scratch=tmp_path)) as workers:
+        assert workers.map(shows_key, [1, 2]) == [False, False]
 
 
 def test_a_key_is_taken_out_of_an_environment_and_its_path_is_not(pem, monkeypatch):
