@@ -295,6 +295,24 @@ def test_a_run_with_an_empty_reference_commits_and_fails(small, tmp_path, capsys
     assert "no row of it can be read" in found["drift"]["evidence"]
 
 
+def test_checks_begin_when_the_first_imports_are_done(small, tmp_path, monkeypatch, capsys):
+    (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(3)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("pipelines.early.WARM", ("slow_to_load",))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    fit, seen = Values.fit, []
+
+    def look(self, shard):
+        seen.extend(thread.name for thread in threading.enumerate())
+        return fit(self, shard)
+
+    monkeypatch.setattr(Values, "fit", look)
+    code, _, _ = ran(small, capsys)
+    assert code == 0
+    assert "MainThread" in seen
+    assert "warm-imports" not in seen
+
+
 def test_the_small_run_passes_when_nothing_is_planted(small, capsys):
     code, told, _ = ran(small, capsys)
     assert (code, told["verdict"], told["reasons"]) == (0, "pass", [])
