@@ -3,7 +3,7 @@
 #   make test   run the tests
 #   make fuzz   feed every reader with broken bytes: SECONDS=3600 TARGET=csv SEED=7
 PYTHON ?= python3
-UV_VERSION := 0.13.9
+UV := .ci/uv-requirements.txt
 READY := .venv/.ready
 BIN := .venv/bin
 # a file of tests stays in one process, since its tests share what they made
@@ -17,7 +17,8 @@ setup: $(READY)
 $(READY): pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	  || { echo "Assay needs Python 3.11 to 3.13: make PYTHON=/path/to/python3.11"; exit 1; }
-	@test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet uv==$(UV_VERSION); }
+	@test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/python -m pip install --quiet \
+	  --require-hashes --only-binary :all: -r $(UV); }
 	.uv/bin/uv sync --locked --quiet --python $(PYTHON)
 	@$(BIN)/python -m compileall -q $(BIN)/../lib || true  # imports are several times slower before
 	@touch $(READY)
@@ -57,5 +58,6 @@ detection: $(READY)
 errors: $(READY)
 	$(BIN)/python -m pipelines.errors_page docs/errors.md
 
+# only what make made: a store holds a ledger, which nothing makes again
 clean:
-	rm -rf .venv .uv build dist assay-store
+	rm -rf .venv .uv build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

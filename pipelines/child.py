@@ -17,6 +17,7 @@ import tempfile
 import threading
 from typing import IO, Any
 
+from pipelines import config
 from provenance.atomic import foreseen
 from provenance.errors import AssayError
 
@@ -35,7 +36,11 @@ class Child:
         self._target = target
         command = [sys.executable, "-P", "-m", "pipelines.child", target, str(memory or 0), *warm]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=config.without_key(os.environ),
         )
 
     def call(self, *, timeout: float | None = None, **arguments: Any) -> Any:

@@ -123,6 +123,7 @@ def _run(words: list[str]) -> int:
     from pipelines import config
 
     arguments.environment = dict(os.environ)  # what a gated command shall inherit
+    config.take_key()
     config.quiet_libraries()
     command = importlib.import_module(f"pipelines.{VERBS[arguments.verb][2]}")
     code: int = command.main(arguments)

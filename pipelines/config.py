@@ -8,8 +8,10 @@ environment.
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+KEY = "ASSAY_SIGNING_KEY"
 QUIET = {
     # analytics of every library off, and none of their chatter on the terminal
     "DO_NOT_TRACK": "1",
@@ -24,6 +26,8 @@ QUIET = {
 # Checks, rules and the orchestrator share the cores already. Threads of their own made the models
 # three times slower on a busy machine, no faster on a quiet one, and their sums less repeatable.
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+_held: list[bytes] = []  # the key that `take_key` moved here
 
 
 def quiet_libraries() -> None:
@@ -46,14 +50,44 @@ def config_folder() -> Path:
 
 def signing_key() -> Path:
     """Return the file of the signing key."""
-    given = os.environ.get("ASSAY_SIGNING_KEY")
+    given = os.environ.get(KEY)
     return Path(given) if given else config_folder() / "signing-key.pem"
 
 
 def key_text() -> bytes | None:
     """Return the signing key itself, when ASSAY_SIGNING_KEY holds a PEM and not its path."""
-    given = os.environ.get("ASSAY_SIGNING_KEY", "").strip()
-    return given.encode() if given.startswith("-----BEGIN") else None
+    given = os.environ.get(KEY, "")
+    if given.strip():
+        return given.strip().encode() if _is_key(given) else None
+    return _held[0] if _held else None
+
+
+def is_key_named() -> bool:
+    """Return whether the environment says which key signs, by a path or by the key itself."""
+    return bool(os.environ.get(KEY)) or bool(_held)
+
+
+def take_key() -> bytes | None:
+    """Move a key out of the environment into memory, where no child inherits it; return it."""
+    text = key_text()
+    hold_key(text)
+    if text is not None:
+        os.environ.pop(KEY, None)
+    return text
+
+
+def hold_key(text: bytes | None) -> None:
+    """Keep the text of the key that signs here, None for none; the environment goes before it."""
+    _held[:] = [] if text is None else [text]
+
+
+def without_key(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for a child that signs nothing: less the key, not less its path."""
+    return {name: given for name, given in environment.items() if name != KEY or not _is_key(given)}
+
+
+def _is_key(given: str) -> bool:
+    return given.strip().startswith("-----BEGIN")
 
 
 def public_key() -> Path | None:

@@ -12,6 +12,14 @@ WARM = (
 )  # fmt: skip
 
 
+# what the child that runs the rules imports while the source is being read
+RULES = (
+    "great_expectations", "duckdb_engine", "pipelines.rules", "checks.kit.conditions",
+    "great_expectations.render.renderer.page_renderer",
+)  # fmt: skip
+POLL = 0.1  # seconds until an interrupt reaches a thread that waits for another
+
+
 class Ahead:
     """A call that starts at once in a thread; `join` waits and raises what it raised."""
 
@@ -36,8 +44,13 @@ class Ahead:
 
 
 @contextlib.contextmanager
-def warming() -> Iterator[None]:
-    """Import what the checks will need while the source is being read."""
+def warming() -> Iterator[Callable[[], None]]:
+    """Import what the checks will need while the source is being read; yields what waits for it.
+
+    Wait before anything else is imported in another thread: two threads that enter a package by
+    different doors, one by the whole and one by a part, hold what the other needs. Python then
+    hands out a module that is half made, and one or both of the imports end with an error.
+    """
     over = threading.Event()
 
     def warm() -> None:
@@ -45,11 +58,16 @@ def warming() -> Iterator[None]:
             if not over.is_set():  # a refusal need not wait for all of them
                 importlib.import_module(name)
 
-    thread = threading.Thread(target=warm, daemon=True)
+    thread = threading.Thread(target=warm, name="warm-imports", daemon=True)
     if (os.cpu_count() or 1) > 1:
         thread.start()
+
+    def wait() -> None:
+        while thread.is_alive():
+            thread.join(POLL)  # in slices: an interrupt cannot end a long one
+
     try:
-        yield
+        yield wait
     finally:
         over.set()
         if thread.is_alive():

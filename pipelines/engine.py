@@ -6,7 +6,6 @@ does not end in time is ASSAY-K002 on both: it ends the pool, and leaves the ser
 
 import concurrent.futures
 import contextvars
-import ctypes
 import functools
 import itertools
 import multiprocessing
@@ -19,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pipelines import handed
+from pipelines import handed, threads
 from pipelines.sealed import SealedFolder
 from provenance.errors import AssayError
 
@@ -51,7 +50,8 @@ class Serial:
     """One item after another, in this process.
 
     With a timeout each item runs in a daemon thread. Python cannot kill a thread: one that is late
-    is told to end at its next line of Python, and left behind, for good if it hangs in C code.
+    is told to end at its next line of Python that is no import, and left behind, for good if it
+    hangs in C code.
     """
 
     width = 1
@@ -93,7 +93,8 @@ class Serial:
                     raise late(self._timeout)
                 thread.join(min(POLL, left))  # in slices: an interrupt cannot end a long one
         finally:
-            _leave(thread)
+            # SystemExit: no check catches it, and a thread that ends with it prints nothing
+            threads.end(thread, SystemExit)
         return future.result()
 
 
@@ -206,11 +207,3 @@ def late(timeout: float | None) -> AssayError:
     """Return the refusal of a map that took longer than `timeout` seconds (ASSAY-K002)."""
     what = f"it took longer than {timeout:g} s"
     return AssayError("K002", what, fix="raise assay.limits.check_seconds")
-
-
-def _leave(thread: threading.Thread) -> None:
-    """Tell a thread that still runs to end; it does once it is back from C code."""
-    if thread.is_alive():
-        number = ctypes.c_ulong(thread.ident or 0)
-        # SystemExit: no check catches it, and a thread that ends with it prints nothing
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))

@@ -6,6 +6,7 @@ the JSON Schema of contracts instead, so that an editor completes them.
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 from pipelines import init_output, reading
 from provenance import dialect, remote
-from provenance.errors import AssayError
+from provenance.errors import AssayError, printable
 from provenance.snapshot import Snapshot
 
 
@@ -52,9 +53,10 @@ def main(arguments: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(whole, default=str) + "\n")
     else:
         sys.stdout.write(f"read {snapshot.rows:,} rows of {len(snapshot.sources)} file(s)\n")
-        sys.stdout.write(f"wrote {output}\n")
-        sys.stdout.writelines(f"  {line}\n" for line in summary.get("notes", []))
-        sys.stdout.write(f"next: read it, then `assay run {output} --source {shown}`\n")
+        sys.stdout.write(printable(f"wrote {output}") + "\n")
+        sys.stdout.writelines(f"  {printable(line)}\n" for line in summary.get("notes", []))
+        words = shlex.join(["assay", "run", str(output), "--source", shown])
+        sys.stdout.write(printable(f"next: read it, then `{words}`") + "\n")
     return 0
 
 
@@ -77,9 +79,9 @@ def _write_schema(arguments: argparse.Namespace) -> int:
         facts = {"schema": "assay.init/1", "json_schema": str(output)}
         sys.stdout.write(json.dumps(facts) + "\n")
     else:
-        sys.stdout.write(f"wrote {output}\n")
+        sys.stdout.write(printable(f"wrote {output}") + "\n")
         sys.stdout.write("editors complete a contract beside it that begins with\n")
-        sys.stdout.write(f"  # yaml-language-server: $schema={output.name}\n")
+        sys.stdout.write(printable(f"  # yaml-language-server: $schema={output.name}") + "\n")
     return 0
 
 

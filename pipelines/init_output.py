@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from provenance import atomic
 from provenance.errors import AssayError
 
 
@@ -15,11 +16,8 @@ def refuse_existing(output: Path, kind: str, *, force: bool) -> None:
 
 def write(path: Path, text: str) -> None:
     """Write a text; ASSAY-E003 if that cannot be."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        atomic.write_over(path, text.encode())
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         what = f"the file cannot be written: {os.strerror(error.errno or 0)}"
         raise AssayError("E003", what, where=str(path), fix="give another -o FILE") from error

@@ -7,6 +7,7 @@ What is derived from a key (pseudonyms, keyed row ids) is left to the next one.
 """
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def own(*, make: bool = False) -> Signer:
     if text := config.key_text():
         return sign.parse(text, "ASSAY_SIGNING_KEY")
     path = config.signing_key()
-    if make and os.environ.get("ASSAY_SIGNING_KEY") and not path.exists():  # or a slip of the pen
+    if make and config.is_key_named() and not path.exists():  # or a slip of the pen
         sys.stderr.write(f"ASSAY_SIGNING_KEY names no file: a new key is made in {path}\n")
     return sign.load_or_make(path) if make else sign.load(path)
 
@@ -69,7 +70,7 @@ def rotate(store: Store, to: str | None, now: str) -> tuple[Entry, str]:
     key_id = keychain.key_after(head)
     if to:
         return _to_file(store, key_id, Path(to), now)
-    if os.environ.get("ASSAY_SIGNING_KEY"):
+    if config.is_key_named():
         fix = "`assay ledger rotate --to FILE`, then set ASSAY_SIGNING_KEY to that file"
         raise AssayError("C012", "name the file of the next key", fix=fix)
     return _in_folder(store, key_id, head, now)
@@ -87,7 +88,7 @@ def _to_file(store: Store, key_id: bytes, path: Path, now: str) -> tuple[Entry, 
     sign.leave_secret(old, path)
     made = store.ledger.hand_over(old, sign.load(path), now)
     told = f"entry {made.seq} hands the ledger to key {new.verifier.key_id.hex()}"
-    return made, f"{told}; from now on set ASSAY_SIGNING_KEY={path}"
+    return made, f"{told}; from now on set ASSAY_SIGNING_KEY={shlex.quote(str(path))}"
 
 
 def _in_folder(store: Store, key_id: bytes, head: Entry, now: str) -> tuple[Entry, str]:

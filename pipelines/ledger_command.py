@@ -10,7 +10,7 @@ from typing import Any
 from pipelines import config, keys, prove, trust
 from pipelines.request import now
 from pipelines.store import Store
-from provenance import compaction
+from provenance import compaction, key_files
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
 from provenance.ordinals import ordinal
@@ -103,6 +103,9 @@ def _key(arguments: argparse.Namespace) -> int:
     facts = {"schema": "assay.key/1", "key_id": signer.verifier.key_id.hex(), "public_key": pem,
              "path": arguments.output}  # fmt: skip
     prove.write(arguments.output, pem)
+    if arguments.output:  # who pins a key that others can write pins nothing: E003
+        made = Path(arguments.output)
+        made.chmod(made.stat().st_mode & ~key_files.PUBLIC)
     told = f"public key {facts['key_id']}: {arguments.output}\n" if arguments.output else pem
     _print(arguments, facts, told)
     return 0

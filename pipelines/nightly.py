@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines import config
 from pipelines.server import PrefectServer
 from provenance.errors import AssayError
 
@@ -61,6 +62,7 @@ def serve(
     """
     target = entry if isinstance(entry, str) else f"{entry.__module__}:{entry.__qualname__}"
     history = history_path(name)
+    key = config.take_key()
     with _alone(history), PrefectServer(database=history, debug=debug) as server:
         os.environ[ORDERS] = json.dumps({"entry": target, "arguments": list(arguments)})
         try:
@@ -71,7 +73,7 @@ def serve(
             sys.stderr.write(f"serving assay-nightly/{name} on {place}; {told(schedule)}\n")
             sys.stderr.flush()
             poll = min(POLL, schedule.interval or POLL)
-            nightly_flow.serve(name, schedule, poll=poll, own=server.own)
+            nightly_flow.serve(name, schedule, poll=poll, own=server.own, key=key)
         except AssayError:
             raise
         except Exception as error:

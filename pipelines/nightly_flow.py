@@ -27,6 +27,7 @@ from prefect.runner import Runner
 from prefect.states import Completed, Crashed, Failed
 from prefect.types.entrypoint import EntrypointType
 
+from pipelines import nightly_child
 from pipelines.nightly import Schedule, orders
 
 MOST_RUNS = 200  # what a server hands out at once; it schedules some 100 runs ahead
@@ -43,7 +44,9 @@ def nightly() -> Any:
     return Completed(message="passed")
 
 
-def serve(name: str, schedule: Schedule, *, poll: float, own: bool) -> None:
+def serve(
+    name: str, schedule: Schedule, *, poll: float, own: bool, key: bytes | None = None
+) -> None:
     """Register the deployment and start its runs until SIGINT or SIGTERM.
 
     Args:
@@ -51,7 +54,9 @@ def serve(name: str, schedule: Schedule, *, poll: float, own: bool) -> None:
         schedule: when to run.
         poll: seconds between looks for runs that are due.
         own: whether the server is a child of this process.
+        key: the text of the signing key, for the runs to hold; None if it is in a file.
     """
+    nightly_child.take_over(key)
     asyncio.run(_serve(name, schedule, poll, own=own))
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -80,5 +81,5 @@ def _tell(arguments: argparse.Namespace, output: Path, run: Reviewed, revision: 
     lines += [f"  {c['does']} {c['rule']} of '{c['column']}' ({c['why']})" for c in changes]
     lines += [f"  {note}" for note in notes] if notes else []
     lines += [] if changes else ["  no rule changed"]
-    lines += [f"next: read it, then `assay run {output}`"]
+    lines += [f"next: read it, then `assay run {shlex.quote(str(output))}`"]
     sys.stdout.writelines(f"{printable(line)}\n" for line in lines)

@@ -16,8 +16,9 @@ from checks.kit.verdict import Verdict
 from pipelines import beside, commit, keys, openlineage, reading, retrain, stages, trust, worth
 from pipelines.child import Child
 from pipelines.commit import Committer
+from pipelines.config import take_key
 from pipelines.console import Progress
-from pipelines.early import Ahead, warming
+from pipelines.early import RULES, Ahead, warming
 from pipelines.examine import Examined, Status
 from pipelines.fates import Fated
 from pipelines.memory import Memory
@@ -34,11 +35,6 @@ from provenance.errors import AssayError, Notice
 from provenance.shards import write_table
 from provenance.snapshot import Snapshot
 
-# what the child that runs the rules imports while the source is being read
-RULES = (
-    "great_expectations", "duckdb_engine", "pipelines.rules", "checks.kit.conditions",
-    "great_expectations.render.renderer.page_renderer",
-)  # fmt: skip
 NOT_RUN = ("ASSAY-K002", "ASSAY-E005")  # late or dead; what it refuses by itself is a refusal
 
 
@@ -68,6 +64,7 @@ class _Run:
         self.found: findings.Findings
         self.worth: WorthFacts | None
         self.outcomes: list[Outcome] = []
+        self.warmed: Callable[[], None]
 
     def close(self) -> None:
         self.reader.stop()
@@ -119,6 +116,7 @@ class _Run:
         )
         self.parsed.append(parsed)
         self.reader.stop()  # what it holds is needed by the stages that follow
+        self.warmed()  # and they import in threads of their own
 
     def rules(self) -> None:
         table = self.plan.scratch / "findings-contract.parquet"
@@ -243,6 +241,7 @@ def execute(request: Request, progress: Progress, prepared: Prepared | None = No
         AssayError: whatever code the contract, the source, the store or a stage earns.
     """
     began = time.perf_counter()
+    take_key()  # before the first child
     prepared = prepared or prepare(request)
     contract, sources = prepared.contract, prepared.sources
     if request.dask_address:
@@ -264,7 +263,7 @@ def execute(request: Request, progress: Progress, prepared: Prepared | None = No
         run = _Run(request, prepared, plan, store)
         run.outcomes = outcomes
         stack.callback(run.close)
-        stack.enter_context(warming())
+        run.warmed = stack.enter_context(warming())
         call = _call(run, progress, server)
         with openlineage.telling("run", contract.name, plan.run_id, sources) as told:
             with unless_committed(outcomes, late):
@@ -288,7 +287,12 @@ def _call(run: _Run, progress: Progress, server: Any) -> Callable[[], object]:
             "engine": plan.engine}  # fmt: skip
     name = f"assay-{contract.name}-{plan.run_id[:8]}"
     order = run.order(progress, ahead=server.own)
-    return functools.partial(run_flow, order, told, server=server, name=name)
+
+    def flow() -> object:
+        run.warmed()  # Prefect is imported next, here and in threads
+        return run_flow(order, told, server=server, name=name)
+
+    return flow
 
 
 def _server(stack: contextlib.ExitStack, request: Request) -> Any:

@@ -1,7 +1,7 @@
 """Which Prefect server is configured, found without importing Prefect (which takes a second).
 
-The same places in the same order as Prefect looks: the environment, `.env`, `prefect.toml` and
-`pyproject.toml` of the working folder, the active profile.
+Places that are the user's own: the environment, then the active profile. Prefect would look into
+files of the working folder as well; a cloned project's are no orders (`prefect_files`).
 """
 
 import contextlib
@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipelines import prefect_files
 from provenance.errors import AssayError
 
 NAME = "PREFECT_API_URL"
@@ -63,40 +64,9 @@ def check_answers(url: str, patience: float = PATIENCE) -> None:
 
 def _candidates() -> Iterator[Any]:
     yield os.environ.get(NAME)
-    here = _dotenv(Path(".env"))
-    yield here.get(NAME)
-    toml, project = _toml(Path("prefect.toml")), _toml(Path("pyproject.toml"))
-    yield _at(toml, "api", "url")
-    yield _at(project, "tool", "prefect", "api", "url")
-    yield _of_profile(here, toml, project)
-
-
-def _of_profile(here: dict[str, Any], toml: dict[str, Any], project: dict[str, Any]) -> Any:
-    home = os.environ.get("PREFECT_HOME") or here.get("PREFECT_HOME") or _at(toml, "home")
-    given = [
-        os.environ.get("PREFECT_PROFILES_PATH"),
-        here.get("PREFECT_PROFILES_PATH"),
-        _at(toml, "profiles_path"),
-        _at(project, "tool", "prefect", "profiles_path"),
-        f"{home}/profiles.toml" if home else None,
-        "~/.prefect/profiles.toml",
-    ]
-    path = next(str(item) for item in given if item)
-    with contextlib.suppress(RuntimeError):  # there is no home folder
-        path = str(Path(path).expanduser())
-    profiles = _toml(Path(path))
+    profiles = _toml(prefect_files.profiles_path())
     active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
-    return _at(profiles, "profiles", active, NAME)
-
-
-def _dotenv(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    from dotenv import dotenv_values
-
-    with contextlib.suppress(OSError, ValueError):
-        return dict(dotenv_values(path))
-    return {}
+    yield _at(profiles, "profiles", active, NAME)
 
 
 def _toml(path: Path) -> dict[str, Any]:

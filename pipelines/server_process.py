@@ -19,6 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pipelines import config
 from provenance.errors import AssayError
 
 MARKER = "assay-prefect-server"  # stands in the child's command line, for whoever looks for it
@@ -156,7 +157,8 @@ class ServerProcess:
 
 def without_prefect() -> dict[str, str]:
     """Return the environment less every setting of Prefect, for a server that is all our own."""
-    return {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    inherited = config.without_key(os.environ)
+    return {key: value for key, value in inherited.items() if not key.startswith("PREFECT_")}
 
 
 def template_path() -> Path | None:

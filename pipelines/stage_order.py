@@ -6,12 +6,13 @@ passes the same stages with each `call` wrapped in a task. Nothing here imports 
 
 import contextlib
 import contextvars
-import ctypes
 import dataclasses
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+
+from pipelines.threads import end
 
 GRACE = 3.0  # seconds that stages get to end after a failure or an interrupt
 
@@ -139,7 +140,7 @@ class _Threads:
             if stage.stop is not None:
                 with contextlib.suppress(Exception):  # the first failure is the one to report
                     stage.stop()
-            _raise_in(thread)
+            end(thread, StageStopped)
         deadline = time.monotonic() + GRACE
         while self.running:
             try:
@@ -147,12 +148,6 @@ class _Threads:
             except queue.Empty:
                 return
             self.running.pop(name, None)  # what it raises now says that it was stopped
-
-
-def _raise_in(thread: threading.Thread) -> None:
-    """Raise StageStopped in the thread, as soon as it is back from whatever C code it is in."""
-    number = ctypes.c_ulong(thread.ident or 0)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(StageStopped))
 
 
 def _retried(stage: Stage) -> Callable[[], None]:

@@ -11,6 +11,7 @@ import fcntl
 import itertools
 import os
 import re
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,12 +141,18 @@ def sweep_files(scratch: Path) -> None:
 
 
 def write_over(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; an older one of the name gives way."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Write a file whole or not at all; an older one of the name gives way, also if it is a link.
+
+    The temporary file has a name that nobody can foresee, and is never one that is there already: a
+    link that lies in wait in a shared folder is not followed.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+    temporary = Path(name)
     try:
-        with temporary.open("wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
+            os.fchmod(file.fileno(), 0o666 & ~_umask())
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
@@ -269,6 +276,16 @@ def _holder(descriptor: int) -> str:
             if words[1] == "FLOCK" and words[5] == place and int(words[4]) > 0:
                 return f"process {words[4]}"
     return "another process"
+
+
+def _umask() -> int:
+    """Return what this process takes off the mode of a new file."""
+    with contextlib.suppress(OSError, ValueError, IndexError):  # to ask the system is to set it
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("\nUmask:")[2].split()[0], 8)
+    before = os.umask(0o077)
+    os.umask(before)
+    return before
 
 
 def _sync(path: Path) -> None:

@@ -6,6 +6,7 @@ a file that differs from it is refused, and one that agrees needs no warning.
 
 import re
 from pathlib import Path
+from shlex import quote
 
 from provenance.errors import AssayError
 from provenance.guard import Opened
@@ -33,7 +34,7 @@ def recorded(path: str) -> str | None:
     found = named or [line for line in lines if line and len(lines) == 1 and not line["name"]]
     if len(found) != 1:
         what = "no digest of the file stands there"
-        fix = f"write it anew: sha256sum {Path(path).name} > {Path(beside).name}"
+        fix = f"write it anew: sha256sum {quote(Path(path).name)} > {quote(Path(beside).name)}"
         raise AssayError("I005", what, where=beside, fix=fix)
     return str(found[0]["hex"]).lower()
 

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from provenance import atomic
+from provenance import atomic, key_files
 from provenance.errors import AssayError
 
 ROOT = b"assay.root/1\n"
@@ -91,11 +91,12 @@ def load_or_make(path: Path) -> Signer:
 
 
 def load(path: Path) -> Signer:
-    """Return the private key in a PEM file; ASSAY-E003 if it is none."""
+    """Return the private key in a PEM file; ASSAY-E003 if it is none, or others can reach it."""
     kept = secret_path(path)
     try:
-        pem = path.read_bytes()
-        secret = kept.read_bytes() if kept.exists() else None
+        pem = key_files.read(path, key_files.SECRET, "the signing key")
+        what = "the secret of an earlier signing key"
+        secret = key_files.read(kept, key_files.SECRET, what) if kept.exists() else None
     except OSError as error:
         raise _unusable(path, "cannot be read") from error
     return dataclasses.replace(parse(pem, str(path)), secret=secret)
@@ -126,9 +127,10 @@ def leave_secret(signer: Signer, path: Path) -> None:
 
 
 def load_public(path: Path) -> Verifier:
-    """Return the public key in a PEM file; ASSAY-E003 if it is none."""
+    """Return the public key in a PEM file; ASSAY-E003 if it is none, or others can write it."""
     try:
-        key = serialization.load_pem_public_key(path.read_bytes())
+        pem = key_files.read(path, key_files.PUBLIC, "the public key")
+        key = serialization.load_pem_public_key(pem)
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise _no_public(path, "cannot be read") from error
     if not isinstance(key, Ed25519PublicKey):

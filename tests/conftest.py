@@ -25,6 +25,7 @@ def own_configuration(tmp_path_factory, monkeypatch):
     for name in ("ASSAY_STORE", "ASSAY_SIGNING_KEY", "ASSAY_PUBLIC_KEY", "PREFECT_API_URL",
                  "ASSAY_OPENLINEAGE", "OPENLINEAGE_URL", "ASSAY_RETRAIN"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pipelines.config._held", [])
 
 
 @pytest.fixture(scope="session")

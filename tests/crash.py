@@ -228,7 +228,7 @@ class _Forking:
     def __init__(self, watching):
         self._watching = watching
 
-    def Popen(self, command, stdin, stdout, stderr):  # noqa: ARG002, N802  the signature of Popen
+    def Popen(self, command, stdin, stdout, stderr, env):  # noqa: ARG002, N802  the signature of Popen
         return _Forked(command[4:], stderr, self._watching)
 
 

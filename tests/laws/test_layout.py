@@ -68,3 +68,17 @@ def test_no_check_is_imported_by_another_and_floors_hold():
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_make_removes_no_ledger_and_takes_uv_by_its_digest_only():
+    rules = (ROOT / "Makefile").read_text()
+    removed = rules.partition("\nclean:\n")[2].split("\n\n")[0]
+    assert "rm -rf" in removed
+    assert "assay-store" not in removed
+    installs = [line for line in rules.replace("\\\n", " ").splitlines() if "pip install" in line]
+    assert len(installs) == 1
+    assert "--require-hashes" in installs[0]
+    pinned = (ROOT / ".ci" / "uv-requirements.txt").read_text()
+    assert re.search(r"^uv==[0-9.]+ ", pinned, re.MULTILINE)
+    assert len(re.findall(r"--hash=sha256:[0-9a-f]{64}\b", pinned)) >= 4
+    assert "://" not in pinned

@@ -18,7 +18,7 @@ from checks.kit import findings, registry
 from checks.kit.protocol import Check, Model
 from checks.leakage import Leakage
 from checks.values import Values
-from pipelines import cli, engine, stages
+from pipelines import cli, engine, reading, stages
 from pipelines.engine import Processes, Serial
 from pipelines.examine import examine
 from provenance.errors import AssayError
@@ -293,6 +293,35 @@ def test_a_run_with_an_empty_reference_commits_and_fails(small, tmp_path, capsys
         ("ASSAY-K003", "drift")
     ]
     assert "no row of it can be read" in found["drift"]["evidence"]
+
+
+def test_checks_begin_when_the_first_imports_are_done(small, tmp_path, monkeypatch, capsys):
+    """Let the imports last until the source has been read, and two seconds more."""
+    mark = tmp_path / "read"
+    (tmp_path / "slow_to_load.py").write_text(
+        "import pathlib, time\n"
+        f"while not pathlib.Path({str(mark)!r}).exists():\n    time.sleep(0.02)\n"
+        "time.sleep(2)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("pipelines.early.WARM", ("slow_to_load",))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    ask, run_checks, seen = reading.ask, stages.run_checks, []
+
+    def asked(*arguments, **named):
+        ask(*arguments, **named)
+        mark.touch()
+
+    def look(*arguments):
+        seen.extend(thread.name for thread in threading.enumerate())
+        return run_checks(*arguments)
+
+    monkeypatch.setattr(reading, "ask", asked)
+    monkeypatch.setattr(stages, "run_checks", look)
+    code, _, _ = ran(small, capsys)
+    assert code == 0
+    assert "MainThread" in seen
+    assert "warm-imports" not in seen
 
 
 def test_the_small_run_passes_when_nothing_is_planted(small, capsys):

@@ -2,6 +2,9 @@
 
 import csv
 import datetime as dt
+import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proposed_contracts import judged, proposed, write_csv
 
+from pipelines import cli, init_output
 from pipelines.init_yaml import scalar
 from provenance.errors import AssayError
 
@@ -259,3 +263,26 @@ def test_what_may_tell_of_a_person_is_noted_and_not_decided(tmp_path):
     assert any("value: quasi_identifier" in line for line in lines[surname:age])
     assert not any("quasi_identifier" in line for line in lines[age:amount])
     assert contract.protected == frozenset()
+
+
+def test_the_command_to_copy_runs_nothing_that_a_name_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    name = "a; touch planted; $(touch planted) \x1b[2J.csv"
+    (tmp_path / name).write_text("x,y\n" + "".join(f"{n},{n % 7}\n" for n in range(40)))
+    assert cli.main(["init", name, "-o", "it's; touch planted.yaml"]) == 0
+    said = capsys.readouterr().out
+    assert "\x1b" not in said
+    command = said.splitlines()[-1].partition("`")[2].rstrip("`")
+    subprocess.run(f"assay() {{ :; }}; {command}", shell=True, cwd=tmp_path, check=True)  # noqa: S602
+    assert not (tmp_path / "planted").exists()
+    words = shlex.split(command)
+    assert words[:3] == ["assay", "run", "it's; touch planted.yaml"]
+    assert len(words) == 5
+
+
+def test_a_contract_is_written_through_no_link_that_lies_in_wait(tmp_path):
+    (tmp_path / "victim").write_text("theirs")
+    (tmp_path / f".c.yaml.{os.getpid()}").symlink_to(tmp_path / "victim")
+    init_output.write(tmp_path / "c.yaml", "ours")
+    assert (tmp_path / "victim").read_text() == "theirs"
+    assert (tmp_path / "c.yaml").read_text() == "ours"

@@ -123,23 +123,13 @@ def test_a_server_that_is_late_is_e101():
         server.wait(timeout=0.2)
 
 
-@pytest.mark.parametrize(
-    ("file", "text"),
-    [
-        (".env", "PREFECT_API_URL=http://127.0.0.1:9/api\n"),
-        ("prefect.toml", '[api]\nurl = "http://127.0.0.1:9/api"\n'),
-        ("pyproject.toml", '[tool.prefect.api]\nurl = "http://127.0.0.1:9/api"\n'),
-        (
-            "../home/.prefect/profiles.toml",
-            'active = "x"\n[profiles.x]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n',
-        ),
-    ],
-)
 @pytest.mark.usefixtures("fresh")
-def test_a_server_configured_in_a_file_is_used_and_no_child_started(file, text):
+def test_a_server_configured_in_the_profile_is_used_and_no_child_started():
     assert server_address.configured_url() is None
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
-    Path(file).write_text(text)
+    Path("../home/.prefect").mkdir()
+    Path("../home/.prefect/profiles.toml").write_text(
+        'active = "x"\n[profiles.x]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n'
+    )
     assert server_address.configured_url() == "http://127.0.0.1:9/api"
     with PrefectServer() as server:
         assert not server.own

@@ -136,3 +136,33 @@ def test_folders_are_made_beside_a_process_that_removes_the_empty_ones(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"exists|Not a directory"):
         atomic.make_folders(tmp_path / "file" / "below")
+
+
+def test_a_file_is_written_over_through_no_link_that_lies_in_wait(tmp_path):
+    target, victim = tmp_path / "out.txt", tmp_path / "victim"
+    victim.write_bytes(b"theirs")
+    (tmp_path / f".out.txt.{os.getpid()}").symlink_to(victim)
+    target.symlink_to(victim)
+    before = os.umask(0o027)
+    try:
+        atomic.write_over(target, b"ours")
+    finally:
+        os.umask(before)
+    assert victim.read_bytes() == b"theirs"
+    assert not target.is_symlink()
+    assert target.read_bytes() == b"ours"
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_cannot_be_written_over_leaves_nothing_and_the_old_file(tmp_path, monkeypatch):
+    (tmp_path / "out.txt").write_bytes(b"old")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="full"):
+        atomic.write_over(tmp_path / "out.txt", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
+    assert (tmp_path / "out.txt").read_bytes() == b"old"

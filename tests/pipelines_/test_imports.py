@@ -1,0 +1,127 @@
+"""Imports in threads: none is ended by another, none is cut off in its middle."""
+
+import importlib
+import itertools
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from pipelines import early, stage_order
+from pipelines.engine import Serial
+from pipelines.stage_order import Stage
+from provenance.errors import AssayError
+
+NAMES = itertools.count()
+WHOLE = """
+import time
+time.sleep({seconds})
+early = True
+from {name}.part import done
+"""
+SLOW = """
+import time
+for _ in range(100):
+    time.sleep(0.01)
+whole = True
+"""
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that is slow to load and loads a part of itself last, as scipy.sparse does."""
+    name = f"slow_package_{next(NAMES)}"
+    folder = tmp_path / "lib" / name
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(WHOLE.format(seconds=1, name=name))
+    (folder / "part.py").write_text(f"from {name} import early\ndone = True\n")
+    (folder / "slow.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(folder.parent)
+    return name
+
+
+def test_two_doors_to_a_package_are_what_python_cannot_bear(tmp_path, package):
+    """The fault itself, so that nobody takes the wait for superstition: both imports end."""
+    script = f"""
+import importlib, sys, threading, time
+sys.path.insert(0, {str(tmp_path / "lib")!r})
+ended = []
+def door(name):
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        ended.append(type(error).__name__)
+doors = [threading.Thread(target=door, args=[{package!r} + part]) for part in ("", ".part")]
+for thread in doors:
+    thread.start()
+    time.sleep(0.3)
+for thread in doors:
+    thread.join()
+print(ended)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "['ImportError', 'KeyError']"  # the latter in importlib itself
+
+
+def test_what_waits_for_the_first_imports_comes_in_by_any_door(package, monkeypatch):
+    monkeypatch.setattr(early, "WARM", (package,))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with early.warming() as warmed:
+        assert f"{package}.part" not in sys.modules
+        warmed()
+        [found] = Serial(60.0).map(importlib.import_module, [f"{package}.part"])
+        assert found.done
+        assert "warm-imports" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_refusal_does_not_wait_for_all_of_them(package, monkeypatch):
+    monkeypatch.setattr(early, "WARM", (package, f"{package}.slow"))
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    with pytest.raises(KeyError), early.warming():
+        raise KeyError
+    assert package in sys.modules
+    assert f"{package}.slow" not in sys.modules
+
+
+def test_a_late_check_is_not_ended_in_the_middle_of_an_import(package):
+    importlib.import_module(package)
+    ended = threading.Event()
+
+    def check(name):
+        try:
+            importlib.import_module(name)
+            while True:
+                time.sleep(0.01)
+        finally:
+            ended.set()
+
+    with pytest.raises(AssayError, match="K002"):
+        Serial(0.3).map(check, [f"{package}.slow"])
+    assert not ended.is_set()
+    assert ended.wait(30.0)
+    assert sys.modules[f"{package}.slow"].whole
+
+
+def test_a_stage_that_is_given_up_is_not_ended_in_the_middle_of_an_import(package, monkeypatch):
+    importlib.import_module(package)
+    monkeypatch.setattr(stage_order, "GRACE", 30.0)
+    began = threading.Event()
+
+    def slow():
+        began.set()
+        importlib.import_module(f"{package}.slow")
+        while True:
+            time.sleep(0.01)
+
+    def fails():
+        began.wait()
+        time.sleep(0.3)
+        raise ValueError("this one")
+
+    with pytest.raises(ValueError, match="this one"):
+        stage_order.run_direct([Stage("slow", slow), Stage("fails", fails)])
+    assert sys.modules[f"{package}.slow"].whole
