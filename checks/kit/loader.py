@@ -27,11 +27,18 @@ OWN = "__assay"  # how the names of our own views and columns begin
 _FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as the engine compares
 
 
-def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> Contract:
+def load(
+    path: Path,
+    *,
+    root: Path | None = None,
+    home: Path | None = None,
+    content: bytes | None = None,
+) -> Contract:
     """Read a contract.
 
     Args:
         path: the YAML file.
+        content: of the file, where it was read already; then the file is not opened.
         home: folder that its paths are relative to; by default the contract's own.
         root: folder that the contract's paths may not leave; by default the working folder if
             the contract lies beneath it, else the contract's own folder.
@@ -39,7 +46,7 @@ def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> C
     Raises:
         AssayError: ASSAY-C001 to C011.
     """
-    content = read_bytes(path)
+    content = read_bytes(path) if content is None else content
     top = parse(content, str(path))
     facts = top.mapping("the contract", odcs.CONTRACT)
     heading.refuse_standard(facts)
