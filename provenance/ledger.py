@@ -6,6 +6,7 @@ number it will get, and links the entry exclusively. No entry, no run.
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,9 @@ class Ledger:
                 self._load(seq, loaded)
                 if seq not in loaded:
                     raise broken("L001", f"entry {seq} is missing", path) from error
+            except OSError as error:
+                why = os.strerror(error.errno or 0)
+                raise broken("L003", f"entry {seq} cannot be read ({why})", path) from error
         item = loaded[seq]
         if isinstance(item, AssayError):
             raise item

@@ -47,6 +47,9 @@ class Segment:
             raise AssayError("L001", f"{told} is missing", where=str(self.path)) from error
         except IrregularError as error:
             raise AssayError("L003", f"{told} is {error.kind}", where=str(self.path)) from error
+        except OSError as error:
+            why = f"cannot be read ({os.strerror(error.errno or 0)})"
+            raise AssayError("L003", f"{told} {why}", where=str(self.path)) from error
         except ValueError as error:
             raise AssayError("L003", f"{told} {error}", where=str(self.path)) from error
         if [item.seq for item in found] != list(self.numbers):
