@@ -75,7 +75,11 @@ def faults(
     breaks = strangers(folder, seq, outputs, what=what)
     if breaks and breaks[0].where == str(folder):
         return breaks  # what cannot be entered is one break, not one for each file
-    for file in sorted(outputs, key=lambda file: str(file["name"])):
+    told = {notice.where for notice in breaks}
+    named = ((str(file["name"]), file) for file in outputs)
+    for name, file in sorted(named, key=lambda pair: pair[0]):
+        if str(folder / name) in told:
+            continue
         breaks += [fault] if (fault := fault_of(folder, seq, file, what=what)) else []
     return breaks
 
@@ -149,24 +153,24 @@ def read(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> bytes:
 
 @contextlib.contextmanager
 def verified(
-    folder: Path, seq: int, file: Recorded, *, what: str = "run", small: int = _SMALL
+    folder: Path, seq: int, file: Recorded, *, what: str = "run", small: int | None = None
 ) -> Iterator[io.BufferedReader | io.BytesIO]:
     """Open a recorded file at its start, once its bytes have the recorded digest.
 
-    What is read is what was hashed: of a file of up to `small` bytes a copy in memory; of a larger
-    one the same open file, whatever its name leads to meanwhile.
+    What is read is what was hashed: of a file of up to `small` bytes (8 MiB) a copy in memory; of a
+    larger one the same open file, whatever its name leads to meanwhile.
 
     Raises:
         AssayError: ASSAY-L011 if it is missing, no regular file, or was changed.
     """
-    name = str(file["name"])
+    name, most = str(file["name"]), _SMALL if small is None else small
     with contextlib.ExitStack() as stack:
         try:
             descriptor = stack.enter_context(opened(folder, name))
             told = _longer(descriptor, file)
             held: io.BufferedReader | io.BytesIO
             held = stack.enter_context(os.fdopen(descriptor, "rb", closefd=False))
-            if not told and os.fstat(descriptor).st_size <= small:
+            if not told and os.fstat(descriptor).st_size <= most:
                 held = io.BytesIO(held.read())
             actual = "" if told else hashlib.file_digest(held, "sha256").hexdigest()
             held.seek(0)

@@ -227,8 +227,9 @@ def packed_anew(store):
 # --- what else can be done to folders
 
 
-def moved_behind_a_link(path):
-    away = path.parents[1] / f"away-{path.name}" if path.name != "store" else path.with_name("away")
+def moved_behind_a_link(store, path):
+    """Put a folder elsewhere, whole, and a link to it in its place."""
+    away = store.parent / f"away-{path.name}"
     path.rename(away)
     path.symlink_to(away)
 
@@ -296,7 +297,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "findings without rows": findings_without_rows,
     "clean emptied": clean_emptied,
     "clean's name in capitals": case_changed,
-    "clean behind a link": lambda s: moved_behind_a_link(run(s, 1) / "clean"),
+    "clean behind a link": lambda s: moved_behind_a_link(s, run(s, 1) / "clean"),
     "a file too many": lambda s: put(run(s, 1) / "clean/part-00099.parquet"),
     "a file in a folder too many": lambda s: put(run(s, 1) / "clean/more/part-00000.parquet"),
     "an empty folder too many": lambda s: (run(s, 1) / "more").mkdir(),
@@ -310,7 +311,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "a name with a line feed": lambda s: put(run(s, 1) / "clean/a\nholds: all.parquet"),
     "a run's folder gone": lambda s: shutil.rmtree(run(s, 1)),
     "two runs' folders swapped": lambda s: swapped(run(s, 1), run(s, 2)),
-    "a run's folder behind a link": lambda s: moved_behind_a_link(run(s, 1)),
+    "a run's folder behind a link": lambda s: moved_behind_a_link(s, run(s, 1)),
     "a run's folder beyond the end": lambda s: put(run(s, 9) / "clean/part-00000.parquet"),
     "a run's folder of no run": lambda s: run(s, 5).mkdir(),
     "a link named like the next run": lambda s: run(s, 6).symlink_to(run(s, 1)),
@@ -327,9 +328,8 @@ CASES: dict[str, Callable[[Path], None]] = {
     "a stray among the decisions": lambda s: put(s / "reviews/notes.txt"),
     "a link among the decisions": lambda s: (s / "reviews/more").symlink_to(decisions(s)),
     **{
-        f"{name} behind a link": lambda store, name=name: moved_behind_a_link(store / name)
-        for name in ("runs", "ledger", "ledger/entries", "reviews", "staging")
-        if name != "staging"
+        f"{name} behind a link": lambda store, name=name: moved_behind_a_link(store, store / name)
+        for name in ("runs", "ledger", "ledger/entries", "reviews")
     },
     "staging is a link": lambda s: (
         shutil.rmtree(s / "staging", ignore_errors=True),
@@ -361,7 +361,7 @@ COMPACTED: dict[str, Callable[[Path], None]] = {
     "a segment that names everything": lambda s: shutil.copy(
         segment(s), segment(s).with_name(segments.name_of(6, 10**12 - 1))
     ),
-    "segments behind a link": lambda s: moved_behind_a_link(s / "ledger/segments"),
+    "segments behind a link": lambda s: moved_behind_a_link(s, s / "ledger/segments"),
     "a folder among the segments": lambda s: (s / "ledger/segments/more").mkdir(),
     "an entry that its segment gives otherwise": lambda s: single_beside_segment(
         s, lambda item, facts: entry.make(5, item.prev, facts, THIEF)

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parents[2]
 PRODUCT = [p for name in ("provenance", "checks", "pipelines") for p in (ROOT / name).rglob("*.py")]
 HEAVY = {"pandas", "great_expectations", "prefect", "sklearn", "cleanlab", "presidio_analyzer",
          "pyarrow", "numpy", "duckdb", "fastapi", "rich", "spacy", "scipy"}  # fmt: skip
+LONGER = {"standalone_verify.py": 400}  # one file by its purpose: whoever audits it has only that
 UNFINISHED = re.compile(r"\b(TODO|FIXME|raise NotImplementedError)\b")
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|common|manager|misc)(_|$)")
 # words that docs/glossary.md replaces, where they would name a function or a class
@@ -23,7 +24,8 @@ FORBIDDEN_WORDS = re.compile(
 @pytest.mark.parametrize("path", PRODUCT, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_and_functions_are_short(path):
     text = path.read_text()
-    assert len(text.splitlines()) <= 300
+    most = LONGER.get(path.name, 300)
+    assert len(text.splitlines()) <= most
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0]
