@@ -362,9 +362,10 @@ def test_a_range_that_becomes_sure_takes_the_ends_of_all_rows(tmp_path):
     assert 65 < high < 100
     assert "with ends from all of them" in made.text
     for run in runs:  # rows without a value tell nothing of its ends
-        path = run.folder / "clean" / "part-00000.parquet"
+        path = run.files.folder / "clean" / "part-00000.parquet"
         values = pq.read_table(path)["x"].to_pylist()
         pq.write_table(pa.table({"x": [*values[:500], *[None] * 1500]}), path)
+    runs = [of(run.files.folder, RANGE) for run in runs]
     assert init_revise.revise(runs[0], Past(tuple(runs))).changes == ()
 
 
