@@ -9,16 +9,16 @@ import argparse
 import dataclasses
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from pipelines import config, trust
 from pipelines.commit import Committer
 from pipelines.request import now
 from pipelines.store import RUN_KINDS, Store
-from provenance import digest
+from provenance import run_files
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
-from provenance.ledger import broken
 
 KIND = "anchor"
 MAX_REASON = 500
@@ -132,13 +132,11 @@ def decide(arguments: argparse.Namespace, store: Store, run: Entry) -> int:
 
 
 def _whole(store: Store, run: int, recorded: list[dict[str, Any]]) -> list[str]:
-    paths = []
+    folder = store.run_folder(run)
     for file in recorded:
-        path = store.run_folder(run) / file["name"]
-        if not path.is_file() or digest.of_file(path) != file["sha256"]:
-            raise broken("L011", f"run {run}: {file['name']} is not as recorded", path)
-        paths.append(str(path))
-    return paths
+        if fault := run_files.fault_of(folder, run, file):
+            raise run_files.broken(fault.message, Path(fault.where))
+    return [str(folder / file["name"]) for file in recorded]
 
 
 def _clean_files(run: Entry) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Rows are paired as pipelines/diff_pairs.py says, causes are found as pipelines/d
 No cell but a key's is told, and no key that may be personal.
 """
 
+import contextlib
 import functools
 import tempfile
 from collections import Counter
@@ -43,14 +44,17 @@ def compare(store: Store, run_a: str, run_b: str, limit: int) -> dict[str, Any]:
     with ThreadPoolExecutor() as pool:
         a, b = pool.map(functools.partial(diff_side.opened, store), (run_a, run_b))
     how = how_of(a, b)
-    with tempfile.TemporaryDirectory(prefix="assay-diff-") as spill:
+    with (
+        tempfile.TemporaryDirectory(prefix="assay-diff-") as spill,
+        contextlib.ExitStack() as stack,
+    ):
         connection = duckdb.connect(":memory:")
         try:
             for setting, value in (("memory_limit", MEMORY), ("temp_directory", spill)):
                 connection.execute(f"SET {setting} = '{value}'")
             for setting in ("enable_progress_bar", "preserve_insertion_order"):
                 connection.execute(f"SET {setting} = false")
-            diff_grounds.register(connection, a, b)
+            diff_grounds.register(connection, a, b, stack)
             Pairing(connection, a, b, how).pair()
             return _told(connection, a, b, how, limit)
         finally:

@@ -1,10 +1,10 @@
 """The grounds of every changed fate, gathered in DuckDB and weighed once for each kind of it."""
 # ruff: noqa: S608  # every name in the SQL here is our own; cells travel as Arrow
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from pipelines.diff_causes import Ground, Judge, Weighed
 from pipelines.diff_pairs import ALTERED, OTHER
@@ -87,12 +87,17 @@ FROM turned GROUP BY kind ORDER BY kind
 """
 
 
-def register(connection: "duckdb.DuckDBPyConnection", a: Side, b: Side) -> None:
-    """Make what tells of rows: `found_`, `refused_` and `decided_` of either run."""
+def register(
+    connection: "duckdb.DuckDBPyConnection", a: Side, b: Side, stack: contextlib.ExitStack
+) -> None:
+    """Make what tells of rows: `found_`, `refused_` and `decided_` of either run.
+
+    `stack` keeps the files open that they are read from.
+    """
     for run, side in (("a", a), ("b", b)):
-        connection.register(f"found_{run}", ds.dataset(side.folder / "findings"))
-        parts = sorted((side.folder / "rejected").iterdir())
-        connection.register(f"reasons_{run}", ds.dataset(parts, _REFUSED, format="parquet"))
+        connection.register(f"found_{run}", side.files.dataset("findings", stack))
+        refused = side.files.dataset("rejected", stack, _REFUSED)
+        connection.register(f"reasons_{run}", refused)
         connection.execute(
             f"CREATE VIEW refused_{run} AS SELECT _row AS row, "
             f"regexp_extract(_reason, '{_CODE}') AS code FROM reasons_{run}"

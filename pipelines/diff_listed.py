@@ -97,7 +97,7 @@ class Listing:
         side, found = self._sides[run], {}
         for file in np.unique(places["file"].to_numpy()).tolist():
             part = places.filter(places["file"].to_numpy() == file)
-            keys = side.keys(side.files[file], self._key, part["place"].to_numpy())
+            keys = side.keys(side.placed[file], self._key, part["place"].to_numpy())
             for row, key in zip(part["row"].to_pylist(), keys.to_pylist(), strict=True):
                 if any(cell is not None for cell in key.values()):  # others cannot be read
                     found[row] = {name: _plain(cell) for name, cell in key.items()}

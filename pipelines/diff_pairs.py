@@ -190,7 +190,7 @@ def _keys(side: Side, key: Sequence[str], rows: pa.Table) -> Iterator[pa.RecordB
     edges = np.flatnonzero(np.diff(files, prepend=-1, append=-1)).tolist()
     for start, end in pairwise(edges):
         part = rows.slice(start, end - start)
-        keys = side.keys(side.files[files[start]], key, part["place"].to_numpy())
+        keys = side.keys(side.placed[files[start]], key, part["place"].to_numpy())
         yield from pa.table([part["row"], *keys.columns], ["row", *_names(key)]).to_batches()
 
 

@@ -15,17 +15,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from checks.kit import loader
 from checks.kit.contract import Contract
 from pipelines import story
 from pipelines.store import Store
 from pipelines.story import Decision
-from provenance import cast, digest, verify
+from provenance import cast, digest
 from provenance.entry import Entry
 from provenance.errors import AssayError
-from provenance.ledger import broken
 from provenance.parts import whole
-from provenance.shards import read_table, unpacked
+from provenance.run_reader import RunReader
+from provenance.shards import unpacked
 
 FATES = ("clean", "quarantine", "rejected")
 WORDS = 4  # 64-bit words of a digest
@@ -47,7 +46,7 @@ class Side:
 
     Attributes:
         entry: of the run; base: of the run that read its source, itself if it is no release.
-        folder: of the run.
+        files: of the run.
         contract: as the run's own copy has it.
         schema: the columns of its clean files.
         decisions: those that a release has applied, by row.
@@ -55,7 +54,7 @@ class Side:
 
     entry: Entry
     base: Entry
-    folder: Path
+    files: RunReader
     contract: Contract
     schema: pa.Schema
     decisions: Mapping[int, Decision]
@@ -77,8 +76,8 @@ class Side:
         return {path.stem: sha256 for path, sha256 in paths if path.parts[0] == "models"}
 
     @cached_property
-    def files(self) -> list[str]:
-        """Return the files that rows lie in; `file` in ROWS counts them."""
+    def placed(self) -> list[str]:
+        """Return the names of the files that rows lie in; `file` in ROWS counts them."""
         names = (file["name"] for file in self.facts["outputs"])
         return [name for name in names if name.partition("/")[0] in FATES]
 
@@ -102,8 +101,9 @@ class Side:
         names = ["row_id", "source_row", "source_sha256"]
         if len(self.inputs) == 1:
             names.pop()
-        for path in sorted((self.folder / "lineage").iterdir()):
-            with pq.ParquetFile(path, page_checksum_verification=True) as part:
+        for name in self.files.names("lineage"):
+            with self.files.opened(name) as source:
+                part = pq.ParquetFile(source, page_checksum_verification=True)
                 first = next(part.iter_batches(1, columns=["file"]), None)
                 if first is not None:
                     file = first["file"][0].as_py()  # a part is of one file, row by row
@@ -123,7 +123,7 @@ class Side:
             [
                 pc.add(local, own),
                 pc.add(local, common),
-                pa.repeat(pa.scalar(self.files.index(file), pa.int32()), count),
+                pa.repeat(pa.scalar(self.placed.index(file), pa.int32()), count),
                 pa.array(np.arange(count, dtype=np.int32)),
                 pa.repeat(pa.scalar(fate, pa.int8()), count),
                 *(pa.array(np.ascontiguousarray(words[:, word])) for word in range(WORDS)),
@@ -145,8 +145,8 @@ class Side:
     def contents(self, file: str, columns: list[str]) -> np.ndarray:
         """Return digests of the cells of some columns, uint8 (n, 32), in the file's order."""
         if file.startswith("rejected/"):
-            return digest.of_rows(read_table(self.folder / file, ["_raw"]))
-        table = read_table(self.folder / file, columns)
+            return digest.of_rows(self.files.table(file, ["_raw"]))
+        table = self.files.table(file, columns)
         typed, is_bad = self._typed(table)
         digests = digest.of_rows(typed)
         if is_bad.any():
@@ -159,7 +159,7 @@ class Side:
         if file.startswith("rejected/"):
             nulls = [pa.nulls(len(at), self.type_of(name)) for name in columns]
             return pa.table(nulls, names=list(columns))
-        table = read_table(self.folder / file, list(columns)).take(pa.array(at))
+        table = self.files.table(file, list(columns)).take(pa.array(at))
         return self._typed(table)[0]
 
     def type_of(self, column: str) -> pa.DataType:
@@ -188,15 +188,14 @@ def opened(store: Store, run: str) -> Side:
             of its sources are the same.
     """
     entry = store.find(run)
-    folder = store.run_folder(entry.seq)
-    for notice in verify.verify_files(folder, entry)[:1]:
-        raise broken("L011", notice.message, Path(notice.where))
+    files = store.reader(entry)
+    files.require()
     _refuse_twins(entry)
-    contract = loader.load(folder / "contract.yaml", root=Path("/"))
+    contract = story.contract_of(files)
     base = store.ledger.read(story.base_of(entry))
-    schema = pq.read_schema(min((folder / "clean").iterdir()))
+    schema = files.schema(files.names("clean")[0])
     decisions = story.applied(store, entry) if entry.kind == "release" else {}
-    return Side(entry, base, folder, contract, schema, decisions)
+    return Side(entry, base, files, contract, schema, decisions)
 
 
 def _refuse_twins(entry: Entry) -> None:

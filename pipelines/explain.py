@@ -5,7 +5,6 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pipelines import config
@@ -13,6 +12,7 @@ from pipelines.store import Store
 from provenance.codes import CODES, exit_of
 from provenance.errors import AssayError, printable
 from provenance.ordinals import ordinal
+from provenance.run_reader import RunReader
 
 FATE = ("run", "kind", "time", "fate", "file", "file_row")
 CODE = re.compile(r"(?:ASSAY-)?([IVCKLEG]\d{3})", re.IGNORECASE)
@@ -26,9 +26,9 @@ def main(arguments: argparse.Namespace) -> int:
             f"{facts['code']}: {facts['means']}\n  fix:  {facts['fix']}\n  exit: {facts['exit']}\n"
         )
     else:
-        facts = row_facts(
-            Store(config.store_folder(arguments.store)), arguments.subject, arguments.row
-        )
+        store = Store(config.store_folder(arguments.store))
+        store.require()
+        facts = row_facts(store, arguments.subject, arguments.row)
         text = told(facts)
     sys.stdout.write(json.dumps(facts) + "\n" if arguments.json else text)
     return 0
@@ -59,9 +59,9 @@ def row_facts(store: Store, run: str, row: str) -> dict[str, Any]:
     from pipelines import story
 
     entry = store.find(run)
-    folder = store.run_folder(entry.seq)
+    files = store.reader(entry)
     number = ordinal(row)
-    number = story.row_at(folder, entry, row) if number is None else number
+    number = story.row_at(files, entry, row) if number is None else number
     if number is None:
         fix = "rows are numbers from 0, or places such as clean/part-00000.parquet:17"
         raise AssayError("C013", f"{row} is not a row", fix=fix)
@@ -76,9 +76,9 @@ def row_facts(store: Store, run: str, row: str) -> dict[str, Any]:
         "run": entry.seq,
         "row": number,
         "source": {"name": source["name"], "sha256": source["sha256"], "row": local,
-                   **_bytes(folder, source, local)},
+                   **_bytes(files, source, local)},
         "fate": next(f["fate"] for f in fates if f["run"] == entry.seq),
-        "findings": story.findings_in(folder, number),
+        "findings": story.findings_in(files, number),
         "decisions": [{"entry": d.entry, "time": d.time, "decision": d.decision, "value": d.value,
                        "reason": d.reason, "reviewer": d.reviewer} for d in decisions],
         "fates": fates,
@@ -88,16 +88,16 @@ def row_facts(store: Store, run: str, row: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _bytes(folder: Path, source: Mapping[str, Any], local: int) -> dict[str, Any]:
+def _bytes(files: RunReader, source: Mapping[str, Any], local: int) -> dict[str, Any]:
     """Return where a row's bytes are in its source file, or why that cannot be told."""
-    from checks.kit import loader
+    from pipelines import story
     from provenance import places
     from provenance.snapshot import Source
 
     if "://" in source["name"]:
         return {"bytes": None, "bytes_unknown": "the source is no local file"}
+    dialect = story.contract_of(files).csv
     try:
-        dialect = loader.load(folder / "contract.yaml", root=Path("/")).csv
         span = places.span_of(Source(**source), local, dialect)
     except AssayError as error:
         return {"bytes": None, "bytes_unknown": f"{error.what} ({error.code})"}

@@ -7,27 +7,24 @@ their digests were compared with the ledger's.
 import dataclasses
 from collections import Counter
 from collections.abc import Collection, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import loader
 from checks.kit.contract import Contract, Rule
 from pipelines import rebuild, story
 from pipelines.store import Store
-from provenance import atomic, cast, digest
+from pipelines.story import CONTRACT
+from provenance import cast
 from provenance.entry import Entry
 from provenance.errors import AssayError
-from provenance.ledger import broken
-from provenance.shards import read_table
+from provenance.run_reader import RunReader
 from provenance.snapshot import Source
 
 MOST_RUNS = 50  # that are looked back at
-NEEDED = ("contract.yaml", "findings/", "clean/", "quarantine/", "lineage/")
-CONTRACT = "contract.yaml"
+NEEDED = (CONTRACT, "findings/", "clean/", "quarantine/", "lineage/")
 OF_GAPS = ("nullValues", "missingValues")  # kinds of rules that missing cells break
 
 
@@ -41,7 +38,7 @@ class Reviewed:
     """
 
     entry: Entry
-    folder: Path
+    files: RunReader
     contract: Contract
     text: str
     broken: dict[tuple[str, str | None], set[int]]
@@ -68,18 +65,17 @@ class Reviewed:
         """Return the clean rows that speak of a rule: all, or those with a value to break it."""
         if rule.kind in OF_GAPS or rule.column is None:
             return int(self.entry.facts["rows"]["clean"])
-        paths = sorted((self.folder / "clean").iterdir())
-        columns = (read_table(path, [rule.column])[rule.column] for path in paths)
+        columns = (part[rule.column] for part in self.files.tables("clean", [rule.column]))
         return sum(len(column) - column.null_count for column in columns)
 
     def _parts(self, column: str) -> Iterator[tuple[pa.Array, np.ndarray]]:
-        for path in sorted((self.folder / "quarantine").iterdir()):
-            table = read_table(path, [column, "_row"])
+        for table in self.files.tables("quarantine", [column, "_row"]):
             yield table[column].combine_chunks(), table["_row"].to_numpy()
         sources = tuple(Source(**item) for item in self.entry.facts["inputs"])
-        for path in sorted((self.folder / "clean").iterdir()):
-            ordinals, _ = rebuild.clean_rows(self.folder, path.name, sources)
-            yield read_table(path, [column])[column].combine_chunks(), ordinals
+        lineages = rebuild.Lineages(self.files)
+        for name in self.files.names("clean"):
+            ordinals, _ = rebuild.clean_rows(lineages.of(name), sources)
+            yield self.files.table(name, [column])[column].combine_chunks(), ordinals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,18 +99,17 @@ def reviewed(store: Store, entry: Entry) -> Reviewed:
             its rules were not evaluated.
     """
     base = store.ledger.read(story.base_of(entry))
-    folder = store.run_folder(base.seq)
-    _require(folder, base)
+    files = store.reader(base)
+    files.require(*NEEDED)
     if base.facts["checks"].get("contract") != "ok":
         what = f"the contract's rules were not evaluated on run {base.seq}"
         raise AssayError("C014", what, fix="name a run on which every check ran")
-    contract = loader.load(folder / CONTRACT, root=Path("/"))
-    text = (folder / CONTRACT).read_text(encoding="utf-8-sig")
+    contract, text = story.contract_of(files), files.read(CONTRACT).decode("utf-8-sig")
     standing = story.standing(store, base.seq)
     by_word: dict[str, set[int]] = {"release": set(), "reject": set()}
     for row, decision in standing.items():
         by_word.setdefault(decision.decision, set()).add(row)
-    return Reviewed(base, folder, contract, text, _broken(folder),
+    return Reviewed(base, files, contract, text, _broken(files),
                     frozenset(by_word["release"]), frozenset(by_word["reject"]))  # fmt: skip
 
 
@@ -144,28 +139,9 @@ def _is_kept(store: Store, entry: Entry) -> bool:
     return is_there and entry.facts["checks"].get("contract") == "ok"
 
 
-def _require(folder: Path, entry: Entry) -> None:
-    """Refuse a run whose files are not those that its entry records, and no others; L011."""
-    recorded = {file["name"] for file in entry.facts["outputs"]}
-    for part in NEEDED:
-        for path in atomic.listed(folder / part) if part.endswith("/") else ():
-            if f"{part}{path.name}" not in recorded:
-                what = f"run {entry.seq}: {part}{path.name} is not of this run"
-                raise broken("L011", what, path)
-    for file in entry.facts["outputs"]:
-        name = file["name"]
-        if name.startswith(NEEDED):
-            path = folder / name
-            if not path.is_file() or digest.of_file(path) != file["sha256"]:
-                raise broken("L011", f"run {entry.seq}: {name} is not as recorded", path)
-    if not any(file["name"] == CONTRACT for file in entry.facts["outputs"]):
-        raise broken("L011", f"run {entry.seq} recorded no contract", folder / CONTRACT)
-
-
-def _broken(folder: Path) -> dict[tuple[str, str | None], set[int]]:
+def _broken(files: RunReader) -> dict[tuple[str, str | None], set[int]]:
     found: dict[tuple[str, str | None], set[int]] = {}
-    for path in sorted(story.findings_folder(folder).iterdir()):
-        table = read_table(path, ["row", "check", "rule", "column"])
+    for table in files.tables("findings", ["row", "check", "rule", "column"]):
         ours = pc.and_(pc.equal(table["check"], "contract"), pc.is_valid(table["row"]))
         for item in table.filter(ours).to_pylist():
             found.setdefault((item["rule"], item["column"]), set()).add(item["row"])

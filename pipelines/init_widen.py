@@ -19,7 +19,6 @@ from pipelines import init_rules
 from pipelines.infer import Seen
 from pipelines.init_history import Reviewed
 from pipelines.init_yaml import Proposal
-from provenance.shards import read_table
 
 RANGE, SET = "expect_column_values_to_be_between", "expect_column_values_to_be_in_set"
 LISTS = {"validValues": "values", SET: "value_set", "label": "values"}
@@ -95,8 +94,8 @@ def tightened(rule: Rule, run: Reviewed, had: Sequence[Reviewed]) -> Mapping[str
         return rule.params
     seen = Seen(column, spec.logical, is_fixed=True)
     for item in had:
-        for path in sorted((item.folder / "clean").iterdir()):
-            _take(seen, read_table(path, [column])[column].drop_null())
+        for table in item.files.tables("clean", [column]):
+            _take(seen, table[column].drop_null())
     if not seen.filled:
         return rule.params
     proposal = Proposal(seen)

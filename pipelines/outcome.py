@@ -18,6 +18,8 @@ from provenance.errors import AssayError, Notice
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from provenance.run_reader import RunReader
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
@@ -38,15 +40,18 @@ class Outcome:
 
     def clean_files(self) -> list[Path]:
         """Return the Parquet files of the clean dataset, in order."""
-        return sorted((self.folder / "clean").iterdir())
+        return [self.folder / name for name in self._files().names("clean")]
 
     def clean(self) -> "pa.Table":
-        """Return the clean dataset, all of it in memory."""
+        """Return the clean dataset, all of it in memory; L011 if it is not as recorded."""
         import pyarrow as pa
 
-        from provenance.shards import read_table
+        return pa.concat_tables(self._files().tables("clean"))
 
-        return pa.concat_tables([read_table(path) for path in self.clean_files()])
+    def _files(self) -> "RunReader":
+        from provenance.run_reader import RunReader
+
+        return RunReader(self.folder, self.entry)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the one object that `--json` prints."""
@@ -100,13 +105,18 @@ def unless_committed(committed: Sequence[object], late: Late) -> Iterator[None]:
 
 
 def recorded(entry: Entry, folder: Path) -> dict[str, Any]:
-    """Return the same object for a run of the past, as its entry and findings tell it."""
-    import pyarrow.dataset as ds
+    """Return the same object for a run of the past, as its entry and findings tell it.
+
+    Raises:
+        AssayError: ASSAY-L011 if the findings are not as recorded.
+    """
+    import pyarrow as pa
 
     from checks.kit import findings
+    from provenance.run_reader import RunReader
 
     facts = entry.facts
-    found = ds.dataset(folder / "findings").to_table(["check", "row"])
+    found = pa.concat_tables(RunReader(folder, entry).tables("findings", ["check", "row"]))
     checks = []
     for name, status in facts["checks"].items():
         size, rows = findings.count(found, name)

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from checks.kit.contract import Contract
 from checks.kit.findings import Findings
 from provenance import cast, lineage
 from provenance.entry import Entry
 from provenance.errors import AssayError
+from provenance.run_reader import RunReader
 from provenance.shards import (
     DIGEST,
     ROW,
     Shard,
     ShardRef,
     packed,
-    read_table,
     unpacked,
     write_shard,
     write_table,
@@ -31,11 +31,12 @@ from provenance.snapshot import Snapshot, Source
 
 
 def rebuild(
-    folder: Path, entry: Entry, contract: Contract, found: Findings, scratch: Path
+    files: RunReader, entry: Entry, contract: Contract, found: Findings, scratch: Path
 ) -> Snapshot:
     """Write a run's rows below `scratch` as a snapshot of the same source.
 
     Raises:
+        AssayError: ASSAY-L011 if a file of the run is not as recorded.
         AssayError: ASSAY-C014 if two of its files are the same: digest and row name a row, and
             there they name two.
     """
@@ -43,16 +44,16 @@ def rebuild(
     _refuse_twins(sources, entry.seq)
     uncast = found.filter(pc.equal(found["check"], "ingest"))["row"].drop_null().to_numpy()
     shards: list[ShardRef] = []
-    schema = None
-    for path in _parts(folder / "clean"):
-        table = read_table(path)
+    schema, lineages = None, Lineages(files)
+    for name in files.names("clean"):
+        table = files.table(name)
         schema = table.schema
-        rows, digests = clean_rows(folder, path.name, sources)
+        rows, digests = clean_rows(lineages.of(name), sources)
         shards.append(write_shard(scratch, Shard(len(shards), table, rows, digests)))
     raw: list[str | None] = [None] * len(shards)
     held: list[pa.Table] = []
-    for path in _parts(folder / "quarantine"):
-        table = _with_ids(path, as_read(read_table(path)))
+    for name in files.names("quarantine"):
+        table = _with_ids(lineages.of(name), as_read(files.table(name)))
         is_held = np.isin(table[ROW].to_numpy(), uncast)
         held.append(table.filter(pa.array(is_held)))
         table = table.filter(pa.array(~is_held))
@@ -61,7 +62,7 @@ def rebuild(
         cells = typed(table.drop_columns([ROW]), contract, schema)
         shards.append(write_shard(scratch, Shard(len(shards), cells, table[ROW].to_numpy(), ids)))
         raw.append(_joined([table], scratch / f"raw-{len(raw):05d}.parquet"))
-    refused = [_with_ids(path, read_table(path)) for path in _parts(folder / "rejected")]
+    refused = [_with_ids(lineages.of(n), files.table(n)) for n in files.names("rejected")]
     return Snapshot(
         folder=str(scratch),
         rows=entry.facts["rows"]["source"],
@@ -92,33 +93,46 @@ def as_read(table: pa.Table) -> pa.Table:
     return table.rename_columns([*own, ROW, "_reasons"]).drop_columns(["_reasons"])
 
 
-def clean_rows(
-    folder: Path, part: str, sources: tuple[Source, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return ordinals (int64) and published ids (uint8, (n, 32 or 64)) of a clean part's rows."""
-    table = _lineage_of(folder / "clean" / part)
+class Lineages:
+    """The lineage of a run, which is kept in one part for each file with rows."""
+
+    def __init__(self, files: RunReader) -> None:
+        """Take the run; nothing is read yet."""
+        self._files = files
+        self._parts: dict[str, str] = {}
+
+    def of(self, name: str) -> pa.Table:
+        """Return the lineage of a file's rows, in the file's order; without rows an empty table."""
+        left = [part for part in self._files.names("lineage") if part not in self._parts.values()]
+        for part in left:
+            if name in self._parts:
+                break
+            self._parts[self._file_of(part)] = part
+        if name not in self._parts:
+            parts = self._files.names("lineage")
+            schema = self._files.schema(parts[0]) if parts else lineage.LINEAGE_SCHEMA
+            return schema.empty_table()
+        return self._files.table(self._parts[name]).combine_chunks()
+
+    def _file_of(self, part: str) -> str:
+        with self._files.opened(part) as source:
+            first = next(pq.ParquetFile(source).iter_batches(1, columns=["file"]))
+        return str(first["file"][0].as_py())
+
+
+def clean_rows(placed: pa.Table, sources: tuple[Source, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return ordinals (int64) and published ids (uint8, (n, 32 or 64)) of rows by their lineage."""
     firsts = {bytes.fromhex(source.sha256): source.first_row for source in sources}
-    keys = table["source_sha256"].unique()
+    keys = placed["source_sha256"].unique()
     offsets = pa.array([firsts[key.as_py()] for key in keys], pa.int64())
-    start = offsets.take(pc.index_in(table["source_sha256"].combine_chunks(), keys))
-    rows = pc.add(table["source_row"].combine_chunks(), start).to_numpy(zero_copy_only=False)
-    return rows, lineage.ids_in(table)
+    start = offsets.take(pc.index_in(placed["source_sha256"].combine_chunks(), keys))
+    rows = pc.add(placed["source_row"].combine_chunks(), start).to_numpy(zero_copy_only=False)
+    return rows, lineage.ids_in(placed)
 
 
-def _lineage_of(part: Path) -> pa.Table:
-    """Return the lineage of a part's rows, in the part's order."""
-    folder, name = part.parents[1], f"{part.parent.name}/{part.name}"
-    found = ds.dataset(folder / "lineage").to_table(filter=pc.field("file") == name)
-    return found.sort_by("file_row").combine_chunks()
-
-
-def _with_ids(part: Path, table: pa.Table) -> pa.Table:
-    """Append the ids under which a part's rows were published, as DIGEST."""
-    return table.append_column(DIGEST, packed(lineage.ids_in(_lineage_of(part))))
-
-
-def _parts(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir())
+def _with_ids(placed: pa.Table, table: pa.Table) -> pa.Table:
+    """Append the ids under which a file's rows were published, as DIGEST."""
+    return table.append_column(DIGEST, packed(lineage.ids_in(placed)))
 
 
 def typed(cells: pa.Table, contract: Contract, schema: pa.Schema) -> pa.Table:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks import pii
-from checks.kit import findings, loader, verdict, yaml_reader
+from checks.kit import findings, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
 from checks.pii.scan import is_text
@@ -28,14 +28,11 @@ from pipelines.fates import Fated, Sorting
 from pipelines.outcome import Outcome
 from pipelines.rebuild import rebuild
 from pipelines.request import now
-from pipelines.staged_contract import FILE
 from pipelines.store import Store
 from pipelines.story import Decision
-from provenance import verify
 from provenance.entry import Entry
 from provenance.errors import Notice
-from provenance.ledger import broken
-from provenance.shards import read_table
+from provenance.run_reader import RunReader
 
 KEEPS = ("release", "relabel", "redact")
 INHERITED = (
@@ -61,28 +58,28 @@ def release(store: Store, entry: Entry) -> Outcome:
             the model or the deny list that the contract names cannot be used.
     """
     trust.require_whole(store)
-    base, folder = _base(store, entry)
+    base, files = _base(store, entry)
     run_id = uuid.uuid4().hex
     with openlineage.telling("release", base.facts["dataset"], run_id) as told:
-        told.outcome = _emitted(store, base, folder, run_id)
+        told.outcome = _emitted(store, base, files, run_id)
     return told.outcome
 
 
-def _emitted(store: Store, base: Entry, folder: Path, run_id: str) -> Outcome:
+def _emitted(store: Store, base: Entry, files: RunReader, run_id: str) -> Outcome:
     began = time.perf_counter()
-    contract, document = _contract(base, folder)
+    contract = _contract(base, files)
     standing = story.standing(store, base.seq)
-    started, found = now(), _findings(folder)
+    started, found = now(), _findings(files)
     committed: list[Entry] = []
     late = outcome.Late()
     with outcome.unless_committed(committed, late), store.staged() as work:
         out, scratch = work / "out", work / "scratch"
         out.mkdir()
         scratch.mkdir()
-        snapshot = rebuild(folder, base, contract, found, scratch)
+        snapshot = rebuild(files, base, contract, found, scratch)
         sorting = _sorting(found, standing, contract)
         fated = fates.Emitter(snapshot, sorting, out).write()
-        (out / FILE).write_bytes(document.content)
+        (out / story.CONTRACT).write_bytes(files.read(story.CONTRACT))
         clock = {"emit": round(time.perf_counter() - began, 3)}
         scanned = stages.rescan(out, contract, snapshot.sources, _accepted(standing))
         clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
@@ -102,24 +99,20 @@ def _emitted(store: Store, base: Entry, folder: Path, run_id: str) -> Outcome:
     return late.marked(Outcome(made, folder, decided, fated, statuses, warnings, clock))
 
 
-def _contract(base: Entry, folder: Path) -> tuple[Contract, yaml_reader.Document]:
-    """Return the contract that the base run recorded, and its bytes, which are read once."""
-    home = Path(base.facts["contract"]["path"]).parent  # the lists it names lie beside the original
-    document = yaml_reader.read(folder / FILE)
-    if document.sha256 != base.facts["contract"]["sha256"]:
-        raise broken("L011", f"run {base.seq}: the contract is not as recorded", document.path)
-    contract = bound(loader.of(document, root=Path("/"), home=home))
+def _contract(base: Entry, files: RunReader) -> Contract:
+    """Return the contract that the base run recorded; the lists it names are as they are now."""
+    home = Path(base.facts["contract"]["path"]).parent  # they lie beside the original
+    contract = bound(story.contract_of(files, home))
     pii.ready(contract)
-    return contract, document
+    return contract
 
 
-def _base(store: Store, entry: Entry) -> tuple[Entry, Path]:
-    """Return the run that read the source, and its folder, whose files are as recorded."""
+def _base(store: Store, entry: Entry) -> tuple[Entry, RunReader]:
+    """Return the run that read the source, and its files, all of which are as recorded."""
     base = store.ledger.read(story.base_of(entry))
-    folder = store.run_folder(base.seq)
-    for notice in verify.verify_files(folder, base)[:1]:
-        raise broken("L011", notice.message, Path(notice.where))
-    return base, folder
+    files = store.reader(base)
+    files.require()
+    return base, files
 
 
 def _decided(base: Entry, found: findings.Findings, fated: Fated) -> Verdict:
@@ -172,9 +165,8 @@ def _facts(
     }
 
 
-def _findings(folder: Path) -> findings.Findings:
-    parts = [read_table(path) for path in sorted((folder / "findings").iterdir())]
-    return findings.ordered(findings.concat(parts))
+def _findings(files: RunReader) -> findings.Findings:
+    return findings.ordered(findings.concat(list(files.tables("findings"))))
 
 
 def _sorting(

@@ -24,7 +24,7 @@ from pipelines.store import Store
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
 from provenance.ordinals import MOST, ordinal
-from provenance.shards import read_table
+from provenance.run_reader import RunReader
 
 DECISIONS = ("release", "reject", "relabel", "redact", "undo")
 ALIASES = {"_row": "row", "action": "decision", "label": "value", "by": "reviewer"}
@@ -35,6 +35,7 @@ MAX_BYTES = 64 << 20
 def main(arguments: argparse.Namespace) -> int:
     """List the queue, or apply a file of decisions."""
     store = Store(config.store_folder(arguments.store))
+    store.require()
     entry = store.find(arguments.run)
     trust.require_whole(store)
     if arguments.reason is not None and not arguments.anchor:
@@ -60,7 +61,7 @@ def queue(store: Store, entry: Entry, limit: int) -> dict[str, Any]:
     """Return what waits for a person: quarantined rows first, then warnings, worst first."""
     base = story.base_of(entry)
     settled = story.standing(store, base)
-    found = _rowed(store.run_folder(base))
+    found = _rowed(store.reader(store.ledger.read(base)))
     rank = pc.index_in(found["severity"], pa.array(["error", "warning"]))
     table = found.append_column("rank", rank).filter(pc.is_valid(rank))
     table = table.filter(pc.invert(pc.is_in(table["row"], pa.array(list(settled), pa.int64()))))
@@ -161,12 +162,12 @@ def _validate(store: Store, base: Entry, decisions: list[dict[str, Any]]) -> Non
     """Refuse what could never be applied, before anything is recorded."""
     if not decisions:
         raise AssayError("C014", "the file holds no decision")
-    folder = store.run_folder(base.seq)
-    found = _rowed(folder)
+    files = store.reader(base)
+    found = _rowed(files)
     uncast = set(found.filter(pc.equal(found["check"], "ingest"))["row"].to_pylist())
-    rejected = {row for path in (folder / "rejected").iterdir()
-                for row in read_table(path, ["_row"])["_row"].to_pylist()}  # fmt: skip
-    label = _label(folder)
+    rejected = {row for table in files.tables("rejected", ["_row"])
+                for row in table["_row"].to_pylist()}  # fmt: skip
+    label = _label(files)
     _refuse_twice(decisions)
     for item in decisions:
         row, decision = item["row"], item["decision"]
@@ -193,10 +194,8 @@ def _refuse_twice(decisions: list[dict[str, Any]]) -> None:
         seen[row] = item["where"]
 
 
-def _label(folder: Path) -> Any:
-    from checks.kit import loader
-
-    contract = loader.load(folder / "contract.yaml", root=Path("/"))
+def _label(files: RunReader) -> Any:
+    contract = story.contract_of(files)
     return contract.column(contract.label) if contract.label else None
 
 
@@ -212,9 +211,8 @@ def _check_label(label: Any, item: Mapping[str, Any]) -> None:
         raise AssayError("C014", "not a class of the label", where=item["where"], fix=fix)
 
 
-def _rowed(folder: Path) -> pa.Table:
-    parts = [read_table(path) for path in sorted(story.findings_folder(folder).iterdir())]
-    table = pa.concat_tables(parts)
+def _rowed(files: RunReader) -> pa.Table:
+    table = pa.concat_tables(files.tables("findings"))
     return table.filter(pc.is_valid(table["row"]))
 
 

@@ -1,14 +1,12 @@
 """One row of a run: its content, its lineage, and the hashes that prove both to a stranger."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import loader
 from pipelines import keys, rebuild, story
 from pipelines.store import Store
 from provenance import digest, lineage, merkle
@@ -16,7 +14,7 @@ from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
 from provenance.lineage import RowIds
 from provenance.ordinals import ordinal
-from provenance.shards import ROW, read_table
+from provenance.shards import ROW
 from provenance.snapshot import Source
 
 
@@ -47,8 +45,7 @@ def find(store: Store, entry: Entry, row: str) -> Found:
     sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
     found, index = None, -1
     leaves: list[bytes] = []
-    for path in lineage.parts_of(store.run_folder(entry.seq)):
-        table = read_table(path)
+    for table in store.reader(entry).tables("lineage"):
         mine = pc.and_(
             pc.equal(table["source_row"], local), pc.equal(table["source_sha256"], sha256)
         )
@@ -69,20 +66,19 @@ def content(store: Store, entry: Entry, row: str) -> pa.Table:
     in which personal data was redacted has lost its original, so its id does not match.
     """
     base = store.ledger.read(story.base_of(entry))
-    folder = store.run_folder(base.seq)
+    files = store.reader(base)
     placed = find(store, base, row).lineage.to_pylist()[0]
-    table = read_table(folder / placed["file"]).slice(placed["file_row"], 1)
+    table = files.table(placed["file"]).slice(placed["file_row"], 1)
     if placed["fate"] == "clean":
         return table
     if placed["fate"] == "rejected":
         return table.select(["_raw"])
-    contract = loader.load(folder / "contract.yaml", root=Path("/"))
+    contract = story.contract_of(files)
     as_read = rebuild.as_read(table).drop_columns([ROW])
-    uncast = story.findings_in(folder, int(row))
+    uncast = story.findings_in(files, int(row))
     if any(item["check"] == "ingest" for item in uncast):
         return as_read
-    clean = next(iter(sorted((folder / "clean").iterdir())))
-    return rebuild.typed(as_read, contract, read_table(clean).schema)
+    return rebuild.typed(as_read, contract, files.schema(files.names("clean")[0]))
 
 
 def salt(entry: Entry, placed: dict[str, Any]) -> bytes | None:
@@ -149,6 +145,5 @@ def _secrets(entry: Entry) -> tuple[bytes, bytes] | None:
 
 
 def _is_changed(store: Store, entry: Entry) -> bool:
-    base = store.run_folder(story.base_of(entry))
-    contract = loader.load(base / "contract.yaml", root=Path("/"))
+    contract = story.contract_of(store.reader(store.ledger.read(story.base_of(entry))))
     return any(column.pii in ("redact", "pseudonymise") for column in contract.columns)

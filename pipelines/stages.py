@@ -168,7 +168,7 @@ def rescan(
     for path in sorted((out / "clean").iterdir()):
         table = read_table(path)
         if accepted is not None and len(accepted) and len(table):
-            rows, _ = rebuild.clean_rows(out, path.name, sources)
+            rows, _ = rebuild.clean_rows(_lineage_of(path), sources)
             table = table.filter(pa.array(~np.isin(rows, accepted)))
         found = pii.rescan(table_seen(table, contract), contract)
         errors = found.filter(pc.equal(found["severity"], "error"))
@@ -186,6 +186,15 @@ def rescan(
             for (rule, column), rows in sorted(counts.items())
         ]
     )
+
+
+def _lineage_of(part: Path) -> pa.Table:
+    """Return the lineage of the rows of a part that was just written, in the part's order."""
+    import pyarrow.dataset as ds
+
+    wanted = pc.field("file") == f"{part.parent.name}/{part.name}"
+    found = ds.dataset(part.parents[1] / "lineage").to_table(filter=wanted)
+    return found.sort_by("file_row").combine_chunks()
 
 
 def save_findings(found: findings.Findings, out: Path) -> None:

@@ -20,6 +20,7 @@ from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.ledger import Ledger
 from provenance.ordinals import ordinal
+from provenance.run_reader import RunReader
 from provenance.segments import DIGITS
 from provenance.store_door import Door
 
@@ -76,6 +77,10 @@ class Store:
     def run_folder(self, number: int) -> Path:
         """Return the folder of a committed run."""
         return self.folder / "runs" / f"{number:0{DIGITS}}"
+
+    def reader(self, entry: Entry) -> RunReader:
+        """Return what reads the files of a committed run; nothing is read yet."""
+        return RunReader(self.run_folder(entry.seq), entry)
 
     def review_file(self, number: int) -> Path:
         """Return the file of a committed review's decisions."""

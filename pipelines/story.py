@@ -11,14 +11,19 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
+from checks.kit import loader
+from checks.kit.contract import Contract
+from checks.kit.yaml_reader import Document
 from pipelines.store import Store
-from provenance import digest
+from provenance import run_files
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.ledger import broken
-from provenance.shards import read_table
+from provenance.run_reader import RunReader
 
+CONTRACT = "contract.yaml"
 PLACE = re.compile(r"((?:clean|quarantine|rejected)/)?(part-[0-9]+\.parquet):([0-9]{1,18})")
 # of a run whose files are gone
 UNKNOWN: dict[str, Any] = {"fate": "unknown", "file": None, "file_row": None, "rules": []}
@@ -87,11 +92,21 @@ def _standing(decisions: Iterable[Decision]) -> dict[int, Decision]:
     return {row: stack[-1] for row, stack in stacks.items() if stack}
 
 
-def row_at(folder: Path, entry: Entry, place: str) -> int | None:
+def contract_of(files: RunReader, home: Path | None = None) -> Contract:
+    """Return the contract of a run as its own copy has it; L011 if that is not as recorded.
+
+    `home` is the folder that its paths are relative to, by default the run's.
+    """
+    path = files.folder / CONTRACT
+    document = Document(files.read(CONTRACT), path, str(path))
+    return loader.of(document, root=Path("/"), home=home)
+
+
+def row_at(files: RunReader, entry: Entry, place: str) -> int | None:
     """Return the ordinal of the row that stands somewhere in a run's files.
 
     Args:
-        folder: of the run.
+        files: of the run.
         entry: its entry.
         place: `clean/part-00000.parquet:17`, rows counted from 0; without a folder it is clean.
 
@@ -102,15 +117,13 @@ def row_at(folder: Path, entry: Entry, place: str) -> int | None:
     if match is None:
         return None
     name, number = f"{match[1] or 'clean/'}{match[2]}", int(match[3])
-    import pyarrow.dataset as ds
-
-    lineage = ds.dataset(folder / "lineage")
-    wanted = (pc.field("file") == name) & (pc.field("file_row") == number)
-    for item in lineage.to_table(["source_sha256", "source_row"], filter=wanted).to_pylist():
+    in_file = pc.field("file") == name
+    wanted = in_file & (pc.field("file_row") == number)
+    for item in files.matching("lineage", wanted, ["source_sha256", "source_row"]):
         for source in entry.facts["inputs"]:
             if source["sha256"] == item["source_sha256"].hex():
                 return int(source["first_row"] + item["source_row"])
-    rows = lineage.count_rows(filter=pc.field("file") == name)
+    rows = len(files.matching("lineage", in_file, ["file_row"]))
     has = f"its rows are 0 to {rows - 1}" if rows else "there is no such file, or no row in it"
     what = f"run {entry.seq} has no row {number} in {name}: {has}"
     raise AssayError("C013", what, fix="name a file of the run, and a row of it counted from 0")
@@ -129,7 +142,8 @@ def fates_of(store: Store, sha256: str, local: int) -> Iterator[dict[str, Any]]:
         for source in facts["inputs"]:
             if source["sha256"] == sha256:
                 row = int(source["first_row"]) + local
-                found = fate_in(store.run_folder(entry.seq), source, row) or UNKNOWN
+                files = store.reader(entry)
+                found = fate_in(files, source, row) if files.is_there() else UNKNOWN
                 yield {
                     "run": entry.seq,
                     "kind": entry.kind,
@@ -142,17 +156,15 @@ def fates_of(store: Store, sha256: str, local: int) -> Iterator[dict[str, Any]]:
                 break
 
 
-def fate_in(folder: Path, source: Mapping[str, Any], row: int) -> dict[str, Any] | None:
-    """Return the lineage of a row in a committed run, None if it has none there."""
+def fate_in(files: RunReader, source: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """Return the lineage of a row in a committed run; L011 if it does not hold or has no such."""
     local = row - int(source["first_row"])
     sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
     wanted = (pc.field("source_row") == local) & (pc.field("source_sha256") == sha256)
-    if not (folder / "lineage").is_dir():
-        return None
-    import pyarrow.dataset as ds
-
-    found = ds.dataset(folder / "lineage").to_table(filter=wanted).to_pylist()
-    return found[0] if found else None
+    for found in files.matching("lineage", wanted):
+        return found
+    what = f"run {files.seq} has no lineage of row {row}"
+    raise broken("L011", what, files.folder / "lineage")
 
 
 def source_of(entry: Entry, row: int) -> Mapping[str, Any]:
@@ -167,28 +179,14 @@ def source_of(entry: Entry, row: int) -> Mapping[str, Any]:
     raise AssayError("C013", what, fix="rows are counted from 0, a CSV's header not among them")
 
 
-def findings_folder(folder: Path) -> Path:
-    """Return the folder of a run's findings; L011 if it is gone."""
-    found = folder / "findings"
-    if not found.is_dir():
-        raise broken("L011", "the findings of the run are missing", found)
-    return found
-
-
-def findings_in(folder: Path, row: int) -> list[dict[str, Any]]:
-    """Return the findings of one row, errors first."""
-    import pyarrow.dataset as ds
-
-    table = ds.dataset(findings_folder(folder)).to_table(filter=pc.field("row") == row)
+def findings_in(files: RunReader, row: int) -> list[dict[str, Any]]:
+    """Return the findings of one row, errors first; L011 if the run's files do not hold."""
     order = {"error": 0, "warning": 1, "info": 2}
-    found: list[dict[str, Any]] = table.to_pylist()
+    found = files.matching("findings", pc.field("row") == row)
     return sorted(found, key=lambda item: (order[item["severity"]], item["check"], item["rule"]))
 
 
 def _table(store: Store, entry: Entry) -> pa.Table:
     [recorded] = entry.facts["outputs"]
-    path = store.reviews / recorded["name"]
-    if not path.is_file() or digest.of_file(path) != recorded["sha256"]:
-        what = f"the decisions of entry {entry.seq} are missing or were changed"
-        raise broken("L011", what, path)
-    return read_table(path)
+    content = run_files.read(store.reviews, entry.seq, recorded, what="review")
+    return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()

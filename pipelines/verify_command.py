@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines import anchor, config, row_proof, trust
+from pipelines import anchor, config, row_proof, trust, unlisted
 from pipelines.store import RUN_KINDS, Store
-from provenance import digest, lineage, staging, verify
+from provenance import digest, lineage, run_files, staging, verify
 from provenance.codes import CODES, EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice, printable
+from provenance.run_reader import RunReader
 from provenance.verify import CLOCK_SECONDS, Verified
 
 
@@ -31,7 +32,7 @@ def main(arguments: argparse.Namespace) -> int:
             seen = trust.checkpoint(arguments.checkpoint, walked.keys)
             breaks += verify.verify_checkpoint(walked, seen, arguments.checkpoint)
             facts["checkpoint"] = seen.size
-        cut, died = _unlisted(store)
+        cut, died = unlisted.faults(store, unlisted.placed(store), walked.kinds)
         breaks += cut
         warnings += died + _ahead(store, walked)
         breaks += _asked(arguments, store, facts, is_cut=bool(breaks))
@@ -53,9 +54,7 @@ def _asked(
     if arguments.report:
         return _report(store, Path(arguments.report), facts)
     if arguments.row is not None:
-        found = row_proof.verify_row(store, store.find(arguments.run), arguments.row)
-        facts["row"] = found.told
-        return list(found.breaks)
+        return _row(store, arguments, facts)
     breaks = []
     for entry in _entries(store, arguments.run, is_cut=is_cut):
         breaks += _files(store, entry)
@@ -89,46 +88,33 @@ def _report(store: Store, path: Path, facts: dict[str, Any]) -> list[Notice]:
     return [Notice("ASSAY-L011", what, str(path))]
 
 
+def _row(store: Store, arguments: argparse.Namespace, facts: dict[str, Any]) -> list[Notice]:
+    facts["row"] = f"row {arguments.row} of run {arguments.run}"
+    try:
+        found = row_proof.verify_row(store, store.find(arguments.run), arguments.row)
+    except AssayError as error:
+        if error.code != "ASSAY-L011":
+            raise
+        return [Notice(error.code, error.what, error.where)]
+    facts["row"] = found.told
+    return list(found.breaks)
+
+
 def _files(store: Store, entry: Entry) -> list[Notice]:
     if entry.kind in RUN_KINDS:
-        folder = store.run_folder(entry.seq)
-        breaks = verify.verify_files(folder, entry)
+        files = store.reader(entry)
         # only of files that are as they were written can anything be read
-        return breaks or lineage.verify(folder, entry.seq, entry.facts)
+        return files.faults() or _lineage(files, entry)
     if entry.kind == "review":
-        names = {file["name"] for file in entry.facts["outputs"]}
-        found = verify.verify_files(store.reviews, entry)
-        return [notice for notice in found if any(notice.where.endswith(name) for name in names)]
+        outputs = entry.facts["outputs"]
+        of = (run_files.fault_of(store.reviews, entry.seq, f, what="review") for f in outputs)
+        return [fault for fault in of if fault]
     return anchor.faults(store, entry) if entry.kind == anchor.KIND else []
 
 
-def _unlisted(store: Store) -> tuple[list[Notice], list[Notice]]:
-    """Find runs and decisions without an entry: breaks, and a warning of the very next number.
-
-    A break means that the end of the chain was cut off. The next number may be that, or what a
-    run left behind that died before its entry: only a copy of the ledger can tell them apart.
-    """
-    # looked for before the ledger is read, so that a run committed meanwhile has its entry there
-    placed = [*_numbered(store.folder / "runs", "run"), *_numbered(store.reviews, "review")]
-    numbers = store.ledger.numbers()
-    end = numbers[-1] if numbers else -1
-    told = f"the ledger ends at {end}" if numbers else "the ledger is empty"
-    breaks, died = [], []
-    for number, kind, path in placed:
-        what = f"{kind} {number} has no entry"
-        if numbers and number == end + 1:
-            why = "it died before it was committed, or the ledger's last entry was cut off"
-            what += f": {why}; compare with a checkpoint kept elsewhere (--checkpoint)"
-            died.append(Notice("ASSAY-L009", what, str(path)))
-        elif number > end:
-            breaks.append(Notice("ASSAY-L002", f"{what}, {told}", str(path)))
-    return breaks, died
-
-
-def _numbered(folder: Path, kind: str) -> list[tuple[int, str, Path]]:
-    paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    named = [path for path in paths if path.stem.isascii() and path.stem.isdigit()]
-    return [(int(path.stem), kind, path) for path in named]
+def _lineage(files: RunReader, entry: Entry) -> list[Notice]:
+    where = str(files.folder / "lineage")
+    return lineage.verify(files.tables("lineage"), entry.seq, entry.facts, where)
 
 
 def _left(store: Store) -> list[Notice]:

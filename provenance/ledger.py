@@ -6,15 +6,19 @@ number it will get, and links the entry exclusively. No entry, no run.
 """
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provenance import atomic, entry, keychain, segments
+from provenance import atomic, entry, keychain, no_follow, segments
 from provenance.entry import Entry
 from provenance.errors import AssayError
+from provenance.no_follow import IrregularError
 from provenance.segments import DIGITS
 from provenance.sign import Signer
+
+LARGEST = 64 << 20  # bytes of an entry's own file: half a million files of a run
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,10 +42,16 @@ class Ledger:
         return self.entries_folder / f"{seq:0{DIGITS}}.parquet"
 
     def singles(self) -> set[int]:
-        """Return the numbers of the entries that have a file of their own; L006 for a stray."""
-        if not self.entries_folder.is_dir():
-            return set()
-        return {_number_of(path) for path in self.entries_folder.iterdir()}
+        """Return the numbers of the entries that have a file of their own.
+
+        Raises:
+            AssayError: ASSAY-L006 for a name that no entry has, L013 if the folder is a symlink.
+        """
+        folder = self.entries_folder
+        try:
+            return {_number_of(folder / name) for name in no_follow.names(folder)}
+        except IrregularError as error:
+            raise broken("L013", f"{error.filename} is {error.kind}", folder) from error
 
     def numbers(self) -> list[int]:
         """Return the numbers of the entries there are, in order; L006 for a stray file."""
@@ -102,7 +112,7 @@ class Ledger:
 
     def is_there(self, seq: int) -> bool:
         """Return whether there is an entry of that number, in whichever place."""
-        if self.path_of(seq).exists():
+        if no_follow.is_there(self.path_of(seq)):
             return True
         return any(seq in segment.numbers for segment in segments.found_in(self.segments_folder))
 
@@ -145,13 +155,20 @@ class Ledger:
         path = self.path_of(seq)
         if seq not in loaded:
             try:
-                return entry.parse(path.read_bytes())
+                with no_follow.nested(self.entries_folder) as folder:
+                    content = no_follow.read(path.name, at=folder, most=LARGEST)
+                return entry.parse(content)
             except ValueError as error:
                 raise broken("L003", f"entry {seq} {error}", path) from error
+            except IrregularError as error:
+                raise broken("L003", f"entry {seq} is {error.kind}", path) from error
             except FileNotFoundError as error:
                 self._load(seq, loaded)
                 if seq not in loaded:
                     raise broken("L001", f"entry {seq} is missing", path) from error
+            except OSError as error:
+                why = os.strerror(error.errno or 0)
+                raise broken("L003", f"entry {seq} cannot be read ({why})", path) from error
         item = loaded[seq]
         if isinstance(item, AssayError):
             raise item
@@ -168,7 +185,13 @@ class Ledger:
 
     def _link(self, seq: int, prev: bytes, facts: Mapping[str, Any], signer: Signer) -> Entry:
         made = entry.make(seq, prev, facts, signer)
-        atomic.write_exclusive(self.path_of(seq), made.to_parquet(), self.folder / "tmp")
+        content = made.to_parquet()
+        if len(content) > LARGEST:
+            what = (
+                f"entry {seq} would be larger than {LARGEST >> 20} MiB, for it has too many files"
+            )
+            raise AssayError("E003", what, where=str(self.path_of(seq)), fix="split the source")
+        atomic.write_exclusive(self.path_of(seq), content, self.folder / "tmp")
         return made
 
     def _checked_head(self, signer: Signer) -> Entry | None:

@@ -12,7 +12,7 @@ also has a commitment, SHA-256(salt || plain digest), which its own salt opens a
 import dataclasses
 import hashlib
 import hmac
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from provenance import digest, merkle
 from provenance.errors import Notice
-from provenance.shards import DIGEST_BYTES, packed, read_table, unpacked
+from provenance.shards import DIGEST_BYTES, packed, unpacked
 from provenance.sign import Signer
 from provenance.snapshot import Source
 
@@ -127,28 +127,22 @@ def leaves(table: pa.Table) -> list[bytes]:
     return made
 
 
-def parts_of(folder: Path) -> list[Path]:
-    """Return the lineage's files in the order of the tree's leaves."""
-    return sorted((folder / "lineage").iterdir())
-
-
-def verify(folder: Path, run: int, facts: dict[str, Any]) -> list[Notice]:
+def verify(parts: Iterable[pa.Table], run: int, facts: dict[str, Any], where: str) -> list[Notice]:
     """Recompute the root, and check that each source row has exactly one fate.
 
     Args:
-        folder: of the run.
+        parts: of the run's lineage, in the order of the tree's leaves.
         run: its number, for messages.
         facts: its entry's.
+        where: the parts lie, for messages.
     """
-    where = str(folder / "lineage")
     sources = [Source(**item) for item in facts["inputs"]]
     seen = {bytes.fromhex(source.sha256): np.zeros(source.rows, np.int64) for source in sources}
     often = {bytes.fromhex(source.sha256): 0 for source in sources}
     for source in sources:
         often[bytes.fromhex(source.sha256)] += 1
     tree, fates = merkle.Tree(), dict.fromkeys(("clean", "quarantine", "rejected"), 0)
-    for path in parts_of(folder):
-        table = read_table(path)
+    for table in parts:
         tree.extend(leaves(table))
         for fate in table["fate"].value_counts().to_pylist():
             fates[fate["values"]] = fates.get(fate["values"], 0) + fate["counts"]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+REGULAR = "a regular file"
 _KINDS = (
     (stat.S_ISLNK, "a symlink"),
     (stat.S_ISDIR, "a folder"),
@@ -37,7 +38,7 @@ class IrregularError(OSError):
 def kind_of(mode: int) -> str:
     """Return what a mode stands for: `a symlink`, `a folder`, `a regular file`."""
     named = (name for is_kind, name in _KINDS if is_kind(mode))
-    return next(named, "a regular file" if stat.S_ISREG(mode) else "something unknown")
+    return next(named, REGULAR if stat.S_ISREG(mode) else "something unknown")
 
 
 @contextlib.contextmanager
@@ -58,6 +59,22 @@ def folder(path: str | Path, *, at: int | None = None) -> Iterator[int]:
         yield held
     finally:
         os.close(held)
+
+
+@contextlib.contextmanager
+def nested(path: Path) -> Iterator[int]:
+    """Open a folder inside a folder: neither of the two may be a symlink; errors as of `folder`."""
+    with folder(path.parent) as outer, folder(path.name, at=outer) as inner:
+        yield inner
+
+
+def names(path: Path) -> list[str]:
+    """Return the names in a folder in order, none if it is not there; errors as of `nested`."""
+    try:
+        with nested(path) as descriptor:
+            return sorted(os.listdir(descriptor))  # noqa: PTH208  by descriptor
+    except FileNotFoundError:
+        return []
 
 
 def open_file(name: str | Path, *, at: int | None = None, flags: int = FILE) -> int:
@@ -85,10 +102,26 @@ def open_file(name: str | Path, *, at: int | None = None, flags: int = FILE) -> 
     return descriptor
 
 
-def read(name: str | Path, *, at: int | None = None) -> bytes:
-    """Return the content of a regular file; errors as of `open_file`."""
+def read(name: str | Path, *, at: int | None = None, most: int | None = None) -> bytes:
+    """Return the content of a regular file.
+
+    Args:
+        name: as of `open_file`.
+        at: as of `open_file`.
+        most: bytes that it may have at most; a larger one is not read.
+
+    Raises:
+        IrregularError: it is no regular file, or larger.
+        OSError: it is missing or may not be opened.
+    """
     with os.fdopen(open_file(name, at=at), "rb") as file:
-        return file.read()
+        if most is None:
+            return file.read()
+        is_larger = os.fstat(file.fileno()).st_size > most
+        content = b"" if is_larger else file.read(most + 1)
+        if is_larger or len(content) > most:
+            raise IrregularError(name, f"larger than {most >> 20} MiB")
+        return content
 
 
 def is_there(path: Path) -> bool:

@@ -3,14 +3,17 @@
 A reader of a run's folder reads whatever lies in it, so whatever lies in it must be recorded: one
 walk by descriptor finds every item, and a symlink, device, pipe or socket, a file that no entry
 records and a folder on the way to none are breaks (ASSAY-L011). Every command that reads a file of
-a run opens it here, where its bytes are held against the recorded digest.
+a run opens it here, where its bytes are held against the recorded digest; `run_reader` makes tables
+of them.
 """
 
 import contextlib
 import dataclasses
 import hashlib
+import io
 import os
 import stat
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +25,7 @@ from provenance.errors import AssayError, Notice
 MAY_BE_EMPTY = frozenset({"clean", "quarantine", "rejected", "findings", "lineage", "models"})
 DEEPEST = 32
 _BLOCK = 1 << 20
+_SMALL = 8 << 20  # bytes: such a file is read once, and kept in memory while it is used
 _FICLONE = 0x40049409  # ioctl: share the blocks of another file (btrfs, XFS)
 
 Recorded = Mapping[str, Any]  # name, size, sha256: an item of an entry's `outputs`
@@ -49,10 +53,10 @@ def walk(folder: Path) -> list[Item]:
     """Return all that lies below a folder, by name, without following anything.
 
     Raises:
-        IrregularError: the folder itself is a symlink or no folder.
+        IrregularError: the folder itself, or the one that it lies in, is a symlink or no folder.
         OSError: a folder cannot be read.
     """
-    with no_follow.folder(folder) as descriptor:
+    with no_follow.nested(folder) as descriptor:
         found = list(_below(descriptor, PurePosixPath(), DEEPEST))
     return sorted(found, key=lambda item: item.name)
 
@@ -69,7 +73,13 @@ def faults(
         what: the entry is of, for messages.
     """
     breaks = strangers(folder, seq, outputs, what=what)
-    for file in sorted(outputs, key=lambda file: str(file["name"])):
+    if breaks and breaks[0].where == str(folder):
+        return breaks  # what cannot be entered is one break, not one for each file
+    told = {notice.where for notice in breaks}
+    named = ((str(file["name"]), file) for file in outputs)
+    for name, file in sorted(named, key=lambda pair: pair[0]):
+        if str(folder / name) in told:
+            continue
         breaks += [fault] if (fault := fault_of(folder, seq, file, what=what)) else []
     return breaks
 
@@ -109,6 +119,8 @@ def fault_of(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> No
     where = str(folder / name)
     try:
         with opened(folder, name) as descriptor:
+            if longer := _longer(descriptor, file):
+                return Notice("ASSAY-L011", f"{what} {seq}: {name} {longer}", where)
             actual = _sha256(descriptor)
     except FileNotFoundError:
         return Notice("ASSAY-L011", f"{what} {seq}: {name} is missing", where)
@@ -125,7 +137,7 @@ def opened(folder: Path, name: str) -> Iterator[int]:
     """Open a regular file below a folder, part by part and following nothing, for reading."""
     if not is_inside(name):
         raise FileNotFoundError(name)
-    with no_follow.folder(folder) as descriptor:
+    with no_follow.nested(folder) as descriptor:
         file = no_follow.open_file(name, at=descriptor)
     try:
         yield file
@@ -134,23 +146,43 @@ def opened(folder: Path, name: str) -> Iterator[int]:
 
 
 def read(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> bytes:
-    """Return the content of a recorded file: what is returned has the recorded digest.
+    """Return the content of a recorded file; errors as of `verified`."""
+    with verified(folder, seq, file, what=what, small=sys.maxsize) as held:
+        return held.read()
+
+
+@contextlib.contextmanager
+def verified(
+    folder: Path, seq: int, file: Recorded, *, what: str = "run", small: int | None = None
+) -> Iterator[io.BufferedReader | io.BytesIO]:
+    """Open a recorded file at its start, once its bytes have the recorded digest.
+
+    What is read is what was hashed: of a file of up to `small` bytes (8 MiB) a copy in memory; of a
+    larger one the same open file, whatever its name leads to meanwhile.
 
     Raises:
         AssayError: ASSAY-L011 if it is missing, no regular file, or was changed.
     """
-    name = str(file["name"])
-    try:
-        with opened(folder, name) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as held:
-            content = held.read()
-    except FileNotFoundError as error:
-        raise _broken(f"{what} {seq}: {name} is missing", folder / name) from error
-    except OSError as error:
-        raise _broken(f"{what} {seq}: {name} {_why(error)}", folder / name) from error
-    if (actual := hashlib.sha256(content).hexdigest()) != file["sha256"]:
-        told = f"{what} {seq}: sha256 of {name} is {actual}, recorded {file['sha256']}"
-        raise _broken(told, folder / name)
-    return content
+    name, most = str(file["name"]), _SMALL if small is None else small
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptor = stack.enter_context(opened(folder, name))
+            told = _longer(descriptor, file)
+            held: io.BufferedReader | io.BytesIO
+            held = stack.enter_context(os.fdopen(descriptor, "rb", closefd=False))
+            if not told and os.fstat(descriptor).st_size <= most:
+                held = io.BytesIO(held.read())
+            actual = "" if told else hashlib.file_digest(held, "sha256").hexdigest()
+            held.seek(0)
+        except OSError as error:
+            why = "is missing" if isinstance(error, FileNotFoundError) else _why(error)
+            raise broken(f"{what} {seq}: {name} {why}", folder / name) from error
+        if told:
+            raise broken(f"{what} {seq}: {name} {told}", folder / name)
+        if actual != file["sha256"]:
+            told = f"{what} {seq}: sha256 of {name} is {actual}, recorded {file['sha256']}"
+            raise broken(told, folder / name)
+        yield held
 
 
 def copy(folder: Path, seq: int, file: Recorded, target: Path) -> None:
@@ -170,7 +202,7 @@ def copy(folder: Path, seq: int, file: Recorded, target: Path) -> None:
             source = stack.enter_context(opened(folder, name))
         except OSError as error:
             why = "is missing" if isinstance(error, FileNotFoundError) else _why(error)
-            raise _broken(f"run {seq}: {name} {why}", folder / name) from error
+            raise broken(f"run {seq}: {name} {why}", folder / name) from error
         made = os.open(target, flags, 0o600)
         stack.callback(os.close, made)
         is_shared = _shares_blocks(source, made)
@@ -182,7 +214,7 @@ def copy(folder: Path, seq: int, file: Recorded, target: Path) -> None:
     if digest.hexdigest() != file["sha256"]:
         target.unlink()
         told = f"run {seq}: sha256 of {name} is {digest.hexdigest()}, recorded {file['sha256']}"
-        raise _broken(told, folder / name)
+        raise broken(told, folder / name)
 
 
 def is_inside(name: str) -> bool:
@@ -202,6 +234,13 @@ def _below(descriptor: int, path: PurePosixPath, depth: int) -> Iterator[Item]:
         if stat.S_ISDIR(found.st_mode) and depth:
             with no_follow.folder(name, at=descriptor) as folder:
                 yield from _below(folder, inner, depth - 1)
+
+
+def _longer(descriptor: int, file: Recorded) -> str:
+    """Return what to say of a file that is longer than recorded, so that nobody hashes it."""
+    size, wanted = os.fstat(descriptor).st_size, file.get("size")
+    is_longer = isinstance(wanted, int) and size > wanted
+    return f"is {size} bytes long, recorded {wanted}" if is_longer else ""
 
 
 def _sha256(descriptor: int) -> str:
@@ -231,6 +270,7 @@ def _why(error: OSError) -> str:
     return f"cannot be read ({os.strerror(error.errno or 0)})"
 
 
-def _broken(what: str, path: Path) -> AssayError:
+def broken(what: str, path: Path) -> AssayError:
+    """Return the error of a run that does not have its recorded files."""
     fix = "restore the file from a copy of the store; `assay verify` shows all that is wrong"
     return AssayError("L011", what, where=str(path), fix=fix)

@@ -6,16 +6,19 @@ files go: at any moment each entry can be read from one place or both.
 """
 
 import dataclasses
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from provenance import digest, entry
+from provenance import entry, no_follow, run_files
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
+from provenance.no_follow import IrregularError
 
 DIGITS = 12
+LARGEST = 1 << 30  # bytes of a segment that is read: some millions of entries
 _LEAST = 96  # bytes of an entry that nothing can compress: its signature and its digest
 _NAME = re.compile(rf"([0-9]{{{DIGITS}}})-([0-9]{{{DIGITS}}})\.parquet", re.ASCII)
 
@@ -37,9 +40,16 @@ class Segment:
         """Return its entries in order; L001 if the file is gone, L003 if it cannot be read."""
         told = f"the segment of entries {self.first} to {self.last}"
         try:
-            found, _ = entry.parse_all(self.path.read_bytes(), len(self.numbers))
+            with no_follow.nested(self.path.parent) as folder:
+                content = no_follow.read(self.path.name, at=folder, most=LARGEST)
+            found, _ = entry.parse_all(content, len(self.numbers))
         except FileNotFoundError as error:
             raise AssayError("L001", f"{told} is missing", where=str(self.path)) from error
+        except IrregularError as error:
+            raise AssayError("L003", f"{told} is {error.kind}", where=str(self.path)) from error
+        except OSError as error:
+            why = f"cannot be read ({os.strerror(error.errno or 0)})"
+            raise AssayError("L003", f"{told} {why}", where=str(self.path)) from error
         except ValueError as error:
             raise AssayError("L003", f"{told} {error}", where=str(self.path)) from error
         if [item.seq for item in found] != list(self.numbers):
@@ -53,19 +63,31 @@ def name_of(first: int, last: int) -> str:
 
 
 def found_in(folder: Path) -> list[Segment]:
-    """Return the segments there are, in order; L006 for a file that is none."""
-    if not folder.is_dir():
+    """Return the segments there are, in order.
+
+    Raises:
+        AssayError: ASSAY-L003 for one that is no regular file or too short, L006 for what is none,
+            L013 if the folder is a symlink.
+    """
+    try:
+        with no_follow.nested(folder) as descriptor:
+            names = os.listdir(descriptor)  # noqa: PTH208  by descriptor
+            return sorted(_of(folder / name, descriptor) for name in names)
+    except FileNotFoundError:
         return []
-    return sorted(_of(path) for path in folder.iterdir())
+    except IrregularError as error:
+        what = f"{error.filename} is {error.kind}"
+        raise AssayError("L013", what, where=str(folder)) from error
 
 
 def faults(
-    present: list[Segment], recorded: Mapping[str, tuple[int, Any]], singles: set[int]
+    folder: Path, present: list[Segment], recorded: Mapping[str, tuple[int, Any]], singles: set[int]
 ) -> tuple[list[Notice], list[Notice]]:
     """Compare the segments there are with what the ledger records of them.
 
     Args:
-        present: the segments there are.
+        folder: of the segments.
+        present: the segments there were when the walk began.
         recorded: by file name, the entry that records it and what that says of it.
         singles: numbers of the entries that have a file of their own.
 
@@ -84,24 +106,31 @@ def faults(
                 breaks.append(Notice("ASSAY-L006", "no entry records this segment", where))
             continue
         seq, facts = recorded[segment.path.name]
-        if (actual := digest.of_file(segment.path)) != facts["sha256"]:
-            what = f"the segment of entries {segment.first} to {segment.last}: sha256 is {actual}"
-            breaks.append(
-                Notice("ASSAY-L011", f"{what}, entry {seq} records {facts['sha256']}", where)
-            )
+        fault = run_files.fault_of(segment.path.parent, seq, facts, what="compaction")
+        breaks += [fault] if fault else []
         if not singles.isdisjoint(segment.numbers):
             warnings.append(
                 Notice("ASSAY-L009", "a compaction died before its end, or is at work", where)
             )
+    # of those that were not there at first: one that came meanwhile is no break
+    for name in recorded.keys() - {segment.path.name for segment in present}:
+        seq, facts = recorded[name]
+        fault = run_files.fault_of(folder, seq, facts, what="compaction")
+        breaks += [fault] if fault else []
     return breaks, warnings
 
 
-def _of(path: Path) -> Segment:
+def _of(path: Path, folder: int) -> Segment:
     match = _NAME.fullmatch(path.name)
     if not match or int(match[1]) > int(match[2]):
         raise AssayError("L006", f"a file that is no segment: {path.name}", where=str(path))
     found = Segment(int(match[1]), int(match[2]), path)
-    if len(found.numbers) * _LEAST > path.stat().st_size:  # a name alone must not cost memory
-        what = f"the segment of entries {found.first} to {found.last} is too short to hold them"
+    stat = os.stat(path.name, dir_fd=folder, follow_symlinks=False)
+    kind = no_follow.kind_of(stat.st_mode)
+    why = "" if kind == no_follow.REGULAR else f"is {kind}"
+    if not why and len(found.numbers) * _LEAST > stat.st_size:
+        why = "is too short to hold them"  # a name alone must not cost memory
+    if why:
+        what = f"the segment of entries {found.first} to {found.last} {why}"
         raise AssayError("L003", what, where=str(path))
     return found

@@ -3,6 +3,7 @@
     python standalone_verify.py STORE --key PUB.pem [--checkpoint NOTE]
     python standalone_verify.py --proof FILE --checkpoint NOTE [--row ONE.parquet] [--key PUB.pem]
 Exit 0 if all holds, 4 with a line for each thing that does not. The formats are in docs/ledger.md.
+The store is a stranger's: no symlink in it is followed, no pipe waited for, no endless file read.
 """
 
 # fmt: off
@@ -11,8 +12,12 @@ import base64
 import functools
 import hashlib
 import json
+import os
+import re
+import stat
 import struct
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pyarrow as pa
@@ -22,8 +27,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 DOMAIN, HANDOVER = b"assay.entry/1\n", b"assay.key/1\n"
+COLUMNS = ["seq", "prev", "key_id", "body", "leaf", "sig"]  # of an entry
+LEAST_ENTRY = 96  # bytes of an entry that nothing can compress: its signature and its digest
+LARGEST = {"ledger/entries": 64 << 20, "ledger/segments": 1 << 30}  # bytes read into memory
+FOLDERS = (*LARGEST, "ledger/tmp", "runs", "reviews", "reference", "staging", "resume")
+KINDS = {"key", "run", "review", "release", "access", "compact", "anchor"}  # of entries
+RUNS = {"run", "release"}  # with a folder of files; the others that have files have them in
+FILES_IN = {"review": "reviews", "compact": "ledger/segments"}
+UNSWEPT = {"key", "compact"}  # whose writers leave alone what a dead run left under their number
+MAY_BE_EMPTY = {"clean", "quarantine", "rejected", "findings", "lineage", "models"}
+FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+FOLDER = FILE | os.O_DIRECTORY
 NANOS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-KINDS = {"bool": "boolean", "uint64": "unsigned", "int": "integer", "uint": "integer",
+CELLS = {"bool": "boolean", "uint64": "unsigned", "int": "integer", "uint": "integer",
          "half": "number", "float": "number", "double": "number", "date": "date",
          "duration": "duration", "string": "string", "large_string": "string", "null": "null",
          "decimal": "decimal", "timestamp": "timestamp", "time": "time",
@@ -33,21 +49,85 @@ b64decode = functools.partial(base64.b64decode, validate=True)
 
 def sha(*parts: bytes) -> bytes:
     return hashlib.sha256(b"".join(parts)).digest()
+
 def need(holds: bool, what: str) -> None:
     if not holds:
         raise ValueError(what)
+
 def signed(public: bytes, signature: bytes, message: bytes) -> bool:
     try:
         return Ed25519PublicKey.from_public_bytes(public).verify(signature, message) is None
     except (InvalidSignature, ValueError):
         return False
 
-def root_of(leaves: list[bytes]) -> bytes:  # the root of an RFC 6962 tree
+# Files: opened part by part from the store's folder on, so that no symlink is followed.
+
+def opened_below(store: Path, name: str, flags: int) -> int:
+    """Open a file or folder of the store; returns the descriptor."""
+    parts = name.split("/") if name else []
+    need(not {"", ".", ".."} & set(parts) and "\0" not in name, "a name leads out of the store")
+    held = os.open(store, FOLDER)
+    for place, part in enumerate(parts, 1):
+        outer = held
+        try:
+            held = os.open(part, flags if place == len(parts) else FOLDER, dir_fd=outer)
+        finally:
+            os.close(outer)
+    return held
+
+def blocks(store: Path, name: str, most: int) -> Iterator[bytes]:
+    """Yield the content of a regular file of at most so many bytes, piece by piece."""
+    held = opened_below(store, name, FILE)
+    try:
+        found = os.fstat(held)
+        need(stat.S_ISREG(found.st_mode), "is no regular file")
+        need(found.st_size <= most, f"is larger than {most} bytes")
+        while most > 0 and (block := os.read(held, min(most, 1 << 20))):
+            most -= len(block)  # a file that grows meanwhile comes to an end as well
+            yield block
+    finally:
+        os.close(held)
+
+def listed(store: Path, folder: str) -> dict[str, int]:
+    """Return name and mode of all that lies in a folder; nothing if the folder is not there."""
+    try:
+        held = opened_below(store, folder, FOLDER)
+    except FileNotFoundError:
+        return {}
+    try:
+        names = sorted(os.listdir(held))  # noqa: PTH208  by descriptor
+        return {name: os.lstat(name, dir_fd=held).st_mode for name in names}
+    finally:
+        os.close(held)
+
+def all_below(store: Path, folder: str, depth: int = 32) -> Iterator[tuple[str, int]]:
+    """Yield path and mode of all that lies below a folder, the path as seen from there."""
+    for name, mode in listed(store, folder).items():
+        yield name, mode
+        if stat.S_ISDIR(mode):
+            need(depth > 0, f"{name} is nested too deeply")
+            for inner, kind in all_below(store, f"{folder}/{name}", depth - 1):
+                yield f"{name}/{inner}", kind
+
+def irregular_folders(store: Path) -> Iterator[str]:
+    """Yield those of the store's own folders that are symlinks, or anything but a folder."""
+    for name in ("", *FOLDERS):
+        try:
+            os.close(opened_below(store, name, FOLDER))
+        except OSError as error:
+            if name == "" or not isinstance(error, FileNotFoundError):
+                yield f"{name or 'the store'} is no folder ({os.strerror(error.errno or 0)})"
+
+# The hash tree of RFC 6962, and the digest of a row.
+
+def root_of(leaves: list[bytes]) -> bytes:
     if len(leaves) < 2:
         return leaves[0] if leaves else sha()
     half = 1 << (len(leaves) - 1).bit_length() - 1
     return sha(b"\1", root_of(leaves[:half]), root_of(leaves[half:]))
-def climbed(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:  # a path's root
+
+def climbed(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+    """Return the root that a path of hashes leads to from a leaf, nothing if it leads nowhere."""
     if size == 1 or not path:
         return leaf if size == 1 and not index and not path else b""
     *below, beside = path
@@ -57,11 +137,13 @@ def climbed(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:  # 
     return sha(b"\1", beside, climbed(leaf, index - half, size - half, below))
 
 def kind_of(kind: pa.DataType) -> str:
-    name = next((name for start, name in KINDS.items() if str(kind).startswith(start)), "")
+    name = next((name for start, name in CELLS.items() if str(kind).startswith(start)), "")
     need(name != "", f"a column is {kind}")
     more = {"decimal": lambda: f":{kind.scale}", "timestamp": lambda: f":{kind.tz or ''}"}
     return name + more.get(name, str)()
-def cell(kind: str, value: Any) -> bytes:  # a scalar's fixed-width bytes, all 0 for null
+
+def cell(kind: str, value: Any) -> bytes:
+    """Return the fixed-width bytes of a scalar, all of them 0 for null."""
     name, there = kind.partition(":")[0], value.is_valid
     if name in ("duration", "timestamp"):
         return struct.pack("<qI", *divmod((value.value or 0) * NANOS[value.type.unit], 10**9))
@@ -74,7 +156,9 @@ def cell(kind: str, value: Any) -> bytes:  # a scalar's fixed-width bytes, all 0
     casts = {"date": pa.date32(), "time": pa.time64("ns")}
     plain = value.cast(casts[name]).value if name in casts else value.as_py()
     return struct.pack(form, *[plain if there else 0][: name != "null"])
-def row_digest(table: pa.Table, prefix: bytes = b"") -> bytes:  # of a table of one row
+
+def row_digest(table: pa.Table, prefix: bytes = b"") -> bytes:
+    """Return the digest of the row of a table of one row."""
     names: list[list[str]] = []
     bits, fixed, lengths, texts = "", b"", b"", b""
     for field in sorted(table.schema, key=lambda field: field.name.encode()):
@@ -89,50 +173,59 @@ def row_digest(table: pa.Table, prefix: bytes = b"") -> bytes:  # of a table of 
     mark = json.dumps(["assay-row-1-sha256", names], ensure_ascii=False).encode()
     nulls = bytes(int(bits[i : i + 8].ljust(8, "0"), 2) for i in range(0, len(bits), 8))
     return sha(prefix, sha(mark), nulls, fixed, lengths, texts)
+
 def lineage_leaf(row: Item) -> bytes:
     cells = {name: pa.array([value], pa.binary(32) if isinstance(value, bytes) else None)
              for name, value in {**row, "rules": "\n".join(row["rules"])}.items()}
     return row_digest(pa.table(cells), b"\0")
 
-def bounded(source: Any, most: int) -> pa.Table:  # a few bytes can claim any number of rows
+# The ledger: entries in files of their own and in segments, chained and signed.
+
+def table_in(source: Any, most: int) -> tuple[pa.Table, str]:
+    """Return a Parquet file's table and writer; a few bytes can claim any number of rows."""
     file = pq.ParquetFile(source, page_checksum_verification=True)
     need(file.metadata.num_rows <= most, "the file claims more rows than it can hold")
-    return file.read()
-def entries_in(path: Path, faults: list[str]) -> list[Item]:
-    content, again = path.read_bytes(), pa.BufferOutputStream()
-    try:
-        table = bounded(pa.BufferReader(content), len(content) // 96)  # a signature and a digest
-        items: list[Item] = table.to_pylist()
+    return file.read(), str(file.metadata.created_by)
+
+def entries_of(content: bytes, first: int, last: int, is_single: bool) -> list[Item]:
+    """Return the entries in a file, which must be these numbers, each as its digest says."""
+    table, writer = table_in(pa.BufferReader(content), len(content) // LEAST_ENTRY)
+    need(table.column_names == COLUMNS, "does not have an entry's columns")
+    items: list[Item] = table.to_pylist()
+    is_dense = all(item["seq"] == number for number, item in enumerate(items, first))
+    need(is_dense and len(items) == last - first + 1, "holds other entries than its name says")
+    for item in items:
+        parts = item["seq"].to_bytes(8, "big"), item["prev"], item["key_id"], item["body"]
+        need(item["leaf"] == sha(b"\0", DOMAIN, *parts), f"entry {item['seq']} was edited")
+    if is_single:  # of a segment, an entry records the digest
+        need(writer == json.loads(items[0]["body"])["writer"], "is not as its writer wrote it")
+        again, is_mine = pa.BufferOutputStream(), writer.endswith(f"version {pa.__version__}")
         pq.write_table(table, again, write_page_checksum=True, compression="none")
-        is_single = path.parent.name == "entries"  # of a segment, an entry records the digest
-        is_mine = json.loads(items[0]["body"])["writer"].endswith(f"version {pa.__version__}")
-        is_odd = is_single and path.name != f"{items[0]['seq']:012}.parquet"
-        is_odd |= is_single and is_mine and again.getvalue() != pa.py_buffer(content)
-        for item in items:
-            parts = item["seq"].to_bytes(8, "big"), item["prev"], item["key_id"], item["body"]
-            is_odd |= item["leaf"] != sha(b"\0", DOMAIN, *parts)
-    except Exception:  # noqa: BLE001  # whatever it is, it is not what was written
-        is_odd, items = True, []
-    faults += [f"{path.name} was edited or cannot be read"] * is_odd
-    return [] if is_odd else items
+        need(not is_mine or again.getvalue() == pa.py_buffer(content), "holds other bytes")
+    return items
 
-def opened(note: str, keys: list[bytes]) -> tuple[int, bytes]:  # a C2SP checkpoint: size, root
-    text, _, tail = note.rpartition("\n\n")
-    name, size, root = text.split("\n")[:3]
-    own = [line for line in tail.split("\n") if f" {name} " in line]  # others may sign as well
-    signatures = [b64decode(line.split()[-1])[4:] for line in own]
-    is_known = any(signed(k, s, f"{text}\n".encode()) for k in keys for s in signatures)
-    need(is_known or not keys, "the checkpoint is not signed by a trusted key")
-    return int(size), b64decode(root)
+def files_of(store: Path, folder: str, faults: list[str]) -> dict[str, list[Item]]:
+    """Return the entries in each file of a folder of the ledger."""
+    is_single = folder == "ledger/entries"
+    found: dict[str, list[Item]] = {}
+    for name in listed(store, folder):
+        try:
+            match = re.fullmatch(r"([0-9]{12})(?:-([0-9]{12}))?\.parquet", name)
+            first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+            is_ours = match is not None and is_single == (match[2] is None) and first <= last
+            need(is_ours, "is no file of the ledger")
+            content = b"".join(blocks(store, f"{folder}/{name}", LARGEST[folder]))
+            found[name] = entries_of(content, first, last, is_single)
+        except Exception as error:  # noqa: BLE001  # whatever it is, it is not what was written
+            faults.append(f"{folder}/{name}: {error}")
+    return found
 
-def walked(folder: Path) -> tuple[list[str], list[bytes], list[bytes]]:  # faults, keys, leaves
-    faults, keys, leaves, prev = [""][1:], [b""][1:], [b""][1:], bytes(32)
-    found: dict[int, Item] = {}
-    for path in [*folder.glob("ledger/segments/*"), *folder.glob("ledger/entries/*")]:
-        if any(found.setdefault(item["seq"], item) != item for item in entries_in(path, faults)):
-            faults.append(f"{path.name} gives an entry that another file gives otherwise")
-    for place, (seq, item) in enumerate(sorted(found.items())):
-        facts = json.loads(item["body"])
+def chained(items: list[Item], faults: list[str]) -> tuple[list[bytes], dict[int, Item]]:
+    """Follow the chain; returns the ledger's keys, and by number what each entry says."""
+    keys, every, prev = [b""][1:], dict[int, Item](), bytes(32)
+    for place, item in enumerate(items):
+        seq, facts = item["seq"], json.loads(item["body"])
+        need(facts["kind"] in KINDS, f"entry {seq} is of no known kind")
         named = bytes.fromhex(facts["public_key"]) if facts["kind"] == "key" else b""
         key = keys[-1] if keys else named
         message = HANDOVER + seq.to_bytes(8, "big") + prev + key + named
@@ -143,18 +236,107 @@ def walked(folder: Path) -> tuple[list[str], list[bytes], list[bytes]]:  # fault
         if seq and named and not signed(named, bytes.fromhex(facts["proof"]), message):
             faults.append(f"entry {seq} hands over to a key that did not take it")
         keys += [named] if named else []
-        leaves.append(prev := item["leaf"])
-        faults += [f"entry {seq}: {name} was changed" for name in changed(folder, seq, facts)]
-    return faults, keys, leaves
-def changed(store: Path, seq: int, facts: Item) -> list[str]:  # what is not as told
-    places = {"review": "reviews", "compact": "ledger/segments"}
-    folder = store / places.get(facts["kind"], f"runs/{seq:012}")
-    told = {file["name"]: file["sha256"] for file in facts.get("outputs", [])}
-    there = {str(p.relative_to(folder)): p for p in folder.rglob("*") if p.is_file()}
-    wrong = [n for n in told if n not in there or sha(there[n].read_bytes()).hex() != told[n]]
-    return wrong + sorted(there.keys() - told.keys() if "rows" in facts else [])
+        every[seq], prev = facts, item["leaf"]
+    return keys, every
+
+def unrecorded_segments(alone: set[int], segments: dict[str, list[Item]], facts: dict[int, Item],
+                        ) -> Iterator[str]:
+    """Yield segments of no entry, but for what a compaction left that died before its entry."""
+    compacts = [told for told in facts.values() if told["kind"] == "compact"]
+    recorded = {file["name"] for told in compacts for file in told["outputs"]}
+    for name in sorted(segments.keys() - recorded):
+        if not alone.issuperset(item["seq"] for item in segments[name]):
+            yield f"ledger/segments/{name} is of no entry"
+
+def walked(store: Path) -> tuple[list[str], list[bytes], list[bytes]]:
+    """Check a store; returns what does not hold, the ledger's keys, and the entries' leaves."""
+    if faults := list(irregular_folders(store)):
+        return faults, [], []  # whatever lies behind a symlink is not the store's
+    singles, segments = (files_of(store, folder, faults) for folder in LARGEST)
+    found: dict[int, Item] = {}
+    for name, items in [*segments.items(), *singles.items()]:
+        if any(found.setdefault(item["seq"], item) != item for item in items):
+            faults.append(f"{name} gives an entry that another file gives otherwise")
+    keys, facts = chained([found[seq] for seq in sorted(found)], faults)
+    alone = {item["seq"] for items in singles.values() for item in items}
+    faults += unrecorded_segments(alone, segments, facts)
+    for seq in facts:
+        faults += [f"entry {seq}: {what}" for what in unlike(store, seq, facts)]
+    faults += strangers(store, "runs", RUNS, facts)
+    faults += strangers(store, "reviews", {"review"}, facts)
+    return faults, keys, [found[seq]["leaf"] for seq in sorted(found)]
+
+# What entries record of files: these regular files, and nothing else.
+
+def unlike(store: Path, seq: int, facts: dict[int, Item]) -> Iterator[str]:
+    """Yield what an entry says of files and is not so."""
+    told = facts[seq]
+    kind, outputs = told["kind"], told.get("outputs", [])
+    if kind in RUNS or kind in FILES_IN:
+        yield from changed(store, FILES_IN.get(kind, f"runs/{seq:012}"), outputs)
+    if kind in RUNS:
+        yield from unrecorded(store, f"runs/{seq:012}", outputs)
+    if kind == "anchor":
+        base = facts.get(told["base"], {}).get("outputs", [])
+        clean = sorted((f["name"], f["sha256"]) for f in base if f["name"].startswith("clean/"))
+        if clean != [(file["name"], file["sha256"]) for file in told["files"]]:
+            yield f"run {told['base']} did not record the files that are anchored"
+
+def changed(store: Path, folder: str, outputs: list[Item]) -> Iterator[str]:
+    """Yield recorded files that are missing, no regular files, or have other bytes."""
+    for file in outputs:
+        total, name = hashlib.sha256(), f"{folder}/{file['name']}"
+        try:
+            for block in blocks(store, name, file["size"]):
+                total.update(block)
+            need(total.hexdigest() == file["sha256"], "has other bytes")
+        except (OSError, ValueError) as error:
+            yield f"{name}: {error}"
+
+def unrecorded(store: Path, folder: str, outputs: list[Item]) -> Iterator[str]:
+    """Yield what lies in a run's folder and is no recorded file, nor a folder on the way to one."""
+    recorded = {file["name"] for file in outputs}
+    ways = {str(way) for name in recorded for way in PurePosixPath(name).parents}
+    try:
+        found = dict(all_below(store, folder))
+    except (OSError, ValueError) as error:
+        yield f"{folder}: {error}"
+        return
+    filled = {str(PurePosixPath(name).parent) for name in found}
+    for name, mode in found.items():
+        is_file = name in recorded and stat.S_ISREG(mode)
+        is_way = name in ways or (name in MAY_BE_EMPTY and name not in filled)
+        if not (is_way if stat.S_ISDIR(mode) else is_file):
+            yield f"{folder}/{name} was not recorded"
+
+def strangers(store: Path, folder: str, kinds: set[str], facts: dict[int, Item]) -> Iterator[str]:
+    """Yield what lies in `runs` or `reviews` and is of no entry.
+
+    What has the very next number, or one whose writer does not look there, a dead run left behind.
+    """
+    is_right, ending = (stat.S_ISDIR, "") if folder == "runs" else (stat.S_ISREG, r"\.parquet")
+    for name, mode in listed(store, folder).items():
+        match = re.fullmatch(f"([0-9]{{12}}){ending}", name)
+        number = int(match[1]) if match and is_right(mode) else -1
+        is_left = bool(facts) and number == max(facts) + 1
+        kind = facts[number]["kind"] if number in facts else ""
+        if not is_left and kind not in kinds | UNSWEPT:
+            yield f"{folder}/{name} is of no entry"
+
+# Checkpoints and proofs.
+
+def opened(note: str, keys: list[bytes]) -> tuple[int, bytes]:
+    """Return size and root of a C2SP checkpoint, which one of the keys must have signed."""
+    text, _, tail = note.rpartition("\n\n")
+    name, size, root = text.split("\n")[:3]
+    own = [line for line in tail.split("\n") if f" {name} " in line]  # others may sign as well
+    signatures = [b64decode(line.split()[-1])[4:] for line in own]
+    is_known = any(signed(k, s, f"{text}\n".encode()) for k in keys for s in signatures)
+    need(is_known or not keys, "the checkpoint is not signed by a trusted key")
+    return int(size), b64decode(root)
 
 def check(proof: str, size: int, root: bytes, row: str | None) -> None:
+    """Check that the checkpoint saw an entry, and with `row` that the entry's run had that row."""
     mark, extra, index, *lines = proof.partition("\n\n")[0].split("\n")
     told, path = json.loads(b64decode(extra.removeprefix("extra "))), list(map(b64decode, lines))
     entry, number = b64decode(told["entry"]), int(index.removeprefix("index "))
@@ -167,12 +349,14 @@ def check(proof: str, size: int, root: bytes, row: str | None) -> None:
     names = {k: bytes.fromhex(v) if k in ids else v for k, v in shown["lineage"].items()}
     path = [bytes.fromhex(line) for line in shown["path"]]
     top = climbed(lineage_leaf(names), shown["index"], shown["size"], path).hex()
-    need(top == json.loads(entry[58:])["lineage"]["root"], "the run has no such row")  # the body
-    content = row_digest(bounded(row, 1))
+    body = entry[len(DOMAIN) + 8 + 32 + 4 :]  # behind number, the entry before, and the key's id
+    need(top == json.loads(body)["lineage"]["root"], "the run has no such row")
+    content = row_digest(table_in(row, 1)[0])
     is_it = (sha(salt, content) if salt else content) == names["commitment" if salt else "row_id"]
     need(is_it, "the row's content is not what the lineage names")
 
 def main() -> int:
+    """Check what the command line names; returns the exit code."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("store", nargs="?", type=Path)
     for name in ("--key", "--checkpoint", "--proof", "--row"):

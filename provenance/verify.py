@@ -6,11 +6,11 @@ public key comes from the caller.
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from provenance import digest, entry, merkle, note, segments
+from provenance import entry, merkle, note, run_files, segments
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
 from provenance.keychain import Keychain
@@ -32,6 +32,7 @@ class Verified:
         breaks, warnings: what does not hold; what a process that died has left behind.
         keys: the ledger's keys, the first one first.
         leaves: digest of each entry that could be read, in order.
+        kinds: by number, the kind of each entry that is whole.
     """
 
     entries: int
@@ -40,6 +41,7 @@ class Verified:
     warnings: tuple[Notice, ...] = ()
     keys: tuple[Verifier, ...] = ()
     leaves: tuple[bytes, ...] = ()
+    kinds: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
 
 def verify_ledger(ledger: Ledger, trusted: Verifier) -> Verified:
@@ -59,7 +61,7 @@ def verify_ledger(ledger: Ledger, trusted: Verifier) -> Verified:
     breaks = tuple(dict.fromkeys(walk.breaks))  # an unreadable segment is one break
     leaves, head = tuple(walk.leaves), walk.prev
     keys, warnings = tuple(walk.chain.keys), tuple(walk.warnings)
-    return Verified(len(leaves), head, breaks, warnings, keys, leaves)
+    return Verified(len(leaves), head, breaks, warnings, keys, leaves, walk.kinds)
 
 
 class _Walk:
@@ -70,6 +72,7 @@ class _Walk:
         self.breaks: list[Notice] = []
         self.warnings: list[Notice] = []
         self.leaves: list[bytes] = []
+        self.kinds: dict[int, str] = {}
         self.chain = Keychain()
         self.prev = entry.GENESIS
         self.expected = 0
@@ -105,7 +108,8 @@ class _Walk:
             ids = ", ".join(key.key_id.hex() for key in self.chain.keys) or "none"
             what = f"the trusted key {trusted.key_id.hex()} is none of the ledger's keys ({ids})"
             self.breaks.append(Notice("ASSAY-L007", what, str(self.ledger.path_of(0))))
-        breaks, warnings = segments.faults(self.present, self.segments, self.singles)
+        folder = self.ledger.segments_folder
+        breaks, warnings = segments.faults(folder, self.present, self.segments, self.singles)
         self.breaks += breaks
         self.warnings += warnings
         for segment in self.present:
@@ -114,6 +118,7 @@ class _Walk:
 
     def _heed(self, item: Entry, where: str) -> None:
         facts = item.facts
+        self.kinds[item.seq] = facts["kind"]
         if facts["kind"] == "compact":
             [file] = facts["outputs"]
             self.segments[str(file["name"])] = (item.seq, file)
@@ -160,22 +165,8 @@ def verify_checkpoint(walked: Verified, checkpoint: Checkpoint, where: str) -> l
 
 
 def verify_files(folder: Path, item: Entry) -> list[Notice]:
-    """Compare every file of a run with the digest that its entry records, both ways."""
-    recorded = {file["name"]: file for file in item.facts["outputs"]}
-    present = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    found = [_missing(name, item.seq, folder) for name in sorted(recorded.keys() - present)]
-    found += [
-        Notice("ASSAY-L011", f"run {item.seq}: {name} is not a file of the run", str(folder / name))
-        for name in sorted(present - recorded.keys())
-    ]
-    for name in sorted(recorded.keys() & present):
-        actual = digest.of_file(folder / name)
-        if actual != recorded[name]["sha256"]:
-            what = (
-                f"run {item.seq}: sha256 of {name} is {actual}, recorded {recorded[name]['sha256']}"
-            )
-            found.append(Notice("ASSAY-L011", what, str(folder / name)))
-    return found
+    """Compare a run's folder with what its entry records, both ways."""
+    return run_files.faults(folder, item.seq, item.facts["outputs"])
 
 
 def _faults(item: Entry, expected: int, prev: bytes, where: str) -> Iterator[Notice]:
@@ -202,10 +193,6 @@ def _gap(first: int, last: int, ledger: Ledger) -> Notice:
     many = f"entries {first} to {last} are missing"
     what = f"entry {first} is missing" if first == last else many
     return Notice("ASSAY-L001", what, str(ledger.path_of(first)))
-
-
-def _missing(name: str, seq: int, folder: Path) -> Notice:
-    return Notice("ASSAY-L011", f"run {seq}: {name} is missing", str(folder / name))
 
 
 def _notice(error: AssayError) -> Notice:

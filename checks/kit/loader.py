@@ -26,7 +26,12 @@ OWN = "__assay"  # how the names of our own views and columns begin
 _FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as the engine compares
 
 
-def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> Contract:
+def load(
+    path: Path,
+    *,
+    root: Path | None = None,
+    home: Path | None = None,
+) -> Contract:
     """Read a contract.
 
     Args:

@@ -13,6 +13,7 @@ from pipelines import review, story
 from pipelines.cli import main
 from pipelines.store import Store
 from provenance.errors import AssayError
+from provenance.run_reader import RunReader
 
 CONTRACT = """
 apiVersion: v3.1.0
@@ -160,8 +161,9 @@ def test_a_run_whose_files_are_gone_hides_no_other(home, told, tmp_path):
     assert [item["fate"] for item in story["runs"]] == ["unknown", "quarantine", "clean", "clean"]
 
 
-@pytest.mark.parametrize("ask", [lambda folder: story.findings_in(folder, 0), review._rowed])
-def test_a_run_whose_folder_is_gone_is_told_as_that(tmp_path, ask):
+@pytest.mark.parametrize("ask", [lambda files: story.findings_in(files, 0), review._rowed])
+def test_a_run_whose_folder_is_gone_is_told_as_that(home, tmp_path, ask):
+    entry = Store(home / "store").find("1")
     with pytest.raises(AssayError, match="missing") as raised:
-        ask(tmp_path)
+        ask(RunReader(tmp_path / "gone", entry))
     assert raised.value.code == "ASSAY-L011"

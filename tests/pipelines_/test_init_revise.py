@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from checks.kit.loader import load
-from pipelines import cli, init_edit, init_history, init_revise
+from pipelines import cli, commit, init_edit, init_history, init_revise
 from pipelines.init_history import Past, Reviewed
 from pipelines.store import Store
 from provenance.errors import AssayError
+from provenance.run_reader import RunReader
 
 HEAD = """\
 apiVersion: v3.1.0
@@ -266,9 +267,11 @@ def of(folder, body, broken=(), **decided):
     """Return a reviewed run of a contract, without a store: (rule id, column) to rows."""
     path = folder / "x.yaml"
     path.write_text(HEAD + body)
-    entry = SimpleNamespace(seq=7, facts={"rows": {"clean": 2000}})
+    facts = {"rows": {"clean": 2000}, "outputs": commit.outputs_of(folder)}
+    entry = SimpleNamespace(seq=7, facts=facts)
+    files = RunReader(folder, entry)
     sets = [frozenset(decided.get(name, ())) for name in ("released", "rejected")]
-    return Reviewed(entry, folder, load(path), path.read_text(), dict(broken), *sets)
+    return Reviewed(entry, files, load(path), path.read_text(), dict(broken), *sets)
 
 
 UNSURE = """\
@@ -359,9 +362,10 @@ def test_a_range_that_becomes_sure_takes_the_ends_of_all_rows(tmp_path):
     assert 65 < high < 100
     assert "with ends from all of them" in made.text
     for run in runs:  # rows without a value tell nothing of its ends
-        path = run.folder / "clean" / "part-00000.parquet"
+        path = run.files.folder / "clean" / "part-00000.parquet"
         values = pq.read_table(path)["x"].to_pylist()
         pq.write_table(pa.table({"x": [*values[:500], *[None] * 1500]}), path)
+    runs = [of(run.files.folder, RANGE) for run in runs]
     assert init_revise.revise(runs[0], Past(tuple(runs))).changes == ()
 
 
