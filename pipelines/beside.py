@@ -7,11 +7,13 @@ only costs a new run.
 
 import hashlib
 import hmac
+import os
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
 from checks.kit.contract import Contract
+from provenance import no_follow
 from provenance.errors import AssayError
 from provenance.sign import Signer
 
@@ -30,7 +32,8 @@ def digests(contract: Contract, signer: Callable[[], Signer]) -> dict[str, str]:
     try:
         if file := options.get("deny_file"):
             key = signer().derived(PURPOSE)
-            found["pii.deny_file"] = hmac.digest(key, Path(file).read_bytes(), "sha256").hex()
+            with os.fdopen(no_follow.open_file(file, flags=no_follow.FOLLOWED), "rb") as listed:
+                found["pii.deny_file"] = hmac.digest(key, listed.read(), "sha256").hex()
         if model := options.get("model"):
             found["pii.model"] = hashlib.sha256(_listing(str(model)).encode()).hexdigest()
     except OSError as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from checks.kit.contract import Contract
-from pipelines import croissant, keys, manifest
+from pipelines import croissant, high_water, keys, manifest
 from pipelines.store import Store
 from provenance import atomic, digest, keychain, no_follow
 from provenance.entry import Entry
@@ -107,9 +107,11 @@ class Committer:
             placed[number] = prepare(number)
             return placed[number]
 
+        high_water.require_grown(self.store)
         try:
             with self.store.opened():
-                return self.store.ledger.append(self.signer, first, place)
+                made = self.store.ledger.append(self.signer, first, place)
+            high_water.advance(self.store, made)
         except BaseException as error:
             with contextlib.suppress(AssayError, OSError):  # the first failure is the one to tell
                 atomic.sweep_files(self._scratch)
@@ -118,6 +120,7 @@ class Committer:
                     if stands and isinstance(error, KeyboardInterrupt):
                         return stands  # it came too late
             raise
+        return made
 
     def _settled(self, number: int, facts: Mapping[str, Any]) -> Entry | None:
         """Return the entry if it stands after all; else take back what was put in place.

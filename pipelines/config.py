@@ -1,13 +1,14 @@
 """Settings of Assay from the environment; those of Prefect are read by `server_address`.
 
 ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file, or the PEM itself), ASSAY_PUBLIC_KEY (PEM file),
-ASSAY_OPENLINEAGE (file or address), XDG_CONFIG_HOME; OPENLINEAGE_URL, _ENDPOINT, _API_KEY,
-_NAMESPACE and _DISABLED as that standard has them. What a command line gives goes before the
-environment.
+ASSAY_CHECKPOINT (file), ASSAY_OPENLINEAGE (file or address), XDG_CONFIG_HOME, XDG_STATE_HOME;
+OPENLINEAGE_URL, _ENDPOINT, _API_KEY, _NAMESPACE and _DISABLED as that standard has them. What a
+command line gives goes before the environment.
 """
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 QUIET = {
@@ -24,6 +25,8 @@ QUIET = {
 # Checks, rules and the orchestrator share the cores already. Threads of their own made the models
 # three times slower on a busy machine, no faster on a quiet one, and their sums less repeatable.
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
+
+_PEM = "-----BEGIN"
 
 
 def quiet_libraries() -> None:
@@ -44,6 +47,12 @@ def config_folder() -> Path:
     return Path(home) / "assay"
 
 
+def state_folder() -> Path:
+    """Return the folder of what Assay remembers for this user: `high_water`."""
+    home = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
+    return Path(home) / "assay"
+
+
 def signing_key() -> Path:
     """Return the file of the signing key."""
     given = os.environ.get("ASSAY_SIGNING_KEY")
@@ -53,13 +62,26 @@ def signing_key() -> Path:
 def key_text() -> bytes | None:
     """Return the signing key itself, when ASSAY_SIGNING_KEY holds a PEM and not its path."""
     given = os.environ.get("ASSAY_SIGNING_KEY", "").strip()
-    return given.encode() if given.startswith("-----BEGIN") else None
+    return given.encode() if given.startswith(_PEM) else None
+
+
+def without_key(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment for another program: without the key, if it holds the key itself."""
+    given = dict(environment)
+    if given.get("ASSAY_SIGNING_KEY", "").strip().startswith(_PEM):
+        del given["ASSAY_SIGNING_KEY"]
+    return given
 
 
 def public_key() -> Path | None:
     """Return the file of the public key to trust, when one is pinned."""
     given = os.environ.get("ASSAY_PUBLIC_KEY")
     return Path(given) if given else None
+
+
+def checkpoint() -> str | None:
+    """Return the checkpoint, kept elsewhere, that every ledger must hold against; None if none."""
+    return os.environ.get("ASSAY_CHECKPOINT") or None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

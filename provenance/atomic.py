@@ -133,11 +133,15 @@ def sweep_files(scratch: Path) -> None:
                     path.unlink()
 
 
-def write_over(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; an older one of the name gives way."""
+def write_over(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Write a file whole or not at all; an older one of the name gives way.
+
+    `mode` is who may read and write it, less the umask.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with temporary.open("wb") as file:
+        with os.fdopen(os.open(temporary, flags, mode), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
