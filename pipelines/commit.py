@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
@@ -98,7 +99,8 @@ class Committer:
 
     def _append(self, prepare: Callable[[int], Mapping[str, Any]]) -> Entry:
         """Append the entry of what `prepare` puts in place; on failure that is taken back."""
-        first = keychain.first_facts(self.signer, self.now)
+        # two ledgers that a key begins in one second are two: the first entry's digest names each
+        first = {**keychain.first_facts(self.signer, self.now), "ledger": uuid.uuid4().hex}
         placed: dict[int, Mapping[str, Any]] = {}
 
         def place(number: int) -> Mapping[str, Any]:
