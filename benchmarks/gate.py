@@ -84,6 +84,8 @@ def main():
             for name, command in commands.items():
                 home = homes["small" if "rows" in name else "large"]
                 rounds[name].append(took(command, home.folder))
+        if any(len(home.store.runs()) != 1 for home in homes.values()):
+            raise SystemExit("a pass was not reused: was Assay's code edited meanwhile?")
     tell(rounds, size, len(files), given.times)
     return 0
 
