@@ -14,18 +14,7 @@ from typing import Any
 
 from checks.kit import findings, verdict
 from checks.kit.verdict import Verdict
-from pipelines import (
-    beside,
-    commit,
-    high_water,
-    keys,
-    openlineage,
-    reading,
-    retrain,
-    stages,
-    trust,
-    worth,
-)
+from pipelines import beside, commit, keys, openlineage, reading, retrain, stages, trust, worth
 from pipelines.child import Child
 from pipelines.commit import Committer
 from pipelines.console import Progress
@@ -261,8 +250,7 @@ def execute(request: Request, progress: Progress) -> Outcome:
     outcomes: list[Outcome] = []
     late = Late()
     with unless_committed(outcomes, late), contextlib.ExitStack() as stack:
-        high_water.forget_if_gone(store)
-        check = functools.partial(trust.require_whole, store, request.checkpoint)
+        check = trust.once_open(store, request.checkpoint)
         work = stack.enter_context(store.staged(check))
         plan = Plan(
             work.name, work, request.contract, sources, prepared.reference,

@@ -1,6 +1,7 @@
 """Whose signature counts, and whether the ledger holds before anyone acts on what it says."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,12 @@ def require_whole(store: Store, kept: str | None = None) -> Verified:
     seen.require_continued(walked.leaves)
     high_water.remember(store, walked.leaves, is_quiet=kept is not None)
     return walked
+
+
+def once_open(store: Store, kept: str | None = None) -> Callable[[], Verified]:
+    """Return `require_whole` of a store that is about to be opened, and made if it is gone."""
+    high_water.forget_if_gone(store)
+    return lambda: require_whole(store, kept)
 
 
 def _require_new(store: Store, seen: Seen, placed: int, kept: str | None) -> None:
