@@ -32,7 +32,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     ),
     "gate": (
         "start a training command only on a pass",
-        "assay gate contract.yaml -- python train.py",
+        "assay gate contract.yaml --max-age 24h --checkpoint monday.note -- python train.py",
         "gate",
     ),
     "nightly": (

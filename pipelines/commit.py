@@ -8,13 +8,14 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import uuid
 from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from checks.kit.contract import Contract
-from pipelines import croissant, keys, manifest, staged_contract
+from pipelines import croissant, high_water, keys, manifest, staged_contract
 from pipelines.store import Store
 from provenance import atomic, digest, keychain, no_follow
 from provenance.entry import Entry
@@ -102,7 +103,8 @@ class Committer:
 
     def _append(self, prepare: Callable[[int], Mapping[str, Any]]) -> Entry:
         """Append the entry of what `prepare` puts in place; on failure that is taken back."""
-        first = keychain.first_facts(self.signer, self.now)
+        # two ledgers that a key begins in one second are two: the first entry's digest names each
+        first = {**keychain.first_facts(self.signer, self.now), "ledger": uuid.uuid4().hex}
         placed: dict[int, Mapping[str, Any]] = {}
 
         def place(number: int) -> Mapping[str, Any]:
@@ -111,9 +113,11 @@ class Committer:
             placed[number] = prepare(number)
             return placed[number]
 
+        high_water.require_grown(self.store)
         with self.store.opened():
             try:
-                return self.store.ledger.append(self.signer, first, place)
+                made = self.store.ledger.append(self.signer, first, place)
+                high_water.advance(self.store, made)
             except BaseException as error:
                 with contextlib.suppress(AssayError, OSError):  # the first failure is to be told
                     atomic.sweep_files(self._scratch)
@@ -122,6 +126,7 @@ class Committer:
                         if stands and isinstance(error, KeyboardInterrupt):
                             return stands  # it came too late
                 raise
+        return made
 
     def _settled(self, number: int, facts: Mapping[str, Any]) -> Entry | None:
         """Return the entry if it stands after all; else take back what was put in place.

@@ -1,9 +1,9 @@
 """Settings of Assay from the environment; those of Prefect are read by `server_address`.
 
 ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file, or the PEM itself), ASSAY_PUBLIC_KEY (PEM file),
-ASSAY_OPENLINEAGE (file or address), XDG_CONFIG_HOME; OPENLINEAGE_URL, _ENDPOINT, _API_KEY,
-_NAMESPACE and _DISABLED as that standard has them. What a command line gives goes before the
-environment.
+ASSAY_CHECKPOINT (file), ASSAY_OPENLINEAGE (file or address), XDG_CONFIG_HOME, XDG_STATE_HOME;
+OPENLINEAGE_URL, _ENDPOINT, _API_KEY, _NAMESPACE and _DISABLED as that standard has them. What a
+command line gives goes before the environment.
 """
 
 import dataclasses
@@ -45,6 +45,12 @@ def store_folder(given: str | None) -> Path:
 def config_folder() -> Path:
     """Return the user's configuration folder for Assay."""
     home = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
+    return Path(home) / "assay"
+
+
+def state_folder() -> Path:
+    """Return the folder of what Assay remembers for this user: `high_water`."""
+    home = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
     return Path(home) / "assay"
 
 
@@ -94,6 +100,11 @@ def public_key() -> Path | None:
     """Return the file of the public key to trust, when one is pinned."""
     given = os.environ.get("ASSAY_PUBLIC_KEY")
     return Path(given) if given else None
+
+
+def checkpoint() -> str | None:
+    """Return the checkpoint, kept elsewhere, that every ledger must hold against; None if none."""
+    return os.environ.get("ASSAY_CHECKPOINT") or None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

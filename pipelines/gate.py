@@ -1,8 +1,9 @@
 """`assay gate`: start a training command only on a pass; unknown and stale are no.
 
 A pass is reused when it is younger than --max-age and was given to the very same source,
-reference, contract, policy and code, with the same model and deny list, in a ledger that holds;
-its files' digests are checked again before the command starts.
+reference, contract, policy and code, with the same model and deny list, in a ledger that holds and
+was not turned back. The command gets a copy of the clean files that was checked while it was made:
+pipelines.handover.
 """
 
 import argparse
@@ -12,24 +13,23 @@ import hashlib
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from checks.kit.contract import Contract
-from pipelines import beside, commit, config, keys, outcome, reading, server_address, stages, trust
+from pipelines import config, outcome, server_address
 from pipelines.commit import Committer
 from pipelines.console import Progress
-from pipelines.request import Prepared, Request, expand, now, prepare
+from pipelines.handover import Relay, faults, handed
+from pipelines.outcome import Outcome
+from pipelines.request import now, prepare
+from pipelines.reuse import reusable
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
-from provenance import guard, remote, verify
 from provenance.codes import EXIT
 from provenance.entry import Entry
-from provenance.errors import AssayError, Notice
+from provenance.errors import AssayError, Notice, printable
 from provenance.ledger import broken
 
 AGE = re.compile(r"([0-9]{1,6})([smhd])")
@@ -37,7 +37,6 @@ OLDEST = dt.timedelta(days=36_525)  # a century; dates end not far beyond it
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 ANSWER_SECONDS = 2.0
 UNSEARCHED = "ASSAY-K020"
-HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -46,33 +45,21 @@ def main(arguments: argparse.Namespace) -> int:
         what = "the gate needs a command to guard"
         raise AssayError("C012", what, fix="assay gate CONTRACT -- COMMAND...")
     oldest = dt.datetime.now(dt.UTC) - age_of(arguments.max_age)
-    request = request_of(arguments, direct=not _orchestrated())
+    asked = request_of(arguments, direct=not _orchestrated())
+    request = dataclasses.replace(asked, checkpoint=arguments.checkpoint)
     store = Store(request.store, request.share)
     prepared = prepare(request)
-    entry = reusable(request, prepared, store, oldest)
-    if entry is None:
-        with Progress(sys.stderr, os.environ) as progress:
-            made = execute(request, progress, prepared)
+    if entry := reusable(request, prepared, store, oldest):
+        return _hand_over(arguments, store, entry)
+    with Progress(sys.stderr, os.environ) as progress:
+        made = execute(request, progress, prepared)
+    if not made.verdict.passed:
         if arguments.json:
             outcome.show(made, as_json=True)
-        if not made.verdict.passed:
-            return _refuse(made)
-        if made.is_interrupted:
-            what = f"interrupted; run {made.entry.seq} is committed, the command was not started"
-            raise AssayError("E130", what)
-        entry = made.entry
-        _tell(made.warnings)
-    else:
-        sys.stderr.write(f"run {entry.seq} of {entry.facts['time']} passed and still holds\n")
-        _tell(Notice(**told) for told in entry.facts.get("warnings", ()))
-        if arguments.json:
-            told = outcome.recorded(entry, store.run_folder(entry.seq))
-            sys.stdout.write(json.dumps(told) + "\n")
-    record(store, entry, arguments.command)
-    inherited = dict(arguments.environment)
-    if config.key_text():
-        del inherited["ASSAY_SIGNING_KEY"]  # the key itself is nothing for a training job
-    return start(arguments.command, inherited, store.run_folder(entry.seq), entry.seq)
+        return _refuse(made)
+    if made.is_interrupted:
+        raise _interrupted(made.entry)
+    return _hand_over(arguments, store, made.entry, made)
 
 
 def age_of(text: str) -> dt.timedelta:
@@ -84,60 +71,33 @@ def age_of(text: str) -> dt.timedelta:
     return age
 
 
-def reusable(
-    request: Request, prepared: Prepared, store: Store, oldest: dt.datetime
-) -> Entry | None:
-    """Return the newest run for the same inputs if it passed and is young enough.
-
-    Raises:
-        AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if the run's files do not
-            have their recorded digests any more.
-    """
-    contract, sources, references = prepared.contract, prepared.sources, prepared.reference
-    trust.require_whole(store)
-    if not store.ledger.numbers():
-        return None
-    tests = expand(contract.test_set) if contract.test_set else []
-    if any(remote.is_url(name) for name in (*sources, *references, *tests)):
-        return None  # what a store holds is only known once it is read
-    wanted = (
-        contract.sha256,
-        commit.code_facts()["sha256"],
-        dataclasses.asdict(stages.policy_of(contract, request.fail_on)),
-        [_digest(name, contract) for name in sources],
-        [_digest(name, contract) for name in references],
-        _beside(contract),
-    )
-    for entry in reversed(store.runs()):
-        facts = entry.facts
-        given = (
-            facts["contract"]["sha256"],
-            facts["code"]["sha256"],
-            facts["policy"],
-            [item["sha256"] for item in facts["inputs"]],
-            [item["sha256"] for item in facts["reference"]],
-            facts.get("beside", {}),
-        )
-        if given == wanted:
-            fresh = oldest <= dt.datetime.fromisoformat(facts["time"]) <= dt.datetime.now(dt.UTC)
-            return _held(store, entry) if fresh and facts["verdict"] == "pass" else None
-    return None
-
-
-def _beside(contract: Contract) -> dict[str, str] | None:
-    """Return the digests of what the contract names; None, which no run has, without any."""
+def _hand_over(
+    arguments: argparse.Namespace, store: Store, entry: Entry, made: Outcome | None = None
+) -> int:
+    """Run the command on the clean files of a pass; `made` if it was given just now."""
+    relay = Relay()
     try:
-        return beside.digests(contract, keys.own)
-    except AssayError as error:
-        if error.code != "ASSAY-K003":
-            raise
-        return None
+        with relay:
+            with handed(store, entry, in_place=arguments.in_place) as given:
+                record(store, entry, arguments.command)
+                _tell(arguments, store, entry, made)
+                code = relay.run(arguments.command, given.added_to(arguments.environment))
+            if not arguments.in_place:
+                return code
+            relay.heed_again()
+            return _unless_changed(store, entry, code)
+    except KeyboardInterrupt:
+        raise _interrupted(entry, has_run=relay.has_run) from None
 
 
-def _digest(name: str, contract: Contract) -> str:
-    limits = reading.source_limits(contract)
-    with guard.Opened(name, limits) as file:  # no pipe, no device, no endless file
-        return file.digest()
+def _unless_changed(store: Store, entry: Entry, code: int) -> int:
+    """Return the command's exit code, but 4 if the files it was given are not what they were."""
+    for notice in faults(store, entry)[:1]:
+        sys.stderr.write(f"{broken('L011', notice.message, Path(notice.where))}\n")
+        what = "the files were changed while the command ran; trust nothing that it made"
+        sys.stderr.write(f"{what} (its exit code: {code})\n")
+        return EXIT["integrity"]
+    return code
 
 
 def record(store: Store, entry: Entry, command: Sequence[str]) -> None:
@@ -160,55 +120,46 @@ def record(store: Store, entry: Entry, command: Sequence[str]) -> None:
     Committer.of(store, now()).commit_access(facts)
 
 
-def start(command: Sequence[str], environment: Mapping[str, str], folder: Path, number: int) -> int:
-    """Run the command with the clean dataset in its environment; returns its exit code."""
-    given = {
-        "ASSAY_CLEAN": str((folder / "clean").absolute()),
-        "ASSAY_RUN": str(number),
-        "ASSAY_MANIFEST": str((folder / "manifest.json").absolute()),
-    }
-    sys.stdout.flush()
-    try:
-        process = subprocess.Popen(list(command), env={**environment, **given})
-    except OSError as error:
-        what = f"the command cannot be started: {os.strerror(error.errno or 0)}"
-        raise AssayError("G002", what, where=command[0], fix="check the words after --") from error
-    with process:
-        # Ctrl-C reaches the command itself, a termination is handed on; its code is what counts
-        before = {which: signal.getsignal(which) for which in HANDED_ON}
-        for which in HANDED_ON:
-            signal.signal(which, lambda got, _: process.send_signal(got))
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
-            code = process.wait()
-        finally:
-            for which, handler in before.items():
-                signal.signal(which, handler)
-    return code if code >= 0 else 128 - code
+def _tell(arguments: argparse.Namespace, store: Store, entry: Entry, made: Outcome | None) -> None:
+    """Say which pass counts, and what it does not speak for, before the training starts."""
+    if made is None:
+        checked = entry.facts.get("checked_at", entry.facts["time"])
+        _write(f"run {entry.seq} of {checked} passed and still holds")
+        _warn(Notice(**told) for told in entry.facts.get("warnings", ()))
+    else:
+        _warn(made.warnings)
+    if arguments.json and made:
+        outcome.show(made, as_json=True)
+    elif arguments.json:
+        told = outcome.recorded(entry, store.run_folder(entry.seq))
+        sys.stdout.write(json.dumps(told) + "\n")
 
 
-def _tell(warnings: Iterable[Notice]) -> None:
-    """Say what a pass does not speak for: a person reads this before the training starts."""
+def _warn(warnings: Iterable[Notice]) -> None:
     for notice in warnings:
         if notice.code == UNSEARCHED:
-            sys.stderr.write(f"not checked {notice.code}: {notice.message}\n")
+            _write(f"not checked {notice.code}: {notice.message}")
 
 
-def _refuse(made: outcome.Outcome) -> int:
-    sys.stderr.write(f"refused: run {made.entry.seq} is {made.verdict.word}\n")
+def _write(line: str) -> None:
+    """Write a line on stderr; what stands in it may come from a contract or a file's name."""
+    sys.stderr.write(printable(line) + "\n")
+
+
+def _refuse(made: Outcome) -> int:
+    _write(f"refused: run {made.entry.seq} is {made.verdict.word}")
     for reason in made.verdict.reasons:
-        sys.stderr.write(f"  {reason.code}: {reason.message}\n")
-    _tell(made.warnings)
-    sys.stderr.write(
-        f"help: open {made.folder / 'report.html'}, or `assay review {made.entry.seq} --list`\n"
-    )
+        _write(f"  {reason.code}: {reason.message}")
+    _warn(made.warnings)
+    _write(f"help: open {made.folder / 'report.html'}, or `assay review {made.entry.seq} --list`")
     return made.verdict.exit_code or EXIT["fail"]
 
 
-def _held(store: Store, entry: Entry) -> Entry:
-    for notice in verify.verify_files(store.run_folder(entry.seq), entry)[:1]:
-        raise broken("L011", notice.message, Path(notice.where))
-    return entry
+def _interrupted(entry: Entry, *, has_run: bool = False) -> AssayError:
+    what = f"interrupted; run {entry.seq} is committed, the command was not started"
+    if has_run:
+        what = "interrupted; the command has run, and its files were not checked again"
+    return AssayError("E130", what)
 
 
 def _orchestrated() -> bool:
@@ -219,6 +170,6 @@ def _orchestrated() -> bool:
     try:
         server_address.check_answers(url, ANSWER_SECONDS)
     except AssayError as error:
-        sys.stderr.write(f"warning {error.code}: {error.what}; running without it\n")
+        _write(f"warning {error.code}: {error.what}; running without it")
         return False
     return True

@@ -42,6 +42,7 @@ def manifest_of(
         key_id: of the key that signs; it stands for whoever is trusted to have run this.
     """
     is_run = facts["kind"] == "run"
+    built_by = facts.get("released_by", facts["code"])
     taken = _examined(facts) if is_run else _released(parents)
     named: dict[str, Any] = {role: [f["name"] for f in read] for role, read in taken.items()}
     set_by_user = {"failOn": facts["policy"]["fail_on"]} if is_run else {}
@@ -55,12 +56,12 @@ def manifest_of(
                 "buildType": BUILD_TYPES[facts["kind"]],
                 "externalParameters": named | set_by_user,
                 "internalParameters": set_by_assay,
-                "resolvedDependencies": [*itertools.chain(*taken.values()), _code(facts["code"])],
+                "resolvedDependencies": [*itertools.chain(*taken.values()), _code(built_by)],
             },
             "runDetails": {
                 "builder": {
                     "id": f"urn:assay:key:{key_id.hex()}",
-                    "version": {"assay": facts["code"]["version"]},
+                    "version": {"assay": built_by["version"]},
                 },
                 "metadata": {
                     "invocationId": facts["run_id"],

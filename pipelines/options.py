@@ -4,12 +4,20 @@ Only argparse is imported here, since help must be cheap: docs/adr/0006.
 """
 
 import argparse
+import os
 from collections.abc import Callable
 
 
 def _store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="DIR", help="default: $ASSAY_STORE, else ./assay-store")
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def _checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", default=os.environ.get("ASSAY_CHECKPOINT") or None,
+        help="compare the ledger with what was kept elsewhere; default: $ASSAY_CHECKPOINT",
+    )  # fmt: skip
 
 
 def _source(parser: argparse.ArgumentParser) -> None:
@@ -59,6 +67,11 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 def _gate(parser: argparse.ArgumentParser) -> None:
     _source(parser)
     parser.add_argument("--max-age", metavar="AGE", default="24h", help="reuse a pass so old: 24h")
+    parser.add_argument(
+        "--in-place", action="store_true",
+        help="hand over the run's own files, checked before and after, instead of a private copy",
+    )  # fmt: skip
+    _checkpoint(parser)
     parser.usage = "assay gate CONTRACT [options] -- COMMAND..."
 
 
@@ -112,7 +125,7 @@ def _verify(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", metavar="RUN", help="check this run's files only")
     parser.add_argument("--row", metavar="ROW", help="check this row of the run only")
     parser.add_argument("--report", metavar="FILE", help="find the run that this file is of")
-    parser.add_argument("--checkpoint", metavar="FILE", help="compare with what was kept elsewhere")
+    _checkpoint(parser)
     parser.add_argument("--key", metavar="FILE", help="public key to trust, PEM")
     _store(parser)
 

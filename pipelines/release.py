@@ -154,7 +154,10 @@ def _facts(
         "base": base.seq,
         "started": started,
         "time": now(),
-        "code": commit.code_facts(),
+        # no check ran again: age and code of the verdict are the base run's
+        "checked_at": base.facts["time"],
+        "code": base.facts["code"],
+        "released_by": commit.code_facts(),
         "rows": fated.as_dict(),
         "lineage": {**base.facts["lineage"], "root": fated.root},
         "verdict": decided.word,

@@ -28,6 +28,7 @@ class Request:
     fail_on: Literal["error", "warning"] | None = None
     debug: bool = False
     share: str | None = None  # of a store that is made: `private` or `group`
+    checkpoint: str | None = None  # that the ledger must hold against
     source_name: str | None = None  # as messages and the ledger call a source of one file
 
 

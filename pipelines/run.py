@@ -252,7 +252,8 @@ def execute(request: Request, progress: Progress, prepared: Prepared | None = No
     outcomes: list[Outcome] = []
     late = Late()
     with unless_committed(outcomes, late), contextlib.ExitStack() as stack:
-        work = stack.enter_context(store.staged(lambda: trust.require_whole(store)))
+        check = trust.once_open(store, request.checkpoint)
+        work = stack.enter_context(store.staged(check))
         plan = Plan(
             work.name, work, request.contract, sources, prepared.reference,
             request.engine, request.dask_address,

@@ -137,6 +137,15 @@ class Store:
     def _alone(self) -> contextlib.AbstractContextManager[None]:
         return atomic.exclusive(self.ledger.folder / "lock", seconds=0.0)
 
+    def last_placed(self) -> int:
+        """Return the highest number that a run's folder or a review's file has, -1 without any."""
+        names = [
+            path.stem
+            for folder in (self.folder / "runs", self.reviews)
+            for path in atomic.listed(folder)
+        ]
+        return max((number for name in names if (number := ordinal(name)) is not None), default=-1)
+
     def runs(self) -> list[Entry]:
         """Return the entries of all runs and releases, in order."""
         return [entry for entry in self.ledger.entries() if entry.kind in RUN_KINDS]

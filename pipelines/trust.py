@@ -1,13 +1,16 @@
 """Whose signature counts, and whether the ledger holds before anyone acts on what it says."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines import config, keys
+from pipelines import config, high_water, keys
+from pipelines.high_water import Seen
 from pipelines.store import Store
-from provenance import note, sign, verify
+from provenance import no_follow, note, sign, verify
 from provenance.entry import Entry
-from provenance.errors import AssayError
+from provenance.errors import AssayError, Notice
 from provenance.ledger import broken
 from provenance.note import Checkpoint
 from provenance.sign import Verifier
@@ -35,14 +38,61 @@ def trusted(given: str | None = None) -> Verifier:
     return keys.own().verifier
 
 
-def require_whole(store: Store) -> Verified:
-    """Refuse a ledger that does not hold, by its first break; an empty one holds."""
+def require_whole(store: Store, kept: str | None = None) -> Verified:
+    """Refuse a ledger that does not hold, or was turned back; an empty one holds if it is new.
+
+    Args:
+        store: whose ledger it is.
+        kept: file of a checkpoint that it must hold against, by default ASSAY_CHECKPOINT.
+
+    Raises:
+        AssayError: ASSAY-L001 to L008 by the first break; L002 or L008 also if it is not what the
+            checkpoint saw, or what this user has seen of it; L007 for an empty one that this
+            user's key would begin although another is pinned; L012 or C012 if the checkpoint
+            cannot be read.
+    """
+    kept = kept or config.checkpoint()
+    # both before the ledger is read, so that what is committed meanwhile is in the ledger, too
+    seen, placed = high_water.Seen.before(store), store.last_placed()
     if not store.ledger.numbers():
+        _require_new(store, seen, placed, kept)
         return Verified(0, b"", ())
     walked = verify.verify_ledger(store.ledger, trusted())
-    for notice in walked.breaks[:1]:
+    breaks = list(walked.breaks)
+    if not breaks and placed > walked.entries:
+        what = f"there is a run or review {placed}, the ledger ends at {walked.entries - 1}"
+        breaks = [Notice("ASSAY-L002", what, str(store.ledger.folder))]
+    if not breaks and kept:
+        breaks = verify.verify_checkpoint(walked, checkpoint(kept, walked.keys), kept)
+    for notice in breaks[:1]:
         raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
+    seen.require_continued(walked.leaves)
+    high_water.remember(store, walked.leaves, is_quiet=kept is not None)
     return walked
+
+
+def once_open(store: Store, kept: str | None = None) -> Callable[[], Verified]:
+    """Return `require_whole` of a store that is about to be opened, and made if it is gone."""
+    high_water.forget_if_gone(store)
+    return lambda: require_whole(store, kept)
+
+
+def _require_new(store: Store, seen: Seen, placed: int, kept: str | None) -> None:
+    """Refuse an empty ledger that was not always empty, or that nobody would trust."""
+    where = store.ledger.folder
+    if placed >= 0:
+        raise broken("L002", f"the ledger is gone, and a run or review {placed} is left", where)
+    if kept:
+        size = note.parse(read_text(kept, "checkpoint"), kept)[0].size
+        if size:
+            what = f"the checkpoint saw {size} entries, the ledger is empty"
+            raise broken("L002", what, Path(kept))
+    seen.require_continued(())
+    pinned = config.public_key()
+    if pinned and not (keys.is_there() and keys.own().verifier == trusted()):
+        what = "the ledger is empty, and your signing key is not the pinned one to begin it with"
+        fix = "check --store and ASSAY_PUBLIC_KEY, or set ASSAY_SIGNING_KEY to the pinned key's own"
+        raise AssayError("L007", what, where=str(where), fix=fix)
 
 
 def facts_of(store: Store, entry: Entry) -> dict[str, Any]:
@@ -83,7 +133,8 @@ def checkpoint(path: str, keys: tuple[Verifier, ...]) -> Checkpoint:
 def read_text(path: str, kind: str) -> str:
     """Return a small text file that the command line names; C012 if there is none."""
     try:
-        with Path(path).open("rb") as file:
+        # a link may lead to it; a pipe would be waited for, and is empty when it is read again
+        with os.fdopen(no_follow.open_file(path, flags=no_follow.FOLLOWED), "rb") as file:
             content = file.read(MAX_NOTE_BYTES + 1)
     except OSError as error:
         what = f"the {kind} cannot be read"

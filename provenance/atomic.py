@@ -140,11 +140,12 @@ def sweep_files(scratch: Path) -> None:
                     path.unlink()
 
 
-def write_over(path: Path, content: bytes) -> None:
+def write_over(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     """Write a file whole or not at all; an older one of the name gives way, also if it is a link.
 
     The temporary file has a name that nobody can foresee, and is never one that is there already: a
-    link that lies in wait in a shared folder is not followed.
+    link that lies in wait in a shared folder is not followed. `mode` is who may read and write it,
+    less the umask.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     temporary = Path(name)
@@ -152,7 +153,7 @@ def write_over(path: Path, content: bytes) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fchmod(file.fileno(), 0o666 & ~_umask())
+            os.fchmod(file.fileno(), mode & ~_umask())
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:

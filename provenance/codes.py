@@ -221,7 +221,7 @@ CODES: dict[str, tuple[str, str]] = {
     # L: the ledger or a recorded digest does not hold
     "L001": ("An entry is missing.", "Restore it from a copy; until then trust no later run."),
     "L002": (
-        "The end of the ledger is cut off, or the ledger is gone.",
+        "The end of the ledger is cut off, the ledger is gone, or it is an older copy.",
         "Restore it from a copy that has at least as many entries as your newest checkpoint.",
     ),
     "L003": ("An entry cannot be read.", "Restore it from a copy."),
@@ -230,7 +230,7 @@ CODES: dict[str, tuple[str, str]] = {
     "L006": ("An entry was replayed or copied in.", "Remove the stray file after a look."),
     "L007": ("A signature is not by a trusted key.", "Pin the right public key, or restore."),
     "L008": (
-        "The ledger forks, or is not the one that the checkpoint saw.",
+        "The ledger forks, or is not the one that the checkpoint or this user saw.",
         "Compare both branches with a copy kept elsewhere.",
     ),
     "L009": ("A staged file was left over by a run that died.", "Nothing to do: it is swept."),

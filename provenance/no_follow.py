@@ -16,6 +16,7 @@ from pathlib import Path
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 REGULAR = "a regular file"
+FOLLOWED = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # of a file that a person names
 _KINDS = (
     (stat.S_ISLNK, "a symlink"),
     (stat.S_ISDIR, "a folder"),

@@ -7,10 +7,9 @@ public key comes from the caller.
 import dataclasses
 import datetime as dt
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from provenance import entry, merkle, note, run_files, segments
+from provenance import entry, merkle, note, segments
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
 from provenance.keychain import Keychain
@@ -162,11 +161,6 @@ def verify_checkpoint(walked: Verified, checkpoint: Checkpoint, where: str) -> l
         what = f"the first {seen} entries have the root {root.hex()}, the checkpoint saw"
         return [Notice("ASSAY-L008", f"{what} {checkpoint.root.hex()}", where)]
     return []
-
-
-def verify_files(folder: Path, item: Entry) -> list[Notice]:
-    """Compare a run's folder with what its entry records, both ways."""
-    return run_files.faults(folder, item.seq, item.facts["outputs"])
 
 
 def _faults(item: Entry, expected: int, prev: bytes, where: str) -> Iterator[Notice]:

@@ -17,13 +17,22 @@ def interrupts_arrive():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_state(tmp_path_factory):
+    """Keep what scenery of whole modules makes out of the state folder of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_configuration(tmp_path_factory, monkeypatch):
     """Keep tests away from the key, the store and the Prefect server of whoever runs them."""
-    folder = tmp_path_factory.mktemp("config")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder))
+    for name in ("config", "state"):
+        monkeypatch.setenv(f"XDG_{name.upper()}_HOME", str(tmp_path_factory.mktemp(name)))
     for name in ("ASSAY_STORE", "ASSAY_SIGNING_KEY", "ASSAY_PUBLIC_KEY", "PREFECT_API_URL",
-                 "ASSAY_OPENLINEAGE", "OPENLINEAGE_URL", "ASSAY_RETRAIN"):  # fmt: skip
+                 "ASSAY_CHECKPOINT", "ASSAY_OPENLINEAGE", "OPENLINEAGE_URL",
+                 "ASSAY_RETRAIN"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("pipelines.config._held", [])
 

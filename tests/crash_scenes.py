@@ -138,7 +138,8 @@ class Home:
     def start(self, *words, env=None, **named):
         """Start a command on this home's store."""
         own = {"ASSAY_STORE": str(self.store), "XDG_CONFIG_HOME": str(self.config),
-               "ASSAY_SIGNING_KEY": None, "ASSAY_PUBLIC_KEY": None}  # fmt: skip
+               "XDG_STATE_HOME": str(self.folder / "state"), "ASSAY_SIGNING_KEY": None,
+               "ASSAY_PUBLIC_KEY": None}  # fmt: skip
         return self.warm.start(*words, env=own | (env or {}), cwd=self.folder, **named)
 
     def assay(self, *words, **named):
@@ -157,7 +158,7 @@ class Home:
         return self._before[name]
 
     def _make(self, operation):
-        for folder in (self.store, self.config):
+        for folder in (self.store, self.config, self.folder / "state"):
             shutil.rmtree(folder, ignore_errors=True)
         for words in operation.before:
             done = self.assay(*words)
@@ -173,7 +174,7 @@ class Home:
                 raise RuntimeError(f"not killed at {point}")
 
     def _copy(self, source, target):
-        for name in ("store", "config"):
+        for name in ("store", "config", "state"):  # the past of the three goes together
             shutil.rmtree(target / name, ignore_errors=True)
             if (source / name).exists():
                 shutil.copytree(source / name, target / name)

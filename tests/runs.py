@@ -22,7 +22,9 @@ from provenance.snapshot import Snapshot
 CHECKS = ("ingest", "contract", "rescan", "outliers", "pii")
 
 
-def committed(store: Store, contract: Path, *sources: Path, found=(), models=None, **facts):
+def committed(
+    store: Store, contract: Path, *sources: Path, found=(), models=None, also=None, **facts
+):
     """Commit a run over source files; returns its entry.
 
     Args:
@@ -31,6 +33,7 @@ def committed(store: Store, contract: Path, *sources: Path, found=(), models=Non
         sources: read in this order.
         found: tables of findings.
         models: content of the model of each check, bytes; by default the same in every run.
+        also: what puts more files into the run, given its folder.
         facts: of the entry, in place of the usual ones.
     """
     promised = loader.load(contract)
@@ -45,6 +48,8 @@ def committed(store: Store, contract: Path, *sources: Path, found=(), models=Non
         shutil.copy(contract, plan.out / "contract.yaml")
         for check, content in ({"outliers": b"0", "pii": b"0"} | (models or {})).items():
             (plan.out / "models" / f"{check}.pkl").write_bytes(content)
+        if also:
+            also(plan.out)
         snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
         whole = _facts(plan, promised, snapshot, fated) | facts
         committer = Committer.of(store, whole["time"])
