@@ -13,7 +13,7 @@ from gated import Home
 from pipelines import commit, config, high_water, keys, release, reuse, trust
 from pipelines.cli import main
 from pipelines.commit import Committer
-from pipelines.request import Request
+from pipelines.request import Request, prepare
 from pipelines.store import Store
 from provenance import sign
 from provenance.errors import AssayError
@@ -158,9 +158,9 @@ def test_of_a_store_that_takes_anothers_place_no_pass_is_reused(home, capsys):
     assert capsys.readouterr().err == ""
     oldest = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
     request = Request(Path("c.yaml"), Path("store"), source="a.csv")
-    assert reuse.reusable(request, home.store, oldest) is None
+    assert reuse.reusable(request, prepare(request), home.store, oldest) is None
     made = home.passed()
-    assert reuse.reusable(request, home.store, oldest) == made
+    assert reuse.reusable(request, prepare(request), home.store, oldest) == made
 
 
 def test_what_was_seen_is_never_lowered_and_is_the_users_alone(home):
@@ -279,8 +279,10 @@ def test_a_release_is_as_old_as_the_checks_it_rests_on(home, monkeypatch, is_tol
     assert made.facts.get("checked_at") == (OLD if is_told else None)
     request = Request(Path("c.yaml"), Path("store"), source="a.csv")
     now = dt.datetime.now(dt.UTC)
-    assert reuse.reusable(request, home.store, now - dt.timedelta(hours=24)) is None
-    found = reuse.reusable(request, home.store, now - dt.timedelta(days=30_000))
+    assert (
+        reuse.reusable(request, prepare(request), home.store, now - dt.timedelta(hours=24)) is None
+    )
+    found = reuse.reusable(request, prepare(request), home.store, now - dt.timedelta(days=30_000))
     assert found == made
     if is_told:
         assert made.facts["code"] == base.facts["code"]
@@ -298,4 +300,4 @@ def test_a_release_of_what_other_code_checked_is_not_reused(home):
     release.release(home.store, base)
     oldest = dt.datetime.now(dt.UTC) - dt.timedelta(hours=24)
     request = Request(Path("c.yaml"), Path("store"), source="a.csv")
-    assert reuse.reusable(request, home.store, oldest) is None
+    assert reuse.reusable(request, prepare(request), home.store, oldest) is None
