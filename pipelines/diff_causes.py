@@ -7,7 +7,7 @@ docs/diff.md says it at length.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from checks.kit.contract import Contract, Rule
@@ -51,7 +51,7 @@ class Judge:
     def __init__(self, a: Side, b: Side, how: How) -> None:
         """Note once what differs between the runs as a whole."""
         self._a, self._b, self._how = a, b, how
-        self._is_code_other = a.facts["code"] != b.facts["code"]
+        self._is_code_other = code_of(a.facts) != code_of(b.facts)
         self._is_reference_other = _hashes(a, "reference") != _hashes(b, "reference")
         self._are_sources_other = _hashes(a, "inputs") != _hashes(b, "inputs")
 
@@ -148,3 +148,8 @@ def _column_of(rule: Rule) -> str:
 
 def _hashes(side: Side, name: str) -> list[str]:
     return [item["sha256"] for item in side.facts[name]]
+
+
+def code_of(facts: Mapping[str, Any]) -> Any:
+    """Return the code that wrote a run's files: of a release, not that of its base's checks."""
+    return facts.get("released_by", facts["code"])
