@@ -1,27 +1,32 @@
 """Presidio's context words, looked up in a time that grows with the text and not with its square.
 
 For each hit Presidio goes through the tokens from the first, and through the keywords for each
-token; here both are looked up in tables made once a text. What it finds is the same.
+token; here both are looked up in tables made once a text. What it finds is the same. spaCy's
+tokenizer takes a run without blanks apart from its ends, each time from the start, so only very
+long runs are cut before it; there a token may end at the cut.
 """
 
 import bisect
 import functools
 import importlib
+import itertools
+import re
 from typing import Any
 
+# characters without a blank, and signs in a row, behind which spaCy's tokenizer starts anew
+_CUTS = (re.compile(r"[^\w\s]{32}"), re.compile(r"\S{1000}"))
 
-def lifted(
-    text: str, results: list[Any], artifacts: Any, recognizers: list[Any], context: list[str]
-) -> list[Any]:
+
+def lifted(text: str, results: list[Any], recognizers: list[Any], context: list[str]) -> list[Any]:
     """Return results with the scores that the words around them make of theirs.
 
     Args:
         text: one text.
         results: Presidio's, in `text`.
-        artifacts: the text's tokens, as a Presidio NLP engine gives them.
         recognizers: those that found the results.
         context: words beside the text.
     """
+    artifacts = nlp_engine().process_text(text, "en")
     raised: list[Any] = _enhancer()(artifacts).enhance_using_context(
         text, results, artifacts, recognizers, context
     )
@@ -59,3 +64,48 @@ def _enhancer() -> Any:
             return self.words[first : first + n_words + 1]
 
     return Enhancer
+
+
+class _Cut:
+    """A spaCy tokenizer that is given long runs piece by piece."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def __call__(self, text: str) -> Any:
+        cuts = [0, *(end for end in _cuts(text) if end < len(text)), len(text)]
+        if len(cuts) == 2:  # noqa: PLR2004  no cut but the ends
+            return self._tokenizer(text)
+        parts = [self._tokenizer(text[a:b]) for a, b in itertools.pairwise(cuts)]
+        return parts[0].from_docs(parts, ensure_whitespace=False)
+
+
+def _cuts(text: str) -> list[int]:
+    return sorted({match.end() for cut in _CUTS for match in cut.finditer(text)})
+
+
+@functools.lru_cache(maxsize=1)
+def nlp_engine() -> Any:
+    """Return a Presidio NLP engine on a blank tokenizer whose lemma is the lower-case word.
+
+    A blank pipeline leaves lemmas empty, and with them Presidio's context words would never match.
+    """
+    spacy: Any = importlib.import_module("spacy")
+
+    class Blank(importlib.import_module("presidio_analyzer.nlp_engine").SpacyNlpEngine):  # type: ignore[misc]
+        """spaCy's tokenizer alone."""
+
+        def load(self) -> None:
+            """Build the blank English pipeline."""
+            made = spacy.blank("en")
+            made.tokenizer = _Cut(made.tokenizer)
+            self.nlp = {"en": made}
+
+        def _doc_to_nlp_artifact(self, doc: Any, language: str) -> Any:
+            for token in doc:
+                token.lemma_ = token.lower_
+            return super()._doc_to_nlp_artifact(doc, language)
+
+    engine = Blank(models=[{"lang_code": "en", "model_name": "blank"}])
+    engine.load()
+    return engine

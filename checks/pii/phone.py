@@ -4,8 +4,8 @@ Presidio runs the phonenumbers matcher once for each of eight regions. The texts
 parse are the same for every region as long as none is a number, so they are listed once, and a
 region runs only if one of them could be a number there, judged by the library's own metadata:
 an international prefix, or the region's country code and national prefix before digits that are
-a number of some type. Plus signs and named extensions are always left to the library, which reads
-a number behind a plus sign once for all regions.
+a number of some type. Numbers behind a plus sign are always left to the library, which reads them
+once for all regions.
 Cost: linear; counted in steps, never in time, so that a text ends the same way on every machine.
 Fail closed: out of steps raises. Source: phonenumbers (libphonenumber) metadata.
 """
@@ -44,11 +44,11 @@ _TYPES = (
 _MARKS = dict.fromkeys(
     map(
         ord,
-        " ()[]./-~\xa0\xad\u200b\u2010\u2011\u2012\u2013\u2014\u2015\u2053\u2060\u2212\u223c"
-        "\u3000\u30fc\uff08\uff09\uff0d\uff0e\uff0f\uff3b\uff3d\uff5e",
+        " ()[]./-\xa0\xad\u200b\u2010\u2011\u2012\u2013\u2014\u2015\u2053\u2060\u2212\u223c"
+        "\u3000\u30fc\uff08\uff09\uff0d\uff0e\uff0f\uff3b\uff3d",
     )
 )
-_X = str.maketrans("", "", "xX")
+_MORE = str.maketrans("", "", "xX~\uff5e")  # marks that may lead an extension too
 _LETTERS = 2  # with three, the library reads letters as the digits on their keys
 # letters and digits of a candidate: fewer are no number anywhere, more no number and extension
 _FEWEST, _MOST = 4, 80
@@ -169,17 +169,21 @@ def _regions_of(candidate: str) -> frozenset[str]:
     bare = candidate.translate(_MARKS)
     if not _FEWEST <= sum(map(str.isalnum, bare)) <= _MOST:
         return frozenset()
-    if bare.isdecimal():
-        digits = _ascii(bare)
-        known = _tests() if len(digits) <= _DIGITS else {}
-        return frozenset(region for region, test in known.items() if test(digits))
-    letters = bare.count("x") + bare.count("X")
-    rest = bare.translate(_X)
-    if letters > _LETTERS or not rest.isdecimal():
+    if not bare.isdecimal():
+        bare = _without_extension(candidate).translate(_MARKS)
+        if sum(map(str.isalpha, bare)) <= _LETTERS:
+            bare = bare.translate(_MORE)
+    if not bare.isdecimal():
         return frozenset(REGIONS)
-    # behind an x may be an extension, so a number may end at any digit
-    ends = range(_FEWEST, len(rest) + 1)
-    return frozenset[str]().union(*(_regions_of(rest[:end]) for end in ends))
+    digits = _ascii(bare)
+    known = _tests() if len(digits) <= _DIGITS else {}
+    return frozenset(region for region, test in known.items() if test(digits))
+
+
+def _without_extension(candidate: str) -> str:
+    library: Any = importlib.import_module("phonenumbers.phonenumberutil")
+    number: str = library._maybe_strip_extension(library._extract_possible_number(candidate))[1]  # noqa: SLF001
+    return number
 
 
 def _ascii(digits: str) -> str:

@@ -122,7 +122,7 @@ class Analyzer:
         if not any(word in lower for entity in open_ for word in self.words[entity]):
             return results
         recognizers = list(self.recognizers.values())
-        return around.lifted(text, results, _artifacts(text), recognizers, list(context))
+        return around.lifted(text, results, recognizers, list(context))
 
 
 def _silent(_: logging.LogRecord) -> bool:
@@ -137,20 +137,17 @@ def _build(entity: str, steps: int) -> Any:
     made = special.get(entity) or getattr(_module(_PREDEFINED), CLASSES[entity])
     recognizer = made()
     recognizer.patterns = [copy.copy(pattern) for pattern in recognizer.patterns]
-    if entity != "IBAN_CODE":
-        recognizer.global_regex_flags = FLAGS
+    recognizer.global_regex_flags = FLAGS
     for pattern in recognizer.patterns:
-        pattern.compiled_with_flags = recognizer.global_regex_flags
-        pattern.compiled_regex = _finder(
-            entity, pattern.regex, recognizer.global_regex_flags, steps
-        )
+        pattern.compiled_with_flags = FLAGS
+        pattern.compiled_regex = _finder(entity, pattern.regex, steps)
     return recognizer
 
 
-def _finder(entity: str, pattern: str, flags: int, steps: int) -> Any:
+def _finder(entity: str, pattern: str, steps: int) -> Any:
     if pattern == EMAIL:
         return Emails()
-    compiled = _module("regex").compile(pattern, flags)
+    compiled = _module("regex").compile(pattern, FLAGS)
     return Urls(compiled, steps, UnscannedError(TOO_MANY)) if entity == "URL" else Bounded(compiled)
 
 
@@ -207,31 +204,3 @@ def _module(name: str) -> Any:
 
 def _entity_recognizer() -> Any:
     return _module("presidio_analyzer").EntityRecognizer
-
-
-@functools.lru_cache(maxsize=1)
-def nlp_engine() -> Any:
-    """Return a Presidio NLP engine on a blank tokenizer whose lemma is the lower-case word.
-
-    A blank pipeline leaves lemmas empty, and with them Presidio's context words would never match.
-    """
-
-    class Blank(_module("presidio_analyzer.nlp_engine").SpacyNlpEngine):  # type: ignore[misc]
-        """spaCy's tokenizer alone."""
-
-        def load(self) -> None:
-            """Build the blank English pipeline."""
-            self.nlp = {"en": _module("spacy").blank("en")}
-
-        def _doc_to_nlp_artifact(self, doc: Any, language: str) -> Any:
-            for token in doc:
-                token.lemma_ = token.lower_
-            return super()._doc_to_nlp_artifact(doc, language)
-
-    engine = Blank(models=[{"lang_code": "en", "model_name": "blank"}])
-    engine.load()
-    return engine
-
-
-def _artifacts(text: str) -> Any:
-    return nlp_engine().process_text(text, "en")
