@@ -214,7 +214,7 @@ def write_table():
         else:
             runs.append([code, code])
     ranges = "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in runs)
-    derived = gates.derive(analyzer(tuple(STORED), 0.4, 5.0))
+    derived = gates.derive(analyzer(tuple(STORED), 0.4, 500_000))
     table.PATH.write_text(table.text_of(ranges, derived), "utf-8")
     print(f"{table.PATH}: {len(derived)} entities")
 

@@ -9,7 +9,8 @@ from random import Random
 from unittest.mock import patch
 
 from checks.pii import recognizers
-from checks.pii.recognizers import CLASSES, Hit, nlp_engine
+from checks.pii.context import nlp_engine
+from checks.pii.recognizers import CLASSES, Hit
 from checks.pii.settings import ENTITIES
 
 DENIED = "CODENAME"

@@ -113,7 +113,9 @@ _DOT = re.compile(
 )
 _SPACED = re.compile(r"(?<![0-9])[0-9](?:[ ._/-]{1,2}[0-9]){8,}(?![0-9])")
 _GROUPED = re.compile(r"(?<![0-9.])[0-9]{4}(?:[._/][0-9]{4}){2,}(?:[._/][0-9]{1,3})?(?![0-9.])")
-_SWAPPED = re.compile(r"(?<!\w)[0-9OoIl|]{3,}(?:[ -]?[0-9OoIl|]{2,}){1,6}(?!\w)")
+# groups that a blank or a dash parts, or one run: were the separator optional, a long run would be
+# cut into groups in every way there is before it is given up
+_SWAPPED = re.compile(r"(?<!\w)(?:[0-9OoIl|]{3,}(?:[ -][0-9OoIl|]{2,}){1,6}|[0-9OoIl|]{5,})(?!\w)")
 _SWAP = str.maketrans("OoIl|", "00111")
 _SEPARATORS = re.compile(r"[ ._/-]+")
 _FEW = 3  # rounds of undoing a doubled escape

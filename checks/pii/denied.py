@@ -42,10 +42,12 @@ class Names:
 
     Attributes:
         by_first: tuples of folded words by the first of them.
+        lengths: how many words the names have, by the first of them.
         firsts: those first words as texts may spell them when Arrow has lowered their case.
     """
 
     by_first: dict[str, frozenset[tuple[str, ...]]]
+    lengths: dict[str, tuple[int, ...]]
     firsts: frozenset[str]
 
     def __len__(self) -> int:
@@ -122,7 +124,9 @@ def _built(listed: tuple[str, ...], lines: tuple[str, ...]) -> Names:
         if words:
             made.setdefault(words[0], set()).add(words)
             firsts |= {words[0], *_WORD.findall(_unmarked(name.lower()))[:1]}
-    return Names({first: frozenset(rest) for first, rest in made.items()}, frozenset(firsts))
+    by_first = {first: frozenset(rest) for first, rest in made.items()}
+    lengths = {first: tuple(sorted({*map(len, rest)})) for first, rest in made.items()}
+    return Names(by_first, lengths, frozenset(firsts))
 
 
 def hits(texts: pa.Array, names: Names) -> dict[int, list[Hit]]:
@@ -161,7 +165,7 @@ def _in_text(text: str, names: Names) -> list[Hit]:
     words = [(match.span(), _folded(match[0])) for match in _WORD.finditer(whole.text)]
     found, last = [], -1
     for at, ((start, _), first) in enumerate(words):
-        longest = max(_lengths(words, at, names.by_first.get(first, frozenset()), whole), default=0)
+        longest = max(_lengths(words, at, names, whole), default=0) if first in names.lengths else 0
         if longest and start >= last:
             last = words[at + longest - 1][0][1]
             found.append(Hit(*whole.span(start, last), ENTITY, 1.0))
@@ -169,18 +173,16 @@ def _in_text(text: str, names: Names) -> list[Hit]:
 
 
 def _lengths(
-    words: list[tuple[tuple[int, int], str]],
-    at: int,
-    names: frozenset[tuple[str, ...]],
-    whole: Aligned,
+    words: list[tuple[tuple[int, int], str]], at: int, names: Names, whole: Aligned
 ) -> Iterator[int]:
-    for name in names:
-        part = words[at : at + len(name)]
-        if tuple(word for _, word in part) != name:
+    first = words[at][1]
+    for length in names.lengths[first]:
+        part = words[at : at + length]
+        if tuple(word for _, word in part) not in names.by_first[first]:
             continue
         gaps = itertools.pairwise(span for span, _ in part)
         if all(_joins(whole.text[end:start]) for (_, end), (start, _) in gaps):
-            yield len(name)
+            yield length
 
 
 def _joins(gap: str) -> bool:

@@ -64,7 +64,7 @@ class Gate:
 def gates(entities: tuple[str, ...], threshold: float) -> tuple[Gate, ...]:
     """Return the gates of the entities for a score threshold."""
     missing = tuple(entity for entity in entities if entity not in table.PATTERNS)
-    derived = derive(analyzer(missing, threshold, 1.0)) if missing else {}
+    derived = derive(analyzer(missing, threshold, 0)) if missing else {}
     return tuple(
         _gate(entity, derived.get(entity) or table.PATTERNS[entity], threshold)
         for entity in entities

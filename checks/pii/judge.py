@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.pii.recognizers import Hit
+from checks.pii.taken import Taken
 
 Verdict = Literal["error", "warning"] | None
 
@@ -111,12 +112,9 @@ def words_of(name: str) -> frozenset[str]:
 
 def without_contained(hits: list[Hit]) -> list[Hit]:
     """Drop telephone numbers that are a part of something surer."""
-    sure = [hit for hit in hits if hit.entity != "PHONE_NUMBER"]
+    sure = Taken((hit.start, hit.end) for hit in hits if hit.entity != "PHONE_NUMBER")
     return [
-        hit
-        for hit in hits
-        if hit.entity != "PHONE_NUMBER"
-        or not any(one.start < hit.end and hit.start < one.end for one in sure)
+        hit for hit in hits if hit.entity != "PHONE_NUMBER" or not sure.overlaps(hit.start, hit.end)
     ]
 
 

@@ -4,14 +4,17 @@ Presidio runs the phonenumbers matcher once for each of eight regions. The texts
 parse are the same for every region as long as none is a number, so they are listed once, and a
 region runs only if one of them could be a number there, judged by the library's own metadata:
 an international prefix, or the region's country code and national prefix before digits that are
-a number of some type. Extensions, plus signs and foreign digits are always left to the library.
-Fail closed: out of time or tries raises. Source: phonenumbers (libphonenumber) metadata.
+a number of some type. Numbers behind a plus sign are always left to the library, which reads them
+once for all regions.
+Cost: linear; counted in steps, never in time, so that a text ends the same way on every machine.
+Fail closed: out of steps raises. Source: phonenumbers (libphonenumber) metadata.
 """
 
 import functools
 import importlib
 import re
-import time
+import sys
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -37,58 +40,163 @@ _TYPES = (
     "voicemail",
     "voip",
 )
-# digits with the marks that may stand between them; anything else may be an extension
-_PLAIN = re.compile(r"[0-9 ()\[\]./\-]+")
-_MARKS = str.maketrans("", "", " ()[]./-")
+# the marks that may stand between digits; what else a candidate holds may be an extension
+_MARKS = dict.fromkeys(
+    map(
+        ord,
+        " ()[]./-\xa0\xad\u200b\u2010\u2011\u2012\u2013\u2014\u2015\u2053\u2060\u2212\u223c"
+        "\u3000\u30fc\uff08\uff09\uff0d\uff0e\uff0f\uff3b\uff3d",
+    )
+)
+_MORE = str.maketrans("", "", "xX~\uff5e")  # marks that may lead an extension too
+_LETTERS = 2  # with three, the library reads letters as the digits on their keys
+# letters and digits of a candidate: fewer are no number anywhere, more no number and extension
+_FEWEST, _MOST = 4, 80
+_LONGEST = 250  # characters that the library reads
+_DIGITS = 40  # of the longest number with all its prefixes, and some
+_CODE = 3  # digits of the longest country code
+PARSE = 20  # steps: what the library's reading costs beside the test of a candidate
 _TRAILING = re.compile(r"\(\\d\{[0-9,]+\}\)")  # the number itself inside a prefix pattern
 
 
-class OutOfTimeError(Exception):
-    """The search took too long or too many tries."""
+class TooManyStepsError(Exception):
+    """The search took more steps than it was allowed."""
 
 
-def recognizer(seconds: float, unscanned: Exception) -> Any:
-    """Return Presidio's telephone recognizer; it raises `unscanned` after `seconds` a text."""
+def recognizer(steps: int, unscanned: Exception) -> Any:
+    """Return Presidio's telephone recognizer; it raises `unscanned` beyond `steps` a text."""
     presidio = importlib.import_module("presidio_analyzer")
     predefined = importlib.import_module("presidio_analyzer.predefined_recognizers")
 
     class Phone(predefined.PhoneRecognizer):  # type: ignore[misc, name-defined]
-        """Presidio's telephone recognizer with a deadline; explanations are left out."""
+        """Presidio's telephone recognizer with a limit of steps; explanations are left out."""
 
         def analyze(self, text: str, *_: Any, **__: Any) -> list[Any]:
             """Return the telephone numbers of a text, by every region."""
             try:
-                results = self._results(text, time.monotonic() + seconds)
-            except OutOfTimeError:
+                results = self._results(text)
+            except TooManyStepsError:
                 raise unscanned from None
             if len(results) > 1:
                 results = list(presidio.EntityRecognizer.remove_duplicates(results))
             return results
 
-        def _results(self, text: str, deadline: float) -> list[Any]:
-            results = []
-            for region in regions(text, deadline):
-                found = _matcher()(text, region, deadline, None, leniency=self.leniency)
-                results += [self._get_recognizer_result(m, text, region, None) for m in found]
-            return results
+        def _results(self, text: str) -> list[Any]:
+            search = Search(text, steps)
+            return [
+                self._get_recognizer_result(match, text, region, None)
+                for region in search.regions()
+                for match in search.matches(region, leniency=self.leniency)
+            ]
 
     return Phone()
 
 
-def regions(text: str, deadline: float = float("inf")) -> list[str]:
-    """Return the regions in which the text may hold a number; Presidio is not needed for it.
+class Search:
+    """The search of one text, and what it has cost.
 
-    Raises:
-        OutOfTimeError: past the deadline, in seconds of the monotonic clock.
+    Attributes:
+        left: steps that it may still take; one a candidate that is tested, PARSE one that is read.
+        possible: regions in which something inside a candidate could be a number, by the
+            candidate's start and length.
+        abroad: what the library made of numbers behind a plus sign, by their start and text.
     """
-    tried: list[str] = []
-    list(_matcher()(text, None, deadline, tried))
-    return [region for region in REGIONS if any(map(could_be(region), tried))]
+
+    def __init__(self, text: str, steps: int) -> None:
+        """Take a text and the steps that its search may take."""
+        self.text, self.left = text, steps
+        self.possible: dict[tuple[int, int], frozenset[str]] = {}
+        self.abroad: dict[tuple[int, str], Any] = {}
+        self._inside: set[str] = set()
+        self._regions_of = functools.cache(_regions_of)
+
+    def spend(self, steps: int) -> None:
+        """Count steps; TooManyStepsError if there were not as many left."""
+        self.left -= steps
+        if self.left < 0:
+            raise TooManyStepsError
+
+    def regions(self) -> list[str]:
+        """Return the regions in which the text may hold a number; Presidio is not needed for it.
+
+        Raises:
+            TooManyStepsError: beyond the steps allowed.
+        """
+        for _ in self.matches(None):
+            pass
+        found = frozenset[str]().union(*self.possible.values())
+        return [region for region in REGIONS if region in found]
+
+    def matches(self, region: str | None, **given: Any) -> Any:
+        """Return the library's matches for a region; for None, only list what could be one."""
+        return _matcher()(self, region, max_tries=sys.maxsize, **given)
+
+    def listed(self, extract: Callable[[str, int], Any], candidate: str, offset: int) -> None:
+        """Note the regions of all that the library would try inside a candidate."""
+        self._inside.clear()
+        extract(candidate, offset)
+        found = frozenset[str]().union(*map(self._regions_of, self._inside))
+        self.possible[offset, len(candidate)] = found
+
+    def is_possible(self, region: str, candidate: str, offset: int) -> bool:
+        """Return whether anything inside a candidate could be a number of the region."""
+        return region in self.possible.get((offset, len(candidate)), REGIONS)
+
+    def tried(
+        self, read: Callable[[str, int], Any], region: str | None, candidate: str, offset: int
+    ) -> Any:
+        """Return what the library's reading makes of a candidate if it could be a number."""
+        self.spend(1)
+        if region is None:
+            self._inside.add(candidate)
+            return None
+        if region not in self._regions_of(candidate):
+            return None
+        place = (offset, candidate)
+        if place in self.abroad:
+            return self.abroad[place]
+        self.spend(PARSE)
+        match = read(candidate, offset)
+        if _is_abroad(candidate):
+            self.abroad[place] = match
+        return match
+
+
+def _regions_of(candidate: str) -> frozenset[str]:
+    """Return the regions in which a candidate could be a number (a superset)."""
+    if len(candidate) > _LONGEST:
+        return frozenset()
+    bare = candidate.translate(_MARKS)
+    if not _FEWEST <= sum(map(str.isalnum, bare)) <= _MOST:
+        return frozenset()
+    if not bare.isdecimal():
+        bare = _without_extension(candidate).translate(_MARKS)
+        if sum(map(str.isalpha, bare)) <= _LETTERS:
+            bare = bare.translate(_MORE)
+    if not bare.isdecimal():
+        return frozenset(REGIONS)
+    digits = _ascii(bare)
+    known = _tests() if len(digits) <= _DIGITS else {}
+    return frozenset(region for region, test in known.items() if test(digits))
+
+
+def _without_extension(candidate: str) -> str:
+    library: Any = importlib.import_module("phonenumbers.phonenumberutil")
+    number: str = library._maybe_strip_extension(library._extract_possible_number(candidate))[1]  # noqa: SLF001
+    return number
+
+
+def _ascii(digits: str) -> str:
+    return digits if digits.isascii() else "".join(str(unicodedata.digit(d)) for d in digits)
 
 
 @functools.cache
-def could_be(region: str) -> Callable[[str], bool]:
-    """Return a test of a candidate: whether it could be a number of the region (a superset)."""
+def _tests() -> dict[str, Callable[[str], bool]]:
+    return {region: _test(region) for region in REGIONS}
+
+
+def _test(region: str) -> Callable[[str], bool]:
+    """Return a test of digits: whether they could be a number of the region (a superset)."""
     metadata = importlib.import_module("phonenumbers.phonemetadata").PhoneMetadata
     data = importlib.import_module("phonenumbers.data")
     own = metadata.metadata_for_region(region)
@@ -106,10 +214,7 @@ def could_be(region: str) -> Callable[[str], bool]:
 
     led = re.compile(rf"0|{country}|{prefix}")
 
-    def test(candidate: str) -> bool:
-        if not _PLAIN.fullmatch(candidate):
-            return True
-        digits = candidate.translate(_MARKS)
+    def test(digits: str) -> bool:
         if pattern.fullmatch(digits) is None:
             return False
         # most regions want their national prefix before the number; without one it is none
@@ -133,33 +238,39 @@ def _wants_prefix(metadata: Any, number: str) -> bool:
     return bool(rule) and not library._formatting_rule_has_first_group_only(rule)  # noqa: SLF001
 
 
+def _is_abroad(candidate: str) -> bool:
+    """Return whether a plus sign and a country code lead, so that no region is asked."""
+    bare = candidate.translate(_MARKS)
+    digits = bare.lstrip("+\uff0b")
+    if digits == bare or not digits.isdecimal():
+        return False
+    codes = importlib.import_module("phonenumbers").COUNTRY_CODE_TO_REGION_CODE
+    plain = _ascii(digits[:_CODE])
+    return plain[0] != "0" and any(int(plain[:n]) in codes for n in range(1, len(plain) + 1))
+
+
 @functools.cache
 def _matcher() -> Callable[..., Any]:
     phonenumbers = importlib.import_module("phonenumbers")
 
     class Matcher(phonenumbers.PhoneNumberMatcher):  # type: ignore[misc, name-defined]
-        """The library's matcher with a deadline; with a list to fill, it parses nothing."""
+        """The library's matcher, counted; without a region it lists candidates and reads none."""
 
-        def __init__(
-            self,
-            text: str,
-            region: str | None,
-            deadline: float,
-            tried: list[str] | None,
-            **given: Any,
-        ) -> None:
-            super().__init__(text, region, **given)
-            self.deadline, self.tried = deadline, tried
+        def __init__(self, search: Search, region: str | None, **given: Any) -> None:
+            super().__init__(search.text, region, **given)
+            self.search = search
+
+        def _extract_match(self, candidate: str, offset: int) -> Any:
+            extract = super()._extract_match
+            if self.preferred_region is None:
+                return self.search.listed(extract, candidate, offset)
+            if self.search.is_possible(self.preferred_region, candidate, offset):
+                return extract(candidate, offset)
+            return None
 
         def _parse_and_verify(self, candidate: str, offset: int) -> Any:
-            if time.monotonic() > self.deadline or self._max_tries <= 1:
-                raise OutOfTimeError
-            if self.tried is not None:
-                self.tried.append(candidate)
-                return None
-            if not could_be(self.preferred_region)(candidate):
-                return None
-            return super()._parse_and_verify(candidate, offset)
+            read = super()._parse_and_verify
+            return self.search.tried(read, self.preferred_region, candidate, offset)
 
     made: Callable[..., Any] = Matcher
     return made

@@ -1,10 +1,12 @@
 """Presidio's own recognizers, driven so that nothing they could not read passes as clean.
 
 Only the recognizers asked for are built, on a blank spaCy tokenizer (no model: no names, no
-places). A pattern that runs out of time raises here, where Presidio logs the fact and goes on;
-e-mail domains are checked against the public suffix list that ships with tldextract, never over
-the network; and Presidio's logger, which would write matched text, is silenced.
-Cost: about 20 microseconds a text and pattern, 0.3 ms for the telephone numbers of a text.
+places). No recognizer has a clock: a text that takes too many steps raises, where Presidio logs a
+pattern that is out of time and goes on. E-mail domains are checked against the public suffix list
+that ships with tldextract, never over the network; and Presidio's logger, which would write matched
+text, is silenced.
+Cost: about 20 microseconds a text and pattern, 0.3 ms for the telephone numbers of a text; linear
+in the text and its hits.
 """
 
 import copy
@@ -12,10 +14,12 @@ import dataclasses
 import functools
 import importlib
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
+from checks.pii import context as around
 from checks.pii import phone
+from checks.pii.patterns import EMAIL, FLAGS, Bounded, Emails, Urls
 
 # entity: Presidio's class; the names are known without importing it
 CLASSES = {
@@ -38,11 +42,8 @@ CLASSES = {
     "UUID": "UuidRecognizer",
 }
 _PREDEFINED = "presidio_analyzer.predefined_recognizers"
-_FLAGS = 26  # DOTALL | MULTILINE | IGNORECASE, which the default registry gives to all
 LIFT, LIFTED = 0.35, 0.4  # what a context word adds to a score, and the least it then is
-
-
-TIMED_OUT = "a recognizer ran out of time"
+TOO_MANY = "a recognizer would take more steps than the option allows"
 
 
 class UnscannedError(Exception):
@@ -66,19 +67,19 @@ class Hit:
 
 
 @functools.lru_cache(maxsize=4)
-def analyzer(entities: tuple[str, ...], threshold: float, seconds: float) -> "Analyzer":
+def analyzer(entities: tuple[str, ...], threshold: float, steps: int) -> "Analyzer":
     """Return the analyzer of these entities; built once a process."""
-    return Analyzer(entities, threshold, seconds)
+    return Analyzer(entities, threshold, steps)
 
 
 class Analyzer:
     """Presidio's analysis of one text by chosen recognizers; equal to its AnalyzerEngine."""
 
-    def __init__(self, entities: tuple[str, ...], threshold: float, seconds: float) -> None:
-        """Build the recognizers of `entities`; `seconds` limits one pattern on one text."""
+    def __init__(self, entities: tuple[str, ...], threshold: float, steps: int) -> None:
+        """Build the recognizers of `entities`; `steps` limits each of them on one text."""
         logging.getLogger("presidio-analyzer").addFilter(_silent)
         self.threshold = threshold
-        self.recognizers = {entity: _build(entity, seconds) for entity in entities}
+        self.recognizers = {entity: _build(entity, steps) for entity in entities}
         self.words = {
             entity: tuple(word.lower() for word in recognizer.context or ())
             for entity, recognizer in self.recognizers.items()
@@ -93,7 +94,7 @@ class Analyzer:
             context: words beside the text, as the column's name.
 
         Raises:
-            UnscannedError: if a recognizer ran out of time or tries, or failed in any other way.
+            UnscannedError: if a recognizer ran out of steps, or failed in any other way.
         """
         try:
             return self._hits(text, entities, context)
@@ -120,47 +121,37 @@ class Analyzer:
         open_ = {result.entity_type for result in results if result.score < 1}
         if not any(word in lower for entity in open_ for word in self.words[entity]):
             return results
-        lifted: list[Any] = _enhancer().enhance_using_context(
-            text, results, _artifacts(text), list(self.recognizers.values()), list(context)
-        )
-        return lifted
-
-
-class _Timed:
-    """A compiled pattern whose search raises when it runs out of time."""
-
-    def __init__(self, pattern: Any, seconds: float) -> None:
-        self._pattern, self._seconds = pattern, seconds
-
-    def finditer(self, text: str, timeout: float | None = None) -> Iterator[Any]:  # noqa: ARG002
-        try:
-            yield from self._pattern.finditer(text, timeout=self._seconds)
-        except TimeoutError:
-            raise UnscannedError(TIMED_OUT) from None
+        recognizers = list(self.recognizers.values())
+        return around.lifted(text, results, recognizers, list(context))
 
 
 def _silent(_: logging.LogRecord) -> bool:
     return False
 
 
-def _build(entity: str, seconds: float) -> Any:
-    """Return Presidio's recognizer of one entity, with patterns that raise in time."""
-    regex = _module("regex")
-    special = {"EMAIL_ADDRESS": _email, "IBAN_CODE": _iban, "PHONE_NUMBER": _phone}
-    if entity in special:
-        recognizer = special[entity](seconds)
-    else:
-        recognizer = getattr(_module(_PREDEFINED), CLASSES[entity])()
-    if hasattr(recognizer, "patterns"):
-        recognizer.global_regex_flags = _FLAGS
-        recognizer.patterns = [copy.copy(pattern) for pattern in recognizer.patterns]
-        for pattern in recognizer.patterns:
-            pattern.compiled_with_flags = _FLAGS
-            pattern.compiled_regex = _Timed(regex.compile(pattern.regex, _FLAGS), seconds)
+def _build(entity: str, steps: int) -> Any:
+    """Return Presidio's recognizer of one entity, with patterns whose work is bounded."""
+    if entity == "PHONE_NUMBER":
+        return phone.recognizer(steps, UnscannedError(TOO_MANY))
+    special = {"EMAIL_ADDRESS": _email, "IBAN_CODE": _iban}
+    made = special.get(entity) or getattr(_module(_PREDEFINED), CLASSES[entity])
+    recognizer = made()
+    recognizer.patterns = [copy.copy(pattern) for pattern in recognizer.patterns]
+    recognizer.global_regex_flags = FLAGS
+    for pattern in recognizer.patterns:
+        pattern.compiled_with_flags = FLAGS
+        pattern.compiled_regex = _finder(entity, pattern.regex, steps)
     return recognizer
 
 
-def _email(_: float) -> Any:
+def _finder(entity: str, pattern: str, steps: int) -> Any:
+    if pattern == EMAIL:
+        return Emails()
+    compiled = _module("regex").compile(pattern, FLAGS)
+    return Urls(compiled, steps, UnscannedError(TOO_MANY)) if entity == "URL" else Bounded(compiled)
+
+
+def _email() -> Any:
     # suffix_list_urls=() keeps to the list in the package: no network, the same on every machine
     extract = _module("tldextract").TLDExtract(suffix_list_urls=(), cache_dir=None)
 
@@ -175,25 +166,35 @@ def _email(_: float) -> Any:
     return Email()
 
 
-def _iban(seconds: float) -> Any:
-    regex = _module("regex")
-
+def _iban() -> Any:
     class Iban(_module(_PREDEFINED).IbanRecognizer):  # type: ignore[misc]
-        """Presidio's IBAN recognizer, which searches by itself: the search is timed beforehand."""
+        """Presidio's IBAN recognizer, which would search by itself and with a limit of time."""
 
-        def analyze(self, text: str, *args: Any, **kwargs: Any) -> Any:
-            """Return the IBANs of a text."""
-            for pattern in self.patterns:
-                timed = regex.compile(pattern.regex, self.global_regex_flags)
-                for _ in _Timed(timed, seconds).finditer(text):
-                    pass
-            return super().analyze(text, *args, **kwargs)
+        def analyze(self, text: str, *_: Any, **__: Any) -> Any:
+            """Return the IBANs of a text: of each match the longest part that is one."""
+            matches = [m for p in self.patterns for m in p.compiled_regex.finditer(text)]
+            return [result for match in matches if (result := self._longest(match)) is not None]
+
+        def _longest(self, match: Any) -> Any:
+            for group in range(len(match.groups()), 0, -1):
+                end = match.end(group) if match.end(group) > 0 else match.end()
+                is_valid = self.validate_result(match.string[match.start() : end])
+                score = self.patterns[0].score if is_valid is None else float(is_valid)
+                if score > 0:
+                    return self._result(match.start(), end, score)
+            return None
+
+        def _result(self, start: int, end: int, score: float) -> Any:
+            presidio = _module("presidio_analyzer")
+            known = presidio.RecognizerResult
+            metadata = {
+                known.RECOGNIZER_NAME_KEY: self.name,
+                known.RECOGNIZER_IDENTIFIER_KEY: self.id,
+            }
+            why = self.build_regex_explanation(self.name, "", "", score, None, 0)
+            return known("IBAN_CODE", start, end, score, why, metadata)
 
     return Iban()
-
-
-def _phone(seconds: float) -> Any:
-    return phone.recognizer(seconds, UnscannedError(TIMED_OUT))
 
 
 def _module(name: str) -> Any:
@@ -203,36 +204,3 @@ def _module(name: str) -> Any:
 
 def _entity_recognizer() -> Any:
     return _module("presidio_analyzer").EntityRecognizer
-
-
-@functools.lru_cache(maxsize=1)
-def _enhancer() -> Any:
-    return _module("presidio_analyzer.context_aware_enhancers").LemmaContextAwareEnhancer()
-
-
-@functools.lru_cache(maxsize=1)
-def nlp_engine() -> Any:
-    """Return a Presidio NLP engine on a blank tokenizer whose lemma is the lower-case word.
-
-    A blank pipeline leaves lemmas empty, and with them Presidio's context words would never match.
-    """
-
-    class Blank(_module("presidio_analyzer.nlp_engine").SpacyNlpEngine):  # type: ignore[misc]
-        """spaCy's tokenizer alone."""
-
-        def load(self) -> None:
-            """Build the blank English pipeline."""
-            self.nlp = {"en": _module("spacy").blank("en")}
-
-        def _doc_to_nlp_artifact(self, doc: Any, language: str) -> Any:
-            for token in doc:
-                token.lemma_ = token.lower_
-            return super()._doc_to_nlp_artifact(doc, language)
-
-    engine = Blank(models=[{"lang_code": "en", "model_name": "blank"}])
-    engine.load()
-    return engine
-
-
-def _artifacts(text: str) -> Any:
-    return nlp_engine().process_text(text, "en")

@@ -5,12 +5,12 @@ escapes, digits apart); and with base64 and hexadecimal runs decoded. What is fo
 second and third is mapped back to the raw text and counts only if it is sure, or an address of a
 private network. A text that is too long, or that a recognizer could not finish, is unscanned, which
 is an error and never "clean".
-Cost: one RE2 pass for most texts, 0.1 to 1 ms for a candidate.
+Cost: one RE2 pass for most texts, 0.1 to 1 ms for a candidate; linear in a long one. The limit is
+one of steps and not of time: which texts are unscanned depends on the texts alone.
 """
 
 import dataclasses
 import functools
-import time
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -21,8 +21,7 @@ from checks.kit.text import Aligned
 from checks.pii import announced, disguise, gates, judge, phone, secrets
 from checks.pii.recognizers import Hit, UnscannedError, analyzer
 from checks.pii.settings import Settings
-
-_BRIEF = 0.5  # seconds
+from checks.pii.taken import Taken
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def raw_hits(
     words = judge.words_of(column) if counting else None
     for at, entities in sorted(_candidates(texts, context, settings, words).items()):
         # built on the first candidate: a column without any never imports Presidio
-        run = analyzer(settings.entities, settings.score, settings.seconds)
+        run = analyzer(settings.entities, settings.score, settings.steps)
         try:
             found[at] = run.hits(texts[at].as_py(), entities, context)
         except UnscannedError as error:
@@ -118,16 +117,18 @@ def _candidates(
             if gate.entity == "PHONE_NUMBER" and words is not None and passed.any():
                 passed &= ~judge.has_no_phone(part, words)
             for at in places[passed].tolist():
-                if gate.entity != "PHONE_NUMBER" or _may_be_called(texts[at].as_py()):
+                if gate.entity != "PHONE_NUMBER" or _may_be_called(
+                    texts[at].as_py(), settings.steps
+                ):
                     out.setdefault(at, []).append(gate.entity)
     return out
 
 
-def _may_be_called(text: str) -> bool:
+def _may_be_called(text: str, steps: int) -> bool:
     # a second gate, in Python: digits are common, and few of them could be a telephone number
     try:
-        return bool(phone.regions(text, time.monotonic() + _BRIEF))
-    except phone.OutOfTimeError:
+        return bool(phone.Search(text, steps).regions())
+    except phone.TooManyStepsError:
         return True
 
 
@@ -165,15 +166,11 @@ def _announced(
     for at in np.flatnonzero(gates.matches(texts, announced.GATE)).tolist():
         owner = int(places[at])
         already = decided.get(owner, [])
-        taken = [(hit.start, hit.end) for hit, _, _ in already]
+        taken = Taken((hit.start, hit.end) for hit, _, _ in already)
         found = announced.hits(texts[at].as_py()) if owner not in out else []
-        new = [(hit, "error", False) for hit in found if not _overlaps(hit, taken)]
+        new = [(hit, "error", False) for hit in found if not taken.overlaps(hit.start, hit.end)]
         if new:
             decided[owner] = [*already, *new]
-
-
-def _overlaps(hit: Hit, taken: list[tuple[int, int]]) -> bool:
-    return any(low < hit.end and hit.start < high for low, high in taken)
 
 
 def _disguised(
@@ -201,19 +198,19 @@ def _disguised(
             out[owner] = Found(unscanned=str(hits))
             continue
         already = decided.get(owner, [])
-        taken = [(hit.start, hit.end) for hit, _, _ in already]
+        taken = Taken((hit.start, hit.end) for hit, _, _ in already)
         new = list(_sure(hits, variant, words, taken))
         if new:
             decided[owner] = [*already, *new]
 
 
 def _sure(
-    hits: list[Hit], variant: Aligned, words: frozenset[str], taken: list[tuple[int, int]]
+    hits: list[Hit], variant: Aligned, words: frozenset[str], taken: Taken
 ) -> Iterator[tuple[Hit, str, bool]]:
     for hit in judge.without_contained(hits):
         start, end = variant.span(hit.start, hit.end)
         raw = dataclasses.replace(hit, start=start, end=end)
-        verdict = None if _overlaps(raw, taken) else judge.strength(hit, variant.text, words)
+        verdict = None if taken.overlaps(start, end) else judge.strength(hit, variant.text, words)
         if verdict == "error" or (verdict and hit.entity == "IP_ADDRESS"):
             yield raw, verdict, True
 

@@ -15,6 +15,7 @@ from checks.pii import denied, names
 from checks.pii.recognizers import CLASSES, Hit, UnscannedError
 from checks.pii.scan import Found, scan
 from checks.pii.settings import Settings
+from checks.pii.taken import Taken
 from provenance.errors import AssayError
 
 _TYPES = (*CLASSES, "SECRET", "UNSCANNED", denied.ENTITY, *set(names.LABELS.values()))
@@ -71,14 +72,14 @@ def _joined(before: Found, hits: list[Hit] | UnscannedError, text: str) -> Found
         return before
     if isinstance(hits, UnscannedError):
         return dataclasses.replace(before, unscanned=str(hits))
-    taken = [(hit.start, hit.end) for hit, _ in before.hits]
-    taken += [match.span() for match in PLACEHOLDER.finditer(text)]
+    spans = [(hit.start, hit.end) for hit, _ in before.hits]
+    taken = Taken([*spans, *(match.span() for match in PLACEHOLDER.finditer(text))])
     new = []
     # a longer name first: windows and lists may tell a part of it too
     for hit in sorted(hits, key=lambda hit: (hit.start - hit.end, hit)):
-        if not any(low < hit.end and hit.start < high for low, high in taken):
+        if not taken.overlaps(hit.start, hit.end):
             new.append((hit, "error"))
-            taken.append((hit.start, hit.end))
+            taken.add(hit.start, hit.end)
     return dataclasses.replace(before, hits=tuple(sorted([*before.hits, *new])))
 
 

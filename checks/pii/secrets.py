@@ -13,6 +13,7 @@ import re
 from collections import Counter
 
 from checks.pii.recognizers import Hit
+from checks.pii.taken import Taken
 
 ENTITY = "SECRET"
 # name: (keywords, pattern); matched case by case, as the issuers write them
@@ -112,11 +113,12 @@ def hits(text: str, *, random: bool = False) -> list[Hit]:
     }
     found = [Hit(*span, ENTITY, 1.0) for span in spans]
     if random:
+        taken = Taken(spans)
         runs = (match.span() for match in _RUN.finditer(text) if _is_random(match[0]))
         found += [
             Hit(low, high, ENTITY, RANDOM_SCORE)
             for low, high in runs
-            if not any(start < high and low < end for start, end in spans)
+            if not taken.overlaps(low, high)
         ]
     return sorted(found)
 

@@ -29,7 +29,7 @@ TAKES: Takes = {
     "entities": tuple(CLASSES),
     "score": "share",
     "max_chars": "whole",
-    "seconds": "number",
+    "steps": "whole",
     "secrets": "flag",
     "entropy": "flag",
     "disguised": "flag",
@@ -48,7 +48,7 @@ class Settings:
         entities: Presidio's types to search for.
         score: least score of a hit, in [0, 1].
         max_chars: longest text that is scanned.
-        seconds: limit of one pattern on one text.
+        steps: limit of one recognizer on one text; see `checks.pii.phone` for what is counted.
         secrets: whether to search for keys and passwords.
         entropy: whether random runs of letters and digits count as secrets, as warnings.
         disguised: whether to search folded and decoded text too.
@@ -62,7 +62,7 @@ class Settings:
     entities: tuple[str, ...] = ENTITIES
     score: float = 0.4
     max_chars: int = 100_000
-    seconds: float = 5.0
+    steps: int = 500_000
     secrets: bool = True
     entropy: bool = False
     disguised: bool = True

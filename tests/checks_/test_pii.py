@@ -266,13 +266,14 @@ def test_texts_too_long_to_scan_are_errors():
     assert redact(pa.array([text]), "note", contract).to_pylist() == [UNSCANNED]
 
 
-def test_texts_that_run_out_of_time_are_errors():
-    contract = contract_of(options={"seconds": 1e-9, "disguised": False})
-    texts = ["plain", "joe@example.com " * 3_000, "call 212-555-0187 " * 3_000]
-    found, _ = run(pa.table({"note": texts}), contract)
+def test_texts_that_run_out_of_steps_are_errors():
+    options = {"steps": 1_000, "disguised": False, "entities": ["PHONE_NUMBER", "URL"]}
+    texts = ["plain", "see www.example.com " * 300, "call 212-555-0187 " * 300, "see a.com "]
+    found, _ = run(pa.table({"note": texts}), contract_of(options=options))
     assert [(f["row"], f["rule"]) for f in found.to_pylist()] == [
         (1, "pii.unscanned"),
         (2, "pii.unscanned"),
+        (3, "pii.URL"),
     ]
 
 
@@ -280,17 +281,16 @@ def test_every_text_whose_search_is_cut_off_is_an_error(monkeypatch):
     from checks.pii import phone, recognizers
 
     def cut(*_, **__):
-        raise TimeoutError
+        raise recognizers.UnscannedError(recognizers.TOO_MANY)
 
-    class Cut:
-        finditer = cut
+    def spend(*_):
+        raise phone.TooManyStepsError
 
-    run_ = recognizers.analyzer(settings_of(contract_of()).entities, 0.4, 5.0)
+    run_ = recognizers.analyzer(settings_of(contract_of()).entities, 0.4, 500_000)
     for recognizer in run_.recognizers.values():
         for pattern in getattr(recognizer, "patterns", []):
-            monkeypatch.setattr(pattern.compiled_regex, "_pattern", Cut())
-    monkeypatch.setattr(recognizers._module("regex"), "compile", lambda *_: Cut())
-    monkeypatch.setattr(phone.time, "monotonic", iter(range(10**9, 10**12, 10**6)).__next__)
+            monkeypatch.setattr(type(pattern.compiled_regex), "finditer", cut)
+    monkeypatch.setattr(phone.Search, "spend", spend)
     one_each = [
         "joe@example.com",
         "4111 1111 1111 1111",
@@ -318,7 +318,7 @@ def test_every_text_whose_search_is_cut_off_is_an_error(monkeypatch):
 def test_a_recognizer_that_raises_is_not_passed_over(monkeypatch):
     from checks.pii import recognizers
 
-    run_ = recognizers.analyzer(settings_of(contract_of()).entities, 0.4, 5.0)
+    run_ = recognizers.analyzer(settings_of(contract_of()).entities, 0.4, 500_000)
 
     def broken(*_, **__):
         message = "broken"

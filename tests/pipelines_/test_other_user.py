@@ -12,7 +12,7 @@ import pytest
 
 NOBODY = 65534
 ATTEMPTS = {
-    "read the quarantine": "(STORE / 'runs/000000000001/quarantine/part-00000.parquet').read_bytes()",
+    "read the quarantine": "(RUN / 'quarantine/part-00000.parquet').read_bytes()",
     "list the runs": "os.listdir(STORE / 'runs')",
     "read an entry": "(STORE / 'ledger/entries/000000000000.parquet').read_bytes()",
     "read the marker": "(STORE / 'store.json').read_bytes()",
@@ -21,7 +21,7 @@ ATTEMPTS = {
     "lay a link in staging": "os.symlink('/etc', STORE / 'staging/x')",
     "lay a link for the store": "os.symlink('/etc', STORE / 'resume')",
     "add an entry": "(STORE / 'ledger/entries/000000000009.parquet').write_bytes(b'x')",
-    "add a clean file": "(STORE / 'runs/000000000001/clean/x.parquet').write_bytes(b'x')",
+    "add a clean file": "(RUN / 'clean/x.parquet').write_bytes(b'x')",
     "rename the store": "os.rename(STORE, STORE.with_name('gone'))",
     "remove an entry": "os.unlink(STORE / 'ledger/entries/000000000001.parquet')",
     "change the store's mode": "os.chmod(STORE, 0o777)",
@@ -29,6 +29,7 @@ ATTEMPTS = {
 SCRIPT = """
 import fcntl, os, pathlib, sys
 STORE, CONFIG = map(pathlib.Path, sys.argv[1:3])
+RUN = STORE / 'runs/000000000001'
 os.setgroups([])
 os.setgid({nobody})
 os.setuid({nobody})
