@@ -150,7 +150,9 @@ def _alone(history: Path) -> Iterator[None]:
     """Hold the name for this process; the lock goes with the process, however it ends."""
     try:
         history.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = history.with_suffix(".lock").open("w")
+        history.parent.chmod(0o700)  # also one that an earlier version made
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        lock = os.fdopen(os.open(history.with_suffix(".lock"), flags, 0o600), "w")
     except OSError as error:
         what = "the folder for the history cannot be written"
         raise AssayError("E003", what, where=str(history.parent)) from error

@@ -144,6 +144,7 @@ class ServerProcess:
                 cwd=self._folder,  # Prefect reads .env and prefect.toml where it starts
                 start_new_session=True,  # Ctrl-C in a terminal is for the parent to handle
                 env=env,
+                umask=0o077,  # names of datasets and runs are in its database
             )
             return int(listening.getsockname()[1]), process
 

@@ -162,6 +162,8 @@ def test_a_schedule_fires_in_a_process_nobody_shadows_and_sigterm_ends_it_in_ord
     assert err.splitlines() == ["serving assay-nightly/people on a server of its own; every 4 s"]
     assert related(str(place / "data")) == []
     assert "Completed" in states(place)  # the history stays
+    kept = place / "data" / "assay" / "nightly"
+    assert {oct(path.stat().st_mode & 0o077) for path in [kept, *kept.iterdir()]} == {"0o0"}
 
 
 def test_an_interrupt_ends_a_night_that_is_running(place):
