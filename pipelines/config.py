@@ -11,6 +11,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from provenance.errors import AssayError
+
 KEY = "ASSAY_SIGNING_KEY"
 QUIET = {
     # analytics of every library off, and none of their chatter on the terminal
@@ -43,15 +45,29 @@ def store_folder(given: str | None) -> Path:
 
 
 def config_folder() -> Path:
-    """Return the user's configuration folder for Assay."""
-    home = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
-    return Path(home) / "assay"
+    """Return the user's configuration folder for Assay; E003 if there is no home folder."""
+    if folder := _user_folder("XDG_CONFIG_HOME", "~/.config"):
+        return folder / "assay"
+    fix = "set HOME or XDG_CONFIG_HOME, or ASSAY_SIGNING_KEY to the key's file"
+    raise AssayError("E003", "there is no home folder to keep the signing key in", fix=fix)
 
 
 def state_folder() -> Path:
-    """Return the folder of what Assay remembers for this user: `high_water`."""
-    home = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
-    return Path(home) / "assay"
+    """Return the folder of what Assay remembers for this user: `high_water`.
+
+    Without a home folder it is one that cannot be used, which is told as any other.
+    """
+    return (_user_folder("XDG_STATE_HOME", "~/.local/state") or Path(os.devnull)) / "assay"
+
+
+def _user_folder(variable: str, usual: str) -> Path | None:
+    """Return a folder of the user's, None without a home; relative ones do not count (XDG)."""
+    if (given := os.environ.get(variable)) and Path(given).is_absolute():
+        return Path(given)
+    try:
+        return Path(usual).expanduser()
+    except RuntimeError:
+        return None
 
 
 def signing_key() -> Path:

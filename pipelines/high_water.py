@@ -25,6 +25,7 @@ from provenance.errors import AssayError, printable
 
 SCHEMA = "assay.seen/1"
 LOCK_SECONDS = 10.0
+FIRST = 1  # the number of the first entry after the key's
 UNUSABLE = ("ASSAY-E001", "ASSAY-E002", "ASSAY-E003", "ASSAY-E004")
 _warned: set[str] = set()
 
@@ -40,10 +41,14 @@ class Mark:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """Which ledger lay at a path; what it held before entry `since` came with it from elsewhere."""
+    """Which ledger lay at a path; what it held before entry `since` came with it from elsewhere.
+
+    `is_gone`: whether the whole store was found to be removed since.
+    """
 
     ledger: str
     since: int
+    is_gone: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ class Seen:
             first = store.ledger.read(0).leaf if store.ledger.is_there(0) else None
         except (AssayError, OSError):
             first = None  # whoever walks the ledger tells of it
-        ledger = name_of(first) if first else place.ledger if place else None
+        known = place.ledger if place and not place.is_gone else None
+        ledger = name_of(first) if first else known
         return Seen(_mark(ledger) if ledger else None, place)
 
     def require_continued(self, leaves: tuple[bytes, ...]) -> None:
@@ -108,17 +114,20 @@ def advance(store: Store, entry: Entry) -> None:
         if (mark := _mark(now.ledger)) and mark.size <= now.size:
             # what does not continue what was seen stays to be told by the next command
             _compare(mark, now.size, lambda number: read(number).leaf)
-        _remember(store, now)
+        _remember(store, now, is_begun=entry.seq == FIRST)
 
 
 def forget_if_gone(store: Store) -> None:
-    """Let a store begin anew where the whole of one was removed."""
+    """Let a store begin anew where the whole of one was removed.
+
+    Which ledger lay there stays known: one that is put there from elsewhere is still another one.
+    """
     if store_door.is_marked(store.folder) or store.ledger.numbers():
         return
-    try:
-        _file_of(store).unlink(missing_ok=True)
-    except OSError as error:
-        _warn(os.strerror(error.errno or 0))
+    with _usable():
+        if (place := _place(store)) and not place.is_gone:
+            with _locked():
+                _write_place(store, dataclasses.replace(place, is_gone=True))
 
 
 def reusable_from(store: Store) -> int:
@@ -144,31 +153,42 @@ def _compare(mark: Mark, size: int, leaf_of: Callable[[int], bytes]) -> None:
         raise _told("L008", what, _of(mark.ledger))
 
 
-def _remember(store: Store, now: Mark, *, is_quiet: bool = False) -> None:
+def _remember(store: Store, now: Mark, *, is_quiet: bool = False, is_begun: bool = False) -> None:
     mark, place = _mark(now.ledger), _place(store)
     if mark and mark.size >= now.size and place and place.ledger == now.ledger:
         return
-    try:
-        with _locked():
-            _write_down(store, now)
-    except OSError as error:
-        _warn(os.strerror(error.errno or 0), is_quiet=is_quiet)
-    except AssayError as error:
-        if error.code not in UNUSABLE:
-            raise
-        _warn(error.what, is_quiet=is_quiet)
+    with _usable(is_quiet=is_quiet), _locked():
+        _write_down(store, now, is_begun=is_begun)
 
 
-def _write_down(store: Store, now: Mark) -> None:
+def _write_down(store: Store, now: Mark, *, is_begun: bool) -> None:
+    """Write what was seen; `is_begun`: the ledger was begun here a moment ago."""
     mark, place = _mark(now.ledger), _place(store)
     if mark is None or mark.size < now.size:  # another process may have seen more
         _write(_of(now.ledger), {"size": now.size, "head": now.head})
     if place is None or place.ledger != now.ledger:
-        since = 0 if place is None else now.size
-        real = os.fsdecode(store.folder.resolve())
-        _write(_file_of(store), {"path": real, "ledger": now.ledger, "since": since})
-        if place:
+        is_own = place is None or (place.is_gone and is_begun)
+        _write_place(store, Place(now.ledger, 0 if is_own else now.size))
+        if not is_own:
             _tell_of_another(store)
+
+
+def _write_place(store: Store, place: Place) -> None:
+    told = {"path": os.fsdecode(store.folder.resolve()), **dataclasses.asdict(place)}
+    _write(_file_of(store), told)
+
+
+@contextlib.contextmanager
+def _usable(*, is_quiet: bool = False) -> Iterator[None]:
+    """Say once, and go on, where nothing can be remembered."""
+    try:
+        yield
+    except OSError as error:
+        _warn(error.strerror or "it cannot be written", is_quiet=is_quiet)
+    except AssayError as error:
+        if error.code not in UNUSABLE:
+            raise
+        _warn(error.what, is_quiet=is_quiet)
 
 
 def _tell_of_another(store: Store) -> None:
@@ -191,7 +211,7 @@ def _place(store: Store) -> Place | None:
     ledger, since = told.get("ledger"), told.get("since")
     if not isinstance(ledger, str) or "/" in ledger or not isinstance(since, int):
         raise _unreadable(_file_of(store))
-    return Place(ledger, since)
+    return Place(ledger, since, told.get("is_gone") is True)
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -200,9 +220,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        _warn(os.strerror(error.errno or 0))
+        _warn(error.strerror or "it cannot be read")
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(path) from error
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
         raise _unreadable(path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import anchor, config, row_proof, trust, unlisted
+from pipelines.high_water import Seen
 from pipelines.store import RUN_KINDS, Store
 from provenance import digest, lineage, run_files, staging, verify
 from provenance.codes import CODES, EXIT
@@ -23,11 +24,13 @@ def main(arguments: argparse.Namespace) -> int:
     store.require()
     _refuse_odd(arguments)
     trusted = trust.trusted(arguments.key)
+    known = Seen.before(store)  # before the ledger is read, which may grow meanwhile
     walked = verify.verify_ledger(store.ledger, trusted)
     breaks, warnings = list(walked.breaks), [*walked.warnings, *_left(store)]
     facts: dict[str, Any] = {"entries": walked.entries, "head": walked.head.hex(), "runs": 0,
                              "key_id": trusted.key_id.hex()}  # fmt: skip
     if not breaks:
+        breaks += _turned_back(known, walked)
         if arguments.checkpoint:
             seen = trust.checkpoint(arguments.checkpoint, walked.keys)
             breaks += verify.verify_checkpoint(walked, seen, arguments.checkpoint)
@@ -38,6 +41,15 @@ def main(arguments: argparse.Namespace) -> int:
         breaks += _asked(arguments, store, facts, is_cut=bool(breaks))
     _print(arguments, facts, breaks, warnings)
     return EXIT["integrity"] if breaks else EXIT["pass"]
+
+
+def _turned_back(known: Seen, walked: Verified) -> list[Notice]:
+    """Return what is wrong with the ledger beside what this user has seen of it before."""
+    try:
+        known.require_continued(walked.leaves)
+    except AssayError as error:
+        return [Notice(error.code, error.what, error.where)]
+    return []
 
 
 def _refuse_odd(arguments: argparse.Namespace) -> None:

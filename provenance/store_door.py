@@ -9,10 +9,12 @@ marker: then members of the group may own what is in it.
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import json
 import operator
 import os
+import shlex
 import stat
 import threading
 from collections.abc import Iterator
@@ -103,25 +105,30 @@ def opened(path: Path, *, make: bool = True, sharing: str | None = None) -> Iter
             there and not to be made.
         OSError: it cannot be made or opened.
     """
+    with contextlib.ExitStack() as stack:
+        door = _entered(path, stack, make=make, sharing=sharing)
+        stack.enter_context(_masked(_UMASK[door.sharing]))
+        yield door
+
+
+def _entered(path: Path, stack: contextlib.ExitStack, *, make: bool, sharing: str | None) -> Door:
     try:
         if make:
             _make(path, sharing or "private")
-        with no_follow.folder(path) as descriptor:
-            recorded = _recorded(path, descriptor, sharing or "private")
-            if sharing and sharing != recorded:
-                what = f"the store is {recorded}, not {sharing}: that is settled when it is made"
-                raise AssayError("C012", what, where=str(path), fix="leave --share out")
-            _check(path, descriptor, recorded)
-            door = Door(path, descriptor, recorded)
-            with _masked(_UMASK[recorded]):
-                yield door
+        descriptor = stack.enter_context(no_follow.folder(path))
+        recorded = _recorded(path, descriptor, sharing or "private")
+        _check(path, descriptor, recorded)
     except IrregularError as error:
         raise _irregular(error, path) from error
     except FileNotFoundError as error:
-        if make or Path(error.filename or "") != path:
+        if make:
             raise
         fix = "name it by --store"
         raise AssayError("C013", "there is no store", where=str(path), fix=fix) from error
+    if sharing and sharing != recorded:
+        what = f"the store is {recorded}, not {sharing}: that is settled when it is made"
+        raise AssayError("C012", what, where=str(path), fix="leave --share out")
+    return Door(path, descriptor, recorded)
 
 
 def require_regular(path: Path) -> None:
@@ -189,8 +196,7 @@ def _make(path: Path, sharing: str) -> None:
     with no_follow.folder(path) as descriptor:
         if _marker(descriptor) is not None:
             return
-        names = os.listdir(descriptor)  # noqa: PTH208  by descriptor
-        if [name for name in names if name != MARKER]:
+        if not _is_new(descriptor):
             raise _not_ours(path)
         if os.fstat(descriptor).st_uid != os.geteuid():
             raise _unsafe("the folder is another user's", path, "choose one of your own")
@@ -202,15 +208,33 @@ def _make(path: Path, sharing: str) -> None:
 def _write_marker(descriptor: int, sharing: str) -> None:
     """Write the marker; two first runs at once write the same."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    content = json.dumps({"schema": SCHEMA, "sharing": sharing}).encode() + b"\n"
-    made = os.open(MARKER, flags, 0o666, dir_fd=descriptor)
+    content = _content(sharing)
+    made = no_follow.open_file(MARKER, at=descriptor, flags=flags)
     try:
-        if stat.S_ISREG(os.fstat(made).st_mode):
-            os.write(made, content)
-            os.fsync(made)
+        if os.write(made, content) != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), MARKER)
+        os.fsync(made)
     finally:
         os.close(made)
     os.fsync(descriptor)
+
+
+def _content(sharing: str) -> bytes:
+    return json.dumps({"schema": SCHEMA, "sharing": sharing}).encode() + b"\n"
+
+
+def _is_new(descriptor: int) -> bool:
+    """Return whether a folder holds nothing, or a marker that is being or was half written."""
+    names = os.listdir(descriptor)
+    if names != [MARKER]:
+        return not names
+    try:
+        begun = no_follow.read(MARKER, at=descriptor)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return any(_content(sharing).startswith(begun) for sharing in SHARINGS)
 
 
 def _marker(descriptor: int) -> str | None:
@@ -225,7 +249,7 @@ def _marker(descriptor: int) -> str | None:
         os.close(made)
     try:
         told = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(told, dict) or told.get("schema") != SCHEMA:
         return None
@@ -237,19 +261,28 @@ def _recorded(path: Path, descriptor: int, sharing: str) -> str:
     marker = _marker(descriptor)
     if marker is not None:
         return marker
-    if not os.listdir(descriptor):
+    if _is_new(descriptor):
         return sharing  # just being made, or a store made in vain that goes just now
     raise _not_ours(path)
 
 
 def _check(path: Path, descriptor: int, sharing: str) -> None:
     """Refuse a store that others could have prepared, or can write to."""
-    _refuse_open(path, os.fstat(descriptor), sharing)
+    parts = [(path, os.fstat(descriptor))]
     with contextlib.suppress(FileNotFoundError):  # a store made in vain goes just now
         marker = os.stat(MARKER, dir_fd=descriptor, follow_symlinks=False)
-        _refuse_open(path / MARKER, marker, sharing)
-    for name, inner in _inner(descriptor):
-        _refuse_open(path / name, os.fstat(inner), sharing)
+        parts.append((path / MARKER, marker))
+    parts += [(path / name, os.fstat(inner)) for name, inner in _inner(descriptor)]
+    for part, found in parts:
+        if sharing == "private" and found.st_uid != os.geteuid():
+            fix = "run as that user, or choose a folder of your own with --store"
+            raise _unsafe(f"it belongs to another user (uid {found.st_uid})", part, fix)
+    others = stat.S_IWOTH if sharing == "group" else stat.S_IWOTH | stat.S_IWGRP
+    for part, found in parts:
+        if found.st_mode & others:
+            whose = "o" if sharing == "group" else "go"
+            fix = f"look at what is in the store, then: chmod -R {whose}-w {shlex.quote(str(path))}"
+            raise _unsafe("other users may write to it", part, fix)
 
 
 def _inner(descriptor: int) -> Iterator[tuple[str, int]]:
@@ -262,15 +295,6 @@ def _inner(descriptor: int) -> Iterator[tuple[str, int]]:
             raise IrregularError(name, error.kind) from error
         except FileNotFoundError:
             continue
-
-
-def _refuse_open(path: Path, found: os.stat_result, sharing: str) -> None:
-    others = stat.S_IWOTH if sharing == "group" else stat.S_IWOTH | stat.S_IWGRP
-    if sharing == "private" and found.st_uid != os.geteuid():
-        raise _unsafe("it belongs to another user", path, "choose a folder of your own")
-    if found.st_mode & others:
-        fix = f"chmod {'o' if sharing == 'group' else 'go'}-w it after a look at what is in it"
-        raise _unsafe("other users may write to it", path, fix)
 
 
 @contextlib.contextmanager
@@ -310,7 +334,12 @@ def _named(error: IrregularError, path: Path) -> str:
 
 def _irregular(error: IrregularError, path: Path) -> AssayError:
     what = f"{_named(error, path)} is {error.kind}"
-    fix = "give the real path of the store; a symlink in it was not put there by Assay"
+    if Path(error.filename) != path:
+        fix = "remove it after a look; Assay did not put it there"
+    elif error.kind == "a symlink":
+        fix = "give the real path of the store with --store"
+    else:
+        fix = "give a folder with --store"
     return AssayError("E109", what, where=str(path), fix=fix)
 
 
@@ -328,5 +357,8 @@ def _unsafe(what: str, path: Path, fix: str) -> AssayError:
 
 
 def _sync(path: Path) -> None:
-    with no_follow.folder(path) as descriptor:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # it may be a symlink
+    try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -301,3 +301,43 @@ def test_a_release_of_what_other_code_checked_is_not_reused(home):
     oldest = dt.datetime.now(dt.UTC) - dt.timedelta(hours=24)
     request = Request(Path("c.yaml"), Path("store"), source="a.csv")
     assert reuse.reusable(request, prepare(request), home.store, oldest) is None
+
+
+def test_a_store_that_takes_the_place_of_a_removed_one_is_another_one_still(home, capsys):
+    other = Home(home.folder)
+    other.store = Store(home.folder / "other")
+    other.passed()
+    home.passed()
+    trust.require_whole(home.store)
+    shutil.rmtree("store")
+    high_water.forget_if_gone(home.store)  # as a command does that is refused before it commits
+    Path("other").rename("store")
+    trust.require_whole(home.store)
+    assert "another ledger lay in this store" in capsys.readouterr().err
+    assert high_water.reusable_from(home.store) == len(home.store.ledger.numbers())
+
+
+def test_verify_tells_of_a_ledger_that_was_turned_back(home, capsys):
+    home.passed()
+    home.passed()
+    trust.require_whole(home.store)
+    cut(home.store)
+    shutil.rmtree(home.store.run_folder(2))
+    assert main(["verify", "--store", "store", "--json"]) == 4
+    [told] = json.loads(capsys.readouterr().out)["breaks"]
+    assert told["code"] == "ASSAY-L002"
+
+
+@pytest.mark.parametrize("name", ["XDG_STATE_HOME", "XDG_CONFIG_HOME"])
+def test_without_a_home_folder_assay_says_what_to_set(home, monkeypatch, capsys, name):
+    home.passed()
+    key = config.signing_key()
+    monkeypatch.delenv(name)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda _: (_ for _ in ()).throw(KeyError("uid")))
+    if name == "XDG_CONFIG_HOME":
+        assert main(["verify", "--store", "store", "--json"]) == 3
+        assert "XDG_CONFIG_HOME" in json.loads(capsys.readouterr().out)["error"]["fix"]
+        monkeypatch.setenv("ASSAY_SIGNING_KEY", str(key))
+    assert main(["verify", "--store", "store"]) == 0
+    assert home.gate() == 0

@@ -79,7 +79,9 @@ def test_a_folder_of_somebody_elses_is_refused_and_untouched(tmp_path):
     assert everything(tmp_path) == before
 
 
-@pytest.mark.parametrize("content", [b"{}", b"[]", b"\xff", b'{"schema": "x"}', b"{" * 9999, b""])
+@pytest.mark.parametrize(
+    "content", [b"{}", b"[]", b"\xff", b'{"schema": "x"}', b"{" * 9999, b"[" * 4000, b""]
+)
 def test_a_marker_that_is_not_ours_is_none(tmp_path, content):
     (tmp_path / MARKER).write_bytes(content)
     (tmp_path / "mine.txt").write_text("mine")
@@ -88,10 +90,46 @@ def test_a_marker_that_is_not_ours_is_none(tmp_path, content):
     assert everything(tmp_path) == before
 
 
-def test_a_marker_that_a_dead_first_run_left_empty_is_written_anew(tmp_path):
-    (tmp_path / MARKER).touch()
+@pytest.mark.parametrize("length", [0, 1, 30])
+def test_a_marker_that_a_dead_first_run_left_half_written_is_written_anew(tmp_path, length):
+    (tmp_path / MARKER).write_bytes(b'{"schema": "assay.store/1", "sharing": "private"}'[:length])
+    store_door.refuse_foreign(tmp_path)
     with store_door.opened(tmp_path):
         assert store_door.is_marked(tmp_path)
+
+
+def test_a_marker_that_is_a_pipe_or_a_link_is_not_written_through(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / "store" / MARKER).symlink_to(tmp_path / "precious")
+    assert refused(tmp_path / "store").code == "ASSAY-E108"
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_folders_above_a_store_may_be_symlinks(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    for _ in range(2):
+        with store_door.opened(tmp_path / "link" / "a" / "store"):
+            pass
+    assert store_door.is_marked(tmp_path / "real" / "a" / "store")
+
+
+def test_what_the_block_raises_is_its_own(tmp_path):
+    with pytest.raises(FileNotFoundError), store_door.opened(tmp_path / "store", make=True):
+        raise FileNotFoundError
+    with pytest.raises(FileNotFoundError), store_door.opened(tmp_path / "store", make=False):
+        raise FileNotFoundError
+
+
+def test_one_refusal_tells_how_to_close_a_whole_store(tmp_path):
+    with store_door.opened(tmp_path / "a store"):
+        for folder in FOLDERS:
+            (tmp_path / "a store" / folder).mkdir(exist_ok=True)
+    for path in (tmp_path / "a store").rglob("*"):
+        path.chmod(0o777)
+    told = refused(tmp_path / "a store").fix
+    assert told.endswith(f"chmod -R go-w '{tmp_path}/a store'")
 
 
 @pytest.mark.parametrize("kind", ["link to a folder", "dangling link", "pipe", "file"])
