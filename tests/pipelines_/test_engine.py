@@ -309,8 +309,9 @@ def test_checks_begin_when_the_first_imports_are_done(small, tmp_path, monkeypat
     ask, run_checks, seen = reading.ask, stages.run_checks, []
 
     def asked(*arguments, **named):
-        ask(*arguments, **named)
+        answer = ask(*arguments, **named)
         mark.touch()
+        return answer
 
     def look(*arguments):
         seen.extend(thread.name for thread in threading.enumerate())

@@ -122,7 +122,9 @@ def test_the_gate_opens_where_nobody_came(home):
 
 
 @pytest.mark.parametrize("name", attacks.CASES)
-@pytest.mark.parametrize("options", [(), ("--in-place",)], ids=["copy", "in place"])
+@pytest.mark.parametrize(
+    "options", [(), pytest.param(("--in-place",), marks=pytest.mark.long)], ids=["copy", "in place"]
+)
 def test_no_harm_to_the_store_opens_the_gate(home, name, options, capsys):
     wanted, before = recorded(home), outside(home)
     attacks.CASES[name](home / "store")

@@ -6,6 +6,8 @@ import crash_scenes as scenes
 import pytest
 from crash import KILLED
 
+long = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def home(warm, tmp_path_factory):
@@ -25,7 +27,7 @@ def under(home, mask, *words, **named):
     return home.assay(mask, *words, "--json", call="umasks:assay", **named)
 
 
-@pytest.mark.parametrize("mask", ["000", "022", "077"])
+@pytest.mark.parametrize("mask", ["000", *(pytest.param(m, marks=long) for m in ("022", "077"))])
 def test_what_commands_leave_is_for_its_owner_alone(home, mask):
     home.take("first run")
     for words in (scenes.RUN, scenes.REVIEW, scenes.RELEASE, ("ledger", "compact")):

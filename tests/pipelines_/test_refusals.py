@@ -118,7 +118,7 @@ def test_a_store_that_is_a_file(tmp_path):
     (tmp_path / "store").write_text("kept")
     words = ["run", SAMPLES / "contract.yaml", "--direct", "--store", tmp_path / "store"]
     exit_code, error = refused(*words)
-    assert (exit_code, error["code"]) == (3, "ASSAY-E003")
+    assert (exit_code, error["code"]) == (3, "ASSAY-E109")
     assert (tmp_path / "store").read_text() == "kept"
 
 

@@ -31,6 +31,7 @@ COMMANDS = (
     ("init", "--from", "1", "-o", "new.yaml"), ("doctor",),
 )  # fmt: skip
 # folders of a store in which a symlink could stand
+SAMPLE = (("staging", True), ("staging", False), ("ledger/tmp", False))
 LINKED = ("", "ledger", "ledger/entries", "ledger/tmp", "runs", "reviews", "staging", "resume")
 
 
@@ -87,8 +88,14 @@ def test_the_working_folder_as_the_store_stays_as_it_is(home, theirs):
     assert everything(theirs) == before
 
 
-@pytest.mark.parametrize("place", LINKED)
-@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize(
+    ("place", "is_new"),
+    [
+        pytest.param(place, is_new, marks=[] if (place, is_new) in SAMPLE else pytest.mark.long)
+        for place in LINKED
+        for is_new in (True, False)
+    ],
+)
 def test_folders_that_are_linked_to_stay_as_they_are(home, theirs, place, is_new):
     if is_new:
         home.take("first run")  # no store: the links lie where one will be made
