@@ -8,6 +8,8 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import os
+import stat
 import uuid
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -146,13 +148,24 @@ class Committer:
         """Remove a run's folder and a review's file of a number that has no entry."""
         with self.store.opened(make=False) as door:
             for path in (self.store.run_folder(number), self.store.review_file(number)):
-                if not door.remove(path.parent.name, path.name) and no_follow.is_there(path):
-                    what = f"{path.name} stands where the next run belongs, and is not Assay's"
-                    raise AssayError("L013", what, where=str(path))
+                if door.remove(path.parent.name, path.name) or not no_follow.is_there(path):
+                    continue
+                raise _in_the_way(path, is_shared=door.sharing == "group")
 
     @property
     def _scratch(self) -> Path:
         return self.store.ledger.folder / "tmp"
+
+
+def _in_the_way(path: Path, *, is_shared: bool) -> AssayError:
+    """Return the error of what stands at a number that has no entry, and is not ours to remove."""
+    what, fix, found = "is not Assay's", "", path.lstat()
+    is_work = stat.S_ISDIR(found.st_mode) or stat.S_ISREG(found.st_mode)
+    if is_shared and is_work and found.st_uid != os.geteuid():
+        what = f"was left by a run of user {found.st_uid} that died"
+        fix = f"let user {found.st_uid} run or review once in this store, which removes it"
+    told = f"{path.name} stands where the next run belongs, and {what}"
+    return AssayError("L013", told, where=str(path), fix=fix)
 
 
 def outputs_of(out: Path) -> list[dict[str, Any]]:

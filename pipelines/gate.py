@@ -27,10 +27,10 @@ from pipelines.reuse import reusable
 from pipelines.run import execute
 from pipelines.run_command import request_of
 from pipelines.store import Store
+from provenance import run_files
 from provenance.codes import EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice, printable
-from provenance.ledger import broken
 
 AGE = re.compile(r"([0-9]{1,6})([smhd])")
 OLDEST = dt.timedelta(days=36_525)  # a century; dates end not far beyond it
@@ -93,7 +93,7 @@ def _hand_over(
 def _unless_changed(store: Store, entry: Entry, code: int) -> int:
     """Return the command's exit code, but 4 if the files it was given are not what they were."""
     for notice in faults(store, entry)[:1]:
-        sys.stderr.write(f"{broken('L011', notice.message, Path(notice.where))}\n")
+        sys.stderr.write(f"{run_files.broken(notice.message, Path(notice.where))}\n")
         what = "the files were changed while the command ran; trust nothing that it made"
         sys.stderr.write(f"{what} (its exit code: {code})\n")
         return EXIT["integrity"]

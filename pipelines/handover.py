@@ -94,7 +94,7 @@ def _copy(folder: Path, entry: Entry, work: Path) -> None:
 
 def _refuse(found: Sequence[Notice]) -> None:
     for notice in found[:1]:
-        raise broken("L011", notice.message, Path(notice.where))
+        raise run_files.broken(notice.message, Path(notice.where))
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ What is derived from a key (pseudonyms, keyed row ids) is left to the next one.
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pipelines import config
@@ -18,6 +19,9 @@ from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.ledger import broken
 from provenance.sign import Signer
+from provenance.verify import Verified
+
+Require = Callable[[Verified], None]
 
 
 def own(*, make: bool = False) -> Signer:
@@ -49,13 +53,14 @@ def refuse_inside(store: Store) -> None:
         raise AssayError("E003", "the signing key is in the store", where=str(path), fix=fix)
 
 
-def rotate(store: Store, to: str | None, now: str) -> tuple[Entry, str]:
+def rotate(store: Store, to: str | None, now: str, require: Require) -> tuple[Entry, str]:
     """Hand a store's ledger to another key.
 
     Args:
         store: its ledger must hold.
         to: PEM file of the next key, made if there is none; None for this user's own keys.
         now: the time as an ISO string.
+        require: refuses the ledger as it was walked.
 
     Returns:
         The entry that hands over, and what to tell the user.
@@ -69,16 +74,18 @@ def rotate(store: Store, to: str | None, now: str) -> tuple[Entry, str]:
         raise AssayError("C013", "the ledger is empty", where=str(store.folder))
     key_id = keychain.key_after(head)
     if to:
-        return _to_file(store, key_id, Path(to), now)
+        return _to_file(store, key_id, Path(to), now, require)
     if config.is_key_named():
         fix = "`assay ledger rotate --to FILE`, then set ASSAY_SIGNING_KEY to that file"
         raise AssayError("C012", "name the file of the next key", fix=fix)
-    return _in_folder(store, key_id, head, now)
+    return _in_folder(store, head, now, require)
 
 
-def _to_file(store: Store, key_id: bytes, path: Path, now: str) -> tuple[Entry, str]:
+def _to_file(
+    store: Store, key_id: bytes, path: Path, now: str, require: Require
+) -> tuple[Entry, str]:
     old = _held(key_id)
-    _require_whole(store, old)
+    _require_whole(store, old, require)
     if path.resolve().is_relative_to(store.folder.resolve()):
         raise AssayError("E003", "the signing key is in the store", where=str(path))
     new = sign.load_or_make(path)
@@ -91,21 +98,22 @@ def _to_file(store: Store, key_id: bytes, path: Path, now: str) -> tuple[Entry, 
     return made, f"{told}; from now on set ASSAY_SIGNING_KEY={shlex.quote(str(path))}"
 
 
-def _in_folder(store: Store, key_id: bytes, head: Entry, now: str) -> tuple[Entry, str]:
+def _in_folder(store: Store, head: Entry, now: str, require: Require) -> tuple[Entry, str]:
+    key_id = keychain.key_after(head)
     path, next_ = config.signing_key(), config.signing_key().with_name("signing-key.next.pem")
     present = sign.load(path)
     if next_.exists() and sign.load(next_).verifier.key_id == key_id:
-        _require_whole(store, sign.load(next_))
+        _require_whole(store, sign.load(next_), require)
         made = head  # a change that died after its entry
     elif present.verifier.key_id == key_id:
-        _require_whole(store, present)
+        _require_whole(store, present, require)
         new = sign.load_or_make(next_)
         sign.leave_secret(present, next_)
         _keep(path, present)
         made = store.ledger.hand_over(present, new, now)
     else:  # another store's change has retired the key that signs this one
         old = _held(key_id)
-        _require_whole(store, old)
+        _require_whole(store, old, require)
         made = store.ledger.hand_over(old, present, now)
         told = f"entry {made.seq} hands the ledger to your key {present.verifier.key_id.hex()}"
         return made, told
@@ -118,9 +126,11 @@ def _in_folder(store: Store, key_id: bytes, head: Entry, now: str) -> tuple[Entr
     return made, f"{told}; the old one is kept beside it; {advice}"
 
 
-def _require_whole(store: Store, trusted: Signer) -> None:
-    for notice in verify.verify_ledger(store.ledger, trusted.verifier).breaks[:1]:
+def _require_whole(store: Store, trusted: Signer, require: Require) -> None:
+    walked = verify.verify_ledger(store.ledger, trusted.verifier)
+    for notice in walked.breaks[:1]:
         raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
+    require(walked)
 
 
 def _held(key_id: bytes) -> Signer:

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipelines import config, keys, prove, trust
+from pipelines import config, high_water, keys, prove, trust
 from pipelines.request import now
 from pipelines.store import Store
-from provenance import compaction, key_files
+from provenance import compaction, key_files, verify
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
+from provenance.ledger import broken
 from provenance.ordinals import ordinal
+from provenance.verify import Verified
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -56,7 +58,7 @@ def _checkpoint(arguments: argparse.Namespace) -> int:
     facts = {"schema": "assay.checkpoint/1", "origin": made.origin, "size": made.size,
              "root": made.root.hex(), "note": note, "path": arguments.output}  # fmt: skip
     told = f"checkpoint of {made.size} entries: {arguments.output}; keep it off this machine\n"
-    prove.write(arguments.output, note)
+    prove.write(arguments.output, note.encode())
     _print(arguments, facts, told if arguments.output else note)
     return 0
 
@@ -68,8 +70,9 @@ def _prove(arguments: argparse.Namespace) -> int:
     else:
         facts, text = prove.of(store, arguments.entry, arguments.row, arguments.checkpoint)
     if arguments.row_file:
-        prove.write_row(store, arguments.entry, arguments.row, Path(arguments.row_file))
-    prove.write(arguments.output, text)
+        prove.write_row(store, arguments.entry, arguments.row, arguments.row_file)
+    mode = prove.PRIVATE if facts.get("row") is not None else 0o666
+    prove.write(arguments.output, text.encode(), mode=mode)
     told = f"{facts['told']}: {arguments.output}\n" if arguments.output else text
     shown = {key: value for key, value in facts.items() if key != "told"}
     _print(arguments, {**shown, "proof": text, "path": arguments.output}, told)
@@ -81,6 +84,8 @@ def _compact(arguments: argparse.Namespace) -> int:
     with store.opened(make=False):
         trust.require_whole(store)
         made = compaction.compact(store.ledger, keys.own(), now())
+        if made.name and (head := store.ledger.head()):
+            high_water.advance(store, head)
     facts = {"schema": "assay.compact/1", "segment": made.name, "entries": made.entries,
              "removed": made.removed}  # fmt: skip
     told = f"{made.entries} entries are now in {made.name}" if made.name else "nothing to compact"
@@ -91,10 +96,33 @@ def _compact(arguments: argparse.Namespace) -> int:
 def _rotate(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
     with store.opened(make=False):
-        made, told = keys.rotate(store, arguments.to, now())
+        made, told = keys.rotate(store, arguments.to, now(), _continuation(store))
+        high_water.advance(store, made)
     facts = {"schema": "assay.rotate/1", "entry": made.seq, "public_key": made.facts["public_key"]}
     _print(arguments, facts, f"{told}\n")
     return 0
+
+
+def _continuation(store: Store) -> Callable[[Verified], None]:
+    """Return what refuses a ledger that was turned back, once it is walked.
+
+    `trust.require_whole` cannot be asked: this user's key may not be the ledger's yet.
+    """
+    # before the ledger is read, so that what is committed meanwhile is in the ledger, too
+    seen, placed, kept = high_water.Seen.before(store), store.last_placed(), config.checkpoint()
+
+    def require(walked: Verified) -> None:
+        if placed > walked.entries:
+            what = f"there is a run or review {placed}, the ledger ends at {walked.entries - 1}"
+            raise broken("L002", what, store.ledger.folder)
+        if kept:
+            note = trust.checkpoint(kept, walked.keys)
+            for notice in verify.verify_checkpoint(walked, note, kept)[:1]:
+                code = notice.code.removeprefix("ASSAY-")
+                raise broken(code, notice.message, Path(notice.where))
+        seen.require_continued(walked.leaves)
+
+    return require
 
 
 def _key(arguments: argparse.Namespace) -> int:
@@ -102,10 +130,8 @@ def _key(arguments: argparse.Namespace) -> int:
     pem = signer.public_pem().decode()
     facts = {"schema": "assay.key/1", "key_id": signer.verifier.key_id.hex(), "public_key": pem,
              "path": arguments.output}  # fmt: skip
-    prove.write(arguments.output, pem)
-    if arguments.output:  # who pins a key that others can write pins nothing: E003
-        made = Path(arguments.output)
-        made.chmod(made.stat().st_mode & ~key_files.PUBLIC)
+    # who pins a key that others can write pins nothing: E003
+    prove.write(arguments.output, pem.encode(), mode=0o666 & ~key_files.PUBLIC)
     told = f"public key {facts['key_id']}: {arguments.output}\n" if arguments.output else pem
     _print(arguments, facts, told)
     return 0

@@ -1,5 +1,6 @@
 """Checkpoints and proofs that leave the store, for people who do not trust this machine."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -80,24 +81,29 @@ def since(store: Store, kept: str) -> tuple[dict[str, Any], str]:
 
 
 CONSISTENCY = "assay.consistency/1"
+PRIVATE = 0o600  # of a file with cells, or with the salt that hides them
 
 
-def write(path: str | None, text: str) -> None:
+def write(path: str | None, content: bytes, *, mode: int = 0o666) -> None:
     """Write a file whole or not at all, over an older one; nothing if `path` is None."""
     if path is None:
         return
     target = Path(path)
     with atomic.coded(target):
-        atomic.write_over(target, text.encode())
+        atomic.write_over(target, content, mode=mode)
 
 
-def write_row(store: Store, run: str | None, row: str | None, path: Path) -> None:
-    """Write a row's content as a Parquet file of one row, typed as its digest sees it."""
+def write_row(store: Store, run: str | None, row: str | None, path: str) -> None:
+    """Write a row's content as a Parquet file of one row, typed as its digest sees it.
+
+    It holds the row's cells, so it is for its owner only.
+    """
     if run is None or row is None:
         raise AssayError("C012", "--row-file needs RUN and ROW", fix="see `assay ledger --help`")
     table = row_proof.content(store, store.find(run), row)
-    with atomic.coded(path):
-        pq.write_table(table, path)
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    write(path, sink.getvalue(), mode=PRIVATE)
 
 
 def _whole(store: Store) -> Verified:

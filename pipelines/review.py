@@ -7,6 +7,7 @@ import argparse
 import csv
 import io
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from pipelines import anchor, config, story, trust
 from pipelines.commit import Committer
 from pipelines.request import now
 from pipelines.store import Store
+from provenance import no_follow
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
 from provenance.ordinals import MOST, ordinal
@@ -107,11 +109,14 @@ def _apply(store: Store, entry: Entry, path: Path, *, as_json: bool) -> int:
 def _read(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the decisions of a CSV file; C014 with the line for whatever it cannot mean."""
     try:
-        with path.open("rb") as file:
+        with os.fdopen(no_follow.open_given(path), "rb") as file:
             content = file.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise AssayError("C014", "the decisions are over 64 MiB", where=str(path))
         text = content.decode("utf-8-sig")
+    except no_follow.IrregularError as error:
+        what, fix = f"the decisions are {error.kind}", "give a regular file"
+        raise AssayError("C014", what, where=str(path), fix=fix) from error
     except OSError as error:
         raise AssayError("C014", "the decisions cannot be read", where=str(path)) from error
     except UnicodeDecodeError as error:

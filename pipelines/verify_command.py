@@ -2,7 +2,9 @@
 
 import argparse
 import datetime as dt
+import hashlib
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ from typing import Any
 from pipelines import anchor, config, row_proof, trust, unlisted
 from pipelines.high_water import Seen
 from pipelines.store import RUN_KINDS, Store
-from provenance import digest, lineage, run_files, staging, verify
+from provenance import lineage, no_follow, run_files, staging, verify
 from provenance.codes import CODES, EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice, printable
@@ -87,7 +89,8 @@ def _entries(store: Store, run: str | None, *, is_cut: bool) -> list[Entry]:
 def _report(store: Store, path: Path, facts: dict[str, Any]) -> list[Notice]:
     """Find the run that a file was copied from, by its digest alone."""
     try:
-        sha256 = digest.of_file(path)
+        with os.fdopen(no_follow.open_given(path), "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         fix = "check the path"
         raise AssayError("C012", "the report cannot be read", where=str(path), fix=fix) from error
@@ -168,12 +171,12 @@ def _print(
         sys.stdout.write(printable(f"{notice.code}: {notice.message}") + "\n")
         sys.stdout.write(printable(f"  where: {notice.where}") + "\n")
         sys.stdout.write(f"  fix:   {CODES[notice.code.removeprefix('ASSAY-')][1]}\n")
-    word = f"{len(breaks)} breaks found" if breaks else "holds"
+    word = f"{_count(len(breaks), 'break')} found" if breaks else "holds"
     sys.stdout.write(f"{word}: {printable(_told(facts))}\n")
 
 
 def _told(facts: dict[str, Any]) -> str:
-    parts = [f"{facts['entries']} entries"]
+    parts = [_count(facts["entries"], "entry", "entries")]
     if "checkpoint" in facts:
         parts.append(f"a checkpoint of {facts['checkpoint']}")
     if "report" in facts:
@@ -181,5 +184,9 @@ def _told(facts: dict[str, Any]) -> str:
     elif "row" in facts:
         parts.append(facts["row"])
     else:
-        parts.append(f"the files of {facts['runs']} runs")
+        parts.append(f"the files of {_count(facts['runs'], 'run')}")
     return ", ".join([*parts, f"key {facts['key_id']}, head {facts['head'][:16]}"])
+
+
+def _count(count: int, one: str, more: str | None = None) -> str:
+    return f"{count} {one if count == 1 else more or one + 's'}"

@@ -7,22 +7,21 @@ The kernel frees the lock of a process that dies: so the dead are told from the 
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import os
 import re
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance import no_follow
+from provenance import locks, no_follow
 from provenance.errors import AssayError
 
 # A commit holds the ledger's lock while it draws a page and syncs a few small files: well under a
 # second. Who holds it a hundred times as long is stopped or hangs.
 LOCK_SECONDS = 60.0
-POLL = 0.01  # seconds
 TRIES = 100
 DISK = {errno.ENOSPC: "E002", errno.EDQUOT: "E002", errno.EROFS: "E001"}
 _TEMPORARY = re.compile(r".+\.[0-9]+-[0-9]+")  # see _temporary
@@ -67,7 +66,7 @@ def foreseen(error: BaseException) -> AssayError:
         return refusal(error, Path(error.filename or "."))
     if isinstance(error, PermissionError) and isinstance(error.filename, str):
         what = "this user may not read or write the file or its folder"
-        fix = "let its owner give the permission, or choose another store with --store"
+        fix = "let its owner give the permission"
         return AssayError("E003", what, where=error.filename, fix=fix)
     # the exception's own text may quote a cell
     trace, place = error.__traceback__, ""
@@ -135,7 +134,7 @@ def sweep_files(scratch: Path) -> None:
     """Remove the files of ours that dead processes left in a folder of temporary ones."""
     for path in listed(scratch):
         if _TEMPORARY.fullmatch(path.name):
-            with unlocked(path) as is_dead, contextlib.suppress(OSError):
+            with locks.unlocked(path) as is_dead, contextlib.suppress(OSError):
                 if is_dead and path.lstat().st_uid == os.geteuid():
                     path.unlink()
 
@@ -146,7 +145,13 @@ def write_over(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     The temporary file has a name that nobody can foresee, and is never one that is there already: a
     link that lies in wait in a shared folder is not followed. `mode` is who may read and write it,
     less the umask.
+
+    Into what is no regular file, such as a device, a pipe or this process's output, it is written.
     """
+    if (standing := _irregular(path)) is not None:
+        with os.fdopen(standing, "wb") as file:
+            file.write(content)
+        return
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
     temporary = Path(name)
     try:
@@ -169,7 +174,8 @@ def exclusive(path: Path, *, seconds: float | None = None) -> Iterator[None]:
         seconds: how long to wait for it, `LOCK_SECONDS` if not given.
 
     Raises:
-        AssayError: ASSAY-E004 if another process holds it for longer.
+        AssayError: ASSAY-E004 if another process holds it for longer, E003 if the file system has
+            no locks.
     """
     until = time.monotonic() + (LOCK_SECONDS if seconds is None else seconds)
     while True:
@@ -179,8 +185,8 @@ def exclusive(path: Path, *, seconds: float | None = None) -> Iterator[None]:
         except FileNotFoundError:
             continue  # its folder was empty and has gone
         try:
-            _lock(descriptor, path, until)
-            if _is_at(descriptor, path):  # else its last holder removed it
+            locks.take(descriptor, path, until)
+            if locks.is_at(descriptor, path):  # else its last holder removed it
                 yield
                 return
         finally:
@@ -188,12 +194,20 @@ def exclusive(path: Path, *, seconds: float | None = None) -> Iterator[None]:
 
 
 def claim(path: Path, mode: int = 0o666) -> int:
-    """Create a file and lock it for as long as this process lives; returns the descriptor."""
+    """Create a file and lock it for as long as this process lives; returns the descriptor.
+
+    Raises:
+        AssayError: ASSAY-E003 if the file system has no locks.
+    """
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(path, flags, mode)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if _is_at(descriptor, path):
+        try:
+            locks.take(descriptor, path)
+        except BaseException:
+            release(path, descriptor)
+            raise
+        if locks.is_at(descriptor, path):
             return descriptor
         os.close(descriptor)  # swept before it was locked
 
@@ -203,20 +217,6 @@ def release(path: Path, descriptor: int) -> None:
     try:
         with contextlib.suppress(OSError):
             path.unlink()
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def unlocked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[bool]:
-    """Tell whether nobody holds a file, and hold it meanwhile; one that we may not read is held."""
-    try:
-        descriptor = no_follow.open_file(path)
-    except (FileNotFoundError, PermissionError, no_follow.IrregularError):
-        yield False
-        return
-    try:
-        yield _is_free(descriptor, kind) and _is_at(descriptor, path)
     finally:
         os.close(descriptor)
 
@@ -243,40 +243,27 @@ def _temporary(scratch: Path, name: str, mode: int) -> Iterator[tuple[Path, int]
         release(path, descriptor)
 
 
-def _is_free(descriptor: int, kind: int) -> bool:
+def _irregular(path: Path) -> int | None:
+    """Open what stands at a path to write into it, None if a file is to take its place."""
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_at(descriptor: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.lstat())
-    except FileNotFoundError:
-        return False
-
-
-def _lock(descriptor: int, path: Path, until: float) -> None:
-    while not _is_free(descriptor, fcntl.LOCK_EX):
-        if time.monotonic() > until:
-            what = f"the lock is held for too long by {_holder(descriptor)}; nothing was committed"
-            fix = "wait for it to end, or look at what it does"
-            raise AssayError("E004", what, where=str(path), fix=fix)
-        time.sleep(POLL)
-
-
-def _holder(descriptor: int) -> str:
-    """Return who holds the lock of a file, as far as the kernel tells."""
-    stat = os.fstat(descriptor)
-    place = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}:{stat.st_ino}"
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/locks").read_text().splitlines():
-            words = line.split()  # 7: FLOCK ADVISORY WRITE 4711 fd:01:262146 0 EOF
-            if words[1] == "FLOCK" and words[5] == place and int(words[4]) > 0:
-                return f"process {words[4]}"
-    return "another process"
+        found = path.stat()
+    except OSError:
+        return None
+    # `/dev/stdout` leads to a file when the output is redirected, and is that output all the same
+    if path.is_symlink() and path.parent.resolve().parts[1:2] in (("dev",), ("proc",)):
+        for number in (1, 2):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(number), found):
+                    return os.dup(number)
+    if stat.S_ISREG(found.st_mode):
+        return None
+    if stat.S_ISFIFO(found.st_mode) and found.st_uid not in (os.geteuid(), 0):
+        raise PermissionError(errno.EPERM, "another user's named pipe", str(path))
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)  # a file has just come in its place
+    return None
 
 
 def _umask() -> int:

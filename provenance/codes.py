@@ -235,11 +235,11 @@ CODES: dict[str, tuple[str, str]] = {
     ),
     "L009": ("A staged file was left over by a run that died.", "Nothing to do: it is swept."),
     "L010": ("The clock is ahead or behind by more than five minutes.", "Set the clock."),
-    "L011": ("A run's file is missing or does not have its recorded digest.", "Restore it."),
-    "L012": (
-        "A checkpoint or proof cannot be read.",
-        "Give the file as `assay ledger` wrote it.",
+    "L011": (
+        "A run's file is missing or does not have its recorded digest, or was never recorded.",
+        "Restore a recorded file from a copy; remove one that is not recorded, after a look.",
     ),
+    "L012": ("A checkpoint or proof cannot be read.", "Give the file as `assay ledger` wrote it."),
     "L013": (
         "A symlink, pipe or device stands in the store where one of its own files belongs.",
         "Remove it after a look; Assay did not put it there.",

@@ -14,19 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from provenance import no_follow
 from provenance.errors import AssayError
 from provenance.limits import Limits
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 _PSEUDO = {"proc", "sysfs", "debugfs", "tracefs", "securityfs", "cgroup", "cgroup2", "configfs"}
 _PSEUDO |= {"bpf", "pstore", "efivarfs", "binfmt_misc", "mqueue", "selinuxfs", "fusectl"}
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a named pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a character device"),
-    (stat.S_ISBLK, "a block device"),
-)
 _READ = 1 << 20
 
 
@@ -175,11 +169,8 @@ def _special(name: str, kind: str) -> AssayError:
 
 
 def _refuse_special(name: str, seen: os.stat_result) -> None:
-    for test, kind in _KINDS:
-        if test(seen.st_mode):
-            raise _special(name, kind)
     if not stat.S_ISREG(seen.st_mode):
-        raise _special(name, "something else")
+        raise _special(name, no_follow.kind_of(seen.st_mode))
     if seen.st_dev in _pseudo_devices():
         raise _special(name, "a file that the kernel makes up (procfs or the like)")
 

@@ -226,9 +226,11 @@ def edit_of(item: Entry, number: int) -> str | None:
 
 def broken(code: str, what: str, path: Path) -> AssayError:
     """Return the error of a ledger that does not hold."""
-    fix = {"L007": "set ASSAY_SIGNING_KEY to the key of this store, or `assay ledger rotate`"}.get(
-        code, "restore the file from a copy of the store; `assay verify` shows all that is wrong"
-    )
+    fix = {
+        "L006": "",  # as the code's page has it: a stray file is not to be restored
+        "L007": "set ASSAY_SIGNING_KEY to the key of this store, or `assay ledger rotate`",
+        "L013": "",
+    }.get(code, "restore the file from a copy of the store; `assay verify` shows all that is wrong")
     return AssayError(code, what, where=str(path), fix=fix)
 
 

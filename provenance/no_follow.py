@@ -103,6 +103,26 @@ def open_file(name: str | Path, *, at: int | None = None, flags: int = FILE) -> 
     return descriptor
 
 
+def open_given(path: Path) -> int:
+    """Open a file that a person names, also by a symlink; returns the descriptor.
+
+    A pipe without a name, such as the shell's `<(command)`, is read like a file. A named pipe is
+    refused: its writer may never come.
+
+    Raises:
+        IrregularError: something else stands there.
+        OSError: it is missing or may not be opened.
+    """
+    descriptor = os.open(path, FOLLOWED)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISFIFO(mode) and not is_there(Path(os.path.realpath(path))):
+        os.set_blocking(descriptor, True)
+    elif not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise IrregularError(path, kind_of(mode))
+    return descriptor
+
+
 def read(name: str | Path, *, at: int | None = None, most: int | None = None) -> bytes:
     """Return the content of a regular file.
 

@@ -195,7 +195,7 @@ def copy(folder: Path, seq: int, file: Recorded, target: Path) -> None:
         AssayError: ASSAY-L011 if it is missing, no regular file, or was changed.
         OSError: the copy cannot be written.
     """
-    name, digest = str(file["name"]), hashlib.sha256()
+    name = str(file["name"])
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with contextlib.ExitStack() as stack:
         try:
@@ -203,19 +203,36 @@ def copy(folder: Path, seq: int, file: Recorded, target: Path) -> None:
         except OSError as error:
             why = "is missing" if isinstance(error, FileNotFoundError) else _why(error)
             raise broken(f"run {seq}: {name} {why}", folder / name) from error
+        if longer := _longer(source, file):
+            raise broken(f"run {seq}: {name} {longer}", folder / name)
         made = os.open(target, flags, 0o600)
         stack.callback(os.close, made)
-        is_shared = _shares_blocks(source, made)
-        # one buffer for all: a new one for each block costs more than the hash
-        room = memoryview(bytearray(_BLOCK))
-        while size := os.readv(made if is_shared else source, [room]):
-            digest.update(room[:size])
-            if not is_shared:
-                _write_all(made, room[:size])
-    if digest.hexdigest() != file["sha256"]:
-        target.unlink()
-        told = f"run {seq}: sha256 of {name} is {digest.hexdigest()}, recorded {file['sha256']}"
-        raise broken(told, folder / name)
+        try:
+            told = _filled(made, source, file)
+        except BaseException:
+            target.unlink()
+            raise
+        if told:
+            target.unlink()
+            raise broken(f"run {seq}: {told}", folder / name)
+
+
+def _filled(made: int, source: int, file: Recorded) -> str:
+    """Fill a new file from a recorded one; return what is wrong with the content, if anything."""
+    name, digest, left = file["name"], hashlib.sha256(), file.get("size", sys.maxsize)
+    is_shared = _shares_blocks(source, made)
+    # one buffer for all: a new one for each block costs more than the hash
+    room = memoryview(bytearray(_BLOCK))
+    while size := os.readv(made if is_shared else source, [room]):
+        left -= size
+        if left < 0:  # it grows while it is read
+            return f"{name} is longer than the {file['size']} bytes recorded"
+        digest.update(room[:size])
+        if not is_shared:
+            _write_all(made, room[:size])
+    if digest.hexdigest() == file["sha256"]:
+        return ""
+    return f"sha256 of {name} is {digest.hexdigest()}, recorded {file['sha256']}"
 
 
 def is_inside(name: str) -> bool:
@@ -271,6 +288,9 @@ def _why(error: OSError) -> str:
 
 
 def broken(what: str, path: Path) -> AssayError:
-    """Return the error of a run that does not have its recorded files."""
-    fix = "restore the file from a copy of the store; `assay verify` shows all that is wrong"
+    """Return the error of a run that does not have its recorded files, and nothing else."""
+    fix = (
+        "restore a recorded file from a copy of the store, remove one that is not recorded after a "
+        "look; `assay verify` shows all that is wrong"
+    )
     return AssayError("L011", what, where=str(path), fix=fix)

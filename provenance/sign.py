@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from provenance import atomic, key_files
+from provenance import atomic, key_files, no_follow
 from provenance.errors import AssayError
 
 ROOT = b"assay.root/1\n"
@@ -97,6 +97,8 @@ def load(path: Path) -> Signer:
         pem = key_files.read(path, key_files.SECRET, "the signing key")
         what = "the secret of an earlier signing key"
         secret = key_files.read(kept, key_files.SECRET, what) if kept.exists() else None
+    except no_follow.IrregularError as error:
+        raise _unusable(path, f"is {error.kind}") from error
     except OSError as error:
         raise _unusable(path, "cannot be read") from error
     return dataclasses.replace(parse(pem, str(path)), secret=secret)
@@ -131,6 +133,8 @@ def load_public(path: Path) -> Verifier:
     try:
         pem = key_files.read(path, key_files.PUBLIC, "the public key")
         key = serialization.load_pem_public_key(pem)
+    except no_follow.IrregularError as error:
+        raise _no_public(path, f"is {error.kind}") from error
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
         raise _no_public(path, "cannot be read") from error
     if not isinstance(key, Ed25519PublicKey):
@@ -147,6 +151,8 @@ def _no_public(path: Path, what: str) -> AssayError:
 def _make(path: Path) -> None:
     if path.exists() and not _scratch(path).exists():
         return
+    # before a key is made that would then be refused, and left behind
+    key_files.refuse_way(path, key_files.SECRET, "the signing key")
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance import atomic
+from provenance import atomic, locks
 from provenance.store_door import Door
 
 ALIVE = ".alive"
@@ -47,7 +47,7 @@ def left_over(staging: Path) -> list[Path]:
         if not _RUN_ID.fullmatch(item.name.removesuffix(ALIVE)):
             continue
         if item.suffix == ALIVE:
-            with atomic.unlocked(item, fcntl.LOCK_SH) as is_dead:
+            with locks.unlocked(item, fcntl.LOCK_SH) as is_dead:
                 dead += [item.with_suffix("")] if is_dead else []
         elif not _beside(item).exists() and item.exists():
             dead.append(item)
@@ -62,7 +62,7 @@ def sweep(door: Door) -> int:
         if not _RUN_ID.fullmatch(run_id):
             continue
         if name.endswith(ALIVE):
-            with atomic.unlocked(staging / name) as is_dead:
+            with locks.unlocked(staging / name) as is_dead:
                 if is_dead:
                     if door.is_folder(INNER, run_id):
                         door.remove(INNER, run_id)

@@ -1,5 +1,6 @@
 """What the gate hands to a command is what it checked, whatever happens to the run's files."""
 
+import errno
 import hashlib
 import json
 import os
@@ -271,3 +272,57 @@ def test_nothing_that_the_gate_prints_moves_the_terminal(home, capsys):
                              "folder": Path("a\x1b[1m")})  # fmt: skip
     assert gate._refuse(made) == 1
     assert "\x1b" not in capsys.readouterr().err
+
+
+def grown(source, _):
+    """Let a file grow by itself between the look at its size and the reading."""
+    os.truncate(source, 3 << 30)
+    return ""
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_no_more_is_copied_than_is_recorded(tmp_path, monkeypatch, when):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "part").write_bytes(b"x" * 5000)
+    file = {"name": "part", "size": 5000, "sha256": hashlib.sha256(b"x" * 5000).hexdigest()}
+    run_files.copy(tmp_path / "run", 1, file, tmp_path / "whole")
+    assert (tmp_path / "whole").read_bytes() == b"x" * 5000
+    written, whole = [], run_files._write_all
+    monkeypatch.setattr(
+        run_files,
+        "_write_all",
+        lambda made, block: (written.append(len(block)), whole(made, block)),
+    )
+    monkeypatch.setattr(run_files, "_shares_blocks", lambda *_: False)
+    if when == "before":
+        os.truncate(tmp_path / "run" / "part", 3 << 30)
+    else:
+        path = tmp_path / "run" / "part"
+        monkeypatch.setattr(run_files, "_longer", lambda *_: grown(path, file))
+    with pytest.raises(AssayError, match="recorded") as refused:
+        run_files.copy(tmp_path / "run", 1, file, tmp_path / "copy")
+    assert refused.value.code == "ASSAY-L011"
+    assert written == []
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_copy_that_cannot_be_written_does_not_stay(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "part").write_bytes(b"x")
+    file = {"name": "part", "size": 1, "sha256": hashlib.sha256(b"x").hexdigest()}
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(run_files, "_shares_blocks", lambda *_: False)
+    monkeypatch.setattr(run_files, "_write_all", full)
+    with pytest.raises(OSError, match="No space"):
+        run_files.copy(tmp_path / "run", 1, file, tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+def test_who_finds_a_stray_file_is_not_told_to_restore_it(home, capsys):
+    home.passed()
+    (home.store.run_folder(1) / ".DS_Store").touch()
+    assert home.gate("--json", command=["touch", "started"]) == 4
+    assert "remove one that is not recorded" in json.loads(capsys.readouterr().out)["error"]["fix"]

@@ -3,13 +3,14 @@
 import json
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from pipelines import cli, config, keys, trust
+from pipelines import cli, config, high_water, keys, trust
 from pipelines.commit import Committer
 from pipelines.store import Store
 from provenance import sign, verify
@@ -251,3 +252,89 @@ def test_the_doctor_says_what_a_run_would_refuse(capsys):
     line = next(line for line in found["lines"] if line["name"] == "key")
     assert (code, line["ok"]) == (3, False)
     assert line["fix"] == f"chmod 600 {config.signing_key()}"
+
+
+def test_a_new_key_is_not_made_where_it_would_be_refused(store, tmp_path, capsys):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    words = ("ledger", "rotate", "--to", shared / "two.pem", "--store", store.folder)
+    code, found = told(capsys, *words)
+    assert (code, found["error"]["code"]) == (3, "ASSAY-E003")
+    assert list(shared.iterdir()) == []
+    shared.chmod(0o700)
+    assert told(capsys, *words)[0] == 0
+
+
+def test_nobody_is_advised_to_lock_the_owner_of_a_key_out(key, monkeypatch):
+    stranger = other()
+    os.chown(key, stranger, -1)
+    with pytest.raises(AssayError, match="another user's") as raised:
+        sign.load(key)
+    assert "chown" not in raised.value.fix
+    assert f"uid {stranger}" in raised.value.fix
+    os.chown(key, 0, -1)
+    key.chmod(0o444)
+    with monkeypatch.context() as patch:  # a secret of root's: to make it 0600 would lock us out
+        patch.setattr(os, "geteuid", lambda: stranger)
+        with pytest.raises(AssayError, match="can read or write it") as raised:
+            sign.load(key)
+    assert "`mode: 0400`" in raised.value.fix
+    read_only = type("Mounted", (), {"f_flag": os.ST_RDONLY})
+    monkeypatch.setattr(os, "statvfs", lambda _: read_only)
+    with pytest.raises(AssayError, match="can read or write it") as raised:
+        sign.load(key)
+    assert "copy it to a private file" in raised.value.fix
+
+
+@pytest.mark.parametrize("way", ["rotate", "compact"])
+def test_what_appends_without_a_run_is_seen_and_extends_no_older_copy(store, tmp_path, capsys, way):
+    for _ in range(2):
+        appended(store)
+    shutil.copytree(store.folder, tmp_path / "older")
+    assert told(capsys, "ledger", way, "--store", store.folder)[0] == 0
+    size = store.ledger.head().seq + 1
+    assert high_water.Seen.before(store).mark.size == size
+    shutil.rmtree(store.folder)
+    (tmp_path / "older").rename(store.folder)
+    before = store.ledger.numbers()
+    code, found = told(capsys, "ledger", "rotate", "--store", store.folder)
+    # the key that took over is another one, but what was seen of the ledger is told all the same
+    assert (code, found["error"]["code"]) == (4, "ASSAY-L002")
+    assert store.ledger.numbers() == before
+
+
+def test_a_rotation_asks_the_checkpoint_that_was_kept_and_the_runs_that_lie_there(
+    store, tmp_path, capsys, monkeypatch
+):
+    for _ in range(2):
+        appended(store)
+    note = tmp_path / "kept.note"
+    assert told(capsys, "ledger", "checkpoint", "-o", note, "--store", store.folder)[0] == 0
+    store.ledger.path_of(store.ledger.head().seq).unlink()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "of another user"))
+    with monkeypatch.context() as patch:
+        patch.setenv("ASSAY_CHECKPOINT", str(note))
+        code, found = told(capsys, "ledger", "rotate", "--store", store.folder)
+        assert (code, found["error"]["code"]) == (4, "ASSAY-L002")
+    store.run_folder(9).mkdir(parents=True)
+    code, found = told(capsys, "ledger", "rotate", "--store", store.folder)
+    assert (code, found["error"]["code"]) == (4, "ASSAY-L002")
+    store.run_folder(9).rmdir()
+    assert told(capsys, "ledger", "rotate", "--store", store.folder)[0] == 0
+
+
+@pytest.mark.parametrize("sharing", ["group", "private"])
+def test_whose_dead_run_blocks_a_shared_store_is_told(tmp_path, sharing):
+    stranger, store = other(), Store(tmp_path / "shared", sharing=sharing)
+    appended(store)
+    number = store.ledger.head().seq + 1
+    store.run_folder(number).mkdir(parents=True)
+    os.chown(store.run_folder(number), stranger, -1)
+    with pytest.raises(AssayError, match="stands where the next run belongs") as raised:
+        appended(store)
+    assert raised.value.code == "ASSAY-L013"
+    is_told = f"user {stranger}" in raised.value.what and f"user {stranger}" in raised.value.fix
+    assert is_told == (sharing == "group")
+    os.chown(store.run_folder(number), os.geteuid(), -1)
+    appended(store)

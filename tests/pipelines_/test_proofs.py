@@ -3,6 +3,7 @@
 import argparse
 import base64
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -340,3 +341,37 @@ def test_a_cut_end_is_seen_once_a_checkpoint_is_given(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "ASSAY-L007"
     given = ("--key", tmp_path / "old.pem", "--checkpoint", "now.note")
     assert standalone(store, *given)[0] == 4
+
+
+def test_what_tells_of_a_row_is_for_its_owner_only_and_follows_no_link(tmp_path):
+    victim, content = tmp_path / "victim", tmp_path / "row.parquet"
+    victim.write_bytes(b"theirs")
+    content.symlink_to(victim)
+    words = ("--store", "store", "-o", tmp_path / "p.proof", "--row-file", content)
+    assert told("ledger", "prove", 1, 0, *words) == 0
+    assert told("ledger", "prove", 1, "--store", "store", "-o", tmp_path / "e.proof") == 0
+    assert victim.read_bytes() == b"theirs"
+    assert not content.is_symlink()
+    modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("row.parquet", "p.proof")]
+    assert modes == [0o600, 0o600]
+    assert (tmp_path / "e.proof").stat().st_mode & 0o600 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "name"),
+    [
+        (("verify", "--report", "pipe", "--store", "store"), "ASSAY-C012", ""),
+        (("verify", "--key", "pipe", "--store", "store"), "ASSAY-E003", ""),
+        (("review", "2", "--apply", "pipe", "--store", "store"), "ASSAY-C014", ""),
+        (("verify", "--store", "store"), "ASSAY-E003", "ASSAY_PUBLIC_KEY"),
+        (("ledger", "checkpoint", "--store", "store"), "ASSAY-E003", "ASSAY_SIGNING_KEY"),
+    ],
+)
+def test_a_named_pipe_is_refused_and_not_waited_for(
+    tmp_path, capsys, monkeypatch, words, code, name
+):
+    os.mkfifo(tmp_path / "pipe")
+    if name:
+        monkeypatch.setenv(name, str(tmp_path / "pipe"))
+    told(*(tmp_path / word if word == "pipe" else word for word in words), "--json")
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == code

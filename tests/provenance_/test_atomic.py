@@ -3,13 +3,14 @@
 import errno
 import fcntl
 import os
+import stat
 import subprocess
 import sys
 import threading
 
 import pytest
 
-from provenance import atomic
+from provenance import atomic, locks
 from provenance.errors import AssayError
 
 
@@ -105,7 +106,7 @@ def test_who_waits_for_a_lock_that_is_removed_takes_the_new_one(tmp_path):
     with atomic.exclusive(lock):
         second = threading.Thread(target=wait)
         second.start()
-        second.join(5 * atomic.POLL)
+        second.join(5 * locks.POLL)
         lock.unlink()
         lock.parent.rmdir()
         order.append("first")
@@ -166,3 +167,97 @@ def test_what_cannot_be_written_over_leaves_nothing_and_the_old_file(tmp_path, m
         atomic.write_over(tmp_path / "out.txt", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
     assert (tmp_path / "out.txt").read_bytes() == b"old"
+
+
+def test_what_is_no_regular_file_is_written_into_and_stays(tmp_path):
+    pipe, link, got = tmp_path / "pipe", tmp_path / "link", []
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    atomic.write_over(link, b"through")
+    reader.join()
+    assert got == [b"through"]
+    assert (link.is_symlink(), pipe.is_fifo()) == (True, True)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        atomic.write_over(tmp_path / "folder", b"x")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a device or give a pipe away")
+def test_a_device_stays_and_the_pipe_of_another_user_gets_nothing(tmp_path):
+    device, pipe = tmp_path / "nul", tmp_path / "pipe"
+    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    before = device.stat()
+    try:
+        atomic.write_over(device, b"x", mode=0o600)
+    except PermissionError:  # the file system is mounted without devices
+        assert os.statvfs(tmp_path).f_flag & os.ST_NODEV
+    assert (device.stat().st_mode, device.stat().st_ino) == (before.st_mode, before.st_ino)
+    os.mkfifo(pipe)
+    os.chown(pipe, 65534, 65534)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(PermissionError):
+        atomic.write_over(pipe, b"secret")
+    assert os.read(reading, 9) == b""
+    os.close(reading)
+
+
+@pytest.mark.parametrize("where", ["file", "pipe"])
+def test_the_output_of_this_process_is_written_into_wherever_it_leads(tmp_path, where):
+    code = (
+        "from pathlib import Path; from provenance import atomic\n"
+        "print('before', flush=True)\n"
+        "atomic.write_over(Path('/proc/self/fd/1'), b'content')"
+    )
+    with (tmp_path / "out").open("wb") as file:
+        out = file if where == "file" else subprocess.PIPE
+        done = subprocess.run([sys.executable, "-c", code], stdout=out, check=True)
+    assert (done.stdout or (tmp_path / "out").read_bytes()) == b"before\ncontent"
+
+
+@pytest.mark.parametrize("number", [errno.EBADF, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_and_nothing_on_it_is_swept(
+    tmp_path, monkeypatch, number
+):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    left = tmp_path / "tmp" / "7.parquet.4711-0"
+    left.parent.mkdir()
+    left.touch()
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    atomic.sweep_files(left.parent)
+    assert left.exists()
+    with pytest.raises(AssayError, match="does not support locks") as refused:
+        atomic.claim(tmp_path / "claim")
+    assert (refused.value.code, refused.value.where) == ("ASSAY-E003", str(tmp_path / "claim"))
+    with (
+        pytest.raises(AssayError, match="ASSAY-E003: the file system does not support locks"),
+        atomic.exclusive(tmp_path / "lock"),
+    ):
+        pass
+    assert not (tmp_path / "claim").exists()
+
+
+def test_an_exclusive_lock_is_asked_of_a_file_that_is_open_for_writing(tmp_path, monkeypatch):
+    """As NFS wants it: there the file of a dead process would never be swept."""
+    whole = fcntl.flock
+
+    def as_nfs(descriptor, kind):
+        if kind & fcntl.LOCK_EX and fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == 0:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        whole(descriptor, kind)
+
+    monkeypatch.setattr(fcntl, "flock", as_nfs)
+    (tmp_path / "a").touch()
+    for kind in (fcntl.LOCK_EX, fcntl.LOCK_SH):
+        with locks.unlocked(tmp_path / "a", kind) as is_dead:
+            assert is_dead
+
+
+def test_a_file_that_may_not_be_read_is_not_said_to_be_the_store(tmp_path):
+    found = atomic.foreseen(PermissionError(errno.EACCES, "denied", str(tmp_path / "python")))
+    assert (found.code, found.where) == ("ASSAY-E003", str(tmp_path / "python"))
+    assert "--store" not in found.fix

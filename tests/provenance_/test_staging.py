@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from provenance import atomic, staging, store_door
+from provenance import atomic, locks, staging, store_door
 
 ONE, TWO, THREE, FOUR = ("0" * 31 + digit for digit in "1234")
 
@@ -131,10 +131,10 @@ def test_no_observer_takes_a_newborn_for_dead(store, watch):
 
 def test_a_claim_is_new_and_held(tmp_path):
     held = atomic.claim(tmp_path / "a")
-    with atomic.unlocked(tmp_path / "a") as is_dead:
+    with locks.unlocked(tmp_path / "a") as is_dead:
         assert not is_dead
     with pytest.raises(FileExistsError):
         atomic.claim(tmp_path / "a")
     os.close(held)
-    with atomic.unlocked(tmp_path / "a") as is_dead:
+    with locks.unlocked(tmp_path / "a") as is_dead:
         assert is_dead

@@ -87,3 +87,13 @@ def test_a_stray_file_and_a_gap_stop_nothing_unforeseen(store, verified):
     (store.ledger.entries_folder / "+00000000002.parquet").touch()
     code, breaks, _, _ = verified("latest")
     assert (code, [told for told, _ in breaks]) == (4, ["ASSAY-L006"])
+
+
+def test_one_break_is_one(store, capsys):
+    (store.run_folder(1) / "stray").touch()
+    given = dict.fromkeys(("run", "row", "report", "checkpoint", "key"))
+    arguments = argparse.Namespace(store=str(store.folder), json=False, **given)
+    assert verify_command.main(arguments) == 4
+    printed = capsys.readouterr().out
+    assert "\n1 break found: " in printed
+    assert "remove one that is not recorded" in printed
