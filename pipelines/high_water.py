@@ -19,7 +19,7 @@ from typing import Any
 
 from pipelines import config
 from pipelines.store import Store
-from provenance import atomic, no_follow, store_door
+from provenance import atomic, no_follow
 from provenance.entry import Entry
 from provenance.errors import AssayError, printable
 
@@ -122,7 +122,12 @@ def forget_if_gone(store: Store) -> None:
 
     Which ledger lay there stays known: one that is put there from elsewhere is still another one.
     """
-    if store_door.is_marked(store.folder) or store.ledger.numbers():
+    try:
+        if any(store.folder.iterdir()):
+            return
+    except FileNotFoundError:
+        pass
+    except OSError:
         return
     with _usable():
         if (place := _place(store)) and not place.is_gone:

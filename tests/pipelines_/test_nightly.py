@@ -166,6 +166,7 @@ def test_a_schedule_fires_in_a_process_nobody_shadows_and_sigterm_ends_it_in_ord
     assert {oct(path.stat().st_mode & 0o077) for path in [kept, *kept.iterdir()]} == {"0o0"}
 
 
+@pytest.mark.long
 def test_an_interrupt_ends_a_night_that_is_running(place):
     night = place / "night"
     server = serving(place, "-", night, 300, 0)

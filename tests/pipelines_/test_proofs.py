@@ -325,7 +325,8 @@ def test_every_attack_on_a_store_is_seen_by_both(tmp_path, attack):
     assert faults_of(tmp_path / "store") == (True, True)
 
 
-def test_a_cut_end_is_seen_once_a_checkpoint_is_given(tmp_path, capsys):
+def test_a_cut_end_is_seen_once_a_checkpoint_is_given(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))  # of who has seen nothing yet
     store = tmp_path / "store"
     shutil.copytree("store", store)
     (store / "ledger/entries/000000000007.parquet").unlink()

@@ -151,9 +151,9 @@ def is_gone(group):
 @pytest.mark.parametrize(
     ("seconds", "existing", "number"),
     [
-        (0.8, False, signal.SIGINT),
+        pytest.param(0.8, False, signal.SIGINT, marks=pytest.mark.long),
         (1.5, False, signal.SIGTERM),
-        (1.5, True, signal.SIGINT),
+        pytest.param(1.5, True, signal.SIGINT, marks=pytest.mark.long),
         (0.8, True, signal.SIGTERM),
     ],
 )
