@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from importlib import metadata
@@ -21,8 +22,15 @@ from pipelines import croissant, high_water, keys, manifest, staged_contract
 from pipelines.store import Store
 from provenance import atomic, digest, keychain, no_follow
 from provenance.entry import Entry
-from provenance.errors import AssayError
+from provenance.errors import AssayError, printable
 from provenance.sign import Signer
+from provenance.store_door import Door
+
+# what lies in the folder of a run
+LEFT = frozenset({
+    "clean", "quarantine", "rejected", "findings", "lineage", "models", "expectations",
+    "contract.yaml", "report.html", croissant.FILE, manifest.FILE, manifest.ENVELOPE,
+})  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -148,13 +156,21 @@ class Committer:
         """Remove a run's folder and a review's file of a number that has no entry."""
         with self.store.opened(make=False) as door:
             for path in (self.store.run_folder(number), self.store.review_file(number)):
-                if door.remove(path.parent.name, path.name) or not no_follow.is_there(path):
-                    continue
-                raise _in_the_way(path, is_shared=door.sharing == "group")
+                inner = path.parent.name
+                if _is_work(door, inner, path.name) and door.remove(inner, path.name):
+                    what = "it had no entry, for a run died or the ledger's end was cut off"
+                    sys.stderr.write(printable(f"removed {path}: {what}") + "\n")
+                elif no_follow.is_there(path):
+                    raise _in_the_way(path, is_shared=door.sharing == "group")
 
     @property
     def _scratch(self) -> Path:
         return self.store.ledger.folder / "tmp"
+
+
+def _is_work(door: Door, inner: str, name: str) -> bool:
+    """Return whether a file or folder without an entry holds nothing but what a run leaves."""
+    return not door.is_folder(inner, name) or LEFT.issuperset(door.names(f"{inner}/{name}"))
 
 
 def _in_the_way(path: Path, *, is_shared: bool) -> AssayError:

@@ -8,6 +8,7 @@ command line gives goes before the environment.
 
 import dataclasses
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -42,6 +43,11 @@ def quiet_libraries() -> None:
 def store_folder(given: str | None) -> Path:
     """Return the store: as given, else $ASSAY_STORE, else ./assay-store."""
     return Path(given or os.environ.get("ASSAY_STORE") or "assay-store")
+
+
+def store_words(folder: Path) -> str:
+    """Return ` --store DIR` for a command to be copied, empty where the default is that store."""
+    return "" if folder == store_folder(None) else f" --store {shlex.quote(str(folder))}"
 
 
 def config_folder() -> Path:

@@ -10,9 +10,11 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from pipelines import config
 from provenance.errors import printable
 
 if TYPE_CHECKING:
@@ -265,10 +267,11 @@ def _notice(name: str, notice: Mapping[str, str], paint: Callable[[str, str], st
 def _next(told: Mapping[str, Any]) -> str:
     run, held = told["run"], told["rows"]["quarantine"]
     rows = f"{held:,} row{'' if held == 1 else 's'}"
-    steps = [f"`assay review {run} --list` ({rows})"] if held else []
+    store = config.store_words(Path(told["path"]).parents[1])
+    steps = [f"`assay review {run} --list{store}` ({rows})"] if held else []
     if told["reasons"]:
         steps.append(f"`assay explain {told['reasons'][0]['code']}`")
-    return "next: " + " or ".join(steps or [f"`assay verify {run}`"])
+    return "next: " + " or ".join(steps or [f"`assay verify {run}{store}`"])
 
 
 def _refusal(error: Mapping[str, str], paint: Callable[[str, str], str]) -> str:

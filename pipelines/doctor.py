@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from pipelines import config, keys, server_address
+from pipelines.store import Store
 from provenance import sign
 from provenance.codes import EXIT
 from provenance.errors import AssayError
@@ -127,6 +128,13 @@ def _store(store: Path) -> Line:
         place = place.parent
     ok = os.access(place, os.W_OK | os.X_OK)
     what = "exists" if store.exists() else "will be made"
+    if store.is_symlink() or store.exists():
+        try:
+            Store(store).refuse_foreign()
+            with Store(store).opened(make=False):
+                pass
+        except AssayError as error:
+            return Line("store", ok=False, seen=f"{error.what}: {error.where}", fix=error.fix)
     return Line("store", ok, f"{store} {what}", "choose a folder you can write with --store")
 
 

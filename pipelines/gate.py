@@ -151,7 +151,9 @@ def _refuse(made: Outcome) -> int:
     for reason in made.verdict.reasons:
         _write(f"  {reason.code}: {reason.message}")
     _warn(made.warnings)
-    _write(f"help: open {made.folder / 'report.html'}, or `assay review {made.entry.seq} --list`")
+    words = config.store_words(made.folder.parents[1])
+    advice = f"`assay review {made.entry.seq} --list{words}`"
+    _write(f"help: open {made.folder / 'report.html'}, or {advice}")
     return made.verdict.exit_code or EXIT["fail"]
 
 

@@ -262,7 +262,7 @@ def _warn(why: str, *, is_quiet: bool = False) -> None:
     """Say once that nothing can be remembered."""
     folder = str(config.state_folder())
     if folder not in _warned and not is_quiet:
-        what = f"{folder} cannot be used ({why}), so an older copy of the ledger is not told"
+        what = f"{folder} cannot be used ({why}), so an older copy of the ledger would go unnoticed"
         sys.stderr.write(printable(f"warning ASSAY-E003: {what}; use --checkpoint") + "\n")
     _warned.add(folder)
 

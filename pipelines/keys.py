@@ -43,6 +43,17 @@ def is_there() -> bool:
     return config.key_text() is not None or config.signing_key().exists()
 
 
+def require_for(store: Store) -> None:
+    """Refuse, before a key is made in its place, that the key of a ledger is missing: E003."""
+    refuse_inside(store)
+    if not is_there() and (head := store.ledger.head()):
+        key_id = keychain.key_after(head).hex()
+        what = f"the signing key is missing: the ledger of this store is key {key_id}'s"
+        where = str(config.signing_key())
+        fix = "restore the key's file there, or set ASSAY_SIGNING_KEY to where it is"
+        raise AssayError("E003", what, where=where, fix=fix)
+
+
 def refuse_inside(store: Store) -> None:
     """Refuse a signing key that lies in the store it signs for: E003."""
     if config.key_text():

@@ -66,7 +66,12 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 def _gate(parser: argparse.ArgumentParser) -> None:
     _source(parser)
-    parser.add_argument("--max-age", metavar="AGE", default="24h", help="reuse a pass so old: 24h")
+    parser.add_argument(
+        "--max-age",
+        metavar="AGE",
+        default="24h",
+        help="reuse a pass up to this old; default 24h; 0s: always check anew",
+    )
     parser.add_argument(
         "--in-place", action="store_true",
         help="hand over the run's own files, checked before and after, instead of a private copy",

@@ -66,7 +66,7 @@ def prepare(request: Request) -> Prepared:
     A reference on the command line stands over the dataset's anchor, and that over the contract's.
     """
     from checks.kit import loader, yaml_reader
-    from pipelines import anchor, reading
+    from pipelines import anchor, keys, reading
     from pipelines.store import Store
 
     document = yaml_reader.read(request.contract)
@@ -81,6 +81,7 @@ def prepare(request: Request) -> Prepared:
     paths = _read_for(contract, expand(source), is_named=bool(request.source))
     store = Store(request.store)
     store.refuse_foreign()
+    keys.require_for(store)
     stands = anchor.standing(store, contract.name)
     if stands.entry is not None and not request.reference:
         reference = anchor.files(store, stands.entry)

@@ -55,7 +55,8 @@ def main(arguments: argparse.Namespace) -> int:
             "C012", "say --list, --apply FILE or --anchor", fix="see `assay review --help`"
         )
     facts = queue(store, entry, arguments.limit)
-    sys.stdout.write(json.dumps(facts) + "\n" if arguments.json else _text(facts))
+    text = _text(facts, config.store_words(store.folder))
+    sys.stdout.write(json.dumps(facts) + "\n" if arguments.json else text)
     return 0
 
 
@@ -101,7 +102,8 @@ def _apply(store: Store, entry: Entry, path: Path, *, as_json: bool) -> int:
     report = {"schema": "assay.review/1", "run": entry.seq, "base": base, "entry": made.seq,
               "decisions": counts}  # fmt: skip
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    text = f"recorded {told} on run {base} as entry {made.seq}\nnext: `assay release {base}`\n"
+    next_ = f"`assay release {base}{config.store_words(store.folder)}`"
+    text = f"recorded {told} on run {base} as entry {made.seq}\nnext: {printable(next_)}\n"
     sys.stdout.write(json.dumps(report) + "\n" if as_json else text)
     return 0
 
@@ -221,7 +223,7 @@ def _rowed(files: RunReader) -> pa.Table:
     return table.filter(pc.is_valid(table["row"]))
 
 
-def _text(facts: Mapping[str, Any]) -> str:
+def _text(facts: Mapping[str, Any], words: str) -> str:
     told = f"{facts['waiting']:,} rows wait ({facts['quarantined']:,} of them quarantined)"
     lines = [f"run {facts['run']}: {told}, {facts['decided']:,} are decided"]
     for item in facts["rows"]:
@@ -234,6 +236,6 @@ def _text(facts: Mapping[str, Any]) -> str:
             )
     if facts["waiting"] > len(facts["rows"]):
         lines.append(f"{facts['waiting'] - len(facts['rows']):,} more: --limit 0 lists them all")
-    next_ = f"`assay review {facts['run']} --apply FILE`"
+    next_ = f"`assay review {facts['run']} --apply FILE{words}`"
     lines.append(f"next: write row,decision lines to a CSV, then {next_}")
     return "".join(f"{printable(line)}\n" for line in lines)

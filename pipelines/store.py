@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pipelines import config
 from provenance import atomic, staging, store_door
 from provenance.entry import Entry
 from provenance.errors import AssayError
@@ -161,7 +162,8 @@ class Store:
         for number in asked:
             if (entry := self.ledger.unedited(number)).kind in RUN_KINDS:
                 return entry
-        fix = "`assay ledger log` lists the runs; --store names another store"
+        words = config.store_words(self.folder)
+        fix = f"`assay ledger log{words}` lists the runs; --store names another store"
         raise AssayError("C013", f"there is no run {run}", where=str(self.folder), fix=fix)
 
 

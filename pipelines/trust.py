@@ -61,7 +61,7 @@ def require_whole(store: Store, kept: str | None = None) -> Verified:
     breaks = list(walked.breaks)
     if not breaks and placed > walked.entries:
         what = f"there is a run or review {placed}, the ledger ends at {walked.entries - 1}"
-        breaks = [Notice("ASSAY-L002", what, str(store.ledger.folder))]
+        breaks = [Notice("ASSAY-L002", what, str(store.run_folder(placed)))]
     if not breaks and kept:
         breaks = verify.verify_checkpoint(walked, checkpoint(kept, walked.keys), kept)
     for notice in breaks[:1]:

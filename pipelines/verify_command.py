@@ -12,7 +12,7 @@ from typing import Any
 from pipelines import anchor, config, row_proof, trust, unlisted
 from pipelines.high_water import Seen
 from pipelines.store import RUN_KINDS, Store
-from provenance import lineage, no_follow, run_files, staging, verify
+from provenance import lineage, no_follow, run_files, staging, store_door, verify
 from provenance.codes import CODES, EXIT
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice, printable
@@ -24,6 +24,10 @@ def main(arguments: argparse.Namespace) -> int:
     """Print every break; exit 4 if there is one."""
     store = Store(config.store_folder(arguments.store))
     store.require()
+    if not store_door.is_marked(store.folder) and not store.ledger.numbers():
+        raise AssayError(
+            "C013", "this is no store", where=str(store.folder), fix="name it by --store"
+        )
     _refuse_odd(arguments)
     trusted = trust.trusted(arguments.key)
     known = Seen.before(store)  # before the ledger is read, which may grow meanwhile
@@ -50,7 +54,7 @@ def _turned_back(known: Seen, walked: Verified) -> list[Notice]:
     try:
         known.require_continued(walked.leaves)
     except AssayError as error:
-        return [Notice(error.code, error.what, error.where)]
+        return [Notice(error.code, f"{error.what}; {error.fix}", error.where)]
     return []
 
 
@@ -110,7 +114,7 @@ def _row(store: Store, arguments: argparse.Namespace, facts: dict[str, Any]) -> 
     except AssayError as error:
         if error.code != "ASSAY-L011":
             raise
-        return [Notice(error.code, error.what, error.where)]
+        return [Notice(error.code, f"{error.what}; {error.fix}", error.where)]
     facts["row"] = found.told
     return list(found.breaks)
 

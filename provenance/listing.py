@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance import lake, remote
+from provenance import lake, remote, store_door
 from provenance.errors import AssayError
 from provenance.formats import format_of
 
@@ -44,9 +44,16 @@ def expand(source: str) -> list[str]:
 
 
 def _below(folder: str) -> Iterator[str]:
-    """Yield the files of a folder and of those in it, without what a dot or underscore hides."""
+    """Yield the files of a folder and of those in it, without what a dot or underscore hides.
+
+    A store of Assay's in it is no data: what a run leaves is not read by the next one.
+    """
     for root, inner, names in os.walk(folder, onerror=_refuse):
-        inner[:] = [name for name in inner if not _is_hidden(name)]
+        inner[:] = [
+            name
+            for name in inner
+            if not _is_hidden(name) and not store_door.is_marked(Path(root, name))
+        ]
         yield from (str(Path(root) / name) for name in names if not _is_hidden(name))
 
 

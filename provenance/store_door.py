@@ -345,10 +345,14 @@ def _irregular(error: IrregularError, path: Path) -> AssayError:
 
 def _not_ours(path: Path) -> AssayError:
     what = "the folder holds files and is no store of Assay's"
-    fix = (
-        "choose an empty or a new folder with --store; if an earlier version of Assay made it, "
-        f"write {json.dumps({'schema': SCHEMA, 'sharing': 'private'})} into its file {MARKER}"
-    )
+    fix = "choose an empty or a new folder with --store"
+    if (path / "ledger" / "entries").is_dir():
+        what = f"the store's marker {MARKER} is missing or damaged"
+        is_shared = (
+            path.stat().st_mode & (stat.S_ISGID | stat.S_IWGRP) == stat.S_ISGID | stat.S_IWGRP
+        )
+        line = _content("group" if is_shared else "private").decode().strip()
+        fix = f"if this is your store, perhaps of an earlier version, write {line} into that file"
     return AssayError("E108", what, where=str(path), fix=fix)
 
 
