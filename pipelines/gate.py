@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
     if not made.verdict.passed:
         if arguments.json:
             outcome.show(made, as_json=True)
-        return _refuse(made)
+        return _refuse(made, store)
     if made.is_interrupted:
         raise _interrupted(made.entry)
     return _hand_over(arguments, store, made.entry, made)
@@ -146,12 +146,12 @@ def _write(line: str) -> None:
     sys.stderr.write(printable(line) + "\n")
 
 
-def _refuse(made: Outcome) -> int:
+def _refuse(made: Outcome, store: Store) -> int:
     _write(f"refused: run {made.entry.seq} is {made.verdict.word}")
     for reason in made.verdict.reasons:
         _write(f"  {reason.code}: {reason.message}")
     _warn(made.warnings)
-    words = config.store_words(made.folder.parents[1])
+    words = config.store_words(store.folder)
     advice = f"`assay review {made.entry.seq} --list{words}`"
     _write(f"help: open {made.folder / 'report.html'}, or {advice}")
     return made.verdict.exit_code or EXIT["fail"]

@@ -24,7 +24,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Print every break; exit 4 if there is one."""
     store = Store(config.store_folder(arguments.store))
     store.require()
-    if not store_door.is_marked(store.folder) and not store.ledger.numbers():
+    if not store_door.is_marked(store.folder) and not store.ledger.folder.exists():
         raise AssayError(
             "C013", "this is no store", where=str(store.folder), fix="name it by --store"
         )

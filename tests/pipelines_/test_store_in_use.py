@@ -1,7 +1,6 @@
 """A store in daily use: what is removed and told, what a copied command acts on, a lost key."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -91,7 +90,7 @@ def test_nothing_holds_where_there_is_no_store(home, capsys, make):
 
 def test_the_doctor_refuses_what_every_run_would(home, capsys):
     home.passed()
-    os.chmod("store/runs", 0o777)  # noqa: PTH101
+    Path("store/runs").chmod(0o777)
     (home.folder / "link").symlink_to("store")
     for name in ("store", "link", "."):
         main(["doctor", "--store", name, "--json"])
