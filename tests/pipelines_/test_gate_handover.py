@@ -270,7 +270,7 @@ def test_nothing_that_the_gate_prints_moves_the_terminal(home, capsys):
     entry = type("Entry", (), {"seq": 3})
     made = type("Made", (), {"entry": entry, "verdict": verdict, "warnings": (),
                              "folder": Path("a\x1b[1m")})  # fmt: skip
-    assert gate._refuse(made) == 1
+    assert gate._refuse(made, home.store) == 1
     assert "\x1b" not in capsys.readouterr().err
 
 
