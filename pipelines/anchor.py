@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import config, trust
+from pipelines.clock import now
 from pipelines.commit import Committer
-from pipelines.request import now
 from pipelines.store import RUN_KINDS, Store
 from provenance import run_files
 from provenance.entry import Entry

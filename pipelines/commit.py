@@ -6,14 +6,12 @@ A failure at any point leaves no run, and a folder without an entry is swept by 
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import stat
 import sys
 import uuid
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -193,19 +191,6 @@ def outputs_of(out: Path) -> list[dict[str, Any]]:
 def contract_facts(contract: Contract) -> dict[str, str]:
     """Return which contract a run was made under."""
     return {"path": contract.path, "sha256": contract.sha256, "version": contract.version}
-
-
-def code_facts() -> dict[str, str]:
-    """Return the version of Assay and the digest of its own modules."""
-    root = Path(__file__).parents[1]
-    paths = sorted(
-        p for n in ("provenance", "checks", "pipelines") for p in (root / n).rglob("*.py")
-    )
-    listed = "\n".join(f"{digest.of_file(path)}  {path.relative_to(root)}" for path in paths)
-    return {
-        "version": metadata.version("assay"),
-        "sha256": hashlib.sha256(listed.encode()).hexdigest(),
-    }
 
 
 def head_of(store: Store) -> str:

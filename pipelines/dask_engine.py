@@ -22,6 +22,7 @@ from pipelines import handed
 from pipelines.engine import late
 from pipelines.handed import Handed
 from pipelines.sealed import SealedFolder
+from provenance import own_code
 from provenance.errors import AssayError, Notice
 
 Item = TypeVar("Item")
@@ -211,8 +212,6 @@ def _refuse_misspelt(address: str) -> None:
 
 def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
     """Refuse workers that run other code than this, or do not see the store."""
-    from pipelines import commit
-
     try:
         facts = client.run(_facts, str(folder))
     except Exception as error:  # whatever a worker without Assay answers
@@ -223,7 +222,7 @@ def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
         fix = "start some with `dask worker ADDRESS`"
         raise AssayError("E106", "the cluster has no workers", where=address, fix=fix)
     for worker, (code, sees) in facts.items():
-        if code != commit.code_facts():
+        if code != own_code.facts():
             fix = "install this version of Assay there"
             raise AssayError("E106", "a worker runs another version", where=worker, fix=fix)
         if not sees:
@@ -233,9 +232,8 @@ def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
 
 
 def _facts(folder: str) -> tuple[dict[str, Any], bool]:
-    from pipelines import commit
 
-    return commit.code_facts(), Path(folder).is_dir()
+    return own_code.facts(), Path(folder).is_dir()
 
 
 def _apply(function: Handed, item: str) -> Any:

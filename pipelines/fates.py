@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings, verdict
+from pipelines.outcome import Fated
 from provenance import digest, lineage, merkle
 from provenance.as_read import as_read
 from provenance.errors import AssayError
@@ -21,23 +22,6 @@ from provenance.snapshot import REJECTED_SCHEMA, Snapshot
 
 Change = Callable[[pa.Table, np.ndarray], pa.Table]
 Name = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fated:
-    """How many rows went where, and the root of their lineage in hex."""
-
-    source: int
-    clean: int
-    quarantine: int
-    rejected: int
-    root: str = ""
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the object that stands under `rows` in `--json`."""
-        counts = dataclasses.asdict(self)
-        counts.pop("root")
-        return counts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pipelines import config, outcome, server_address
+from pipelines.clock import now
 from pipelines.commit import Committer
 from pipelines.console import Progress
 from pipelines.handover import Relay, faults, handed
 from pipelines.outcome import Outcome
-from pipelines.request import now, prepare
+from pipelines.request import prepare
 from pipelines.reuse import reusable
 from pipelines.run import execute
 from pipelines.run_command import request_of

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import config, high_water, keys, prove, trust
-from pipelines.request import now
+from pipelines.clock import now
 from pipelines.store import Store
 from provenance import compaction, key_files, verify
 from provenance.entry import Entry

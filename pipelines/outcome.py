@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from checks.kit.verdict import Verdict
 from pipelines.examine import Status
-from pipelines.fates import Fated
 from provenance.entry import Entry
 from provenance.errors import AssayError, Notice
 
@@ -19,6 +18,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from provenance.run_reader import RunReader
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fated:
+    """How many rows went where, and the root of their lineage in hex."""
+
+    source: int
+    clean: int
+    quarantine: int
+    rejected: int
+    root: str = ""
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the object that stands under `rows` in `--json`."""
+        counts = dataclasses.asdict(self)
+        counts.pop("root")
+        return counts
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

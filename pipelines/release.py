@@ -20,16 +20,17 @@ from checks.kit import findings, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.verdict import Verdict
 from checks.pii.scan import is_text
-from pipelines import commit, config, fates, openlineage, outcome, pages, stages, story, trust
+from pipelines import config, fates, openlineage, outcome, pages, stages, story, trust
 from pipelines.beside import bound
+from pipelines.clock import now
 from pipelines.commit import Committer
 from pipelines.examine import Status
-from pipelines.fates import Fated, Sorting
-from pipelines.outcome import Outcome
+from pipelines.fates import Sorting
+from pipelines.outcome import Fated, Outcome
 from pipelines.rebuild import rebuild
-from pipelines.request import now
 from pipelines.store import Store
 from pipelines.story import Decision
+from provenance import own_code
 from provenance.entry import Entry
 from provenance.errors import Notice
 from provenance.run_reader import RunReader
@@ -157,7 +158,7 @@ def _facts(
         # no check ran again: age and code of the verdict are the base run's
         "checked_at": base.facts["time"],
         "code": base.facts["code"],
-        "released_by": commit.code_facts(),
+        "released_by": own_code.facts(),
         "rows": fated.as_dict(),
         "lineage": {**base.facts["lineage"], "root": fated.root},
         "verdict": decided.word,

@@ -1,7 +1,6 @@
 """What a command line asks for, and the files that it names, before anything is made."""
 
 import dataclasses
-import datetime as dt
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -109,11 +108,6 @@ def _read_for(contract: Contract, paths: list[str], *, is_named: bool) -> list[s
             fix = "copy the file below the root, or name it on the command line"
             raise AssayError("C010", what, where=contract.path, fix=fix)
     return paths
-
-
-def now() -> str:
-    """Return the time as ISO 8601 in UTC, to the second."""
-    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
 
 
 def expand(source: str) -> list[str]:

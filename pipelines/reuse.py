@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from checks.kit.contract import Contract
-from pipelines import beside, commit, high_water, keys, reading, stages, story, trust
+from pipelines import beside, high_water, keys, reading, stages, story, trust
 from pipelines.request import Prepared, Request, expand
 from pipelines.store import Store
-from provenance import guard, remote
+from provenance import guard, own_code, remote
 from provenance.entry import Entry
 from provenance.errors import AssayError
 from provenance.recorded import recorded, refuse_other
@@ -40,7 +40,7 @@ def reusable(
         return None  # what a store holds is only known once it is read
     wanted = (
         contract.sha256,
-        commit.code_facts()["sha256"],
+        own_code.facts()["sha256"],
         dataclasses.asdict(stages.policy_of(contract, request.fail_on)),
         [_digest(name, contract) for name in sources],
         [_digest(name, contract) for name in references],

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines import anchor, config, story, trust
+from pipelines.clock import now
 from pipelines.commit import Committer
-from pipelines.request import now
 from pipelines.store import Store
 from provenance import no_follow
 from provenance.entry import Entry

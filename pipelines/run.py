@@ -15,22 +15,22 @@ from checks.kit import findings, verdict
 from checks.kit.verdict import Verdict
 from pipelines import beside, commit, keys, openlineage, reading, retrain, stages, trust, worth
 from pipelines.child import Child
+from pipelines.clock import now
 from pipelines.commit import Committer
 from pipelines.config import take_key
 from pipelines.console import Progress
 from pipelines.early import RULES, Ahead, warming
 from pipelines.examine import Examined, Status
-from pipelines.fates import Fated
 from pipelines.memory import Memory
-from pipelines.outcome import Late, Outcome, unless_committed
+from pipelines.outcome import Fated, Late, Outcome, unless_committed
 from pipelines.plan import Plan
 from pipelines.report_facts import WorthFacts
-from pipelines.request import Prepared, Request, now, prepare
+from pipelines.request import Prepared, Request, prepare
 from pipelines.resume import Kept
 from pipelines.stage_order import Stage, run_direct
 from pipelines.staged_contract import share, stage
 from pipelines.store import Store
-from provenance import lineage
+from provenance import lineage, own_code
 from provenance.errors import AssayError, Notice
 from provenance.shards import write_table
 from provenance.snapshot import Snapshot
@@ -210,7 +210,7 @@ class _Run:
             "time": now(),
             "dataset": contract.name,
             "contract": commit.contract_facts(contract),
-            "code": commit.code_facts(),
+            "code": own_code.facts(),
             "engine": self.plan.engine,
             "orchestrator": "none" if self.request.direct else "prefect",
             "inputs": [dataclasses.asdict(source) for source in snapshot.sources],

@@ -18,14 +18,15 @@ from checks.kit import findings, sample, verdict
 from checks.kit.contract import Contract, Policy
 from checks.kit.protocol import Context
 from checks.kit.seen import shard_seen, table_seen
-from pipelines import commit, engine, fates, keys, rebuild
+from pipelines import engine, fates, keys, rebuild
 from pipelines.examine import Examined, Status, examine
-from pipelines.fates import Fated, Sorting
+from pipelines.fates import Sorting
 from pipelines.memory import Histories, Memory
+from pipelines.outcome import Fated
 from pipelines.plan import Plan
 from pipelines.resume import Kept
 from pipelines.source_rates import with_rates
-from provenance import lineage
+from provenance import lineage, own_code
 from provenance.codes import CODES
 from provenance.errors import AssayError, Notice
 from provenance.lineage import RowIds
@@ -253,7 +254,7 @@ def _grounds(plan: Plan, contract: Contract, history: Histories) -> dict[str, An
     read = [Snapshot.load(path).sources for path in snapshots if path.exists()]
     return {
         "contract": [contract.path, contract.sha256],
-        "code": commit.code_facts(),
+        "code": own_code.facts(),
         "read": [[source.sha256 for source in sources] for sources in read],
         "history": history,
     }

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from checks.kit import findings
 from pipelines import cli, keys
+from pipelines.clock import now
 from pipelines.commit import Committer
-from pipelines.request import now
 from pipelines.store import Store
 from provenance import compaction, entry, keychain, segments
 from provenance.sign import Signer

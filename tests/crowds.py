@@ -4,8 +4,8 @@ import json
 import sys
 from pathlib import Path
 
+from pipelines.clock import now
 from pipelines.commit import Committer
-from pipelines.request import now
 from pipelines.store import Store
 
 

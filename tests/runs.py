@@ -10,12 +10,12 @@ from pathlib import Path
 
 from checks.kit import findings, loader
 from checks.kit.contract import Policy
-from pipelines import commit, reading, stages
+from pipelines import reading, stages
+from pipelines.clock import now
 from pipelines.commit import Committer
 from pipelines.plan import Plan
-from pipelines.request import now
 from pipelines.store import Store
-from provenance import lineage
+from provenance import lineage, own_code
 from provenance.shards import write_table
 from provenance.snapshot import Snapshot
 
@@ -62,7 +62,7 @@ def _facts(plan, promised, snapshot, fated):
         "time": now(), "dataset": promised.name,
         "contract": {"path": promised.path, "sha256": promised.sha256,
                      "version": promised.version},
-        "code": commit.code_facts(), "engine": plan.engine, "orchestrator": "none",
+        "code": own_code.facts(), "engine": plan.engine, "orchestrator": "none",
         "inputs": [dataclasses.asdict(source) for source in snapshot.sources], "reference": [],
         "rows": fated.as_dict(), "verdict": "pass", "checked": True, "reasons": [],
         "lineage": {"algorithm": lineage.ALGORITHM, "keyed": promised.is_personal,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from checks.kit import odcs, options
+from checks.kit import check_options, odcs
 from checks.kit.clauses import Scope
 from checks.kit.contract import Policy
 from checks.kit.node import Node, nearest
@@ -177,7 +177,7 @@ def _checks(node: Node, place: Place, columns: Collection[str]) -> dict[str, Any
         if name in STAGES:
             _refuse_setting(name, item)
         elif isinstance(item.value, dict):
-            found[name] = options.read(name, item, kinds[name].takes, place.inside, columns)
+            found[name] = check_options.read(name, item, kinds[name].takes, place.inside, columns)
         elif _is_word(item, OFF):
             found[name] = "off"
         elif _is_word(item, ON):

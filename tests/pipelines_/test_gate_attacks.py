@@ -17,9 +17,9 @@ from pathlib import Path
 import attacks
 import pytest
 
-from pipelines import cli, commit, gate, trust
+from pipelines import cli, gate, trust
 from pipelines.store import Store
-from provenance import sign
+from provenance import own_code, sign
 from provenance.errors import AssayError
 
 SECONDS = 10
@@ -237,7 +237,7 @@ def a_key_others_may_read(home, _):
 
 def code_changed(_, monkeypatch):
     monkeypatch.setattr(
-        commit, "code_facts", lambda: {"version": "0", "sha256": hashlib.sha256(b"x").hexdigest()}
+        own_code, "facts", lambda: {"version": "0", "sha256": hashlib.sha256(b"x").hexdigest()}
     )
 
 

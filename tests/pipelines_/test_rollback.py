@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from gated import Home
 
-from pipelines import commit, config, high_water, keys, release, reuse, trust
+from pipelines import config, high_water, keys, release, reuse, trust
 from pipelines.cli import main
 from pipelines.commit import Committer
 from pipelines.request import Request, prepare
 from pipelines.store import Store
-from provenance import sign
+from provenance import own_code, sign
 from provenance.errors import AssayError
 
 TIME = "2026-01-01T00:00:00+00:00"
@@ -286,7 +286,7 @@ def test_a_release_is_as_old_as_the_checks_it_rests_on(home, monkeypatch, is_tol
     assert found == made
     if is_told:
         assert made.facts["code"] == base.facts["code"]
-        assert made.facts["released_by"] == commit.code_facts()
+        assert made.facts["released_by"] == own_code.facts()
 
 
 def _earlier(facts):

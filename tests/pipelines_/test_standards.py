@@ -23,11 +23,11 @@ import openlineage_reader
 import standards_fixture
 
 from checks.kit.verdict import Verdict
-from pipelines import commit, manifest, openlineage
+from pipelines import manifest, openlineage
 from pipelines.examine import Status
-from pipelines.fates import Fated
-from pipelines.outcome import Outcome
+from pipelines.outcome import Fated, Outcome
 from pipelines.store import Store
+from provenance import own_code
 from provenance.entry import canonical
 from provenance.errors import Notice
 
@@ -85,13 +85,13 @@ def test_the_provenance_says_from_what_by_what_and_when(made, kind):
         "release": {name: sha256(store / name)
                     for name in (f"runs/{1:012}/manifest.json", f"reviews/{2:012}.parquet")},
     }[kind]  # fmt: skip
-    assert told == own | {"assay": commit.code_facts()["sha256"]}
+    assert told == own | {"assay": own_code.facts()["sha256"]}
     given = json_format.MessageToDict(definition.external_parameters)
     named = [name for names in given.values() if isinstance(names, list) for name in names]
     assert sorted(named) == sorted(own)
     assert given.get("failOn") == ("error" if kind == "run" else None)
     assert details.metadata.started_on.seconds <= details.metadata.finished_on.seconds
-    assert details.builder.version["assay"] == commit.code_facts()["version"]
+    assert details.builder.version["assay"] == own_code.facts()["version"]
     for item in [*definition.resolved_dependencies, *details.byproducts]:
         assert item.uri or item.digest or item.content  # one of the three, says the standard
     outcome = json.loads(details.byproducts[0].content)
