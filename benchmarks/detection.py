@@ -20,10 +20,10 @@ import pyarrow.csv
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from checks.kit.contract import Column, Contract  # noqa: E402
+from checks.kit.contract_model import Column, Contract  # noqa: E402
 from checks.kit.protocol import Context  # noqa: E402
-from provenance.casting import ColumnSpec  # noqa: E402
-from provenance.shards import Shard  # noqa: E402
+from provenance.rows.column_types import ColumnSpec  # noqa: E402
+from provenance.rows.shards import Shard  # noqa: E402
 
 DATA = Path(os.environ.get("ASSAY_BENCH_DATA", "."))
 

@@ -148,8 +148,7 @@ def beyond_forest() -> float:
     from sklearn.ensemble import IsolationForest
 
     from checks import outliers
-    from checks.kit import rarity, scales
-    from checks.outliers import judging
+    from checks.outliers import judging, rarity, tails
 
     values = np.random.default_rng(0).standard_t(4, SIZE)
     names = [f"c{number}" for number in range(SIZE[1])]
@@ -157,7 +156,7 @@ def beyond_forest() -> float:
 
     def ours():
         few = table.slice(0, outliers.SIZE)
-        axes = tuple(scales.fit(n, few[n].to_numpy()) for n in names)
+        axes = tuple(tails.fit(n, few[n].to_numpy()) for n in names)
         model = judging.OutlierModel(axes=axes)
         rare = rarity.fit(judging.scaled(few, model), 0)  # what finish does
         rare.score(judging.scaled(table, model))  # and what score does

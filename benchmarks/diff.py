@@ -23,8 +23,8 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 
 import runs
 
-from pipelines import diff
-from pipelines.store import Store
+from pipelines.diff import compare
+from pipelines.store.store import Store
 
 WENT, CAME, CHANGED = 1_000, 1_000, 500
 GROUP = 122_880  # rows that DuckDB gives to one thread
@@ -115,7 +115,7 @@ def main():
         for _ in range(given.times):
             seconds, counted = timed(lambda: joined(*plain))
             took["join"].append(seconds)
-            seconds, facts = timed(lambda: diff.compare(store, "1", "2", 100))
+            seconds, facts = timed(lambda: compare.compare(store, "1", "2", 100))
             took["diff"].append(seconds)
     return told(took, counted, facts["counts"], given)
 

@@ -55,8 +55,8 @@ def run(name, refs, context, folder):
         lives; and a digest of what was found.
     """
     from checks.kit import registry
-    from pipelines import engine
-    from pipelines.examine import examine
+    from pipelines.checking import engine
+    from pipelines.checking.examine import examine
 
     folder.mkdir()
     chosen = engine.make(name.partition(",")[0], 1, scratch=folder, timeout=3_600.0)
@@ -107,11 +107,11 @@ def made(folder: Path, shards: int, rows: int):
     """Write the shards, and return them with the context of a contract and a reference."""
     import generate
 
-    from checks.kit.contract import Column, Contract
+    from checks.kit.contract_model import Column, Contract
     from checks.kit.protocol import Context
-    from provenance import digest
-    from provenance.casting import ColumnSpec
-    from provenance.shards import Shard, write_shard
+    from provenance.rows import digest
+    from provenance.rows.column_types import ColumnSpec
+    from provenance.rows.shards import Shard, write_shard
 
     refs = []
     for number in range(shards):

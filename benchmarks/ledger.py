@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from provenance import compaction, digest, entry, keychain, lineage, merkle, sign, verify
-from provenance.ledger import Ledger
+from provenance.ledger import compaction, entry, key_rotation, lineage, merkle, signing, verify
+from provenance.ledger.ledger import Ledger
+from provenance.rows import digest
 
 NOW = "2026-01-01T00:00:00+00:00"
 LOOPED = 20_000  # rows that the plain loop takes; its time is scaled to all
@@ -79,7 +80,7 @@ def digests(rows, times):
     print(f"  a Python loop over rows: {looped:.1f} s, ours {looped / ours:.1f} times faster")
     ids = digest.of_rows(table)
     rules = pa.array([[]] * rows, pa.list_(pa.string()))
-    from provenance.snapshot import Source
+    from provenance.rows.snapshot import Source
 
     source = (Source("a.csv", "csv", 1, "0" * 64, 0, rows),)
     told = lineage.table_of(source, np.arange(rows), ids, ("clean", "clean/part-0.parquet"), rules)
@@ -89,10 +90,10 @@ def digests(rows, times):
 
 def verification(entries, times, folder):
     """Time the verification of a ledger in single files, and in one segment."""
-    signer = sign.load_or_make(folder / "key.pem")
+    signer = signing.load_or_make(folder / "key.pem")
     ledger = Ledger(folder / "ledger")
     ledger.entries_folder.mkdir(parents=True)
-    prev, first = entry.GENESIS, keychain.first_facts(signer, NOW)
+    prev, first = entry.GENESIS, key_rotation.first_facts(signer, NOW)
     for seq in range(entries):
         facts = {"kind": "run", "time": NOW, "seq": seq, "verdict": "pass"} if seq else first
         made = entry.make(seq, prev, facts, signer)

@@ -21,10 +21,10 @@ import pyarrow as pa
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from checks.drift import Drift
-from checks.kit.contract import Column, Contract
+from checks.kit.contract_model import Column, Contract
 from checks.kit.protocol import Context
-from provenance.casting import ColumnSpec
-from provenance.shards import Shard
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import Shard
 
 REFERENCE_ROWS = 8_000
 SUDDEN_NIGHT = 20  # 0-based: by then the memory has twenty nights

@@ -28,7 +28,7 @@ import presidio_plain  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import regex  # noqa: E402
 
-from checks.pii import gates, table  # noqa: E402
+from checks.pii import gate_table, prefilters  # noqa: E402
 from checks.pii.recognizers import CLASSES, analyzer  # noqa: E402
 from checks.pii.scan import raw_hits, scan  # noqa: E402
 from checks.pii.settings import ENTITIES, Settings  # noqa: E402
@@ -198,7 +198,7 @@ def ceiling(rows, rounds, processes=2):
 
 
 def matched(column):
-    return clocked(lambda: gates.matches(column, r"[0-9@]"))[2]
+    return clocked(lambda: prefilters.matches(column, r"[0-9@]"))[2]
 
 
 def scanned(column):
@@ -214,9 +214,9 @@ def write_table():
         else:
             runs.append([code, code])
     ranges = "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in runs)
-    derived = gates.derive(analyzer(tuple(STORED), 0.4, 500_000))
-    table.PATH.write_text(table.text_of(ranges, derived), "utf-8")
-    print(f"{table.PATH}: {len(derived)} entities")
+    derived = prefilters.derive(analyzer(tuple(STORED), 0.4, 500_000))
+    gate_table.PATH.write_text(gate_table.text_of(ranges, derived), "utf-8")
+    print(f"{gate_table.PATH}: {len(derived)} entities")
 
 
 def is_digit(char):

@@ -17,10 +17,10 @@ import pyarrow as pa
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from checks.kit.contract import Column, Contract
+from checks.kit.contract_model import Column, Contract
 from checks.kit.protocol import Context
-from provenance.casting import ColumnSpec
-from provenance.shards import Shard
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import Shard
 
 ROLES = {"label": "defaulted", "text": "note", "source": "branch", "time": "applied"}
 NUMBERS = ("income", "amount", "utilisation", "balance", "rate", "f1", "f2", "f3")

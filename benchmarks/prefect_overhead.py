@@ -16,7 +16,7 @@ from pathlib import Path
 CHILD = """
 import json, os, sys, time
 began = time.perf_counter()
-from pipelines.stage_order import Stage, run_direct
+from pipelines.orchestration.scheduler import Stage, run_direct
 way, seconds = sys.argv[1], float(sys.argv[2])
 told = {}
 
@@ -33,10 +33,10 @@ if way == "direct":
     spin()
     run_direct(order)
 else:
-    from pipelines.server import PrefectServer
+    from pipelines.orchestration.server import PrefectServer
     with PrefectServer() as server:
         spin()
-        from pipelines.flow import run_flow
+        from pipelines.orchestration.flow import run_flow
         run_flow(order, {}, server=server, name="one")
         start = time.perf_counter()
         run_flow(order, {}, server=server, name="two")
@@ -59,7 +59,7 @@ def measured(way, busy, env):
 
 
 def against_running(env):
-    from pipelines.server_process import ServerProcess
+    from pipelines.orchestration.server_process import ServerProcess
 
     server = ServerProcess()
     try:

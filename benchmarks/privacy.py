@@ -15,8 +15,8 @@ import time
 import numpy as np
 import pyarrow as pa
 
-from checks.disclosure import classes, plan
-from checks.pii import denied
+from checks.disclosure import equivalence_classes, generalisation_plan
+from checks.pii import deny_list as denied
 from checks.pii.scan import scan
 from checks.pii.settings import Settings
 
@@ -75,14 +75,14 @@ def quasi_identifiers(rows):
         }
     )
     names, frame = ["age", "zip", "sex"], table.to_pandas()
-    made = classes.gather(table, names, ["label"])
+    made = equivalence_classes.gather(table, names, ["label"])
     if made.is_whole and len(frame.groupby(names).size()) != len(made.counts):
         raise SystemExit("the counts differ")
     took = seconds(
         {
-            "classes": lambda: classes.gather(table, names, ["label"]),
+            "classes": lambda: equivalence_classes.gather(table, names, ["label"]),
             "pandas": lambda: frame.groupby(names)["label"].agg(["size", "nunique"]),
-            "plan": lambda: plan.propose(made, names, 5, 0.05),
+            "plan": lambda: generalisation_plan.propose(made, names, 5, 0.05),
         }
     )
     print(f"{len(made.counts):,} classes of {rows:,} rows: {took['classes']:.2f} s, pandas takes "

@@ -90,10 +90,11 @@ def cuts(table: Table, seed: int, *, small: bool) -> Iterator[tuple[str, np.ndar
 
 def judged(table: Table, seen: np.ndarray, fresh: np.ndarray) -> Outcome:
     """Propose from some rows and judge the others; the real reading and the real rules."""
-    from checks.kit.loader import load
-    from pipelines import init, rules
-    from provenance import ingest
-    from provenance.shards import read_table
+    from checks.contract.loader import load
+    from pipelines.proposal import propose
+    from pipelines.run import contract_rules
+    from provenance.readers import ingest
+    from provenance.rows.shards import read_table
 
     with tempfile.TemporaryDirectory(prefix="assay-proposals-") as name:
         folder = Path(name)
@@ -104,12 +105,12 @@ def judged(table: Table, seen: np.ndarray, fresh: np.ndarray) -> Outcome:
                 writer.writerows(table.rows[place] for place in chosen)
         limits = ingest.Limits.of({})
         snapshot = ingest.ingest([str(folder / "seen.csv")], None, folder / "a", limits=limits)
-        text, _ = init.propose(snapshot, name="t", label=table.label or None)
+        text, _ = propose.propose(snapshot, name="t", label=table.label or None)
         (folder / "c.yaml").write_text(text, encoding="utf-8")
         contract = load(folder / "c.yaml", root=folder)
         specs = tuple(column.spec for column in contract.columns)
         read = ingest.ingest([str(folder / "fresh.csv")], specs, folder / "b", limits=limits)
-        found = read_table(rules.run_rules(contract, read, folder)).to_pylist()
+        found = read_table(contract_rules.run_rules(contract, read, folder)).to_pylist()
         held = read_table(read.held_findings).to_pylist() if read.held_findings else []
         lost = read_table(read.rejected, ["_row"]).to_pylist() if read.rejected else []
     return _counted(found, held, lost, len(fresh))

@@ -131,15 +131,15 @@ def _pyarrow(path: str):
 
 
 def _stage(path: str, *, whole: bool = True):
-    import checks.kit.loader
-    import provenance.ingest  # noqa: F401
-    from pipelines import reading
-    from provenance import intake
+    import checks.contract.loader
+    import provenance.readers.ingest  # noqa: F401
+    from pipelines.run import reading
+    from provenance.readers import intake
 
     if not whole:
         intake._write = lambda *_: None  # noqa: SLF001
     contract = Path(path).with_name("contract.yaml")
-    checks.kit.loader.load(contract)  # whose own imports are not the reading's
+    checks.contract.loader.load(contract)  # whose own imports are not the reading's
     out = tempfile.mkdtemp(dir=Path(path).parent)
     resource.setrlimit(resource.RLIMIT_AS, (reading.MEMORY, reading.MEMORY))
     return lambda: reading.read_sources(str(contract), [path], [], f"{out}/read")

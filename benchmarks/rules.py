@@ -47,8 +47,8 @@ def make(folder: Path, rows: int) -> None:
     """Write the file, and the shards that Assay's ingest would make of it."""
     import pyarrow.parquet as pq
 
-    from provenance import digest
-    from provenance.shards import Shard, write_shard
+    from provenance.rows import digest
+    from provenance.rows.shards import Shard, write_shard
 
     writer, refs, done = None, [], 0
     while done < rows:
@@ -152,8 +152,8 @@ def memory(name: str) -> int:
 
 
 def contract_of():
-    from checks.kit.contract import Column, Contract, Rule
-    from provenance.casting import ColumnSpec
+    from checks.kit.contract_model import Column, Contract, Rule
+    from provenance.rows.column_types import ColumnSpec
 
     columns = tuple(Column(ColumnSpec(name, kind)) for name, kind in TYPES.items())
     rules = tuple(
@@ -167,42 +167,42 @@ def one_pass(folder: Path, *, suite_too: bool = False):
     import duckdb_engine  # noqa: F401
     import great_expectations  # noqa: F401
 
-    from checks.kit import adapter, onepass, suite
+    from checks.rules import ge_adapter, one_pass, suite
 
-    adapter.silence()
-    adapter._types()  # noqa: SLF001  whose own imports are late
+    ge_adapter.silence()
+    ge_adapter._types()  # noqa: SLF001  whose own imports are late
     contract, shards = contract_of(), [ref.path for ref in listed(folder)]
 
     def work() -> int:
-        with onepass.opened(contract, shards, folder, onepass.Budget()) as connection:
+        with one_pass.opened(contract, shards, folder, one_pass.Budget()) as connection:
             clauses = suite.clauses(contract)
-            engine = adapter.Adapter(connection)
+            engine = ge_adapter.Adapter(connection)
             if suite_too:
                 results = engine.validate(suite.expectations(clauses))
                 return sum(r.result.get("unexpected_count", 0) for r in results.values())
-            rows = onepass.offending(connection, engine.conditions(clauses))
+            rows = one_pass.offending(connection, engine.conditions(clauses))
             return sum(map(len, rows.values()))
 
     return work
 
 
 def listed(folder: Path):
-    from provenance.shards import ShardRef
+    from provenance.rows.shards import ShardRef
 
     return tuple(ShardRef(*facts) for facts in json.loads((folder / "shards.json").read_text()))
 
 
 def whole_stage(folder: Path):
     one_pass(folder)
-    from pipelines import rules
-    from provenance.shards import read_table
-    from provenance.snapshot import Snapshot
+    from pipelines.run import contract_rules
+    from provenance.rows.shards import read_table
+    from provenance.rows.snapshot import Snapshot
 
     refs = listed(folder)
     total = sum(ref.rows for ref in refs)
     source = Snapshot(str(folder), total, (), refs, (), None, None, None, ())
     out = Path(tempfile.mkdtemp(dir=folder))
-    return lambda: read_table(rules.run_rules(contract_of(), source, out)).num_rows
+    return lambda: read_table(contract_rules.run_rules(contract_of(), source, out)).num_rows
 
 
 PROGRAMS = {

@@ -15,10 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import encode, findings, sample, sketches
-from checks.kit.options import Takes
+from checks.kit import encode, findings, hashing, sample
+from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
-from provenance.shards import Shard
+from provenance.rows.shards import Shard
 
 LEAST = 20  # rows that a partition must have on average
 MOST_CLASSES = 50
@@ -190,7 +190,7 @@ def certified(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _names(column: pa.ChunkedArray) -> list[str]:
-    made: list[Any] = sketches.whole(column).cast(pa.string()).to_pylist()
+    made: list[Any] = hashing.whole(column).cast(pa.string()).to_pylist()
     return made
 
 

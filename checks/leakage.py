@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from checks.kit import encode, findings, sample
 from checks.kit.protocol import Check, Context, Model
-from provenance.shards import Shard
+from provenance.rows.shards import Shard
 
 SIZE = 20_000
 LEVELS = 200  # values that are counted one by one; further numbers fall into quantiles

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings
-from checks.kit.options import Takes
+from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
-from provenance.shards import Shard
+from provenance.rows.shards import Shard
 
 LEAST_ROWS = 20
 MOST_CATEGORIES = 10_000

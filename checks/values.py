@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 
 from checks.kit import findings, sample
 from checks.kit.protocol import Check, Model
-from checks.kit.text import skeleton
-from provenance.shards import Shard
+from checks.kit.text_folding import skeleton
+from provenance.rows.shards import Shard
 
 CAP = 1_000  # distinct values of a column of categories
 LONGEST = 200  # characters of a category; a longer text is prose

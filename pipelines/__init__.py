@@ -1,5 +1,5 @@
 """Motion: alone knows Prefect, the clock, the terminal and the store's layout."""
 
-from pipelines import prefect_files
+from pipelines.orchestration import prefect_files
 
 prefect_files.install()

@@ -12,65 +12,55 @@ TYPE_CHECKING = False  # `typing` itself would cost a tenth of the help's time
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-    from provenance.errors import AssayError
+    from provenance.base.errors import AssayError
 
 Arguments = argparse.Namespace
 
 SIGNALLED = 128  # exit codes above it name a signal
 
-# verb: (one line of help, an example, the module that has `main(arguments) -> int`)
-VERBS: dict[str, tuple[str, str, str]] = {
+# verb: (one line of help, an example); its module in `commands` has `main(arguments) -> int`
+VERBS: dict[str, tuple[str, str]] = {
     "init": (
         "write a first contract from a source, or a better one from a run",
         "assay init loans.csv --label defaulted -o contract.yaml; assay init --from 7 -o new.yaml",
-        "init_command",
     ),
     "run": (
         "examine a source under a contract",
         "assay run contract.yaml --source loans.csv",
-        "run_command",
     ),
     "gate": (
         "start a training command only on a pass",
         "assay gate contract.yaml --max-age 24h --checkpoint monday.note -- python train.py",
-        "gate",
     ),
     "nightly": (
         "run on a schedule, as a served Prefect deployment",
         'assay nightly contract.yaml --cron "0 2 * * *"',
-        "nightly_command",
     ),
     "review": (
         "list what waits for a person, record decisions",
         "assay review latest --apply decisions.csv",
-        "review",
     ),
     "release": (
         "emit the clean dataset with the decisions applied",
         "assay release latest",
-        "release",
     ),
     "explain": (
         "tell one row's story, or what a code means",
         "assay explain latest 48211",
-        "explain",
     ),
     "diff": (
         "compare two runs row by row, and say why",
         "assay diff 6 7",
-        "diff_command",
     ),
     "verify": (
         "check the ledger, and every file of a run",
         "assay verify latest",
-        "verify_command",
     ),
     "ledger": (
         "show the ledger; checkpoints, proofs, compaction, keys",
         "assay ledger checkpoint -o monday.note",
-        "ledger_command",
     ),
-    "doctor": ("check this machine and installation", "assay doctor", "doctor"),
+    "doctor": ("check this machine and installation", "assay doctor"),
 }
 
 
@@ -78,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises ASSAY-C012 where argparse would print and leave."""
 
     def error(self, message: str) -> "NoReturn":
-        from provenance.errors import AssayError
+        from provenance.base.errors import AssayError
 
         raise AssayError("C012", message, where=self.prog, fix=f"see `{self.prog} --help`")
 
@@ -125,7 +115,7 @@ def _run(words: list[str]) -> int:
     arguments.environment = dict(os.environ)  # what a gated command shall inherit
     config.take_key()
     config.quiet_libraries()
-    command = importlib.import_module(f"pipelines.{VERBS[arguments.verb][2]}")
+    command = importlib.import_module(f"pipelines.commands.{arguments.verb}")
     code: int = command.main(arguments)
     sys.stdout.flush()  # a reader that has gone shall be met here, not at the end of Python
     return code
@@ -150,10 +140,10 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", parser_class=_Parser)
-    for verb, (text, example, _) in VERBS.items():
+    for verb, (text, example) in VERBS.items():
         added = verbs.add_parser(verb, help=text, description=text, epilog=f"example: {example}")
         if verb in words:  # the others need no options to be listed
-            from pipelines.options import OPTIONS
+            from pipelines.commands.arguments import OPTIONS
 
             OPTIONS[verb](added)
             added.add_argument("--debug", action="store_true", help="show tracebacks and logs")
@@ -167,13 +157,13 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
 
 def _coded(error: BaseException) -> "AssayError":
     """Return the error as one with a code; an unforeseen one tells its kind and place only."""
-    from provenance.errors import AssayError
+    from provenance.base.errors import AssayError
 
     if isinstance(error, AssayError):
         return error
     if isinstance(error, KeyboardInterrupt):
         return AssayError("E130", "interrupted; nothing was committed", fix="run again")
-    from provenance.atomic import foreseen
+    from provenance.base.atomic import foreseen
 
     return foreseen(error)
 

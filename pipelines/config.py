@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
 
 KEY = "ASSAY_SIGNING_KEY"
 QUIET = {

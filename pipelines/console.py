@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
 from pipelines import config
-from provenance.errors import printable
+from provenance.base.errors import printable
 
 if TYPE_CHECKING:
     import rich.progress

@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from provenance.codes import CODES, exit_of
+from provenance.base.codes import CODES, exit_of
 
 HEAD = """# Codes
 
 Every refusal, reason and warning carries one of these codes; `assay explain ASSAY-I035` prints the
-same text. Codes are never reused. Made from `provenance/codes.py` by `make errors`.
+same text. Codes are never reused. Made from `provenance/base/codes.py` by `make errors`.
 
 Exit codes: 0 pass; 1 the data failed; 2 usage or contract error; 3 could not check; 4 the ledger or
 a recorded digest does not hold; 130 interrupted. The exit column says what a code leads to when it

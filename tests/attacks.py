@@ -20,12 +20,13 @@ import runs
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from checks.kit import findings
-from pipelines import cli, keys
+from pipelines import cli
 from pipelines.clock import now
-from pipelines.commit import Committer
-from pipelines.store import Store
-from provenance import compaction, entry, keychain, segments
-from provenance.sign import Signer
+from pipelines.store import keys
+from pipelines.store.commit import Committer
+from pipelines.store.store import Store
+from provenance.ledger import compaction, entry, key_rotation, segments
+from provenance.ledger.signing import Signer
 
 CONTRACT = """
 apiVersion: v3.1.0
@@ -195,7 +196,7 @@ def by_another_key(store):
 
 
 def anew_by_another_key(store):
-    mine = keychain.first_facts(THIEF, now())
+    mine = key_rotation.first_facts(THIEF, now())
     resigned(store, 0, THIEF, lambda facts: mine if facts["kind"] == "key" else facts)
 
 
@@ -250,7 +251,7 @@ def case_changed(store):
 
 def findings_without_rows(store):
     """Replace a run's findings by a readable file without any."""
-    from provenance.shards import write_table
+    from provenance.rows.shards import write_table
 
     write_table(findings.SCHEMA.empty_table(), run(store, 2) / "findings/part-00000.parquet")
 

@@ -18,8 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from provenance.casting import ColumnSpec, Logical
-from provenance.dialect import DELIMITERS, Dialect
+from provenance.readers.csv_dialect import DELIMITERS, Dialect
+from provenance.rows.column_types import ColumnSpec, Logical
 
 KINDS: tuple[Logical, ...] = (
     "string", "string", "integer", "number", "boolean", "date", "timestamp", "time",

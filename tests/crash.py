@@ -3,7 +3,7 @@
 Great Expectations takes seconds to import: `Warm` starts one process that imports everything once
 and forks for each command, which runs through `pipelines.cli.main` as it is. The children that a
 run starts for reading and for the rules are forked as well instead of started anew; what they do,
-and how they are spoken to, is `pipelines.child`'s own. `write_points` says where it can fail.
+and how they are spoken to, is `child_process`'s own. `write_points` says where it can fail.
 """
 
 import contextlib
@@ -112,7 +112,7 @@ class Warm:
             call: `module:function` instead of the command; it returns an exit code.
             fault: (point as text, mode) of `write_points`; None fails nowhere.
             user: the number of the user to be.
-            patch: constants to set, such as {"provenance.atomic:LOCK_SECONDS": 0.5}.
+            patch: constants to set, such as {"provenance.base.atomic:LOCK_SECONDS": 0.5}.
         """
         with self._lock:
             self._count += 1
@@ -148,12 +148,18 @@ def main():
 
 def _warm_up():
     from checks.kit import registry
-    from pipelines import cli, early, run
+    from pipelines import cli
+    from pipelines.run import background, run
 
     registry.load()
-    for _, _, module in cli.VERBS.values():
-        importlib.import_module(f"pipelines.{module}")
-    for name in (*early.WARM, *run.RULES, "provenance.ingest", "pipelines.pages"):
+    for verb in cli.VERBS:
+        importlib.import_module(f"pipelines.commands.{verb}")
+    for name in (
+        *background.WARM,
+        *run.RULES,
+        "provenance.readers.ingest",
+        "pipelines.report.build",
+    ):
         importlib.import_module(name)
 
 
@@ -176,7 +182,7 @@ def _start(order):
 
 
 def _command(order):
-    from pipelines import child
+    from pipelines.run import child_process
 
     os.setpgid(0, 0)
     os.chdir(order["cwd"])
@@ -192,7 +198,7 @@ def _command(order):
         os.environ.pop(name, None) if value is None else os.environ.update({name: value})
     folders = {"store": os.environ["ASSAY_STORE"], "config": os.environ["XDG_CONFIG_HOME"]}
     watching = write_points.Watch(folders, f"{place}/points", order["fault"])
-    child.subprocess = _Forking(watching)
+    child_process.subprocess = _Forking(watching)
     _patch(order["patch"])
     if order["user"] is not None:
         os.setgroups([])
@@ -221,7 +227,7 @@ def _patch(constants):
 
 
 class _Forking:
-    """What `pipelines.child` sees as `subprocess`: its process is forked, not started anew."""
+    """What `child_process` sees as `subprocess`: its process is forked, not started anew."""
 
     PIPE = subprocess.PIPE
 
@@ -247,7 +253,7 @@ class _Forked:
         self.stdin, self.stdout = os.fdopen(ask_in, "wb"), os.fdopen(tell_out, "rb")
 
     def _serve(self, words, log, watching, asked, told):
-        from pipelines import child
+        from pipelines.run import child_process
 
         code = 1
         try:
@@ -260,7 +266,7 @@ class _Forked:
             sys.stdin = os.fdopen(0, "r", closefd=False)
             target, memory, *warm = words
             watching.forked({"run_rules": "rules"}.get(target.split(":")[1], "reader"))
-            child.serve(target, int(memory), warm)
+            child_process.serve(target, int(memory), warm)
             code = 0
         finally:
             os._exit(code)

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from pipelines.clock import now
-from pipelines.commit import Committer
-from pipelines.store import Store
+from pipelines.store.commit import Committer
+from pipelines.store.store import Store
 
 
 def commit_reviews(words):

@@ -5,7 +5,7 @@ from pathlib import Path
 import runs
 
 from pipelines.cli import main
-from pipelines.store import Store
+from pipelines.store.store import Store
 
 CONTRACT = """
 apiVersion: v3.1.0

@@ -2,10 +2,11 @@
 
 import csv
 
-from checks.kit.loader import load
-from pipelines import init, rules
-from provenance import ingest
-from provenance.shards import read_table
+from checks.contract.loader import load
+from pipelines.proposal import propose
+from pipelines.run import contract_rules
+from provenance.readers import ingest
+from provenance.rows.shards import read_table
 
 
 def write_csv(path, columns):
@@ -21,7 +22,7 @@ def proposed(path, folder, **given):
     folder.mkdir(exist_ok=True)
     limits = ingest.Limits.of({})
     snapshot = ingest.ingest([str(path)], None, folder / "as-read", limits=limits)
-    text, summary = init.propose(
+    text, summary = propose.propose(
         snapshot, name="people", source=str(path), contract_folder=folder.parent, **given
     )
     written = folder.parent / f"{folder.name}.yaml"
@@ -35,6 +36,6 @@ def judged(contract, path, folder):
     snapshot = ingest.ingest(
         [str(path)], specs, folder / "typed", limits=ingest.Limits.of({}), allow_empty=True
     )
-    found = read_table(rules.run_rules(contract, snapshot, folder)).to_pylist()
+    found = read_table(contract_rules.run_rules(contract, snapshot, folder)).to_pylist()
     held = read_table(snapshot.held_findings).to_pylist() if snapshot.held_findings else []
     return found + held

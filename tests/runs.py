@@ -8,16 +8,18 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from checks.kit import findings, loader
-from checks.kit.contract import Policy
-from pipelines import reading, stages
+from checks.contract import loader
+from checks.kit import findings
+from checks.kit.contract_model import Policy
 from pipelines.clock import now
-from pipelines.commit import Committer
-from pipelines.plan import Plan
-from pipelines.store import Store
-from provenance import lineage, own_code
-from provenance.shards import write_table
-from provenance.snapshot import Snapshot
+from pipelines.run import reading, stages
+from pipelines.run.plan import Plan
+from pipelines.store.commit import Committer
+from pipelines.store.store import Store
+from provenance.base import own_code
+from provenance.ledger import lineage
+from provenance.rows.shards import write_table
+from provenance.rows.snapshot import Snapshot
 
 CHECKS = ("ingest", "contract", "rescan", "outliers", "pii")
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pyarrow as pa
 
-from checks.kit.contract import Column, Contract
+from checks.kit.contract_model import Column, Contract
 from checks.kit.protocol import Context
-from provenance import digest
-from provenance.casting import ColumnSpec
-from provenance.shards import Shard
+from provenance.rows import digest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import Shard
 
 LOGICAL = {"int64": "integer", "double": "number", "string": "string", "bool": "boolean",
            "date32[day]": "date", "timestamp[us]": "timestamp"}  # fmt: skip

@@ -13,12 +13,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from checks.disclosure import classes, plan
-from checks.disclosure.classes import Classes
+from checks.disclosure import equivalence_classes, generalisation_plan
+from checks.disclosure.equivalence_classes import Classes
 from checks.kit import findings
-from checks.kit.options import Takes
+from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
-from provenance.shards import Shard
+from provenance.rows.shards import Shard
 
 RISK, ALIKE, ROW = "disclosure.k_anonymity", "disclosure.l_diversity", "disclosure.small_class"
 TAKES: Takes = {
@@ -79,11 +79,11 @@ class Disclosure(Check[Classes, Small]):
 
     def fit(self, shard: Shard) -> Classes:
         """Count the classes of a shard."""
-        return classes.gather(shard.table, self.columns, self.sensitive)
+        return equivalence_classes.gather(shard.table, self.columns, self.sensitive)
 
     def merge(self, left: Classes, right: Classes) -> Classes:
         """Add the counts of equal classes."""
-        return classes.merge(left, right)
+        return equivalence_classes.merge(left, right)
 
     def finish(self, state: Classes) -> Small:
         """Measure, and search for the smallest change."""
@@ -97,7 +97,9 @@ class Disclosure(Check[Classes, Small]):
         if not share:
             overall = findings.concat([part for part in parts if part is not None])
             return Small(overall=overall, notes=tuple(notes))
-        told = plan.propose(state, self.columns, k, self.settings.max_suppressed).told()
+        told = generalisation_plan.propose(
+            state, self.columns, k, self.settings.max_suppressed
+        ).told()
         is_few = share <= self.settings.max_suppressed and state.is_whole
         parts.append(self._risk(state, share, told, is_few=is_few))
         keys = state.keys[small] if is_few else state.keys[:0]
@@ -108,7 +110,7 @@ class Disclosure(Check[Classes, Small]):
         """Report the rows of classes under k, where there are few enough to leave them out."""
         if not len(model.keys) or not len(shard.rows):
             return findings.empty()
-        hit = np.isin(classes.keys_of(shard.table, self.columns), model.keys)
+        hit = np.isin(equivalence_classes.keys_of(shard.table, self.columns), model.keys)
         return findings.make(
             shard.rows[hit],
             check=self.name,
@@ -125,8 +127,8 @@ class Disclosure(Check[Classes, Small]):
         part = "" if state.is_whole else f" (estimated from {len(counts):,} classes)"
         return (
             f"Rows that agree in {', '.join(self.columns)}: {len(counts):,} classes, the smallest "
-            f"of {int(counts.min()):,}; {plan.percent(share)} of the rows in classes under "
-            f"{self.settings.k}, {plan.percent(alone)} alone{part}."
+            f"of {int(counts.min()):,}; {generalisation_plan.percent(share)} of the rows in "
+            f"classes under {self.settings.k}, {generalisation_plan.percent(alone)} alone{part}."
         )
 
     def _risk(self, state: Classes, share: float, told: str, *, is_few: bool) -> findings.Findings:
@@ -158,7 +160,7 @@ class Disclosure(Check[Classes, Small]):
             column=column,
             severity=self.settings.severity if "l" in self.options else "info",
             score=share,
-            evidence=f"{plan.percent(share)} of the rows stand in classes that hold {few} of "
-            f"'{column}': who knows a person's {', '.join(self.columns)} knows it too.",
+            evidence=f"{generalisation_plan.percent(share)} of the rows stand in classes that hold "
+            f"{few} of '{column}': who knows a person's {', '.join(self.columns)} knows it too.",
             suggestion="make these columns coarser, or set assay.checks.disclosure.l",
         )

@@ -1,6 +1,6 @@
 """Columns that are quasi-identifiers by their names: what a neighbour or an employer may know."""
 
-from checks.kit.words import words_of
+from checks.kit.column_words import words_of
 
 
 def _set(words: str) -> frozenset[str]:

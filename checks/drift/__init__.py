@@ -17,16 +17,23 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.drift import classifier, history, nights, relation, shown, streams
+from checks.drift import (
+    across_nights,
+    classifier,
+    cusum,
+    label_relation,
+    night_signals,
+    public_panels,
+)
 from checks.drift.bins import Bins, lay
 from checks.drift.effects import LEAST_ROWS, LIMITS, Effect, measure
-from checks.drift.relation import Relation
-from checks.drift.streams import Signals
-from checks.kit import findings, sample, sketches
-from checks.kit.options import Takes
+from checks.drift.label_relation import Relation
+from checks.drift.night_signals import Signals
+from checks.kit import findings, hashing, sample
+from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
-from provenance.errors import AssayError
-from provenance.shards import Shard
+from provenance.base.errors import AssayError
+from provenance.rows.shards import Shard
 
 RULE = "ASSAY-K010"
 
@@ -77,18 +84,18 @@ class Drift(Check[State, Model]):
             is_text = name in contract.having("text")
             self.bins[name] = lay(kept, is_text=is_text, is_class=name == self.label)
             places[name] = self.bins[name].places(kept)
-            if (open_ := shown.public(kept, contract.column(name), contract)) is not None:
+            if (open_ := public_panels.public(kept, contract.column(name), contract)) is not None:
                 self.public[name] = open_
         if self.label in places and self.label not in self.protected:
             label, labels = self.bins[self.label], places[self.label]
             for name, bins in self.bins.items():
-                made = relation.laid(bins, places[name], label, labels)
+                made = label_relation.laid(bins, places[name], label, labels)
                 if made is not None and name != self.label:
                     self.relations[name] = made
 
     def fit(self, shard: Shard) -> State:
         """Count each column of the shard."""
-        columns = {name: sketches.whole(shard.table[name]) for name in self.bins}
+        columns = {name: hashing.whole(shard.table[name]) for name in self.bins}
         places = {name: bins.places(columns[name]) for name, bins in self.bins.items()}
         labels = places.get(self.label or "", np.zeros(0, np.int64))
         return State(
@@ -120,9 +127,9 @@ class Drift(Check[State, Model]):
                 parts.append(self._finding(name, found))
             if effects and name in self.public:
                 open_, public = self.public[name], state.public[name]
-                panels.append(shown.protected(name, open_, public, effects))
+                panels.append(public_panels.protected(name, open_, public, effects))
             elif effects and bins.kind != "text" and name not in self.protected:
-                panels.append(shown.panel(name, bins, counts, effects))
+                panels.append(public_panels.panel(name, bins, counts, effects))
         signals = self._signals(state.counts)
         parts.append(self._told_apart(state.sample))
         parts.append(self._nights(signals))
@@ -171,10 +178,10 @@ class Drift(Check[State, Model]):
         """Return what later nights are to know of this one."""
         kept: Signals = {}
         for name, bins in self.bins.items():
-            found = streams.signals(bins, counts[name], is_label=name == self.label)
+            found = night_signals.signals(bins, counts[name], is_label=name == self.label)
             if found and name not in self.protected:
                 kept[name] = found
-            if sum(map(len, kept.values())) >= streams.MOST:
+            if sum(map(len, kept.values())) >= night_signals.MOST:
                 break
         return kept
 
@@ -183,12 +190,14 @@ class Drift(Check[State, Model]):
         errors = {
             (name, measure): error
             for name in signals
-            for measure, (_, error) in streams.signals(
+            for measure, (_, error) in night_signals.signals(
                 self.bins[name], self.bins[name].reference, is_label=name == self.label
             ).items()
         }
-        season = int(self.options.get("season", nights.SEASON))
-        return history.judged(signals, errors, self.context.history.get(self.name, ()), season)
+        season = int(self.options.get("season", cusum.SEASON))
+        return across_nights.judged(
+            signals, errors, self.context.history.get(self.name, ()), season
+        )
 
     def _finding(self, name: str, found: list[Effect]) -> findings.Findings:
         told = "; ".join(e.text for e in found)
@@ -239,7 +248,7 @@ def _sum(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> dict[str,
 def _as_typed(column: pa.ChunkedArray, name: str, schema: pa.Schema) -> pa.Array:
     kind = schema.field(name).type
     try:
-        return sketches.whole(column.cast(kind))
+        return hashing.whole(column.cast(kind))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         what = f"column '{name}' of the reference is {column.type}, the data's is {kind}"
         fix = "Give a reference that the same contract was used for."

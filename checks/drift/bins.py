@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import sketches
+from checks.kit import hashing
 
 Kind = Literal["number", "category", "text"]
 BINS = 50
@@ -43,7 +43,7 @@ class Bins:
             filled[pc.is_null(array).to_numpy(zero_copy_only=False)] = size + 1
             return filled
         measured = pc.utf8_length(array).cast(pa.int64()) if self.kind == "text" else array
-        numbers, usable = sketches.numbers(measured)
+        numbers, usable = hashing.numbers(measured)
         places = np.searchsorted(self.edges, numbers.astype(float), side="left")
         placed: np.ndarray = np.where(usable, places, size + 1)
         return placed
@@ -55,7 +55,7 @@ class Bins:
         found = self.places(array) if places is None else places
         counts[: size + 2] = np.bincount(found, minlength=size + 2)
         if self.kind == "text":
-            _, codes, words = sketches.tokens(array)
+            _, codes, words = hashing.tokens(array)
             known = pc.is_in(words, self.values).to_numpy(zero_copy_only=False)
             counts[size + 2 :] = int(known[codes].sum()), len(codes)
         return counts
@@ -72,9 +72,9 @@ def lay(array: pa.Array, *, is_text: bool = False, is_class: bool = False) -> Bi
     if is_text and pa.types.is_string(array.type):
         lengths = pc.utf8_length(array).cast(pa.float64()).drop_null().to_numpy()
         edges, widths = _edges(lengths)
-        bins = Bins("text", edges, sketches.tokens(array)[2], np.zeros(0, np.int64), widths)
-    elif sketches.is_number(array.type) and not (is_class and _is_few(array)):
-        values, usable = sketches.numbers(array)
+        bins = Bins("text", edges, hashing.tokens(array)[2], np.zeros(0, np.int64), widths)
+    elif hashing.is_number(array.type) and not (is_class and _is_few(array)):
+        values, usable = hashing.numbers(array)
         # a date or time moves on by itself: only whether it is missing is compared
         moves = pa.types.is_temporal(array.type)
         edges, widths = _edges(np.zeros(0) if moves else values[usable].astype(float))

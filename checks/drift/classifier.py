@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from checks.drift.effects import LIMITS, NOISE
 from checks.kit import encode
-from checks.kit.contract import Contract
+from checks.kit.contract_model import Contract
 
 ROWS = 4_000  # of each side
 LEAST = 100

@@ -16,11 +16,12 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.duplicates import overlap, repeats
-from checks.kit import findings, floods, sample
-from checks.kit.options import Takes
+from checks.duplicates import exact as repeats
+from checks.duplicates import test_overlap
+from checks.kit import copy_floods, findings, sample
+from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
-from provenance.shards import Shard
+from provenance.rows.shards import Shard
 
 FLOOD = "ASSAY-V017"
 OVERLAP = "ASSAY-V020"
@@ -43,8 +44,8 @@ class Copies(Model):
     """
 
     rows: tuple[tuple[str, str, np.ndarray, str], ...] = ()
-    grid: floods.Grid | None = None
-    crowds: tuple[tuple[floods.Flood, str], ...] = ()
+    grid: copy_floods.Grid | None = None
+    crowds: tuple[tuple[copy_floods.Flood, str], ...] = ()
     held: int = 0
     honest: float = 0.0
 
@@ -85,8 +86,8 @@ class Duplicates(Check[Seen, Copies]):
         repeated = repeats.weigh(state.exact)
         near = sample.settled(state.near)
         texts = self.context.contract.having("text")
-        grid = floods.grid(near, self.columns, texts, self.context.seed, self.label)
-        found = floods.find(near, grid, near[sample.ROW].to_numpy()) if grid else []
+        grid = copy_floods.grid(near, self.columns, texts, self.context.seed, self.label)
+        found = copy_floods.find(near, grid, near[sample.ROW].to_numpy()) if grid else []
         told = tuple((flood, self._told(flood, near)) for flood in found)
         notes = tuple(text for _, text in told)
         if grid is None:
@@ -96,7 +97,7 @@ class Duplicates(Check[Seen, Copies]):
         overall = self._overall(repeated, len(state.exact.rows))
         rows = self._rows(repeated, is_fine=grid is not None)
         if "test" in self.options:
-            shared = overlap.find(state.exact, near, grid, self.context.test, self.columns)
+            shared = test_overlap.find(state.exact, near, grid, self.context.test, self.columns)
             overall = findings.concat([overall, self._overlap(shared)])
             rows += _shared(shared)
         held, honest = sum(f.size - 1 for f in found), sum(f.expected for f in found)
@@ -111,7 +112,7 @@ class Duplicates(Check[Seen, Copies]):
         if model.grid is not None and model.crowds and len(shard.rows):
             left = np.ones(len(shard.rows), bool)
             using = {side.axis for flood, _ in model.crowds for side in flood.box.sides}
-            columns = floods.coordinates(shard.table, model.grid, using)  # once for all floods
+            columns = copy_floods.coordinates(shard.table, model.grid, using)  # once for all floods
             for flood, evidence in model.crowds:
                 hit = left & flood.box.holds(columns)
                 left &= ~hit
@@ -122,7 +123,7 @@ class Duplicates(Check[Seen, Copies]):
                 )
         return findings.concat(parts)
 
-    def _told(self, flood: floods.Flood, near: pa.Table) -> str:
+    def _told(self, flood: copy_floods.Flood, near: pa.Table) -> str:
         text = (
             f"The row is a near copy of row {flood.first}: {flood.size} such rows among "
             f"{near.num_rows} sampled ones, where the columns' own spread allows less than one"
@@ -153,7 +154,7 @@ class Duplicates(Check[Seen, Copies]):
             suggestion="Keep copies together in one fold when you evaluate a model.",
         )
 
-    def _overlap(self, shared: overlap.Overlap) -> findings.Findings:
+    def _overlap(self, shared: test_overlap.Overlap) -> findings.Findings:
         text = (
             f"{shared.tested} of {shared.size} rows of the test set repeat a row of the dataset, "
             f"exactly ({len(shared.exact)} rows here) or nearly ({len(shared.near)}); of the "
@@ -202,7 +203,7 @@ class Duplicates(Check[Seen, Copies]):
         )
 
 
-def _shared(shared: overlap.Overlap) -> tuple[tuple[str, str, np.ndarray, str], ...]:
+def _shared(shared: test_overlap.Overlap) -> tuple[tuple[str, str, np.ndarray, str], ...]:
     """Return the rows of the dataset that are in the test set too, if they speak against it."""
     if not shared.is_error:
         return ()

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit.contract import Contract
-from checks.kit.opaque import opaque
+from checks.kit.contract_model import Contract
+from checks.kit.hashed_values import opaque
 
 Kind = Literal["number", "category", "text"]
 

@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 import pyarrow as pa
 
 from checks.kit import findings
-from checks.kit.contract import Contract
-from checks.kit.options import Takes
-from provenance.shards import Shard
+from checks.kit.contract_model import Contract
+from checks.kit.option_types import Takes
+from provenance.rows.shards import Shard
 
 State = TypeVar("State")
 Fitted = TypeVar("Fitted", bound="Model")
@@ -113,7 +113,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
         threats: the threats of README.md that it stands against.
         needs: what must exist for it to run: any of "label", "source", "time", "reference",
             "quasi_identifier".
-        takes: options that `assay.checks` may give it, and what each one is: checks.kit.options.
+        takes: options that `assay.checks` may give it, and what each one is: see `option_types`.
         is_option: whether it runs only where `assay.checks` names it.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.

@@ -10,6 +10,7 @@ import pkgutil
 import checks
 from checks.kit.protocol import Check, Context
 
+NO_CHECKS = ("checks.kit", "checks.contract", "checks.rules")  # what checks stand on
 Registry = dict[str, type[Check]]  # type: ignore[type-arg]
 
 
@@ -17,7 +18,7 @@ def load() -> Registry:
     """Return every check by name, sorted by name."""
     found: Registry = {}
     for info in pkgutil.iter_modules(checks.__path__, "checks."):
-        if info.name != "checks.kit":
+        if info.name not in NO_CHECKS:
             for item in _classes(importlib.import_module(info.name)):
                 if item.name in found:
                     message = f"check name used twice: {item.name}"

@@ -8,7 +8,7 @@ independently of each other. Cost: one pass, O(n) a shard, O(size) memory.
 import numpy as np
 import pyarrow as pa
 
-from provenance.shards import Shard
+from provenance.rows.shards import Shard
 
 RANK = "__assay_rank"
 ROW = "__assay_row"

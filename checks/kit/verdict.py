@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit.contract import Policy
+from checks.kit.contract_model import Policy
 from checks.kit.findings import Findings
-from provenance.codes import CODES
-from provenance.errors import Notice
+from provenance.base.codes import CODES
+from provenance.base.errors import Notice
 
 REJECTED_FLOOR = 1_000  # the limit on rejected rows counts on sources of so many rows and more
 LATE = "ASSAY-K002"

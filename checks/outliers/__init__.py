@@ -16,11 +16,11 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import calibrate, encode, findings, joint, sample, scales
+from checks.kit import calibrate, conditional_curve, encode, findings, sample
 from checks.kit.protocol import Check, Context
-from checks.outliers import judging
+from checks.outliers import judging, tails
 from checks.outliers.judging import OutlierModel
-from provenance.shards import Shard
+from provenance.rows.shards import Shard
 
 SIZE = 20_000
 BLOCK = 8_192  # rows judged at a time: a thousand tests of each are held in memory
@@ -54,14 +54,12 @@ class Outliers(Check[pa.Table, OutlierModel]):
         """Fit tails, curves and the forest; then spend the policy's alpha on each rule."""
         table = sample.settled(state)
         reference = self.context.reference
-        if reference is not None and reference.num_rows >= scales.LEAST_ROWS:
+        if reference is not None and reference.num_rows >= tails.LEAST_ROWS:
             trusted = reference.select(self.columns)
         else:
             trusted = table
-        if trusted.num_rows < scales.LEAST_ROWS or not table.num_rows:
-            return OutlierModel(
-                notes=(f"fewer than {scales.LEAST_ROWS} rows: outliers not judged",)
-            )
+        if trusted.num_rows < tails.LEAST_ROWS or not table.num_rows:
+            return OutlierModel(notes=(f"fewer than {tails.LEAST_ROWS} rows: outliers not judged",))
         model = judging.fitted(trusted, self.context.seed)
         limits = self._limits(table, trusted, model)
         model = dataclasses.replace(model, limits=limits)
@@ -133,7 +131,7 @@ class Outliers(Check[pa.Table, OutlierModel]):
         how = encode.kinds(self.context.contract, table.select(self.columns))
         placed = judging.placed(table, model.axes)
         made = {
-            name: joint.second(table, how, name, placed[name], seed=self.context.seed)
+            name: conditional_curve.second(table, how, name, placed[name], seed=self.context.seed)
             for name in most[:MOST_SECONDS]
         }
         asked = dataclasses.replace(model, seconds=made)

@@ -6,9 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import calibrate, encode, joint, rarity, scales
-from checks.kit.opaque import opaque
+from checks.kit import calibrate, conditional_curve, encode
+from checks.kit.hashed_values import opaque
 from checks.kit.protocol import Model
+from checks.outliers import rarity, tails
 
 MOST_JOINT = 24
 NEAREST = 2.5  # spreads below which no distance from a curve counts
@@ -20,7 +21,7 @@ class Pair:
 
     column: str
     along: str
-    curve: joint.Curve
+    curve: conditional_curve.Curve
     tails: tuple[calibrate.Tail, calibrate.Tail]
 
 
@@ -37,12 +38,12 @@ class OutlierModel(Model):
         review: rarity from which a row is reviewed.
     """
 
-    axes: tuple[scales.Axis, ...] = ()
+    axes: tuple[tails.Axis, ...] = ()
     pairs: tuple[Pair, ...] = ()
     levels: dict[str, tuple[pa.Array, np.ndarray]] = dataclasses.field(default_factory=dict)
     rare: rarity.Rarity | None = None
     limits: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    seconds: dict[str, joint.Second] = dataclasses.field(default_factory=dict)
+    seconds: dict[str, conditional_curve.Second] = dataclasses.field(default_factory=dict)
     review: float = np.inf
 
     def rarity(self, table: pa.Table) -> np.ndarray:
@@ -57,8 +58,8 @@ def fitted(table: pa.Table, seed: int) -> OutlierModel:
     kinds = {n: table[n].type for n in table.column_names if not n.startswith("__assay")}
     named = [n for n, k in kinds.items() if pa.types.is_string(k) or pa.types.is_boolean(k)]
     values = {name: encode.numbers(table[name]) for name in kinds if name not in named}
-    axes = tuple(axis for n, v in values.items() if (axis := scales.fit(n, v)) is not None)
-    model = OutlierModel(axes=axes, levels={n: scales.levels(table[n]) for n in named})
+    axes = tuple(axis for n, v in values.items() if (axis := tails.fit(n, v)) is not None)
+    model = OutlierModel(axes=axes, levels={n: tails.levels(table[n]) for n in named})
     matrix = scaled(table, model)
     rare = rarity.fit(matrix, seed) if matrix.shape[1] else None
     return dataclasses.replace(model, pairs=_pairs(table, model), rare=rare)
@@ -81,7 +82,7 @@ def _pairs(table: pa.Table, model: OutlierModel) -> tuple[Pair, ...]:
     judged = [axis.name for axis in model.axes[:MOST_JOINT] if any(axis.tails)]
     for first in judged:
         for second in at:
-            bend = joint.curve(at[first], at[second]) if first != second else None
+            bend = conditional_curve.curve(at[first], at[second]) if first != second else None
             if bend is not None:
                 far = bend.distance(at[first], at[second])
                 tails = tuple(calibrate.tail(side * far, least_shape=0.05) for side in (1, -1))
@@ -89,7 +90,7 @@ def _pairs(table: pa.Table, model: OutlierModel) -> tuple[Pair, ...]:
     return tuple(made)
 
 
-def placed(table: pa.Table, along: tuple[scales.Axis, ...]) -> dict[str, np.ndarray]:
+def placed(table: pa.Table, along: tuple[tails.Axis, ...]) -> dict[str, np.ndarray]:
     """Return each column as its axis places it, float64, shape (n,); missing is NaN."""
     return {axis.name: axis.place(encode.numbers(table[axis.name])) for axis in along}
 

@@ -3,7 +3,7 @@
 Threat: data leakage. State: texts by column, integers. Cost: one RE2 pass over the unique texts,
 Presidio on the few candidates; O(n); the user's language model on all of them. Nulls: ignored.
 Blind to: names and places without a model or a deny list (said in the report); numbers in numeric
-columns whose name does not tell of them; disguises that checks.kit.text does not know; pictures.
+columns whose name does not tell of them; disguises that `text_folding` does not know; pictures.
 Source: Presidio (recognizers, context words), phonenumbers, own judgement (checks.pii.judge).
 """
 
@@ -15,17 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, sketches
-from checks.kit.contract import Contract, PiiAction
-from checks.kit.options import Takes
+from checks.kit import findings, hashing
+from checks.kit.column_words import words_of
+from checks.kit.contract_model import Contract, PiiAction
+from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
-from checks.kit.words import words_of
 from checks.pii import pseudonyms, search
 from checks.pii.headings import CARDS, has_numbers, kind_of
 from checks.pii.scan import Found, is_text, spans, texts_of
 from checks.pii.search import search as scan
 from checks.pii.settings import TAKES, Settings, settings_of
-from provenance.shards import Shard
+from provenance.rows.shards import Shard
 
 NAME = "pii"
 UNSCANNED = "<UNSCANNED>"
@@ -118,7 +118,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _as_text(column: pa.ChunkedArray) -> pa.Array:
     """Return a column's cells as texts; whole numbers without a point, others are null."""
-    whole = sketches.whole(column)
+    whole = hashing.whole(column)
     if is_text(whole.type):
         return whole
     if pa.types.is_floating(whole.type):

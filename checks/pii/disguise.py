@@ -1,6 +1,6 @@
 """Texts as they would read without a disguise, each aligned with the raw text.
 
-Folded and joined text comes from checks.kit.text; runs of base64 and hexadecimal are decoded, and
+Folded and joined text comes from `text_folding`; runs of base64 and hexadecimal are decoded, and
 are texts only if every byte of them is printable UTF-8, which ids and hashes are not.
 Cost: one RE2 pass (`GATE`); 20 to 100 microseconds for a text that matches it.
 """
@@ -10,7 +10,7 @@ import binascii
 import re
 from collections.abc import Iterator
 
-from checks.kit.text import NEEDS_FOLDING, Aligned, aligned, folded, joined
+from checks.kit.text_folding import NEEDS_FOLDING, Aligned, aligned, folded, joined
 
 # a run of base64 in which a small letter stands before a large one or a digit, as in no word
 _RUN = "[A-Za-z0-9+/_-]"

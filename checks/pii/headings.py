@@ -7,7 +7,7 @@ few beyond; a bare `name` counts, and `product_name` does not.
 
 from typing import Literal
 
-from checks.kit.words import words_of
+from checks.kit.column_words import words_of
 
 Kind = Literal["names of persons", "places or addresses", "dates of birth"]
 

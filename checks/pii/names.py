@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.pii.recognizers import Hit, UnscannedError
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
 
 # what models call them: our type
 LABELS = {

@@ -9,7 +9,7 @@ share one with a chance of 3e-8.
 import hashlib
 import hmac
 
-from checks.kit.text import normalise
+from checks.kit.text_folding import normalise
 
 _WORDED = frozenset({"EMAIL_ADDRESS", "PERSON", "LOCATION", "ADDRESS", "DENIED", "URL"})
 _CASED = frozenset({"SECRET", "CRYPTO"})  # where case is a part of the value

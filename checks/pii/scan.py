@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit.text import Aligned
-from checks.pii import announced, disguise, gates, judge, phone, secrets
+from checks.kit.text_folding import Aligned
+from checks.pii import announced_phones, disguise, judge, phone, prefilters, secrets
 from checks.pii.recognizers import Hit, UnscannedError, analyzer
 from checks.pii.settings import Settings
 from checks.pii.taken import Taken
@@ -86,7 +86,7 @@ def raw_hits(
             found[at] = error
     if settings.secrets:
         gate = f"{secrets.GATE}|{secrets.RANDOM_GATE}" if settings.entropy else secrets.GATE
-        for place in np.flatnonzero(gates.matches(texts, gate)):
+        for place in np.flatnonzero(prefilters.matches(texts, gate)):
             already = found.setdefault(int(place), [])
             if isinstance(already, list):
                 already += secrets.hits(texts[int(place)].as_py(), random=settings.entropy)
@@ -100,20 +100,20 @@ def _candidates(
 
     With the `words` of the column's name, no telephone numbers where none would count.
     """
-    chosen = gates.gates(settings.entities, settings.score)
+    chosen = prefilters.gates(settings.entities, settings.score)
     out: dict[int, list[str]] = {}
     ascii_ = pc.string_is_ascii(texts).to_numpy(zero_copy_only=False)
     beside = " ".join(context)
     for is_ascii in (True, False):
         places = np.flatnonzero(ascii_ == is_ascii)
         part = texts if len(places) == len(texts) else texts.take(pa.array(places))
-        first = gates.matches(part, gates.stage_0(chosen), ascii_only=is_ascii)
+        first = prefilters.matches(part, prefilters.stage_0(chosen), ascii_only=is_ascii)
         places, part = places[first], part.filter(pa.array(first))
         if not len(part):
             continue
         for gate in chosen:
-            helped = bool(gate.words and gates.python(gate.words).search(beside))
-            passed = gates.passed(part, gate, helped=helped, ascii_only=is_ascii)
+            helped = bool(gate.words and prefilters.python(gate.words).search(beside))
+            passed = prefilters.passed(part, gate, helped=helped, ascii_only=is_ascii)
             if gate.entity == "PHONE_NUMBER" and words is not None and passed.any():
                 passed &= ~judge.has_no_phone(part, words)
             for at in places[passed].tolist():
@@ -135,9 +135,9 @@ def _may_be_called(text: str, steps: int) -> bool:
 @functools.lru_cache(maxsize=256)
 def _context(column: str, settings: Settings) -> tuple[str, ...]:
     # Presidio takes context words as parts of longer ones, so only whole words are handed over
-    known_ = [g.words for g in gates.gates(settings.entities, settings.score) if g.words]
+    known_ = [g.words for g in prefilters.gates(settings.entities, settings.score) if g.words]
     words = sorted(judge.words_of(column))
-    return tuple(w for w in words if any(gates.python(k).fullmatch(w) for k in known_))
+    return tuple(w for w in words if any(prefilters.python(k).fullmatch(w) for k in known_))
 
 
 def _decide(
@@ -163,11 +163,11 @@ def _announced(
     out: dict[int, Found],
     decided: dict[int, list[tuple[Hit, str, bool]]],
 ) -> None:
-    for at in np.flatnonzero(gates.matches(texts, announced.GATE)).tolist():
+    for at in np.flatnonzero(prefilters.matches(texts, announced_phones.GATE)).tolist():
         owner = int(places[at])
         already = decided.get(owner, [])
         taken = Taken((hit.start, hit.end) for hit, _, _ in already)
-        found = announced.hits(texts[at].as_py()) if owner not in out else []
+        found = announced_phones.hits(texts[at].as_py()) if owner not in out else []
         new = [(hit, "error", False) for hit in found if not taken.overlaps(hit.start, hit.end)]
         if new:
             decided[owner] = [*already, *new]
@@ -182,7 +182,7 @@ def _disguised(
     decided: dict[int, list[tuple[Hit, str, bool]]],
 ) -> None:
     owners, variants = [], []
-    needs = gates.matches(texts, disguise.GATE)
+    needs = prefilters.matches(texts, disguise.GATE)
     for at in np.flatnonzero(needs).tolist():
         for variant in disguise.variants(texts[at].as_py()):
             owners.append(int(places[at]))

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.pii import denied, names
+from checks.pii import deny_list, names
 from checks.pii.recognizers import CLASSES, Hit, UnscannedError
 from checks.pii.scan import Found, scan
 from checks.pii.settings import Settings
 from checks.pii.taken import Taken
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
 
-_TYPES = (*CLASSES, "SECRET", "UNSCANNED", denied.ENTITY, *set(names.LABELS.values()))
+_TYPES = (*CLASSES, "SECRET", "UNSCANNED", deny_list.ENTITY, *set(names.LABELS.values()))
 PLACEHOLDER = re.compile(rf"<(?:{'|'.join(sorted(_TYPES))})(?::[a-p]{{16}})?>")
 # what needs a model, and the type that says that one was used for it
 _UNSEARCHED = (
@@ -57,14 +57,14 @@ def _named(texts: pa.Array, settings: Settings) -> list[dict[int, list[Hit] | Un
             listed = _denied(settings)
         except AssayError as error:
             return [dict.fromkeys(range(len(texts)), UnscannedError(error.what))]
-        found.append({**denied.hits(texts, listed)})
+        found.append({**deny_list.hits(texts, listed)})
     if settings.model:
         found.append(names.hits(texts, settings.model, settings.model_score))
     return found
 
 
-def _denied(settings: Settings) -> denied.Names:
-    return denied.names_of(settings.deny, settings.deny_file, settings.deny_sha256)
+def _denied(settings: Settings) -> deny_list.Names:
+    return deny_list.names_of(settings.deny, settings.deny_file, settings.deny_sha256)
 
 
 def _joined(before: Found, hits: list[Hit] | UnscannedError, text: str) -> Found:

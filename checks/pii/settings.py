@@ -7,8 +7,8 @@ like any other number: those types are searched only if they are asked for.
 import dataclasses
 from typing import Any
 
-from checks.kit.contract import Contract
-from checks.kit.options import Takes
+from checks.kit.contract_model import Contract
+from checks.kit.option_types import Takes
 from checks.pii.recognizers import CLASSES
 
 ENTITIES = (

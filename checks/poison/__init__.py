@@ -19,17 +19,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, floods, sample, sketches
-from checks.kit.opaque import opaque
-from checks.kit.options import Takes
+from checks.kit import copy_floods, findings, hashing, sample
+from checks.kit.hashed_values import opaque
+from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
-from checks.poison.atoms import Condition, Field, fields, is_opaque
+from checks.poison.encoded_columns import Condition, Field, fields, is_opaque
 from checks.poison.encoding import Honest
-from checks.poison.growing import grow
-from checks.poison.judging import Judged, distinct, judge
+from checks.poison.extend_trigger import grow
 from checks.poison.mining import MAX_SHARE, least, pairs, singles
-from checks.poison.replay import replay
-from provenance.shards import Shard
+from checks.poison.significance import Judged, distinct, judge
+from checks.poison.stamp_test import replay
+from provenance.rows.shards import Shard
 
 MAX_CLASSES = 50
 LEAST_ROWS = 50
@@ -62,7 +62,7 @@ class Trigger:
 
     def matches(self, table: pa.Table, label: str) -> np.ndarray:
         """Return which rows of a shard's table carry the trigger and the bound label."""
-        column = sketches.whole(table[label])
+        column = hashing.whole(table[label])
         wanted = pa.scalar(self.label, column.type)
         met = pc.fill_null(pc.equal(column, wanted), fill_value=False)
         rows = np.array(met.to_numpy(zero_copy_only=False))
@@ -135,13 +135,13 @@ class Poison(Check[pa.Table, Mined]):
         found = self._searched(rows)
         if found.judged:
             columns, texts = self.columns[:-1], self.context.contract.having("text")
-            again = floods.copies(rows, columns, texts, self.context.seed)
+            again = copy_floods.copies(rows, columns, texts, self.context.seed)
             if again.any():
                 found = self._searched(rows.filter(pa.array(~again)))
         return self._model(found, rows.num_rows)
 
     def _searched(self, rows: pa.Table) -> Searched:
-        coded = sketches.whole(rows[self.label]).dictionary_encode()
+        coded = hashing.whole(rows[self.label]).dictionary_encode()
         classes, seed = coded.dictionary, self.context.seed
         labels = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         every = fields(rows, self.context.contract)

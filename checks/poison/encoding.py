@@ -1,7 +1,7 @@
 """Columns as the numbers of a small model: of the sample by code, of any shard by value.
 
 A number stands for itself, a category by its label's log odds, a text by the mean log odds of its
-tokens. What is kept for shards is what cannot be read: see `checks.kit.opaque`.
+tokens. What is kept for shards is what cannot be read: see `checks.kit.hashed_values`.
 """
 
 import dataclasses
@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import sketches
-from checks.kit.opaque import opaque
-from checks.poison.atoms import Atom, Field, Kind, is_opaque
+from checks.kit import hashing
+from checks.kit.hashed_values import opaque
+from checks.poison.encoded_columns import Atom, Field, Kind, is_opaque
 
 TRAIN = 60_000
 ROUNDS = 40
@@ -40,15 +40,15 @@ class Reading:
 
     def column(self, table: pa.Table) -> np.ndarray:
         """Return the field of a shard's rows: float64, shape (n,), NaN where missing."""
-        array = sketches.whole(table[self.name])
+        array = hashing.whole(table[self.name])
         if self.known is None or self.odds is None:
-            values, usable = sketches.numbers(array)
+            values, usable = hashing.numbers(array)
             return np.where(usable, np.clip(values.astype(float), -FAR, FAR), np.nan)
         if self.kind == "category":
             values = np.array(self.odds[_places(array, self.known)])
             values[np.asarray(array.is_null())] = np.nan
             return values
-        rows, codes, words = sketches.tokens(array)
+        rows, codes, words = hashing.tokens(array)
         width = max(len(words), 1)
         once = np.unique(rows * width + codes)
         if not len(once):

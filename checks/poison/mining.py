@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from checks.poison.atoms import Atom, Field
-from checks.poison.weighing import unlike_moved_labels
+from checks.poison.encoded_columns import Atom, Field
+from checks.poison.evidence_weight import unlike_moved_labels
 
 WINDOW = 4  # adjacent distinct values on each side
 LIMIT_Z = 5.0

@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, sample, sketches
-from checks.kit.options import Takes
+from checks.kit import findings, hashing, sample
+from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
 from checks.sources import contrast, influence, nights, shares
 from checks.sources.contrast import OWNER
-from provenance.shards import Shard
+from provenance.rows.shards import Shard
 
 LEAST = 50
 NOISE = 5.0  # standard deviations over draws that an influence must pass
@@ -85,7 +85,7 @@ class Sources(Check[pa.Table, Model]):
     def _owned(self, rows: pa.Table) -> pa.Table:
         if self.source not in rows.column_names:
             return rows.slice(0, 0).append_column(OWNER, pa.array([], pa.string()))
-        owner = sketches.whole(rows[self.source]).cast(pa.string())
+        owner = hashing.whole(rows[self.source]).cast(pa.string())
         return rows.append_column(OWNER, owner).filter(pc.is_valid(owner))
 
     def _remembered(self, rows: pa.Table) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Sources(Check[pa.Table, Model]):
         if self.label is None:
             return [], ["Without a label only the shares of sources were compared."]
         rows = rows.filter(pc.is_valid(rows[self.label]))
-        labels = sketches.whole(rows[self.label]).dictionary_encode()
+        labels = hashing.whole(rows[self.label]).dictionary_encode()
         if rows.num_rows < 2 * LEAST or not 1 < len(labels.dictionary) <= contrast.MOST_CLASSES:
             return [], ["Labels of sources were not compared: too few rows, or one or many labels."]
         seed = self.context.seed
@@ -178,4 +178,4 @@ ADVICE = {
 
 def _is_usable(kind: pa.DataType) -> bool:
     plain = pa.types.is_string(kind) or pa.types.is_boolean(kind)
-    return bool(sketches.is_number(kind) or plain)
+    return bool(hashing.is_number(kind) or plain)

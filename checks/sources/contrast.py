@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import sketches
+from checks.kit import hashing
 
 MOST_CLASSES = 10
 NOISE = 5.0  # standard deviations that are put down to chance
@@ -47,7 +47,7 @@ def contrasts(
         least: rows that a source must have.
         seed: of the model.
     """
-    sources = sketches.whole(rows[OWNER]).dictionary_encode()
+    sources = hashing.whole(rows[OWNER]).dictionary_encode()
     codes = labels.indices.to_numpy(zero_copy_only=False)
     owner = sources.indices.to_numpy(zero_copy_only=False)
     shown = _matrix(rows, features)
@@ -115,9 +115,9 @@ def _matrix(rows: pa.Table, names: list[str]) -> np.ndarray:
     """Return the features as floats: shape (n, columns), categories by rank of frequency."""
     columns = [np.zeros(rows.num_rows)]
     for name in names:
-        array = sketches.whole(rows[name])
-        if sketches.is_number(array.type):
-            values, usable = sketches.numbers(array)
+        array = hashing.whole(rows[name])
+        if hashing.is_number(array.type):
+            values, usable = hashing.numbers(array)
             columns.append(np.where(usable, np.clip(values.astype(float), -1e150, 1e150), 0.0))
             continue
         codes = array.dictionary_encode().indices.fill_null(-1).to_numpy(zero_copy_only=False)

@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import sample, sketches
+from checks.kit import hashing, sample
 
 BINS = 8
 LEVELS = 14  # of a category that stand alone; the rest is one level
@@ -80,7 +80,7 @@ def influences(
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    codes = sketches.whole(rows[owner]).dictionary_encode().indices.to_numpy(zero_copy_only=False)
+    codes = hashing.whole(rows[owner]).dictionary_encode().indices.to_numpy(zero_copy_only=False)
     sizes, folds = np.bincount(codes), rows[sample.FOLD].to_numpy() % 2
     asked = np.flatnonzero((sizes >= least) & (sizes <= MOST_SHARE * len(codes)))
     asked = asked[np.argsort(-sizes[asked], kind="stable")][:MOST_SOURCES]
@@ -143,7 +143,7 @@ def _design(rows: pa.Table, features: list[str]) -> "scipy.sparse.csr_matrix":  
     """Return one-hot bins and levels, CSR float64, shape (n, d), one entry a column and row."""
     from scipy import sparse
 
-    codes = [_coded(sketches.whole(rows[name])) for name in features[:MOST_COLUMNS]]
+    codes = [_coded(hashing.whole(rows[name])) for name in features[:MOST_COLUMNS]]
     codes = [np.zeros(rows.num_rows, int), *codes]
     width = BINS + LEVELS
     places = np.column_stack([code + width * number for number, code in enumerate(codes)])
@@ -157,8 +157,8 @@ def _design(rows: pa.Table, features: list[str]) -> "scipy.sparse.csr_matrix":  
 
 def _coded(array: pa.Array) -> np.ndarray:
     """Return the bin of a number or the level of a category, shape (n,); 0 is missing."""
-    if sketches.is_number(array.type):
-        values, usable = sketches.numbers(array)
+    if hashing.is_number(array.type):
+        values, usable = hashing.numbers(array)
         values = values.astype(float)
         if not usable.any():
             return np.zeros(len(array), int)

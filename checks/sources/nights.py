@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings
-from checks.kit.opaque import opaque
+from checks.kit.hashed_values import opaque
 
 RULE = "ASSAY-K022"
 LEAST_NIGHTS = 5

@@ -21,8 +21,8 @@ import pyarrow as pa
 from bad_files import parquets, paths, texts, values
 from bad_files.kind import Bad
 
-from pipelines import reading, request
-from provenance.errors import AssayError
+from pipelines.run import reading, request
+from provenance.base.errors import AssayError
 
 SECONDS = 120  # after which a reading counts as hanging
 MEGABYTE = 1 << 20

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 import tables
 
-from checks.kit import alike, crossfit, encode, sample
+from checks.kit import cross_fit, encode, near_copies, sample
 
 WORDS = np.array(["roof", "car", "school", "boat", "kitchen", "garden", "dentist", "move"])
 
@@ -29,7 +29,7 @@ def split(table):
     how = encode.kinds(tables.contract_for(table.schema, note="text"), table)
     [shard] = tables.cut(table)
     own = sample.folds(shard)
-    return how, own, alike.fit(table, how, own)
+    return how, own, near_copies.fit(table, how, own)
 
 
 @pytest.mark.parametrize("fresh", [(), ("n3", "n7")])
@@ -60,11 +60,11 @@ def test_copies_with_a_wrong_label_do_not_vouch_for_each_other(monkeypatch):
     how, own, _ = split(table)
 
     def believed():
-        _, chances = crossfit.fit(table, how, label, own, classes=2)
+        _, chances = cross_fit.fit(table, how, label, own, classes=2)
         return np.median(chances[np.arange(60), label[:60]])
 
     apart = believed()
-    monkeypatch.setattr(alike, "fit", lambda *_: None)
+    monkeypatch.setattr(near_copies, "fit", lambda *_: None)
     assert apart < 0.2
     assert believed() > 0.5
 

@@ -150,7 +150,7 @@ def test_it_is_an_option():
 
 @pytest.mark.parametrize("value", ["on", "true", "{}", "{partitions: 5}"])
 def test_it_runs_wherever_the_contract_names_it(value, tmp_path):
-    from checks.kit import loader
+    from checks.contract import loader
 
     path = tmp_path / "contract.yaml"
     path.write_text(

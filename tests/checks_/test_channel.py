@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from checks.kit import channel
+from checks.labels import noise_channel
 
 
 def drawn(rate, rows=6_000, classes=3, seed=0, wrong=None):
@@ -20,7 +20,7 @@ def drawn(rate, rows=6_000, classes=3, seed=0, wrong=None):
 @pytest.mark.parametrize("rate", [0.02, 0.05, 0.1])
 def test_the_rate_of_errors_is_told_from_overlap(rate):
     told, given, _ = drawn(rate)
-    likely, least = channel.fit(told, given)
+    likely, least = noise_channel.fit(told, given)
     assert likely.rate == pytest.approx(rate, rel=0.3)
     assert 0 < least.rate < likely.rate
 
@@ -28,7 +28,7 @@ def test_the_rate_of_errors_is_told_from_overlap(rate):
 @pytest.mark.parametrize("seed", range(4))
 def test_overlap_alone_accuses_nobody(seed):
     told, given, _ = drawn(0.0, seed=seed)
-    likely, least = channel.fit(told, given)
+    likely, least = noise_channel.fit(told, given)
     assert least is None
     assert likely.rate < 0.02
     assert (likely.honest(told, given) < 0.5).mean() < 0.01
@@ -36,7 +36,7 @@ def test_overlap_alone_accuses_nobody(seed):
 
 def test_the_chance_of_being_honest_is_what_it_says():
     told, given, true = drawn(0.08, rows=20_000)
-    honest = channel.fit(told, given)[0].honest(told, given)
+    honest = noise_channel.fit(told, given)[0].honest(told, given)
     for low, high in ((0.0, 0.3), (0.3, 0.7), (0.7, 0.95)):
         within = (honest >= low) & (honest < high)
         assert (given == true)[within].mean() == pytest.approx(honest[within].mean(), abs=0.08)
@@ -44,7 +44,7 @@ def test_the_chance_of_being_honest_is_what_it_says():
 
 def test_which_class_an_error_is_taken_for_is_learnt():
     told, given, true = drawn(0.1, classes=4, wrong=np.array([1, 2, 3, 0]))
-    likely, _ = channel.fit(told, given)
+    likely, _ = noise_channel.fit(told, given)
     assert (likely.wrong[np.arange(4), [1, 2, 3, 0]] > 0.8).all()
     wrong = given != true
     assert (likely.supported(told, given)[wrong] == true[wrong]).mean() > 0.9
@@ -53,7 +53,7 @@ def test_which_class_an_error_is_taken_for_is_learnt():
 def test_a_model_that_is_not_sure_enough_is_sharpened():
     told, given, true = drawn(0.05)
     dull = np.sqrt(told) / np.sqrt(told).sum(1, keepdims=True)
-    honest = channel.fit(dull, given)[0].honest(dull, given)
+    honest = noise_channel.fit(dull, given)[0].honest(dull, given)
     accused = honest < 0.3
     assert accused.sum() > 50
     assert (given == true)[accused].mean() == pytest.approx(honest[accused].mean(), abs=0.08)
@@ -62,7 +62,7 @@ def test_a_model_that_is_not_sure_enough_is_sharpened():
 @pytest.mark.parametrize("classes", [2, 30])
 def test_few_and_many_classes(classes):
     told, given, _ = drawn(0.05, classes=classes, rows=3_000)
-    likely, _ = channel.fit(told, given)
+    likely, _ = noise_channel.fit(told, given)
     score = likely.score(told, given)
     assert np.isfinite(score).all()
     assert ((score >= 0) & (score <= 1)).all()
@@ -73,12 +73,12 @@ def test_a_model_that_knows_nothing_of_the_labels_judges_none():
     told = np.zeros((200, 2))
     told[:, 0] = 1.0
     given = (np.arange(200) % 10 == 0).astype(np.int64)
-    assert channel.fit(told, given) == (None, None)
+    assert noise_channel.fit(told, given) == (None, None)
 
 
 def test_chances_of_zero_and_one_stay_finite():
     told = np.eye(3)[np.arange(300) % 3]
     given = np.where(np.arange(300) % 30 == 0, 2, np.arange(300) % 3)
-    likely, _ = channel.fit(told, given)
+    likely, _ = noise_channel.fit(told, given)
     assert np.isfinite(likely.honest(told, given)).all()
     assert np.isfinite(likely.score(told, given)).all()

@@ -2,9 +2,9 @@
 
 import pytest
 
-from checks.kit.loader import load
-from provenance.dialect import Dialect
-from provenance.errors import AssayError
+from checks.contract.loader import load
+from provenance.base.errors import AssayError
+from provenance.readers.csv_dialect import Dialect
 
 PLAIN = """\
 apiVersion: v3.1.0

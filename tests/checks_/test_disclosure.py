@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 import tables
 
-from checks.disclosure import Disclosure, classes, plan
+from checks.disclosure import Disclosure, equivalence_classes, generalisation_plan
+from checks.disclosure.generalisation_ladders import ladder
 from checks.disclosure.headings import is_quasi_identifier
-from checks.disclosure.ladders import ladder
 from checks.kit import findings
 from checks.kit.protocol import Context
 
@@ -54,8 +54,10 @@ def test_the_counts_are_those_of_a_group_by(columns):
     told, _, model = run(table, columns, (700, 0, 1_100))
     note = model.notes[0]
     assert f"{grouped.ngroups:,} classes, the smallest of {sizes.min():,};" in note
-    assert f"{plan.percent((sizes < 5).mean())} of the rows in classes under 5" in note
-    assert f"{plan.percent((sizes == 1).mean())} alone" in note
+    assert (
+        f"{generalisation_plan.percent((sizes < 5).mean())} of the rows in classes under 5" in note
+    )
+    assert f"{generalisation_plan.percent((sizes == 1).mean())} alone" in note
     alike = (grouped["label"].transform("nunique") < 2).mean()
     if alike:
         assert told["disclosure.l_diversity"]["score"] == pytest.approx(alike, abs=1e-6)
@@ -128,28 +130,30 @@ def test_the_plan_reaches_k_when_it_is_done(columns, seed):
     small = float((sizes < 5).mean())
     assert small <= 0.05, said
     if small >= 0.0001:
-        assert f"{plan.percent(small)} of the rows left out" in said
+        assert f"{generalisation_plan.percent(small)} of the rows left out" in said
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_smaller_change_reaches_k(seed):
     table = people(800, seed)
     columns = ["age", "zip", "sex"]
-    made = classes.gather(table, columns, [])
-    found = plan.propose(made, columns, 5, 0.05)
+    made = equivalence_classes.gather(table, columns, [])
+    found = generalisation_plan.propose(made, columns, 5, 0.05)
     assert found.is_best
     ladders = [ladder(made.cells[n].combine_chunks(), n, made.counts) for n in columns]
-    tried = plan._Tried(ladders, made.counts, 5)
+    tried = generalisation_plan._Tried(ladders, made.counts, 5)
     points = itertools.product(*(range(len(steps)) for steps in ladders))
-    losses = [plan._loss(ladders, p) for p in points if tried.suppressed(p) <= 0.05]
-    chosen = plan._best(ladders, plan._Tried(ladders, made.counts, 5), 0.05)
-    assert plan._loss(ladders, chosen) == pytest.approx(min(losses))
-    greedy = plan._greedy(ladders, tried, 0.05)
+    losses = [generalisation_plan._loss(ladders, p) for p in points if tried.suppressed(p) <= 0.05]
+    chosen = generalisation_plan._best(
+        ladders, generalisation_plan._Tried(ladders, made.counts, 5), 0.05
+    )
+    assert generalisation_plan._loss(ladders, chosen) == pytest.approx(min(losses))
+    greedy = generalisation_plan._greedy(ladders, tried, 0.05)
     assert tried.suppressed(greedy) <= 0.05
 
 
 def test_ladders_only_join_what_was_together():
-    made = classes.gather(people(), ["age", "zip", "town", "born"], [])
+    made = equivalence_classes.gather(people(), ["age", "zip", "town", "born"], [])
     for name in made.cells.column_names:
         steps = ladder(made.cells[name].combine_chunks(), name, made.counts)
         assert len(steps) > 2
@@ -161,12 +165,12 @@ def test_ladders_only_join_what_was_together():
 
 def test_beyond_the_cap_classes_are_sampled_whole(monkeypatch):
     table = people(6_000)
-    whole = classes.gather(table, ["age", "zip"], ["label"])
-    monkeypatch.setattr(classes, "CAP", 1_000)
-    parts = [classes.gather(table.slice(at, 1_500), ["age", "zip"], ["label"]) for at in
+    whole = equivalence_classes.gather(table, ["age", "zip"], ["label"])
+    monkeypatch.setattr(equivalence_classes, "CAP", 1_000)
+    parts = [equivalence_classes.gather(table.slice(at, 1_500), ["age", "zip"], ["label"]) for at in
              range(0, 6_000, 1_500)]  # fmt: skip
     for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
-        kept = functools.reduce(classes.merge, [parts[n] for n in order])
+        kept = functools.reduce(equivalence_classes.merge, [parts[n] for n in order])
         assert not kept.is_whole
         assert len(kept.keys) == 1_000
         assert np.array_equal(kept.keys, whole.keys[:1_000])

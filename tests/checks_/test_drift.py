@@ -9,7 +9,7 @@ import pytest
 import tables
 
 from checks.drift import Drift
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
 
 ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("poisoning", ROOT / "benchmarks" / "poisoning.py")

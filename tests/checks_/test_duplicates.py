@@ -12,7 +12,7 @@ from pyarrow import csv
 
 from checks.duplicates import Duplicates
 from checks.kit import findings
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
 
 ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("poisoning", ROOT / "benchmarks" / "poisoning.py")

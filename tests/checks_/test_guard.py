@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from checks.kit import guard, sql_tree
-from checks.kit.node import Node
-from provenance.errors import AssayError
+from checks.contract import query_guard, sql_allow_list
+from checks.contract.node import Node
+from provenance.base.errors import AssayError
 
 # words of SQL's grammar that DuckDB keeps no function for
 OF_THE_GRAMMAR = {"->", "coalesce", "grouping", "grouping_id", "if", "iff", "ifnull"}
@@ -24,7 +24,7 @@ NEVER = """
 @pytest.fixture
 def asked():
     def ask(*texts, kind="query"):
-        found = guard.Guard("people", {"age": "integer", "name": "string"})
+        found = query_guard.Guard("people", {"age": "integer", "name": "string"})
         for line, text in enumerate(texts, 1):
             node = Node(text, "c.yaml", line, 1)
             found.query(node, None) if kind == "query" else found.pattern(node, "pattern")
@@ -40,10 +40,10 @@ def test_the_list_of_functions_is_the_engines_and_harmless():
         "SELECT function_name, function_type, stability, has_side_effects FROM duckdb_functions()"
     ).fetchall()
     engine = {row[0] for row in rows}
-    assert sql_tree.FUNCTIONS - engine <= OF_THE_GRAMMAR
-    assert not sql_tree.FUNCTIONS & set(NEVER.split())
+    assert sql_allow_list.FUNCTIONS - engine <= OF_THE_GRAMMAR
+    assert not sql_allow_list.FUNCTIONS & set(NEVER.split())
     for name, kind, stability, has_effects in rows:
-        if name in sql_tree.FUNCTIONS and kind in ("scalar", "aggregate", "window"):
+        if name in sql_allow_list.FUNCTIONS and kind in ("scalar", "aggregate", "window"):
             assert stability != "VOLATILE", name
             assert not has_effects, name
 

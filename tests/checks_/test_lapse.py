@@ -3,31 +3,32 @@
 import numpy as np
 import pytest
 
-from checks.kit import calibrate, lapse
+from checks.kit import calibrate
+from checks.labels import error_floor
 
 
 def drawn(floor: float, rows: int = 20_000, seed: int = 0):
     rng = np.random.default_rng(seed)
     where = rng.uniform(-9, 0, rows)
-    rate = floor + (1 - 2 * floor) * lapse.sigmoid(1.2 * where)
+    rate = floor + (1 - 2 * floor) * error_floor.sigmoid(1.2 * where)
     return where, rng.random(rows) < rate
 
 
 @pytest.mark.parametrize("floor", [0.003, 0.02, 0.1])
 def test_a_planted_floor_is_found(floor):
-    fitted = lapse.lapse(*drawn(floor))
+    fitted = error_floor.lapse(*drawn(floor))
     assert fitted.best[0] == pytest.approx(floor, rel=0.4)
     assert 0 < fitted.low[0] <= 1.2 * floor
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_overlap_alone_has_no_floor_to_accuse_by(seed):
-    fitted = lapse.lapse(*drawn(0.0, seed=seed))
+    fitted = error_floor.lapse(*drawn(0.0, seed=seed))
     assert calibrate.cut(fitted.honest(np.linspace(-9, 0, 100)), 0.1)[0] == -1.0
 
 
 def test_surer_contrary_labels_are_less_honest():
-    honest = lapse.lapse(*drawn(0.02)).honest(np.linspace(-9, 2, 50))
+    honest = error_floor.lapse(*drawn(0.02)).honest(np.linspace(-9, 2, 50))
     assert (np.diff(honest) >= 0).all()
     assert honest[0] < 0.05
     assert honest[-1] > 0.9
@@ -35,7 +36,7 @@ def test_surer_contrary_labels_are_less_honest():
 
 def test_no_contrary_label_means_no_errors():
     where = np.linspace(-5, 0, 30)
-    assert lapse.lapse(where, np.zeros(30, bool)) == lapse.NO_ERRORS
+    assert error_floor.lapse(where, np.zeros(30, bool)) == error_floor.NO_ERRORS
 
 
 def test_pairs_err_on_their_own_and_a_label_that_agrees_is_honest():
@@ -45,7 +46,7 @@ def test_pairs_err_on_their_own_and_a_label_that_agrees_is_honest():
     given = (rng.random(len(own)) > own).astype(int)
     flipped = (rng.random(len(own)) < 0.03) & (given == 0)
     given[flipped] = 1
-    honest = lapse.floors(chances, given).honest(chances, given)
+    honest = error_floor.floors(chances, given).honest(chances, given)
     assert (honest[chances.argmax(1) == given] == 1).all()
     accused = honest < calibrate.cut(honest, 0.1)[0]
     assert accused.sum() > 50

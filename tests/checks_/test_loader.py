@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from checks.kit import odcs
-from checks.kit.loader import load
-from provenance.errors import AssayError
+from checks.contract import odcs
+from checks.contract.loader import load
+from provenance.base.errors import AssayError
 
 HEAD = """\
 apiVersion: v3.1.0

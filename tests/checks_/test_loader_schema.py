@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checks.kit import gallery, odcs
-from checks.kit.json_schema import json_schema
-from checks.kit.loader import load
-from checks.kit.node import OLD_WORDS
-from checks.kit.yaml_reader import parse
+from checks.contract import expectation_gallery, odcs
+from checks.contract.json_schema import json_schema
+from checks.contract.loader import load
+from checks.contract.node import OLD_WORDS
+from checks.contract.yaml_reader import parse
 from pipelines import cli
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = (ROOT / "docs" / "contract.md").read_text()
@@ -256,7 +256,9 @@ def mutants(draw):
     elif change == "swap":
         inner[last.swapcase()] = inner.pop(last)
     else:
-        known = one_of(*odcs.PROPERTY, *odcs.QUALITY, *odcs.CONTRACT, *gallery.ARGUMENTS, "zzz")
+        known = one_of(
+            *odcs.PROPERTY, *odcs.QUALITY, *odcs.CONTRACT, *expectation_gallery.ARGUMENTS, "zzz"
+        )
         inner[draw(known)] = draw(one_of(*ODD))
     return contract
 

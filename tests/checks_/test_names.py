@@ -11,13 +11,13 @@ import pytest
 import tables
 
 from checks.kit import findings
-from checks.kit.contract import Column, Contract
+from checks.kit.contract_model import Column, Contract
 from checks.kit.protocol import Context
-from checks.pii import Pii, denied, names, pseudonyms, redact, rescan
+from checks.pii import Pii, deny_list, names, pseudonyms, redact, rescan
 from checks.pii.headings import kind_of
 from checks.pii.search import PLACEHOLDER
-from provenance.casting import ColumnSpec
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
+from provenance.rows.column_types import ColumnSpec
 
 PEOPLE = ("Anna Berg", "Olaf Lund", "Mary Smith", "Jonas Vik")
 TOWNS = ("Bergen", "Molde", "Lisbon")
@@ -353,7 +353,7 @@ def test_pseudonyms_look_like_no_value(ruled):
 def test_nothing_of_a_model_is_imported_without_one():
     code = (
         "import sys, pyarrow as pa\nfrom checks.pii import rescan\n"
-        "from checks.kit.contract import Contract\n"
+        "from checks.kit.contract_model import Contract\n"
         "c = Contract('t', '1', 'c', '0' * 64, (), checks={'pii': {'deny': ['anna']}})\n"
         "assert rescan(pa.table({'note': ['anna', 'b']}), c).num_rows == 1\n"
         "print([m for m in ('spacy', 'gliner', 'torch') if m in sys.modules])"
@@ -363,4 +363,4 @@ def test_nothing_of_a_model_is_imported_without_one():
 
 
 def test_a_deny_list_of_nothing_denies_nothing():
-    assert denied.names_of(["", "--"], "").by_first == {}
+    assert deny_list.names_of(["", "--"], "").by_first == {}

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.kit import onepass
-from checks.kit.contract import Column, Contract, Rule
-from pipelines import rules as stage
-from provenance.casting import ARROW, ColumnSpec
-from provenance.shards import Shard, read_table, write_shard
-from provenance.snapshot import Snapshot
+from checks.kit.contract_model import Column, Contract, Rule
+from checks.rules import one_pass
+from pipelines.run import contract_rules as stage
+from provenance.rows.column_types import ARROW, ColumnSpec
+from provenance.rows.shards import Shard, read_table, write_shard
+from provenance.rows.snapshot import Snapshot
 
 BIG = 2**53 + 1
 
@@ -241,10 +241,10 @@ def test_an_endless_sql_rule_is_interrupted(tmp_path):
     query = "SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000000) c WHERE a <> b"
     contract = Contract("p", "1", "c", "0" * 64, (Column(ColumnSpec("v", "integer")),), ())
     with (
-        onepass.opened(contract, [], tmp_path, onepass.Budget()) as connection,
+        one_pass.opened(contract, [], tmp_path, one_pass.Budget()) as connection,
         pytest.raises(TimeoutError),
     ):
-        onepass.number_of(connection, query, 0.3)
+        one_pass.number_of(connection, query, 0.3)
 
 
 def test_the_connection_reaches_nothing_but_the_shards(tmp_path):
@@ -254,7 +254,7 @@ def test_the_connection_reaches_nothing_but_the_shards(tmp_path):
     spill = tmp_path / "spill"
     spill.mkdir()
     contract = Contract("p", "1", "c", "0" * 64, (Column(ColumnSpec("v", "integer")),), ())
-    with onepass.opened(contract, [], spill, onepass.Budget()) as connection:
+    with one_pass.opened(contract, [], spill, one_pass.Budget()) as connection:
         for query in (
             f"FROM '{tmp_path / 'secret.csv'}'",
             f"COPY (SELECT 1) TO '{tmp_path / 'out.csv'}'",
@@ -270,9 +270,11 @@ def test_a_condition_that_fails_does_not_hide_the_others(tmp_path):
     table = pa.table({"v": pa.array(["1", "x"])})
     snap = snapshot_of(tmp_path, table)
     contract = Contract("p", "1", "c", "0" * 64, (Column(ColumnSpec("v", "string")),), ())
-    with onepass.opened(contract, [snap.shards[0].path], tmp_path, onepass.Budget()) as connection:
+    with one_pass.opened(
+        contract, [snap.shards[0].path], tmp_path, one_pass.Budget()
+    ) as connection:
         conditions = {0: "CAST(v AS INTEGER) > 0", 1: "v = 'x'"}
-        found, failed = onepass.offending_each(connection, conditions)
+        found, failed = one_pass.offending_each(connection, conditions)
     assert list(found[1]) == [1]
     assert list(failed) == [0]
 

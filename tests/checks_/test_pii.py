@@ -12,13 +12,13 @@ import pyarrow as pa
 import pytest
 
 from checks.kit import findings, registry
-from checks.kit.contract import Column, Contract
+from checks.kit.contract_model import Column, Contract
 from checks.kit.protocol import Context
 from checks.pii import UNSCANNED, Pii, judge, redact, rescan
 from checks.pii.scan import scan
 from checks.pii.settings import settings_of
-from provenance.casting import ColumnSpec
-from provenance.shards import Shard
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import Shard
 
 
 def contract_of(names=("note",), *, options=None, **actions):

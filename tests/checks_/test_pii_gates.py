@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from presidio_plain import DENIED, NAMES, ODD, SEEDS, mutated
 
-from checks.pii import gates, phone, relax, table
+from checks.pii import gate_table, phone, prefilters, regex_to_re2
 from checks.pii.recognizers import Analyzer, UnscannedError, analyzer
 from checks.pii.scan import raw_hits
 from checks.pii.settings import ENTITIES, Settings
@@ -34,30 +34,32 @@ def gated(texts, options=PLAIN):
 
 
 def test_the_stored_gates_are_those_of_the_installed_presidio():
-    stored = {entity: table.PATTERNS[entity] for entity in table.PATTERNS}
-    derived = gates.derive(analyzer(tuple(stored), 0.4, 0))
-    assert json.loads(table.text_of(table.DIGITS, derived)) == json.loads(table.PATH.read_text())
+    stored = {entity: gate_table.PATTERNS[entity] for entity in gate_table.PATTERNS}
+    derived = prefilters.derive(analyzer(tuple(stored), 0.4, 0))
+    assert json.loads(gate_table.text_of(gate_table.DIGITS, derived)) == json.loads(
+        gate_table.PATH.read_text()
+    )
 
 
 def test_every_entity_searched_by_default_has_stored_gates():
     for entity in ENTITIES:
-        assert all(gate for gate, *_ in table.PATTERNS[entity][0]), entity
+        assert all(gate for gate, *_ in gate_table.PATTERNS[entity][0]), entity
 
 
 def test_digits_are_all_that_the_regex_module_knows():
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     known = [char for char in every if regex.fullmatch(r"\d", char)]
-    assert gates.matches(pa.array(known), r"[\d]").all()
-    assert not gates.matches(pa.array(["a", "\u00b2", "\u2460", " "]), r"[\d]").any()
+    assert prefilters.matches(pa.array(known), r"[\d]").all()
+    assert not prefilters.matches(pa.array(["a", "\u00b2", "\u2460", " "]), r"[\d]").any()
 
 
 @pytest.mark.parametrize("letter", "aiskIKSz09")
 def test_letters_are_widened_to_all_that_match_when_case_is_ignored(letter):
-    gate = relax.relax(f"x[{letter}]y")
+    gate = regex_to_re2.relax(f"x[{letter}]y")
     for code in (*range(0x250), 0x212A, 0x1E9E):
         text = f"x{chr(code)}y"
         if regex.search(f"x[{letter}]y", text, regex.I):
-            assert gates.matches(pa.array([text]), gate)[0], hex(code)
+            assert prefilters.matches(pa.array([text]), gate)[0], hex(code)
 
 
 @pytest.mark.parametrize(
@@ -75,13 +77,13 @@ def test_letters_are_widened_to_all_that_match_when_case_is_ignored(letter):
 )
 def test_relaxed_patterns_match_what_the_pattern_matches(pattern, text):
     assert regex.search(pattern, text)
-    gate = relax.relax(pattern)
-    assert gate == "" or gates.matches(pa.array([text]), gate)[0]
+    gate = regex_to_re2.relax(pattern)
+    assert gate == "" or prefilters.matches(pa.array([text]), gate)[0]
 
 
 def test_a_pattern_that_is_not_understood_lets_every_text_pass():
-    assert relax.relax(r"(?V1)[a--b]|\p{Lu}(?|x|y)") == ""
-    assert relax.relax(r"(a)?(?(1)b|c)") == ""
+    assert regex_to_re2.relax(r"(?V1)[a--b]|\p{Lu}(?|x|y)") == ""
+    assert regex_to_re2.relax(r"(a)?(?(1)b|c)") == ""
 
 
 def test_results_equal_presidio_on_mutated_matches(plain):
@@ -156,7 +158,7 @@ def test_telephone_filter_rejects_no_number(plain):
         text = rng.choice([number, f"{number[:3]} {number[3:]}", f"{number[:4]}-{number[4:]}"])
         expected = plain(text, ("PHONE_NUMBER",))
         assert run.hits(text, ["PHONE_NUMBER"]) == expected, text
-        assert gates.matches(pa.array([text]), phone.GATE)[0] or not expected
+        assert prefilters.matches(pa.array([text]), phone.GATE)[0] or not expected
         hits += bool(expected)
     assert hits > 200
 

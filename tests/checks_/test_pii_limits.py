@@ -15,8 +15,8 @@ import pytest
 import regex
 
 import checks.pii
-from checks.kit import text as folding
-from checks.pii import denied, patterns, phone
+from checks.kit import text_folding as folding
+from checks.pii import deny_list, patterns, phone
 from checks.pii.context import nlp_engine
 from checks.pii.recognizers import CLASSES, Analyzer, analyzer
 from checks.pii.scan import scan
@@ -299,7 +299,7 @@ def test_taken_spans_overlap_as_each_of_them_does():
 
 
 def test_many_names_of_one_first_word_are_looked_up_by_length():
-    names = denied.names_of([f"john w{n} x" for n in range(3_000)] + ["john", "john w7"], "")
+    names = deny_list.names_of([f"john w{n} x" for n in range(3_000)] + ["john", "john w7"], "")
     assert names.lengths == {"john": (1, 2, 3)}
-    (found,) = denied.hits(pa.array(["john john w7 x, john w7 y"]), names).values()
+    (found,) = deny_list.hits(pa.array(["john john w7 x, john w7 y"]), names).values()
     assert [(hit.start, hit.end) for hit in found] == [(0, 4), (5, 14), (16, 23)]

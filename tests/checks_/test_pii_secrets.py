@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from checks.pii import secrets
-from checks.pii.gates import matches, python
+from checks.pii.prefilters import matches, python
 from checks.pii.scan import scan
 from checks.pii.settings import Settings
 

@@ -12,7 +12,7 @@ from pyarrow import csv
 
 from checks.kit import findings
 from checks.kit.protocol import Context
-from checks.poison import Poison, weighing
+from checks.poison import Poison, evidence_weight
 
 ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("poisoning", ROOT / "benchmarks" / "poisoning.py")
@@ -153,14 +153,14 @@ def test_planted_rows_are_told_from_odds_and_from_labels_that_move():
     raised = draw.random(3_000) < odds / (1 + odds)
     planted = np.concatenate([draw.random(3_000) < chances, np.ones(200, bool)])
     beside = np.concatenate([chances, chances[draw.integers(0, 3_000, 200)]])
-    assert weighing.chance(chances, raised) < 0.01
-    assert weighing.unlike_an_interaction(chances, raised) < -5
-    assert weighing.chance(beside, planted) < 1e-6
-    assert weighing.unlike_an_interaction(beside, planted) > 5
-    assert weighing.chance(chances, draw.random(3_000) < chances) > 1e-3
+    assert evidence_weight.chance(chances, raised) < 0.01
+    assert evidence_weight.unlike_an_interaction(chances, raised) < -5
+    assert evidence_weight.chance(beside, planted) < 1e-6
+    assert evidence_weight.unlike_an_interaction(beside, planted) > 5
+    assert evidence_weight.chance(chances, draw.random(3_000) < chances) > 1e-3
     # 500 of other labels are expected, 100 are too many of the label: were they taken, or added?
-    assert weighing.unlike_moved_labels(500, 500, 100, 0.001) > 2
-    assert weighing.unlike_moved_labels(400, 500, 100, 0.001) < -2
+    assert evidence_weight.unlike_moved_labels(500, 500, 100, 0.001) > 2
+    assert evidence_weight.unlike_moved_labels(400, 500, 100, 0.001) < -2
 
 
 def test_findings_do_not_depend_on_the_cut_and_models_travel():

@@ -16,12 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from checks.kit import odcs
-from checks.kit.contract import Column, Contract, Rule
-from pipelines.rules import run_rules
-from provenance.casting import ARROW, ColumnSpec
-from provenance.shards import Shard, read_table, write_shard
-from provenance.snapshot import Snapshot
+from checks.contract import odcs
+from checks.kit.contract_model import Column, Contract, Rule
+from pipelines.run.contract_rules import run_rules
+from provenance.rows.column_types import ARROW, ColumnSpec
+from provenance.rows.shards import Shard, read_table, write_shard
+from provenance.rows.snapshot import Snapshot
 
 CASES = 40
 BIG = 2**53

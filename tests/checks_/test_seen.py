@@ -8,14 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 import tables
 
-from checks.kit.contract import Column, Contract
-from checks.kit.seen import table_seen
-from pipelines import engine
-from pipelines.examine import examine
-from provenance import digest
-from provenance.casting import ColumnSpec
-from provenance.ingest import Limits, ingest
-from provenance.shards import Shard, write_shard
+from checks.kit.contract_model import Column, Contract
+from checks.kit.visible_columns import table_seen
+from pipelines.checking import engine
+from pipelines.checking.examine import examine
+from provenance.readers.ingest import Limits, ingest
+from provenance.rows import digest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import Shard, write_shard
 
 ODD = {
     "dictionary": lambda column: column.dictionary_encode(),

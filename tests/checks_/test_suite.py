@@ -6,13 +6,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from checks.kit import gallery, suite
-from checks.kit.contract import Column, Contract, Rule
-from pipelines.rules import run_rules
-from provenance.casting import ColumnSpec
-from provenance.errors import AssayError
-from provenance.shards import Shard, read_table, write_shard
-from provenance.snapshot import Snapshot
+from checks.contract import expectation_gallery
+from checks.kit.contract_model import Column, Contract, Rule
+from checks.rules import suite
+from pipelines.run.contract_rules import run_rules
+from provenance.base.errors import AssayError
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import Shard, read_table, write_shard
+from provenance.rows.snapshot import Snapshot
 
 TYPES = {"a": "integer", "b": "integer", "x": "number", "s": "string"}
 ARGUMENTS = {
@@ -54,7 +55,11 @@ def test_the_list_is_the_librarys():
     import great_expectations.expectations.core  # noqa: F401  registers them
     from great_expectations.expectations.registry import list_registered_expectation_implementations
 
-    ours = [gallery.EXPECTATIONS, gallery.UNSUPPORTED, gallery.REFUSED]
+    ours = [
+        expectation_gallery.EXPECTATIONS,
+        expectation_gallery.UNSUPPORTED,
+        expectation_gallery.REFUSED,
+    ]
     names = [name for part in ours for name in part]
     assert len(names) == len(set(names))
     assert set(names) == set(list_registered_expectation_implementations())
@@ -64,7 +69,7 @@ def test_every_expectation_runs_and_the_counts_agree(tmp_path):
     from great_expectations.expectations.registry import get_expectation_impl
 
     rules = []
-    for kind in gallery.EXPECTATIONS:
+    for kind in expectation_gallery.EXPECTATIONS:
         fields = get_expectation_impl(kind).__fields__
         params = {key: item for key, item in ARGUMENTS.items() if key in fields}
         column = (

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.kit.text import NEEDS_FOLDING, aligned, folded, joined, normalise, plain, skeleton
+from checks.kit.text_folding import (
+    NEEDS_FOLDING,
+    aligned,
+    folded,
+    joined,
+    normalise,
+    plain,
+    skeleton,
+)
 
 
 @pytest.mark.parametrize(

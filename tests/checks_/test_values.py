@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks.kit import findings
-from checks.kit.contract import Column, Contract
+from checks.kit.contract_model import Column, Contract
 from checks.kit.protocol import Context
 from checks.values import CAP, SAMPLE, Values
-from provenance.casting import ColumnSpec
-from provenance.shards import Shard
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import Shard
 
 
 def shards_of(table, sizes):

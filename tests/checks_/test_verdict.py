@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from checks.kit import findings, verdict
-from checks.kit.contract import Policy
+from checks.kit.contract_model import Policy
 
 
 def decide(found=None, source=2000, quarantine=0, rejected=0, **policy):

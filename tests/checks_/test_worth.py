@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 import tables
 
-from checks.kit import encode, worth
+from checks.kit import encode, model_comparison
 
 
 def poisoned(rows=3_000, seed=0, rate=0.15):
@@ -24,7 +24,7 @@ def poisoned(rows=3_000, seed=0, rate=0.15):
 
 def compared(table, held, asked, label="y"):
     how = encode.kinds(tables.contract_for(table.schema, **{label: "label"}), table)
-    return worth.compare(table, how, label, held, asked)
+    return model_comparison.compare(table, how, label, held, asked)
 
 
 def test_without_wrong_rows_a_model_is_better_on_trusted_ones():
@@ -67,7 +67,7 @@ def test_a_number_is_measured_by_its_distance():
     held = (rng.random(2_000) < 0.4) & (a > 1)
     table = pa.table({"a": a, "y": honest + 20 * held})
     [distance] = compared(table, held, pa.table({"a": a, "y": honest})).measures
-    assert (distance.name, distance.word) == (worth.DISTANCE, "better")
+    assert (distance.name, distance.word) == (model_comparison.DISTANCE, "better")
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bad_files import kind
 
-from provenance.casting import ColumnSpec
-from provenance.dialect import Dialect
+from provenance.readers.csv_dialect import Dialect
+from provenance.rows.column_types import ColumnSpec
 
 FORMATS = {"date": "dd.MM.yyyy", "timestamp": "yyyy-MM-dd HH:mm", "time": "HH:mm"}
 

@@ -16,13 +16,16 @@ import yaml
 from fuzzing.mutation import MOST, mutated
 from fuzzing.target import Target, require
 
-from checks.kit import guard, inspect_child, loader, odcs, suite
-from checks.kit.guard import Guard
-from checks.kit.node import Node
-from pipelines import reading, review, story
-from provenance import cast
-from provenance.errors import AssayError
-from provenance.recorded import recorded
+from checks.contract import loader, odcs, query_guard, query_inspector
+from checks.contract.node import Node
+from checks.contract.query_guard import Guard
+from checks.rules import suite
+from pipelines.commands import review
+from pipelines.run import reading
+from pipelines.store import row_history
+from provenance.base.errors import AssayError
+from provenance.files.checksum_file import recorded
+from provenance.rows import cast
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPES = {"age": "integer", "name": "string", "paid": "number", "day": "date", "at": "timestamp",
@@ -80,7 +83,9 @@ def _contract(case: bytes, folder: Path) -> str:
     path = folder / "contract.yaml"
     path.write_bytes(case)
     # patterns and queries have a target of their own, for a process looks at them
-    with mock.patch.object(guard, "_answers", lambda told: ([None] * told.count('"kind"'), 0)):
+    with mock.patch.object(
+        query_guard, "_answers", lambda told: ([None] * told.count('"kind"'), 0)
+    ):
         found = loader.load(path, root=folder)
         again = loader.load(path, root=folder)
     require(found == again, "a contract is read in two ways")
@@ -98,7 +103,7 @@ def _rule(case: bytes, _: Path) -> str:
     text, is_query = case[1:].decode("utf-8", "replace"), bool(case[:1] > b"\x7f")
     watch = Guard("people", TYPES)
     node = Node(text, "contract.yaml", 1, 1, text=text, is_plain=False)
-    with mock.patch.object(guard, "_answers", _forked):
+    with mock.patch.object(query_guard, "_answers", _forked):
         try:
             (watch.query(node, "age") if is_query else watch.pattern(node, "the pattern"))
             watch.settle()
@@ -122,20 +127,20 @@ def _forked(told: str) -> tuple[list[dict[str, str] | None], int]:
             os.write(inputs, told.encode())
             os.lseek(inputs, 0, os.SEEK_SET)
             sys.stdin, sys.stdout = os.fdopen(inputs), output
-            with mock.patch.object(inspect_child, "locked", return_value=database):
-                inspect_child.main()
+            with mock.patch.object(query_inspector, "locked", return_value=database):
+                query_inspector.main()
         finally:
             os._exit(1)
     os.close(answer)
     with os.fdopen(answers, "rb") as stream:
         output = stream.read()
     _, status = os.waitpid(child, 0)
-    return guard.answered(output), os.waitstatus_to_exitcode(status)
+    return query_guard.answered(output), os.waitstatus_to_exitcode(status)
 
 
 @functools.cache
 def _database() -> Any:
-    return inspect_child.locked()
+    return query_inspector.locked()
 
 
 def _shuffled(draw: random.Random, data: bytes, other: bytes) -> bytes:
@@ -158,8 +163,8 @@ def _decisions(case: bytes, folder: Path) -> str:
     review._refuse_twice(found)
     for item in found:
         require(item["decision"] in review.DECISIONS and item["row"] >= 0, "an odd decision")
-    columns = [[item.get(field.name) for item in found] for field in story.DECISION_SCHEMA]
-    for column, field in zip(columns, story.DECISION_SCHEMA, strict=True):
+    columns = [[item.get(field.name) for item in found] for field in row_history.DECISION_SCHEMA]
+    for column, field in zip(columns, row_history.DECISION_SCHEMA, strict=True):
         pa.array(column, field.type)
     return f"taken {' '.join(sorted({item['decision'] for item in found}))}"
 

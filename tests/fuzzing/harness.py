@@ -28,8 +28,8 @@ from typing import Any
 from fuzzing.mutation import MOST
 from fuzzing.target import HEAD, LawBrokenError, Target
 
-from provenance.codes import CODES
-from provenance.errors import AssayError
+from provenance.base.codes import CODES
+from provenance.base.errors import AssayError
 
 MIB = 1 << 20
 _ROOM = 16 + 2 * (MOST + HEAD)

@@ -14,17 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fuzzing import parquet_mutation
 from fuzzing.target import HEAD, Target, require
 
-from provenance import (
-    compaction,
-    entry,
-    keychain,
-    standalone_verify,
-    verify,
-)
-from provenance.entry import Entry
-from provenance.errors import AssayError
-from provenance.ledger import Ledger
-from provenance.sign import Signer
+from provenance import standalone_verify
+from provenance.base.errors import AssayError
+from provenance.ledger import compaction, entry, key_rotation, verify
+from provenance.ledger.entry import Entry
+from provenance.ledger.ledger import Ledger
+from provenance.ledger.signing import Signer
 
 TIME = "2026-01-01T00:00:00+00:00"
 KEYS = [Signer(Ed25519PrivateKey.from_private_bytes(bytes((n,)) * 32)) for n in (1, 2)]
@@ -73,7 +68,7 @@ def targets() -> list[Target]:
 def grown(folder: Path, *, is_compacted: bool) -> Ledger:
     """Return a ledger of two runs, a review, another key, a compaction and one more run."""
     ledger = Ledger(folder / "ledger")
-    first = keychain.first_facts(KEYS[0], TIME)
+    first = key_rotation.first_facts(KEYS[0], TIME)
 
     def append(**facts: Any) -> None:
         holder = KEYS[1] if facts.get("late") else KEYS[0]

@@ -18,7 +18,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 from fuzzing.harness import MIB, Bounds, Fuzzing  # noqa: E402
 from fuzzing.target import Target, require  # noqa: E402
 
-from provenance.errors import AssayError  # noqa: E402
+from provenance.base.errors import AssayError  # noqa: E402
 
 BOUNDS = Bounds(cpu=1, wall=60.0, resident=64 * MIB, space=512 * MIB)
 IMPATIENT = Bounds(cpu=1, wall=1.0)

@@ -14,21 +14,14 @@ from fuzzing import parquet_mutation
 from fuzzing.ledgers import KEYS, TIME, WORDS, grown, write
 from fuzzing.target import HEAD, Target, require
 
-from pipelines import trust
-from provenance import (
-    digest,
-    keychain,
-    lineage,
-    merkle,
-    note,
-    proof,
-    sign,
-    standalone_verify,
-)
-from provenance.errors import AssayError
-from provenance.ledger import Ledger
-from provenance.note import Checkpoint
-from provenance.snapshot import Source
+from pipelines.store import trust
+from provenance import standalone_verify
+from provenance.base.errors import AssayError
+from provenance.ledger import checkpoint, inclusion_proof, key_rotation, lineage, merkle, signing
+from provenance.ledger.checkpoint import Checkpoint
+from provenance.ledger.ledger import Ledger
+from provenance.rows import digest
+from provenance.rows.snapshot import Source
 
 NOTE_WORDS = (
     *(b"\n\n", b"\n", "\u2014 ".encode(), b"+", b" ", b"0", b"=", b"-1", b"\r\n", b"assay.ledger/"),
@@ -49,7 +42,7 @@ def targets() -> list[Target]:
 
 def _checkpoint(ledger: Ledger) -> tuple[list[bytes], str]:
     leaves = [item.leaf for item in ledger.entries()]
-    made = Checkpoint(note.origin_of(leaves[0]), len(leaves), merkle.Tree(leaves).root())
+    made = Checkpoint(checkpoint.origin_of(leaves[0]), len(leaves), merkle.Tree(leaves).root())
     return leaves, made.signed(KEYS[1])
 
 
@@ -58,7 +51,7 @@ _SEEN: list[tuple[int, bytes]] = []  # size and root of what is signed
 
 def _note_seeds(folder: Path) -> list[bytes]:
     _, text = _checkpoint(grown(folder, is_compacted=False))
-    seen = note.parse(text)[0]
+    seen = checkpoint.parse(text)[0]
     _SEEN.append((seen.size, seen.root))
     witness = f"{text}— witness.example/w {base64.b64encode(bytes(68)).decode()}\n"
     return [text.encode(), witness.encode(), text.replace("\n\n", "\nmore\n\n").encode()]
@@ -69,7 +62,7 @@ def _note(case: bytes, folder: Path) -> str:
     path.write_bytes(case)
     keys = tuple(signer.verifier for signer in KEYS)
     with contextlib.suppress(AssayError):
-        note.parse(trust.read_text(str(path), "checkpoint"))
+        checkpoint.parse(trust.read_text(str(path), "checkpoint"))
     alone = _alone_opened(path, keys)
     # the verifier alone looks at signatures only, not at the names beside them
     require(alone in (None, *_SEEN), "the verifier alone trusts what was never signed")
@@ -78,7 +71,7 @@ def _note(case: bytes, folder: Path) -> str:
     return "taken"
 
 
-def _alone_opened(path: Path, keys: tuple[sign.Verifier, ...]) -> tuple[int, bytes] | None:
+def _alone_opened(path: Path, keys: tuple[signing.Verifier, ...]) -> tuple[int, bytes] | None:
     try:
         return standalone_verify.opened(path.read_text("utf-8"), [key.public for key in keys])
     except Exception:  # noqa: BLE001  # as its main does
@@ -103,17 +96,17 @@ def _proven(folder: Path) -> tuple[str, str, bytes]:
     ledger = Ledger(folder / "ledger")
     facts = {"kind": "run", "time": TIME, "outputs": [],
              "lineage": {"root": merkle.Tree(leaves).root().hex(), "keyed": False}}  # fmt: skip
-    item = ledger.append(KEYS[0], keychain.first_facts(KEYS[0], TIME), lambda _: facts)
+    item = ledger.append(KEYS[0], key_rotation.first_facts(KEYS[0], TIME), lambda _: facts)
     shown = {name: value.hex() if isinstance(value, bytes) else value
              for name, value in told.to_pylist()[1].items()}  # fmt: skip
     row = {"lineage": shown, "index": 1, "size": 2, "salt": None,
            "path": [beside.hex() for beside in merkle.inclusion(leaves, 1)]}  # fmt: skip
     all_leaves = [one.leaf for one in ledger.entries()]
-    seen = Checkpoint(note.origin_of(all_leaves[0]), 2, merkle.Tree(all_leaves).root())
+    seen = Checkpoint(checkpoint.origin_of(all_leaves[0]), 2, merkle.Tree(all_leaves).root())
     text = seen.signed(KEYS[0])
     sink = io.BytesIO()
     pq.write_table(content.slice(1, 1), sink)
-    return proof.text_of(item, all_leaves, text, row), text, sink.getvalue()
+    return inclusion_proof.text_of(item, all_leaves, text, row), text, sink.getvalue()
 
 
 _PROOF: dict[str, bytes] = {}
@@ -197,7 +190,7 @@ def _keys(case: bytes, folder: Path) -> str:
     path = folder / "key.pem"
     path.write_bytes(case)
     told = []
-    for read in (sign.load_public, sign.load):
+    for read in (signing.load_public, signing.load):
         try:
             found = read(path)
             told.append(type(found).__name__)

@@ -19,15 +19,15 @@ from bad_files import reader
 from fuzzing import columns, parquet_mutation
 from fuzzing.target import HEAD, Target, require
 
-from pipelines import reading
-from provenance import unpack
-from provenance.as_read import as_read
-from provenance.casting import ColumnSpec
-from provenance.dialect import ENCODINGS, Dialect
-from provenance.errors import AssayError
-from provenance.ingest import Limits, ingest
-from provenance.shards import read_shard, read_table
-from provenance.snapshot import Snapshot
+from pipelines.run import reading
+from provenance.base.errors import AssayError
+from provenance.files import unpack
+from provenance.readers.csv_dialect import ENCODINGS, Dialect
+from provenance.readers.ingest import Limits, ingest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.original_text import as_read
+from provenance.rows.shards import read_shard, read_table
+from provenance.rows.snapshot import Snapshot
 
 SMALL = 10_000  # bytes of a seed at most
 DEAR = ("bomb", "100 MB", "5,000", "1 MiB", "3 MB", "columns", "long", "lines")

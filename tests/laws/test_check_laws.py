@@ -10,9 +10,9 @@ import pytest
 import tables
 
 from checks.kit import findings, registry
-from pipelines import engine
-from pipelines.examine import examine
-from provenance.shards import write_shard
+from pipelines.checking import engine
+from pipelines.checking.examine import examine
+from provenance.rows.shards import write_shard
 
 NAMES = sorted(registry.load())
 CUTS = [(), (2,), (300,), (1, 1, 200, 150), (0, 250)]

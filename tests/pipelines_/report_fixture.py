@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 
 from checks.kit import findings
-from checks.kit.worth import Measure, Worth
-from pipelines.report_facts import (
+from checks.kit.model_comparison import Measure, Worth
+from pipelines.report.facts import (
     ContractFacts,
     ReportFacts,
     SourceFacts,
@@ -16,8 +16,8 @@ from pipelines.report_facts import (
     category_panel,
     number_panel,
 )
-from pipelines.report_rules import facts_of
-from provenance.errors import Notice
+from pipelines.report.finding_tables import facts_of
+from provenance.base.errors import Notice
 
 ROWS = 20_000
 CONTRACT = ContractFacts("loans", "2.3.0", "77ab" * 16)

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import runs
 
-from pipelines import anchor, cli, keys
-from pipelines.request import Request, prepare
-from pipelines.store import Store
-from provenance import entry
-from provenance.errors import AssayError
+from pipelines import cli
+from pipelines.run.request import Request, prepare
+from pipelines.store import keys, reference_anchor
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.ledger import entry
 
 CONTRACT = """
 apiVersion: v3.1.0
@@ -44,7 +45,7 @@ def place(tmp_path, monkeypatch):
 
 def run(store, source="a.csv", **facts):
     """Commit a run that says, as a real one does, which anchor stood when it began."""
-    stood = anchor.standing(store, "nights").facts()
+    stood = reference_anchor.standing(store, "nights").facts()
     return runs.committed(store, Path("c.yaml"), Path(source), anchor=stood, **facts)
 
 
@@ -84,18 +85,18 @@ def test_the_newest_decision_holds_and_a_person_s_reference_stands_over_it(place
 
 def test_a_decision_that_comes_while_a_run_goes_on_is_not_lost(place):
     first = run(place)
-    stood = anchor.standing(place, "nights").facts()  # a run looks, and takes its time
+    stood = reference_anchor.standing(place, "nights").facts()  # a run looks, and takes its time
     anchored(place, first.seq)
     runs.committed(place, Path("c.yaml"), Path("b.csv"), anchor=stood)
-    assert anchor.standing(place, "nights").entry.seq == 2
+    assert reference_anchor.standing(place, "nights").entry.seq == 2
     run(place)
-    assert anchor.standing(place, "nights").entry.seq == 2
+    assert reference_anchor.standing(place, "nights").entry.seq == 2
 
 
 def test_another_dataset_s_decision_does_not_count(place):
     first = run(place)
     anchored(place, first.seq)
-    assert anchor.standing(place, "days").entry is None
+    assert reference_anchor.standing(place, "days").entry is None
 
 
 def test_only_the_entries_since_the_last_run_are_read(place, monkeypatch):
@@ -103,7 +104,7 @@ def test_only_the_entries_since_the_last_run_are_read(place, monkeypatch):
         run(place)
     read, parse = [], entry.parse
     monkeypatch.setattr(entry, "parse", lambda content: read.append(1) or parse(content))
-    assert anchor.standing(place, "nights").entry is None
+    assert reference_anchor.standing(place, "nights").entry is None
     assert len(read) <= 2
 
 

@@ -6,12 +6,14 @@ import pyarrow.compute as pc
 import pytest
 from bad_files import datasets
 
-from checks.kit import findings, loader, verdict
+from checks.contract import loader
+from checks.kit import findings, verdict
 from checks.kit.protocol import Context
-from pipelines import engine, reading, rules, stages
-from pipelines.examine import examine
-from provenance.shards import read_shard, read_table
-from provenance.snapshot import Snapshot
+from pipelines.checking import engine
+from pipelines.checking.examine import examine
+from pipelines.run import contract_rules, reading, stages
+from provenance.rows.shards import read_shard, read_table
+from provenance.rows.snapshot import Snapshot
 
 CASES = {case.name: case for case in datasets.cases()}
 # the codes are those of values, shape, duplicates, leakage and the rules; models add nothing here
@@ -31,7 +33,7 @@ def judged(case, folder):
     reading.read_sources(str(path), [source], [], str(folder / "read"))
     contract = loader.load(path)
     snapshot = Snapshot.load(folder / "read" / "source" / "snapshot.json")
-    ruled = read_table(rules.run_rules(contract, snapshot, folder))
+    ruled = read_table(contract_rules.run_rules(contract, snapshot, folder))
     schema = read_shard(snapshot.shards[0]).table.schema
     context = Context(contract, schema, snapshot.rows, None)
     serial = engine.Serial()

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from pipelines import console
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
 
 TOLD = {
     "schema": "assay.run/1",

@@ -222,7 +222,7 @@ def unlawful(seen, base, *, store):
             found.append(f"opened: {path}")
         if writes and not path.startswith(own):
             found.append(f"written: {path}")
-    ours = ("pipelines.child", "checks.kit.inspect_child", "multiprocessing")
+    ours = ("pipelines.run.child_process", "checks.contract.query_inspector", "multiprocessing")
     found += [f"started: {item}" for item in seen.started() if not any(o in item for o in ours)]
     return found
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import bad_contracts
 import pytest
 
-from checks.kit.loader import load
+from checks.contract.loader import load
 from pipelines import cli
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 MIB = 1 << 20

@@ -14,20 +14,22 @@ import pyarrow.compute as pc
 import pytest
 import runs
 
-from checks.kit import loader, yaml_reader
-from checks.pii import denied
+from checks.contract import loader, yaml_reader
+from checks.pii import deny_list
 from checks.pii.search import ready
 from checks.pii.settings import settings_of
-from pipelines import anchor, beside, cli, commit, keys, reading, run, staged_contract, stages
-from pipelines.child import Child
-from pipelines.commit import Committer
+from pipelines import cli
 from pipelines.console import Progress
-from pipelines.plan import Plan
-from pipelines.request import Request, prepare
-from pipelines.store import Store
-from provenance.errors import AssayError
-from provenance.shards import ROW, read_table
-from provenance.snapshot import Snapshot
+from pipelines.run import named_files, reading, run, stages
+from pipelines.run.child_process import Child
+from pipelines.run.plan import Plan
+from pipelines.run.request import Request, prepare
+from pipelines.store import commit, keys, reference_anchor, staged_contract
+from pipelines.store.commit import Committer
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.rows.shards import ROW, read_table
+from provenance.rows.snapshot import Snapshot
 
 STRICT = """\
 apiVersion: v3.1.0
@@ -99,7 +101,7 @@ def read(contract, plan):
 
 
 def ruled(contract, plan):
-    child = Child("pipelines.stages:run_rules")
+    child = Child("pipelines.run.stages:run_rules")
     try:
         return child.call(
             timeout=120, contract=contract.arguments(),
@@ -233,7 +235,7 @@ def test_a_release_is_made_under_the_recorded_contract(home, tmp_path):
 
 def test_a_test_set_that_changes_before_it_is_read_is_refused(home, staged):
     prepared, contract, plan = staged
-    named = beside.taken(prepared.contract, signer)
+    named = named_files.taken(prepared.contract, signer)
     read(contract, plan)
     named.require_same(plan.snapshot)
     swap(home / "test.csv", rows(2000, 2040))
@@ -261,7 +263,7 @@ def test_an_anchored_reference_that_is_swapped_after_the_comparison_is_refused(h
     entry = runs.committed(store, home / "mine.yaml", home / "data" / "sizes.csv")
     assert cli.main(["review", "1", "--anchor", "--store", str(store.folder)]) == 0
     prepared = prepare(Request(home / "mine.yaml", store.folder))
-    [file] = anchor.standing(store, "sizes").entry.facts["files"]
+    [file] = reference_anchor.standing(store, "sizes").entry.facts["files"]
     assert prepared.reference == (str(store.run_folder(entry.seq) / file["name"]),)
     prepared.require_anchored([{"name": "x", "sha256": file["sha256"]}])
     with pytest.raises(AssayError, match="I013"):
@@ -269,7 +271,7 @@ def test_an_anchored_reference_that_is_swapped_after_the_comparison_is_refused(h
 
 
 def test_only_the_deny_list_that_was_digested_is_searched_with(home):
-    named = beside.taken(loader.load(home / "mine.yaml"), signer)
+    named = named_files.taken(loader.load(home / "mine.yaml"), signer)
     assert set(named.digests) == {"pii.deny_file", "duplicates.test"}
     path, before = home / "names.txt", (home / "names.txt").stat()
     path.write_text("Quentin Quire\n")  # of the same length, and with the time set back
@@ -281,19 +283,19 @@ def test_only_the_deny_list_that_was_digested_is_searched_with(home):
     ready(settings_of(named.contract))
     path.unlink()
     ready(settings_of(named.contract))  # read once, and never from the disk again
-    assert len(denied.names_of([], str(path), settings_of(named.contract).deny_sha256)) == 1
+    assert len(deny_list.names_of([], str(path), settings_of(named.contract).deny_sha256)) == 1
 
 
 def test_a_deny_list_that_turns_up_after_the_digest_is_not_used(home):
     (home / "names.txt").unlink()
-    named = beside.taken(loader.load(home / "mine.yaml"), signer)
+    named = named_files.taken(loader.load(home / "mine.yaml"), signer)
     assert named.digests == {}
     (home / "names.txt").write_text("Quentin Quist\n")
     with pytest.raises(AssayError, match="I013"):
         ready(settings_of(named.contract))
     (home / "names.txt").unlink()
     os.mkfifo(home / "names.txt")  # nobody writes into it
-    assert beside.taken(loader.load(home / "mine.yaml"), signer).digests == {}
+    assert named_files.taken(loader.load(home / "mine.yaml"), signer).digests == {}
 
 
 def test_a_contract_cannot_bind_a_deny_list_itself(home):
@@ -308,7 +310,7 @@ def test_a_model_that_is_swapped_and_put_back_is_refused(home, staged):
     swap(home / "mine.yaml", STRICT.replace("deny_file: names.txt", "model: ./people"))
     _, contract, plan = staged
     read(contract, plan)
-    named = beside.taken(loader.load(home / "mine.yaml"), signer)
+    named = named_files.taken(loader.load(home / "mine.yaml"), signer)
     assert "pii.model" in named.digests
     named.require_same(plan.snapshot)
     (home / "people").rename(home / "away")

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import commit, croissant
-from provenance import digest
+from pipelines.store import commit, croissant
+from provenance.rows import digest
 
 # of mlcroissant 1.1 with rdflib 7.6 and pandas 3.1
 pytestmark = [

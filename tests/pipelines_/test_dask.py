@@ -29,11 +29,12 @@ from checks.duplicates import Duplicates
 from checks.kit import registry
 from checks.leakage import Leakage
 from checks.values import Values
-from pipelines import cli, dask_engine, engine
-from pipelines.dask_engine import Dask
-from pipelines.examine import examine
-from provenance.errors import AssayError
-from provenance.shards import write_shard
+from pipelines import cli
+from pipelines.checking import dask_engine, engine
+from pipelines.checking.dask_engine import Dask
+from pipelines.checking.examine import examine
+from provenance.base.errors import AssayError
+from provenance.rows.shards import write_shard
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +285,7 @@ def test_nothing_of_our_own_cluster_listens_in_plain(places, tmp_path):
     """A new process looks at its own, since these tests have other clusters."""
     code = (
         "import operator, pathlib, psutil, sys\n"
-        "from pipelines.dask_engine import Dask\n"
+        "from pipelines.checking.dask_engine import Dask\n"
         "if __name__ == '__main__':\n"
         "    one = Dask(None, 2, 60.0, pathlib.Path(sys.argv[1]))\n"
         "    one.map(operator.neg, range(4))\n"

@@ -13,9 +13,9 @@ import pytest
 import runs
 
 from checks.kit import findings
-from pipelines import diff
 from pipelines.cli import main
-from pipelines.store import Store
+from pipelines.diff import compare
+from pipelines.store.store import Store
 
 CELL = "SECRET-CELL"
 CONTRACT = """
@@ -70,7 +70,7 @@ def store(tmp_path):
 
 
 def compared(store, a=1, b=2, limit=0):
-    facts = diff.compare(store, str(a), str(b), limit)
+    facts = compare.compare(store, str(a), str(b), limit)
     counts = facts["counts"]
     assert counts["a"] == counts["paired"] + counts["went"]
     assert counts["b"] == counts["paired"] + counts["came"]
@@ -78,7 +78,7 @@ def compared(store, a=1, b=2, limit=0):
     assert counts["paired"] == counts["unchanged"] + either
     assert sum(fate["rows"] for fate in facts["fates"]) == counts["fate_changed"]
     if not limit:
-        assert all(len(facts[kind]) == counts[kind] for kind in diff.LISTS)
+        assert all(len(facts[kind]) == counts[kind] for kind in compare.LISTS)
     return facts
 
 
@@ -116,7 +116,7 @@ def test_a_run_is_the_same_as_itself_and_as_its_twin(tmp_path, store):
         facts = compared(store, 1, b)
         assert facts["counts"]["unchanged"] == 50
         assert facts["paired_by"]["shared_rows"] == 50
-        assert not any(facts[kind] for kind in diff.LISTS)
+        assert not any(facts[kind] for kind in compare.LISTS)
 
 
 def test_files_that_both_read_are_paired_row_by_row_and_the_others_by_key(tmp_path, store):
@@ -320,7 +320,7 @@ def test_a_key_that_may_be_personal_is_not_told(tmp_path, store, capsys, how):
     runs.committed(store, path, night(tmp_path, "a.csv", rows), found=found)
     later = night(tmp_path, "b.csv", [*rows[1:], ("new", "1", CELL)])
     runs.committed(store, path, later, **(facts if how == "not searched" else {}))
-    assert {row["key"] for kind in diff.LISTS for row in compared(store)[kind]} == {None}
+    assert {row["key"] for kind in compare.LISTS for row in compared(store)[kind]} == {None}
     for words in (["--json"], []):
         assert main(["diff", "1", "2", "--store", str(store.folder), *words]) == 0
         printed = capsys.readouterr().out
@@ -355,7 +355,7 @@ def test_the_text_is_short_and_tells_no_cell(tmp_path, store, capsys):
     assert (len(json.loads(told)["changed"]), json.loads(told)["schema"]) == (40, "assay.diff/1")
     assert main([*words, "--json", "--limit", "3"]) == 0
     few = json.loads(capsys.readouterr().out)
-    assert [len(few[kind]) for kind in diff.LISTS] == [3, 0, 3, 3]
+    assert [len(few[kind]) for kind in compare.LISTS] == [3, 0, 3, 3]
 
 
 def test_a_key_that_acts_on_a_terminal_is_escaped(tmp_path, store, capsys):

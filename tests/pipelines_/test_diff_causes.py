@@ -7,9 +7,9 @@ import pytest
 import runs
 
 from checks.kit import findings
-from pipelines import diff
 from pipelines.cli import main
-from pipelines.store import Store
+from pipelines.diff import compare
+from pipelines.store.store import Store
 
 CONTRACT = """
 apiVersion: v3.1.0
@@ -54,11 +54,11 @@ def commit(store, rows=ROWS, edits=(), grounds=(), **more):
 
 def cause(store, a=1, b=2):
     """Return the cause of the one changed fate, and what else it may be."""
-    facts = diff.compare(store, str(a), str(b), 0)
+    facts = compare.compare(store, str(a), str(b), 0)
     [row] = facts["fate_changed"]
     [counted] = facts["fates"]
     assert counted["causes"] == {row["cause"]: 1}
-    back = diff.compare(store, str(b), str(a), 0)["fate_changed"]
+    back = compare.compare(store, str(b), str(a), 0)["fate_changed"]
     assert [item["cause"] for item in back] == [row["cause"]]
     return row["cause"], row["may_be"]
 
@@ -120,7 +120,7 @@ def test_the_cause_is_what_alone_differs(store, first, second, ground, wanted, m
 def test_one_ground_is_enough_to_come_and_all_must_go(store):
     commit(store)
     commit(store, edits=HIGHER, grounds=[AGE, RARE])  # nothing explains the second one
-    there, back = (diff.compare(store, a, b, 0)["fate_changed"][0] for a, b in ("12", "21"))
+    there, back = (compare.compare(store, a, b, 0)["fate_changed"][0] for a, b in ("12", "21"))
     assert (there["cause"], there["may_be"]) == ("contract", [])
     assert (back["cause"], back["may_be"]) == ("unknown", ["contract"])
 
@@ -138,7 +138,7 @@ def test_a_type_and_a_limit_are_of_the_contract(store):
         (3, 4, ("quarantine", "rejected"), "ASSAY-I025"),
     ):
         assert cause(store, a, b) == ("contract", [])
-        [row] = diff.compare(store, str(a), str(b), 0)["fate_changed"]
+        [row] = compare.compare(store, str(a), str(b), 0)["fate_changed"]
         assert (row["fate_a"], row["fate_b"]) == fates
         assert row["rules_b"] == [rule]
         assert row["grounds"][-1]["rule"] == rule
@@ -163,7 +163,7 @@ def decide(store, run, *lines):
 
 
 def told(store, a, b):
-    facts = diff.compare(store, str(a), str(b), 0)
+    facts = compare.compare(store, str(a), str(b), 0)
     return {
         kind: [(row["row_a"], row["fate_a"], row["fate_b"], row["cause"]) for row in facts[kind]]
         for kind in ("changed", "fate_changed")
@@ -178,7 +178,7 @@ def test_decisions_are_the_cause_of_what_they_did(store):
         "fate_changed": [(3, "clean", "rejected", "decision"),
                          (7, "quarantine", "clean", "decision")],
     }  # fmt: skip
-    assert diff.compare(store, "1", str(release), 0)["counts"]["unchanged"] == 37
+    assert compare.compare(store, "1", str(release), 0)["counts"]["unchanged"] == 37
     again = decide(store, 1, "3,undo,", "7,reject,")
     assert told(store, release, again)["fate_changed"] == [
         (3, "rejected", "clean", "decision"), (7, "clean", "rejected", "decision"),
@@ -213,7 +213,7 @@ def test_a_decision_is_no_cause_where_the_data_were(store):
 
 
 def test_a_decision_recorded_while_a_release_was_made_is_not_taken_for_its_own(store, monkeypatch):
-    from pipelines import release as releasing
+    from pipelines.commands import release as releasing
 
     commit(store, grounds=[AGE])
     before = releasing.stages.rescan
@@ -227,14 +227,14 @@ def test_a_decision_recorded_while_a_release_was_made_is_not_taken_for_its_own(s
     monkeypatch.setattr(releasing.stages, "rescan", rescan)
     made = decide(store, 1, "7,release,")
     assert told(store, 1, made)["fate_changed"] == [(7, "quarantine", "clean", "decision")]
-    facts = diff.compare(store, "1", str(made), 0)
+    facts = compare.compare(store, "1", str(made), 0)
     assert facts["differs"]["decisions"] == {"same": False, "a": 0, "b": 1}
 
 
 def test_what_differs_between_the_runs_is_told(store, capsys):
     commit(store, grounds=[AGE])
     commit(store, rows=MORE, edits=HIGHER, code=OTHER_CODE, verdict="fail", **NEW_MODEL)
-    differs = diff.compare(store, "1", "2", 0)["differs"]
+    differs = compare.compare(store, "1", "2", 0)["differs"]
     same = {name for name, item in differs.items() if isinstance(item, dict) and item.get("same")}
     assert same == {"dataset", "engine", "policy", "reference", "decisions"}
     assert set(differs["models"]) == {"outliers"}

@@ -18,11 +18,13 @@ from checks.kit import findings, registry
 from checks.kit.protocol import Check, Model
 from checks.leakage import Leakage
 from checks.values import Values
-from pipelines import cli, engine, reading, stages
-from pipelines.engine import Processes, Serial
-from pipelines.examine import examine
-from provenance.errors import AssayError
-from provenance.shards import write_shard
+from pipelines import cli
+from pipelines.checking import engine
+from pipelines.checking.engine import Processes, Serial
+from pipelines.checking.examine import examine
+from pipelines.run import reading, stages
+from provenance.base.errors import AssayError
+from provenance.rows.shards import write_shard
 
 HANG = 20.0  # seconds that a planted check sleeps; nothing here may wait for its end
 # what a small run needs; the other checks only cost time
@@ -304,7 +306,7 @@ def test_checks_begin_when_the_first_imports_are_done(small, tmp_path, monkeypat
         "time.sleep(2)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("pipelines.early.WARM", ("slow_to_load",))
+    monkeypatch.setattr("pipelines.run.background.WARM", ("slow_to_load",))
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     ask, run_checks, seen = reading.ask, stages.run_checks, []
 
@@ -336,7 +338,7 @@ def test_the_small_run_passes_when_nothing_is_planted(small, capsys):
 
 def test_workers_end_with_a_parent_that_is_killed():
     code = (
-        "import os, time; from pipelines.engine import Processes\n"
+        "import os, time; from pipelines.checking.engine import Processes\n"
         "if __name__ == '__main__':\n"
         "    pool = Processes(2); pool.map(abs, range(4))\n"
         "    print(*pool._pool._processes, flush=True); time.sleep(60)"

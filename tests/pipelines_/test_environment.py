@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cli, config, engine, prefect_files
-from provenance import sign
+from pipelines import cli, config
+from pipelines.checking import engine
+from pipelines.orchestration import prefect_files
+from provenance.ledger import signing
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 PROBE = """
@@ -83,7 +85,7 @@ def trap():
 
 @pytest.fixture
 def pem(tmp_path):
-    sign.load_or_make(tmp_path / "one.pem")
+    signing.load_or_make(tmp_path / "one.pem")
     return (tmp_path / "one.pem").read_text()
 
 
@@ -271,7 +273,7 @@ def test_a_nightly_run_obeys_nothing_there_and_has_the_key_but_not_in_its_enviro
     assert fired, errors
     assert trap.caught == []
     assert not (hostile / "marker").exists()
-    expected = sign.parse(pem.encode(), "").verifier.key_id.hex()
+    expected = signing.parse(pem.encode(), "").verifier.key_id.hex()
     assert json.loads((hostile / "done").read_text()) == [False, expected]
 
 

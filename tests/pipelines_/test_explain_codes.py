@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import cli, errors_page
-from provenance.codes import CODES, exit_of
+from provenance.base.codes import CODES, exit_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,11 +9,12 @@ import pytest
 import runs
 
 from checks.kit import findings
-from pipelines import review, story
 from pipelines.cli import main
-from pipelines.store import Store
-from provenance.errors import AssayError
-from provenance.run_reader import RunReader
+from pipelines.commands import review
+from pipelines.store import row_history
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.ledger.run_reader import RunReader
 
 CONTRACT = """
 apiVersion: v3.1.0
@@ -161,7 +162,7 @@ def test_a_run_whose_files_are_gone_hides_no_other(home, told, tmp_path):
     assert [item["fate"] for item in story["runs"]] == ["unknown", "quarantine", "clean", "clean"]
 
 
-@pytest.mark.parametrize("ask", [lambda files: story.findings_in(files, 0), review._rowed])
+@pytest.mark.parametrize("ask", [lambda files: row_history.findings_in(files, 0), review._rowed])
 def test_a_run_whose_folder_is_gone_is_told_as_that(home, tmp_path, ask):
     entry = Store(home / "store").find("1")
     with pytest.raises(AssayError, match="missing") as raised:

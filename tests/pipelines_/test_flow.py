@@ -12,10 +12,10 @@ import pytest
 # one process and one server for all that can be seen from inside; prints one line of JSON
 SCENARIOS = """
 import asyncio, json, os, pathlib, threading, time
-from pipelines.flow import run_flow
-from pipelines.server import PrefectServer
-from pipelines.stage_order import Stage
-from provenance.errors import AssayError
+from pipelines.orchestration.flow import run_flow
+from pipelines.orchestration.server import PrefectServer
+from pipelines.orchestration.scheduler import Stage
+from provenance.base.errors import AssayError
 
 seen, told = [], {}
 meeting = threading.Barrier(2, timeout=30)
@@ -79,9 +79,9 @@ print(json.dumps(told))
 
 SLOW = """
 import sys, time
-from pipelines.flow import run_flow
-from pipelines.server import PrefectServer
-from pipelines.stage_order import Stage
+from pipelines.orchestration.flow import run_flow
+from pipelines.orchestration.server import PrefectServer
+from pipelines.orchestration.scheduler import Stage
 
 def slow():
     print(server.pid, flush=True)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import frame, reading
-from provenance.errors import AssayError
-from provenance.snapshot import Snapshot
+from pipelines.run import frame, reading
+from provenance.base.errors import AssayError
+from provenance.rows.snapshot import Snapshot
 
 ROWS = 3 * frame.GROUP // 2
 COLUMNS = {

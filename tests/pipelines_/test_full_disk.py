@@ -11,7 +11,8 @@ import crash_scenes as scenes
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from provenance import sign, staging
+from provenance.base import staging
+from provenance.ledger import signing
 
 NOBODY = 65534
 ROOM = 64 << 20  # bytes
@@ -124,7 +125,7 @@ def test_who_may_only_read_can_verify_beside_living_and_dead_runs(home):
     for path in (home.store, *home.store.rglob("*")):  # as its owner may decide; it is made 0700
         path.chmod(path.stat().st_mode | (0o055 if path.is_dir() else 0o044))
     trusted = home.folder / "trusted.pem"
-    key = sign.load(home.config / "assay" / "signing-key.pem").private.public_key()
+    key = signing.load(home.config / "assay" / "signing-key.pem").private.public_key()
     pem = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     trusted.write_bytes(key.public_bytes(*pem))
     own = {"XDG_CONFIG_HOME": str(config_of_nobody(home)), "ASSAY_PUBLIC_KEY": str(trusted)}

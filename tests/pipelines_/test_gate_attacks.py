@@ -17,10 +17,13 @@ from pathlib import Path
 import attacks
 import pytest
 
-from pipelines import cli, gate, trust
-from pipelines.store import Store
-from provenance import own_code, sign
-from provenance.errors import AssayError
+from pipelines import cli
+from pipelines.commands import gate
+from pipelines.store import trust
+from pipelines.store.store import Store
+from provenance.base import own_code
+from provenance.base.errors import AssayError
+from provenance.ledger import signing
 
 SECONDS = 10
 READ = (
@@ -217,7 +220,7 @@ def another_key(home, monkeypatch):
     key = home / "thief.pem"
     key.touch(0o600)
     key.unlink()
-    sign.load_or_make(key)
+    signing.load_or_make(key)
     monkeypatch.setenv("ASSAY_SIGNING_KEY", str(key))
 
 

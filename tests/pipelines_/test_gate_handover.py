@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from gated import Home
 
-from pipelines import gate, handover
-from provenance import run_files, sign, store_door
-from provenance.errors import AssayError
+from pipelines.commands import gate
+from pipelines.run import handover
+from provenance.base import store_door
+from provenance.base.errors import AssayError
+from provenance.ledger import run_files, signing
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 READ = 'sha256sum "$ASSAY_CLEAN"/part-00000.parquet | cut -d" " -f1 > read'
@@ -154,7 +156,7 @@ def test_a_full_disk_names_the_way_out_and_leaves_nothing(home, monkeypatch, cap
 
 def test_the_command_has_the_users_umask_no_key_and_no_descriptor(home, monkeypatch):
     key = home.folder / "key.pem"
-    sign.load_or_make(key)
+    signing.load_or_make(key)
     monkeypatch.setenv("ASSAY_SIGNING_KEY", key.read_text())
     home.passed()
     job = "umask > mask; env > environment; ls -l /proc/self/fd > descriptors; touch made"

@@ -3,12 +3,12 @@
 import pyarrow.compute as pc
 import pytest
 
-from checks.kit import loader
-from pipelines import beside, reading, stages
-from pipelines.memory import Memory
-from pipelines.plan import Plan
-from pipelines.request import Request, prepare
-from provenance.errors import AssayError
+from checks.contract import loader
+from pipelines.run import named_files, reading, stages
+from pipelines.run.plan import Plan
+from pipelines.run.request import Request, prepare
+from pipelines.store.drift_memory import Memory
+from provenance.base.errors import AssayError
 
 CONTRACT = """\
 apiVersion: v3.1.0
@@ -79,10 +79,10 @@ def test_a_fresh_test_set_is_told_and_fails_nothing(folder):
 
 def test_another_test_set_asks_for_another_run(folder):
     contract = loader.load(folder / "contract.yaml")
-    first = beside.digests(contract, lambda: None)
+    first = named_files.digests(contract, lambda: None)
     _write(folder / "test.csv", ROWS[301:])
     assert set(first) == {"duplicates.test"}
-    assert beside.digests(contract, lambda: None) != first
+    assert named_files.digests(contract, lambda: None) != first
 
 
 def test_what_cannot_be_read_beside_the_source_is_called_by_its_role(folder):

@@ -9,10 +9,11 @@ import time
 
 import pytest
 
-from pipelines import early, stage_order
-from pipelines.engine import Serial
-from pipelines.stage_order import Stage
-from provenance.errors import AssayError
+from pipelines.checking.engine import Serial
+from pipelines.orchestration import scheduler
+from pipelines.orchestration.scheduler import Stage
+from pipelines.run import background
+from provenance.base.errors import AssayError
 
 NAMES = itertools.count()
 WHOLE = """
@@ -68,9 +69,9 @@ print(ended)
 
 
 def test_what_waits_for_the_first_imports_comes_in_by_any_door(package, monkeypatch):
-    monkeypatch.setattr(early, "WARM", (package,))
+    monkeypatch.setattr(background, "WARM", (package,))
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    with early.warming() as warmed:
+    with background.warming() as warmed:
         assert f"{package}.part" not in sys.modules
         warmed()
         [found] = Serial(60.0).map(importlib.import_module, [f"{package}.part"])
@@ -79,9 +80,9 @@ def test_what_waits_for_the_first_imports_comes_in_by_any_door(package, monkeypa
 
 
 def test_a_refusal_does_not_wait_for_all_of_them(package, monkeypatch):
-    monkeypatch.setattr(early, "WARM", (package, f"{package}.slow"))
+    monkeypatch.setattr(background, "WARM", (package, f"{package}.slow"))
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    with pytest.raises(KeyError), early.warming():
+    with pytest.raises(KeyError), background.warming():
         raise KeyError
     assert package in sys.modules
     assert f"{package}.slow" not in sys.modules
@@ -108,7 +109,7 @@ def test_a_late_check_is_not_ended_in_the_middle_of_an_import(package):
 
 def test_a_stage_that_is_given_up_is_not_ended_in_the_middle_of_an_import(package, monkeypatch):
     importlib.import_module(package)
-    monkeypatch.setattr(stage_order, "GRACE", 30.0)
+    monkeypatch.setattr(scheduler, "GRACE", 30.0)
     began = threading.Event()
 
     def slow():
@@ -123,5 +124,5 @@ def test_a_stage_that_is_given_up_is_not_ended_in_the_middle_of_an_import(packag
         raise ValueError("this one")
 
     with pytest.raises(ValueError, match="this one"):
-        stage_order.run_direct([Stage("slow", slow), Stage("fails", fails)])
+        scheduler.run_direct([Stage("slow", slow), Stage("fails", fails)])
     assert sys.modules[f"{package}.slow"].whole

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proposed_contracts import judged, proposed, write_csv
 
-from pipelines import cli, init_output
-from pipelines.init_yaml import scalar
-from provenance.errors import AssayError
+from pipelines import cli
+from pipelines.proposal import output
+from pipelines.proposal.contract_yaml import scalar
+from provenance.base.errors import AssayError
 
 TABLES = Path(__file__).parents[2].parent / "shared" / "data" / "tables"
 
@@ -194,7 +195,7 @@ def test_it_passes_on_its_own_source(tmp_path_factory, drawn):
 
 @given(st.one_of(st.text(), st.integers(), st.booleans(), st.floats(allow_nan=False)))
 def test_every_value_reads_back_as_itself(value):
-    from checks.kit.yaml_reader import parse
+    from checks.contract.yaml_reader import parse
 
     if value in (float("inf"), float("-inf")) or (isinstance(value, str) and _unencodable(value)):
         return
@@ -283,6 +284,6 @@ def test_the_command_to_copy_runs_nothing_that_a_name_says(tmp_path, monkeypatch
 def test_a_contract_is_written_through_no_link_that_lies_in_wait(tmp_path):
     (tmp_path / "victim").write_text("theirs")
     (tmp_path / f".c.yaml.{os.getpid()}").symlink_to(tmp_path / "victim")
-    init_output.write(tmp_path / "c.yaml", "ours")
+    output.write(tmp_path / "c.yaml", "ours")
     assert (tmp_path / "victim").read_text() == "theirs"
     assert (tmp_path / "c.yaml").read_text() == "ours"

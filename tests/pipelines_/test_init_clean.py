@@ -5,9 +5,11 @@ from pathlib import Path
 import clean_tables
 import pytest
 
-from pipelines import cli, init, reading
-from provenance.dialect import Dialect
-from provenance.snapshot import Snapshot
+from pipelines import cli
+from pipelines.proposal import propose
+from pipelines.run import reading
+from provenance.readers.csv_dialect import Dialect
+from provenance.rows.snapshot import Snapshot
 
 SAMPLE, ALL = 12, 200
 SEEN = ("utf-8", "utf-8", "utf-16", "utf-16-le", "utf-32-be")  # what can be told from the bytes
@@ -30,7 +32,7 @@ def proposed(home: Path, source: Path):
     """Return the source as it is read by the contract that is proposed for it."""
     seen = reading.read_bare(str(source), str(home / "bare"))
     snapshot = Snapshot.load(Path(seen["snapshot"]))
-    text, _ = init.propose(
+    text, _ = propose.propose(
         snapshot,
         name="t",
         source=str(source),

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from checks.kit import loader
+from checks.contract import loader
 from pipelines import cli
-from provenance import ingest
-from provenance.shards import read_shard
+from provenance.readers import ingest
+from provenance.rows.shards import read_shard
 
 ROWS = [["id", "city", "note"], *([str(n), "Troms\xf8", f"a; b, {n}\nc"] for n in range(60))]
 

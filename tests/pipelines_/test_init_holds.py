@@ -15,12 +15,12 @@ from proposed_contracts import judged, proposed, write_csv
 
 from checks.kit.protocol import Context
 from checks.shape import Shape
-from pipelines import init_doubt, init_rules
-from pipelines.infer import Seen
-from pipelines.infer_ends import Tails
-from pipelines.init_yaml import Proposal
-from provenance import ingest
-from provenance.shards import read_table
+from pipelines.proposal import confidence, rules
+from pipelines.proposal.columns import Seen
+from pipelines.proposal.contract_yaml import Proposal
+from pipelines.proposal.tails import Tails
+from provenance.readers import ingest
+from provenance.rows.shards import read_table
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "data_samples"
@@ -191,16 +191,16 @@ def test_odd_ends_are_finite_or_none(values):
     seen.tails.add(np.array(values))
     seen.low, seen.high = min(values), max(values)
     proposal = Proposal(seen)
-    init_rules.propose(proposal, 1)
+    rules.propose(proposal, 1)
     low, high = proposal.ends
     assert low is None or (math.isfinite(low) and low <= seen.low)
     assert high is None or (math.isfinite(high) and high >= seen.high)
 
 
 def test_the_rule_of_three_and_its_like():
-    assert init_doubt.upper(0, 3000) == 0.001
-    assert init_doubt.upper(0, 0) == 1.0
-    shares = [init_doubt.upper(times, 1000) for times in range(5)]
+    assert confidence.upper(0, 3000) == 0.001
+    assert confidence.upper(0, 0) == 1.0
+    shares = [confidence.upper(times, 1000) for times in range(5)]
     assert shares == sorted(shares)
 
 
@@ -229,8 +229,8 @@ def test_rows_that_cannot_be_split_are_told(tmp_path):
     path.write_text(sink.getvalue())
     limits = ingest.Limits.of({})
     dialect = ingest.seen_dialect(str(path), limits, tmp_path)
-    from pipelines import init
+    from pipelines.proposal import propose
 
     read = ingest.ingest([str(path)], None, tmp_path / "a", limits=limits, dialect=dialect)
-    _, summary = init.propose(read, name="x", dialect=dialect)
+    _, summary = propose.propose(read, name="x", dialect=dialect)
     assert any("2 of 32 rows cannot be split" in note for note in summary["notes"])

@@ -14,12 +14,12 @@ import pytest
 import yaml
 from proposed_contracts import write_csv
 
-from checks.kit.loader import load
-from pipelines import init
-from pipelines.infer import Seen
-from pipelines.init_yaml import Proposal, contract_text
-from provenance import ingest
-from provenance.dialect import Dialect
+from checks.contract.loader import load
+from pipelines.proposal import propose
+from pipelines.proposal.columns import Seen
+from pipelines.proposal.contract_yaml import Proposal, contract_text
+from provenance.readers import ingest
+from provenance.readers.csv_dialect import Dialect
 
 TOOL = os.environ.get("DATACONTRACT", "datacontract")
 STORES = (
@@ -56,14 +56,14 @@ def proposals(folder):
         read = ingest.ingest([str(path)], None, folder / f"read-{rows}", limits=limits)
         dialect = Dialect(";", "'", "cp1252") if rows == 60 else None
         more = {"source": str(path), "contract_folder": folder, "dialect": dialect}
-        yield f"csv-{rows}", init.propose(read, name=f"t {rows}", **more)[0]
+        yield f"csv-{rows}", propose.propose(read, name=f"t {rows}", **more)[0]
     moments = {"flag": [True, False] * 30, "day": [dt.date(2026, 1, 1)] * 60,
                "at": pa.array([dt.datetime(2026, 1, 1)] * 60, pa.timestamp("ms")),  # noqa: DTZ001
                "clock": [dt.time(3)] * 60}  # fmt: skip
     pq.write_table(pa.table(moments), folder / "in.parquet")
     read = ingest.ingest([str(folder / "in.parquet")], None, folder / "typed", limits=limits)
     more = {"source": str(folder / "in.parquet"), "contract_folder": folder}
-    yield "parquet", init.propose(read, name="typed", **more)[0]
+    yield "parquet", propose.propose(read, name="typed", **more)[0]
     for number, path in enumerate((*STORES, "folder")):
         form = "delta" if path == "folder" else "csv"
         facts = {"name": "x", "rows": 99, "path": path, "form": form, "settings": {}}

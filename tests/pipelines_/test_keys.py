@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cli, config, high_water, keys, trust
-from pipelines.commit import Committer
-from pipelines.store import Store
-from provenance import sign, verify
-from provenance.errors import AssayError
+from pipelines import cli, config
+from pipelines.store import high_water, keys, trust
+from pipelines.store.commit import Committer
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.ledger import signing, verify
 
 TIME = "2026-01-01T00:00:00+00:00"
 
@@ -87,7 +88,7 @@ def test_a_change_that_died_is_finished(store, capsys, done, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", dies)
         if not done:
-            patch.setattr("provenance.ledger.Ledger.hand_over", stop)
+            patch.setattr("provenance.ledger.ledger.Ledger.hand_over", stop)
         told(capsys, "ledger", "rotate", "--store", store.folder)
     assert told(capsys, "ledger", "rotate", "--store", store.folder)[0] in (0, 4)
     if keys.own().verifier == first.verifier:
@@ -98,7 +99,7 @@ def test_a_change_that_died_is_finished(store, capsys, done, monkeypatch):
 
 
 def test_a_key_for_machines_lies_in_the_environment(tmp_path, capsys, monkeypatch):
-    sign.load_or_make(tmp_path / "one.pem")
+    signing.load_or_make(tmp_path / "one.pem")
     monkeypatch.setenv("ASSAY_SIGNING_KEY", (tmp_path / "one.pem").read_text())
     store = Store(tmp_path / "store")
     appended(store)
@@ -112,7 +113,7 @@ def test_a_key_for_machines_lies_in_the_environment(tmp_path, capsys, monkeypatc
     assert code == 0
     monkeypatch.setenv("ASSAY_SIGNING_KEY", str(to))
     appended(store)
-    assert breaks(store, sign.load(tmp_path / "one.pem").verifier) == []
+    assert breaks(store, signing.load(tmp_path / "one.pem").verifier) == []
     code, found = told(capsys, "ledger", "rotate", "--to", to, "--store", store.folder)
     assert (code, found["error"]["code"]) == (2, "ASSAY-C012")
 
@@ -130,7 +131,7 @@ def test_a_file_of_the_environment_that_is_not_there_is_said_before_a_key_is_mad
 
 def test_a_key_in_the_store_is_refused(tmp_path, capsys, monkeypatch):
     folder = tmp_path / "store"
-    sign.load_or_make(folder / "key.pem")
+    signing.load_or_make(folder / "key.pem")
     monkeypatch.setenv("ASSAY_SIGNING_KEY", str(folder / "key.pem"))
     with pytest.raises(Exception, match="is in the store"):
         appended(Store(folder))
@@ -142,7 +143,7 @@ def test_the_public_key_is_what_openssl_reads(tmp_path, capsys):
     code, found = told(capsys, "ledger", "key", "-o", tmp_path / "pub.pem")
     assert code == 0
     assert found["public_key"].startswith("-----BEGIN PUBLIC KEY-----")
-    assert sign.load_public(tmp_path / "pub.pem") == keys.own().verifier
+    assert signing.load_public(tmp_path / "pub.pem") == keys.own().verifier
     assert "PRIVATE" not in json.dumps(found)
 
 
@@ -157,7 +158,7 @@ def other():
 def key(tmp_path):
     folder = tmp_path / "it's keys"
     folder.mkdir(mode=0o700)
-    sign.load_or_make(folder / "one.pem")
+    signing.load_or_make(folder / "one.pem")
     return folder / "one.pem"
 
 
@@ -165,19 +166,19 @@ def key(tmp_path):
 def test_a_key_that_others_can_read_or_write_signs_nothing(key, mode):
     key.chmod(mode)
     with pytest.raises(AssayError, match="other users can read or write it") as raised:
-        sign.load(key)
+        signing.load(key)
     assert raised.value.code == "ASSAY-E003"
     assert raised.value.fix == f"chmod 600 {shlex.quote(str(key))}"
     subprocess.run(raised.value.fix, shell=True, check=True)  # noqa: S602  what a person would do
-    sign.load(key)
+    signing.load(key)
 
 
 def test_the_secret_that_an_earlier_key_left_is_as_safe_as_the_key(key):
-    sign.leave_secret(sign.load(key), key)
-    sign.load(key)
-    sign.secret_path(key).chmod(0o644)
+    signing.leave_secret(signing.load(key), key)
+    signing.load(key)
+    signing.secret_path(key).chmod(0o644)
     with pytest.raises(AssayError, match="secret of an earlier signing key cannot be trusted"):
-        sign.load(key)
+        signing.load(key)
 
 
 @pytest.mark.parametrize("mode", [0o770, 0o707])
@@ -187,37 +188,37 @@ def test_a_key_in_a_folder_where_others_can_put_another_is_refused(key, tmp_path
     key.parent.chmod(mode)
     for way in (key, link):
         with pytest.raises(AssayError, match="another file in its place"):
-            sign.load(way)
+            signing.load(way)
     key.parent.chmod(mode | stat.S_ISVTX)  # as /tmp: who does not own a file cannot replace it
-    sign.load(link)
+    signing.load(link)
 
 
 def test_a_key_of_another_user_or_behind_a_link_of_one_is_refused(key, tmp_path):
     stranger, link = other(), tmp_path / "link.pem"
     link.symlink_to(key)
-    sign.load(link)
+    signing.load(link)
     os.lchown(link, stranger, -1)
     with pytest.raises(AssayError, match="the link to it is another user's"):
-        sign.load(link)
+        signing.load(link)
     os.chown(key, stranger, -1)
     with pytest.raises(AssayError, match="it is another user's"):
-        sign.load(key)
+        signing.load(key)
     os.chown(key, 0, -1)
     os.chown(key.parent, stranger, -1)
     with pytest.raises(AssayError, match="another file in its place"):
-        sign.load(key)
+        signing.load(key)
 
 
 def test_an_ordinary_user_may_use_a_key_of_root_but_not_of_a_third(key, monkeypatch):
     stranger = other()
     monkeypatch.setattr(os, "geteuid", lambda: stranger)
-    sign.load(key)  # root reads and writes everything anyhow
+    signing.load(key)  # root reads and writes everything anyhow
     os.chown(key, stranger, -1)
     os.chown(key.parent, stranger, -1)
-    sign.load(key)
+    signing.load(key)
     os.chown(key, stranger + 1, -1)
     with pytest.raises(AssayError, match="another user's"):
-        sign.load(key)
+        signing.load(key)
 
 
 def test_a_key_comes_through_a_pipe_that_has_no_name(key):
@@ -225,7 +226,7 @@ def test_a_key_comes_through_a_pipe_that_has_no_name(key):
     os.write(writing, key.read_bytes())
     os.close(writing)
     try:
-        assert sign.load(Path(f"/dev/fd/{reading}")).verifier == sign.load(key).verifier
+        assert signing.load(Path(f"/dev/fd/{reading}")).verifier == signing.load(key).verifier
     finally:
         os.close(reading)
 
@@ -270,7 +271,7 @@ def test_nobody_is_advised_to_lock_the_owner_of_a_key_out(key, monkeypatch):
     stranger = other()
     os.chown(key, stranger, -1)
     with pytest.raises(AssayError, match="another user's") as raised:
-        sign.load(key)
+        signing.load(key)
     assert "chown" not in raised.value.fix
     assert f"uid {stranger}" in raised.value.fix
     os.chown(key, 0, -1)
@@ -278,12 +279,12 @@ def test_nobody_is_advised_to_lock_the_owner_of_a_key_out(key, monkeypatch):
     with monkeypatch.context() as patch:  # a secret of root's: to make it 0600 would lock us out
         patch.setattr(os, "geteuid", lambda: stranger)
         with pytest.raises(AssayError, match="can read or write it") as raised:
-            sign.load(key)
+            signing.load(key)
     assert "`mode: 0400`" in raised.value.fix
     read_only = type("Mounted", (), {"f_flag": os.ST_RDONLY})
     monkeypatch.setattr(os, "statvfs", lambda _: read_only)
     with pytest.raises(AssayError, match="can read or write it") as raised:
-        sign.load(key)
+        signing.load(key)
     assert "copy it to a private file" in raised.value.fix
 
 

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines import keys, memory, verify_command
-from pipelines.memory import Memory
-from pipelines.store import Store
-from provenance import compaction, entry, keychain
-from provenance.errors import AssayError
+from pipelines.commands import verify
+from pipelines.store import drift_memory, keys
+from pipelines.store.drift_memory import Memory
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.ledger import compaction, entry, key_rotation
 
 NOW = "2026-01-01T00:00:00+00:00"
 ANCHOR = [{"name": "r", "sha256": "a" * 64}]
@@ -27,7 +28,7 @@ def appended(store, night, dataset="d", anchor=ANCHOR, kept=None):
     left = past.facts(anchor, {"drift": {"level": night}} if kept is None else kept)
     facts = {"kind": "run", "dataset": dataset, "time": NOW, "inputs": [{"sha256": f"{night:064}"}],
              "memory": left, "anchor": {"entry": None, "head": 0}, "outputs": []}  # fmt: skip
-    return store.ledger.append(signer, keychain.first_facts(signer, NOW), lambda _: facts)
+    return store.ledger.append(signer, key_rotation.first_facts(signer, NOW), lambda _: facts)
 
 
 def told(store, tonight=999, dataset="d", anchor=ANCHOR):
@@ -74,7 +75,7 @@ def test_a_night_without_a_memory_does_not_break_the_chain(store):
 
 
 def test_history_is_bounded_and_survives_compaction(store, monkeypatch):
-    monkeypatch.setattr(memory, "NIGHTS", 12)
+    monkeypatch.setattr(drift_memory, "NIGHTS", 12)
     for night in range(15):
         appended(store, night)
         if night == 8:
@@ -114,7 +115,7 @@ def test_a_forged_memory_is_refused_by_the_next_run_and_by_verify(store, number,
     given = type("Arguments", (), {"store": str(store.folder), "run": None, "row": None,
                                    "report": None, "checkpoint": None, "key": None,
                                    "json": True})  # fmt: skip
-    assert verify_command.main(given()) == 4
+    assert verify.main(given()) == 4
     capsys.readouterr()
 
 
@@ -141,9 +142,9 @@ def test_a_ledger_of_another_key_remembers_nothing_to_this_one(store, monkeypatc
 
 def test_memory_goes_on_after_a_change_of_key(store, tmp_path):
     appended(store, 1)
-    from provenance import sign
+    from provenance.ledger import signing
 
-    old, new = keys.own(), sign.load_or_make(tmp_path / "new.pem")
+    old, new = keys.own(), signing.load_or_make(tmp_path / "new.pem")
     store.ledger.hand_over(old, new, NOW)
     assert told(store) == [1]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import nightly
-from pipelines.server_process import MARKER
-from provenance.errors import AssayError
+from pipelines.orchestration import nightly
+from pipelines.orchestration.server_process import MARKER
+from provenance.base.errors import AssayError
 
 NIGHT = """
 import pathlib, sys, time

@@ -20,9 +20,10 @@ sys.path.append(str(Path(__file__).parent))
 
 import openlineage_reader
 
-from pipelines import config, openlineage_sink
+from pipelines import config
 from pipelines.config import LineageTarget
-from pipelines.openlineage_sink import Sink
+from pipelines.events import delivery
+from pipelines.events.delivery import Sink
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 SECRET = "s3cr3t"  # noqa: S105  the one that must not be told
@@ -183,7 +184,7 @@ def mute(drip):
 
 @pytest.mark.parametrize("drip", [False, True])
 def test_a_server_that_is_slow_is_left_behind(capsys, monkeypatch, drip):
-    monkeypatch.setattr(openlineage_sink, "SECONDS", 0.3)
+    monkeypatch.setattr(delivery, "SECONDS", 0.3)
     with mute(drip) as host:
         send(f"http://{host}/", [{"n": 1}])
         told = capsys.readouterr().err

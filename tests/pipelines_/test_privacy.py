@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from checks.kit.contract import Column, Contract, Policy
+from checks.kit.contract_model import Column, Contract, Policy
 from checks.kit.protocol import Panel
-from pipelines import noise
-from pipelines.store import Store
-from provenance.casting import ColumnSpec
+from pipelines.report import privacy_noise
+from pipelines.store.store import Store
+from provenance.rows.column_types import ColumnSpec
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 CONTRACT = """
@@ -155,26 +155,26 @@ def test_without_a_budget_nothing_is_published(tmp_path):
     open_ = Panel("size", (1.0,), (), (5, 5), (4, 6), "psi", 0.1, 0.2, is_drifted=False,
                   missing=(0.0, 0.0))  # fmt: skip
     secret = dataclasses.replace(open_, column="age", value=None, limit=None, is_protected=True)
-    shown = noise.published((open_, secret), contract, Store(tmp_path))
+    shown = privacy_noise.published((open_, secret), contract, Store(tmp_path))
     assert shown.panels == (open_,)
     assert shown.warnings == ()
     assert (shown.facts["epsilon"], shown.facts["spent_total"]) == (0.0, 0.0)
     free = dataclasses.replace(contract, columns=())
-    assert noise.published((open_,), free, Store(tmp_path)).facts is None
+    assert privacy_noise.published((open_,), free, Store(tmp_path)).facts is None
 
 
 @pytest.mark.parametrize("epsilon", [0.5, 2.0])
 def test_the_noise_has_the_scale_that_epsilon_asks_for(epsilon):
     size, center = 10_000, 1_000_000
-    drawn = np.array(noise.noisy_counts([center] * size, epsilon)) - center
+    drawn = np.array(privacy_noise.noisy_counts([center] * size, epsilon)) - center
     # discrete Laplace with p = exp(-1 / scale): mean 0, mean distance 2p / (1 - p^2)
-    p = math.exp(-1 / noise.scale_of(epsilon))
+    p = math.exp(-1 / privacy_noise.scale_of(epsilon))
     away, spread = 2 * p / (1 - p * p), math.sqrt(2 * p) / (1 - p)
     assert abs(drawn.mean()) < 6 * spread / math.sqrt(size)
     assert abs(np.abs(drawn).mean() - away) < 6 * spread / math.sqrt(size)
-    assert noise.scale_of(epsilon) == 2 / epsilon
-    assert noise.noisy_counts([0] * 50, epsilon) != (0,) * 50
-    assert min(noise.noisy_counts([0] * 50, epsilon)) == 0
+    assert privacy_noise.scale_of(epsilon) == 2 / epsilon
+    assert privacy_noise.noisy_counts([0] * 50, epsilon) != (0,) * 50
+    assert min(privacy_noise.noisy_counts([0] * 50, epsilon)) == 0
 
 
 def test_the_mechanism_spends_no_more_than_it_is_given():
@@ -183,8 +183,10 @@ def test_the_mechanism_spends_no_more_than_it_is_given():
     dp.enable_features("contrib")
     for epsilon in (0.01, 0.1, 1 / 3, 1.0):
         domain = dp.vector_domain(dp.atom_domain(T="i64"))
-        made = dp.m.make_laplace(domain, dp.l1_distance(T="i64"), scale=noise.scale_of(epsilon))
-        assert made.map(noise.SENSITIVITY) <= epsilon * (1 + 1e-12)
+        made = dp.m.make_laplace(
+            domain, dp.l1_distance(T="i64"), scale=privacy_noise.scale_of(epsilon)
+        )
+        assert made.map(privacy_noise.SENSITIVITY) <= epsilon * (1 + 1e-12)
 
 
 def test_drift_of_a_protected_column_is_told_without_its_figures():

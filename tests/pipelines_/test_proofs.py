@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import cli
-from provenance import digest, lineage, sign, standalone_verify, verify
-from provenance.ledger import Ledger
+from provenance import standalone_verify
+from provenance.ledger import lineage, signing
+from provenance.ledger.ledger import Ledger
+from provenance.rows import digest
 
 VERIFIER = str(Path(standalone_verify.__file__))
 PLACES = ("ledger/entries", "ledger/segments", "runs/*/clean", "runs/*/quarantine",
@@ -205,8 +207,8 @@ def test_keyed_row_ids_cannot_be_guessed_and_outlive_the_key():
     by_row = [dict(zip(ids[run]["source_row"].to_pylist(), ids[run]["row_id"].to_pylist(),
                        strict=True)) for run in (2, 4)]  # fmt: skip
     assert by_row[0] == by_row[1]
-    secrets = lineage.secrets_of(sign.load(Path("config/assay/signing-key.pem")))
-    assert secrets == lineage.secrets_of(sign.load(Path("config/assay/signing-key.pem")))
+    secrets = lineage.secrets_of(signing.load(Path("config/assay/signing-key.pem")))
+    assert secrets == lineage.secrets_of(signing.load(Path("config/assay/signing-key.pem")))
     assert "commitment" not in ids[1].column_names
 
 
@@ -251,13 +253,13 @@ def test_what_cannot_be_asked_has_a_code(capsys, words, code):
 
 def faults_of(store):
     """Return whether `assay verify` and the standalone verifier find anything."""
-    from pipelines import verify_command
+    from pipelines.commands import verify
 
-    trusted = sign.load_public(Path("key.pem"))
+    trusted = signing.load_public(Path("key.pem"))
     walked = verify.verify_ledger(Ledger(store / "ledger"), trusted)
     given = {"run": None, "row": None, "report": None, "checkpoint": None, "key": "key.pem"}
     arguments = argparse.Namespace(store=str(store), json=True, **given)
-    code = 4 if walked.breaks else verify_command.main(arguments)
+    code = 4 if walked.breaks else verify.main(arguments)
     faults, keys, _ = standalone_verify.walked(store)
     return code == 4, bool(faults) or trusted.public not in keys
 
@@ -331,7 +333,7 @@ def test_a_cut_end_is_seen_once_a_checkpoint_is_given(tmp_path, capsys, monkeypa
     shutil.copytree("store", store)
     (store / "ledger/entries/000000000007.parquet").unlink()
     assert told("verify", "--store", store) == 4  # this user's own key took over in entry 7
-    pem = sign.load(next(Path("config/assay").glob("signing-key-*.pem"))).public_pem()
+    pem = signing.load(next(Path("config/assay").glob("signing-key-*.pem"))).public_pem()
     (tmp_path / "old.pem").write_bytes(pem)
     words = ("verify", "--store", store, "--json", "--key", tmp_path / "old.pem")
     capsys.readouterr()

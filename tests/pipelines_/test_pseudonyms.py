@@ -9,9 +9,9 @@ from pathlib import Path
 import pyarrow.dataset as ds
 import pytest
 
-from checks.kit import loader
-from pipelines.store import Store
-from provenance.errors import AssayError
+from checks.contract import loader
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 ANNA, OLAF = "anna.berg@example.org", "olaf.lund@example.net"

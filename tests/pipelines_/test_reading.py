@@ -5,8 +5,8 @@ import signal
 
 import pytest
 
-from pipelines import reading
-from provenance.errors import AssayError
+from pipelines.run import reading
+from provenance.base.errors import AssayError
 
 
 def crash(number):

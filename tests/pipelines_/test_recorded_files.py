@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import cli
-from pipelines.outcome import recorded
-from pipelines.store import Store
-from provenance import run_files
-from provenance.errors import AssayError
-from provenance.run_reader import RunReader
+from pipelines.store.outcome import recorded
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.ledger import run_files
+from provenance.ledger.run_reader import RunReader
 
 
 @pytest.fixture(scope="module")

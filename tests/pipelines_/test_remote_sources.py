@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from checks.kit import loader
-from pipelines import reading
-from provenance.errors import AssayError
-from provenance.shards import read_shard
-from provenance.snapshot import Snapshot
+from checks.contract import loader
+from pipelines.run import reading
+from provenance.base.errors import AssayError
+from provenance.rows.shards import read_shard
+from provenance.rows.snapshot import Snapshot
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 SECRET = "n0t-4-r3al-s3cret"  # noqa: S105

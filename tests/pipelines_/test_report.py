@@ -10,11 +10,12 @@ import pytest
 from pipelines_.report_fixture import ROWS, failing, passing
 
 from checks.kit import findings
-from checks.kit.worth import Worth
-from pipelines import report, report_charts, report_rules
-from pipelines.report_facts import STAGED, WorthFacts, category_panel, number_panel
-from provenance.codes import CODES
-from provenance.errors import Notice
+from checks.kit.model_comparison import Worth
+from pipelines.report import charts, finding_tables
+from pipelines.report import page as report
+from pipelines.report.facts import STAGED, WorthFacts, category_panel, number_panel
+from provenance.base.codes import CODES
+from provenance.base.errors import Notice
 
 HOSTILE = (
     "<script>alert(1)</script>\u202eevil\u2066\x00\x1b[31m{{ 7*7 }}'\"><img src=x onerror=alert(2)>"
@@ -47,7 +48,7 @@ def wide(
     ]  # fmt: skip
     facts = dataclasses.replace(failing(), rules=(), scores=(), drift=panels)
     found = findings.concat(parts) if rows_a_rule else findings.empty()
-    return report_rules.facts_of(facts, found)
+    return finding_tables.facts_of(facts, found)
 
 
 def test_same_facts_give_the_same_bytes():
@@ -173,7 +174,7 @@ def test_fifty_columns_stay_under_300_kb_without_rows():
 
 def test_two_thousand_rows_stay_under_1_5_mb():
     facts = wide(300, evidence="words that say why, at some length " * 6)
-    assert sum(len(rule.top) for rule in facts.rules) == report_rules.ROWS_IN_ALL
+    assert sum(len(rule.top) for rule in facts.rules) == finding_tables.ROWS_IN_ALL
     assert len(report.render(facts).encode()) < 1_500_000
 
 
@@ -200,14 +201,14 @@ def test_rules_are_counted_ranked_and_cut():
         ]
     )  # fmt: skip
     shuffled = found.take(np.random.default_rng(0).permutation(found.num_rows))
-    rules = report_rules.rules_of(shuffled, 1_000)
-    assert rules == report_rules.rules_of(found, 1_000)
+    rules = finding_tables.rules_of(shuffled, 1_000)
+    assert rules == finding_tables.rules_of(found, 1_000)
     first, second, third = rules
     assert (first.rule, first.findings, first.rows, first.share) == ("a.one", 1_000, 500, 0.5)
     assert first.columns == ("x", "y")
     assert first.examples == (499, 498, 497, 496, 495)
     assert [item.row for item in first.top[:3]] == [499, 499, 498]
-    assert len(first.top) == report_rules.ROWS_A_RULE
+    assert len(first.top) == finding_tables.ROWS_A_RULE
     assert (second.rule, second.rows, second.examples) == ("c.three", 0, ())
     assert second.top[0].row is None
     assert (third.severity, third.share) == ("warning", 0.9)
@@ -217,7 +218,7 @@ def test_each_rule_shows_its_own_rows():
     parts = [
         findings.make(np.arange(n * 10, n * 10 + n), check="k", rule=f"k.{n}") for n in range(1, 6)
     ]
-    for rule in report_rules.rules_of(findings.concat(parts), 100):
+    for rule in finding_tables.rules_of(findings.concat(parts), 100):
         count = int(rule.rule[2:])
         assert [item.row for item in rule.top] == list(range(count * 10, count * 11))
 
@@ -227,16 +228,16 @@ def test_each_rule_shows_its_own_rows():
     [(5, 100, 500), (10, 1_000, 2_000), (3, 1_000, 600), (2_500, 2, 2_000)],
 )
 def test_rows_are_shared_out_evenly(rules, each, shown):
-    quotas = report_rules._quotas(np.full(rules, each))
+    quotas = finding_tables._quotas(np.full(rules, each))
     assert quotas.sum() == shown
     assert quotas.max() - quotas.min() <= 1
-    assert quotas.max() <= report_rules.ROWS_A_RULE
+    assert quotas.max() <= finding_tables.ROWS_A_RULE
 
 
 def test_no_findings_no_rules():
-    assert report_rules.rules_of(findings.empty(), 10) == ()
+    assert finding_tables.rules_of(findings.empty(), 10) == ()
     assert "No rule found anything" in report.render(
-        report_rules.facts_of(dataclasses.replace(passing(), rules=()), findings.empty())
+        finding_tables.facts_of(dataclasses.replace(passing(), rules=()), findings.empty())
     )
 
 
@@ -247,7 +248,7 @@ def test_a_million_findings_are_summed_up_in_seconds():
         rows, check="a", rule="a.b", score=rng.uniform(size=1_000_000), evidence="x"
     )
     start = time.perf_counter()
-    (rule,) = report_rules.rules_of(found, ROWS)
+    (rule,) = finding_tables.rules_of(found, ROWS)
     assert time.perf_counter() - start < 10
     assert rule.rows == len(np.unique(rows))
 
@@ -260,10 +261,10 @@ def test_scores_are_drawn_only_where_they_differ():
             findings.make(None, check="whole", rule="w", score=0.2),
         ]
     )
-    (drawn,) = report_rules.scores_of(found, {"graded": 0.5})
+    (drawn,) = finding_tables.scores_of(found, {"graded": 0.5})
     assert drawn.check == "graded"
     assert sum(drawn.counts) == 3
-    assert report_charts.score_summary(drawn).startswith("2 of 3 findings at or above 0.5")
+    assert charts.score_summary(drawn).startswith("2 of 3 findings at or above 0.5")
 
 
 def test_densities_have_area_one_for_unequal_and_open_bins():
@@ -271,13 +272,13 @@ def test_densities_have_area_one_for_unequal_and_open_bins():
     assert np.isfinite(panel.edges).all()
     for side in (panel.reference, panel.current):
         assert np.isclose(np.sum(np.array(side) * np.diff(panel.edges)), 1)
-    assert "reference, n = 10" in report_charts.drift_chart(panel, "d1")
+    assert "reference, n = 10" in charts.drift_chart(panel, "d1")
 
 
 def test_a_column_without_values_is_drawn_all_the_same():
     empty = number_panel("x", [0, 1, 2], [0, 0], [0, 0])
-    assert "<svg" in report_charts.drift_chart(empty, "d1")
-    assert "<svg" in report_charts.drift_chart(category_panel("y", {}, {}), "d2")
+    assert "<svg" in charts.drift_chart(empty, "d1")
+    assert "<svg" in charts.drift_chart(category_panel("y", {}, {}), "d2")
 
 
 def test_many_categories_become_one():
@@ -299,13 +300,13 @@ def test_many_categories_become_one():
     ],
 )
 def test_a_share_is_never_rounded_to_none_or_all(share, said):
-    assert report_charts.percent(share) == said
+    assert charts.percent(share) == said
 
 
 def test_one_row_of_a_million_is_seen_in_the_bar():
     rows = {"source": 1_000_000, "clean": 999_999, "quarantine": 0, "rejected": 1}
-    bar = report_charts.fates_bar(rows)
+    bar = charts.fates_bar(rows)
     widths = [float(w) for w in re.findall(r'class="fate-\w+" x="[\d.]+" width="([\d.]+)"', bar)]
     assert len(widths) == 2
     assert min(widths) > 3
-    assert abs(sum(widths) - report_charts.BAR_WIDTH) < 0.5
+    assert abs(sum(widths) - charts.BAR_WIDTH) < 0.5

@@ -7,9 +7,9 @@ import pytest
 from pipelines_.report_fixture import failing, passing
 from pipelines_.test_report import HOSTILE, wide
 
-from pipelines import report
-from pipelines.report_facts import STAGED, category_panel
-from provenance.errors import Notice
+from pipelines.report import page as report
+from pipelines.report.facts import STAGED, category_panel
+from provenance.base.errors import Notice
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")

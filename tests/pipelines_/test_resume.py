@@ -17,13 +17,13 @@ from pipelines_.test_engine import CONTRACT
 
 from checks.kit import findings, registry
 from checks.kit.protocol import Check, Model
-from pipelines import resume
-from pipelines.engine import Processes, Serial
-from pipelines.examine import examine
-from pipelines.resume import Kept
-from pipelines.sealed import SEAL, SealedFolder
-from provenance import sign
-from provenance.shards import write_shard
+from pipelines.checking import resume
+from pipelines.checking.engine import Processes, Serial
+from pipelines.checking.examine import examine
+from pipelines.checking.resume import Kept
+from pipelines.checking.sealed import SEAL, SealedFolder
+from provenance.ledger import signing
+from provenance.rows.shards import write_shard
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 FACTS = {"contract": "c", "read": [["a"]]}
@@ -67,7 +67,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setenv("CALLS", str(calls))  # workers inherit it
     rows = tables.loans(400)
     refs = [write_shard(tmp_path, shard) for shard in tables.cut(rows, 100, 100, 100)]
-    signer = sign.load_or_make(tmp_path / "key.pem")
+    signer = signing.load_or_make(tmp_path / "key.pem")
 
     def run(stop="", *, facts=FACTS, engine=None, by=signer):
         for path in calls.iterdir():
@@ -137,7 +137,7 @@ def test_other_facts_another_key_and_other_bytes_are_other_work(place, tmp_path)
     for facts, by in (({**FACTS, "read": [["b"]]}, None), (FACTS, "other.pem")):
         with pytest.raises(KeyboardInterrupt):
             place("score 3")
-        other = {"by": sign.load_or_make(tmp_path / by)} if by else {}
+        other = {"by": signing.load_or_make(tmp_path / by)} if by else {}
         assert place(facts=facts, **other)[1] == ALL
         place()
     with pytest.raises(KeyboardInterrupt):
@@ -187,7 +187,7 @@ def test_a_check_that_failed_is_tried_again(place, monkeypatch):
 
 
 def test_one_shard_keeps_nothing_and_old_work_is_swept(tmp_path):
-    signer = sign.load_or_make(tmp_path / "key.pem")
+    signer = signing.load_or_make(tmp_path / "key.pem")
     old, young = (tmp_path / "resume" / (digit * 64) for digit in "ab")
     for folder in (old, young):
         folder.mkdir(parents=True)

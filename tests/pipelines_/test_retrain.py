@@ -11,8 +11,9 @@ import pytest
 
 from checks.kit import findings
 from checks.kit.verdict import Verdict
-from pipelines import cli, retrain
-from provenance.errors import Notice
+from pipelines import cli
+from pipelines.events import retrain
+from provenance.base.errors import Notice
 
 
 def of(rule, column="x", check="drift", severity="error"):

@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 from gated import Home
 
-from pipelines import config, high_water, keys, release, reuse, trust
+from pipelines import config
 from pipelines.cli import main
-from pipelines.commit import Committer
-from pipelines.request import Request, prepare
-from pipelines.store import Store
-from provenance import own_code, sign
-from provenance.errors import AssayError
+from pipelines.commands import release
+from pipelines.run import reuse
+from pipelines.run.request import Request, prepare
+from pipelines.store import high_water, keys, trust
+from pipelines.store.commit import Committer
+from pipelines.store.store import Store
+from provenance.base import own_code
+from provenance.base.errors import AssayError
+from provenance.ledger import signing
 
 TIME = "2026-01-01T00:00:00+00:00"
 
@@ -254,7 +258,7 @@ def test_a_checkpoint_that_is_a_pipe_is_not_waited_for(home):
 
 def test_a_pinned_key_does_not_let_another_begin_a_ledger(home, monkeypatch):
     other = home.folder / "other.pem"
-    Path("pinned.pem").write_bytes(sign.load_or_make(other).public_pem())
+    Path("pinned.pem").write_bytes(signing.load_or_make(other).public_pem())
     monkeypatch.setenv("ASSAY_PUBLIC_KEY", "pinned.pem")
     assert code_of(trust.require_whole, home.store) == "L007"  # there is no key of one's own
     keys.own(make=True)

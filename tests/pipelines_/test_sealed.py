@@ -16,14 +16,16 @@ import tables
 from pipelines_.test_engine import CONTRACT, Quick
 
 from checks.kit import registry
-from pipelines import cli, engine, handed, worth
-from pipelines.engine import Processes, Serial
-from pipelines.examine import Examined, Status, examine
-from pipelines.resume import Kept
-from pipelines.sealed import SEAL, SealedFolder
-from provenance import sign
-from provenance.errors import AssayError
-from provenance.shards import write_shard
+from pipelines import cli
+from pipelines.checking import engine, handed
+from pipelines.checking.engine import Processes, Serial
+from pipelines.checking.examine import Examined, Status, examine
+from pipelines.checking.resume import Kept
+from pipelines.checking.sealed import SEAL, SealedFolder
+from pipelines.run import downstream_model
+from provenance.base.errors import AssayError
+from provenance.ledger import signing
+from provenance.rows.shards import write_shard
 
 ROOT = Path(__file__).parents[2]
 PRODUCT = [p for name in ("provenance", "checks", "pipelines") for p in (ROOT / name).rglob("*.py")]
@@ -235,7 +237,7 @@ def test_a_broken_seal_ends_the_examination_and_is_no_checks_fault(
     inner = Serial() if kind == "serial" else Processes(1, scratch=tmp_path)
     kept = Kept(tmp_path / "resume")
     if is_kept:
-        kept.begin({}, 2, lambda: sign.load_or_make(tmp_path / "key.pem"))
+        kept.begin({}, 2, lambda: signing.load_or_make(tmp_path / "key.pem"))
     context = tables.context_for(rows, None, **tables.ROLES)
     try:
         given = context, refs, Intruder(inner, after, act), models, kept
@@ -273,7 +275,7 @@ def test_the_report_does_not_load_a_model_that_was_altered(folder, tmp_path, att
     examined = Examined(tables.loans(0), (status,), (), models=folder)
     folder.write("poison.pkl", [])
     attack(folder.path / "poison.pkl", Trap(tmp_path / "trapped"))
-    assert code_of(worth._stamps, examined) == "ASSAY-E110"
+    assert code_of(downstream_model._stamps, examined) == "ASSAY-E110"
     assert not (tmp_path / "trapped").exists()
 
 

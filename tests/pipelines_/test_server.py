@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import server_address
-from pipelines.server import PrefectServer
-from pipelines.server_process import MARKER, ServerProcess, template_path
-from provenance.errors import AssayError
+from pipelines.orchestration import server_address
+from pipelines.orchestration.server import PrefectServer
+from pipelines.orchestration.server_process import MARKER, ServerProcess, template_path
+from provenance.base.errors import AssayError
 
 SCRIPT = """
 import sys, time
-from pipelines.server import PrefectServer
+from pipelines.orchestration.server import PrefectServer
 with PrefectServer() as server:
     if sys.argv[1] == "up":
         server.wait()

@@ -10,11 +10,11 @@ import time
 import crash_scenes as scenes
 import pytest
 
-from pipelines.commit import Committer
-from pipelines.store import Store
-from provenance import entry as entry_file
-from provenance import sign
-from provenance.errors import AssayError
+from pipelines.store.commit import Committer
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.ledger import entry as entry_file
+from provenance.ledger import signing
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_lock_that_is_held_for_ever_is_e004_and_nothing_is_committed(home, wor
     before = home.take("release")
     with (home.store / "ledger" / "lock").open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        done = home.assay(*words, patch={"provenance.atomic:LOCK_SECONDS": 0.3})
+        done = home.assay(*words, patch={"provenance.base.atomic:LOCK_SECONDS": 0.3})
     assert (done.code, done.error) == (3, "ASSAY-E004")
     assert f"process {os.getpid()}" in done.told["error"]["message"]
     assert done.told["error"]["where"] == str(home.store / "ledger" / "lock")
@@ -147,7 +147,7 @@ def test_a_lock_that_is_held_for_ever_is_e004_and_nothing_is_committed(home, wor
 def test_what_failed_takes_nothing_back_from_who_has_its_number_now(tmp_path, monkeypatch):
     """A writer fails after its file is in place; the next has the number and no entry yet."""
     store = Store(tmp_path / "store")
-    committer = Committer(store, sign.load_or_make(tmp_path / "key.pem"), "2026-01-01T00:00:00Z")
+    committer = Committer(store, signing.load_or_make(tmp_path / "key.pem"), "2026-01-01T00:00:00Z")
     is_placed, go = threading.Event(), threading.Event()
     make, settle = entry_file.make, Committer._settled
 

@@ -8,9 +8,9 @@ import pytest
 import tables
 
 from checks.kit import findings
-from pipelines import source_rates
-from pipelines.examine import Examined, Status
-from provenance.shards import write_shard
+from pipelines.checking import source_rates
+from pipelines.checking.examine import Examined, Status
+from provenance.rows.shards import write_shard
 
 
 def told(folder, branch, rows, status="ok", severity="warning", more_roles=()):

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from pipelines import stage_order
-from pipelines.stage_order import Stage, run_direct
-from provenance.errors import AssayError
+from pipelines.orchestration import scheduler
+from pipelines.orchestration.scheduler import Stage, run_direct
+from provenance.base.errors import AssayError
 
 
 def nothing():
@@ -74,7 +74,7 @@ def test_a_failure_ends_the_stage_beside_it():
     with pytest.raises(AssayError, match="C009"):
         run_direct([Stage("rules", refuse), Stage("checks", endless)])
     assert ended == [True]
-    assert time.monotonic() - start < stage_order.GRACE
+    assert time.monotonic() - start < scheduler.GRACE
 
 
 def test_a_stage_that_waits_is_ended_by_its_stop_and_what_it_then_raises_does_not_count():
@@ -90,11 +90,11 @@ def test_a_stage_that_waits_is_ended_by_its_stop_and_what_it_then_raises_does_no
     start = time.monotonic()
     with pytest.raises(AssayError, match="K001"):
         run_direct([Stage("rules", wait, stop=gone.set), Stage("checks", refuse)])
-    assert time.monotonic() - start < stage_order.GRACE
+    assert time.monotonic() - start < scheduler.GRACE
 
 
 def test_a_stage_that_hangs_in_c_is_left_behind_after_the_grace(monkeypatch):
-    monkeypatch.setattr(stage_order, "GRACE", 0.2)
+    monkeypatch.setattr(scheduler, "GRACE", 0.2)
     free = threading.Event()
 
     def refuse():
@@ -149,7 +149,7 @@ def test_an_interrupt_comes_out_at_once(beside):
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_direct(order)
-    assert time.monotonic() - start < stage_order.GRACE
+    assert time.monotonic() - start < scheduler.GRACE
 
 
 def _sleep(seconds):

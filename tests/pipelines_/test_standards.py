@@ -23,13 +23,14 @@ import openlineage_reader
 import standards_fixture
 
 from checks.kit.verdict import Verdict
-from pipelines import manifest, openlineage
-from pipelines.examine import Status
-from pipelines.outcome import Fated, Outcome
-from pipelines.store import Store
-from provenance import own_code
-from provenance.entry import canonical
-from provenance.errors import Notice
+from pipelines.checking.examine import Status
+from pipelines.events import openlineage
+from pipelines.store import manifest
+from pipelines.store.outcome import Fated, Outcome
+from pipelines.store.store import Store
+from provenance.base import own_code
+from provenance.base.errors import Notice
+from provenance.ledger.entry import canonical
 
 RUNS = ("run", "release")
 # of mlcroissant 1.1 with rdflib 7.6 and pandas 3.1

@@ -5,10 +5,10 @@ import tables
 
 from checks.kit import registry
 from checks.values import Values
-from pipelines import engine, states
-from pipelines.engine import Processes
-from pipelines.examine import examine
-from provenance.shards import ShardRef, write_shard
+from pipelines.checking import engine, state_files
+from pipelines.checking.engine import Processes
+from pipelines.checking.examine import examine
+from provenance.rows.shards import ShardRef, write_shard
 
 
 class Joined:
@@ -20,7 +20,7 @@ class Joined:
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 8, 100])
 def test_states_are_merged_in_their_order_and_few_are_held(count):
-    merging, most = states.Merging(Joined()), 0
+    merging, most = state_files.Merging(Joined()), 0
     names = [chr(0x4E00 + number) for number in range(count)]
     for name in names:
         merging.add(name)
@@ -33,9 +33,9 @@ def test_states_are_merged_in_their_order_and_few_are_held(count):
 @pytest.mark.parametrize("count", [1, 3, 8, 9, 401])
 def test_groups_hold_each_shard_once_and_stay_few(count, width):
     shards = [ShardRef(str(number), number, 1) for number in range(count)]
-    cut = states.groups(shards, width)
+    cut = state_files.groups(shards, width)
     assert [ref for group in cut for ref in group] == shards
-    assert len(cut) <= max(states.PER_WORKER * width, count // states.LARGEST)
+    assert len(cut) <= max(state_files.PER_WORKER * width, count // state_files.LARGEST)
     assert max(map(len, cut)) - min(map(len, cut)) <= 1
 
 

@@ -9,7 +9,7 @@ from gated import Home
 
 from pipelines import config
 from pipelines.cli import main
-from provenance import listing
+from provenance.files import listing
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from bad_files import kind, reader
 
 from pipelines import cli, console
-from provenance.codes import CODES
+from provenance.base.codes import CODES
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 ODD = {5: "NULL", 6: "=1+1", 7: "<b>bold</b>", 8: "1,234", 9: "plain"}

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import run
 from pipelines.cli import main
+from pipelines.run import run
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 CELL = "4532 0151 1283 0366"
@@ -147,7 +147,7 @@ def test_rows_of_two_equal_files_are_not_released(home, told):
 def test_an_unforeseen_error_in_a_child_tells_no_cell(tmp_path):
     (tmp_path / "loud.py").write_text(f"def stage():\n    raise ValueError('the cell is {CELL}')\n")
     code = (
-        "from pipelines.child import Child\n"
+        "from pipelines.run.child_process import Child\n"
         "child = Child('loud:stage')\n"
         "try:\n    child.call()\n"
         "except Exception as error:\n    print(error)\n"
@@ -166,7 +166,7 @@ def test_an_unforeseen_error_in_a_child_tells_no_cell(tmp_path):
 def test_a_child_that_dies_before_it_is_asked_is_told():
     code = (
         "import time, sys\n"
-        "from pipelines.child import Child\n"
+        "from pipelines.run.child_process import Child\n"
         "child = Child('os:getpid', warm=('no_such_module',))\n"
         "child._process.wait()\n"
         "try:\n    child.call(text='x' * 100_000)\n"

@@ -10,8 +10,8 @@ import threading
 
 import pytest
 
-from provenance import atomic, locks
-from provenance.errors import AssayError
+from provenance.base import atomic, locks
+from provenance.base.errors import AssayError
 
 
 def test_exclusive_write_never_replaces(tmp_path):

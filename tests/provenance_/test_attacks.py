@@ -10,7 +10,8 @@ from pathlib import Path
 import attacks
 import pytest
 
-from pipelines import cli, keys
+from pipelines import cli
+from pipelines.store import keys
 from provenance import standalone_verify
 
 LIMIT = 60  # seconds, after which a verifier hangs

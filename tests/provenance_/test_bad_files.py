@@ -16,9 +16,9 @@ import pyarrow as pa
 import pytest
 from bad_files import kind, reader
 
-from provenance.as_read import as_read
-from provenance.shards import ROW, read_shard, read_table
-from provenance.snapshot import Snapshot
+from provenance.rows.original_text import as_read
+from provenance.rows.shards import ROW, read_shard, read_table
+from provenance.rows.snapshot import Snapshot
 
 NOBODY = 65534
 CASES = {case.name: case for case in reader.all_cases()}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance import cast as casting
-from provenance.cast import cast, describe
-from provenance.casting import ColumnSpec
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
+from provenance.rows import cast as casting
+from provenance.rows.cast import cast, describe
+from provenance.rows.column_types import ColumnSpec
 
 CASES = [
     ("integer", "12", 12),

@@ -5,22 +5,23 @@ import multiprocessing
 
 import pytest
 
-from provenance import compaction, entry, keychain, merkle, note, segments, sign, verify
-from provenance.errors import AssayError
-from provenance.ledger import Ledger
-from provenance.note import Checkpoint
+from provenance.base.errors import AssayError
+from provenance.ledger import checkpoint as note
+from provenance.ledger import compaction, entry, key_rotation, merkle, segments, signing, verify
+from provenance.ledger.checkpoint import Checkpoint
+from provenance.ledger.ledger import Ledger
 
 TIME = "2026-01-01T00:00:00+00:00"
 
 
 @pytest.fixture
 def signer(tmp_path):
-    return sign.load_or_make(tmp_path / "key.pem")
+    return signing.load_or_make(tmp_path / "key.pem")
 
 
 @pytest.fixture
 def other(tmp_path):
-    return sign.load_or_make(tmp_path / "other.pem")
+    return signing.load_or_make(tmp_path / "other.pem")
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def ledger(tmp_path, signer):
 
 
 def grown(ledger, count, signer, time=TIME):
-    first = keychain.first_facts(signer, time)
+    first = key_rotation.first_facts(signer, time)
     for _ in range(count):
         ledger.append(signer, first, lambda seq: {"kind": "run", "seq": seq, "time": time})
     return ledger
@@ -164,15 +165,15 @@ def test_a_change_of_key_is_believed_from_either_side(ledger, signer, other):
 
 def test_a_key_that_was_not_asked_takes_nothing_over(ledger, signer, other, tmp_path):
     """Whoever has only the public half of a key cannot make a ledger that it vouches for."""
-    thief = sign.load_or_make(tmp_path / "thief.pem")
+    thief = signing.load_or_make(tmp_path / "thief.pem")
     fake = grown(Ledger(tmp_path / "fake"), 2, thief)
-    facts = keychain.handover_facts(fake.head(), thief, signer, TIME)
+    facts = key_rotation.handover_facts(fake.head(), thief, signer, TIME)
     for proof in (facts["proof"][::-1], "", "zz", thief.sign(b"mine").hex()):
         fresh = grown(Ledger(tmp_path / f"fake{len(proof)}{proof[:2]}"), 2, thief)
         bent = {**facts, "proof": proof}
         fresh.append(thief, {}, lambda _, bent=bent: bent)
         assert "ASSAY-L007" in codes(fresh, signer)
-    replayed = keychain.handover_facts(ledger.head(), signer, other, TIME)
+    replayed = key_rotation.handover_facts(ledger.head(), signer, other, TIME)
     fake.append(thief, {}, lambda _: replayed)
     assert set(codes(fake, other)) == {"ASSAY-L007"}
 
@@ -185,11 +186,11 @@ def test_entries_by_the_old_key_after_the_change_are_refused(ledger, signer, oth
 
 
 def test_secrets_outlive_the_key(tmp_path, signer, other):
-    sign.leave_secret(signer, tmp_path / "other.pem")
-    again = sign.load(tmp_path / "other.pem")
+    signing.leave_secret(signer, tmp_path / "other.pem")
+    again = signing.load(tmp_path / "other.pem")
     assert again.verifier == other.verifier
     assert again.derived("pseudonym") == signer.derived("pseudonym") != other.derived("pseudonym")
-    assert sign.secret_path(tmp_path / "other.pem").stat().st_mode & 0o777 == 0o600
+    assert signing.secret_path(tmp_path / "other.pem").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_checkpoint_sees_a_cut_end_that_the_chain_cannot(ledger, signer):
@@ -226,13 +227,13 @@ def test_a_clock_that_runs_back_is_a_warning(ledger, signer):
 
 
 def write_many(folder, key, count):
-    ledger, signer = Ledger(folder), sign.load(key)
+    ledger, signer = Ledger(folder), signing.load(key)
     grown(ledger, count, signer)
 
 
 def compact_often(folder, key, times):
     for _ in range(times):
-        compaction.compact(Ledger(folder), sign.load(key), TIME)
+        compaction.compact(Ledger(folder), signing.load(key), TIME)
 
 
 def test_writers_and_readers_go_on_while_it_compacts(tmp_path, ledger, signer):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.csv_rows import find_rows
+from provenance.readers.csv_rows import find_rows
 
 
 def walked(text):  # noqa: C901  # a plain walk is the point of it

@@ -2,10 +2,10 @@
 
 import pytest
 
-from provenance import csv_swallowed
-from provenance.casting import ColumnSpec
-from provenance.dialect import Dialect
-from provenance.ingest import Limits
+from provenance.readers import csv_swallowed_rows
+from provenance.readers.csv_dialect import Dialect
+from provenance.readers.ingest import Limits
+from provenance.rows.column_types import ColumnSpec
 
 LIMITS = Limits()
 COMMA = Dialect(",")
@@ -18,8 +18,8 @@ ROW = "7,Ada,Oslo,Main 1,ok,0123,a,2025-03-04"
 
 def swallowed(text, *options):
     """Return the verdict on one row, which must be the same among others."""
-    alone = csv_swallowed.swallowed([text], *options)
-    assert csv_swallowed.swallowed([b"x", text, b"y\nz"], *options)[1:2] == alone
+    alone = csv_swallowed_rows.swallowed([text], *options)
+    assert csv_swallowed_rows.swallowed([b"x", text, b"y\nz"], *options)[1:2] == alone
     return alone[0]
 
 

@@ -15,10 +15,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from provenance import remote
-from provenance.errors import AssayError
-from provenance.ingest import Limits, expand, ingest
-from provenance.shards import read_shard
+from provenance.base.errors import AssayError
+from provenance.files import remote
+from provenance.readers.ingest import Limits, expand, ingest
+from provenance.rows.shards import read_shard
 
 PROGRAMS = next(iter(sorted(glob.glob("/usr/lib/postgresql/*/bin"))[::-1]), "")  # noqa: PTH207
 TABLES = """

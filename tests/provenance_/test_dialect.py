@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.casting import ColumnSpec
-from provenance.csv_rows import find_rows
-from provenance.dialect import ENCODINGS, Dialect, codec_of, detect, may_delimit
-from provenance.errors import AssayError
-from provenance.ingest import Limits, ingest, seen_dialect
-from provenance.shards import read_shard, read_table
-from provenance.text_source import as_utf8
+from provenance.base.errors import AssayError
+from provenance.readers.csv_dialect import ENCODINGS, Dialect, codec_of, detect, may_delimit
+from provenance.readers.csv_rows import find_rows
+from provenance.readers.encoding import as_utf8
+from provenance.readers.ingest import Limits, ingest, seen_dialect
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import read_shard, read_table
 
 SPECS = (ColumnSpec("id", "integer"), ColumnSpec("name"), ColumnSpec("note"))
 ROWS = [["id", "name", "note"], *([str(n), "caf\xe9", f"a {n}"] for n in range(40))]

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance import digest
-from provenance.errors import AssayError
+from provenance.base.errors import AssayError
+from provenance.rows import digest
 
 
 def of(array):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from provenance.errors import AssayError
-from provenance.guard import Opened
-from provenance.ingest import Limits, expand, ingest
+from provenance.base.errors import AssayError
+from provenance.files.safe_open import Opened
+from provenance.readers.ingest import Limits, expand, ingest
 
 LIMITS = Limits()
 NOBODY = 65534

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from provenance.as_read import as_read
-from provenance.casting import ColumnSpec
-from provenance.errors import AssayError
-from provenance.ingest import Limits, ingest
-from provenance.shards import ROW, read_shard, read_table
+from provenance.base.errors import AssayError
+from provenance.readers.ingest import Limits, ingest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.original_text import as_read
+from provenance.rows.shards import ROW, read_shard, read_table
 
 NAMES = ["id", "code", "age", "amount", "city", "day", "label", "note"]
 KINDS = ["integer", "string", "integer", "number", "string", "date", "string", "string"]

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from provenance.casting import ColumnSpec
-from provenance.errors import AssayError
-from provenance.ingest import Limits, expand, ingest
-from provenance.shards import read_shard
+from provenance.base.errors import AssayError
+from provenance.readers.ingest import Limits, expand, ingest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import read_shard
 
 SPECS = (ColumnSpec("id", "integer"), ColumnSpec("age", "integer"), ColumnSpec("city"))
 TABLE = pa.table({"id": range(30), "age": [20 + n for n in range(30)], "city": ["Oslo"] * 30})

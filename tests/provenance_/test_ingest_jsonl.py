@@ -6,10 +6,10 @@ import json
 import pyarrow as pa
 import pytest
 
-from provenance.casting import ColumnSpec
-from provenance.errors import AssayError
-from provenance.ingest import Limits, ingest
-from provenance.shards import ROW, read_shard, read_table
+from provenance.base.errors import AssayError
+from provenance.readers.ingest import Limits, ingest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import ROW, read_shard, read_table
 
 SPECS = (ColumnSpec("i", "integer"), ColumnSpec("x", "number"), ColumnSpec("s", "string"))
 GOOD = [f'{{"i": {n}, "x": {n}.5, "s": "t{n}"}}' for n in range(9)]
@@ -138,7 +138,7 @@ def test_packed_with_a_mark_and_blank_lines(tmp_path):
 
 
 def test_many_short_lines_are_taken_in_pieces(tmp_path, monkeypatch):
-    monkeypatch.setattr("provenance.jsonl_source._LINES", 4)
+    monkeypatch.setattr("provenance.readers.jsonl_reader._LINES", 4)
     data = "\n".join(GOOD).encode()
     snapshot = run(tmp_path, data[:-5])
     assert good(snapshot)[0] == list(range(8))
@@ -147,7 +147,7 @@ def test_many_short_lines_are_taken_in_pieces(tmp_path, monkeypatch):
 
 
 def test_lines_none_of_which_can_be_read_are_given_up_early(tmp_path, monkeypatch):
-    monkeypatch.setattr("provenance.jsonl_source._HOPELESS", 3)
+    monkeypatch.setattr("provenance.readers.jsonl_reader._HOPELESS", 3)
     with pytest.raises(AssayError, match="0 of 9 lines"):
         run(tmp_path, b"[1]\n" * 9)
     assert run(tmp_path, b"[1]\n" * 2 + with_line(b"[1]")).rejected is not None

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from provenance import unpack
-from provenance.casting import ColumnSpec
-from provenance.errors import AssayError
-from provenance.ingest import Limits, ingest
-from provenance.shards import ROW, read_shard, read_table
+from provenance.base.errors import AssayError
+from provenance.files import unpack
+from provenance.readers.ingest import Limits, ingest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import ROW, read_shard, read_table
 
 SPECS = (
     ColumnSpec("i", "integer"),

@@ -11,14 +11,14 @@ import sys
 import pyarrow as pa
 import pytest
 
-from checks.kit import loader
-from pipelines import beside, reading
-from pipelines.request import Request, prepare
-from provenance import lake, remote
-from provenance.errors import AssayError
-from provenance.ingest import Limits, expand, ingest
-from provenance.shards import read_shard
-from provenance.snapshot import Snapshot
+from checks.contract import loader
+from pipelines.run import named_files, reading
+from pipelines.run.request import Request, prepare
+from provenance.base.errors import AssayError
+from provenance.files import delta, remote
+from provenance.readers.ingest import Limits, expand, ingest
+from provenance.rows.shards import read_shard
+from provenance.rows.snapshot import Snapshot
 
 deltalake = pytest.importorskip("deltalake", reason="needs the extra: pip install 'assay[delta]'")
 
@@ -88,7 +88,7 @@ def test_types_come_whole(table, tmp_path):
 def test_what_was_deleted_is_not_read(table, tmp_path):
     deltalake.DeltaTable(table).delete("id >= 10")
     assert sorted(ids(read(str(table), tmp_path / "a"))) == list(range(10))
-    assert sorted(ids(read(f"{lake.url_of(str(table))}@1", tmp_path / "b"))) == list(range(100))
+    assert sorted(ids(read(f"{delta.url_of(str(table))}@1", tmp_path / "b"))) == list(range(100))
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_was_deleted_is_not_read(table, tmp_path):
     ],
 )
 def test_what_names_no_table_is_refused(table, tmp_path, url, code):
-    error = refused(url.format(lake.url_of(str(table))), tmp_path / "a")
+    error = refused(url.format(delta.url_of(str(table))), tmp_path / "a")
     assert error.code == f"ASSAY-{code}"
     assert "s3cr3t" not in str(error)
 
@@ -118,7 +118,7 @@ def test_files_elsewhere_and_broken_ones_are_refused(table, tmp_path):
     assert refused(str(table), tmp_path / "b").code == "ASSAY-I014"
     moved.write_bytes(b"PAR1 no PAR1")
     assert refused(str(table), tmp_path / "c").code == "ASSAY-I014"
-    log = table / lake.LOG / "00000000000000000001.json"
+    log = table / delta.LOG / "00000000000000000001.json"
     log.write_text(log.read_text()[:-20])
     assert refused(str(table), tmp_path / "d").code == "ASSAY-I014"
 
@@ -127,7 +127,7 @@ def test_files_elsewhere_and_broken_ones_are_refused(table, tmp_path):
                                    "city=Oslo/../../secret.parquet", "a\0b"])  # fmt: skip
 def test_a_log_that_names_files_elsewhere_is_refused(table, tmp_path, named):
     shutil.copy(next(table.rglob("*.parquet")), tmp_path / "secret.parquet")
-    log = table / lake.LOG / "00000000000000000000.json"
+    log = table / delta.LOG / "00000000000000000000.json"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     for line in lines:
         if "add" in line:
@@ -144,7 +144,7 @@ def test_no_name_that_is_opened_as_it_is_or_decoded_leads_out(table, tmp_path):
     (table / "linkA").mkdir()
     shutil.copy(moved, table / "linkA" / "s.parquet")
     (table / "link%41").symlink_to(outside)
-    log = table / lake.LOG / "00000000000000000000.json"
+    log = table / delta.LOG / "00000000000000000000.json"
     whole = log.read_text()
     for number, named in enumerate(("link%2541/s.parquet", "link%252541/s.parquet")):
         lines = [json.loads(line) for line in whole.splitlines()]
@@ -154,8 +154,8 @@ def test_no_name_that_is_opened_as_it_is_or_decoded_leads_out(table, tmp_path):
 
 
 def test_a_log_that_lies_elsewhere_is_refused(table, tmp_path):
-    shutil.move(table / lake.LOG, tmp_path / "log")
-    (table / lake.LOG).symlink_to(tmp_path / "log")
+    shutil.move(table / delta.LOG, tmp_path / "log")
+    (table / delta.LOG).symlink_to(tmp_path / "log")
     assert refused(str(table), tmp_path / "out").code == "ASSAY-I011"
 
 
@@ -187,7 +187,7 @@ def test_a_broken_table_is_read_or_refused_with_a_code(table, tmp_path):
 
 
 def test_what_needs_a_reader_that_knows_more_is_refused(table, tmp_path):
-    log = table / lake.LOG / "00000000000000000000.json"
+    log = table / delta.LOG / "00000000000000000000.json"
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     features = {"readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
     for line in lines:
@@ -205,10 +205,11 @@ def test_limits_hold(table, tmp_path):
 
 
 def test_a_missing_extra_is_named(tmp_path):
-    (tmp_path / lake.LOG).mkdir()
+    (tmp_path / delta.LOG).mkdir()
     code = (
         "import sys\nsys.modules['deltalake'] = None\n"
-        "from provenance.errors import AssayError\nfrom provenance.ingest import expand\n"
+        "from provenance.base.errors import AssayError\n"
+        "from provenance.readers.ingest import expand\n"
         f"try: expand(expand({str(tmp_path)!r})[0])\n"
         "except AssayError as error: print(error.code, error.fix)\n"
     )
@@ -250,9 +251,9 @@ def test_a_contract_names_its_folder_and_none_outside(table, tmp_path):
     parts = [Snapshot.load(home / "read" / role / "snapshot.json") for role in ("source", "test")]
     assert [part.sources[0].name for part in parts] == [f"delta+file://{home}/t@1"] * 2
     contract = loader.load(home / "c.yaml")
-    before = beside.digests(contract, lambda: None)
+    before = named_files.digests(contract, lambda: None)
     deltalake.write_deltalake(home / "t", rows(100, 5), mode="append")
-    assert beside.digests(contract, lambda: None) != before
+    assert named_files.digests(contract, lambda: None) != before
     (home / "far").symlink_to(table)
     (home / "c.yaml").write_text(CONTRACT.format(path="far"))
     with pytest.raises(AssayError, match="C010"):

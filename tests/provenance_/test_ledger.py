@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from provenance import entry, keychain, sign, verify
-from provenance.errors import AssayError
-from provenance.ledger import Ledger
+from provenance.base.errors import AssayError
+from provenance.ledger import entry, key_rotation, signing, verify
+from provenance.ledger.ledger import Ledger
 
 TIME = "2026-01-01T00:00:00+00:00"
 
@@ -25,12 +25,12 @@ def grown(folder, count, signer):
 
 
 def append(ledger, signer, prepare):
-    return ledger.append(signer, keychain.first_facts(signer, TIME), prepare)
+    return ledger.append(signer, key_rotation.first_facts(signer, TIME), prepare)
 
 
 @pytest.fixture
 def signer(tmp_path):
-    return sign.load_or_make(tmp_path / "key.pem")
+    return signing.load_or_make(tmp_path / "key.pem")
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_entries_are_dense_chained_and_signed(ledger, signer):
 
 def test_key_is_made_once_and_for_its_owner_only(tmp_path):
     path = tmp_path / "new" / "key.pem"
-    first, second = sign.load_or_make(path), sign.load_or_make(path)
+    first, second = signing.load_or_make(path), signing.load_or_make(path)
     assert first.verifier == second.verifier
     assert path.stat().st_mode & 0o777 == 0o600
 
@@ -170,7 +170,7 @@ def test_reordered_replayed_and_stray(ledger, signer):
 
 
 def test_another_key_is_refused(ledger, tmp_path):
-    other = sign.load_or_make(tmp_path / "other.pem")
+    other = signing.load_or_make(tmp_path / "other.pem")
     assert set(codes(ledger, other)) == {"ASSAY-L007"}
     with pytest.raises(AssayError) as refused:
         grown(ledger.folder, 1, other)
@@ -192,7 +192,7 @@ def test_every_flipped_bit_is_seen(ledger, signer):
 
 
 def append_many(folder, key, count, offset):
-    signer = sign.load(key)
+    signer = signing.load(key)
     ledger = Ledger(folder)
     for number in range(count):
         append(ledger, signer, lambda _, n=number: {"kind": "run", "n": offset + n})
@@ -266,10 +266,10 @@ def test_an_entry_that_claims_many_rows_is_not_read(ledger, monkeypatch):
         entry.parse(ledger.path_of(5).read_bytes())
 
 
-@pytest.mark.parametrize("read", [sign.load, sign.load_public])
+@pytest.mark.parametrize("read", [signing.load, signing.load_public])
 def test_a_key_of_an_unknown_kind_is_no_key(tmp_path, signer, read):
     path = tmp_path / "odd.pem"
-    whole = (tmp_path / "key.pem").read_bytes() if read is sign.load else signer.public_pem()
+    whole = (tmp_path / "key.pem").read_bytes() if read is signing.load else signer.public_pem()
     first, body, last, _ = whole.split(b"\n")
     der = base64.b64decode(body).replace(bytes((0x2B, 0x65, 0x70)), bytes((0x2B, 0x65, 0x01)))
     path.write_bytes(b"\n".join([first, base64.b64encode(der), last, b""]))

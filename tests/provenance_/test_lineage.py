@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from provenance import digest, lineage, merkle, standalone_verify
-from provenance.lineage import RowIds
-from provenance.snapshot import Source
+from provenance import standalone_verify
+from provenance.ledger import lineage, merkle
+from provenance.ledger.lineage import RowIds
+from provenance.rows import digest
+from provenance.rows.snapshot import Source
 
 DAY = dt.date(1969, 12, 31)
 TIME = dt.datetime(1969, 12, 31, 23, 59, 59, 999_999)  # noqa: DTZ001

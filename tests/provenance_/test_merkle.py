@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from provenance import merkle
+from provenance.ledger import merkle
 
 LEAVES = [hashlib.sha256(b"\0" + bytes([number])).digest() for number in range(70)]
 SIZES = [*range(1, 18), 31, 32, 33, 63, 64, 65, 70]

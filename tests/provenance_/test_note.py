@@ -5,26 +5,26 @@ import hashlib
 
 import pytest
 
-from provenance import note, sign
-from provenance.errors import AssayError
-from provenance.note import Checkpoint
+from provenance.base.errors import AssayError
+from provenance.ledger import checkpoint, signing
+from provenance.ledger.checkpoint import Checkpoint
 
 ROOT = hashlib.sha256(b"root").digest()
 
 
 @pytest.fixture
 def signer(tmp_path):
-    return sign.load_or_make(tmp_path / "key.pem")
+    return signing.load_or_make(tmp_path / "key.pem")
 
 
 @pytest.fixture
 def other(tmp_path):
-    return sign.load_or_make(tmp_path / "other.pem")
+    return signing.load_or_make(tmp_path / "other.pem")
 
 
 @pytest.fixture
 def made():
-    return Checkpoint(note.origin_of(ROOT), 7, ROOT)
+    return Checkpoint(checkpoint.origin_of(ROOT), 7, ROOT)
 
 
 def test_the_text_is_three_lines_and_the_key_hash_that_of_the_standard(made, signer):
@@ -41,13 +41,13 @@ def test_the_text_is_three_lines_and_the_key_hash_that_of_the_standard(made, sig
 def test_round_trip_with_lines_of_witnesses_that_nobody_knows(made, signer, other):
     text = made.signed(signer)
     witness = base64.b64encode(b"1234" + bytes(76)).decode()
-    assert note.opened(f"{text}— witness.example {witness}\n", [signer.verifier]) == made
-    assert note.opened(text, [other.verifier, signer.verifier]) == made
+    assert checkpoint.opened(f"{text}— witness.example {witness}\n", [signer.verifier]) == made
+    assert checkpoint.opened(text, [other.verifier, signer.verifier]) == made
 
 
 def test_another_key_is_not_believed(made, signer, other):
     with pytest.raises(AssayError) as caught:
-        note.opened(made.signed(other), [signer.verifier])
+        checkpoint.opened(made.signed(other), [signer.verifier])
     assert (caught.value.code, caught.value.exit_code) == ("ASSAY-L007", 4)
 
 
@@ -69,7 +69,7 @@ def bent(text):
 def test_whatever_is_bent_is_refused_with_a_code(made, signer):
     for what, text in bent(made.signed(signer)):
         with pytest.raises(AssayError) as caught:
-            note.opened(text, [signer.verifier], "cp.note")
+            checkpoint.opened(text, [signer.verifier], "cp.note")
         assert caught.value.code in ("ASSAY-L007", "ASSAY-L012"), what
         assert caught.value.where == "cp.note", what
 
@@ -79,6 +79,9 @@ def test_a_size_that_no_ledger_has_is_no_checkpoint():
     line = base64.b64encode(bytes(68)).decode()
     for size in ("9" * 5000, "9" * 19, "01", "-1"):
         with pytest.raises(AssayError) as caught:
-            note.parse(f"a.example/b\n{size}\n{root}\n\n\u2014 a.example/b {line}\n")
+            checkpoint.parse(f"a.example/b\n{size}\n{root}\n\n\u2014 a.example/b {line}\n")
         assert caught.value.code == "ASSAY-L012"
-    assert note.parse(f"a.example/b\n{'9' * 18}\n{root}\n\n\u2014 a.example/b {line}\n")[0].size > 0
+    assert (
+        checkpoint.parse(f"a.example/b\n{'9' * 18}\n{root}\n\n\u2014 a.example/b {line}\n")[0].size
+        > 0
+    )

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from provenance.casting import ColumnSpec
-from provenance.errors import AssayError
-from provenance.ingest import Limits, ingest
-from provenance.shards import DIGEST, ROW, read_shard, read_table
+from provenance.base.errors import AssayError
+from provenance.readers.ingest import Limits, ingest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import DIGEST, ROW, read_shard, read_table
 
 LIMITS = Limits()
 TABLE = pa.table(

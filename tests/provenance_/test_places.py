@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from provenance import places
-from provenance.as_read import as_read
-from provenance.dialect import Dialect
-from provenance.errors import AssayError
-from provenance.ingest import ingest
-from provenance.limits import Limits
-from provenance.shards import read_shard, read_table
+from provenance.base.errors import AssayError
+from provenance.base.limits import Limits
+from provenance.readers import row_bytes
+from provenance.readers.csv_dialect import Dialect
+from provenance.readers.ingest import ingest
+from provenance.rows.original_text import as_read
+from provenance.rows.shards import read_shard, read_table
 
 ODD = {
     "plain": b"a,b\n1,x\n2,y\n",
@@ -70,11 +70,11 @@ def read(path, folder, dialect=PLAIN):
 @pytest.mark.parametrize("piece", [1, 7, 1 << 20])
 @pytest.mark.parametrize("text", ODD.values(), ids=ODD)
 def test_a_csv_row_lies_where_it_was_read(tmp_path, monkeypatch, text, piece):
-    monkeypatch.setattr(places, "_PIECE", piece)
+    monkeypatch.setattr(row_bytes, "_PIECE", piece)
     path = tmp_path / "a.csv"
     path.write_bytes(text)
     source, cells, rejected = read(path, tmp_path / "snapshot")
-    spans = [places.span_of(source, row, PLAIN) for row in range(source.rows)]
+    spans = [row_bytes.span_of(source, row, PLAIN) for row in range(source.rows)]
     assert source.rows == len(cells) + len(rejected) > 0
     assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
     for row, (start, end) in enumerate(spans):
@@ -89,12 +89,12 @@ def test_a_csv_row_lies_where_it_was_read(tmp_path, monkeypatch, text, piece):
 @pytest.mark.parametrize("piece", [1, 7, 1 << 20])
 @pytest.mark.parametrize("text", LINES.values(), ids=LINES)
 def test_a_json_line_lies_where_it_was_read(tmp_path, monkeypatch, text, piece):
-    monkeypatch.setattr(places, "_PIECE", piece)
+    monkeypatch.setattr(row_bytes, "_PIECE", piece)
     path = tmp_path / "a.jsonl"
     path.write_bytes(text)
     source, cells, rejected = read(path, tmp_path / "snapshot")
     for row in range(source.rows):
-        start, end = places.span_of(source, row, PLAIN)
+        start, end = row_bytes.span_of(source, row, PLAIN)
         if row in rejected:
             assert text[start:end] == rejected[row]
         else:
@@ -110,7 +110,7 @@ def test_a_packed_row_lies_in_the_unpacked_text(tmp_path, packing):
     path.write_bytes(packed)
     source, _, _ = read(path, tmp_path / "snapshot")
     for row in (0, 170_000, 299_999):
-        start, end = places.span_of(source, row, PLAIN)
+        start, end = row_bytes.span_of(source, row, PLAIN)
         assert text[start:end] == b"%d,value" % row
 
 
@@ -119,14 +119,14 @@ def test_a_packed_row_lies_in_the_unpacked_text(tmp_path, packing):
 def test_a_row_of_another_dialect_lies_in_its_text_as_utf8(
     tmp_path, monkeypatch, dialect, content, piece
 ):
-    monkeypatch.setattr(places, "_PIECE", piece)
+    monkeypatch.setattr(row_bytes, "_PIECE", piece)
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     source, cells, rejected = read(path, tmp_path / "snapshot", dialect)
     text = content.decode(dialect.encoding).encode()
     assert (len(cells), rejected) == (source.rows, {})
     for row in range(source.rows):
-        start, end = places.span_of(source, row, dialect)
+        start, end = row_bytes.span_of(source, row, dialect)
         told = text[start:end].decode()
         if dialect.quote:
             form = {"delimiter": dialect.delimiter or ",", "quotechar": dialect.quote}
@@ -140,14 +140,14 @@ def test_the_tab_is_a_delimiter_of_its_own(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_bytes(b'a\tb\n1\t"x\n1"\n2\ty,z\n')
     source, _, _ = read(path, tmp_path / "snapshot")
-    assert [places.span_of(source, row, PLAIN) for row in (0, 1)] == [(4, 11), (12, 17)]
+    assert [row_bytes.span_of(source, row, PLAIN) for row in (0, 1)] == [(4, 11), (12, 17)]
 
 
 def test_a_parquet_file_has_no_such_place(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"a": [1, 2]}), path)
     snapshot = ingest([str(path)], None, tmp_path / "snapshot", limits=Limits())
-    assert places.span_of(snapshot.sources[0], 1, PLAIN) is None
+    assert row_bytes.span_of(snapshot.sources[0], 1, PLAIN) is None
 
 
 def test_another_file_of_that_name_is_refused_unread(tmp_path):
@@ -156,16 +156,16 @@ def test_another_file_of_that_name_is_refused_unread(tmp_path):
     source, _, _ = read(path, tmp_path / "snapshot")
     path.write_bytes(b"a,b\n1,x\n2,z\n")
     with pytest.raises(AssayError, match="I005"):
-        places.span_of(source, 0, PLAIN)
+        row_bytes.span_of(source, 0, PLAIN)
     path.write_bytes(b"a")
     with pytest.raises(AssayError, match="I005"):
-        places.span_of(source, 0, PLAIN)
+        row_bytes.span_of(source, 0, PLAIN)
     path.unlink()
     with pytest.raises(AssayError, match="I014"):
-        places.span_of(source, 0, PLAIN)
+        row_bytes.span_of(source, 0, PLAIN)
     os.mkfifo(path)
     with pytest.raises(AssayError, match="I010"):
-        places.span_of(source, 0, PLAIN)
+        row_bytes.span_of(source, 0, PLAIN)
 
 
 def test_an_ordinal_that_the_file_does_not_have_is_no_place(tmp_path):
@@ -173,4 +173,4 @@ def test_an_ordinal_that_the_file_does_not_have_is_no_place(tmp_path):
     path.write_bytes(b"a,b\n1,x\n")
     source, _, _ = read(path, tmp_path / "snapshot")
     with pytest.raises(IndexError):
-        places.span_of(source, 1, PLAIN)
+        row_bytes.span_of(source, 1, PLAIN)

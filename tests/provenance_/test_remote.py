@@ -13,11 +13,11 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from provenance import remote
-from provenance.casting import ColumnSpec
-from provenance.errors import AssayError
-from provenance.ingest import Limits, expand, ingest
-from provenance.shards import read_shard
+from provenance.base.errors import AssayError
+from provenance.files import remote
+from provenance.readers.ingest import Limits, expand, ingest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shards import read_shard
 
 SPECS = (ColumnSpec("id", "integer"), ColumnSpec("x"))
 TEXT = b"id,x\n1,a\n2,b\n"
@@ -149,8 +149,8 @@ def test_a_missing_extra_is_named():
     code = (
         "import sys\n"
         "sys.modules |= dict.fromkeys(('s3fs', 'gcsfs', 'adlfs', 'aiohttp'))\n"
-        "from provenance.errors import AssayError\n"
-        "from provenance.ingest import expand\n"
+        "from provenance.base.errors import AssayError\n"
+        "from provenance.readers.ingest import expand\n"
         f"for url in {list(wanted)!r}:\n"
         "    try: expand(url)\n"
         "    except AssayError as error: print(error.code, error.fix)\n"

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from provenance import atomic, locks, staging, store_door
+from provenance.base import atomic, locks, staging, store_door
 
 ONE, TWO, THREE, FOUR = ("0" * 31 + digit for digit in "1234")
 

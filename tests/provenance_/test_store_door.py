@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from provenance import no_follow, store_door
-from provenance.errors import AssayError
-from provenance.store_door import FOLDERS, MARKER
+from provenance.base import no_follow, store_door
+from provenance.base.errors import AssayError
+from provenance.base.store_door import FOLDERS, MARKER
 
 NOBODY = 65534
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two users")

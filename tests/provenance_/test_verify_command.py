@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from pipelines import verify_command
-from pipelines.store import Store
-from provenance import keychain, merkle, sign
-from provenance.errors import AssayError
+from pipelines.commands import verify
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.ledger import key_rotation, merkle, signing
 
 TIME = "2026-01-01T00:00:00+00:00"
 
@@ -21,13 +21,13 @@ def store(tmp_path, monkeypatch):
     """Return a store with the runs 1 to 3, which have no files."""
     monkeypatch.delenv("ASSAY_PUBLIC_KEY", raising=False)
     monkeypatch.setenv("ASSAY_SIGNING_KEY", str(tmp_path / "key.pem"))
-    signer, made = sign.load_or_make(tmp_path / "key.pem"), Store(tmp_path / "store")
+    signer, made = signing.load_or_make(tmp_path / "key.pem"), Store(tmp_path / "store")
     for number in (1, 2, 3):
         made.run_folder(number).mkdir(parents=True)
         made.run_folder(number).joinpath("lineage").mkdir()
         facts = {"kind": "run", "time": TIME, "outputs": [], "inputs": [], "rows": NO_ROWS,
                  "lineage": {"root": merkle.Tree().root().hex()}}  # fmt: skip
-        first = keychain.first_facts(signer, TIME)
+        first = key_rotation.first_facts(signer, TIME)
         made.ledger.append(signer, first, lambda _, facts=facts: facts)
     return made
 
@@ -37,7 +37,7 @@ def verified(store, capsys):
     def told(run=None):
         given = {"row": None, "report": None, "checkpoint": None, "key": None}
         arguments = argparse.Namespace(store=str(store.folder), run=run, json=True, **given)
-        code = verify_command.main(arguments)
+        code = verify.main(arguments)
         found = json.loads(capsys.readouterr().out)
         lists = [[(n["code"], n["message"]) for n in found[k]] for k in ("breaks", "warnings")]
         return code, *lists, found["runs"]
@@ -93,7 +93,7 @@ def test_one_break_is_one(store, capsys):
     (store.run_folder(1) / "stray").touch()
     given = dict.fromkeys(("run", "row", "report", "checkpoint", "key"))
     arguments = argparse.Namespace(store=str(store.folder), json=False, **given)
-    assert verify_command.main(arguments) == 4
+    assert verify.main(arguments) == 4
     printed = capsys.readouterr().out
     assert "\n1 break found: " in printed
     assert "remove one that is not recorded" in printed

@@ -192,7 +192,7 @@ def test_broken_values_cover_every_kind_and_keep_the_others():
 
 
 def test_contract_loads_without_a_warning_and_names_the_roles():
-    from checks.kit import loader
+    from checks.contract import loader
 
     contract = loader.load(SAMPLES / "contract.yaml")
     assert contract.warnings == ()
@@ -210,7 +210,7 @@ def test_contract_loads_without_a_warning_and_names_the_roles():
 
 
 def test_contract_holds_on_honest_rows():
-    from checks.kit import loader
+    from checks.contract import loader
 
     table = pq.read_table(SAMPLES / "reference.parquet")
     for rule in loader.load(SAMPLES / "contract.yaml").rules:

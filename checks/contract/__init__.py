@@ -1,0 +1,1 @@
+"""The contract language: from YAML to a checked contract."""

@@ -1,0 +1,143 @@
+"""What a contract may hand to an engine: RE2 patterns, and SQL that only reads the dataset.
+
+They are gathered while the contract is read and looked at together, in a process of its own with
+limits on time, memory and files (`query_inspector`): a few hundred letters of SQL can keep a parser
+busy for hours. That process never executes them.
+"""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from checks.contract.node import Node
+from provenance.base.errors import AssayError
+
+MAX_PATTERN = 1_000  # characters
+MAX_QUERY = 10_000
+CPU_SECONDS = 2  # for the process that looks at them
+ITEMS_A_SECOND = 200  # more patterns and queries get more time
+WALL_SECONDS = 120.0  # on a machine that does nothing but wait
+LOCK = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+SQL_TYPES = {
+    "string": "VARCHAR",
+    "integer": "BIGINT",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "timestamp": "TIMESTAMP",
+    "time": "TIME",
+}
+_CODES = {"pattern": "C006", "query": "C009"}
+
+
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclasses.dataclass(slots=True)
+class Guard:
+    """Gathers the patterns and queries of one contract, and has them looked at.
+
+    Attributes:
+        table: the name under which the dataset is read.
+        types: logical type of each column.
+        asked: what is gathered: its place, and what the process is told of it.
+    """
+
+    table: str
+    types: Mapping[str, str]
+    asked: list[tuple[Node, dict[str, str]]] = dataclasses.field(default_factory=list)
+
+    def pattern(self, node: Node, what: str) -> str:
+        """Return the node's pattern; C006 if it is too large, or later by `settle`."""
+        text = node.string(what)
+        if len(text) > MAX_PATTERN:
+            raise node.fail("C006", f"{what} is longer than {MAX_PATTERN} characters")
+        self.asked.append((node, {"kind": "pattern", "name": what, "text": text}))
+        return text
+
+    def query(self, node: Node, column: str | None) -> str:
+        """Return an SQL rule's query with its placeholders filled in; C009 if it is too large.
+
+        Args:
+            node: the text of the query.
+            column: the property that the rule stands at, for `${column}`.
+        """
+        text = self._filled(node, column)
+        if len(text) > MAX_QUERY:
+            raise node.fail("C009", f"the query is longer than {MAX_QUERY:,} characters")
+        self.asked.append((node, {"kind": "query", "name": "the query", "text": text}))
+        return text
+
+    def settle(self) -> None:
+        """Have all of them looked at.
+
+        Raises:
+            AssayError: ASSAY-C006, C007 or C009 for the first that is refused, E005 if the process
+                could not be started.
+        """
+        if not self.asked:
+            return
+        items = [item for _, item in self.asked]
+        seconds = CPU_SECONDS + len(items) // ITEMS_A_SECOND
+        told = {"table": self.table, "types": self.types, "items": items, "seconds": seconds}
+        answers, code = _answers(json.dumps(told))
+        for (node, _), answer in zip(self.asked, answers, strict=False):
+            if answer is not None:
+                raise node.fail(answer["code"], answer["what"], fix=answer["fix"])
+        if len(answers) < len(self.asked):
+            raise self._unanswered(len(answers), code)
+
+    def _unanswered(self, number: int, code: int) -> AssayError:
+        """Return the refusal of the item at which the process ended; none may pass unseen."""
+        node, item = self.asked[number]
+        if code not in (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGABRT):
+            what = f"the process that looks at patterns and queries ended with code {code}"
+            return AssayError("E005", what, where=node.where, fix="look at the memory there is")
+        what = f"{item['name']} takes too much time or memory to be read"
+        return node.fail(_CODES[item["kind"]], what, fix="write it more simply")
+
+    def _filled(self, node: Node, column: str | None) -> str:
+        text = node.string("query")
+        for word in ("table", "object", "model"):
+            text = text.replace(f"${{{word}}}", quoted(self.table))
+        for word in ("column", "property", "field"):
+            if f"${{{word}}}" in text and column is None:
+                raise node.fail("C009", f"${{{word}}} is only known in a rule of a property")
+            text = text.replace(f"${{{word}}}", quoted(column or ""))
+        return text
+
+
+def _answers(told: str) -> tuple[list[dict[str, str] | None], int]:
+    """Return the process's answers in order, as far as it came, and how it ended."""
+    command = [sys.executable, "-P", "-m", "checks.contract.query_inspector"]
+    try:
+        done = subprocess.run(
+            command,
+            input=told.encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=WALL_SECONDS,
+            check=False,
+        )
+        output, code = done.stdout, done.returncode
+    except subprocess.TimeoutExpired as error:
+        output, code = error.stdout or b"", -signal.SIGKILL
+    except OSError as error:
+        what = f"patterns and queries cannot be looked at: {error.strerror}"
+        raise AssayError("E005", what, fix="look at the memory there is") from error
+    return answered(output), code
+
+
+def answered(output: bytes) -> list[dict[str, str] | None]:
+    """Return the answers that came whole, each a line of JSON."""
+    lines = output.splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line[-1:] == b"\n"]

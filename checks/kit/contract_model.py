@@ -1,0 +1,149 @@
+"""The contract in memory: what a dataset promises, and what Assay is asked to do about it.
+
+Built by `checks.contract.loader` from Open Data Contract Standard v3.1 YAML; immutable, picklable.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from provenance.base.errors import Notice
+from provenance.readers.csv_dialect import Dialect
+from provenance.rows.column_types import ColumnSpec
+
+Role = Literal["label", "text", "source", "time", "quasi_identifier", "ignore"]
+PiiAction = Literal["quarantine", "redact", "pseudonymise", "allow"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rule:
+    """One clause of a contract.
+
+    Attributes:
+        id: stable name, unique in the contract, e.g. `age.minimum`.
+        kind: `minimum`, `maximum`, `pattern`, `required`, `unique`, `rowCount`, `sql`, or the
+            type of a Great Expectations expectation (`expect_...`).
+        column: the column it speaks of, None for the whole table.
+        params: its numbers and texts.
+        severity: `error`, `warning` or `info`.
+        where: `contract.yaml:12`, for messages.
+    """
+
+    id: str
+    kind: str
+    column: str | None
+    params: Mapping[str, Any]
+    severity: Literal["error", "warning", "info"] = "error"
+    where: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its type for the cast, its roles, and what to do about personal data in it.
+
+    `is_personal` tells whether the contract itself marks it by `assay.pii`, whatever the action.
+    """
+
+    spec: ColumnSpec
+    roles: frozenset[Role] = frozenset()
+    pii: PiiAction = "quarantine"
+    is_personal: bool = False
+    key: bool = False
+    valid_values: tuple[Any, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the column's name."""
+        return self.spec.name
+
+    @property
+    def is_protected(self) -> bool:
+        """Return whether statistics of the column are only published with noise, or not at all."""
+        return (self.is_personal and self.pii != "allow") or "quasi_identifier" in self.roles
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Policy:
+    """From findings to fates and verdict.
+
+    Attributes:
+        alpha: share of false quarantines to accept, in (0, 1).
+        max_quarantine_share, max_rejected_share: of the source rows, in [0, 1].
+        epsilon, epsilon_total: privacy budget of one run, and of all runs of the dataset, for what
+            is published of protected columns; >= 0.
+        fail_on: `error`, or `warning` to fail on warnings too.
+    """
+
+    alpha: float = 0.1
+    max_quarantine_share: float = 0.10
+    max_rejected_share: float = 0.01
+    fail_on: Literal["error", "warning"] = "error"
+    epsilon: float = 0.1
+    epsilon_total: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Contract:
+    """A whole contract; paths are resolved, texts are as the YAML has them.
+
+    `root` is the folder that nothing which the contract names may leave.
+    """
+
+    name: str
+    version: str
+    path: str
+    sha256: str
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...] = ()
+    policy: Policy = dataclasses.field(default_factory=Policy)
+    checks: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    limits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    reference: str | None = None
+    source: str | None = None
+    csv: Dialect = dataclasses.field(default_factory=Dialect)
+    warnings: tuple[Notice, ...] = ()
+    root: str = ""
+
+    def column(self, name: str) -> Column:
+        """Return the column of that name; KeyError if there is none."""
+        return next(column for column in self.columns if column.name == name)
+
+    def having(self, role: Role) -> tuple[str, ...]:
+        """Return the names of the columns with a role, in order."""
+        return tuple(column.name for column in self.columns if role in column.roles)
+
+    @property
+    def label(self) -> str | None:
+        """Return the label column's name."""
+        return next(iter(self.having("label")), None)
+
+    @property
+    def is_personal(self) -> bool:
+        """Return whether a column is marked as personal, so that row ids must not be guessed."""
+        return any(column.is_personal for column in self.columns)
+
+    @property
+    def protected(self) -> frozenset[str]:
+        """Return the columns whose statistics are only published with noise, or not at all."""
+        return frozenset(column.name for column in self.columns if column.is_protected)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Return the columns a model may learn from: no label, key, source, time or ignored one."""
+        skip = {"label", "source", "time", "ignore"}
+        return tuple(c.name for c in self.columns if not c.key and not c.roles & skip)
+
+    @property
+    def test_set(self) -> str | None:
+        """Return the path of the rows that models will be measured on, if a check asks for them."""
+        test = self.options("duplicates").get("test")
+        return str(test) if test else None
+
+    def options(self, check: str) -> dict[str, Any]:
+        """Return the options that `assay.checks` gives to a check."""
+        given = self.checks.get(check)
+        return dict(given) if isinstance(given, Mapping) else {}
+
+    def is_off(self, check: str) -> bool:
+        """Return whether `assay.checks` turns a check off (YAML reads a bare `off` as false)."""
+        return self.checks.get(check) in ("off", False)

@@ -1,0 +1,211 @@
+"""What the clean output is worth: a model trained on it beside one trained on every row.
+
+Both are the mean of a logistic regression and of gradient boosting, as in `checks.kit.cross_fit`;
+they learn from the same rows but those that are held, and are asked about the same rows. These are
+a named test set's or the reference's; where there is none, rows that no check doubts, in two
+halves, each told by models that learnt from the other.
+"""
+
+import dataclasses
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import cross_fit, encode, numeric_label
+
+DISTANCE = "distance from the true number, in its robust standard deviations"
+LEAST = 100  # rows to learn from, and to ask about
+MOST_CLASSES = 50
+MOST_WORK = 4_000_000  # rows x columns x classes: a comparison must not cost what the checks do
+SIDE = 1.96  # standard errors on each side of a difference: 95 %
+SUREST = 1e-3  # a chance is not believed to be smaller
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measure:
+    """One figure of both models: means over the rows asked about, and the interval of the gain.
+
+    `raw` is the model's that learnt from every row; `low` and `high` bound clean less raw at 95 %.
+    """
+
+    name: str
+    raw: float
+    clean: float
+    low: float
+    high: float
+    is_share: bool = False
+
+    @property
+    def word(self) -> str:
+        """Return whether the clean output is better or worse, as far as these rows can tell."""
+        if self.low <= 0 <= self.high:
+            return "no different, as far as these rows tell"
+        return "better" if (self.low > 0) == self.is_share else "worse"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Worth:
+    """What was compared, or `why` nothing was.
+
+    Attributes:
+        learnt, held: rows that the models learnt from, and how many of them are held.
+        asked: rows that both models were asked about.
+    """
+
+    why: str = ""
+    learnt: int = 0
+    held: int = 0
+    asked: int = 0
+    measures: tuple[Measure, ...] = ()
+
+
+def compare(
+    table: pa.Table,
+    how: dict[str, encode.Kind],
+    label: str,
+    held: np.ndarray,
+    asked: pa.Table | np.ndarray,
+    *,
+    seed: int = 0,
+) -> Worth:
+    """Compare both models.
+
+    Args:
+        table: a sample of the dataset, shape (n, columns).
+        how: columns to learn from, see `encode.kinds`.
+        label: the label's column, a class or a number.
+        held: rows that are not in the clean output, bool, shape (n,).
+        asked: a table of rows to ask about, or which rows of `table`, bool, shape (n,).
+        seed: of everything random.
+    """
+    usable = np.asarray(pc.is_valid(table[label]).to_numpy(zero_copy_only=False))
+    is_number = numeric_label.is_quantity(table[label])
+    apart = asked if isinstance(asked, pa.Table) else None
+    given, told, classes = _targets(
+        table[label], apart[label] if apart else None, is_number=is_number
+    )
+    usable &= np.isfinite(given)
+    if not is_number and not 1 < classes <= MOST_CLASSES:
+        return Worth(f"the label has {classes} class{'es' if classes > 1 else ''}")
+    usable = _few(usable, MOST_WORK // max(len(how) * max(classes, 1), 1), seed)
+    parts = _parts(usable, asked, told)
+    if not how or usable.sum() < LEAST or sum(len(rows) for _, rows in parts) < LEAST:
+        return Worth("there are too few rows or columns to learn from, or to ask about")
+    if why := _alike(given, usable, held, parts):
+        return Worth(why)
+    losses: list[list[np.ndarray]] = [[], []]
+    encoder = encode.fit(table, how)
+    of_table = encoder.linear(table), encoder.trees(table)
+    of_asked = (encoder.linear(apart), encoder.trees(apart)) if apart else of_table
+    truth = given if told is None else told
+    for learn, rows in parts:
+        for side, kept in enumerate((learn, learn[~held[learn]])):
+            model = _fitted(encoder, of_table, given, kept, classes, seed)
+            losses[side].append(_losses(model([view[rows] for view in of_asked]), truth[rows]))
+    raw, clean = (np.concatenate(side, axis=1) for side in losses)
+    names = (DISTANCE,) if is_number else ("told right", "log loss")
+    made = [_measure(*each) for each in zip(names, raw, clean, strict=True)]
+    held_of = int((held & usable).sum())
+    return Worth("", int(usable.sum()), held_of, raw.shape[1], tuple(made))
+
+
+def _targets(
+    own: pa.ChunkedArray, other: pa.ChunkedArray | None, *, is_number: bool
+) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Return the label of both tables as codes or in robust deviations, NaN where there is none."""
+    if is_number:
+        values = encode.numbers(own)
+        center, scale = encode.spread(values)
+        placed = [
+            np.clip((v - center) / scale, -numeric_label.LEARNT, numeric_label.LEARNT)
+            for v in (values, *([encode.numbers(other)] if other is not None else []))
+        ]
+        return placed[0], placed[1] if len(placed) > 1 else None, 0
+    names = own.cast(pa.string())
+    known = pc.unique(names).drop_null().sort()
+    codes = [
+        pc.index_in(side.cast(pa.string()), value_set=known).to_numpy().astype(float)
+        for side in (own, *([other] if other is not None else []))
+    ]
+    return codes[0], codes[1] if len(codes) > 1 else None, len(known)
+
+
+def _alike(
+    given: np.ndarray,
+    usable: np.ndarray,
+    held: np.ndarray,
+    parts: list[tuple[np.ndarray, np.ndarray]],
+) -> str:
+    """Return why both models would be the same, or one would have nothing to tell apart."""
+    if not (held & usable).any():
+        return "none of the sampled rows is held, so that both models would be the same"
+    sides = [rows[~out[rows]] for rows, _ in parts for out in (held & False, held)]
+    if any(len(np.unique(given[rows])) < 2 for rows in sides):  # noqa: PLR2004
+        return "one class alone would be left to learn from"
+    return ""
+
+
+def _few(usable: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """Return so many of the usable rows, drawn at random, or all of them."""
+    if usable.sum() <= most:
+        return usable
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(usable))
+    drawn = np.zeros_like(usable)
+    drawn[order[:most]] = True
+    return drawn
+
+
+def _parts(
+    usable: np.ndarray, asked: pa.Table | np.ndarray, told: np.ndarray | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return pairs of rows to learn from and rows to ask about."""
+    if told is not None:
+        return [(np.flatnonzero(usable), np.flatnonzero(np.isfinite(told)))]
+    half = np.random.default_rng(len(usable)).random(len(usable)) < 0.5  # noqa: PLR2004
+    return [
+        (np.flatnonzero(usable & ~side), np.flatnonzero(usable & asked & side))
+        for side in (half, ~half)
+    ]
+
+
+def _fitted(
+    encoder: encode.Encoder,
+    views: Sequence[Any],
+    given: np.ndarray,
+    rows: np.ndarray,
+    classes: int,
+    seed: int,
+) -> Callable[[Sequence[Any]], np.ndarray]:
+    target = given[rows].astype(np.int64) if classes else given[rows]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # lbfgs says when it stops early; a rough fit will do
+        members = cross_fit.pair(encoder, [view[rows] for view in views], target, classes, seed)
+
+    def told(seen: Sequence[Any]) -> np.ndarray:
+        sides = zip(members, seen, strict=True)
+        made = [cross_fit.chances(member, view, classes) for member, view in sides]
+        return np.asarray(np.mean(made, axis=0))
+
+    return told
+
+
+def _losses(told: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return each measure of each row: float64, shape (measures, n)."""
+    if told.ndim == 1:
+        return np.asarray(np.abs(told - truth)[None, :])
+    code = truth.astype(np.int64)
+    chance = np.clip(told[np.arange(len(code)), code], SUREST, 1.0)
+    return np.stack([(told.argmax(1) == code).astype(float), -np.log(chance)])
+
+
+def _measure(name: str, raw: np.ndarray, clean: np.ndarray) -> Measure:
+    gain = clean - raw
+    side = SIDE * float(gain.std()) / np.sqrt(len(gain))
+    mean = float(gain.mean())
+    return Measure(
+        name, float(raw.mean()), float(clean.mean()), mean - side, mean + side, name == "told right"
+    )

@@ -1,0 +1,50 @@
+"""A dataset as checks see it: in its contract's types, whatever types its file has.
+
+Parquet knows a dozen ways to write the same column: dictionaries, large texts, half floats,
+decimals, unsigned integers, columns that are null throughout. What is clean and recorded keeps
+them; a check sees one type for each logical type, so that no check has to know them all.
+"""
+
+import dataclasses
+
+import pyarrow as pa
+
+from checks.kit.contract_model import Contract
+from provenance.rows.column_types import ARROW
+from provenance.rows.shards import Shard, ShardRef, read_shard
+
+
+def read_seen(ref: ShardRef, contract: Contract) -> Shard:
+    """Read a shard as checks see it."""
+    return shard_seen(read_shard(ref), contract)
+
+
+def shard_seen(shard: Shard, contract: Contract) -> Shard:
+    """Return a shard with its table as checks see it."""
+    return dataclasses.replace(shard, table=table_seen(shard.table, contract))
+
+
+def table_seen(table: pa.Table, contract: Contract) -> pa.Table:
+    """Return a table in the types of its contract's columns; others stay as they are.
+
+    Decimals become floats, times microseconds in UTC. Where the contract says number, integers stay
+    whole but for unsigned ones of 64 bits; where it says integer, ingest held what is too large.
+    """
+    logical = {column.name: column.spec.logical for column in contract.columns}
+    for place, field in enumerate(table.schema):
+        kind = _seen(field.type, logical.get(field.name))
+        if kind == field.type:
+            continue
+        column = table.column(place)
+        if pa.types.is_dictionary(field.type):
+            column = column.cast(field.type.value_type)
+        table = table.set_column(place, field.with_type(kind), column.cast(kind, safe=False))
+    return table
+
+
+def _seen(kind: pa.DataType, logical: str | None) -> pa.DataType:
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if logical is None:
+        return plain
+    is_small = pa.types.is_integer(plain) and not pa.types.is_uint64(plain)
+    return pa.int64() if is_small and logical == "number" else ARROW[logical]

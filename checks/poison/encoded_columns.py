@@ -1,0 +1,139 @@
+"""Columns of the sample as integer codes: what the search for triggers counts.
+
+A field is `ordered` (numbers, dates), `category` (short texts, booleans) or `text` (tokens).
+A condition is one value of a field; a mask says which rows meet a list of conditions.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import hashing
+from checks.kit.contract_model import Contract
+from checks.kit.hashed_values import opaque
+
+Kind = Literal["ordered", "category", "text"]
+Atom = tuple[int, int]  # field, code
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Field:
+    """One column of the sample.
+
+    Attributes:
+        codes: int64, shape (n,), -1 is missing; of a text, shape (m,), one per distinct token
+            of a row.
+        places: int64, shape (m,), the row of each code of a text; None for other kinds.
+        values: distinct values by code; sorted if the field is ordered.
+    """
+
+    name: str
+    kind: Kind
+    codes: np.ndarray
+    values: pa.Array
+    places: np.ndarray | None = None
+
+    def mask(self, code: int, length: int) -> np.ndarray:
+        """Return which of the `length` rows hold the value `code`."""
+        if self.places is None:
+            return np.asarray(self.codes == code)
+        found = np.zeros(length, bool)
+        found[self.places[self.codes == code]] = True
+        return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Condition:
+    """One value that a trigger asks for; plain data, so that a saved model can match it.
+
+    Attributes:
+        value: of a text its word, of a category its value, as `opaque` numbers; else the value.
+    """
+
+    column: str
+    kind: Kind
+    value: Any
+
+    def matches(self, table: pa.Table) -> np.ndarray:
+        """Return which rows of a shard's table hold the value."""
+        column = hashing.whole(table[self.column])
+        if self.kind != "text":
+            if is_opaque(column.type):
+                return _true(pc.equal(opaque(column), pa.scalar(self.value, pa.uint64())))
+            return _true(pc.equal(column, pa.scalar(self.value, column.type)))
+        places, codes, words = hashing.tokens(column)
+        found = np.zeros(len(column), bool)
+        if len(codes):
+            exact = _true(pc.equal(opaque(words), pa.scalar(self.value, pa.uint64())))[codes]
+            found[places[exact]] = True
+        return found
+
+
+def is_opaque(kind: pa.DataType) -> bool:
+    """Return whether a value of this type is kept in a form that cannot be read."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def fields(sample: pa.Table, contract: Contract) -> list[Field]:
+    """Encode every column of the sample that a model may learn from."""
+    texts = contract.having("text")
+    return [
+        encode(name, hashing.whole(sample[name]), is_text=name in texts)
+        for name in contract.features
+        if name in sample.column_names and not pa.types.is_null(sample.schema.field(name).type)
+    ]
+
+
+def encode(name: str, array: pa.Array, *, is_text: bool = False) -> Field:
+    """Encode one column."""
+    if hashing.is_number(array.type):
+        return _ordered(name, array)
+    if pa.types.is_string(array.type) and (is_text or _is_prose(array)):
+        places, codes, words = hashing.tokens(array)
+        width = max(len(words), 1)
+        once = np.unique(places * width + codes)
+        return Field(name, "text", once % width, words, once // width)
+    coded = array.dictionary_encode()
+    return Field(name, "category", _codes(coded), coded.dictionary)
+
+
+def matching(every: Sequence[Field], atoms: Sequence[Atom], length: int) -> np.ndarray:
+    """Return which rows meet all the atoms."""
+    met = np.ones(length, bool)
+    for field, code in atoms:
+        met &= every[field].mask(code, length)
+    return met
+
+
+def _ordered(name: str, array: pa.Array) -> Field:
+    values, usable = hashing.numbers(array)
+    distinct, inverse = np.unique(values[usable], return_inverse=True)
+    codes = np.full(len(array), -1, np.int64)
+    codes[usable] = inverse
+    kind = pa.float64() if pa.types.is_floating(array.type) else pa.int64()
+    kept = pa.array(distinct, kind)
+    if pa.types.is_temporal(array.type):
+        step = pa.int32() if array.type.bit_width == 32 else pa.int64()  # noqa: PLR2004
+        kept = kept.cast(step).cast(array.type)
+    return Field(name, "ordered", codes, kept)
+
+
+def _is_prose(array: pa.Array) -> bool:
+    # most values are distinct and hold several words: a text that was not declared as one
+    filled = array.drop_null()
+    if len(filled) < 50 or pc.count_distinct(filled).as_py() < 0.5 * len(filled):  # noqa: PLR2004
+        return False
+    return bool(pc.mean(pc.match_substring(filled, " ").cast(pa.float64())).as_py() > 0.5)  # noqa: PLR2004
+
+
+def _codes(coded: pa.DictionaryArray) -> np.ndarray:
+    filled = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return np.asarray(filled, np.int64)
+
+
+def _true(answer: pa.Array) -> np.ndarray:
+    return np.array(pc.fill_null(answer, fill_value=False).to_numpy(zero_copy_only=False))

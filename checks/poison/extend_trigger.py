@@ -1,0 +1,157 @@
+"""From a value or pair to the whole trigger: what the excess rows have in common besides.
+
+A trigger of three values shows in each of its pairs, though the pairs hold many honest rows. If
+nearly all of a candidate's excess shares one more value, and honest rows seldom do, the candidate
+grows by it: as many planted rows among fewer honest ones.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from checks.poison.encoded_columns import Atom, Field, matching
+from checks.poison.evidence_weight import COUNTED, unlike_moved_labels
+from checks.poison.mining import Candidate
+
+LONGEST = 4  # conditions of one trigger
+COMMON = 0.7  # a value of more of the honest rows tells nothing
+GROWN = 40  # candidates, strongest first
+
+
+def strength(candidate: Candidate) -> float:
+    """Return excess times purity: by it a pair goes before the commoner one of its two values."""
+    return candidate.excess**2 / max(candidate.bound, 1)
+
+
+def grow(
+    every: list[Field], labels: np.ndarray, found: list[Candidate], low: int
+) -> tuple[list[Candidate], int]:
+    """Return the candidates, each as long as its excess asks for, and how many were looked at.
+
+    `low` is the smallest number of bound rows of a trigger.
+    """
+    order = sorted(found, key=lambda c: (-strength(c), len(c.atoms), c.atoms, c.label))
+    tests = 0
+    grown: list[Candidate] = []
+    for candidate in order[:GROWN]:
+        current = candidate
+        while len(current.atoms) < LONGEST:
+            longer, looked = _longer(every, labels, current, low)
+            tests += looked
+            if longer is None:
+                break
+            current = longer
+        grown.append(_rooted(current, found))
+    return list(dict.fromkeys([*grown, *order[GROWN:]])), tests
+
+
+def _rooted(candidate: Candidate, found: list[Candidate]) -> Candidate:
+    """Return a candidate with what it may be but a part of: the shorter one of largest excess."""
+    inside = [
+        other
+        for other in found
+        if other.label == candidate.label and set(other.atoms) < set(candidate.atoms)
+    ]
+    if not inside:
+        return candidate
+    return dataclasses.replace(candidate, shorter=max(inside, key=lambda c: (c.excess, c.atoms)))
+
+
+def _longer(
+    every: list[Field], labels: np.ndarray, candidate: Candidate, low: int
+) -> tuple[Candidate | None, int]:
+    """Return the candidate with the one more value that tells most, if any does."""
+    carriers, target = matching(every, candidate.atoms, len(labels)), labels == candidate.label
+    bound, alike, others = carriers & target, ~carriers & target, ~carriers & ~target
+    if not alike.any() or not others.any():
+        return None, 0
+    planted = _planted(candidate, float(target.mean()))
+    used = {place for place, _ in candidate.atoms}
+    found: list[tuple[float, int, int, float, float, float]] = []
+    tests = 0
+    for number, field in enumerate(every):
+        codes, own = np.unique(_codes(field, bound), return_counts=True)
+        codes, own = codes[own >= low], own[own >= low].astype(float)
+        if number in used or not len(codes):
+            continue
+        tests += len(codes)
+        shares = _shares(field, alike, codes), _shares(field, others, codes)
+        excess, chosen = _in_excess(own, *shares, candidate.bound, planted)
+        for k in np.flatnonzero(chosen):
+            worth = float(excess[k] ** 2 / own[k])
+            share = float(shares[1][k])
+            found.append((worth, -number, -int(codes[k]), float(own[k]), float(excess[k]), share))
+    if not found:
+        return None, tests
+    _, place, code, held, surplus, share = max(found)
+    atom = -place, -code
+    holding = int(matching(every, (*candidate.atoms, atom), len(labels)).sum())
+    return _with(candidate, atom, (held, surplus, holding), share, int(others.sum())), tests
+
+
+def _with(
+    candidate: Candidate, atom: Atom, figures: tuple[float, float, int], share: float, others: int
+) -> Candidate:
+    """Return the candidate with one more value.
+
+    Args:
+        candidate: the shorter one.
+        atom: the value.
+        figures: bound rows that hold it, their excess, and carriers that hold it.
+        share: of the other labels' rows outside that hold the value.
+        others: how many rows these are.
+    """
+    held, surplus, holding = figures
+    # the other labels' carriers, if they hold this value as often as the rest of those labels
+    left = candidate.carriers - candidate.bound
+    beside = 1 / (left + 1) + 1 / (share * others + 1)
+    counts = unlike_moved_labels(holding - held, share * left, min(surplus, held), beside)
+    return dataclasses.replace(
+        candidate,
+        atoms=tuple(sorted((*candidate.atoms, atom))),
+        bound=int(held),
+        carriers=holding,
+        excess=min(surplus, held),
+        counts=min(candidate.counts + counts, COUNTED),
+    )
+
+
+def _in_excess(
+    own: np.ndarray, usual: np.ndarray, before: np.ndarray, bound: int, planted: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return how many planted rows hold each value, if all do, and whether they all may.
+
+    Args:
+        own: bound rows that hold each value, shape (k,).
+        usual: share of the label's other rows that do.
+        before: share of the rows of other labels.
+        bound: bound rows in all.
+        planted: how many of them are, by estimate.
+    """
+    # if all planted rows share the value, then the bound rows without it are honest
+    rest = np.maximum(1 - usual, 1e-9)
+    excess = own - (bound - own) * usual / rest
+    # planted rows were of other labels, and have their values without any trigger
+    by_label = np.maximum(before - usual, 0) / rest
+    chosen = (excess >= (1 + by_label) / 2 * planted) & (np.maximum(usual, before) <= COMMON)
+    chosen &= excess >= 4 * np.sqrt(np.maximum(own - excess, 0) + 1)
+    return excess, chosen
+
+
+def _planted(candidate: Candidate, rate: float) -> float:
+    """Return how many bound rows are planted, by what is left of the other labels at least."""
+    others = candidate.carriers - candidate.bound
+    return min(max(candidate.excess, candidate.carriers - others / (1 - rate)), candidate.bound)
+
+
+def _codes(field: Field, rows: np.ndarray) -> np.ndarray:
+    """Return the codes that stand in these rows, without the missing ones."""
+    codes: np.ndarray = field.codes[rows if field.places is None else rows[field.places]]
+    return np.asarray(codes[codes >= 0])
+
+
+def _shares(field: Field, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the share of the rows that hold each of the codes."""
+    counts = np.bincount(_codes(field, rows), minlength=len(field.values))
+    shares: np.ndarray = counts[codes] / max(int(rows.sum()), 1)
+    return shares

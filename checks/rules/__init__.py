@@ -1,0 +1,1 @@
+"""A contract's rules: Great Expectations' conditions on DuckDB."""

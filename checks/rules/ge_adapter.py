@@ -1,0 +1,270 @@
+"""Great Expectations on DuckDB: an execution engine, and the meaning of a row rule as SQL.
+
+The library's own `*.condition` metrics give the condition of the rows that break an expectation,
+so what runs over the shards is what its suite means. Supplied here is only what it lacks for
+DuckDB: RE2 patterns, LIKE, uniqueness as a window, and bounds that are compared exactly.
+Nulls: a missing cell breaks no rule but the one against missing cells. NaN is not missing: it
+breaks every minimum and maximum, is in no set, and equals itself. Texts are counted in code points.
+Private parts of the library are used, so its version is pinned: see docs/adr/0003.
+"""
+
+import functools
+import logging
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from checks.contract.query_guard import quoted
+from checks.rules import uniqueness
+from checks.rules.suite import Clause
+
+if TYPE_CHECKING:
+    import duckdb
+
+DATASET = "__assay_dataset"  # the view that Great Expectations reads: the dataset's own columns
+
+
+class BufferedRows:
+    """A query's result, fetched at once: DuckDB keeps one open result a connection."""
+
+    def __init__(self, result: Any) -> None:
+        """Fetch all rows of an SQLAlchemy result."""
+        self._rows = result.fetchall() if result.returns_rows else []
+
+    def fetchall(self) -> list[Any]:
+        """Return all rows."""
+        return list(self._rows)
+
+    all = fetchall
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """Return the first rows."""
+        return list(self._rows[:size])
+
+    def fetchone(self) -> Any:
+        """Return the first row, None if there is none."""
+        return self._rows[0] if self._rows else None
+
+    def scalar(self) -> Any:
+        """Return the first row's first value, None if there is none."""
+        return self._rows[0][0] if self._rows else None
+
+    scalar_one = scalar
+
+    def __iter__(self) -> Any:
+        """Iterate over the rows."""
+        return iter(self._rows)
+
+
+def silence() -> None:
+    """Turn the library's analytics, progress bars and log off; call before it is imported."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    os.environ["TQDM_DISABLE"] = "1"
+    log = logging.getLogger("great_expectations")
+    log.setLevel(logging.CRITICAL + 1)  # its messages may quote cells
+    log.propagate = False
+
+
+class Adapter:
+    """Great Expectations over the view DATASET of one DuckDB connection."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
+        """Wrap a connection; the caller closes it."""
+        import sqlalchemy
+        from duckdb_engine import ConnectionWrapper
+        from great_expectations.core.batch import Batch
+        from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
+        from sqlalchemy.pool import StaticPool
+
+        self._connection = connection
+        engine_type, validator_type = _types()
+        self._pool = sqlalchemy.create_engine(
+            "duckdb://",
+            creator=lambda: ConnectionWrapper(connection),
+            poolclass=StaticPool,
+            pool_reset_on_return=None,
+        )
+        # the dialect is derived from PostgreSQL's, DuckDB's plain strings know no escapes
+        self._pool.dialect._backslash_escapes = False  # type: ignore[attr-defined]  # noqa: SLF001
+        # nor are its keywords PostgreSQL's: a column may be called `at`
+        self._pool.dialect.identifier_preparer.reserved_words = _keywords(connection)
+        self.engine = engine_type(engine=self._pool, create_temp_table=False)
+        self.engine.kept = self._pool.connect()
+        self.engine.floats = _floats(connection)
+        data: Any = SqlAlchemyBatchData(
+            execution_engine=self.engine, table_name=DATASET, create_temp_table=False
+        )
+        self._validator = validator_type(execution_engine=self.engine, batches=[Batch(data=data)])
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self.engine.kept.close()
+        self._pool.dispose()
+
+    def validate(self, expectations: Iterable[Any]) -> dict[str, Any]:
+        """Return the library's results by clause key; counts only, no cell's value."""
+        shape = {"result_format": "BASIC", "partial_unexpected_count": 0}
+        results = self._validator.graph_validate(
+            [expectation.configuration for expectation in expectations],
+            runtime_configuration={"result_format": shape, "catch_exceptions": True},
+        )
+        return {result.expectation_config.meta["key"]: result for result in results}
+
+    def conditions(self, clauses: Iterable[Clause]) -> dict[int, str | Exception]:
+        """Return, by clause number, the SQL condition of the rows that break it.
+
+        An exception stands where the library cannot state one.
+        """
+        wanted = list(clauses)
+        asked = {c.number: self._metric(c) for c in wanted if c.kind not in _OWN}
+        values = self._computed([metric for metric in asked.values() if metric])
+        found: dict[int, str | Exception] = {}
+        for clause in wanted:
+            if clause.kind in _OWN:
+                found[clause.number] = self._own(clause)
+                continue
+            metric = asked[clause.number]
+            value = values.get(metric.id) if metric else None
+            if isinstance(value, tuple):
+                found[clause.number] = self._sql(value[0]) + _unless_ignored(clause)
+            else:
+                reason = value or NotImplementedError(f"{clause.kind} has no condition in SQL")
+                found[clause.number] = reason
+        return found
+
+    def _own(self, clause: Clause) -> str | Exception:
+        """Return the condition of what the library would sort whole rows for."""
+        import duckdb
+
+        try:
+            value = _OWN[clause.kind](clause)
+            repeated = uniqueness.condition(self._connection, DATASET, value, clause.number)
+        except duckdb.Error as error:
+            return error
+        return repeated + _unless_ignored(clause)
+
+    def _metric(self, clause: Clause) -> Any:
+        from great_expectations.expectations.registry import get_expectation_impl
+        from great_expectations.validator.metric_configuration import MetricConfiguration
+
+        kind = get_expectation_impl(clause.kind)
+        name = getattr(kind, "map_metric", None)
+        if name is None:
+            return None
+        domain_names = ("column", "column_A", "column_B", "column_list")
+        domain = {key: item for key, item in clause.kwargs.items() if key in domain_names}
+        skip = (*domain_names, "mostly", "ignore_row_if")
+        value = {key: item for key, item in clause.kwargs.items() if key not in skip}
+        return MetricConfiguration(f"{name}.condition", domain, value)
+
+    def _computed(self, metrics: list[Any]) -> dict[Any, Any]:
+        """Return values by metric id; an exception stands where one metric failed."""
+        from great_expectations.validator.metrics_calculator import MetricsCalculator
+
+        calculator = MetricsCalculator(self.engine, show_progress_bars=False)
+        try:
+            values, aborted = calculator.compute_metrics(metrics)
+        except Exception:
+            if len(metrics) == 1:
+                raise
+            return self._one_by_one(metrics)
+        for key, facts in aborted.items():
+            errors = facts["exception_info"]
+            reason = getattr(errors, "exception_message", None) or str(errors)[:200]
+            values[key] = RuntimeError(reason)
+        return dict(values)
+
+    def _one_by_one(self, metrics: list[Any]) -> dict[Any, Any]:
+        found: dict[Any, Any] = {}
+        for metric in metrics:
+            try:
+                found[metric.id] = self._computed([metric]).get(metric.id)
+            except Exception as error:  # noqa: BLE001  reported as ASSAY-K001 by the caller
+                found[metric.id] = error
+        return found
+
+    def _sql(self, condition: Any) -> str:
+        return str(
+            condition.compile(dialect=self._pool.dialect, compile_kwargs={"literal_binds": True})
+        )
+
+
+def _floats(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
+    rows = connection.execute(f"DESCRIBE {quoted(DATASET)}").fetchall()
+    return frozenset(row[0] for row in rows if row[1] in ("DOUBLE", "FLOAT"))
+
+
+def _keywords(connection: "duckdb.DuckDBPyConnection") -> set[str]:
+    """Return the words that no name may be written as without quotes."""
+    rows = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
+    return {row[0] for row in rows}
+
+
+def _cell(clause: Clause) -> str:
+    return quoted(clause.kwargs["column"])
+
+
+def _cells(clause: Clause) -> str:
+    names = [quoted(name) for name in clause.kwargs["column_list"]]
+    # as one value, whose missing parts are equal to each other
+    return f"struct_pack({', '.join(f'{n} := {n}' for n in names)})"
+
+
+# which value of a row must not occur twice
+_OWN: dict[str, Callable[[Clause], str]] = {
+    "expect_column_values_to_be_unique": _cell,
+    "expect_compound_columns_to_be_unique": _cells,
+}
+_IGNORED = {
+    "both_values_are_missing": "AND",
+    "all_values_are_missing": "AND",
+    "either_value_is_missing": "OR",
+    "any_value_is_missing": "OR",
+}
+
+
+def _unless_ignored(clause: Clause) -> str:
+    """Return what the library's domain adds to the condition: rows that it leaves out."""
+    if "column_A" in clause.kwargs:
+        names, default = [clause.kwargs["column_A"], clause.kwargs["column_B"]], "both_values"
+    elif "column_list" in clause.kwargs:
+        names, default = clause.kwargs["column_list"], "all_values"
+    else:
+        return ""
+    chosen = clause.kwargs.get("ignore_row_if", f"{default}_are_missing")
+    if chosen not in _IGNORED:
+        return ""
+    parts = f" {_IGNORED[chosen]} ".join(f"{quoted(name)} IS NULL" for name in names)
+    return f" AND NOT ({parts})"
+
+
+@functools.cache
+def _types() -> tuple[Any, Any]:
+    """Return the engine and the validator; made once, because making metrics registers them."""
+    silence()
+    from great_expectations.execution_engine.sqlalchemy_execution_engine import (
+        SqlAlchemyExecutionEngine,
+    )
+    from great_expectations.validator.validator import Validator
+
+    class DuckEngine(SqlAlchemyExecutionEngine):
+        """Runs every query on the one connection that is kept."""
+
+        kept: Any
+        floats: frozenset[str]
+
+        def execute_query(self, query: Any) -> Any:
+            return BufferedRows(self.kept.execute(query))
+
+        execute_query_in_transaction = execute_query
+
+    class QuietValidator(Validator):
+        """Shows no progress bar."""
+
+        def _determine_progress_bars(self) -> bool:
+            return False
+
+    from checks.rules import duckdb_metrics
+
+    duckdb_metrics.register(DuckEngine)
+    return DuckEngine, QuietValidator

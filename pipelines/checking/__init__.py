@@ -1,0 +1,1 @@
+"""The map over shards: checks on an engine, their states, resume."""

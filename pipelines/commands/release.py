@@ -1,0 +1,242 @@
+"""`assay release`: the clean dataset with the decisions applied, as a new run.
+
+Works from the base run's own files, whose digests are checked first, so the source need not
+exist any more. Rows that nobody decided on keep their fate.
+"""
+
+import argparse
+import dataclasses
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks import pii
+from checks.kit import findings, verdict
+from checks.kit.contract_model import Contract, Policy
+from checks.kit.verdict import Verdict
+from checks.pii.scan import is_text
+from pipelines import config
+from pipelines.checking.examine import Status
+from pipelines.clock import now
+from pipelines.events import openlineage
+from pipelines.report import build
+from pipelines.run import fates, stages
+from pipelines.run.fates import Sorting
+from pipelines.run.named_files import bound
+from pipelines.store import outcome, row_history, trust
+from pipelines.store.commit import Committer
+from pipelines.store.outcome import Fated, Outcome
+from pipelines.store.rebuild import rebuild
+from pipelines.store.row_history import Decision
+from pipelines.store.store import Store
+from provenance.base import own_code
+from provenance.base.errors import Notice
+from provenance.ledger.entry import Entry
+from provenance.ledger.run_reader import RunReader
+
+KEEPS = ("release", "relabel", "redact")
+INHERITED = (
+    "schema", "dataset", "contract", "inputs", "reference", "policy", "checks", "engine",
+    "orchestrator", "beside",
+)  # fmt: skip
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Emit the next clean version and print it as `assay run` does."""
+    store = Store(config.store_folder(arguments.store))
+    made = release(store, store.find(arguments.run))
+    outcome.show(made, as_json=arguments.json)
+    return made.verdict.exit_code
+
+
+def release(store: Store, entry: Entry) -> Outcome:
+    """Apply the standing decisions to the base run of `entry` and commit the result.
+
+    Raises:
+        AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if a file of the base run
+            does not have its recorded digest, C014 if two of its sources are the same, K003 if
+            the model or the deny list that the contract names cannot be used.
+    """
+    trust.require_whole(store)
+    base, files = _base(store, entry)
+    run_id = uuid.uuid4().hex
+    with openlineage.telling("release", base.facts["dataset"], run_id) as told:
+        told.outcome = _emitted(store, base, files, run_id)
+    return told.outcome
+
+
+def _emitted(store: Store, base: Entry, files: RunReader, run_id: str) -> Outcome:
+    began = time.perf_counter()
+    contract = _contract(base, files)
+    standing = row_history.standing(store, base.seq)
+    started, found = now(), _findings(files)
+    committed: list[Entry] = []
+    late = outcome.Late()
+    with outcome.unless_committed(committed, late), store.staged() as work:
+        out, scratch = work / "out", work / "scratch"
+        out.mkdir()
+        scratch.mkdir()
+        snapshot = rebuild(files, base, contract, found, scratch)
+        sorting = _sorting(found, standing, contract)
+        fated = fates.Emitter(snapshot, sorting, out).write()
+        (out / row_history.CONTRACT).write_bytes(files.read(row_history.CONTRACT))
+        clock = {"emit": round(time.perf_counter() - began, 3)}
+        scanned = stages.rescan(out, contract, snapshot.sources, _accepted(standing))
+        clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
+        # the base's own rescan was of a clean dataset that is no more
+        found = findings.ordered(findings.concat([_without_rescan(found), scanned]))
+        stages.save_findings(found, out)
+        decided = _decided(base, _unsettled(found, standing), fated)
+        facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}
+        statuses = stages.all_statuses(found, _inherited(base, found), clock)
+        warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
+        drawn = build.Drawn(facts, found, statuses, warnings, store, clock)
+        committer = Committer.of(store, facts["time"])
+        committed += [committer.commit_run(out, facts, lambda number: build.draw(number, drawn))]
+    clock["total"] = round(time.perf_counter() - began, 3)
+    [made] = committed
+    folder = store.run_folder(made.seq)
+    return late.marked(Outcome(made, folder, decided, fated, statuses, warnings, clock))
+
+
+def _contract(base: Entry, files: RunReader) -> Contract:
+    """Return the contract that the base run recorded; the lists it names are as they are now."""
+    home = Path(base.facts["contract"]["path"]).parent  # they lie beside the original
+    contract = bound(row_history.contract_of(files, home))
+    pii.ready(contract)
+    return contract
+
+
+def _base(store: Store, entry: Entry) -> tuple[Entry, RunReader]:
+    """Return the run that read the source, and its files, all of which are as recorded."""
+    base = store.ledger.read(row_history.base_of(entry))
+    files = store.reader(base)
+    files.require()
+    return base, files
+
+
+def _decided(base: Entry, found: findings.Findings, fated: Fated) -> Verdict:
+    return verdict.decide(
+        found,
+        Policy(**base.facts["policy"]),
+        source=fated.source,
+        quarantine=fated.quarantine,
+        rejected=base.facts["rows"]["rejected"],  # a reviewer's rejects are no unreadable rows
+    )
+
+
+def _inherited(base: Entry, found: findings.Findings) -> tuple[Status, ...]:
+    """Return the statuses of the base run's checks; its stages have their own."""
+    made = []
+    for name, status in base.facts["checks"].items():
+        if name not in dict(stages.FINDING_STAGES):
+            made.append(Status(name, status, *findings.count(found, name)))
+    return tuple(made)
+
+
+def _accepted(standing: dict[int, Decision]) -> np.ndarray:
+    """Return the rows that a person released as they are: int64, rising."""
+    released = [row for row, item in standing.items() if item.decision == "release"]
+    return np.array(sorted(released), np.int64)
+
+
+def _without_rescan(found: findings.Findings) -> findings.Findings:
+    return found.filter(pc.not_equal(found["check"], "rescan"))
+
+
+def _facts(
+    base: Entry, standing: dict[int, Decision], fated: Fated, decided: Verdict, started: str
+) -> dict[str, Any]:
+    """Return the body of a release's entry: the base run's facts and what a person changed."""
+    return {
+        **{name: base.facts[name] for name in INHERITED if name in base.facts},
+        "kind": "release",
+        "base": base.seq,
+        "started": started,
+        "time": now(),
+        # no check ran again: age and code of the verdict are the base run's
+        "checked_at": base.facts["time"],
+        "code": base.facts["code"],
+        "released_by": own_code.facts(),
+        "rows": fated.as_dict(),
+        "lineage": {**base.facts["lineage"], "root": fated.root},
+        "verdict": decided.word,
+        "checked": decided.checked,
+        "reasons": [reason.as_dict() for reason in decided.reasons],
+        "warnings": base.facts.get("warnings", []),
+        "reviews": sorted({decision.entry for decision in standing.values()}),
+    }
+
+
+def _findings(files: RunReader) -> findings.Findings:
+    return findings.ordered(findings.concat(list(files.tables("findings"))))
+
+
+def _sorting(
+    found: findings.Findings, standing: dict[int, Decision], contract: Contract
+) -> Sorting:
+    by_decision: dict[str, list[int]] = {}
+    for row, decision in standing.items():
+        by_decision.setdefault(decision.decision, []).append(row)
+    kept = np.array([r for name in KEEPS for r in by_decision.get(name, [])], np.int64)
+    refused = np.array(sorted(by_decision.get("reject", [])), np.int64)
+    quarantined = np.setdiff1d(verdict.quarantined_rows(found), kept)
+    changes = _Changes(contract, standing, found)
+    return Sorting(found, quarantined, refused, changes, lambda ids, _: ids)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Changes:
+    """What decisions change in clean rows: labels and redacted texts."""
+
+    contract: Contract
+    standing: dict[int, Decision]
+    found: findings.Findings
+
+    def __call__(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        table = self._relabelled(table, rows)
+        return self._redacted(table, rows)
+
+    def _relabelled(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        new = {r: d.value for r, d in self.standing.items() if d.decision == "relabel"}
+        label = self.contract.label
+        mask = np.isin(rows, list(new))
+        if label is None or not mask.any():
+            return table
+        from provenance.rows import cast
+
+        texts = pa.array([new[int(row)] for row in rows[mask]], pa.string())
+        values, _ = cast.cast(texts, self.contract.column(label).spec)
+        return _replace(table, label, mask, values)
+
+    def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        # the contract's own replacements first: a pseudonym is nothing that is left to redact
+        table = stages.protected(table, self.contract)
+        chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
+        mask = np.isin(rows, chosen)
+        if not mask.any():
+            return table
+        hits = self.found.filter(
+            pc.and_(pc.equal(self.found["check"], "pii"), pc.is_valid(self.found["row"]))
+        )
+        for column in hits["column"].unique().drop_null().to_pylist():
+            if is_text(table.schema.field(column).type):
+                texts = table[column].combine_chunks().filter(pa.array(mask))
+                table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
+        return table
+
+
+def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:
+    whole = table[column].combine_chunks()
+    changed = pc.replace_with_mask(whole, pa.array(mask), values.cast(whole.type))
+    return table.set_column(table.column_names.index(column), table.schema.field(column), changed)
+
+
+def _unsettled(found: findings.Findings, standing: dict[int, Decision]) -> findings.Findings:
+    settled = pc.is_in(found["row"], pa.array(list(standing), pa.int64()))
+    return found.filter(pc.or_(pc.is_null(found["row"]), pc.invert(settled)))

@@ -1,0 +1,55 @@
+"""`assay run`: examine a source under a contract, print what came of it."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from pipelines import config
+from pipelines.console import Progress
+from pipelines.events import retrain
+from pipelines.run.request import Request
+from pipelines.run.run import execute
+from pipelines.store import outcome
+from provenance.base.errors import AssayError
+
+
+def request_of(arguments: argparse.Namespace, *, direct: bool) -> Request:
+    """Return the request that a command line makes."""
+    return Request(
+        contract=Path(arguments.contract),
+        store=config.store_folder(arguments.store),
+        source=arguments.source,
+        reference=arguments.reference,
+        engine=_engine(arguments),
+        dask_address=arguments.dask_address,
+        direct=direct,
+        fail_on=arguments.fail_on,
+        debug=arguments.debug,
+        share=arguments.share,
+    )
+
+
+def _engine(arguments: argparse.Namespace) -> str:
+    """Return the engine's name; the address of a cluster says which one is meant."""
+    name: str = arguments.engine
+    if not arguments.dask_address or name == "dask":
+        return name
+    if name != "auto":
+        what = f"--dask-address is of no use to the engine {name}"
+        raise AssayError("C012", what, where="--engine", fix="give --engine dask")
+    return "dask"
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Run, print the summary or one JSON object, and return the verdict's exit code."""
+    instead = arguments.retrain_exit
+    if instead is not None and not retrain.LEAST_EXIT <= instead <= retrain.MOST_EXIT:
+        what = f"--retrain-exit is from {retrain.LEAST_EXIT} to {retrain.MOST_EXIT}"
+        raise AssayError("C012", what, fix="the others mean something else already")
+    with Progress(sys.stderr, os.environ) as progress:
+        made = execute(request_of(arguments, direct=arguments.direct), progress)
+    outcome.show(made, as_json=arguments.json)
+    if instead is not None and made.verdict.checked and retrain.is_only_drift(made.verdict):
+        return int(instead)
+    return made.verdict.exit_code

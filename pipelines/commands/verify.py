@@ -1,0 +1,198 @@
+"""`assay verify`: walk the ledger, recompute the digests of runs, decisions, a report or a row."""
+
+import argparse
+import datetime as dt
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipelines import config
+from pipelines.store import reference_anchor, row_proof, trust, unlisted
+from pipelines.store.high_water import Seen
+from pipelines.store.store import RUN_KINDS, Store
+from provenance.base import no_follow, staging, store_door
+from provenance.base.codes import CODES, EXIT
+from provenance.base.errors import AssayError, Notice, printable
+from provenance.ledger import lineage, run_files, verify
+from provenance.ledger.entry import Entry
+from provenance.ledger.run_reader import RunReader
+from provenance.ledger.verify import CLOCK_SECONDS, Verified
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print every break; exit 4 if there is one."""
+    store = Store(config.store_folder(arguments.store))
+    store.require()
+    if not store_door.is_marked(store.folder) and not store.ledger.folder.exists():
+        raise AssayError(
+            "C013", "this is no store", where=str(store.folder), fix="name it by --store"
+        )
+    _refuse_odd(arguments)
+    trusted = trust.trusted(arguments.key)
+    known = Seen.before(store)  # before the ledger is read, which may grow meanwhile
+    walked = verify.verify_ledger(store.ledger, trusted)
+    breaks, warnings = list(walked.breaks), [*walked.warnings, *_left(store)]
+    facts: dict[str, Any] = {"entries": walked.entries, "head": walked.head.hex(), "runs": 0,
+                             "key_id": trusted.key_id.hex()}  # fmt: skip
+    if not breaks:
+        breaks += _turned_back(known, walked)
+        if arguments.checkpoint:
+            seen = trust.checkpoint(arguments.checkpoint, walked.keys)
+            breaks += verify.verify_checkpoint(walked, seen, arguments.checkpoint)
+            facts["checkpoint"] = seen.size
+        cut, died = unlisted.faults(store, unlisted.placed(store), walked.kinds)
+        breaks += cut
+        warnings += died + _ahead(store, walked)
+        breaks += _asked(arguments, store, facts, is_cut=bool(breaks))
+    _print(arguments, facts, breaks, warnings)
+    return EXIT["integrity"] if breaks else EXIT["pass"]
+
+
+def _turned_back(known: Seen, walked: Verified) -> list[Notice]:
+    """Return what is wrong with the ledger beside what this user has seen of it before."""
+    try:
+        known.require_continued(walked.leaves)
+    except AssayError as error:
+        return [Notice(error.code, f"{error.what}; {error.fix}", error.where)]
+    return []
+
+
+def _refuse_odd(arguments: argparse.Namespace) -> None:
+    if arguments.row is not None and not arguments.run:
+        raise AssayError("C012", "--row needs a RUN", fix="`assay verify latest --row 7`")
+    if arguments.report and arguments.run:
+        raise AssayError("C012", "--report finds its run itself", fix="leave RUN out")
+
+
+def _asked(
+    arguments: argparse.Namespace, store: Store, facts: dict[str, Any], *, is_cut: bool
+) -> list[Notice]:
+    """Check what was asked for: a report, a row, the files of one run, or of all of them."""
+    if arguments.report:
+        return _report(store, Path(arguments.report), facts)
+    if arguments.row is not None:
+        return _row(store, arguments, facts)
+    breaks = []
+    for entry in _entries(store, arguments.run, is_cut=is_cut):
+        breaks += _files(store, entry)
+        facts["runs"] += entry.kind in RUN_KINDS
+    return breaks
+
+
+def _entries(store: Store, run: str | None, *, is_cut: bool) -> list[Entry]:
+    """Return the entries whose files to look at; a run may have none if the ledger was cut."""
+    try:
+        return [store.find(run)] if run else list(store.ledger.entries())
+    except AssayError:
+        if is_cut:
+            return []
+        raise
+
+
+def _report(store: Store, path: Path, facts: dict[str, Any]) -> list[Notice]:
+    """Find the run that a file was copied from, by its digest alone."""
+    try:
+        with os.fdopen(no_follow.open_given(path), "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        fix = "check the path"
+        raise AssayError("C012", "the report cannot be read", where=str(path), fix=fix) from error
+    for entry in store.runs():
+        for file in entry.facts["outputs"]:
+            if file["sha256"] == sha256:
+                facts["report"] = {"run": entry.seq, "name": file["name"]}
+                return []
+    what = f"no run of this ledger has a file with the sha256 {sha256}"
+    return [Notice("ASSAY-L011", what, str(path))]
+
+
+def _row(store: Store, arguments: argparse.Namespace, facts: dict[str, Any]) -> list[Notice]:
+    facts["row"] = f"row {arguments.row} of run {arguments.run}"
+    try:
+        found = row_proof.verify_row(store, store.find(arguments.run), arguments.row)
+    except AssayError as error:
+        if error.code != "ASSAY-L011":
+            raise
+        return [Notice(error.code, f"{error.what}; {error.fix}", error.where)]
+    facts["row"] = found.told
+    return list(found.breaks)
+
+
+def _files(store: Store, entry: Entry) -> list[Notice]:
+    if entry.kind in RUN_KINDS:
+        files = store.reader(entry)
+        # only of files that are as they were written can anything be read
+        return files.faults() or _lineage(files, entry)
+    if entry.kind == "review":
+        outputs = entry.facts["outputs"]
+        of = (run_files.fault_of(store.reviews, entry.seq, f, what="review") for f in outputs)
+        return [fault for fault in of if fault]
+    return reference_anchor.faults(store, entry) if entry.kind == reference_anchor.KIND else []
+
+
+def _lineage(files: RunReader, entry: Entry) -> list[Notice]:
+    where = str(files.folder / "lineage")
+    return lineage.verify(files.tables("lineage"), entry.seq, entry.facts, where)
+
+
+def _left(store: Store) -> list[Notice]:
+    left = staging.left_over(store.staging)
+    return [Notice("ASSAY-L009", "a run that died left this behind", str(path)) for path in left]
+
+
+def _ahead(store: Store, walked: Verified) -> list[Notice]:
+    """Warn of a last entry that was written by a clock ahead of this machine's."""
+    head = store.ledger.head() if walked.entries else None
+    if head is None:
+        return []
+    ahead = dt.datetime.fromisoformat(head.facts["time"]) - dt.datetime.now(dt.UTC)
+    if ahead.total_seconds() <= CLOCK_SECONDS:
+        return []
+    what = f"entry {head.seq} is of {head.facts['time']}, which is still to come"
+    return [Notice("ASSAY-L010", what, str(store.ledger.path_of(head.seq)))]
+
+
+def _print(
+    arguments: argparse.Namespace,
+    facts: dict[str, Any],
+    breaks: list[Notice],
+    warnings: list[Notice],
+) -> None:
+    for notice in warnings:
+        sys.stderr.write(
+            printable(f"warning {notice.code}: {notice.message} ({notice.where})") + "\n"
+        )
+    if arguments.json:
+        lists = {
+            "breaks": [b.as_dict() for b in breaks],
+            "warnings": [w.as_dict() for w in warnings],
+        }
+        whole = {"schema": "assay.verify/1", "holds": not breaks, **facts, **lists}
+        sys.stdout.write(json.dumps(whole) + "\n")
+        return
+    for notice in breaks:
+        sys.stdout.write(printable(f"{notice.code}: {notice.message}") + "\n")
+        sys.stdout.write(printable(f"  where: {notice.where}") + "\n")
+        sys.stdout.write(f"  fix:   {CODES[notice.code.removeprefix('ASSAY-')][1]}\n")
+    word = f"{_count(len(breaks), 'break')} found" if breaks else "holds"
+    sys.stdout.write(f"{word}: {printable(_told(facts))}\n")
+
+
+def _told(facts: dict[str, Any]) -> str:
+    parts = [_count(facts["entries"], "entry", "entries")]
+    if "checkpoint" in facts:
+        parts.append(f"a checkpoint of {facts['checkpoint']}")
+    if "report" in facts:
+        parts.append(f"the file is {facts['report']['name']} of run {facts['report']['run']}")
+    elif "row" in facts:
+        parts.append(facts["row"])
+    else:
+        parts.append(f"the files of {_count(facts['runs'], 'run')}")
+    return ", ".join([*parts, f"key {facts['key_id']}, head {facts['head'][:16]}"])
+
+
+def _count(count: int, one: str, more: str | None = None) -> str:
+    return f"{count} {one if count == 1 else more or one + 's'}"

@@ -1,0 +1,1 @@
+"""What is told outside: OpenLineage events, the retrain signal."""

@@ -1,0 +1,1 @@
+"""`assay init`: a contract inferred from a source, or revised by decisions."""

@@ -1,0 +1,153 @@
+"""What a run, the reviews of it and the runs before it tell of a contract's rules.
+
+Only rows that a person decided on, and rules that were the same, count; files are believed after
+their digests were compared with the ledger's.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Collection, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit.contract_model import Contract, Rule
+from pipelines.store import rebuild, row_history
+from pipelines.store.row_history import CONTRACT
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.ledger.entry import Entry
+from provenance.ledger.run_reader import RunReader
+from provenance.rows import cast
+from provenance.rows.snapshot import Source
+
+MOST_RUNS = 50  # that are looked back at
+NEEDED = (CONTRACT, "findings/", "clean/", "quarantine/", "lineage/")
+OF_GAPS = ("nullValues", "missingValues")  # kinds of rules that missing cells break
+
+
+@dataclasses.dataclass(frozen=True)
+class Reviewed:
+    """A run that read a source, and what was decided on its rows.
+
+    Attributes:
+        broken: rows that broke each rule, by (id, column).
+        released, rejected: rows that a person found right, and wrong.
+    """
+
+    entry: Entry
+    files: RunReader
+    contract: Contract
+    text: str
+    broken: dict[tuple[str, str | None], set[int]]
+    released: frozenset[int]
+    rejected: frozenset[int]
+
+    def values(self, column: str, rows: Collection[int]) -> dict[int, Any]:
+        """Return the cells of some rows, in the contract's types; None for a missing one."""
+        wanted = pa.array(sorted(rows), pa.int64())
+        spec = self.contract.column(column).spec
+        found: dict[int, Any] = {}
+        for cells, ordinals in self._parts(column):
+            mask = pc.is_in(pa.array(ordinals), wanted)
+            chosen = cells.filter(mask)
+            if pa.types.is_dictionary(chosen.type):
+                chosen = chosen.dictionary_decode()
+            if pa.types.is_string(chosen.type):
+                chosen = cast.cast(chosen, spec)[0]
+            found |= dict(zip(pa.array(ordinals).filter(mask).to_pylist(), chosen.to_pylist(),
+                              strict=True))  # fmt: skip
+        return found
+
+    def kept(self, rule: Rule) -> int:
+        """Return the clean rows that speak of a rule: all, or those with a value to break it."""
+        if rule.kind in OF_GAPS or rule.column is None:
+            return int(self.entry.facts["rows"]["clean"])
+        columns = (part[rule.column] for part in self.files.tables("clean", [rule.column]))
+        return sum(len(column) - column.null_count for column in columns)
+
+    def _parts(self, column: str) -> Iterator[tuple[pa.Array, np.ndarray]]:
+        for table in self.files.tables("quarantine", [column, "_row"]):
+            yield table[column].combine_chunks(), table["_row"].to_numpy()
+        sources = tuple(Source(**item) for item in self.entry.facts["inputs"])
+        lineages = rebuild.Lineages(self.files)
+        for name in self.files.names("clean"):
+            ordinals, _ = rebuild.clean_rows(lineages.of(name), sources)
+            yield self.files.table(name, [column])[column].combine_chunks(), ordinals
+
+
+@dataclasses.dataclass(frozen=True)
+class Past:
+    """The runs of a dataset that read different sources, the newest first."""
+
+    runs: tuple[Reviewed, ...]
+
+    def unbroken(self, rule: Rule) -> list[Reviewed]:
+        """Return the runs that had the rule, whatever its severity; none if one broke it."""
+        had = [run for run in self.runs if any(_is_same(rule, own) for own in run.contract.rules)]
+        is_broken = any(run.broken.get((rule.id, rule.column)) for run in had)
+        return [] if is_broken else had
+
+
+def reviewed(store: Store, entry: Entry) -> Reviewed:
+    """Return a run with its decisions; of a release, the run that it was made from.
+
+    Raises:
+        AssayError: ASSAY-L011 if a file of it is missing, not as recorded or not of it; C014 if
+            its rules were not evaluated.
+    """
+    base = store.ledger.read(row_history.base_of(entry))
+    files = store.reader(base)
+    files.require(*NEEDED)
+    if base.facts["checks"].get("contract") != "ok":
+        what = f"the contract's rules were not evaluated on run {base.seq}"
+        raise AssayError("C014", what, fix="name a run on which every check ran")
+    contract, text = row_history.contract_of(files), files.read(CONTRACT).decode("utf-8-sig")
+    standing = row_history.standing(store, base.seq)
+    by_word: dict[str, set[int]] = {"release": set(), "reject": set()}
+    for row, decision in standing.items():
+        by_word.setdefault(decision.decision, set()).add(row)
+    return Reviewed(base, files, contract, text, _broken(files),
+                    frozenset(by_word["release"]), frozenset(by_word["reject"]))  # fmt: skip
+
+
+def past(store: Store, newest: Reviewed) -> Past:
+    """Return the runs of the same dataset up to this one, as far as their files are kept."""
+    seen: Counter[str] = Counter()
+    found: list[Reviewed] = []
+    for entry in reversed(store.runs()):
+        facts = entry.facts
+        is_ours = entry.kind == "run" and facts["dataset"] == newest.entry.facts["dataset"]
+        if not is_ours or entry.seq > newest.entry.seq or not _is_kept(store, entry):
+            continue
+        inputs = [item["sha256"] for item in facts["inputs"]]
+        if not any(seen[sha256] for sha256 in inputs):
+            is_newest = entry.seq == newest.entry.seq
+            found.append(newest if is_newest else reviewed(store, entry))
+        seen.update(inputs)
+        if len(found) == MOST_RUNS:
+            break
+    return Past(tuple(found))
+
+
+def _is_kept(store: Store, entry: Entry) -> bool:
+    """Return whether a run's rules were evaluated, and its files were not cleared away since."""
+    folder = store.run_folder(entry.seq)
+    is_there = (folder / "clean").is_dir() and (folder / CONTRACT).is_file()
+    return is_there and entry.facts["checks"].get("contract") == "ok"
+
+
+def _broken(files: RunReader) -> dict[tuple[str, str | None], set[int]]:
+    found: dict[tuple[str, str | None], set[int]] = {}
+    for table in files.tables("findings", ["row", "check", "rule", "column"]):
+        ours = pc.and_(pc.equal(table["check"], "contract"), pc.is_valid(table["row"]))
+        for item in table.filter(ours).to_pylist():
+            found.setdefault((item["rule"], item["column"]), set()).add(item["row"])
+    return found
+
+
+def _is_same(rule: Rule, other: Rule) -> bool:
+    names = ("id", "kind", "column", "params")
+    return all(getattr(rule, name) == getattr(other, name) for name in names)

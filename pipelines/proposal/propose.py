@@ -1,0 +1,277 @@
+"""`assay init`: a first contract from a source, one that passes on that source.
+
+What is proposed is what was seen, with room for the next sample: ends are widened, a set of
+values is only claimed when it is small and its values repeat, and a key only when its name says
+so. Lines that a person should look at carry `# check:`. A column that gives the label away is
+found by the very check that runs later, and is proposed as ignored.
+"""
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any
+
+from checks.contract.node import nearest
+from checks.kit.contract_model import Column, Contract
+from checks.kit.protocol import Context
+from pipelines.proposal import columns, confidence, privacy, rules
+from pipelines.proposal.columns import Seen
+from pipelines.proposal.contract_yaml import Proposal, contract_text, csv_settings
+from provenance.base.errors import AssayError
+from provenance.files import delta, remote
+from provenance.readers.csv_dialect import Dialect
+from provenance.rows.shards import Shard, read_shard
+from provenance.rows.snapshot import Snapshot
+
+LABELS = ("label", "target", "y", "class")  # the names that are clear enough to guess from
+_TEXT_WORDS = 4  # mean words of a cell that make a text of it
+_TEXT_SHARE = 0.5  # of its cells differ, or of a thousand
+_SOURCES = (2, 200)
+_KEY = re.compile(r"(?i)^(id|key|uuid|guid|index|row_?id|pk)$|[_ .-](id|uuid|guid|key)$|^id[_ .-]")
+_CAMEL_KEY = re.compile(r"[a-z0-9](Id|ID|Uuid|UUID|Key)$")
+_SOURCE = re.compile(
+    r"(?i)^(data_?)?(source|branch|vendor|origin|provider|supplier|site|station|uploader|"
+    r"annotator|contributor|hospital|collector)(_?(id|name|code))?$"
+)
+_TIME = re.compile(
+    r"(?i)(^|[_ .-])(date|time|timestamp|datetime|day|created|updated|occurred|recorded|observed|"
+    r"applied|ordered|event|ts)([_ .-]|$)|[_ .-](at|on)$"
+)
+_BIRTH = re.compile(r"(?i)birth|dob|expir|due|hired")
+
+
+def propose(  # noqa: PLR0913  # one argument for each thing that a user may say
+    snapshot: Snapshot,
+    *,
+    name: str,
+    label: str | None = None,
+    key: str | None = None,
+    source: str | None = None,
+    contract_folder: Path | None = None,
+    dialect: Dialect | None = None,
+) -> tuple[str, dict[str, Any]]:
+    """Propose a contract for an ingested source.
+
+    Args:
+        snapshot: ingested without a contract.
+        name: of the dataset.
+        label: the label column, None to guess from clear names only.
+        key: the key column, None to look for one.
+        source: as the user named it; becomes servers[0].path if it lies below the contract.
+        contract_folder: where the contract will lie.
+        dialect: that the source was read by; written down where it is not the default.
+
+    Returns:
+        The YAML, and a summary: `columns`, `label`, `key`, `check` (lines to look at), `notes`.
+
+    Raises:
+        AssayError: ASSAY-C007 if the label or the key is no column.
+    """
+    notes: list[str] = []
+    proposals = _proposals(snapshot, label, key, notes)
+    path = _path_below(source, contract_folder)
+    settings = csv_settings(dialect or Dialect(), snapshot.sources[0].format)
+    if settings:
+        notes.append(f"the CSV has its own {' and '.join(settings)}: see assay.csv")
+    lost = snapshot.rows - sum(ref.rows for ref in snapshot.shards)
+    if lost:
+        told = f"{lost:,} of {snapshot.rows:,} rows cannot be split into cells"
+        notes.append(f"{told} and will be rejected: look at the file")
+    first = snapshot.sources[0]
+    form = "delta" if delta.is_table(first.name) else first.format.partition(".")[0]
+    text = contract_text(
+        proposals, name=name, rows=snapshot.rows, path=path, form=form, settings=settings
+    )
+    return text, _summary(proposals, text, notes)
+
+
+def _proposals(
+    snapshot: Snapshot, label: str | None, key: str | None, notes: list[str]
+) -> list[Proposal]:
+    seen = columns.columns(snapshot)
+    for given in (label, key):
+        _refuse_unknown(given, seen)
+    proposals = [Proposal(column) for column in seen]
+    _propose_label(proposals, label, notes)
+    _propose_key(proposals, snapshot, key, notes)
+    for role, test in (("time", _is_time), ("source", _is_source), ("text", _is_text)):
+        _propose_role(proposals, role, test)
+    numbers = sum(column.logical in ("integer", "number") for column in seen)
+    for proposal in proposals:
+        rules.propose(proposal, numbers)
+    privacy.note(proposals, read_shard(snapshot.shards[0]))
+    _ignore_empty(proposals, notes)
+    _ignore_leaks(proposals, snapshot, notes)
+    return proposals
+
+
+def _summary(proposals: list[Proposal], text: str, notes: list[str]) -> dict[str, Any]:
+    found = text.count("# check:")
+    told = [f"{len(proposals)} columns, {found} lines to look at (`# check:`)"]
+    return {
+        "columns": len(proposals),
+        "label": next((p.seen.name for p in proposals if "label" in p.roles), None),
+        "key": next((p.seen.name for p in proposals if p.is_key), None),
+        "check": found,
+        "notes": told + notes,
+    }
+
+
+def _refuse_unknown(given: str | None, seen: list[Seen]) -> None:
+    names = [column.name for column in seen]
+    if given is not None and given not in names:
+        raise AssayError("C007", f"there is no column '{given}'", fix=nearest(given, names))
+
+
+def _propose_label(proposals: list[Proposal], given: str | None, notes: list[str]) -> None:
+    by_name = {p.seen.name.lower(): p for p in proposals}
+    chosen = next((p for p in proposals if p.seen.name == given), None)
+    if given is None:
+        fits = [by_name[name] for name in LABELS if name in by_name]
+        chosen = next((p for p in fits if 1 < p.seen.distinct <= rules.MOST_CLASSES), None)
+        if chosen is None:
+            notes.append("no label was given or is plain from a name: --label COLUMN")
+            return
+        chosen.comments.append("check: taken for the label because of its name")
+        notes.append(f"'{chosen.seen.name}' was taken for the label because of its name")
+    if chosen is None:
+        return
+    chosen.roles.append("label")
+    missing = chosen.seen.rows - chosen.seen.filled
+    if missing:
+        chosen.comments.append(f"check: {missing:,} rows have no label and will be quarantined")
+
+
+def _propose_key(
+    proposals: list[Proposal], snapshot: Snapshot, given: str | None, notes: list[str]
+) -> None:
+    named = [p for p in proposals if p.seen.name == given or (not p.roles and _is_key_name(p.seen))]
+    full = [p for p in named if p.seen.filled == p.seen.rows > 1]
+    facts = columns.keys(snapshot, [p.seen.name for p in full])
+    fits = [p for p in full if facts[p.seen.name].is_unique]
+    fits.sort(key=lambda p: p.seen.name != given)
+    if given is not None and not any(p.seen.name == given for p in fits):
+        why = "has repeated values" if any(p.seen.name == given for p in full) else "has gaps"
+        notes.append(f"'{given}' is not declared as the key: it {why}")
+    for proposal in fits:
+        if proposal.seen.name != given:
+            known = facts[proposal.seen.name].numbers
+            proposal.doubt("unique", confidence.of_uniqueness(proposal.seen, known))
+        _propose_unique(proposal, given, is_first=not any(p.is_key for p in proposals))
+        if "unique" in proposal.doubts:
+            name = proposal.seen.name
+            notes.append(f"'{name}' may be a key, but the rows are few: --key {name} if it is")
+
+
+def _propose_unique(proposal: Proposal, given: str | None, *, is_first: bool) -> None:
+    """Let a column be the key, another unique one, or one that only looks like it."""
+    if "unique" in proposal.doubts:
+        proposal.is_unique = True
+        proposal.roles.append("ignore")
+        proposal.comments.append("check: ignored as a key, perhaps; primaryKey, if it is one")
+    elif is_first:
+        proposal.is_key = True
+        if proposal.seen.name != given:
+            proposal.comments.append("check: the key, because of its name and its distinct values")
+    else:
+        proposal.is_unique = True
+
+
+def _is_key_name(seen: Seen) -> bool:
+    if seen.logical not in ("string", "integer"):
+        return False
+    return bool(_KEY.search(seen.name) or _CAMEL_KEY.search(seen.name))
+
+
+def _propose_role(proposals: list[Proposal], role: str, test: Any) -> None:
+    """Give a role to the columns that look like it; `time` and `source` to the first one only."""
+    for proposal in proposals:
+        if proposal.roles or proposal.is_key or not test(proposal.seen):
+            continue
+        proposal.roles.append(role)
+        if role != "text":
+            proposal.comments.append(f"check: the {role}, because of its name")
+            return
+
+
+def _is_time(seen: Seen) -> bool:
+    is_moment = seen.logical in ("date", "timestamp") and seen.filled == seen.rows
+    return is_moment and bool(_TIME.search(seen.name)) and not _BIRTH.search(seen.name)
+
+
+def _is_source(seen: Seen) -> bool:
+    least, most = _SOURCES
+    return bool(_SOURCE.search(seen.name)) and least <= seen.distinct <= most
+
+
+def _is_text(seen: Seen) -> bool:
+    if seen.logical != "string" or not seen.filled:
+        return False
+    is_wordy = seen.words >= _TEXT_WORDS * seen.filled
+    return is_wordy and seen.distinct >= min(_TEXT_SHARE * seen.filled, columns.MOST_VALUES)
+
+
+def _ignore_empty(proposals: list[Proposal], notes: list[str]) -> None:
+    for proposal in proposals:
+        if not proposal.seen.filled and proposal.seen.rows:
+            proposal.roles = ["ignore"]
+            proposal.comments.append("check: ignored, because no row has a value")
+            notes.append(f"'{proposal.seen.name}' is ignored: no row has a value")
+
+
+def _ignore_leaks(proposals: list[Proposal], snapshot: Snapshot, notes: list[str]) -> None:
+    """Ignore what the leakage check would refuse the dataset for, and mark what it warns of."""
+    from checks.leakage import Leakage
+
+    contract = _contract(proposals)
+    if contract.label is None or not snapshot.shards:
+        return
+    seen = [proposal.seen for proposal in proposals]
+    first = columns.as_typed(read_shard(snapshot.shards[0]).table, seen)
+    check = Leakage(Context(contract, first.schema, snapshot.rows))
+    state = None
+    for ref in snapshot.shards:
+        shard = read_shard(ref)
+        typed = columns.as_typed(shard.table, seen)
+        part = check.fit(Shard(shard.number, typed, shard.rows, shard.digests))
+        state = part if state is None else check.merge(state, part)
+    by_name = {proposal.seen.name: proposal for proposal in proposals}
+    for item in check.finish(state).overall.to_pylist():
+        if item["column"] not in by_name:
+            continue
+        proposal = by_name[item["column"]]
+        if item["severity"] == "error":
+            proposal.roles = ["ignore"]
+            proposal.comments.append(f"check: ignored, because {item['evidence']}")
+            notes.append(f"'{item['column']}' is ignored: {item['evidence']}")
+        else:
+            proposal.comments.append(f"check: {item['evidence']}")
+
+
+def _contract(proposals: list[Proposal]) -> Contract:
+    columns = tuple(
+        Column(
+            dataclasses.replace(p.seen.spec),
+            roles=frozenset(p.roles),  # type: ignore[arg-type]
+            key=p.is_key,
+            valid_values=tuple(p.valid) if p.valid is not None else None,
+        )
+        for p in proposals
+    )
+    return Contract("proposal", "1", "contract.yaml", "0" * 64, columns)
+
+
+def _path_below(source: str | None, folder: Path | None) -> str | None:
+    """Return the source relative to the contract's folder, None if it does not lie below it.
+
+    The URL of a store comes back as it is, if a contract may name it.
+    """
+    if source is None or folder is None:
+        return None
+    if remote.is_url(source) and remote.local_path(source) is None:
+        return source if remote.is_plain_store(source) else None
+    path = Path(remote.local_path(source) or source).absolute()
+    try:
+        return path.parent.resolve().joinpath(path.name).relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        return None

@@ -1,0 +1,241 @@
+"""The report of a run: one HTML file that asks the network for nothing and runs nothing foreign.
+
+Every value passes `_shown` (Jinja's finalize), so no text reaches the page uncut or unescaped;
+style and script are allowed by their digests alone, and all markup but ours is text.
+"""
+
+import base64
+import functools
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipelines.report.facts import STAGED, ReportFacts
+from provenance.base.codes import CODES
+from provenance.base.errors import Notice, printable
+
+if TYPE_CHECKING:
+    import jinja2
+
+SCHEMA = "assay.report/1"
+FIRST_REASONS = 3
+TEXT_LIMIT = 400  # characters of any one text of the page
+CHECK_FIELDS: Mapping[str, Any] = {
+    "status": "ok",
+    "findings": 0,
+    "rows": 0,
+    "seconds": None,
+    "threats": (),
+    "notes": (),
+    "why_skipped": "",
+}
+STATUS_ORDER = ("failed", "timeout", "skipped", "ok")
+STATUS_WORDS = {
+    "ok": "ran",
+    "failed": "did not run: crashed",
+    "timeout": "did not run: out of time",
+    "skipped": "not run: skipped",
+}
+# where on the page a reason is shown in full
+PLACES = {
+    "K001": ("checks", "the checks"),
+    "K002": ("checks", "the checks"),
+    "K003": ("checks", "the checks"),
+    "K010": ("drift", "the drift panels"),
+    "K017": ("drift", "the drift panels"),
+    "K011": ("rules", "the rules"),
+    "K012": ("rules", "the rules"),
+    "K013": ("rules", "the rules"),
+    "K014": ("rules", "the rules"),
+    "K015": ("rules", "the rules"),
+}
+NOT_RUN = ("K001", "K002", "K003")
+DRIFT = ("K010", "K017")
+
+
+def render(facts: ReportFacts) -> str:
+    """Return the page of one run as HTML text; the same facts give the same bytes."""
+    style, script = _asset("report.css"), _asset("report.js")
+    page = _environment().get_template("report.html.j2")
+    return page.render(
+        facts=facts,
+        style=_trusted(style),
+        script=_trusted(script),
+        policy=_policy(style, script),
+        data=_trusted(_data(facts)),
+        first=_ranked(facts.reasons)[:FIRST_REASONS],
+        more=_ranked(facts.reasons)[FIRST_REASONS:],
+        checks=_checks(facts),
+        codes=_codes(facts),
+        unchecked=_unchecked(facts),
+        places=PLACES if facts.drift else {**PLACES, **dict.fromkeys(DRIFT, PLACES["K014"])},
+        run=RUN if facts.run == STAGED else str(facts.run),
+        worst=next((r.examples[0] for r in facts.rules if r.examples), None),
+    )
+
+
+RUN = "RUN"  # stands in commands until the ledger numbers the run
+
+
+def _ranked(reasons: tuple[Notice, ...]) -> list[Notice]:
+    """Put first what makes the other reasons doubtful: broken records, then what did not run."""
+
+    def rank(notice: Notice) -> int:
+        code = _short(notice.code)
+        if code.startswith("L"):
+            return 0
+        return 1 if code == "K013" else 2 if code in NOT_RUN else 3
+
+    return sorted(reasons, key=rank)
+
+
+def _checks(facts: ReportFacts) -> list[dict[str, Any]]:
+    """Complete the checks; those that did not run come first, then the most rows."""
+    full = [{**CHECK_FIELDS, **check} for check in facts.checks]
+    for check in full:
+        check["notes"] = _sentences(check["notes"])
+        check["threats"] = _sentences(check["threats"])
+        check["word"] = STATUS_WORDS.get(check["status"], f"unknown: {check['status']}")
+    return sorted(full, key=lambda c: (_place(c["status"]), -(c["rows"] or 0), c["check"]))
+
+
+def _place(status: str) -> int:
+    # a status that is not known is treated as one that did not run
+    return STATUS_ORDER.index(status) if status in STATUS_ORDER else 0
+
+
+def _unchecked(facts: ReportFacts) -> list[str]:
+    said = [
+        f"{check['check']}: {check['word']}"
+        + (f", {check['why_skipped']}" if check["why_skipped"] else "")
+        + "."
+        for check in _checks(facts)
+        if check["status"] != "ok"
+    ]
+    return list(dict.fromkeys([*said, *facts.unchecked]))
+
+
+def _codes(facts: ReportFacts) -> dict[str, tuple[str, str]]:
+    """Return meaning and remedy of every code on the page."""
+    named = [n.code for n in (*facts.reasons, *facts.warnings)] + [r.rule for r in facts.rules]
+    return {code: CODES[code] for code in sorted(set(map(_short, named))) if code in CODES}
+
+
+def _sentences(value: object) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) and value else tuple(value or ())  # type: ignore[arg-type]
+
+
+def _data(facts: ReportFacts) -> str:
+    """Return what a program may read from the page; safe inside a script element."""
+    told = {
+        "schema": SCHEMA,
+        "run": None if facts.run == STAGED else facts.run,
+        "run_id": facts.run_id,
+        "dataset": facts.dataset,
+        "verdict": facts.verdict,
+        "time": facts.time,
+        "rows": dict(facts.rows),
+        "contract_sha256": facts.contract.sha256,
+        "ledger_head": facts.ledger_head,
+        "sources": [{"sha256": s.sha256, "rows": s.rows} for s in facts.sources],
+        "reasons": [_short(notice.code) for notice in facts.reasons],
+    }
+    text = json.dumps(told, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _policy(style: str, script: str) -> str:
+    allowed = f"style-src '{_digest(style)}'; script-src '{_digest(script)}'; img-src data:"
+    closed = "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    return f"default-src 'none'; {allowed}; {closed}; trusted-types 'none'"
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _trusted(text: str) -> str:
+    from markupsafe import Markup
+
+    return Markup(text)  # noqa: S704 - our own files, and JSON that _data made safe
+
+
+def _shown(value: object) -> object:
+    """Cut and escape a text for people: no control characters, no direction marks, no length."""
+    if hasattr(value, "__html__") or isinstance(value, int | float):
+        return value
+    value = str(value)
+    text = printable(value if len(value) <= TEXT_LIMIT else value[:TEXT_LIMIT] + " … (cut)")
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
+def _ticks(text: str) -> str:
+    """Set what stands between back ticks as code."""
+    from markupsafe import Markup, escape
+
+    parts = str(escape(_shown(text))).split("`")
+    if len(parts) % 2 == 0:
+        return Markup("`".join(parts))  # noqa: S704 - every part is escaped
+    marked = (f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+    return Markup("".join(marked))  # noqa: S704 - every part is escaped
+
+
+def _short(code: str) -> str:
+    return code.removeprefix("ASSAY-")
+
+
+def _asset(name: str) -> str:
+    folder = importlib.resources.files("pipelines.report").joinpath("templates")
+    return folder.joinpath(name).read_text("utf-8")
+
+
+@functools.cache
+def _environment() -> "jinja2.Environment":
+    import jinja2
+
+    from pipelines.report import charts
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_asset),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": charts.percent,
+        "short": _short,
+        "size": _size,
+        "ticks": _ticks,
+        "digits": lambda value: f"{value:,}",
+        "figure": lambda value: "" if value is None else f"{value:.3g}",
+        "seconds": _seconds,
+        "measured": _measured,
+    }
+    environment.globals |= {"charts": charts, "CODES": CODES}
+    return environment
+
+
+def _measured(value: float, is_share: bool, is_signed: bool = False) -> str:  # noqa: FBT001, FBT002
+    """Return a figure of a model, a share in per cent; what is signed is a difference of two."""
+    sign = "+" if is_signed else ""
+    if is_share:
+        return f"{100 * value:{sign}.2f}" + (" points" if is_signed else " %")
+    return f"{value:{sign}.4f}"
+
+
+def _seconds(value: float | None) -> str:
+    from markupsafe import Markup
+
+    return Markup("") if value is None else Markup(f"{value:.1f}&nbsp;s")  # noqa: S704 - a number
+
+
+def _size(value: int) -> str:
+    """Return bytes as people say them, in steps of 1,000."""
+    for power, name in ((3, "GB"), (2, "MB"), (1, "kB")):
+        if value >= 1000**power:
+            return f"{value / 1000**power:.1f} {name}"
+    return f"{value} bytes"

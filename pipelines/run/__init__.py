@@ -1,0 +1,1 @@
+"""One run, from a contract and a source to a committed run."""

@@ -1,0 +1,74 @@
+"""Work that starts before it is needed: imports, and a stage that others wait for."""
+
+import contextlib
+import importlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+
+WARM = (
+    "numpy", "pandas", "scipy.sparse", "scipy.stats", "scipy.optimize", "sklearn.base",
+    "sklearn.linear_model", "sklearn.ensemble", "cleanlab.filter", "duckdb",
+)  # fmt: skip
+
+
+# what the child that runs the rules imports while the source is being read
+RULES = (
+    "great_expectations", "duckdb_engine", "pipelines.run.contract_rules",
+    "checks.rules.duckdb_metrics", "great_expectations.render.renderer.page_renderer",
+)  # fmt: skip
+POLL = 0.1  # seconds until an interrupt reaches a thread that waits for another
+
+
+class Ahead:
+    """A call that starts at once in a thread; `join` waits and raises what it raised."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        """Start the call."""
+        self._error: BaseException | None = None
+        self._call = call
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait for the call's end and raise what it raised."""
+        self._thread.join()
+        if self._error:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._call()
+        except BaseException as error:  # noqa: BLE001  handed to whoever joins
+            self._error = error
+
+
+@contextlib.contextmanager
+def warming() -> Iterator[Callable[[], None]]:
+    """Import what the checks will need while the source is being read; yields what waits for it.
+
+    Wait before anything else is imported in another thread: two threads that enter a package by
+    different doors, one by the whole and one by a part, hold what the other needs. Python then
+    hands out a module that is half made, and one or both of the imports end with an error.
+    """
+    over = threading.Event()
+
+    def warm() -> None:
+        for name in WARM:
+            if not over.is_set():  # a refusal need not wait for all of them
+                importlib.import_module(name)
+
+    thread = threading.Thread(target=warm, name="warm-imports", daemon=True)
+    if (os.cpu_count() or 1) > 1:
+        thread.start()
+
+    def wait() -> None:
+        while thread.is_alive():
+            thread.join(POLL)  # in slices: an interrupt cannot end a long one
+
+    try:
+        yield wait
+    finally:
+        over.set()
+        if thread.is_alive():
+            thread.join()

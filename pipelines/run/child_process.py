@@ -1,0 +1,146 @@
+"""A child process for one stage: started early so that its imports run beside other work.
+
+The parent writes one line of JSON to the child's stdin and reads one line back. A child whose
+parent dies reads the end of its stdin and leaves; a child that dies is ASSAY-E005.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import IO, Any
+
+from pipelines import config
+from provenance.base.atomic import foreseen
+from provenance.base.errors import AssayError
+
+# how libraries say that memory, also for one more thread, was not to be had
+STARVED = ("bad_alloc", "Failed to launch worker thread")
+
+
+class Child:
+    """One stage in a process of its own: `module:function`, called with JSON arguments."""
+
+    def __init__(
+        self, target: str, *, warm: tuple[str, ...] = (), memory: int | None = None
+    ) -> None:
+        """Start the process; `warm` are modules to import at once, `memory` bytes at most."""
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in stop
+        self._target = target
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "pipelines.run.child_process",
+            target,
+            str(memory or 0),
+            *warm,
+        ]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=config.without_key(os.environ),
+        )
+
+    def call(self, *, timeout: float | None = None, **arguments: Any) -> Any:
+        """Run the stage; returns its JSON value or raises the AssayError that it raised.
+
+        Raises:
+            AssayError: ASSAY-K002 after `timeout` seconds, ASSAY-E005 if the child died.
+        """
+        asked, answers = self._process.stdin, self._process.stdout
+        if asked is None or answers is None:
+            raise self._died()
+        try:
+            asked.write(json.dumps(arguments).encode() + b"\n")
+            asked.flush()
+            if not select.select([answers], [], [], timeout)[0]:
+                raise self._late(timeout)
+            reply = json.loads(answers.readline())
+        except (ValueError, OSError) as error:
+            raise self._died() from error
+        if "error" in reply:
+            raise AssayError(**reply["error"])
+        return reply["value"]
+
+    def stop(self) -> None:
+        """End the process if it still runs; safe to call twice."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            with contextlib.suppress(OSError):  # a line that a dead child never took
+                if stream:
+                    stream.close()
+
+    @property
+    def died_of(self) -> str:
+        """Return the name of the signal that ended the process, empty for none."""
+        code = self._process.poll()
+        return signal.Signals(-code).name if code is not None and code < 0 else ""
+
+    @property
+    def _name(self) -> str:
+        return self._target.rpartition(":")[2]
+
+    def _late(self, timeout: float | None) -> AssayError:
+        self.stop()
+        what = f"the stage {self._name} took longer than {timeout:.0f} s"
+        return AssayError("K002", what, fix="raise assay.limits, or split the source")
+
+    def _died(self) -> AssayError:
+        self._process.wait()
+        if self._log.closed:
+            return AssayError("E005", f"the stage {self._name} was stopped")
+        # what it logged stays unsaid: a library's last words may quote a cell
+        what = f"the stage {self._name} ended with code {self._process.returncode}"
+        return AssayError("E005", what, fix="look at the memory there is")
+
+
+def serve(target: str, memory: int, warm: list[str]) -> None:
+    """Be the child: import, wait for one line, run, answer."""
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever a library prints goes to the log, not into the answer
+    if memory:
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    for module in warm:
+        importlib.import_module(module)
+    module, _, name = target.partition(":")
+    line = sys.stdin.readline()
+    if not line:
+        return
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    try:
+        reply = {"value": getattr(importlib.import_module(module), name)(**json.loads(line))}
+    except Exception as raised:  # noqa: BLE001  the parent decides, and shows no cell
+        error = _out_of_memory(raised) or foreseen(raised)
+        parts = {"what": error.what, "where": error.where, "fix": error.fix}
+        reply = {"error": {"code": error.code.removeprefix("ASSAY-"), **parts}}
+    print(json.dumps(reply), file=answer, flush=True)
+
+
+def _out_of_memory(raised: Exception) -> AssayError | None:
+    """Return the refusal for want of memory, whichever library noticed it first."""
+    if not isinstance(raised, MemoryError) and not any(word in str(raised) for word in STARVED):
+        return None
+    fix = "raise assay.limits.max_memory_bytes"
+    return AssayError("E005", "the stage ran out of memory", fix=fix)
+
+
+def _leave_with_parent() -> None:
+    # the parent keeps our stdin open for as long as it lives and wants the answer
+    sys.stdin.read()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]), sys.argv[3:])

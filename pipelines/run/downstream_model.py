@@ -1,0 +1,96 @@
+"""What a run's clean output is worth to a model, for the report.
+
+Measured on a sample, when all findings are known; the rows to ask about are those of the test set
+that the contract names, else of the reference, else those of the sample that no check doubts. No
+part of the verdict: what cannot be measured is said, and the run goes on.
+"""
+
+import math
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import encode, model_comparison, sample
+from checks.kit.contract_model import Contract
+from checks.kit.findings import Findings
+from checks.kit.protocol import Context
+from checks.kit.verdict import quarantined_rows
+from pipelines.checking.examine import Examined
+from pipelines.report.facts import StampFacts, WorthFacts
+from pipelines.run import stages
+from pipelines.run.plan import Plan
+
+ROWS = 10_000
+ASKED = {
+    "test": "the rows of the test set that the contract names",
+    "reference": "the rows of the reference",
+    "": (
+        "rows of the same dataset that no check doubts, told by models that learnt from the other "
+        "half; those rows are not known to be right, and checks of this run chose them"
+    ),
+}
+
+
+def measured(
+    plan: Plan, contract: Contract, found: Findings, examined: Examined
+) -> WorthFacts | None:
+    """Return what the report shows, None where there is no label or the option `worth` is off."""
+    if not contract.label or contract.is_off("labels"):
+        return None
+    if contract.options("labels").get("worth") is False:
+        return None
+    stamps = () if contract.label in contract.protected else _stamps(examined)
+    try:
+        made, role = _compared(plan, contract, found)
+    except Exception as error:  # noqa: BLE001  a run is not lost for a comparison
+        return WorthFacts(model_comparison.Worth(f"it raised {type(error).__name__}"), "", stamps)
+    return WorthFacts(made, ASKED[role], stamps)
+
+
+def _compared(
+    plan: Plan, contract: Contract, found: Findings
+) -> tuple[model_comparison.Worth, str]:
+    label = str(contract.label)
+    if label in contract.protected:
+        return model_comparison.Worth("the label is protected"), ""
+    table = stages.sampled(plan, "source", ROWS, contract)
+    if table is None or label not in table.column_names:
+        return model_comparison.Worth("there are no rows with a label"), ""
+    row = table[sample.ROW].to_numpy()
+    held = np.isin(row, quarantined_rows(found))
+    how = encode.kinds(_without_telling(contract, table, found), table)
+    role, asked = _asked(plan, contract, [*how, label])
+    if asked is None:
+        doubts = found.filter(pc.not_equal(found["severity"], "info"))["row"].drop_null()
+        asked = ~np.isin(row, doubts.to_numpy())
+    return model_comparison.compare(table, how, label, held, asked), role
+
+
+def _asked(plan: Plan, contract: Contract, names: list[str]) -> tuple[str, pa.Table | None]:
+    """Return the first of test set and reference that has all columns, and which one it is."""
+    for role in ("test", "reference"):
+        table = stages.sampled(plan, role, ROWS, contract)
+        if table is not None and set(names) <= set(table.column_names):
+            return role, table
+    return "", None
+
+
+def _without_telling(contract: Contract, table: pa.Table, found: Findings) -> Contract:
+    # beside a column that gives the label away every model is right
+    is_telling = pc.and_(pc.equal(found["check"], "leakage"), pc.equal(found["severity"], "error"))
+    names = found.filter(is_telling)["column"].drop_null().unique().to_pylist()
+    return Context(contract, table.schema, len(table)).without(names).contract
+
+
+def _stamps(examined: Examined) -> tuple[StampFacts, ...]:
+    """Return the held triggers that were replayed, strongest first."""
+    is_mined = any(one.check == "poison" and one.status == "ok" for one in examined.statuses)
+    if examined.models is None or not is_mined:
+        return ()
+    mined = examined.models.read("poison.pkl")
+    return tuple(
+        StampFacts(tuple(c.column for c in trigger.conditions), str(trigger.label), *trigger.moved)
+        for trigger in mined.triggers
+        if trigger.severity == "error" and not any(map(math.isnan, trigger.moved))
+    )

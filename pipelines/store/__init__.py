@@ -1,0 +1,1 @@
+"""Where runs lie, and what holds: commit, keys, trust, history."""

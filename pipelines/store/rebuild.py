@@ -1,0 +1,155 @@
+"""A committed run's files as a snapshot again, so that its rows can be sorted anew.
+
+Clean rows come typed, as they are; quarantined rows come as read and are cast by the contract.
+A row that the contract could not cast stays held.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from checks.kit.contract_model import Contract
+from checks.kit.findings import Findings
+from provenance.base.errors import AssayError
+from provenance.ledger import lineage
+from provenance.ledger.entry import Entry
+from provenance.ledger.run_reader import RunReader
+from provenance.rows import cast
+from provenance.rows.shards import (
+    DIGEST,
+    ROW,
+    Shard,
+    ShardRef,
+    packed,
+    unpacked,
+    write_shard,
+    write_table,
+)
+from provenance.rows.snapshot import Snapshot, Source
+
+
+def rebuild(
+    files: RunReader, entry: Entry, contract: Contract, found: Findings, scratch: Path
+) -> Snapshot:
+    """Write a run's rows below `scratch` as a snapshot of the same source.
+
+    Raises:
+        AssayError: ASSAY-L011 if a file of the run is not as recorded.
+        AssayError: ASSAY-C014 if two of its files are the same: digest and row name a row, and
+            there they name two.
+    """
+    sources = tuple(Source(**item) for item in entry.facts["inputs"])
+    _refuse_twins(sources, entry.seq)
+    uncast = found.filter(pc.equal(found["check"], "ingest"))["row"].drop_null().to_numpy()
+    shards: list[ShardRef] = []
+    schema, lineages = None, Lineages(files)
+    for name in files.names("clean"):
+        table = files.table(name)
+        schema = table.schema
+        rows, digests = clean_rows(lineages.of(name), sources)
+        shards.append(write_shard(scratch, Shard(len(shards), table, rows, digests)))
+    raw: list[str | None] = [None] * len(shards)
+    held: list[pa.Table] = []
+    for name in files.names("quarantine"):
+        table = _with_ids(lineages.of(name), as_read(files.table(name)))
+        is_held = np.isin(table[ROW].to_numpy(), uncast)
+        held.append(table.filter(pa.array(is_held)))
+        table = table.filter(pa.array(~is_held))
+        ids = unpacked(table[DIGEST])
+        table = table.drop_columns([DIGEST])
+        cells = typed(table.drop_columns([ROW]), contract, schema)
+        shards.append(write_shard(scratch, Shard(len(shards), cells, table[ROW].to_numpy(), ids)))
+        raw.append(_joined([table], scratch / f"raw-{len(raw):05d}.parquet"))
+    refused = [_with_ids(lineages.of(n), files.table(n)) for n in files.names("rejected")]
+    return Snapshot(
+        folder=str(scratch),
+        rows=entry.facts["rows"]["source"],
+        sources=sources,
+        shards=tuple(shards),
+        raw=tuple(raw),
+        held=_joined(held, scratch / "held.parquet"),
+        held_findings=None,
+        rejected=_joined(refused, scratch / "rejected.parquet"),
+        warnings=(),
+    )
+
+
+def _refuse_twins(sources: tuple[Source, ...], run: int) -> None:
+    seen: dict[str, str] = {}
+    for source in sources:
+        if source.rows and source.sha256 in seen:
+            what = f"run {run} read the same file twice, so its rows cannot be told apart"
+            where = f"{seen[source.sha256]} and {source.name}"
+            fix = "run again without the copy, then review that run"
+            raise AssayError("C014", what, where=where, fix=fix)
+        seen[source.sha256] = source.name
+
+
+def as_read(table: pa.Table) -> pa.Table:
+    """Return rows of the quarantine as the source's columns, as read, and ROW."""
+    *own, _, _ = table.column_names
+    return table.rename_columns([*own, ROW, "_reasons"]).drop_columns(["_reasons"])
+
+
+class Lineages:
+    """The lineage of a run, which is kept in one part for each file with rows."""
+
+    def __init__(self, files: RunReader) -> None:
+        """Take the run; nothing is read yet."""
+        self._files = files
+        self._parts: dict[str, str] = {}
+
+    def of(self, name: str) -> pa.Table:
+        """Return the lineage of a file's rows, in the file's order; without rows an empty table."""
+        left = [part for part in self._files.names("lineage") if part not in self._parts.values()]
+        for part in left:
+            if name in self._parts:
+                break
+            self._parts[self._file_of(part)] = part
+        if name not in self._parts:
+            parts = self._files.names("lineage")
+            schema = self._files.schema(parts[0]) if parts else lineage.LINEAGE_SCHEMA
+            return schema.empty_table()
+        return self._files.table(self._parts[name]).combine_chunks()
+
+    def _file_of(self, part: str) -> str:
+        with self._files.opened(part) as source:
+            first = next(pq.ParquetFile(source).iter_batches(1, columns=["file"]))
+        return str(first["file"][0].as_py())
+
+
+def clean_rows(placed: pa.Table, sources: tuple[Source, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return ordinals (int64) and published ids (uint8, (n, 32 or 64)) of rows by their lineage."""
+    firsts = {bytes.fromhex(source.sha256): source.first_row for source in sources}
+    keys = placed["source_sha256"].unique()
+    offsets = pa.array([firsts[key.as_py()] for key in keys], pa.int64())
+    start = offsets.take(pc.index_in(placed["source_sha256"].combine_chunks(), keys))
+    rows = pc.add(placed["source_row"].combine_chunks(), start).to_numpy(zero_copy_only=False)
+    return rows, lineage.ids_in(placed)
+
+
+def _with_ids(placed: pa.Table, table: pa.Table) -> pa.Table:
+    """Append the ids under which a file's rows were published, as DIGEST."""
+    return table.append_column(DIGEST, packed(lineage.ids_in(placed)))
+
+
+def typed(cells: pa.Table, contract: Contract, schema: pa.Schema) -> pa.Table:
+    """Cast text columns by the contract; columns that are typed already stay."""
+    columns = []
+    for field in schema:
+        column = cells[field.name].combine_chunks()
+        if column.type != field.type:
+            column, _ = cast.cast(column, contract.column(field.name).spec)
+        columns.append(column)
+    return pa.table(columns, schema=pa.schema([pa.field(f.name, f.type) for f in schema]))
+
+
+def _joined(tables: list[pa.Table], path: Path) -> str | None:
+    rows = sum(len(table) for table in tables)
+    if not rows:
+        return None
+    write_table(pa.concat_tables(tables), path)
+    return str(path)

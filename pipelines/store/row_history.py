@@ -1,0 +1,192 @@
+"""What happened to rows after their run: decisions, and the runs that applied them.
+
+Decisions belong to the run that read the source (the base); a release names its base.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from checks.contract import loader
+from checks.contract.yaml_reader import Document
+from checks.kit.contract_model import Contract
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.ledger import run_files
+from provenance.ledger.entry import Entry
+from provenance.ledger.ledger import broken
+from provenance.ledger.run_reader import RunReader
+
+CONTRACT = "contract.yaml"
+PLACE = re.compile(r"((?:clean|quarantine|rejected)/)?(part-[0-9]+\.parquet):([0-9]{1,18})")
+# of a run whose files are gone
+UNKNOWN: dict[str, Any] = {"fate": "unknown", "file": None, "file_row": None, "rules": []}
+DECISION_SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("decision", pa.string()),
+        ("value", pa.string()),
+        ("reason", pa.string()),
+        ("reviewer", pa.string()),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided of one row, and the ledger entry that says so."""
+
+    row: int
+    decision: str
+    value: str | None
+    reason: str | None
+    reviewer: str
+    entry: int
+    time: str
+
+
+def base_of(entry: Entry) -> int:
+    """Return the number of the run that read the source of a run or release."""
+    return int(entry.facts.get("base", entry.seq))
+
+
+def decisions_of(store: Store, base: int) -> Iterator[Decision]:
+    """Yield every decision on a run's rows in order of time; L011 if a file does not hold."""
+    for entry in store.ledger.entries():
+        facts = entry.facts
+        if facts["kind"] == "review" and facts["base"] == base:
+            for item in _table(store, entry).to_pylist():
+                yield Decision(**item, entry=entry.seq, time=facts["time"])
+
+
+def standing(store: Store, base: int) -> dict[int, Decision]:
+    """Return the decision that stands for each row: the last one; `undo` takes back the last."""
+    return _standing(decisions_of(store, base))
+
+
+def applied(store: Store, release: Entry) -> dict[int, Decision]:
+    """Return the decisions that a release has applied: those that stood when it began."""
+    taken = [d for d in decisions_of(store, base_of(release)) if d.entry < release.seq]
+    while True:
+        found = _standing(taken)
+        if not taken or sorted({d.entry for d in found.values()}) == release.facts["reviews"]:
+            return found
+        # one that was recorded while the release was made
+        taken = [d for d in taken if d.entry < taken[-1].entry]
+
+
+def _standing(decisions: Iterable[Decision]) -> dict[int, Decision]:
+    stacks: dict[int, list[Decision]] = {}
+    for decision in decisions:
+        stack = stacks.setdefault(decision.row, [])
+        if decision.decision != "undo":
+            stack.append(decision)
+        elif stack:
+            stack.pop()
+    return {row: stack[-1] for row, stack in stacks.items() if stack}
+
+
+def contract_of(files: RunReader, home: Path | None = None) -> Contract:
+    """Return the contract of a run as its own copy has it; L011 if that is not as recorded.
+
+    `home` is the folder that its paths are relative to, by default the run's.
+    """
+    path = files.folder / CONTRACT
+    document = Document(files.read(CONTRACT), path, str(path))
+    return loader.of(document, root=Path("/"), home=home)
+
+
+def row_at(files: RunReader, entry: Entry, place: str) -> int | None:
+    """Return the ordinal of the row that stands somewhere in a run's files.
+
+    Args:
+        files: of the run.
+        entry: its entry.
+        place: `clean/part-00000.parquet:17`, rows counted from 0; without a folder it is clean.
+
+    Returns:
+        None if that is no such place; C013 if the run has no such row.
+    """
+    match = PLACE.fullmatch(place)
+    if match is None:
+        return None
+    name, number = f"{match[1] or 'clean/'}{match[2]}", int(match[3])
+    in_file = pc.field("file") == name
+    wanted = in_file & (pc.field("file_row") == number)
+    for item in files.matching("lineage", wanted, ["source_sha256", "source_row"]):
+        for source in entry.facts["inputs"]:
+            if source["sha256"] == item["source_sha256"].hex():
+                return int(source["first_row"] + item["source_row"])
+    rows = len(files.matching("lineage", in_file, ["file_row"]))
+    has = f"its rows are 0 to {rows - 1}" if rows else "there is no such file, or no row in it"
+    what = f"run {entry.seq} has no row {number} in {name}: {has}"
+    raise AssayError("C013", what, fix="name a file of the run, and a row of it counted from 0")
+
+
+def fates_of(store: Store, sha256: str, local: int) -> Iterator[dict[str, Any]]:
+    """Yield the fate of one row of a source file in every run that read that file, in order.
+
+    Args:
+        store: of the runs.
+        sha256: of the file, in hex.
+        local: the row's ordinal in the file.
+    """
+    for entry in store.runs():
+        facts = entry.facts
+        for source in facts["inputs"]:
+            if source["sha256"] == sha256:
+                row = int(source["first_row"]) + local
+                files = store.reader(entry)
+                found = fate_in(files, source, row) if files.is_there() else UNKNOWN
+                yield {
+                    "run": entry.seq,
+                    "kind": entry.kind,
+                    "base": base_of(entry),
+                    "time": facts["time"],
+                    "contract": facts["contract"]["sha256"],
+                    "row": row,
+                    **{name: found[name] for name in UNKNOWN},
+                }
+                break
+
+
+def fate_in(files: RunReader, source: Mapping[str, Any], row: int) -> dict[str, Any]:
+    """Return the lineage of a row in a committed run; L011 if it does not hold or has no such."""
+    local = row - int(source["first_row"])
+    sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
+    wanted = (pc.field("source_row") == local) & (pc.field("source_sha256") == sha256)
+    for found in files.matching("lineage", wanted):
+        return found
+    what = f"run {files.seq} has no lineage of row {row}"
+    raise broken("L011", what, files.folder / "lineage")
+
+
+def source_of(entry: Entry, row: int) -> Mapping[str, Any]:
+    """Return the file that a row came from; C013 if the run has no such row."""
+    inputs = entry.facts["inputs"]
+    for source in inputs:
+        if source["first_row"] <= row < source["first_row"] + source["rows"]:
+            found: Mapping[str, Any] = source
+            return found
+    total = sum(source["rows"] for source in inputs)
+    what = f"run {entry.seq} has no row {row}: its rows are 0 to {total - 1}"
+    raise AssayError("C013", what, fix="rows are counted from 0, a CSV's header not among them")
+
+
+def findings_in(files: RunReader, row: int) -> list[dict[str, Any]]:
+    """Return the findings of one row, errors first; L011 if the run's files do not hold."""
+    order = {"error": 0, "warning": 1, "info": 2}
+    found = files.matching("findings", pc.field("row") == row)
+    return sorted(found, key=lambda item: (order[item["severity"]], item["check"], item["rule"]))
+
+
+def _table(store: Store, entry: Entry) -> pa.Table:
+    [recorded] = entry.facts["outputs"]
+    content = run_files.read(store.reviews, entry.seq, recorded, what="review")
+    return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()

@@ -1,0 +1,1 @@
+"""What everything stands on: coded errors, crash-safe files, the door to a store."""

@@ -1,0 +1,63 @@
+"""Limits on what a source may ask for: sizes, ratios, widths. A contract sets them by name."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from provenance.base.errors import AssayError
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """What one source may cost; all are whole numbers above 0.
+
+    Attributes:
+        max_bytes: of one file on disk.
+        max_unpacked_bytes: of one file, unpacked or decoded.
+        max_ratio: unpacked to packed, looked at once `RATIO_FLOOR` bytes are unpacked.
+        max_rows: of one file.
+        max_columns: of one file.
+        max_field_bytes: of one cell of a text; its row is quarantined.
+        max_row_bytes: of one row of a text; the file is refused.
+        max_lines_per_row: lines that quoted cells may spread one row over.
+    """
+
+    max_bytes: int = 64 * GIB
+    max_unpacked_bytes: int = 64 * GIB
+    max_ratio: int = 200
+    max_rows: int = 4_000_000_000
+    max_columns: int = 4096
+    max_field_bytes: int = MIB
+    max_row_bytes: int = 16 * MIB
+    max_lines_per_row: int = 1000
+
+    def refuse_copy(self, size: int, where: str) -> None:
+        """Refuse what is copied for reading once it is larger than `max_bytes` (ASSAY-I006)."""
+        if size > self.max_bytes:
+            what = f"{size:,} bytes and more, and the limit is {self.max_bytes:,}"
+            raise AssayError("I006", what, where=where, fix="raise assay.limits.max_bytes")
+
+    @staticmethod
+    def of(given: Mapping[str, Any]) -> "Limits":
+        """Build limits from a contract's `assay.limits`.
+
+        Raises:
+            AssayError: ASSAY-C004 for an unknown key, ASSAY-C005 for a value that is no whole
+                number above 0.
+        """
+        names = [field.name for field in dataclasses.fields(Limits)]
+        for key, value in given.items():
+            if key not in names:
+                near = difflib.get_close_matches(str(key), names, 1, 0.0)
+                fix = f"did you mean {near[0]}?"
+                raise AssayError("C004", f"unknown limit {key!r}", where="assay.limits", fix=fix)
+            if type(value) is not int or value < 1:
+                what = f"{key} must be a whole number above 0"
+                raise AssayError("C005", what, where=f"assay.limits.{key}")
+        return Limits(**given)
+
+
+RATIO_FLOOR = 64 * MIB  # less than this is cheap to unpack whatever the ratio

@@ -1,0 +1,1 @@
+"""Opening what is not trusted: files, archives, folders, object stores, databases."""

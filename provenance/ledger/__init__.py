@@ -1,0 +1,1 @@
+"""The signed history: entries, keys, proofs, verification, lineage."""

@@ -1,0 +1,174 @@
+"""One link of the ledger: a body of facts, chained and signed.
+
+    leaf = SHA-256(0x00 || DOMAIN || seq (8 bytes, big-endian) || prev || key_id || body)
+    signature = Ed25519(DOMAIN || leaf)
+so the signature covers the sequence number, the entry before, the key's id and every fact.
+`body` is canonical JSON: sorted keys, no blanks, UTF-8, no NaN.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from provenance.ledger import merkle
+from provenance.ledger.signing import Signer, Verifier
+
+SCHEMA_VERSION = "assay.entry/1"
+DOMAIN = b"assay.entry/1\n"
+GENESIS = bytes(32)
+KINDS = ("key", "run", "review", "release", "access", "compact", "anchor")
+
+_SCHEMA = pa.schema(
+    [
+        ("seq", pa.uint64()),
+        ("prev", pa.binary(32)),
+        ("key_id", pa.binary(4)),
+        ("body", pa.binary()),
+        ("leaf", pa.binary(32)),
+        ("sig", pa.binary(64)),
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as stored; `facts` is its body, read."""
+
+    seq: int
+    prev: bytes
+    key_id: bytes
+    body: bytes
+    leaf: bytes
+    sig: bytes
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Return the body's facts; ValueError if it holds no such thing."""
+        try:
+            facts = json.loads(self.body)
+        except RecursionError:
+            facts = None
+        if not isinstance(facts, dict):
+            message = "holds no facts"
+            raise ValueError(message)  # noqa: TRY004  # what is no JSON is a ValueError as well
+        return facts
+
+    @property
+    def kind(self) -> str:
+        """Return one of KINDS."""
+        return str(self.facts["kind"])
+
+    @property
+    def content(self) -> bytes:
+        """Return the bytes that the leaf is the digest of, as a Merkle tree's leaf."""
+        return DOMAIN + self.seq.to_bytes(8, "big") + self.prev + self.key_id + self.body
+
+    def expected_leaf(self) -> bytes:
+        """Return the digest that the leaf must be."""
+        return hashlib.sha256(merkle.LEAF + self.content).digest()
+
+    def is_signed_by(self, verifier: Verifier) -> bool:
+        """Return whether the signature is that key's."""
+        return self.key_id == verifier.key_id and verifier.holds(self.sig, DOMAIN + self.leaf)
+
+    def to_parquet(self) -> bytes:
+        """Return the entry's file."""
+        return to_parquet([self], compression="none")
+
+
+def make(seq: int, prev: bytes, facts: Mapping[str, Any], signer: Signer) -> Entry:
+    """Chain and sign facts (JSON values only)."""
+    body = canonical({**facts, "writer": _writer()})
+    key_id = signer.verifier.key_id
+    bare = Entry(seq, prev, key_id, body, b"", b"")
+    leaf = bare.expected_leaf()
+    return dataclasses.replace(bare, leaf=leaf, sig=signer.sign(DOMAIN + leaf))
+
+
+def to_parquet(entries: Sequence[Entry], compression: str) -> bytes:
+    """Return a file of entries, one row each."""
+    columns = [[getattr(item, field.name) for item in entries] for field in _SCHEMA]
+    arrays = [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
+    sink = io.BytesIO()
+    table = pa.table(arrays, _SCHEMA)
+    pq.write_table(table, sink, write_page_checksum=True, compression=compression)
+    return sink.getvalue()
+
+
+def parse(content: bytes) -> Entry:
+    """Read an entry's file; ValueError if it is not exactly what `to_parquet` writes."""
+    entries, created_by = parse_all(content, 1)
+    _check_bytes(entries[0], content, created_by)
+    return entries[0]
+
+
+def parse_all(content: bytes, count: int) -> tuple[list[Entry], str]:
+    """Read a file of `count` entries: them, and who wrote it; ValueError if it is none."""
+    try:
+        file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
+        # a few bytes can claim any number of rows, so it is looked at first
+        table = file.read() if file.metadata.num_rows == count else None
+        created_by = str(file.metadata.created_by)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        message = "is not a readable Parquet file"
+        raise ValueError(message) from error
+    if table is None or len(table) != count:
+        message = f"does not hold {count} rows" if count > 1 else "does not hold one row"
+        raise ValueError(message)
+    if not table.schema.equals(_SCHEMA) or any(c.null_count for c in table.columns):
+        message = "does not have an entry's columns"
+        raise ValueError(message)
+    entries = [Entry(**row) for row in table.to_pylist()]
+    if any(item.leaf == item.expected_leaf() and not _is_told(item) for item in entries):
+        message = "holds facts that no entry has"
+        raise ValueError(message)
+    return entries, created_by
+
+
+def canonical(facts: Mapping[str, Any]) -> bytes:
+    """Return canonical JSON; `json.loads(canonical(x)) == x`."""
+    text = json.dumps(
+        facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode()
+
+
+def _is_told(item: Entry) -> bool:
+    """Return whether the facts are such that the ledger can be walked by them."""
+    try:
+        facts = item.facts
+    except ValueError:
+        return False
+    files = facts.get("outputs", [])
+    if facts.get("kind") not in KINDS or not isinstance(files, list):
+        return False
+    if facts["kind"] == "compact" and len(files) != 1:
+        return False
+    return all(
+        isinstance(file, dict) and all(isinstance(file.get(k), str) for k in ("name", "sha256"))
+        for file in files
+    )
+
+
+def _check_bytes(found: Entry, content: bytes, created_by: str) -> None:
+    """Refuse a file with a byte that its writer did not put there, even one without meaning.
+
+    The signed body names the writer, so another version of it cannot be pretended; only the same
+    version can be asked to write the same bytes again.
+    """
+    writer = found.facts.get("writer") if found.leaf == found.expected_leaf() else None
+    if writer is None:
+        return  # its digest does not hold, which the walk reports with both digests
+    if created_by != writer or (writer == _writer() and found.to_parquet() != content):
+        message = "holds bytes that its writer did not put there"
+        raise ValueError(message)
+
+
+def _writer() -> str:
+    return f"parquet-cpp-arrow version {pa.__version__}"

@@ -1,0 +1,1 @@
+"""From bytes to rows: CSV, JSON Lines and Parquet under limits."""

@@ -1,0 +1,202 @@
+"""JSON Lines as parts: one flat object a line, every value as the text it was written in.
+
+Numbers keep their digits, true and false are those words, null and an absent key are missing. The
+columns are the contract's, or without one the keys of the first block in their order. Lines are
+parsed one by one: JSON has no form that could be cut by columns.
+"""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from provenance.base.errors import AssayError, Notice
+from provenance.base.limits import Limits
+from provenance.readers.encoding import without_mark
+from provenance.readers.header import check_names, refuse_wide
+from provenance.readers.text_faults import cell_faults
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shard_parts import Part, rejected_of
+
+_LINES = 1 << 16  # that are taken at once, to bound memory where they are short
+_BLANKS = " \t\r\n"  # around a JSON text
+_HOPELESS = 100_000  # lines none of which can be read need no more of the file to be refused
+
+
+class _Object(list[tuple[str, Any]]):
+    """The pairs of a JSON object, which a list of pairs could not be told from an array."""
+
+
+class JsonlSource:
+    """One JSON Lines text, read once from its first block to its last."""
+
+    def __init__(
+        self,
+        name: str,
+        blocks: Iterator[bytes],
+        specs: tuple[ColumnSpec, ...] | None,
+        limits: Limits,
+    ) -> None:
+        """Take the text as an iterator of blocks, none of them empty."""
+        self.name = name
+        self.rows = 0
+        self._blocks = blocks
+        self._columns = [spec.name for spec in specs or ()]
+        self._unseen = set(self._columns)
+        self._limits = limits
+        self._has_bom = False
+        self._blank = 0
+        self._is_bare = False
+        hooks: dict[str, Any] = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), str)
+        decoder: Any = json.JSONDecoder(object_pairs_hook=_Object, **hooks)
+        self._scan = decoder.scan_once
+
+    def parts(self, first_row: int, _: Executor) -> Iterator[Part]:
+        """Yield the text's rows as parts; ordinals start at `first_row`.
+
+        Python's own JSON reader holds the interpreter, so a pool would gain nothing.
+
+        Raises:
+            AssayError: ASSAY-I001, I004, I006, I008, I009, I018, I021 or I027.
+        """
+        readable = 0
+        for lines in self._lines():
+            part = self._part(lines, first_row + self.rows)
+            self.rows += len(part.rows) + part.rejected.num_rows
+            readable += len(part.rows)
+            if not readable and self.rows >= _HOPELESS:
+                raise self._unreadable()
+            yield part
+        if not self.rows:
+            fix = "was the export finished?"
+            raise AssayError("I001", "0 rows, 0 columns", where=self.name, fix=fix)
+        if not readable:
+            raise self._unreadable()
+        if self._unseen:
+            told = ", ".join(sorted(self._unseen)[:20])
+            fix = "repair the export, or correct the contract's properties"
+            raise AssayError("I018", f"missing: {told}", where=self.name, fix=fix)
+
+    def _unreadable(self) -> AssayError:
+        what = f"0 of {self.rows:,} lines can be read as flat JSON objects of these columns"
+        return AssayError("I004", what, where=self.name, fix="write one object a line")
+
+    def notices(self) -> list[Notice]:
+        """Return what a person should know of the text that was read."""
+        found = []
+        if self._has_bom:
+            found.append(Notice("ASSAY-I020", "the byte order mark was dropped", self.name))
+        if self._blank:
+            told = f"{self._blank:,} blank lines between rows were skipped"
+            found.append(Notice("ASSAY-I001", told, self.name))
+        return found
+
+    def _lines(self) -> Iterator[list[bytes]]:
+        """Yield the lines that are not blank, block by block."""
+        rest = b""
+        ahead = next(self._blocks, None)
+        if ahead is not None:
+            ahead, self._has_bom = without_mark(ahead, self.name)
+        while ahead is not None:
+            block = rest + ahead
+            ahead = next(self._blocks, None)
+            end = block.rfind(b"\n") + 1 if ahead is not None else len(block)
+            rest = block[end:]
+            lines = block[:end].split(b"\n")
+            if max(len(rest), *map(len, lines)) > self._limits.max_row_bytes:
+                what = f"a line is over {self._limits.max_row_bytes:,} bytes long"
+                fix = "raise assay.limits.max_row_bytes"
+                raise AssayError("I006", what, where=self.name, fix=fix)
+            ends_bare = ahead is None and not block.endswith(b"\n")
+            if lines[-1] == b"":
+                lines.pop()
+            full = [line for line in lines if line.strip()]
+            self._blank += len(lines) - len(full)
+            for start in range(0, len(full), _LINES):
+                self._is_bare = ends_bare and start + _LINES >= len(full)
+                yield full[start : start + _LINES]
+
+    def _part(self, lines: list[bytes], first_row: int) -> Part:
+        read = [self._object(line) for line in lines]
+        if self._is_bare and isinstance(read[-1], str) and read[-1].startswith("ASSAY-I024"):
+            read[-1] = "ASSAY-I003: the last line is cut: no JSON object, no line end"
+        if not self._columns:
+            self._name_columns(read)
+        known = set(self._columns)
+        for place, row in enumerate(read):
+            if isinstance(row, dict) and not row.keys() <= known:
+                read[place] = f"ASSAY-I024: {len(row.keys() - known)} keys are not columns"
+        good = np.array([isinstance(row, dict) for row in read], bool)
+        rows = first_row + np.arange(len(lines), dtype=np.int64)
+        objects = [row for row in read if isinstance(row, dict)]
+        for row in objects:
+            if not self._unseen:
+                break
+            self._unseen -= row.keys()
+        table = self._table(objects, rows[good])
+        reasons = [row for row in read if isinstance(row, str)]
+        bad = np.flatnonzero(~good)
+        rejected = rejected_of(rows[bad].tolist(), [lines[place] for place in bad], reasons)
+        longest = max(map(len, lines))
+        has_nul = any(b"\\u0000" in line for line in lines)
+        kept = rows[good]
+        faults = cell_faults(table, kept, self._limits, longest=longest, has_nul=has_nul)
+        return Part(table, kept, faults, rejected)
+
+    def _object(self, line: bytes) -> dict[str, Any] | str:
+        """Return the line's object, or the reason why there is none."""
+        try:
+            text = line.decode().strip(_BLANKS)
+            # what is no object need not be taken apart
+            pairs, end = self._scan(text, 0) if text.startswith("{") else (None, 0)
+        except UnicodeDecodeError as error:
+            told = f"byte {error.start} of the row, 0x{line[error.start]:02X}, is not UTF-8"
+            return f"ASSAY-I022: {told}"
+        except (ValueError, RecursionError, StopIteration):
+            return "ASSAY-I024: the line is no JSON object"
+        if not isinstance(pairs, _Object) or end != len(text):
+            return "ASSAY-I024: the line is no JSON object"
+        row = dict(pairs)
+        if len(row) != len(pairs):
+            return "ASSAY-I024: a key stands twice"
+        if b"\\u" in line and not _is_text(row):
+            return "ASSAY-I022: a text holds half of a surrogate pair"
+        return row
+
+    def _name_columns(self, read: list[dict[str, Any] | str]) -> None:
+        names: dict[str, None] = {}
+        for row in read:
+            names.update(dict.fromkeys(row if isinstance(row, dict) else ()))
+        check_names(list(names), None, self.name)
+        refuse_wide(len(names), self._limits, self.name)
+        self._columns = list(names)
+
+    def _table(self, objects: list[dict[str, Any]], rows: np.ndarray) -> pa.Table:
+        columns = {}
+        for name in self._columns:
+            values = [row.get(name) for row in objects]
+            try:
+                columns[name] = pa.array(values, pa.string())
+            except (pa.ArrowTypeError, pa.ArrowInvalid):
+                columns[name] = pa.array(self._words(name, values, rows), pa.string())
+        return pa.table(columns)
+
+    def _words(self, name: str, values: list[Any], rows: np.ndarray) -> list[str | None]:
+        for row, value in zip(rows.tolist(), values, strict=True):
+            if isinstance(value, list):
+                what = f"row {row}: column {name!r} is nested"
+                fix = "flatten nested columns before the export"
+                raise AssayError("I008", what, where=self.name, fix=fix)
+        return [str(v).lower() if isinstance(v, bool) else v for v in values]
+
+
+def _is_text(row: dict[str, Any]) -> bool:
+    """Return whether every name and text can be UTF-8, which half of a surrogate pair cannot."""
+    try:
+        "".join([*row, *(value for value in row.values() if isinstance(value, str))]).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,185 @@
+"""What a Parquet footer declares, weighed before anything is decoded.
+
+A few kilobytes can declare terabytes: by repeating one value, or one dictionary entry. Row and
+byte counts of the footer bound the fixed-width columns; for texts with a dictionary the largest
+entry bounds them, and where that bound is too coarse the entries are counted as they are used.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from provenance.base.errors import AssayError
+from provenance.base.limits import MIB, Limits
+from provenance.files.safe_open import Opened
+
+_MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
+_SIGNATURE = 28  # bytes after a footer that is signed and not encrypted
+_SMALLEST = 12  # magic, footer length, magic
+_TEXT_MIN = 4  # bytes that any text costs in memory, for its offset
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
+_FLOOR = 256 * MIB  # decoded bytes that are cheap whatever the ratio
+_STEP = 1 << 16
+
+
+def refuse_ends(file: Opened, limits: Limits) -> None:
+    """Refuse a Parquet file whose last bytes are no end, or whose footer is larger than it.
+
+    Raises:
+        AssayError: ASSAY-I003, I006 or I007.
+    """
+    tail = file.at(max(0, file.size - 8), 8)
+    if tail.endswith(_ENCRYPTED):
+        raise AssayError("I007", "the Parquet file is encrypted", where=file.name, fix="decrypt it")
+    if file.size < _SMALLEST or not tail.endswith(_MAGIC):
+        what = f"ends after byte {file.size:,} without its end mark"
+        raise AssayError("I003", what, where=file.name, fix="copy or export the file again")
+    footer = int.from_bytes(tail[:4], "little")
+    if footer > file.size - _SMALLEST:
+        what = f"the footer claims {footer:,} bytes of a file of {file.size:,}"
+        raise AssayError("I003", what, where=file.name, fix="copy or export the file again")
+    if footer > limits.max_columns * 64 * 1024:
+        what = f"the footer has {footer:,} bytes"
+        raise AssayError("I006", what, where=file.name, fix="raise assay.limits.max_columns")
+
+
+def refuse_declared(meta: pq.FileMetaData, file: Opened, limits: Limits) -> None:
+    """Refuse a file whose footer contradicts itself or declares too much.
+
+    Raises:
+        AssayError: ASSAY-I005, I006 or I007.
+    """
+    _refuse_signed(meta, file)
+    groups = [meta.row_group(place) for place in range(meta.num_row_groups)]
+    counts = [group.num_rows for group in groups]
+    if meta.num_rows < 0 or min(counts, default=0) < 0 or sum(counts) != meta.num_rows:
+        raise _contradiction(file)
+    if meta.num_rows > limits.max_rows:
+        what = f"{meta.num_rows:,} rows, and the limit is {limits.max_rows:,}"
+        raise AssayError("I006", what, where=file.name, fix="raise assay.limits.max_rows")
+    width = sum(_width(meta.schema.column(place)) for place in range(meta.num_columns))
+    refuse_size(meta.num_rows * width, f"{meta.num_rows:,} rows x {width} bytes", file, limits)
+    total = 0
+    for group in groups:
+        for place in range(group.num_columns):
+            column = group.column(place)
+            if column.total_compressed_size < 0 or column.total_uncompressed_size < 0:
+                raise _contradiction(file)
+            total += column.total_uncompressed_size
+    refuse_size(total, f"{total:,} bytes uncompressed", file, limits)
+
+
+def _refuse_signed(meta: pq.FileMetaData, file: Opened) -> None:
+    """Refuse a readable footer of encrypted columns: a look at one of those would end the process.
+
+    Such a footer is followed by its signature, so it is shorter than the file says it is.
+    """
+    told = int.from_bytes(file.at(file.size - 8, 4), "little")
+    if told - meta.serialized_size == _SIGNATURE:
+        what = "columns of the Parquet file are encrypted"
+        raise AssayError("I007", what, where=file.name, fix="decrypt it")
+
+
+def refuse_size(size: int, told: str, file: Opened, limits: Limits) -> None:
+    """Refuse a decoded size that is over the limits.
+
+    Raises:
+        AssayError: ASSAY-I006.
+    """
+    if not _is_over(size, file, limits):
+        return
+    key, limit = "max_ratio", f"{limits.max_ratio} to 1"
+    if size > limits.max_unpacked_bytes:
+        key, limit = "max_unpacked_bytes", f"{limits.max_unpacked_bytes:,} bytes"
+    what = f"{told} from a file of {file.size:,} bytes, and the limit is {limit}"
+    fix = f"if the file is honest, raise assay.limits.{key}"
+    raise AssayError("I006", what, where=file.name, fix=fix)
+
+
+def _is_over(size: int, file: Opened, limits: Limits) -> bool:
+    if size > limits.max_unpacked_bytes:
+        return True
+    return size > _FLOOR and size > limits.max_ratio * file.size
+
+
+def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> None:
+    """Refuse texts that a dictionary blows up; reads the dictionaries, and indices if it must.
+
+    Raises:
+        AssayError: ASSAY-I006.
+    """
+    meta = pq.read_metadata(source)
+    names = _with_dictionary(meta)
+    if not names:
+        return
+    options = {"read_dictionary": names, "page_checksum_verification": True, "pre_buffer": False}
+    with pq.ParquetFile(source, **options) as opened:
+        bound = 0
+        for group in range(meta.num_row_groups):
+            rows = meta.row_group(group).num_rows
+            first = next(opened.iter_batches(1, row_groups=[group], columns=names), None)
+            for column in first.columns if first is not None and rows else ():
+                bound += rows * int(_sizes(column).max(initial=0))
+        if not _is_over(bound, file, limits):
+            return
+        total = 0
+        for column in _columns(opened, names):
+            lengths = _sizes(column)
+            used = column.indices.drop_null().to_numpy(zero_copy_only=False)
+            total += int(lengths[used].sum())
+            refuse_size(total, f"{total:,} bytes of text and more", file, limits)
+
+
+def has_checksums(meta: pq.FileMetaData, file: Opened) -> bool:
+    """Return whether the first page of the file carries a checksum."""
+    if not meta.num_row_groups or not meta.num_columns:
+        return True
+    column = meta.row_group(0).column(0)
+    offsets = (column.dictionary_page_offset, column.data_page_offset)
+    head = file.at(min(offset for offset in offsets if offset), 32)
+    # Thrift compact page header: type, two sizes, then the checksum if there is one
+    place, integer = 0, 0x15  # next field, of type i32
+    for _ in range(3):
+        if place >= len(head) or head[place] != integer:
+            return False
+        place += 1
+        while place < len(head) and head[place] & 0x80:
+            place += 1
+        place += 1
+    return place < len(head) and head[place] == integer
+
+
+def _width(column: pq.ColumnSchema) -> int:
+    if column.physical_type == "FIXED_LEN_BYTE_ARRAY":
+        return int(column.length)
+    return _WIDTHS.get(column.physical_type, _TEXT_MIN)
+
+
+def _with_dictionary(meta: pq.FileMetaData) -> list[str]:
+    found = []
+    for place in range(meta.num_columns):
+        chunks = (meta.row_group(group).column(place) for group in range(meta.num_row_groups))
+        if meta.schema.column(place).physical_type == "BYTE_ARRAY" and any(
+            chunk.has_dictionary_page for chunk in chunks
+        ):
+            found.append(meta.schema.column(place).path)
+    return found
+
+
+def _sizes(column: pa.Array) -> np.ndarray:
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    sizes: np.ndarray = pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
+    return sizes.astype(np.int64)
+
+
+def _columns(opened: pq.ParquetFile, names: list[str]) -> Iterator[pa.DictionaryArray]:
+    for batch in opened.iter_batches(_STEP, columns=names):
+        yield from (column for column in batch.columns if pa.types.is_dictionary(column.type))
+
+
+def _contradiction(file: Opened) -> AssayError:
+    what = "the footer contradicts itself"
+    return AssayError("I005", what, where=file.name, fix="copy the file again from where it came")

@@ -1,0 +1,297 @@
+"""Parquet as parts: its own types, weighed by the footer first, checksums verified.
+
+A row whose numbers are not finite, or whose texts hold what no text should, is held; a row whose
+text is not UTF-8 is rejected, because no later reader could bear it.
+"""
+
+import functools
+import io
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from provenance.base.errors import AssayError, Notice
+from provenance.base.limits import MIB, Limits
+from provenance.files.safe_open import Opened
+from provenance.readers.header import check_names, refuse_wide
+from provenance.readers.parallel import in_order
+from provenance.readers.parquet_limits import (
+    has_checksums,
+    refuse_declared,
+    refuse_dictionaries,
+    refuse_ends,
+)
+from provenance.readers.text_faults import cell_faults
+from provenance.rows.arrow_bytes import holds, longest
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.shard_parts import Part, faults_of, rejected_of, whole
+from provenance.rows.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
+
+_BATCH = 64 * MIB  # bytes decoded at once, about
+_ROWS = 1 << 16
+_MOST = (1 << 63) - 1
+
+_Test = Callable[[pa.DataType], bool]
+_TEXTS: tuple[_Test, ...] = (
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_string_view,
+)
+_FITS: dict[str, tuple[_Test, ...]] = {
+    "string": _TEXTS,
+    "integer": (pa.types.is_integer,),
+    "number": (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
+    "boolean": (pa.types.is_boolean,),
+    "date": (pa.types.is_date,),
+    "timestamp": (pa.types.is_timestamp,),
+    "time": (pa.types.is_time,),
+}
+
+_MORE: tuple[_Test, ...] = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_duration)
+_ANY = sum(_FITS.values(), _MORE)
+
+
+class ParquetSource:
+    """One Parquet file."""
+
+    def __init__(self, file: Opened, specs: tuple[ColumnSpec, ...] | None, limits: Limits) -> None:
+        """Take an open file that starts like Parquet."""
+        self.rows = 0
+        self._file = file
+        self._specs = None if specs is None else {spec.name: spec for spec in specs}
+        self._limits = limits
+        self._has_checksums = True
+
+    def parts(self, first_row: int, pool: Executor) -> Iterator[Part]:
+        """Yield the file's rows as parts; ordinals start at `first_row`.
+
+        Raises:
+            AssayError: ASSAY-I003 to I009, I018, I026 or I027.
+        """
+        refuse_ends(self._file, self._limits)
+        self._file.digest()
+        source = pa.PythonFile(_Anywhere(self._file), "r")
+        try:
+            yield from in_order(self._jobs(source, first_row), pool)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise self._damaged(error) from None
+        except MemoryError:
+            what = "the file needs more memory than there is"
+            raise AssayError(
+                "I006", what, where=self._file.name, fix="write it in smaller row groups"
+            ) from None
+
+    def notices(self) -> list[Notice]:
+        """Return what a person should know of the file that was read."""
+        if self._has_checksums:
+            return []
+        told = "the file has no page checksums, so damage inside it cannot be seen"
+        return [Notice("ASSAY-I005", told, self._file.name)]
+
+    def _jobs(self, source: pa.NativeFile, first_row: int) -> Iterator[Callable[[], Part]]:
+        options = {"page_checksum_verification": True, "pre_buffer": False}
+        with pq.ParquetFile(source, **options) as opened:
+            meta = opened.metadata
+            refuse_wide(meta.num_columns, self._limits, self._file.name)
+            refuse_declared(meta, self._file, self._limits)
+            schema = opened.schema_arrow
+            self._refuse_columns(schema)
+            self._has_checksums = has_checksums(meta, self._file)
+            refuse_dictionaries(source, self._file, self._limits)
+            yield functools.partial(self._part, schema.empty_table(), first_row)
+            total = sum(meta.row_group(g).total_byte_size for g in range(meta.num_row_groups))
+            wide = max(total // max(meta.num_rows, 1), 1)
+            step = min(max(_BATCH // wide, 256), _ROWS)
+            for batch in opened.iter_batches(step):
+                table = pa.Table.from_batches([batch])
+                yield functools.partial(self._part, table, first_row + self.rows)
+                self.rows += batch.num_rows
+            if self.rows != meta.num_rows:
+                what = f"the footer says {meta.num_rows:,} rows, and there are {self.rows:,}"
+                raise AssayError("I005", what, where=self._file.name, fix="copy the file again")
+
+    def _refuse_columns(self, schema: pa.Schema) -> None:
+        wanted = None if self._specs is None else list(self._specs)
+        check_names(schema.names, wanted, self._file.name)
+        for field in schema:
+            plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+            logical = self._specs[field.name].logical if self._specs else None
+            tests = _FITS[logical] if logical else _ANY
+            if not pa.types.is_null(plain) and not any(test(plain) for test in tests):
+                told = f", and the contract says {logical}" if logical else ""
+                what = f"column {field.name!r} is {_kind(field.type)}{told}"
+                fix = "correct the column's logicalType, or flatten nested columns"
+                if logical == "integer" and pa.types.is_floating(plain):
+                    fix = "write it as integers (in pandas as Int64, which has missing values)"
+                raise AssayError("I008", what, where=self._file.name, fix=fix)
+
+    def _part(self, table: pa.Table, first_row: int) -> Part:
+        table = _without_views(table)
+        rows = first_row + np.arange(table.num_rows, dtype=np.int64)
+        texts = [f.name for f in table.schema if any(test(_plain(f.type)) for test in _TEXTS)]
+        table, rows, rejected = self._without_mojibake(table, rows, texts)
+        if self._specs is None:
+            return Part(table, rows, HELD_SCHEMA.empty_table(), rejected)
+        for name in texts:
+            if words := self._specs[name].missing:
+                place = table.column_names.index(name)
+                kept = _absent(whole(table[name]), list(words))
+                table = table.set_column(place, table.schema.field(name), kept)
+        faults = [
+            _not_finite(table, rows),
+            _over_int64(table, rows, self._specs),
+            _odd_texts(table.select(texts), rows, self._limits),
+        ]
+        return Part(table, rows, pa.concat_tables(faults), rejected)
+
+    def _without_mojibake(
+        self, table: pa.Table, rows: np.ndarray, texts: list[str]
+    ) -> tuple[pa.Table, np.ndarray, pa.Table]:
+        found: dict[int, tuple[bytes, str]] = {}
+        for name in texts:
+            for place, raw in _not_utf8(whole(table[name])):
+                told = f"ASSAY-I022: column {name!r} holds bytes that are not UTF-8"
+                found.setdefault(place, (raw, told))
+        if not found:
+            return table, rows, REJECTED_SCHEMA.empty_table()
+        at = sorted(found)
+        is_good = np.ones(len(rows), bool)
+        is_good[at] = False
+        cells = [found[place][0] for place in at]
+        reasons = [found[place][1] for place in at]
+        rejected = rejected_of(rows[at].tolist(), cells, reasons)
+        return table.filter(pa.array(is_good)), rows[is_good], rejected
+
+    def _damaged(self, error: Exception) -> AssayError:
+        # Arrow's own message may hold data, so only its kind is told
+        said = str(error)
+        if "ncrypt" in said or "decrypt" in said:
+            what, code, fix = "the Parquet file is encrypted", "I007", "decrypt it"
+        else:
+            told = ": a page's checksum differs" if "CRC" in said else ""
+            what, code = f"row {self.rows:,} or after cannot be decoded{told}", "I005"
+            fix = "restore the file from where it came; the disk or the transfer may be at fault"
+        return AssayError(code, what, where=self._file.name, fix=fix)
+
+
+class _Anywhere(io.RawIOBase):
+    """An open source as the Python file that Arrow reads from, anywhere in it."""
+
+    def __init__(self, file: Opened) -> None:
+        super().__init__()
+        self._file = file
+        self._place = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._file.size}[whence]
+        self._place = start + offset
+        return self._place
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._file.at(self._place, self._file.size if size < 0 else size)
+        self._place += len(block)
+        return block
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Return the table without a type of memory alone, that not every function of Arrow knows."""
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string_view(field.type):
+            kind = field.with_type(pa.string())
+            table = table.set_column(place, kind, table.column(place).cast(pa.string()))
+    return table
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _kind(kind: pa.DataType) -> str:
+    # the names of a struct's fields are not ours to tell
+    return "nested" if pa.types.is_nested(kind) else str(kind)
+
+
+def _absent(column: pa.Array, words: list[str]) -> pa.Array:
+    plain = column.dictionary if pa.types.is_dictionary(column.type) else column
+    gone = pc.is_in(plain, pa.array(words).cast(plain.type))
+    if not pc.any(gone).as_py():
+        return column
+    if plain is column:
+        return pc.if_else(gone, pa.scalar(None, column.type), column)
+    gone = pc.fill_null(gone.take(column.indices), fill_value=False)
+    indices = pc.if_else(gone, pa.scalar(None, column.indices.type), column.indices)
+    return pa.DictionaryArray.from_arrays(indices, column.dictionary)
+
+
+def _not_finite(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    found = [HELD_SCHEMA.empty_table()]
+    for field in table.schema:
+        if not pa.types.is_floating(field.type):
+            continue
+        column = whole(table[field.name])
+        for code, mask, what in (
+            ("V001", pc.is_nan(column), "a NaN (not a number, which is not the same as missing)"),
+            ("V002", pc.is_inf(column), "an infinity"),
+        ):
+            is_bad = pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False)
+            if is_bad.any():
+                told = f"column {field.name!r} holds {what}"
+                found.append(faults_of(rows[is_bad], code, field.name, told))
+    return pa.concat_tables(found)
+
+
+def _over_int64(table: pa.Table, rows: np.ndarray, specs: dict[str, ColumnSpec]) -> pa.Table:
+    """Return the faults of unsigned integers over what a contract's integer can be."""
+    found = [HELD_SCHEMA.empty_table()]
+    for field in table.schema:
+        plain = _plain(field.type)
+        if specs[field.name].logical != "integer" or not pa.types.is_uint64(plain):
+            continue
+        over = pc.greater(whole(table[field.name]).cast(plain), pa.scalar(_MOST, pa.uint64()))
+        is_bad = pc.fill_null(over, fill_value=False).to_numpy(zero_copy_only=False)
+        if is_bad.any():
+            told = f"column {field.name!r} holds a number that is too large"
+            told += ", and the contract says integer"
+            found.append(faults_of(rows[is_bad], "I034", field.name, told))
+    return pa.concat_tables(found)
+
+
+def _odd_texts(texts: pa.Table, rows: np.ndarray, limits: Limits) -> pa.Table:
+    found = [HELD_SCHEMA.empty_table()]
+    for name in texts.column_names:
+        column = whole(texts[name])
+        values = column.dictionary if pa.types.is_dictionary(column.type) else column
+        if pa.types.is_string_view(values.type):
+            values = values.cast(pa.large_string())
+        has_nul, most = holds(values, b"\0"), longest(values)
+        if has_nul or most > limits.max_field_bytes:
+            plain = pa.table({name: column.cast(pa.large_string())})
+            found.append(cell_faults(plain, rows, limits, longest=most, has_nul=has_nul))
+    return pa.concat_tables(found)
+
+
+def _not_utf8(column: pa.Array) -> list[tuple[int, bytes]]:
+    """Return the places and bytes of texts that are not UTF-8, by halving; quick where none is."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        if len(column) == 1:
+            raw = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+            return [(0, raw.cast(pa.large_binary())[0].as_py())]
+        half = len(column) // 2
+        after = [(half + place, raw) for place, raw in _not_utf8(column.slice(half))]
+        return _not_utf8(column.slice(0, half)) + after
+    return []

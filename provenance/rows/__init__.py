@@ -1,0 +1,1 @@
+"""Typed rows, their digests, and the shards they lie in."""

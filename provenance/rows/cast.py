@@ -1,0 +1,218 @@
+"""Cast text to the contract's types: strictly, with a code for each cell that does not fit.
+
+A cell is cast only when its text *is* a value of the type, and never repaired: no blanks are
+stripped, no separators dropped, no leading zeros lost, no words guessed. Every path here first
+decides on the text and casts what passed; the quick path and the exact one agree (a test holds
+them together). Cells that do not fit come out null, with a short code beside them.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from provenance.rows.arrow_bytes import spans
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.dates import cast_moments
+
+_INTEGER = r"^-?(?:0|[1-9][0-9]*)$"
+_NUMBER = r"^-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+_NAN = r"(?i)^[+-]?(?:nan|1\.#(?:qnan|snan|ind))$"
+_INFINITY = r"(?i)^[+-]?(?:inf|infinity|1\.#inf|∞)$"
+_TRUE = ("true", "True", "TRUE")
+_FALSE = ("false", "False", "FALSE")
+_INT64_DIGITS = 19
+_TOP = {True: "9223372036854775808", False: "9223372036854775807"}  # by whether it is negative
+
+
+def _table(allowed: bytes) -> np.ndarray:
+    table = np.zeros(256, bool)
+    table[list(allowed)] = True
+    return table
+
+
+_INTEGER_BYTES = _table(b"0123456789-")
+_NUMBER_BYTES = _table(b"0123456789-+.eE")
+_DIGITS = _table(b"0123456789")
+
+_TOO_LARGE = "a number that is too large"
+# phrase for the evidence: first that matches a bad cell of a number, integer or boolean column
+_KINDS: tuple[tuple[str, str], ...] = (
+    (_NAN, "a NaN (not a number, which is not the same as missing)"),
+    (_INFINITY, "an infinity"),
+    (r"^\s|\s$", "blanks around a value"),
+    (r"^[+-]?[0-9]{1,3}(?:[,'.\x{a0}\x{202f} ][0-9]{3})+(?:[.,][0-9]*)?$", "a thousands separator"),
+    (r"^[+-]?[0-9]+,[0-9]+$", "a decimal comma"),
+    (r"^[+-]?[0-9]+(?:_[0-9]+)+", "an underscore between digits"),
+    (r"(?i)^[+-]?0[xob]", "a hexadecimal, octal or binary number"),
+    (r"^\+", "a plus sign"),
+    (r"^-?0[0-9]", "a leading zero"),
+    (r"^-?[0-9]*\.[0-9]*$", "a decimal point"),
+    (r"^-?[0-9]*\.?[0-9]*[eE][+-]?[0-9]+$", "an exponent"),
+    (r"^-?[0-9]+$", _TOO_LARGE),
+    (r"[$€£¥%]", "a currency or percent sign"),
+    (r"^[^0-9]*\p{L}[^0-9]*$", "a word"),
+)
+
+
+def cast(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
+    """Cast one column of text.
+
+    Args:
+        text: string, shape (n,); null is missing, and so is an empty text in a column that is
+            not text, and each of `spec.missing`.
+        spec: the column's promise.
+
+    Returns:
+        Values of type `spec.arrow`, shape (n,), null where missing or bad; and short codes
+        (string, shape (n,)), null where the cell is good: V001, V002, V010, I034, I035, I036.
+
+    Raises:
+        AssayError: ASSAY-C005 if `spec.format` is not a pattern of dates and times.
+    """
+    text = absent(text, spec)
+    if spec.logical == "string":
+        return text, pa.nulls(len(text), pa.string())
+    if spec.logical in ("date", "timestamp", "time"):
+        return cast_moments(text, spec)
+    if spec.logical == "boolean":
+        return _booleans(text)
+    quick = _quick(text, spec.logical)
+    if quick is not None:
+        return quick, pa.nulls(len(text), pa.string())
+    return _integers(text) if spec.logical == "integer" else _numbers(text)
+
+
+def absent(text: pa.Array, spec: ColumnSpec) -> pa.Array:
+    """Return the texts with null for every one that stands for a missing value."""
+    words = list(spec.missing)
+    if spec.logical != "string":
+        words.append("")
+    if not words or (words == [""] and not _has_empty(text)):
+        return text
+    gone = pc.is_in(text, pa.array(words, pa.string()))
+    if not pc.any(gone).as_py():
+        return text
+    return pc.if_else(gone, pa.scalar(None, pa.string()), text)
+
+
+def _has_empty(text: pa.Array) -> bool:
+    """Return whether a cell may be an empty text; a null that holds nothing is none."""
+    _, ends = spans(text)
+    return bool(np.count_nonzero(ends[1:] == ends[:-1]) > text.null_count)
+
+
+def describe(text: pa.Array, spec: ColumnSpec) -> pa.Array:
+    """Say in words, without the value, what each bad cell holds.
+
+    Args:
+        text: string, shape (n,), bad cells only.
+        spec: the column's promise.
+
+    Returns:
+        String, shape (n,): a sentence for a person.
+    """
+    told = pa.repeat(pa.scalar("text that is no such value"), len(text))
+    if spec.logical in ("integer", "number", "boolean"):
+        for pattern, phrase in reversed(_KINDS):
+            told = pc.if_else(pc.match_substring_regex(text, pattern), phrase, told)
+        if spec.logical == "number":  # its only fault can be that it overflows
+            told = pc.if_else(pc.match_substring_regex(text, _NUMBER), _TOO_LARGE, told)
+    else:
+        wanted = spec.format or "ISO 8601"
+        looks = pc.match_substring_regex(text, r"^[0-9]{1,4}[-/. ][0-9]{1,2}[-/. ][0-9]{1,4}")
+        phrase = f"a date or time that does not exist or is not of the form {wanted}"
+        told = pc.if_else(looks, phrase, f"text that is not of the form {wanted}")
+    start = f"column {spec.name!r} holds "
+    end = f", and the contract says {spec.logical}"
+    return pc.binary_join_element_wise(start, told, end, "")
+
+
+def _quick(text: pa.Array, logical: str) -> pa.Array | None:
+    """Cast a column that is plainly all good; None if that is not plain."""
+    data, starts, lengths = _bytes(text)
+    if not _all_of(data, _INTEGER_BYTES if logical == "integer" else _NUMBER_BYTES):
+        return None
+    if _zero_led(data, starts, lengths):
+        return None
+    try:
+        values = text.cast(pa.int64() if logical == "integer" else pa.float64())
+    except pa.ArrowInvalid:
+        return None
+    if logical == "number" and pc.any(pc.is_inf(values)).as_py():
+        return None
+    return values
+
+
+def _bytes(text: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    flat, ends = spans(text)
+    lengths = np.diff(ends)
+    if lengths.all():
+        return flat, ends[:-1], lengths
+    full = lengths > 0
+    return flat, ends[:-1][full], lengths[full]
+
+
+def _all_of(data: np.ndarray, allowed: np.ndarray) -> bool:
+    """Return whether all bytes are allowed; two ends tell it where there are digits alone."""
+    if not len(data) or (data.min() >= ord("0") and data.max() <= ord("9")):
+        return True
+    return bool(allowed[data].all())
+
+
+def _zero_led(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> bool:
+    """Return whether any cell starts with `+`, or with a zero that a cast would lose."""
+    leads = data[starts]
+    if (leads == ord("+")).any():
+        return True
+    odd = (leads == ord("0")) | (leads == ord("-"))
+    if not odd.any():
+        return False
+    signed = leads[odd] == ord("-")
+    places = starts[odd] + signed
+    long = lengths[odd] - signed > 1
+    nexts = data[np.minimum(places + 1, len(data) - 1)]
+    zero = data[np.minimum(places, len(data) - 1)] == ord("0")
+    return bool((long & zero & _DIGITS[nexts]).any())
+
+
+def _integers(text: pa.Array) -> tuple[pa.Array, pa.Array]:
+    good = pc.match_substring_regex(text, _INTEGER)
+    over = _overflows(text)
+    codes = pc.if_else(pc.and_(good, over), "I034", _codes(text, good))
+    fits = pc.and_not(good, over)
+    return pc.if_else(fits, text, None).cast(pa.int64()), codes
+
+
+def _overflows(text: pa.Array) -> pa.Array:
+    negative = pc.starts_with(text, "-")
+    digits = pc.if_else(negative, pc.utf8_slice_codeunits(text, 1), text)
+    size = pc.binary_length(digits)
+    top = pc.if_else(negative, _TOP[True], _TOP[False])
+    equal = pc.and_(pc.equal(size, _INT64_DIGITS), pc.greater(digits, top))
+    return pc.or_(pc.greater(size, _INT64_DIGITS), equal)
+
+
+def _numbers(text: pa.Array) -> tuple[pa.Array, pa.Array]:
+    good = pc.match_substring_regex(text, _NUMBER)
+    values = pc.if_else(good, text, None).cast(pa.float64())
+    over = pc.fill_null(pc.is_inf(values), fill_value=False)
+    codes = pc.if_else(over, "V002", _codes(text, good))
+    return pc.if_else(over, None, values), codes
+
+
+def _booleans(text: pa.Array) -> tuple[pa.Array, pa.Array]:
+    place = pc.index_in(text, pa.array([*_TRUE, *_FALSE]))
+    good = pc.or_(pc.is_valid(place), pc.is_null(text))
+    codes = pa.nulls(len(text), pa.string())
+    if not pc.all(good).as_py():
+        codes = _codes(text, good)
+    return pc.less(place, len(_TRUE)), codes
+
+
+def _codes(text: pa.Array, good: pa.Array) -> pa.Array:
+    """Return the short code of each cell that is neither good nor null."""
+    word = pc.match_substring_regex(text, r"^[^0-9]*\p{L}[^0-9]*$")
+    codes = pc.if_else(word, "V010", "I035")
+    codes = pc.if_else(pc.match_substring_regex(text, _INFINITY), "V002", codes)
+    codes = pc.if_else(pc.match_substring_regex(text, _NAN), "V001", codes)
+    return pc.if_else(good, pa.scalar(None, pa.string()), codes)

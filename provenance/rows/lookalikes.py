@@ -1,0 +1,85 @@
+"""Looks: texts that look like something else, counted and kept as they are.
+
+Words that other readers take for missing values (I031), and cells that a spreadsheet would run or
+a browser would render (I037).
+"""
+
+import dataclasses
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from provenance.base.errors import Notice
+from provenance.rows.arrow_bytes import spans
+
+_WORDS = ("NA", "N/A", "n/a", "#N/A", "null", "NULL", "Null", "None", "none", "nan", "NaN", "NIL")
+_WORD_SET = pa.array(_WORDS)
+_LONGEST_WORD = max(map(len, _WORDS))
+_WORD_STARTS = np.zeros(256, bool)
+_WORD_STARTS[[ord(word[0]) for word in _WORDS]] = True
+_FORMULA = np.zeros(256, bool)
+_FORMULA[list(b"=+@\t\r")] = True
+_TAG = r"(?i)<(?:/?[a-z][a-z0-9]*[\s/>]|!--|!doctype)"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Looks:
+    """Cells by column that look like missing values, and that look like formulas or HTML."""
+
+    missing: Counter[str] = dataclasses.field(default_factory=Counter)
+    active: Counter[str] = dataclasses.field(default_factory=Counter)
+
+    def add(self, other: "Looks") -> None:
+        """Add what was seen of another part."""
+        self.missing.update(other.missing)
+        self.active.update(other.active)
+
+    @staticmethod
+    def of(table: pa.Table) -> "Looks":
+        """Return what is seen of the plain string columns of a table."""
+        seen = Looks()
+        for name in table.column_names:
+            for column in table[name].chunks:
+                if pa.types.is_string(column.type) and len(column):
+                    missing, active = _counts(column)
+                    seen.missing[name] += missing
+                    seen.active[name] += active
+        return seen
+
+    def notices(self) -> list[Notice]:
+        """Return a notice for each kind that was seen."""
+        found = []
+        for code, counts, told in (
+            ("ASSAY-I031", self.missing, "look like missing values and are kept as text"),
+            ("ASSAY-I037", self.active, "look like formulas or HTML and are kept as text"),
+        ):
+            if total := counts.total():
+                names = ", ".join(repr(name) for name, count in counts.items() if count)
+                found.append(Notice(code, f"{total:,} cells {told}", f"columns {names}"))
+        return found
+
+
+def _counts(column: pa.Array) -> tuple[int, int]:
+    """Return how many cells look like missing values, and how many like formulas or HTML.
+
+    First bytes and lengths leave few cells that could; only those are compared.
+    """
+    flat, ends = spans(column)
+    lengths = np.diff(ends)
+    starts = ends[:-1]
+    if not lengths.all():
+        starts, lengths = starts[lengths > 0], lengths[lengths > 0]
+    first = flat[starts]
+    active = int(np.count_nonzero(_FORMULA[first]))
+    if (flat == ord("<")).any():
+        active += _count(pc.match_substring_regex(column, _TAG))
+    could = _WORD_STARTS[first] & (lengths <= _LONGEST_WORD)
+    if not could.any():
+        return 0, active
+    return _count(pc.is_in(column, _WORD_SET)), active
+
+
+def _count(mask: pa.Array) -> int:
+    return int(pc.sum(mask).as_py() or 0)
