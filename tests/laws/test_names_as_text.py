@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = "provenance|checks|pipelines"
 DOTTED = re.compile(rf"(?<![\w./-])(?:{PACKAGES})(?:\.[A-Za-z_]\w*)+(?::\w+)?")
+IMPORTS = re.compile(rf"from ((?:{PACKAGES})(?:\.\w+)*) import (\w+(?:, \w+)*)")
 PATHS = re.compile(rf"(?<![\w./-])(?:{PACKAGES})(?:/\w+)+\.(?:py|yml|json|css|html)")
 ENDINGS = (".py", ".md", ".toml", ".yml", ".yaml", ".html")
 # what is written about the past, and names of tables that look like modules
@@ -30,6 +31,8 @@ def told():
             text = path.read_text()
             yield from ((name, found) for found in sorted({*DOTTED.findall(text)} - NO_MODULES))
             yield from ((name, found) for found in sorted({*PATHS.findall(text)}))
+            for module, names in IMPORTS.findall(text):
+                yield from ((name, f"{module}.{found}") for found in names.split(", "))
 
 
 @functools.cache

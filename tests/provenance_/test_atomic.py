@@ -78,7 +78,7 @@ def test_a_file_is_readable_as_the_umask_says(tmp_path):
 def test_a_lock_that_another_process_keeps_is_e004_and_names_it(tmp_path, monkeypatch):
     monkeypatch.setattr(atomic, "LOCK_SECONDS", 0.2)
     code = (
-        "import sys, time; from pathlib import Path; from provenance import atomic\n"
+        "import sys, time; from pathlib import Path; from provenance.base import atomic\n"
         "with atomic.exclusive(Path(sys.argv[1])): print('up', flush=True); time.sleep(60)"
     )
     words = [sys.executable, "-c", code, str(tmp_path / "lock")]
@@ -207,7 +207,7 @@ def test_a_device_stays_and_the_pipe_of_another_user_gets_nothing(tmp_path):
 @pytest.mark.parametrize("where", ["file", "pipe"])
 def test_the_output_of_this_process_is_written_into_wherever_it_leads(tmp_path, where):
     code = (
-        "from pathlib import Path; from provenance import atomic\n"
+        "from pathlib import Path; from provenance.base import atomic\n"
         "print('before', flush=True)\n"
         "atomic.write_over(Path('/proc/self/fd/1'), b'content')"
     )

@@ -82,7 +82,7 @@ def test_what_another_user_owns_is_not_swept(store):
 
 def test_a_killed_maker_is_dead(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from provenance import staging\n"
+        "import sys, time; from pathlib import Path; from provenance.base import staging\n"
         "with staging.staged(Path(sys.argv[1])): print('up', flush=True); time.sleep(60)"
     )
     child = subprocess.Popen(
