@@ -1,6 +1,6 @@
 """A data frame, or any Arrow stream, as the source of a run: what a notebook calls.
 
-    from pipelines import frame
+    from pipelines.run import frame
     outcome = frame.run(loans, "contract.yaml", store="assay-store")
     loans = outcome.clean().to_pandas()
 

@@ -37,7 +37,8 @@ root: {handlers: [planted]}
 """
 SERVE = """
 import json, pathlib, sys
-from pipelines import config, keys
+from pipelines import config
+from pipelines.store import keys
 
 def night(words):
     with pathlib.Path("/proc/self/environ").open("rb") as file:
@@ -48,7 +49,7 @@ def night(words):
     return 0
 
 if __name__ == "__main__":
-    from pipelines import nightly
+    from pipelines.orchestration import nightly
     import serve
     nightly.serve(["run", sys.argv[1]], nightly.Schedule(interval=4), name="n", entry=serve.night)
 """

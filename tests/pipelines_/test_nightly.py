@@ -30,7 +30,7 @@ def night(words):
 
 SERVE = """
 import sys
-from pipelines import nightly
+from pipelines.orchestration import nightly
 from nights import night
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ from checks.contract.loader import load
 from provenance.rows.snapshot import Snapshot
 contract = load(Path(sys.argv[1]))
 assert "great_expectations" not in sys.modules
-from pipelines import rules
-rules.run_rules(contract, Snapshot.load(Path(sys.argv[2])), Path(sys.argv[3]))
+from pipelines.run import contract_rules
+contract_rules.run_rules(contract, Snapshot.load(Path(sys.argv[2])), Path(sys.argv[3]))
 sys.stdout.flush()
 sys.stderr.flush()
 os._exit(0)
