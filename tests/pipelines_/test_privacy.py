@@ -116,7 +116,8 @@ def test_protected_columns_are_drawn_with_noise_or_not_at_all(nights):
     assert "counts are noisy, each off by 8 on average (epsilon 0.25)" in page
     assert told["verdict"] == "pass"
     counted = re.findall(r"this run, n = ([\d,]+)", page)
-    assert counted.count("2,000") == 1  # of the column in the open
+    assert "2,000" in counted  # of the column in the open
+    assert counted != ["2,000"] * 3  # noise may leave one as it is, hardly both
     page, drawn = charts(nights[1][1])
     assert drawn == {"size"}
     assert "the privacy budget is spent" in page

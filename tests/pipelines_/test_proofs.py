@@ -16,7 +16,7 @@ import pytest
 
 from pipelines import cli
 from provenance import standalone_verify
-from provenance.ledger import lineage, signing
+from provenance.ledger import lineage, signing, verify
 from provenance.ledger.ledger import Ledger
 from provenance.rows import digest
 
@@ -253,13 +253,13 @@ def test_what_cannot_be_asked_has_a_code(capsys, words, code):
 
 def faults_of(store):
     """Return whether `assay verify` and the standalone verifier find anything."""
-    from pipelines.commands import verify
+    from pipelines.commands import verify as command
 
     trusted = signing.load_public(Path("key.pem"))
     walked = verify.verify_ledger(Ledger(store / "ledger"), trusted)
     given = {"run": None, "row": None, "report": None, "checkpoint": None, "key": "key.pem"}
     arguments = argparse.Namespace(store=str(store), json=True, **given)
-    code = 4 if walked.breaks else verify.main(arguments)
+    code = 4 if walked.breaks else command.main(arguments)
     faults, keys, _ = standalone_verify.walked(store)
     return code == 4, bool(faults) or trusted.public not in keys
 

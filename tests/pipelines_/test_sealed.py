@@ -312,12 +312,12 @@ def test_the_law_below_sees_what_loads_a_pickle(source):
 @pytest.mark.parametrize("path", PRODUCT, ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_the_sealed_module_loads_pickles(path):
     """So no command loads the models of a committed run, which have no seal."""
-    is_it = path == ROOT / "pipelines" / "sealed.py"
+    is_it = path == ROOT / "pipelines" / "checking" / "sealed.py"
     assert bool(loaders(path.read_text())) is is_it
 
 
 def test_the_sealed_module_checks_the_seal_before_its_one_load():
-    text = (ROOT / "pipelines" / "sealed.py").read_text()
+    text = (ROOT / "pipelines" / "checking" / "sealed.py").read_text()
     calls = [n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Call)]
     loads = [ast.unparse(n) for n in calls if ast.unparse(n.func).endswith((".load", ".loads"))]
     assert loads == ["_WithSecrets(io.BytesIO(self.content(name, most=most)), folders).load()"]
