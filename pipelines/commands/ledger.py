@@ -4,7 +4,6 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from pipelines import config
@@ -13,10 +12,8 @@ from pipelines.store import high_water, keys, proofs, trust
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError, printable
 from provenance.base.ordinals import ordinal
-from provenance.ledger import compaction, key_files, verify
+from provenance.ledger import compaction, key_files
 from provenance.ledger.entry import Entry
-from provenance.ledger.ledger import broken
-from provenance.ledger.verify import Verified
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -97,33 +94,13 @@ def _compact(arguments: argparse.Namespace) -> int:
 def _rotate(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
     with store.opened(make=False):
-        made, told = keys.rotate(store, arguments.to, now(), _continuation(store))
+        # this user's key may not be the ledger's yet, so `require_whole` cannot be asked
+        known = trust.Known.before(store)
+        made, told = keys.rotate(store, arguments.to, now(), known.require_continued)
         high_water.advance(store, made)
     facts = {"schema": "assay.rotate/1", "entry": made.seq, "public_key": made.facts["public_key"]}
     _print(arguments, facts, f"{told}\n")
     return 0
-
-
-def _continuation(store: Store) -> Callable[[Verified], None]:
-    """Return what refuses a ledger that was turned back, once it is walked.
-
-    `trust.require_whole` cannot be asked: this user's key may not be the ledger's yet.
-    """
-    # before the ledger is read, so that what is committed meanwhile is in the ledger, too
-    seen, placed, kept = high_water.Seen.before(store), store.last_placed(), config.checkpoint()
-
-    def require(walked: Verified) -> None:
-        if placed > walked.entries:
-            what = f"there is a run or review {placed}, the ledger ends at {walked.entries - 1}"
-            raise broken("L002", what, store.ledger.folder)
-        if kept:
-            note = trust.checkpoint(kept, walked.keys)
-            for notice in verify.verify_checkpoint(walked, note, kept)[:1]:
-                code = notice.code.removeprefix("ASSAY-")
-                raise broken(code, notice.message, Path(notice.where))
-        seen.require_continued(walked.leaves)
-
-    return require
 
 
 def _key(arguments: argparse.Namespace) -> int:

@@ -1,7 +1,8 @@
 """Whose signature counts, and whether the ledger holds before anyone acts on what it says."""
 
+import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,24 +55,50 @@ def require_whole(store: Store, kept: str | None = None) -> Verified:
             user's key would begin although another is pinned; L012 or C012 if the checkpoint
             cannot be read.
     """
-    kept = kept or config.checkpoint()
-    # both before the ledger is read, so that what is committed meanwhile is in the ledger, too
-    seen, placed = high_water.Seen.before(store), store.last_placed()
+    known = Known.before(store, kept)
     if not store.ledger.numbers():
-        _require_new(store, seen, placed, kept)
+        _require_new(store, known)
         return Verified(0, b"", ())
     walked = verify.verify_ledger(store.ledger, trusted())
-    breaks = list(walked.breaks)
-    if not breaks and placed > walked.entries:
-        what = f"there is a run or review {placed}, the ledger ends at {walked.entries - 1}"
-        breaks = [Notice("ASSAY-L002", what, str(store.run_folder(placed)))]
-    if not breaks and kept:
-        breaks = verify.verify_checkpoint(walked, checkpoint(kept, walked.keys), kept)
+    _refuse(walked.breaks)
+    known.require_continued(walked)
+    high_water.remember(store, walked.leaves, is_quiet=known.kept is not None)
+    return walked
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Known:
+    """What a ledger must continue: what this user has seen, what lies in the store, a checkpoint.
+
+    Taken before the ledger is read, so that what is committed meanwhile is in the ledger, too.
+    """
+
+    store: Store
+    seen: Seen
+    placed: int
+    kept: str | None
+
+    @staticmethod
+    def before(store: Store, kept: str | None = None) -> "Known":
+        """Take what is known; `kept` is a checkpoint's file, by default ASSAY_CHECKPOINT."""
+        return Known(store, Seen.before(store), store.last_placed(), kept or config.checkpoint())
+
+    def require_continued(self, walked: Verified) -> None:
+        """Refuse a ledger that holds, but was turned back; errors as of `require_whole`."""
+        if self.placed > walked.entries:
+            what = (
+                f"there is a run or review {self.placed}, the ledger ends at {walked.entries - 1}"
+            )
+            raise broken("L002", what, self.store.run_folder(self.placed))
+        if self.kept:
+            held = checkpoint(self.kept, walked.keys)
+            _refuse(verify.verify_checkpoint(walked, held, self.kept))
+        self.seen.require_continued(walked.leaves)
+
+
+def _refuse(breaks: Sequence[Notice]) -> None:
     for notice in breaks[:1]:
         raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
-    seen.require_continued(walked.leaves)
-    high_water.remember(store, walked.leaves, is_quiet=kept is not None)
-    return walked
 
 
 def once_open(store: Store, kept: str | None = None) -> Callable[[], Verified]:
@@ -80,17 +107,18 @@ def once_open(store: Store, kept: str | None = None) -> Callable[[], Verified]:
     return lambda: require_whole(store, kept)
 
 
-def _require_new(store: Store, seen: Seen, placed: int, kept: str | None) -> None:
+def _require_new(store: Store, known: Known) -> None:
     """Refuse an empty ledger that was not always empty, or that nobody would trust."""
     where = store.ledger.folder
-    if placed >= 0:
-        raise broken("L002", f"the ledger is gone, and a run or review {placed} is left", where)
-    if kept:
-        size = note.parse(read_text(kept, "checkpoint"), kept)[0].size
+    if known.placed >= 0:
+        what = f"the ledger is gone, and a run or review {known.placed} is left"
+        raise broken("L002", what, where)
+    if known.kept:
+        size = note.parse(read_text(known.kept, "checkpoint"), known.kept)[0].size
         if size:
             what = f"the checkpoint saw {size} entries, the ledger is empty"
-            raise broken("L002", what, Path(kept))
-    seen.require_continued(())
+            raise broken("L002", what, Path(known.kept))
+    known.seen.require_continued(())
     pinned = config.public_key()
     if pinned and not (keys.is_there() and keys.own().verifier == trusted()):
         what = "the ledger is empty, and your signing key is not the pinned one to begin it with"

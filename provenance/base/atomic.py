@@ -81,8 +81,8 @@ def sync_tree(folder: Path) -> None:
     """Fsync every file and folder below and including `folder`, deepest first."""
     for root, _, names in os.walk(folder, topdown=False):
         for name in names:
-            _sync(Path(root) / name)
-        _sync(Path(root))
+            sync(Path(root) / name)
+        sync(Path(root))
 
 
 def make_folders(folder: Path) -> None:
@@ -94,7 +94,7 @@ def make_folders(folder: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             make_folders(folder.parent)
             folder.mkdir(exist_ok=True)
-            _sync(folder.parent)
+            sync(folder.parent)
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
 
 
@@ -102,7 +102,7 @@ def publish(staged: Path, final: Path) -> None:
     """Rename a synced folder to its final name, which must not exist; sync the parent."""
     make_folders(final.parent)
     staged.rename(final)
-    _sync(final.parent)
+    sync(final.parent)
 
 
 def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o666) -> None:
@@ -124,7 +124,7 @@ def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o
         os.fsync(descriptor)
         os.link(temporary, path)
         try:
-            _sync(path.parent)
+            sync(path.parent)
         except OSError:
             path.unlink(missing_ok=True)  # what is refused must not stand
             raise
@@ -158,7 +158,7 @@ def write_over(path: Path, content: bytes, *, mode: int = 0o666) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            os.fchmod(file.fileno(), mode & ~_umask())
+            os.fchmod(file.fileno(), mode & ~umask())
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
@@ -266,7 +266,7 @@ def _irregular(path: Path) -> int | None:
     return None
 
 
-def _umask() -> int:
+def umask() -> int:
     """Return what this process takes off the mode of a new file."""
     with contextlib.suppress(OSError, ValueError, IndexError):  # to ask the system is to set it
         status = Path("/proc/self/status").read_text()
@@ -276,7 +276,8 @@ def _umask() -> int:
     return before
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Fsync a file or folder, also one that a symlink leads to."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

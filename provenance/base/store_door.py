@@ -20,14 +20,14 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from provenance.base import no_follow
+from provenance.base import atomic, no_follow
 from provenance.base.errors import AssayError
 from provenance.base.no_follow import IrregularError
 
 MARKER = "store.json"
 SCHEMA = "assay.store/1"
 SHARINGS = ("private", "group")
-# folders that Assay makes in a store, parents first; `nightly` is of a served schedule
+# folders that Assay makes in a store, parents first
 FOLDERS = (
     "ledger", "ledger/entries", "ledger/segments", "ledger/tmp",
     "runs", "reviews", "reference", "staging", "resume",
@@ -192,7 +192,7 @@ def _make(path: Path, sharing: str) -> None:
         with contextlib.suppress(FileExistsError):
             if not no_follow.is_there(folder):
                 folder.mkdir(mode=mode)
-                _sync(folder.parent)
+                atomic.sync(folder.parent)
     with no_follow.folder(path) as descriptor:
         if _marker(descriptor) is not None:
             return
@@ -322,9 +322,7 @@ def own_umask() -> int:
     with _masks:
         if _before:
             return _before[0]
-        mask = os.umask(0o077)
-        os.umask(mask)
-        return mask
+        return atomic.umask()
 
 
 def _named(error: IrregularError, path: Path) -> str:
@@ -358,11 +356,3 @@ def _not_ours(path: Path) -> AssayError:
 
 def _unsafe(what: str, path: Path, fix: str) -> AssayError:
     return AssayError("E109", what, where=str(path), fix=fix)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # it may be a symlink
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -115,21 +115,17 @@ def strangers(
 
 def fault_of(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> Notice | None:
     """Return what is wrong with one recorded file, None if it is there as recorded."""
-    name, wanted = str(file["name"]), str(file["sha256"])
+    name = str(file["name"])
     where = str(folder / name)
     try:
         with opened(folder, name) as descriptor:
             if longer := _longer(descriptor, file):
                 return Notice("ASSAY-L011", f"{what} {seq}: {name} {longer}", where)
             actual = _sha256(descriptor)
-    except FileNotFoundError:
-        return Notice("ASSAY-L011", f"{what} {seq}: {name} is missing", where)
     except OSError as error:
         return Notice("ASSAY-L011", f"{what} {seq}: {name} {_why(error)}", where)
-    if actual == wanted:
-        return None
-    told = f"{what} {seq}: sha256 of {name} is {actual}, recorded {wanted}"
-    return Notice("ASSAY-L011", told, where)
+    other = _other(actual, file)
+    return Notice("ASSAY-L011", f"{what} {seq}: {other}", where) if other else None
 
 
 @contextlib.contextmanager
@@ -175,13 +171,11 @@ def verified(
             actual = "" if told else hashlib.file_digest(held, "sha256").hexdigest()
             held.seek(0)
         except OSError as error:
-            why = "is missing" if isinstance(error, FileNotFoundError) else _why(error)
-            raise broken(f"{what} {seq}: {name} {why}", folder / name) from error
+            raise broken(f"{what} {seq}: {name} {_why(error)}", folder / name) from error
         if told:
             raise broken(f"{what} {seq}: {name} {told}", folder / name)
-        if actual != file["sha256"]:
-            told = f"{what} {seq}: sha256 of {name} is {actual}, recorded {file['sha256']}"
-            raise broken(told, folder / name)
+        if other := _other(actual, file):
+            raise broken(f"{what} {seq}: {other}", folder / name)
         yield held
 
 
@@ -201,8 +195,7 @@ def copy(folder: Path, seq: int, file: Recorded, target: Path) -> None:
         try:
             source = stack.enter_context(opened(folder, name))
         except OSError as error:
-            why = "is missing" if isinstance(error, FileNotFoundError) else _why(error)
-            raise broken(f"run {seq}: {name} {why}", folder / name) from error
+            raise broken(f"run {seq}: {name} {_why(error)}", folder / name) from error
         if longer := _longer(source, file):
             raise broken(f"run {seq}: {name} {longer}", folder / name)
         made = os.open(target, flags, 0o600)
@@ -230,9 +223,7 @@ def _filled(made: int, source: int, file: Recorded) -> str:
         digest.update(room[:size])
         if not is_shared:
             _write_all(made, room[:size])
-    if digest.hexdigest() == file["sha256"]:
-        return ""
-    return f"sha256 of {name} is {digest.hexdigest()}, recorded {file['sha256']}"
+    return _other(digest.hexdigest(), file)
 
 
 def is_inside(name: str) -> bool:
@@ -281,7 +272,16 @@ def _write_all(descriptor: int, block: memoryview) -> None:
         block = block[os.write(descriptor, block) :]
 
 
+def _other(actual: str, file: Recorded) -> str:
+    """Return what to say of a file that has another digest than recorded, empty if it has that."""
+    if actual == file["sha256"]:
+        return ""
+    return f"sha256 of {file['name']} is {actual}, recorded {file['sha256']}"
+
+
 def _why(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "is missing"
     if isinstance(error, no_follow.IrregularError):
         return f"is {error.kind}"
     return f"cannot be read ({os.strerror(error.errno or 0)})"

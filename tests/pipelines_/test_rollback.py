@@ -36,6 +36,15 @@ def appended(store, base=1):
     return Committer.of(store, TIME).commit_access(facts)
 
 
+def beside_another(home):
+    """Pass in the store `other`, then in the home's own, and look at that."""
+    other = Home(home.folder)
+    other.store = Store(home.folder / "other")
+    other.passed()
+    home.passed()
+    trust.require_whole(home.store)
+
+
 def code_of(call, *given):
     with pytest.raises(AssayError) as caught:
         call(*given)
@@ -148,11 +157,7 @@ def test_a_first_run_that_died_after_a_removal_is_no_rollback(home):
 
 
 def test_of_a_store_that_takes_anothers_place_no_pass_is_reused(home, capsys):
-    other = Home(home.folder)
-    other.store = Store(home.folder / "other")
-    other.passed()
-    home.passed()
-    trust.require_whole(home.store)
+    beside_another(home)
     shutil.rmtree("store")
     Path("other").rename("store")
     capsys.readouterr()
@@ -308,11 +313,7 @@ def test_a_release_of_what_other_code_checked_is_not_reused(home):
 
 
 def test_a_store_that_takes_the_place_of_a_removed_one_is_another_one_still(home, capsys):
-    other = Home(home.folder)
-    other.store = Store(home.folder / "other")
-    other.passed()
-    home.passed()
-    trust.require_whole(home.store)
+    beside_another(home)
     shutil.rmtree("store")
     high_water.forget_if_gone(home.store)  # as a command does that is refused before it commits
     Path("other").rename("store")

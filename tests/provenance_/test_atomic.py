@@ -59,7 +59,7 @@ def test_what_cannot_be_synced_does_not_stand(tmp_path, monkeypatch):
         if path == tmp_path:
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(atomic, "_sync", fail)
+    monkeypatch.setattr(atomic, "sync", fail)
     (tmp_path / "tmp").mkdir()
     with pytest.raises(OSError, match="Input/output"):
         atomic.write_exclusive(tmp_path / "a", b"new", tmp_path / "tmp")
