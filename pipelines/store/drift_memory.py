@@ -15,7 +15,7 @@ from pipelines.store.store import Store
 from provenance.ledger.entry import Entry
 from provenance.ledger.ledger import broken
 
-NIGHTS = 120  # nightly runs a check gets; older ones no longer move a bounded sum
+RUNS = 120  # nightly runs a check gets; older ones no longer move a bounded sum
 LINKS = 400  # entries followed to find them, since runs under other references lie in between
 Histories = Mapping[str, tuple[Mapping[str, Any], ...]]
 
@@ -53,7 +53,7 @@ class Memory:
                 break
             earlier[source] = entry
         found: dict[str, tuple[Mapping[str, Any], ...]] = {}
-        for entry in list(earlier.values())[-NIGHTS:]:
+        for entry in list(earlier.values())[-RUNS:]:
             for check, kept in entry.facts["memory"]["checks"].items():
                 memory = {**kept, "run": entry.seq, "time": entry.facts["time"]}
                 found[check] = (*found.get(check, ()), memory)

@@ -22,8 +22,10 @@ def own(*, make: bool = False) -> Signer:
         return signing.parse(text, "ASSAY_SIGNING_KEY")
     path = config.signing_key()
     if make and config.is_key_named() and not path.exists():  # may be a typing error
-        told = f"ASSAY_SIGNING_KEY names a file that does not exist: creating a new key in {path}\n"
-        sys.stderr.write(told)
+        message = (
+            f"ASSAY_SIGNING_KEY names a file that does not exist: creating a new key in {path}\n"
+        )
+        sys.stderr.write(message)
     return signing.load_or_make(path) if make else signing.load(path)
 
 

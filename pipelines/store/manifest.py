@@ -123,14 +123,14 @@ def _code(code: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _outcome(number: int, facts: Mapping[str, Any]) -> dict[str, Any]:
-    told = {
+    outcome = {
         "run": number,
         "verdict": facts["verdict"],
         "checked": facts["checked"],
         "rows": facts["rows"],
         "reasons": [reason["code"] for reason in facts["reasons"]],
     }
-    content = entry.canonical(told)
+    content = entry.canonical(outcome)
     return {
         "name": "outcome.json",
         "mediaType": "application/json",

@@ -76,15 +76,17 @@ def of(
     else:
         base, text = _signed(walked)
     number = ordinal(run)
-    is_run = row is not None or number is None or number >= walked.entries
-    entry = store.find(run) if is_run else store.ledger.read(number or 0)
+    if row is None and number is not None and number < walked.entries:
+        entry = store.ledger.read(number)
+    else:
+        entry = store.find(run)
     if entry.seq >= base.size:
         what = f"the checkpoint covers {base.size} entries, so it is older than entry {entry.seq}"
         raise AssayError("C013", what, where=kept or "", fix="make a new checkpoint")
     shown = _row_proof(store, entry, row) if row is not None else None
-    told = f"proof of row {row} of run {entry.seq}" if row else f"proof of entry {entry.seq}"
+    title = f"proof of row {row} of run {entry.seq}" if row else f"proof of entry {entry.seq}"
     facts = {"schema": "assay.proof/1", "entry": entry.seq, "row": int(row) if row else None,
-             "size": base.size, "told": told}  # fmt: skip
+             "size": base.size, "told": title}  # fmt: skip
     return facts, inclusion_proof.text_of(entry, walked.leaves[: base.size], text, shown)
 
 
@@ -94,8 +96,8 @@ def since(store: Store, kept: str) -> tuple[dict[str, Any], str]:
     old = trust.continued_checkpoint(walked, kept)
     new, text = _signed(walked)
     path = "".join(f"{line}\n" for line in inclusion_proof.consistency_of(walked.leaves, old.size))
-    told = f"proof that the ledger of {new.size} entries extends the one of {old.size}"
-    facts = {"schema": "assay.proof/1", "since": old.size, "size": new.size, "told": told}
+    title = f"proof that the ledger of {new.size} entries extends the one of {old.size}"
+    facts = {"schema": "assay.proof/1", "since": old.size, "size": new.size, "told": title}
     return facts, f"{CONSISTENCY}\nfrom {old.size}\n{path}\n{text}"
 
 
@@ -132,13 +134,13 @@ def verify_row(store: Store, entry: Entry, row: str) -> tuple[str, list[Notice]]
         what = f"run {entry.seq}: the lineage root is {root}, but the entry records {recorded}"
         breaks.append(Notice("ASSAY-L011", what, str(folder / "lineage")))
     facts = found.facts()
-    told = f"row {row} of run {entry.seq} is {facts['fate']}, in {facts['file']}"
+    text = f"row {row} of run {entry.seq} is {facts['fate']}, in {facts['file']}"
     if _is_content_of(store, entry, row, found.lineage):
-        return f"{told}, and its content matches the recorded digest", breaks
+        return f"{text}, and its content matches the recorded digest", breaks
     if facts["fate"] == "clean" and _is_redacted(store, entry):
-        return f"{told}; redaction changed its content, so it cannot be compared", breaks
+        return f"{text}; redaction changed its content, so it cannot be compared", breaks
     what = f"run {entry.seq}: row {row} does not match its recorded digest"
-    return told, [*breaks, Notice("ASSAY-L011", what, str(folder / facts["file"]))]
+    return text, [*breaks, Notice("ASSAY-L011", what, str(folder / facts["file"]))]
 
 
 def _whole(store: Store) -> Verified:

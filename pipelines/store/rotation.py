@@ -42,15 +42,15 @@ def rotate(store: Store, to: str | None, now: str) -> tuple[Entry, str]:
     if head is None:
         raise AssayError("C013", "the ledger is empty", where=str(store.folder))
     if to:
-        made, told = _to_file(known, key_rotation.key_after(head), Path(to), now)
+        made, message = _to_file(known, key_rotation.key_after(head), Path(to), now)
     elif config.is_key_named():
         what = "ASSAY_SIGNING_KEY is set, so the new key needs a file of its own"
         fix = "run `assay ledger rotate --to FILE`, then set ASSAY_SIGNING_KEY to that file"
         raise AssayError("C012", what, fix=fix)
     else:
-        made, told = _in_folder(known, head, now)
+        made, message = _in_folder(known, head, now)
     high_water.advance(store, made)
-    return made, told
+    return made, message
 
 
 def _to_file(known: Known, key_id: bytes, path: Path, now: str) -> tuple[Entry, str]:
@@ -64,8 +64,8 @@ def _to_file(known: Known, key_id: bytes, path: Path, now: str) -> tuple[Entry, 
         raise AssayError("C012", what, where=str(path), fix="name a different file")
     signing.leave_secret(old, path)
     made = store.ledger.hand_over(old, signing.load(path), now)
-    told = f"entry {made.seq} rotates the ledger to key {new.verifier.key_id.hex()}"
-    return made, f"{told}; from now on set ASSAY_SIGNING_KEY={shlex.quote(str(path))}"
+    message = f"entry {made.seq} rotates the ledger to key {new.verifier.key_id.hex()}"
+    return made, f"{message}; from now on set ASSAY_SIGNING_KEY={shlex.quote(str(path))}"
 
 
 def _in_folder(known: Known, head: Entry, now: str) -> tuple[Entry, str]:
@@ -85,15 +85,17 @@ def _in_folder(known: Known, head: Entry, now: str) -> tuple[Entry, str]:
         old = _available(key_id)
         _require_whole(known, old)
         made = ledger.hand_over(old, current, now)
-        told = f"entry {made.seq} rotates the ledger to your key {current.verifier.key_id.hex()}"
-        return made, told
+        message = f"entry {made.seq} rotates the ledger to your key {current.verifier.key_id.hex()}"
+        return made, message
     if signing.secret_path(next_).exists():
         signing.secret_path(next_).replace(signing.secret_path(path))
     next_.replace(path)
     atomic.sync_tree(path.parent)
-    told = f"entry {made.seq} rotates the ledger to a new key, {keys.own().verifier.key_id.hex()}"
+    message = (
+        f"entry {made.seq} rotates the ledger to a new key, {keys.own().verifier.key_id.hex()}"
+    )
     advice = "for your other stores run `assay ledger rotate --store DIR`"
-    return made, f"{told}; the old key is kept in the same folder; {advice}"
+    return made, f"{message}; the old key is kept in the same folder; {advice}"
 
 
 def _require_whole(known: Known, trusted: Signer) -> None:
