@@ -23,7 +23,6 @@ NAME_LIMIT = 16
 TICKS = 4
 LOG_FOOT = 0.3
 SMALLEST = 1e-300  # keeps the height of an empty panel above 0
-THOUSAND = 1000
 
 
 def fates_bar(rows: Mapping[str, int]) -> Markup:

@@ -14,7 +14,6 @@ from checks.kit.model_comparison import Worth
 from pipelines.checking.examine import Status
 from provenance.base.errors import Notice
 
-STAGED = "staged"  # instead of the number of a run that the ledger has not numbered yet
 MAX_CATEGORIES = 20
 
 
@@ -134,7 +133,6 @@ class ReportFacts:
     """Everything that the report of one run says.
 
     Attributes:
-        run: the number of the run, or `STAGED` until the ledger gives it one.
         verdict: "pass" or "fail".
         time: ISO 8601; only the caller reads the clock.
         rows: source, clean, quarantine, rejected.
@@ -148,7 +146,7 @@ class ReportFacts:
         worth: what cleaning changes for a model, None if it was not measured.
     """
 
-    run: int | str
+    run: int
     run_id: str
     dataset: str
     verdict: str

@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pipelines.checking.examine import Status
-from pipelines.report.facts import STAGED, ReportFacts
+from pipelines.report.facts import ReportFacts
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice, printable
 
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 SCHEMA = "assay.report/1"
 FIRST_REASONS = 3
 TEXT_LIMIT = 400  # characters of any one text of the page
-STATUS_ORDER = ("failed", "timeout", "skipped", "ok")
-STATUS_WORDS = {
-    "ok": "ran",
+STATUS_WORDS = {  # in the order of the page
     "failed": "did not run: crashed",
     "timeout": "did not run: timed out",
     "skipped": "skipped",
+    "ok": "ran",
 }
 NOT_RUN = ("K001", "K002", "K003")
 DRIFT = ("K010", "K017")
@@ -39,7 +38,6 @@ PLACES = {
     **dict.fromkeys(DRIFT, ("drift", "the drift panels")),
     **dict.fromkeys(("K011", "K012", "K013", "K014", "K015"), RULES),
 }
-RUN = "RUN"  # stands in commands until the ledger numbers the run
 
 
 def render(facts: ReportFacts) -> str:
@@ -58,7 +56,6 @@ def render(facts: ReportFacts) -> str:
         codes=_codes(facts),
         unchecked=_unchecked(facts),
         places=PLACES if facts.drift else {**PLACES, **dict.fromkeys(DRIFT, RULES)},
-        run=RUN if facts.run == STAGED else str(facts.run),
         worst=next((r.examples[0] for r in facts.rules if r.examples), None),
     )
 
@@ -78,18 +75,15 @@ def _ranked(reasons: tuple[Notice, ...]) -> list[Notice]:
 def _checks(facts: ReportFacts) -> list[dict[str, Any]]:
     """Return the checks with their status in words; those not run first, then by rows."""
 
-    def place(status: Status) -> tuple[int, int, str]:
-        # an unknown status counts as not run
-        known = status.status in STATUS_WORDS
-        return STATUS_ORDER.index(status.status) if known else 0, -status.rows, status.check
+    order = {word: place for place, word in enumerate(STATUS_WORDS)}
 
-    return [
-        {
-            **dataclasses.asdict(status),
-            "word": STATUS_WORDS.get(status.status, f"unknown: {status.status}"),
-        }
-        for status in sorted(facts.checks, key=place)
-    ]
+    def place(status: Status) -> tuple[int, int, str]:
+        return order.get(status.status, 0), -status.rows, status.check  # unknown: did not run
+
+    checks = [dataclasses.asdict(status) for status in sorted(facts.checks, key=place)]
+    for check in checks:
+        check["word"] = STATUS_WORDS.get(check["status"], f"unknown: {check['status']}")
+    return checks
 
 
 def _unchecked(facts: ReportFacts) -> list[str]:
@@ -111,7 +105,7 @@ def _data(facts: ReportFacts) -> str:
     """Return what a program may read from the page, escaped for a script element."""
     data = {
         "schema": SCHEMA,
-        "run": None if facts.run == STAGED else facts.run,
+        "run": facts.run,
         "run_id": facts.run_id,
         "dataset": facts.dataset,
         "verdict": facts.verdict,

@@ -14,7 +14,7 @@ from checks.kit.model_comparison import Worth
 from pipelines.checking.examine import Status
 from pipelines.report import charts, finding_tables
 from pipelines.report import page as report
-from pipelines.report.facts import STAGED, WorthFacts, category_panel, number_panel
+from pipelines.report.facts import WorthFacts, category_panel, number_panel
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice
 
@@ -128,11 +128,10 @@ def test_a_comparison_that_was_not_made_says_why_and_one_not_asked_for_is_not_th
     assert 'id="worth"' not in page
 
 
-def test_a_staged_run_leaves_room_for_its_number():
-    page = report.render(dataclasses.replace(failing(), run=STAGED))
-    assert "<span data-run>RUN</span>" in page
-    assert "data-run>7" not in page
-    assert "data-run>" not in report.render(failing())
+def test_commands_name_the_run():
+    page = text_of(report.render(failing()))
+    commands = re.findall(r"assay (?:review|explain|release|verify) (\S+)", page)
+    assert set(commands) == {"7"}
 
 
 def test_hostile_text_is_escaped_cut_and_made_visible():

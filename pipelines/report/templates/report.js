@@ -77,8 +77,4 @@
   }
   addEventListener("hashchange", reveal);
   if (location.hash) reveal();
-
-  // A run gets its number at commit, after this page was written: its folder has the number.
-  const folder = /\/runs\/0*(\d+)\/[^/]*$/.exec(location.pathname);
-  if (folder) for (const place of all("[data-run]")) place.textContent = folder[1];
 })();
