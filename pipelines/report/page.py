@@ -74,7 +74,6 @@ def _ranked(reasons: tuple[Notice, ...]) -> list[Notice]:
 
 def _checks(facts: ReportFacts) -> list[dict[str, Any]]:
     """Return the checks with their status in words; those not run first, then by rows."""
-
     order = {word: place for place, word in enumerate(STATUS_WORDS)}
 
     def place(status: Status) -> tuple[int, int, str]:
