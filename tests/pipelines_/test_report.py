@@ -234,6 +234,14 @@ def test_rows_are_shared_out_evenly(rules, each, shown):
     assert quotas.max() <= finding_tables.ROWS_A_RULE
 
 
+@pytest.mark.parametrize("evidence", ["17 odd signs", ["none", "17 odd signs"]])
+def test_evidence_that_all_rows_of_a_rule_share_is_shown_once(evidence):
+    found = findings.make([1, 2], check="k", rule="k.r", evidence=evidence)
+    page = report.render(finding_tables.facts_of(dataclasses.replace(passing(), rules=()), found))
+    assert page.count("17 odd signs") == 1
+    assert (">Evidence</th>" in page) is isinstance(evidence, list)
+
+
 def test_no_findings_no_rules():
     assert finding_tables.rules_of(findings.empty(), 10) == ()
     assert "There are no findings" in report.render(
