@@ -4,6 +4,7 @@ Clean rows are typed already; quarantined rows are stored as read and are cast b
 row that the contract could not cast stays held.
 """
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -88,25 +89,24 @@ class Lineages:
     def __init__(self, files: RunReader) -> None:
         """Keep the run's reader; nothing is read yet."""
         self._files = files
-        self._parts: dict[str, str] = {}
+
+    @functools.cached_property
+    def _parts(self) -> dict[str, str]:
+        """Return the part of each file with rows."""
+        found = {}
+        for part in self._files.names("lineage"):
+            with self._files.opened(part) as source:
+                for first in pq.ParquetFile(source).iter_batches(1, columns=["file"]):
+                    found[str(first["file"][0])] = part
+                    break  # all its rows are of one file
+        return found
 
     def of(self, name: str) -> pa.Table:
         """Return the lineage of a file's rows in the file's order; empty if it has none."""
-        left = [part for part in self._files.names("lineage") if part not in self._parts.values()]
-        for part in left:
-            if name in self._parts:
-                break
-            self._parts[self._file_of(part)] = part
-        if name not in self._parts:
-            parts = self._files.names("lineage")
-            schema = self._files.schema(parts[0]) if parts else lineage.LINEAGE_SCHEMA
-            return schema.empty_table()
-        return self._files.table(self._parts[name]).combine_chunks()
-
-    def _file_of(self, part: str) -> str:
-        with self._files.opened(part) as source:
-            first = next(pq.ParquetFile(source).iter_batches(1, columns=["file"]))
-        return str(first["file"][0].as_py())
+        if name in self._parts:
+            return self._files.table(self._parts[name]).combine_chunks()
+        schemas = [self._files.schema(part) for part in self._files.names("lineage")[:1]]
+        return (schemas or [lineage.LINEAGE_SCHEMA])[0].empty_table()
 
 
 def clean_rows(placed: pa.Table, sources: tuple[Source, ...]) -> tuple[np.ndarray, np.ndarray]:
