@@ -21,7 +21,6 @@ from checks.kit.verdict import UNRUN
 from pipelines import config
 from pipelines.store.outcome import Outcome
 from provenance.base import atomic
-from provenance.ledger.run_files import FATES
 from provenance.ledger.segments import DIGITS
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -37,6 +36,7 @@ FACETS = {
     "TagsRunFacet": "1-0-0",
     "TestRunFacet": "1-0-1",
 }
+FATES = ("clean", "quarantine", "rejected")
 
 
 @dataclasses.dataclass(slots=True)

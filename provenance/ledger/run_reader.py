@@ -57,8 +57,11 @@ class RunReader:
             AssayError: ASSAY-L011 for the first thing that is not as recorded.
         """
         self._search_once()
-        names = [name for name in sorted(self._recorded) if not parts or name.startswith(parts)]
-        run_files.require(self.folder, self.seq, (self._recorded[name] for name in names))
+        for name in sorted(self._recorded):
+            if not parts or name.startswith(parts):
+                fault = run_files.fault_of(self.folder, self.seq, self._recorded[name])
+                if fault:
+                    raise run_files.broken(fault.message, Path(fault.where))
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[pa.NativeFile]:

@@ -103,4 +103,4 @@ def test_one_break_is_one(store, capsys):
     assert verify.main(arguments) == 4
     printed = capsys.readouterr().out
     assert "\n1 break found: " in printed
-    assert "remove one that is not recorded" in printed
+    assert "\n  fix:   " in printed
