@@ -45,13 +45,13 @@ WHOLE = [
 ]
 
 HELD = (
-    "Held: in quarantine or rejected. Held or queued: with a finding of severity `error` or "
-    "`warning` at least, so that a reviewer sees it. Held by: the checks that hold at least a "
-    "tenth of the rows of that kind."
+    "Held: quarantined or rejected. Held or queued: held, or with a finding of severity `error` or "
+    "`warning`, so that a reviewer sees the row. Held by: the checks that hold at least a tenth of "
+    "the rows of that kind."
 )
 ALARM = (
-    "A false alarm is a held row in which nothing was planted. Some of them are honest rows that "
-    "look wrong: the best possible model errs on 5 % of these rows."
+    "A false alarm is a held row in which nothing was planted. Some of these are legitimate rows "
+    "that look wrong: even the best possible model misclassifies 5 % of the rows."
 )
 
 
@@ -110,13 +110,15 @@ def _opening(faulty: Seen, clean: Seen, planted: dict[str, set[int]]) -> str:
     others = faulty.rows - len(every)
     alarms = len(faulty.caught - every) / others
     return (
-        "# Threats: what is caught, what is not\n\n"
-        "Measured, not promised: `python benchmarks/threats.py` runs Assay on `data_samples/`, "
-        "compares the fates of rows with what was planted, and writes this page. The samples are "
-        "synthetic and the faults are ours; an attacker who knows the checks does better.\n\n"
-        f"Of {len(every):,} planted rows {outcome.recall(faulty.caught, every):.1%} are held; "
-        f"of the {others:,} others {alarms:.2%} are held by mistake. The clean "
-        f"book gets the verdict `{clean.told['verdict']}`, with {len(clean.caught):,} of "
+        "# Threats: what is caught and what is not\n\n"
+        "Every figure here is measured: `python benchmarks/threats.py` runs Assay on "
+        "`data_samples/`, compares the fates of the rows with what was planted, and writes this "
+        "page. The samples are synthetic and the faults are our own; an attacker who knows the "
+        "checks does better.\n\n"
+        f"{outcome.recall(faulty.caught, every):.1%} of the {len(every):,} planted rows are held, "
+        f"and {alarms:.2%} of the {others:,} other rows are held by mistake. The clean dataset "
+        f"`loans_clean.csv` gets the verdict `{clean.told['verdict']}`, with "
+        f"{len(clean.caught):,} of "
         f"{clean.rows:,} rows held ({len(clean.caught) / clean.rows:.2%})."
     )
 
@@ -166,7 +168,7 @@ def _alarms(seen: dict[str, Seen], planted: dict[str, set[int]]) -> str:
         share = f"{wrong / (faulty.rows - len(every)):.2%}"
         clean_share = f"{len(fresh) / clean.rows:.2%}"
         lines.append([f"`{name}`", str(len(held)), str(wrong), share, str(len(fresh)), clean_share])
-    head = ["check", "held", "of them by mistake", "false alarm rate"]
+    head = ["check", "held", "by mistake", "false alarm rate"]
     return _table([*head, "held in `loans_clean.csv`", "rate there"], lines)
 
 

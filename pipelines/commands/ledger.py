@@ -8,7 +8,7 @@ from typing import Any
 
 from pipelines import config
 from pipelines.clock import now
-from pipelines.store import high_water, keys, proofs, trust
+from pipelines.store import high_water, keys, proofs, rotation, trust
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError, printable
 from provenance.base.ordinals import ordinal
@@ -94,10 +94,7 @@ def _compact(arguments: argparse.Namespace) -> int:
 def _rotate(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
     with store.opened(make=False):
-        # this user's key may not be the ledger's yet, so `require_whole` cannot be asked
-        known = trust.Known.before(store)
-        made, told = keys.rotate(store, arguments.to, now(), known.require_continued)
-        high_water.advance(store, made)
+        made, told = rotation.rotate(store, arguments.to, now())
     facts = {"schema": "assay.rotate/1", "entry": made.seq, "public_key": made.facts["public_key"]}
     _print(arguments, facts, f"{told}\n")
     return 0

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import config
-from pipelines.store import reference_anchor, row_proof, trust, unlisted
-from pipelines.store.high_water import Seen
+from pipelines.store import proofs, reference_anchor, trust, unrecorded
+from pipelines.store.high_water import Remembered
 from pipelines.store.store import RUN_KINDS, Store
 from provenance.base import no_follow, staging, store_door
 from provenance.base.codes import CODES, EXIT
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> int:
         )
     _refuse_odd(arguments)
     trusted = trust.trusted(arguments.key)
-    known = Seen.before(store)  # before the ledger is read, which may grow meanwhile
+    known = Remembered.before(store)  # before the ledger is read, which may grow meanwhile
     walked = verify.verify_ledger(store.ledger, trusted)
     breaks, warnings = list(walked.breaks), [*walked.warnings, *_left(store)]
     facts: dict[str, Any] = {"entries": walked.entries, "head": walked.head.hex(), "runs": 0,
@@ -43,7 +43,7 @@ def main(arguments: argparse.Namespace) -> int:
             seen = trust.checkpoint(arguments.checkpoint, walked.keys)
             breaks += verify.verify_checkpoint(walked, seen, arguments.checkpoint)
             facts["checkpoint"] = seen.size
-        cut, died = unlisted.faults(store, unlisted.placed(store), walked.kinds)
+        cut, died = unrecorded.faults(store, unrecorded.items(store), walked.kinds)
         breaks += cut
         warnings += died + _ahead(store, walked)
         breaks += _asked(arguments, store, facts, is_cut=bool(breaks))
@@ -51,7 +51,7 @@ def main(arguments: argparse.Namespace) -> int:
     return EXIT["integrity"] if breaks else EXIT["pass"]
 
 
-def _turned_back(known: Seen, walked: Verified) -> list[Notice]:
+def _turned_back(known: Remembered, walked: Verified) -> list[Notice]:
     """Return what is wrong with the ledger beside what this user has seen of it before."""
     try:
         known.require_continued(walked.leaves)
@@ -112,13 +112,12 @@ def _report(store: Store, path: Path, facts: dict[str, Any]) -> list[Notice]:
 def _row(store: Store, arguments: argparse.Namespace, facts: dict[str, Any]) -> list[Notice]:
     facts["row"] = f"row {arguments.row} of run {arguments.run}"
     try:
-        found = row_proof.verify_row(store, store.find(arguments.run), arguments.row)
+        facts["row"], breaks = proofs.verify_row(store, store.find(arguments.run), arguments.row)
     except AssayError as error:
         if error.code != "ASSAY-L011":
             raise
         return [Notice(error.code, f"{error.what}; {error.fix}", error.where)]
-    facts["row"] = found.told
-    return list(found.breaks)
+    return breaks
 
 
 def _files(store: Store, entry: Entry) -> list[Notice]:

@@ -1,1 +1,1 @@
-"""`assay diff`: which rows came, went or changed between two runs, and why."""
+"""`assay diff`: which rows were added, removed or changed between two runs, and why."""

@@ -1,4 +1,4 @@
-"""The pages of a run: its facts gathered for the report, and the report drawn."""
+"""Gathers a run's facts and builds its report from them."""
 
 import dataclasses
 import math
@@ -11,10 +11,8 @@ from checks.kit.protocol import Panel
 from pipelines.checking.examine import Status
 from pipelines.report import finding_tables, page, privacy_noise
 from pipelines.report.facts import (
-    ContractFacts,
     DriftPanel,
     ReportFacts,
-    SourceFacts,
     WorthFacts,
     category_panel,
     number_panel,
@@ -26,9 +24,9 @@ from provenance.base.errors import Notice
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Drawn:
-    """What the report of a run is drawn from.
+    """What a run's report is built from.
 
-    `shown` names the columns whose categories may be shown: those with declared values.
+    `shown` names the columns whose categories may be shown, see `nameable`.
     """
 
     facts: Mapping[str, Any]
@@ -43,16 +41,17 @@ class Drawn:
 
 
 def nameable(contract: Contract) -> frozenset[str]:
-    """Return the columns whose categories may be shown."""
+    """Return the columns whose categories may be shown: labels and those with declared values."""
     return frozenset(c.name for c in contract.columns if c.valid_values or "label" in c.roles)
 
 
 def drawing(
     drawn: Drawn, contract: Contract, facts: dict[str, Any]
 ) -> Callable[[int], Mapping[str, str]]:
-    """Return what draws the pages with noise on protected columns, and tells `facts` its price.
+    """Return a function that builds the report with noise on protected columns.
 
-    To be called under the ledger's lock, where the budget is read and spent in one.
+    It adds the privacy budget spent to `facts`. Call it under the ledger's lock, so that the budget
+    is read and spent in one step.
     """
 
     def as_numbered(number: int) -> Mapping[str, str]:
@@ -68,46 +67,28 @@ def drawing(
 
 
 def draw(number: int, drawn: Drawn) -> dict[str, str]:
-    """Return the text of each page by its file's name."""
+    """Return the text of the report by file name."""
     facts = drawn.facts
-    told = ReportFacts(
+    report = ReportFacts(
         run=number,
         run_id=facts["run_id"],
         dataset=facts["dataset"],
         verdict=facts["verdict"],
         time=facts["time"],
         rows=facts["rows"],
-        contract=ContractFacts(
-            facts["dataset"], facts["contract"]["version"], facts["contract"]["sha256"]
-        ),
+        contract=facts["contract"],
         ledger_head=commit.head_of(drawn.store),
         reasons=tuple(Notice(**reason) for reason in facts["reasons"]),
         warnings=drawn.warnings,
-        checks=tuple(_check(status) for status in drawn.statuses),
-        sources=tuple(
-            SourceFacts(item["name"], item["sha256"], item["size"], item["rows"])
-            for item in facts["inputs"]
-        ),
+        checks=drawn.statuses,
+        sources=tuple(facts["inputs"]),
         timings=drawn.timings,
         drift=tuple(_panel(p) for p in drawn.panels if p.edges or p.column in drawn.shown),
         policy=facts["policy"],
         worth=drawn.worth,
         unchecked=tuple(n.message for n in drawn.warnings if n.code == "ASSAY-K020"),
     )
-    return {"report.html": page.render(finding_tables.facts_of(told, drawn.found))}
-
-
-def _check(status: Status) -> dict[str, Any]:
-    return {
-        "check": status.check,
-        "status": status.status,
-        "findings": status.findings,
-        "rows": status.rows,
-        "seconds": status.seconds,
-        "threats": status.threats,
-        "notes": status.notes,
-        "why_skipped": status.why,
-    }
+    return {"report.html": page.render(finding_tables.facts_of(report, drawn.found))}
 
 
 def _panel(panel: Panel) -> DriftPanel:

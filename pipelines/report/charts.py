@@ -1,7 +1,7 @@
-"""Charts of the report as plain SVG text: small, still, and readable without colour.
+"""The report's charts as plain SVG text: small, static, and readable without colour.
 
-Each has role=img, a title and a description. Classes are styled by report.css, so that one chart
-serves light, dark and paper. The reference is always dashed and filled, this run always solid.
+Each has role=img, a title and a description. report.css styles their classes, so that one chart
+works in light and dark mode and on paper. The reference is dashed and filled, this run solid.
 """
 
 import itertools
@@ -13,17 +13,16 @@ from markupsafe import Markup, escape
 
 from pipelines.report.facts import DriftPanel, ScoreHistogram
 from provenance.base.errors import printable
+from provenance.ledger.run_files import FATES
 
 WIDTH, HEIGHT = 360, 172
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 28, 22
 BAR_WIDTH = 1000
-THINNEST = 4  # a fate of one row must still be seen
+THINNEST = 4  # so that a fate with a single row stays visible
 NAME_LIMIT = 16
 TICKS = 4
 LOG_FOOT = 0.3
 SMALLEST = 1e-300  # keeps the height of an empty panel above 0
-FATES = ("clean", "quarantine", "rejected")
-THOUSAND = 1000
 
 
 def fates_bar(rows: Mapping[str, int]) -> Markup:
@@ -39,15 +38,17 @@ def fates_bar(rows: Mapping[str, int]) -> Markup:
                 f'<rect class="fate-{fate}" x="{x:.1f}" width="{width * scale:.1f}" height="24"/>'
             )
             x += width * scale
-    said = ", ".join(f"{fate} {count:,}" for fate, count in counts.items())
-    head = _head("fates", f"Fate of the rows: {said}", "A bar whose length is all source rows.")
+    listed = ", ".join(f"{fate} {count:,}" for fate, count in counts.items())
+    head = _head(
+        "fates", f"Rows by fate: {listed}", "The full length of the bar is all source rows."
+    )
     box = f'viewBox="0 0 {BAR_WIDTH} 24" preserveAspectRatio="none" class="fates"'
     return Markup(f"<svg {box} {head}{''.join(parts)}</svg>")  # noqa: S704 - numbers only
 
 
 def drift_chart(panel: DriftPanel, uid: str) -> Markup:
     """Draw one column in the reference and in this run on a shared axis; `uid` names its title."""
-    title = f"{panel.column}: reference against this run"
+    title = f"{panel.column}: reference and this run"
     legend = _legend(panel.reference_rows, panel.current_rows)
     body = _number_body(panel) if panel.edges else _category_body(panel)
     head = _head(uid, title, drift_summary(panel))
@@ -55,7 +56,7 @@ def drift_chart(panel: DriftPanel, uid: str) -> Markup:
 
 
 def score_chart(scores: ScoreHistogram, uid: str) -> Markup:
-    """Draw how many rows got which score, on a logarithmic axis, with the threshold."""
+    """Draw how many findings have which score, on a logarithmic axis, with the threshold."""
     decades = max(1, math.ceil(math.log10(max(scores.counts, default=1) or 1)))
     low, high = scores.edges[0], scores.edges[-1]
     parts = [_line(LEFT, _y(0), WIDTH - RIGHT, _y(0), "axis")]
@@ -75,30 +76,33 @@ def score_chart(scores: ScoreHistogram, uid: str) -> Markup:
     if scores.threshold is not None:
         x0 = _x(scores.threshold, low, high)
         parts.append(_line(x0, TOP - 6, x0, _y(0), "threshold"))
-        side, anchor = (-4, "end") if x0 > WIDTH / 2 else (4, "start")
-        parts.append(_text(x0 + side, TOP - 4, f"threshold {scores.threshold:g}", anchor, "strong"))
+        offset, anchor = (-4, "end") if x0 > WIDTH / 2 else (4, "start")
+        parts.append(
+            _text(x0 + offset, TOP - 4, f"threshold {scores.threshold:g}", anchor, "strong")
+        )
     head = _head(uid, f"{scores.check}: scores", score_summary(scores))
     return Markup(f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {head}{"".join(parts)}</svg>')  # noqa: S704
 
 
 def drift_summary(panel: DriftPanel) -> str:
-    """Say in words what the panel shows: the statistic, and where the two differ most."""
-    said = []
+    """Describe a panel in words: the statistic, and where the two distributions differ most."""
+    parts = []
     if panel.value is not None:
         limit = "" if panel.limit is None else f", limit {panel.limit:g}"
-        said.append(f"{panel.statistic} {panel.value:.3g}{limit}.")
+        parts.append(f"{panel.statistic} {panel.value:.3g}{limit}.")
     before, now = panel.shares
     if len(before):
         most = int(np.argmax(np.abs(now - before)))
-        share = f"{percent(before[most])} of the reference, {percent(now[most])} of this run"
-        said.append(f"Largest change: {bin_name(panel, most)}, {share}.")
+        change = f"{percent(before[most])} in the reference, {percent(now[most])} in this run"
+        parts.append(f"Largest change: {bin_name(panel, most)}, {change}.")
     if panel.missing is not None and panel.missing[0] != panel.missing[1]:
-        said.append(f"Missing: {percent(panel.missing[0])}, now {percent(panel.missing[1])}.")
-    return " ".join([*said, *([panel.note] if panel.note else [])])
+        old, new = (percent(share) for share in panel.missing)
+        parts.append(f"Missing values: {old} in the reference, {new} in this run.")
+    return " ".join([*parts, *([panel.note] if panel.note else [])])
 
 
 def score_summary(scores: ScoreHistogram) -> str:
-    """Say in words how many scores there are, and how many reach the threshold."""
+    """Describe in words how many scores there are, and how many reach the threshold."""
     total = f"{sum(scores.counts):,} {scores.unit}"
     if scores.threshold is None:
         return f"{total}; logarithmic axis."
@@ -120,14 +124,14 @@ def bin_name(panel: DriftPanel, index: int) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as per cent that never rounds something to nothing, or most to all."""
-    if 0 < share < 0.0001:  # noqa: PLR2004 - the smallest share that two decimals can say
+    """Return a share in percent that never rounds something to nothing, or most to all."""
+    if 0 < share < 0.0001:  # noqa: PLR2004 - the smallest share that two decimals can show
         return "< 0.01 %"
     return f"{math.floor(share * 1e4) / 100 if share > 0.5 else share * 100:.2f} %"  # noqa: PLR2004
 
 
 def compact(value: float) -> str:
-    """Return a number as an axis has room for it: 1.2k, 3M."""
+    """Return a number short enough for an axis: 1.2k, 3M."""
     for size, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:.3g}{name}"
@@ -137,11 +141,11 @@ def compact(value: float) -> str:
 def _number_body(panel: DriftPanel) -> str:
     low, high = panel.edges[0], panel.edges[-1]
     peak = max([*panel.reference, *panel.current, SMALLEST])
-    paths = [_steps(panel.edges, side, peak) for side in (panel.reference, panel.current)]
+    paths = [_steps(panel.edges, share, peak) for share in (panel.reference, panel.current)]
     base = f"V{_y(0):.1f}H{LEFT}Z"
     parts = [_line(LEFT, _y(share), WIDTH - RIGHT, _y(share), "grid") for share in (0, 0.5, 1)]
     widths = np.diff(panel.edges)
-    # bins of one width can say how many rows the highest holds; others only compare by area
+    # bins of equal width can show the share in the highest; others compare by area only
     is_even = np.allclose(widths, widths[0], rtol=1e-6)
     label = f"{peak * widths[0] * 100:.2g} %" if is_even else "density"
     parts.append(_text(LEFT - 4, _y(1) + 3, label, "end"))
@@ -165,7 +169,7 @@ def _category_body(panel: DriftPanel) -> str:
     parts = [_line(LEFT, _y(share), WIDTH - RIGHT, _y(share), "grid") for share in (0, 0.5, 1)]
     parts.append(_text(LEFT - 4, _y(1) + 3, f"{peak * 100:.3g} %", "end"))
     parts.append(_text(LEFT - 4, _y(0) + 3, "0", "end"))
-    # names get one letter a few pixels; what does not fit stands in the table below the chart
+    # a letter takes a few pixels; names that do not fit are in the table below the chart
     letters = min(NAME_LIMIT, int(slot / 5.4))
     for index, name in enumerate(panel.categories):
         middle = LEFT + slot * (index + 0.5)
@@ -194,7 +198,7 @@ def _legend(before: int, now: int) -> str:
 
 
 def _ticks(low: float, high: float) -> list[str]:
-    """Return marks and numbers at round places of the horizontal axis."""
+    """Return ticks and labels at round values of the horizontal axis."""
     span = (high - low) or 1.0
     step = 10 ** math.floor(math.log10(span / TICKS))
     step *= next(m for m in (1, 2, 5, 10) if span / (step * m) <= TICKS)
@@ -221,7 +225,7 @@ def _y(share: float) -> float:
 
 
 def _log_y(count: float, decades: int) -> float:
-    # one row stands a little above the axis, where it can be seen
+    # a count of one is drawn a little above the axis, so that it stays visible
     return _y((math.log10(count) + LOG_FOOT) / (decades + LOG_FOOT))
 
 
@@ -236,8 +240,8 @@ def _text(x: float, y: float, text: str, anchor: str, kind: str = "") -> str:
 
 def _head(uid: str, title: str, summary: str) -> str:
     names = f'role="img" aria-labelledby="{uid}-t {uid}-d">'
-    said = f'<title id="{uid}-t">{_safe(title)}</title><desc id="{uid}-d">{_safe(summary)}</desc>'
-    return names + said
+    title, summary = _safe(title), _safe(summary)
+    return f'{names}<title id="{uid}-t">{title}</title><desc id="{uid}-d">{summary}</desc>'
 
 
 def _safe(text: str) -> Markup:

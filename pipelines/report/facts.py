@@ -1,7 +1,7 @@
-"""What a report says of a run, as plain immutable values; `pipelines.report.page` only draws them.
+"""What a report says about a run, as plain immutable values; `pipelines.report.page` draws them.
 
-Nothing here may hold a cell's value of a column that may be personal: findings hold none by
-their convention, and categories are drawn only for columns that the contract gives valid values.
+Nothing here may hold a cell of a column that may be personal: findings never do, and categories
+are drawn only for columns whose valid values the contract declares.
 """
 
 import dataclasses
@@ -11,34 +11,15 @@ from typing import Any
 import numpy as np
 
 from checks.kit.model_comparison import Worth
+from pipelines.checking.examine import Status
 from provenance.base.errors import Notice
 
-STAGED = "staged"  # the number of a run that the ledger has not numbered yet
 MAX_CATEGORIES = 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SourceFacts:
-    """One file that rows came from: name, hex digest, bytes, rows."""
-
-    name: str
-    sha256: str
-    size: int
-    rows: int
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class ContractFacts:
-    """The contract of the run: name, version, hex digest of its canonical text."""
-
-    name: str
-    version: str
-    sha256: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class FindingFacts:
-    """One finding as the page shows it; `row` is None for one on the whole dataset."""
+    """One finding as the page shows it; `row` is None if it concerns the whole dataset."""
 
     row: int | None
     column: str
@@ -53,12 +34,12 @@ class RuleFacts:
     """All findings of one (check, rule, severity).
 
     Attributes:
-        findings: how many there are in all.
-        rows: how many distinct rows they touch; 0 for findings on the whole dataset.
-        share: `rows` of the rows of the source, in [0, 1].
+        findings: total number.
+        rows: number of distinct rows; 0 for findings on the whole dataset.
+        share: `rows` as a share of the source's rows, in [0, 1].
         columns: the columns named, most findings first.
         examples: rows with the worst scores, worst first.
-        top: the findings that are shown, worst score first.
+        top: the findings shown, worst score first.
     """
 
     check: str
@@ -110,7 +91,7 @@ class DriftPanel:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScoreHistogram:
-    """Scores that a check gave, shape (n,) counts over (n + 1,) edges, and its threshold."""
+    """A check's scores as n counts over n + 1 edges, and its threshold."""
 
     check: str
     edges: tuple[float, ...]
@@ -121,9 +102,10 @@ class ScoreHistogram:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StampFacts:
-    """A held trigger and what it does: shares of clean rows that a model gives its label.
+    """A held trigger and its effect: shares of clean rows that a model gives its label.
 
-    As the rows are, with the trigger stamped on, and the same by a model without the held rows.
+    `before`: the rows unchanged; `after`: with the trigger; `cleaned`: with the trigger, by a model
+    trained without the held rows.
     """
 
     columns: tuple[str, ...]
@@ -135,9 +117,10 @@ class StampFacts:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WorthFacts:
-    """A model from the clean output beside one from every row, and the rows they were asked about.
+    """A model trained on clean rows compared with one trained on all rows.
 
-    `stamps` are the held triggers, measured in the sample of the check `poison`.
+    `asked` describes the test rows; `stamps` are the held triggers, measured on the sample of the
+    check `poison`.
     """
 
     worth: Worth
@@ -150,31 +133,31 @@ class ReportFacts:
     """Everything that the report of one run says.
 
     Attributes:
-        run: the number of the run, or `STAGED` while the ledger has not given it one.
         verdict: "pass" or "fail".
-        time: ISO 8601, given by the caller, who alone reads the clock.
+        time: ISO 8601; only the caller reads the clock.
         rows: source, clean, quarantine, rejected.
-        checks: one mapping per check with `check`, `status` (ok, failed, timeout or skipped) and
-            any of `findings`, `rows`, `seconds`, `threats`, `notes`, `why_skipped`.
+        contract: `version` and `sha256`.
         ledger_head: digest of the newest ledger entry before this run, "" if there was none.
+        checks: the status of each check (ok, failed, timeout or skipped).
+        sources: `name`, `sha256`, `size` and `rows` of each source file.
         timings: seconds per stage in the order of the stages; `total` is the wall clock.
         policy: limits by name, e.g. {"alpha": 0.1, "max_quarantine_share": 0.1}.
         unchecked: sentences on what was not checked, besides the checks that did not run.
-        worth: what the clean output is worth to a model, None where nobody asked.
+        worth: what cleaning changes for a model, None if it was not measured.
     """
 
-    run: int | str
+    run: int
     run_id: str
     dataset: str
     verdict: str
     time: str
     rows: Mapping[str, int]
-    contract: ContractFacts
+    contract: Mapping[str, str]
     ledger_head: str = ""
     reasons: tuple[Notice, ...] = ()
     warnings: tuple[Notice, ...] = ()
-    checks: tuple[Mapping[str, Any], ...] = ()
-    sources: tuple[SourceFacts, ...] = ()
+    checks: tuple[Status, ...] = ()
+    sources: tuple[Mapping[str, Any], ...] = ()
     rules: tuple[RuleFacts, ...] = ()
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
     drift: tuple[DriftPanel, ...] = ()

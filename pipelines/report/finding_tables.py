@@ -1,7 +1,7 @@
-"""From a findings table to what a report says of it: rules, their worst rows, their scores.
+"""Summaries of a findings table for the report: rules, their worst rows, and scores.
 
-Grouped and ranked in numpy over dictionary codes; only the findings that are shown ever become
-Python objects. Cost: one sort of the findings.
+Findings are grouped and ranked in numpy over dictionary codes; only those shown become Python
+objects. Cost: one sort of the findings.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ ROWS_IN_ALL = 2_000
 EXAMPLES = 5
 COLUMNS = 12
 TEXT_LIMIT = 400  # characters of one cell of the page
-TEXT_IN_ALL = 1_000_000  # bytes of HTML that all shown findings may take together
+TEXT_IN_ALL = 1_000_000  # bytes of HTML for all shown findings together
 MARKUP_A_ROW = 120
 BINS = 50
 
@@ -30,7 +30,7 @@ BINS = 50
 def facts_of(
     facts: ReportFacts, found: Findings, thresholds: Mapping[str, float] | None = None
 ) -> ReportFacts:
-    """Add to `facts` what the findings say: the rules, and scores of checks that grade them."""
+    """Add to `facts` the rules with findings, and the scores of checks that grade them."""
     rules = rules_of(found, facts.rows["source"])
     return dataclasses.replace(
         facts, rules=rules, scores=(*facts.scores, *scores_of(found, thresholds or {}))
@@ -38,11 +38,11 @@ def facts_of(
 
 
 def rules_of(found: Findings, source_rows: int) -> tuple[RuleFacts, ...]:
-    """Summarise findings per (check, rule, severity), errors first, then by rows touched.
+    """Summarise findings per (check, rule, severity), errors first, then by number of rows.
 
     Args:
         found: findings in any order; `checks.kit.findings.SCHEMA`.
-        source_rows: rows of the source, of which `share` is a share.
+        source_rows: number of source rows, the base of `share`.
     """
     if not found.num_rows:
         return ()
@@ -75,21 +75,21 @@ def rules_of(found: Findings, source_rows: int) -> tuple[RuleFacts, ...]:
 
 
 def scores_of(found: Findings, thresholds: Mapping[str, float]) -> tuple[ScoreHistogram, ...]:
-    """Draw the scores of every check whose findings differ in score, in [0, 1]."""
+    """Return a histogram over [0, 1] for every check whose findings differ in score."""
     edges = np.linspace(0, 1, BINS + 1)
     found = found.filter(pc.is_valid(found["row"]))  # a dataset has one score, not a distribution
-    drawn = []
+    histograms = []
     for check in sorted(pc.unique(found["check"]).to_pylist()):
         mine = found.filter(pc.equal(found["check"], check))["score"].drop_null()
         values = mine.to_numpy()
         if len(values) and values.min() < values.max():
             counts = np.histogram(np.clip(values, 0, 1), edges)[0]
-            drawn.append(
+            histograms.append(
                 ScoreHistogram(
                     check, tuple(edges.tolist()), tuple(counts.tolist()), thresholds.get(check)
                 )
             )
-    return tuple(drawn)
+    return tuple(histograms)
 
 
 def _groups(found: Findings) -> tuple[np.ndarray, np.ndarray]:
@@ -117,23 +117,23 @@ def _rank(key: Mapping[str, str], rows: int, count: int) -> tuple[object, ...]:
 
 
 def _quotas(counts: np.ndarray) -> np.ndarray:
-    """Share the rows of the page out: every rule gets as many before one gets more."""
+    """Share out the page's rows: each rule gets the same number before any gets more."""
     level = ROWS_A_RULE
     while level > 0 and np.minimum(counts, level).sum() > ROWS_IN_ALL:
         level -= 1
     quota: np.ndarray = np.minimum(counts, level)
-    wants = np.flatnonzero(counts > level) if level < ROWS_A_RULE else np.array([], int)
-    quota[wants[: ROWS_IN_ALL - quota.sum()]] += 1
+    larger = np.flatnonzero(counts > level) if level < ROWS_A_RULE else np.array([], int)
+    quota[larger[: ROWS_IN_ALL - quota.sum()]] += 1
     return quota
 
 
 def _shown(found: Findings, shown: list[np.ndarray]) -> list[list[FindingFacts]]:
-    taken = found.take(np.concatenate(shown)) if shown else found.slice(0, 0)
+    chosen = found.take(np.concatenate(shown)) if shown else found.slice(0, 0)
     for name in ("evidence", "suggestion", "column"):
-        # one character more than is shown, so that the page can say that it was cut
-        short = pc.utf8_slice_codeunits(taken[name], 0, TEXT_LIMIT + 1)
-        taken = taken.set_column(taken.schema.get_field_index(name), name, short)
-    rows = iter(taken.drop_columns(["check", "rule", "severity"]).to_pylist())
+        # one character more than is shown, so that the page can mark the text as cut
+        short = pc.utf8_slice_codeunits(chosen[name], 0, TEXT_LIMIT + 1)
+        chosen = chosen.set_column(chosen.schema.get_field_index(name), name, short)
+    rows = iter(chosen.drop_columns(["check", "rule", "severity"]).to_pylist())
     texts = ("column", "evidence", "suggestion")
     return [
         [
@@ -145,7 +145,7 @@ def _shown(found: Findings, shown: list[np.ndarray]) -> list[list[FindingFacts]]
 
 
 def _cut(parts: list[list[FindingFacts]]) -> list[tuple[FindingFacts, ...]]:
-    """Leave out the tail of each rule where escaped text would make the page too large."""
+    """Drop the tail of each rule if the escaped texts would make the page too large."""
     sizes = [sum(map(_weight, part)) for part in parts]
     if sum(sizes) <= TEXT_IN_ALL:
         return [tuple(part) for part in parts]

@@ -1,18 +1,19 @@
-"""The report of a run: one HTML file that asks the network for nothing and runs nothing foreign.
+"""The report of a run: one HTML file that makes no network requests and runs no foreign script.
 
-Every value passes `_shown` (Jinja's finalize), so no text reaches the page uncut or unescaped;
-style and script are allowed by their digests alone, and all markup but ours is text.
+Every value passes through `_shown` (Jinja's finalize), so no text reaches the page uncut or
+unescaped. Style and script are allowed by their digests alone, and all foreign markup is text.
 """
 
 import base64
+import dataclasses
 import functools
 import hashlib
 import importlib.resources
 import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipelines.report.facts import STAGED, ReportFacts
+from pipelines.checking.examine import Status
+from pipelines.report.facts import ReportFacts
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice, printable
 
@@ -22,37 +23,21 @@ if TYPE_CHECKING:
 SCHEMA = "assay.report/1"
 FIRST_REASONS = 3
 TEXT_LIMIT = 400  # characters of any one text of the page
-CHECK_FIELDS: Mapping[str, Any] = {
-    "status": "ok",
-    "findings": 0,
-    "rows": 0,
-    "seconds": None,
-    "threats": (),
-    "notes": (),
-    "why_skipped": "",
-}
-STATUS_ORDER = ("failed", "timeout", "skipped", "ok")
-STATUS_WORDS = {
-    "ok": "ran",
+STATUS_WORDS = {  # in the order of the page
     "failed": "did not run: crashed",
-    "timeout": "did not run: out of time",
-    "skipped": "not run: skipped",
-}
-# where on the page a reason is shown in full
-PLACES = {
-    "K001": ("checks", "the checks"),
-    "K002": ("checks", "the checks"),
-    "K003": ("checks", "the checks"),
-    "K010": ("drift", "the drift panels"),
-    "K017": ("drift", "the drift panels"),
-    "K011": ("rules", "the rules"),
-    "K012": ("rules", "the rules"),
-    "K013": ("rules", "the rules"),
-    "K014": ("rules", "the rules"),
-    "K015": ("rules", "the rules"),
+    "timeout": "did not run: timed out",
+    "skipped": "skipped",
+    "ok": "ran",
 }
 NOT_RUN = ("K001", "K002", "K003")
 DRIFT = ("K010", "K017")
+RULES = ("rules", "the rules")
+# where on the page a reason is shown in full
+PLACES = {
+    **dict.fromkeys(NOT_RUN, ("checks", "the checks")),
+    **dict.fromkeys(DRIFT, ("drift", "the drift panels")),
+    **dict.fromkeys(("K011", "K012", "K013", "K014", "K015"), RULES),
+}
 
 
 def render(facts: ReportFacts) -> str:
@@ -70,17 +55,13 @@ def render(facts: ReportFacts) -> str:
         checks=_checks(facts),
         codes=_codes(facts),
         unchecked=_unchecked(facts),
-        places=PLACES if facts.drift else {**PLACES, **dict.fromkeys(DRIFT, PLACES["K014"])},
-        run=RUN if facts.run == STAGED else str(facts.run),
+        places=PLACES if facts.drift else {**PLACES, **dict.fromkeys(DRIFT, RULES)},
         worst=next((r.examples[0] for r in facts.rules if r.examples), None),
     )
 
 
-RUN = "RUN"  # stands in commands until the ledger numbers the run
-
-
 def _ranked(reasons: tuple[Notice, ...]) -> list[Notice]:
-    """Put first what makes the other reasons doubtful: broken records, then what did not run."""
+    """Put first what casts doubt on the other reasons: broken records, then checks not run."""
 
     def rank(notice: Notice) -> int:
         code = _short(notice.code)
@@ -92,57 +73,49 @@ def _ranked(reasons: tuple[Notice, ...]) -> list[Notice]:
 
 
 def _checks(facts: ReportFacts) -> list[dict[str, Any]]:
-    """Complete the checks; those that did not run come first, then the most rows."""
-    full = [{**CHECK_FIELDS, **check} for check in facts.checks]
-    for check in full:
-        check["notes"] = _sentences(check["notes"])
-        check["threats"] = _sentences(check["threats"])
+    """Return the checks with their status in words; those not run first, then by rows."""
+    order = {word: place for place, word in enumerate(STATUS_WORDS)}
+
+    def place(status: Status) -> tuple[int, int, str]:
+        return order.get(status.status, 0), -status.rows, status.check  # unknown: did not run
+
+    checks = [dataclasses.asdict(status) for status in sorted(facts.checks, key=place)]
+    for check in checks:
         check["word"] = STATUS_WORDS.get(check["status"], f"unknown: {check['status']}")
-    return sorted(full, key=lambda c: (_place(c["status"]), -(c["rows"] or 0), c["check"]))
-
-
-def _place(status: str) -> int:
-    # a status that is not known is treated as one that did not run
-    return STATUS_ORDER.index(status) if status in STATUS_ORDER else 0
+    return checks
 
 
 def _unchecked(facts: ReportFacts) -> list[str]:
-    said = [
-        f"{check['check']}: {check['word']}"
-        + (f", {check['why_skipped']}" if check["why_skipped"] else "")
-        + "."
+    not_run = [
+        f"{check['check']}: {', '.join(filter(None, (check['word'], check['why'])))}."
         for check in _checks(facts)
         if check["status"] != "ok"
     ]
-    return list(dict.fromkeys([*said, *facts.unchecked]))
+    return list(dict.fromkeys([*not_run, *facts.unchecked]))
 
 
 def _codes(facts: ReportFacts) -> dict[str, tuple[str, str]]:
-    """Return meaning and remedy of every code on the page."""
+    """Return the meaning and the remedy of every code on the page."""
     named = [n.code for n in (*facts.reasons, *facts.warnings)] + [r.rule for r in facts.rules]
     return {code: CODES[code] for code in sorted(set(map(_short, named))) if code in CODES}
 
 
-def _sentences(value: object) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) and value else tuple(value or ())  # type: ignore[arg-type]
-
-
 def _data(facts: ReportFacts) -> str:
-    """Return what a program may read from the page; safe inside a script element."""
-    told = {
+    """Return what a program may read from the page, escaped for a script element."""
+    data = {
         "schema": SCHEMA,
-        "run": None if facts.run == STAGED else facts.run,
+        "run": facts.run,
         "run_id": facts.run_id,
         "dataset": facts.dataset,
         "verdict": facts.verdict,
         "time": facts.time,
         "rows": dict(facts.rows),
-        "contract_sha256": facts.contract.sha256,
+        "contract_sha256": facts.contract["sha256"],
         "ledger_head": facts.ledger_head,
-        "sources": [{"sha256": s.sha256, "rows": s.rows} for s in facts.sources],
+        "sources": [{name: s[name] for name in ("sha256", "rows")} for s in facts.sources],
         "reasons": [_short(notice.code) for notice in facts.reasons],
     }
-    text = json.dumps(told, separators=(",", ":"))
+    text = json.dumps(data, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -163,7 +136,7 @@ def _trusted(text: str) -> str:
 
 
 def _shown(value: object) -> object:
-    """Cut and escape a text for people: no control characters, no direction marks, no length."""
+    """Cut a text, and escape its control characters and text-direction marks."""
     if hasattr(value, "__html__") or isinstance(value, int | float):
         return value
     value = str(value)
@@ -172,7 +145,7 @@ def _shown(value: object) -> object:
 
 
 def _ticks(text: str) -> str:
-    """Set what stands between back ticks as code."""
+    """Mark text between backticks as code."""
     from markupsafe import Markup, escape
 
     parts = str(escape(_shown(text))).split("`")
@@ -220,21 +193,21 @@ def _environment() -> "jinja2.Environment":
 
 
 def _measured(value: float, is_share: bool, is_signed: bool = False) -> str:  # noqa: FBT001, FBT002
-    """Return a figure of a model, a share in per cent; what is signed is a difference of two."""
+    """Return a model's figure, a share in percent; a signed one is a difference of two."""
     sign = "+" if is_signed else ""
     if is_share:
         return f"{100 * value:{sign}.2f}" + (" points" if is_signed else " %")
     return f"{value:{sign}.4f}"
 
 
-def _seconds(value: float | None) -> str:
+def _seconds(value: float) -> str:
     from markupsafe import Markup
 
-    return Markup("") if value is None else Markup(f"{value:.1f}&nbsp;s")  # noqa: S704 - a number
+    return Markup(f"{value:.1f}&nbsp;s")  # noqa: S704 - a number
 
 
 def _size(value: int) -> str:
-    """Return bytes as people say them, in steps of 1,000."""
+    """Return a number of bytes in kB, MB or GB, in steps of 1,000."""
     for power, name in ((3, "GB"), (2, "MB"), (1, "kB")):
         if value >= 1000**power:
             return f"{value / 1000**power:.1f} {name}"

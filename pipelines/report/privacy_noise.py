@@ -1,11 +1,11 @@
-"""Noise on what a run publishes of protected columns, and the budget that it is paid from.
+"""Noise on what a run publishes about protected columns, and the privacy budget it spends.
 
-Counts get discrete Laplace noise from OpenDP, drawn from the operating system's secure source. Two
-datasets are neighbours if one row is replaced by another, since the number of rows is published as
-it is: so one row moves two counts, and the sensitivity is 2. A run's epsilon is shared out evenly
-among the panels; the reference is another dataset and pays by the same share beside it. What is
-drawn from noisy counts costs nothing more. Spent is what earlier entries of the dataset say, and
-this run's epsilon.
+Counts get discrete Laplace noise from OpenDP, drawn from the operating system's secure random
+source. Neighbouring datasets differ in one replaced row, since the exact number of rows is public;
+so one row moves two counts, and the sensitivity is 2. A run's epsilon is divided evenly among its
+panels. The reference is a separate dataset and gets the same share. Whatever is derived from noisy
+counts costs nothing more. The budget spent is what earlier entries of the dataset record, plus this
+run's epsilon.
 """
 
 import dataclasses
@@ -19,12 +19,12 @@ from provenance.base.errors import Notice
 
 MECHANISM = "discrete Laplace"
 SENSITIVITY = 2  # counts of a histogram that change by 1 when a row is replaced
-_ROUNDED = 9  # decimals, so that sums of budgets compare as people write them
+_ROUNDED = 9  # decimals, so that sums of budgets compare as in decimal notation
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Published:
-    """What may be shown: panels, the entry's facts on the budget, and what to warn of."""
+    """What may be shown: panels, the entry's facts about the budget, and warnings."""
 
     panels: tuple[Panel, ...]
     facts: dict[str, Any] | None = None
@@ -32,9 +32,9 @@ class Published:
 
 
 def published(panels: Sequence[Panel], contract: Contract, store: Store) -> Published:
-    """Return the panels with noise on those of protected columns, or without them.
+    """Return the panels with noise on those of protected columns, or without these.
 
-    Call it under the ledger's lock, so that two runs at once do not spend the same budget.
+    Call it under the ledger's lock, so that concurrent runs do not spend the same budget.
     """
     open_ = tuple(panel for panel in panels if not panel.is_protected)
     if not contract.protected:
@@ -62,7 +62,7 @@ def spent(store: Store, dataset: str) -> float:
 
 
 def noisy_counts(counts: Sequence[int], epsilon: float) -> tuple[int, ...]:
-    """Return counts with noise of scale 2 / epsilon; those below 0 are told as 0."""
+    """Return counts with noise of scale 2 / epsilon; negative ones become 0."""
     import opendp.prelude as dp
 
     dp.enable_features("contrib")
@@ -72,26 +72,26 @@ def noisy_counts(counts: Sequence[int], epsilon: float) -> tuple[int, ...]:
 
 
 def scale_of(epsilon: float) -> float:
-    """Return the scale of the noise: how far off a count is on average."""
+    """Return the scale of the noise: the mean absolute error of a count."""
     return SENSITIVITY / epsilon
 
 
 def _noisy(panel: Panel, epsilon: float) -> Panel:
-    """Return a panel with noise on its counts; missing cells are one more of them."""
-    sides, shares, absent = [], [], []
+    """Return a panel with noise on its counts, the number of missing cells included."""
+    noisy, shares, absent = [], [], []
     for counts, missing in zip((panel.reference, panel.current), panel.absent, strict=True):
         *rest, gone = noisy_counts([*counts, missing], epsilon)
-        sides.append(tuple(rest))
+        noisy.append(tuple(rest))
         shares.append(gone / max(sum(rest) + gone, 1))
         absent.append(gone)
     note = (
-        f"The column is protected: counts are noisy, each off by {scale_of(epsilon):,.0f} on "
-        f"average (epsilon {epsilon:g})"
+        "This column is protected, so its counts are noisy: each is off by "
+        f"{scale_of(epsilon):,.0f} on average (epsilon {epsilon:g})"
     )
     return dataclasses.replace(
         panel,
-        reference=sides[0],
-        current=sides[1],
+        reference=noisy[0],
+        current=noisy[1],
         missing=(shares[0], shares[1]),
         absent=(absent[0], absent[1]),
         statistic=note,
@@ -115,7 +115,7 @@ def _facts(
 def _warnings(contract: Contract, before: float) -> tuple[Notice, ...]:
     policy = contract.policy
     what = (
-        f"the privacy budget is spent ({before:g} of {policy.epsilon_total:g}, and a run takes "
-        f"{policy.epsilon:g}): nothing is published of the protected columns"
+        f"the privacy budget is used up ({before:g} of {policy.epsilon_total:g} spent, a run needs "
+        f"{policy.epsilon:g}), so nothing is published about the protected columns"
     )
     return (Notice("ASSAY-K021", what, "assay.policy.epsilon_total"),)

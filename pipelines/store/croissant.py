@@ -1,8 +1,8 @@
-"""The clean dataset described as Croissant 1.0, for loaders and catalogues that do not know Assay.
+"""A Croissant 1.0 description of the clean dataset, for loaders and catalogues.
 
-One FileObject a clean part, with its digest; one FileSet of them all; one RecordSet with a Field a
-column. Types come from the files, texts and keys from the contract in the run's folder. Paths are
-relative to that folder, so it can be moved or published as it is.
+It has a FileObject with its digest for each clean part, one FileSet of them all, and one RecordSet
+with a Field for each column. Types come from the files, texts and keys from the contract in the
+run's folder. Paths are relative to that folder, so it can be moved or published unchanged.
 """
 
 import re
@@ -20,9 +20,9 @@ from provenance.rows import digest
 
 FILE = "croissant.json"
 CONFORMS_TO = "http://mlcommons.org/croissant/1.0"
-PARQUET = "application/x-parquet"  # the name that readers of Croissant know
+PARQUET = "application/x-parquet"  # the media type that Croissant readers know
 ROWS, PARTS = "rows", "clean-parts"
-# the standard's own context, and what its reader adds to it
+# the standard's own context, with what its reference reader adds
 CONTEXT: dict[str, Any] = {
     "@language": "en",
     "@vocab": "https://schema.org/",
@@ -61,10 +61,10 @@ def croissant_of(
     """Return the JSON-LD of a run's clean dataset.
 
     Args:
-        number: the run's.
+        number: of the run.
         facts: the entry's body.
         files: name, size and sha256 of the run's files.
-        out: the folder they lie in.
+        out: the folder that holds them.
     """
     contract = staged_contract.recorded(facts, out).plain()
     parts = [file for file in files if file["name"].startswith("clean/")]
@@ -78,7 +78,7 @@ def croissant_of(
         **_version(facts["contract"]["version"], number),
         "identifier": uuid.UUID(facts["run_id"]).urn,
         "datePublished": facts["time"],
-        **_told_by(contract),
+        **_from_author(contract),
         "distribution": [*(_part(file) for file in parts), _all_parts()],
         "recordSet": [_rows(schema, contract["schema"][0]["properties"])],
     }
@@ -86,20 +86,22 @@ def croissant_of(
 
 def _description(number: int, facts: Mapping[str, Any], contract: Mapping[str, Any]) -> str:
     rows = facts["rows"]
-    given = contract.get("description")
-    told = [given] if isinstance(given, str) else []
+    given, version = contract.get("description"), facts["contract"]["version"]
+    texts = [given] if isinstance(given, str) else []
     if isinstance(given, dict):
-        told += [given[key] for key in ("purpose", "usage", "limitations") if _text(given.get(key))]
-    told.append(
-        f"The {rows['clean']:,} clean rows of {rows['source']:,} that run {number} of Assay"
-        f" examined under version {facts['contract']['version'] or '(none)'} of the contract"
-        f" {facts['dataset']}; its verdict is {facts['verdict']}."
+        texts += [
+            given[key] for key in ("purpose", "usage", "limitations") if _text(given.get(key))
+        ]
+    texts.append(
+        f"These are the {rows['clean']:,} clean rows of the {rows['source']:,} rows that Assay run"
+        f" {number} examined under contract {facts['dataset']}"
+        f"{f', version {version}' if version else ''}. Verdict: {facts['verdict']}."
     )
-    return " ".join(part.strip() for part in told)
+    return " ".join(text.strip() for text in texts)
 
 
 def _version(version: str, number: int) -> dict[str, str]:
-    """Return the contract's version with the run's number, if it can be a semantic one."""
+    """Return the contract's version with the run's number, if it makes a semantic version."""
     match = SEMANTIC.fullmatch(version)
     if not match:
         return {}
@@ -107,17 +109,17 @@ def _version(version: str, number: int) -> dict[str, str]:
     return {"version": f"{core}{match[2] or ''}+run.{number}"}
 
 
-def _told_by(contract: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what only an author can know, where the contract tells it."""
-    told: dict[str, Any] = {}
+def _from_author(contract: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what only the author can know, where the contract says it."""
+    facts: dict[str, Any] = {}
     if _text(contract.get("tenant")):
-        told["creator"] = {"@type": "sc:Organization", "name": contract["tenant"]}
+        facts["creator"] = {"@type": "sc:Organization", "name": contract["tenant"]}
     given = contract.get("authoritativeDefinitions")
     for item in given if isinstance(given, list) else ():
         kind, url = (item.get("type"), item.get("url")) if isinstance(item, dict) else (None, None)
         if _text(kind) and kind in LINKS and _text(url):
-            told[LINKS[kind]] = url
-    return told
+            facts[LINKS[kind]] = url
+    return facts
 
 
 def _part(file: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,7 +139,7 @@ def _all_parts() -> dict[str, Any]:
         "@type": "cr:FileSet",
         "@id": PARTS,
         "name": PARTS,
-        "description": "All parts of the clean dataset, in the order of their names.",
+        "description": "All parts of the clean dataset, ordered by name.",
         "encodingFormat": PARQUET,
         "includes": "clean/*.parquet",
     }
@@ -150,14 +152,14 @@ def _rows(schema: pa.Schema, properties: Sequence[Mapping[str, Any]]) -> dict[st
         "@type": "cr:RecordSet",
         "@id": ROWS,
         "name": ROWS,
-        "description": "One record for each clean row.",
+        "description": "One record per clean row.",
         **({"key": keys} if keys else {}),
         "field": [_field(field, known[field.name]) for field in schema],
     }
 
 
-def _field(field: pa.Field, told: Mapping[str, Any]) -> dict[str, Any]:
-    description = told.get("description")
+def _field(field: pa.Field, declared: Mapping[str, Any]) -> dict[str, Any]:
+    description = declared.get("description")
     return {
         "@type": "cr:Field",
         "@id": _id(field.name),

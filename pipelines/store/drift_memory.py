@@ -1,14 +1,13 @@
-"""What checks remember of earlier nights: kept in the entries of runs, read back on the next one.
+"""What checks remember of earlier runs: kept in the runs' entries, read back by the next run.
 
-The entry of a run with a reference has `memory`: what each check left, the digests of the
-reference it holds for, and number and digest of the entry with the memory before it. So the nights
-of a dataset are a chain within the ledger's chain: reading them costs as much as there are nights,
-however many entries there are, and none of them can be edited, left out or swapped unseen.
+The entry of a run with a reference has `memory`: what each check left, the digests of the reference
+it applies to, and number and digest of the previous entry with a memory. So a dataset's runs form a
+chain within the ledger's chain: reading it costs one read per run, however many entries lie in
+between, and no run can be edited, left out or swapped unnoticed.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pipelines.store import trust
@@ -16,58 +15,56 @@ from pipelines.store.store import Store
 from provenance.ledger.entry import Entry
 from provenance.ledger.ledger import broken
 
-NIGHTS = 120  # that a check gets; what is older no longer moves a sum that is bounded
-LINKS = 400  # that are followed to find them: nights under other references lie between
+RUNS = 120  # nightly runs a check gets; older ones no longer move a bounded sum
+LINKS = 400  # entries followed to find them, since runs under other references lie in between
 Histories = Mapping[str, tuple[Mapping[str, Any], ...]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Memory:
-    """The past of a dataset, as the ledger tells it: its entries with a memory, newest first."""
+    """The past of a dataset in the ledger: its entries with a memory, newest first."""
 
     entries: tuple[Entry, ...] = ()
 
     @staticmethod
     def of(store: Store, dataset: str) -> "Memory":
-        """Read the newest nights of a dataset.
+        """Read the newest runs of a dataset.
 
         Raises:
-            AssayError: ASSAY-L001, L003 to L007 if what the ledger remembers does not hold.
+            AssayError: ASSAY-L001, L003 to L007 if one of their entries is not intact.
         """
         return Memory(tuple(_chain(store, dataset)))
 
     def histories(
         self, references: list[dict[str, str]], inputs: list[dict[str, Any]]
     ) -> Histories:
-        """Return what each check left on each night before this one, oldest first.
+        """Return what each check left in each earlier run, oldest first.
 
-        Only of nights under the same reference. The same source is one night, however often it
-        was run; run again, it is judged against the nights that came before it the first time.
+        Only runs under the same reference count. The same source counts once, however often it was
+        run; run again, it is judged against the runs before its first one.
         """
-        tonight, anchor = _digests(inputs), _digests(references)
-        nights: list[Entry] = []
-        seen: set[tuple[str, ...]] = set()
+        current, reference = _digests(inputs), list(_digests(references))
+        earlier: dict[tuple[str, ...], Entry] = {}
         for entry in reversed(self.entries):
-            night = _digests(entry.facts["inputs"])
-            if list(anchor) != entry.facts["memory"]["reference"] or night in seen:
+            source = _digests(entry.facts["inputs"])
+            if reference != entry.facts["memory"]["reference"] or source in earlier:
                 continue
-            if night == tonight:
+            if source == current:
                 break
-            seen.add(night)
-            nights.append(entry)
+            earlier[source] = entry
         found: dict[str, tuple[Mapping[str, Any], ...]] = {}
-        for entry in nights[-NIGHTS:]:
+        for entry in list(earlier.values())[-RUNS:]:
             for check, kept in entry.facts["memory"]["checks"].items():
-                told = {**kept, "run": entry.seq, "time": entry.facts["time"]}
-                found[check] = (*found.get(check, ()), told)
+                memory = {**kept, "run": entry.seq, "time": entry.facts["time"]}
+                found[check] = (*found.get(check, ()), memory)
         return found
 
     def facts(
         self, references: list[dict[str, str]], checks: Mapping[str, Mapping[str, Any]]
     ) -> dict[str, Any]:
-        """Return what the next entry of the dataset keeps, linked to the one before."""
-        before = self.entries[0] if self.entries else None
-        link = {"entry": before.seq, "leaf": before.leaf.hex()} if before else None
+        """Return what the next entry of the dataset keeps, linked to the previous one."""
+        last = self.entries[0] if self.entries else None
+        link = {"entry": last.seq, "leaf": last.leaf.hex()} if last else None
         return {"reference": list(_digests(references)), "before": link, "checks": dict(checks)}
 
 
@@ -96,12 +93,11 @@ def _newest(store: Store, dataset: str, read: Callable[[int], Entry]) -> Entry |
 
 
 def _linked(entry: Entry, leaf: str, store: Store) -> Entry:
-    """Return the entry if it is what its digest, and the link to it, say."""
-    path: Path = store.ledger.path_of(entry.seq)
+    """Return the entry if it matches its digest and the link to it."""
     store.ledger.require_unedited(entry)
     if entry.leaf.hex() != leaf:
-        what = f"entry {entry.seq} is {entry.leaf.hex()}, a later one follows {leaf}"
-        raise broken("L005", what, path)
+        what = f"entry {entry.seq} has the digest {entry.leaf.hex()}, a later entry links to {leaf}"
+        raise broken("L005", what, store.ledger.path_of(entry.seq))
     return entry
 
 

@@ -1,9 +1,9 @@
 """The manifest of a run: an in-toto Statement v1 with SLSA provenance v1, plain and signed.
 
-    manifest.json       the statement; its subjects are all files of the run but these two
+    manifest.json       the statement; its subjects are all files of the run except these two
     manifest.dsse.json  the same bytes in a DSSE envelope, signed with the ledger's key
-It goes where the clean dataset goes, so the names in it tell nothing of this machine: they are
-relative to the contract's folder, or plain file names. docs/standards.md says what each field is.
+The manifest travels with the clean dataset, so its file names reveal nothing about this machine:
+they are relative to the contract's folder, or bare. docs/standards.md explains each field.
 """
 
 import base64
@@ -35,16 +35,16 @@ def manifest_of(
     """Return a run as an in-toto Statement v1 with SLSA provenance v1.
 
     Args:
-        number: the run's.
+        number: of the run.
         facts: the entry's body.
         files: name and sha256 of every file of the run; they become the subjects.
-        parents: for a release the base run's entry, then those of the reviews; else none.
-        key_id: of the key that signs; it stands for whoever is trusted to have run this.
+        parents: for a release the entries of its base run and its reviews; otherwise none.
+        key_id: of the signing key; it identifies the builder.
     """
     is_run = facts["kind"] == "run"
     built_by = facts.get("released_by", facts["code"])
-    taken = _examined(facts) if is_run else _released(parents)
-    named: dict[str, Any] = {role: [f["name"] for f in read] for role, read in taken.items()}
+    read = _examined(facts) if is_run else _released(parents)
+    named: dict[str, Any] = {role: [f["name"] for f in found] for role, found in read.items()}
     set_by_user = {"failOn": facts["policy"]["fail_on"]} if is_run else {}
     set_by_assay = {n: facts[n] for n in ("engine", "orchestrator")} if is_run else {}
     return {
@@ -56,7 +56,7 @@ def manifest_of(
                 "buildType": BUILD_TYPES[facts["kind"]],
                 "externalParameters": named | set_by_user,
                 "internalParameters": set_by_assay,
-                "resolvedDependencies": [*itertools.chain(*taken.values()), _code(built_by)],
+                "resolvedDependencies": [*itertools.chain(*read.values()), _code(built_by)],
             },
             "runDetails": {
                 "builder": {
@@ -83,16 +83,16 @@ def envelope_of(manifest: bytes, signer: Signer) -> dict[str, Any]:
 
 
 def _examined(facts: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Return what a run read, by the part it played."""
-    root = Path(facts["contract"]["path"]).parent
-    taken = {"contract": [_file(Path(facts["contract"]["path"]).name, facts["contract"]["sha256"])]}
+    """Return the files that a run read, by role."""
+    path = Path(facts["contract"]["path"])
+    read = {"contract": [_file(path.name, facts["contract"]["sha256"])]}
     for role, key in (("source", "inputs"), ("reference", "reference")):
-        taken[role] = [_file(_name(item["name"], root), item["sha256"]) for item in facts[key]]
-    return taken
+        read[role] = [_file(_name(f["name"], path.parent), f["sha256"]) for f in facts[key]]
+    return read
 
 
 def _released(parents: Sequence[Entry]) -> dict[str, list[dict[str, Any]]]:
-    """Return what a release read: a run by its manifest, which names all its files, and reviews."""
+    """Return what a release read: the base run's manifest, which names its files, and reviews."""
     base, *reviews = parents
     run = f"runs/{base.seq:0{DIGITS}}/{FILE}"
     whole = next(item for item in base.facts["outputs"] if item["name"] == FILE)
@@ -109,28 +109,28 @@ def _file(name: str, sha256: str) -> dict[str, Any]:
 
 
 def _name(path: str, root: Path) -> str:
-    """Return a path as it stands beneath `root`, or the file's name; an address as it is."""
+    """Return a path relative to `root` if it lies below it, else the bare name; a URL unchanged."""
     if "://" in path:
         return path
-    whole = Path(os.path.realpath(path))
-    return whole.relative_to(root).as_posix() if whole.is_relative_to(root) else whole.name
+    real = Path(os.path.realpath(path))
+    return real.relative_to(root).as_posix() if real.is_relative_to(root) else real.name
 
 
 def _code(code: Mapping[str, str]) -> dict[str, Any]:
-    """Return Assay's own modules; the digest is of their listing as `sha256sum` would print it."""
+    """Return Assay's own modules; the digest covers their listing in the form of `sha256sum`."""
     uri = f"pkg:generic/assay@{code['version']}"
     return _file("assay", code["sha256"]) | {"uri": uri}
 
 
 def _outcome(number: int, facts: Mapping[str, Any]) -> dict[str, Any]:
-    told = {
+    outcome = {
         "run": number,
         "verdict": facts["verdict"],
         "checked": facts["checked"],
         "rows": facts["rows"],
         "reasons": [reason["code"] for reason in facts["reasons"]],
     }
-    content = entry.canonical(told)
+    content = entry.canonical(outcome)
     return {
         "name": "outcome.json",
         "mediaType": "application/json",

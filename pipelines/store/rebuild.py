@@ -1,9 +1,10 @@
-"""A committed run's files as a snapshot again, so that its rows can be sorted anew.
+"""A committed run's files turned back into a snapshot, so that its rows can get new fates.
 
-Clean rows come typed, as they are; quarantined rows come as read and are cast by the contract.
-A row that the contract could not cast stays held.
+Clean rows are typed already; quarantined rows are stored as read and are cast by the contract. A
+row that the contract could not cast stays held.
 """
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
-from provenance.base.errors import AssayError
+from pipelines.store import row_history
 from provenance.ledger import lineage
 from provenance.ledger.entry import Entry
 from provenance.ledger.run_reader import RunReader
@@ -37,12 +38,11 @@ def rebuild(
     """Write a run's rows below `scratch` as a snapshot of the same source.
 
     Raises:
-        AssayError: ASSAY-L011 if a file of the run is not as recorded.
-        AssayError: ASSAY-C014 if two of its files are the same: digest and row name a row, and
-            there they name two.
+        AssayError: ASSAY-L011 if a file of the run does not match its record, C014 if the run read
+            the same file twice.
     """
     sources = tuple(Source(**item) for item in entry.facts["inputs"])
-    _refuse_twins(sources, entry.seq)
+    row_history.refuse_repeated_source(entry)
     uncast = found.filter(pc.equal(found["check"], "ingest"))["row"].drop_null().to_numpy()
     shards: list[ShardRef] = []
     schema, lineages = None, Lineages(files)
@@ -77,52 +77,40 @@ def rebuild(
     )
 
 
-def _refuse_twins(sources: tuple[Source, ...], run: int) -> None:
-    seen: dict[str, str] = {}
-    for source in sources:
-        if source.rows and source.sha256 in seen:
-            what = f"run {run} read the same file twice, so its rows cannot be told apart"
-            where = f"{seen[source.sha256]} and {source.name}"
-            fix = "run again without the copy, then review that run"
-            raise AssayError("C014", what, where=where, fix=fix)
-        seen[source.sha256] = source.name
-
-
 def as_read(table: pa.Table) -> pa.Table:
-    """Return rows of the quarantine as the source's columns, as read, and ROW."""
+    """Return quarantined rows as the source's columns, as read, and ROW."""
     *own, _, _ = table.column_names
     return table.rename_columns([*own, ROW, "_reasons"]).drop_columns(["_reasons"])
 
 
 class Lineages:
-    """The lineage of a run, which is kept in one part for each file with rows."""
+    """The lineage of a run, stored in one part for each file with rows."""
 
     def __init__(self, files: RunReader) -> None:
-        """Take the run; nothing is read yet."""
+        """Keep the run's reader; nothing is read yet."""
         self._files = files
-        self._parts: dict[str, str] = {}
+
+    @functools.cached_property
+    def _parts(self) -> dict[str, str]:
+        """Return the part of each file with rows."""
+        found = {}
+        for part in self._files.names("lineage"):
+            with self._files.opened(part) as source:
+                for first in pq.ParquetFile(source).iter_batches(1, columns=["file"]):
+                    found[str(first["file"][0])] = part
+                    break  # all its rows are of one file
+        return found
 
     def of(self, name: str) -> pa.Table:
-        """Return the lineage of a file's rows, in the file's order; without rows an empty table."""
-        left = [part for part in self._files.names("lineage") if part not in self._parts.values()]
-        for part in left:
-            if name in self._parts:
-                break
-            self._parts[self._file_of(part)] = part
-        if name not in self._parts:
-            parts = self._files.names("lineage")
-            schema = self._files.schema(parts[0]) if parts else lineage.LINEAGE_SCHEMA
-            return schema.empty_table()
-        return self._files.table(self._parts[name]).combine_chunks()
-
-    def _file_of(self, part: str) -> str:
-        with self._files.opened(part) as source:
-            first = next(pq.ParquetFile(source).iter_batches(1, columns=["file"]))
-        return str(first["file"][0].as_py())
+        """Return the lineage of a file's rows in the file's order; empty if it has none."""
+        if name in self._parts:
+            return self._files.table(self._parts[name]).combine_chunks()
+        schemas = [self._files.schema(part) for part in self._files.names("lineage")[:1]]
+        return (schemas or [lineage.LINEAGE_SCHEMA])[0].empty_table()
 
 
 def clean_rows(placed: pa.Table, sources: tuple[Source, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return ordinals (int64) and published ids (uint8, (n, 32 or 64)) of rows by their lineage."""
+    """Return ordinals (int64) and published ids (uint8, (n, 32 or 64)) of rows from lineage."""
     firsts = {bytes.fromhex(source.sha256): source.first_row for source in sources}
     keys = placed["source_sha256"].unique()
     offsets = pa.array([firsts[key.as_py()] for key in keys], pa.int64())
@@ -132,12 +120,12 @@ def clean_rows(placed: pa.Table, sources: tuple[Source, ...]) -> tuple[np.ndarra
 
 
 def _with_ids(placed: pa.Table, table: pa.Table) -> pa.Table:
-    """Append the ids under which a file's rows were published, as DIGEST."""
+    """Append the published ids of a file's rows as DIGEST."""
     return table.append_column(DIGEST, packed(lineage.ids_in(placed)))
 
 
 def typed(cells: pa.Table, contract: Contract, schema: pa.Schema) -> pa.Table:
-    """Cast text columns by the contract; columns that are typed already stay."""
+    """Cast text columns by the contract; leave columns that are typed already."""
     columns = []
     for field in schema:
         column = cells[field.name].combine_chunks()

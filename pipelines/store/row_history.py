@@ -1,4 +1,4 @@
-"""What happened to rows after their run: decisions, and the runs that applied them.
+"""What happened to rows after their run: decisions, and the releases that applied them.
 
 Decisions belong to the run that read the source (the base); a release names its base.
 """
@@ -25,7 +25,7 @@ from provenance.ledger.run_reader import RunReader
 
 CONTRACT = "contract.yaml"
 PLACE = re.compile(r"((?:clean|quarantine|rejected)/)?(part-[0-9]+\.parquet):([0-9]{1,18})")
-# of a run whose files are gone
+# fate of a row in a run whose files are gone
 UNKNOWN: dict[str, Any] = {"fate": "unknown", "file": None, "file_row": None, "rules": []}
 DECISION_SCHEMA = pa.schema(
     [
@@ -40,7 +40,7 @@ DECISION_SCHEMA = pa.schema(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided of one row, and the ledger entry that says so."""
+    """What a person decided about one row, and the ledger entry that records it."""
 
     row: int
     decision: str
@@ -52,12 +52,23 @@ class Decision:
 
 
 def base_of(entry: Entry) -> int:
-    """Return the number of the run that read the source of a run or release."""
+    """Return the number of the run that read the source: a release's base, else the run itself."""
     return int(entry.facts.get("base", entry.seq))
 
 
+def refuse_repeated_source(run: Entry) -> None:
+    """Refuse (ASSAY-C014) a run that read the same file twice: digest and ordinal name two rows."""
+    known: dict[str, str] = {}
+    for source in run.facts["inputs"]:
+        if source["rows"] and source["sha256"] in known:
+            what = f"run {run.seq} read the same file twice, so its rows cannot be told apart"
+            where = f"{known[source['sha256']]} and {source['name']}"
+            raise AssayError("C014", what, where=where, fix="run again without the second copy")
+        known[source["sha256"]] = source["name"]
+
+
 def decisions_of(store: Store, base: int) -> Iterator[Decision]:
-    """Yield every decision on a run's rows in order of time; L011 if a file does not hold."""
+    """Yield every decision on a run's rows, oldest first; L011 if a file does not match."""
     for entry in store.ledger.entries():
         facts = entry.facts
         if facts["kind"] == "review" and facts["base"] == base:
@@ -66,19 +77,19 @@ def decisions_of(store: Store, base: int) -> Iterator[Decision]:
 
 
 def standing(store: Store, base: int) -> dict[int, Decision]:
-    """Return the decision that stands for each row: the last one; `undo` takes back the last."""
+    """Return the decision in force for each row: the last one; `undo` withdraws the last."""
     return _standing(decisions_of(store, base))
 
 
 def applied(store: Store, release: Entry) -> dict[int, Decision]:
-    """Return the decisions that a release has applied: those that stood when it began."""
-    taken = [d for d in decisions_of(store, base_of(release)) if d.entry < release.seq]
+    """Return the decisions that a release applied: those in force when it began."""
+    earlier = [d for d in decisions_of(store, base_of(release)) if d.entry < release.seq]
     while True:
-        found = _standing(taken)
-        if not taken or sorted({d.entry for d in found.values()}) == release.facts["reviews"]:
+        found = _standing(earlier)
+        if not earlier or sorted({d.entry for d in found.values()}) == release.facts["reviews"]:
             return found
-        # one that was recorded while the release was made
-        taken = [d for d in taken if d.entry < taken[-1].entry]
+        # drop a review that was recorded while the release was in progress
+        earlier = [d for d in earlier if d.entry < earlier[-1].entry]
 
 
 def _standing(decisions: Iterable[Decision]) -> dict[int, Decision]:
@@ -93,7 +104,7 @@ def _standing(decisions: Iterable[Decision]) -> dict[int, Decision]:
 
 
 def contract_of(files: RunReader, home: Path | None = None) -> Contract:
-    """Return the contract of a run as its own copy has it; L011 if that is not as recorded.
+    """Return the contract from a run's own copy; L011 if the copy does not match its record.
 
     `home` is the folder that its paths are relative to, by default the run's.
     """
@@ -103,15 +114,18 @@ def contract_of(files: RunReader, home: Path | None = None) -> Contract:
 
 
 def row_at(files: RunReader, entry: Entry, place: str) -> int | None:
-    """Return the ordinal of the row that stands somewhere in a run's files.
+    """Return the ordinal of the row at a place in a run's files.
 
     Args:
-        files: of the run.
-        entry: its entry.
-        place: `clean/part-00000.parquet:17`, rows counted from 0; without a folder it is clean.
+        files: the run's files.
+        entry: the run's entry.
+        place: such as `clean/part-00000.parquet:17`, rows counted from 0; `clean/` may be left out.
 
     Returns:
-        None if that is no such place; C013 if the run has no such row.
+        None if `place` does not have that form.
+
+    Raises:
+        AssayError: ASSAY-C013 if the run has no such row.
     """
     match = PLACE.fullmatch(place)
     if match is None:
@@ -124,17 +138,17 @@ def row_at(files: RunReader, entry: Entry, place: str) -> int | None:
             if source["sha256"] == item["source_sha256"].hex():
                 return int(source["first_row"] + item["source_row"])
     rows = len(files.matching("lineage", in_file, ["file_row"]))
-    has = f"its rows are 0 to {rows - 1}" if rows else "there is no such file, or no row in it"
+    has = f"its rows are 0 to {rows - 1}" if rows else "the file does not exist or has no rows"
     what = f"run {entry.seq} has no row {number} in {name}: {has}"
-    raise AssayError("C013", what, fix="name a file of the run, and a row of it counted from 0")
+    raise AssayError("C013", what, fix="name a file of the run and one of its rows, counted from 0")
 
 
 def fates_of(store: Store, sha256: str, local: int) -> Iterator[dict[str, Any]]:
     """Yield the fate of one row of a source file in every run that read that file, in order.
 
     Args:
-        store: of the runs.
-        sha256: of the file, in hex.
+        store: holds the runs.
+        sha256: the file's digest in hex.
         local: the row's ordinal in the file.
     """
     for entry in store.runs():
@@ -157,18 +171,18 @@ def fates_of(store: Store, sha256: str, local: int) -> Iterator[dict[str, Any]]:
 
 
 def fate_in(files: RunReader, source: Mapping[str, Any], row: int) -> dict[str, Any]:
-    """Return the lineage of a row in a committed run; L011 if it does not hold or has no such."""
+    """Return the lineage of a row in a committed run; L011 if it is missing or does not match."""
     local = row - int(source["first_row"])
     sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
     wanted = (pc.field("source_row") == local) & (pc.field("source_sha256") == sha256)
     for found in files.matching("lineage", wanted):
         return found
-    what = f"run {files.seq} has no lineage of row {row}"
+    what = f"run {files.seq} has no lineage for row {row}"
     raise broken("L011", what, files.folder / "lineage")
 
 
 def source_of(entry: Entry, row: int) -> Mapping[str, Any]:
-    """Return the file that a row came from; C013 if the run has no such row."""
+    """Return the source file of a row; C013 if the run has no such row."""
     inputs = entry.facts["inputs"]
     for source in inputs:
         if source["first_row"] <= row < source["first_row"] + source["rows"]:
@@ -176,11 +190,11 @@ def source_of(entry: Entry, row: int) -> Mapping[str, Any]:
             return found
     total = sum(source["rows"] for source in inputs)
     what = f"run {entry.seq} has no row {row}: its rows are 0 to {total - 1}"
-    raise AssayError("C013", what, fix="rows are counted from 0, a CSV's header not among them")
+    raise AssayError("C013", what, fix="rows are numbered from 0; a CSV header does not count")
 
 
 def findings_in(files: RunReader, row: int) -> list[dict[str, Any]]:
-    """Return the findings of one row, errors first; L011 if the run's files do not hold."""
+    """Return the findings on one row, errors first; L011 if the run's files do not match."""
     order = {"error": 0, "warning": 1, "info": 2}
     found = files.matching("findings", pc.field("row") == row)
     return sorted(found, key=lambda item: (order[item["severity"]], item["check"], item["rule"]))

@@ -1,8 +1,7 @@
-"""The contract of a run: read once, staged once, and what is recorded is what every process ran.
+"""The contract of a run: read once and staged once, so that every process uses what is recorded.
 
-The parent parses the bytes that it read and writes the same bytes into the run's folder. Children
-load that file and refuse any other one, so the file that the user named may change meanwhile: it is
-not read again.
+The parent parses the bytes it read and writes the same bytes into the run's folder. Children load
+that copy and refuse any other bytes. The user's file is not read again, so it may change meanwhile.
 """
 
 import contextlib
@@ -23,12 +22,12 @@ FILE = "contract.yaml"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StagedContract:
-    """What a child needs to load the contract; plain texts.
+    """What a child needs to load the contract, as plain strings.
 
     Attributes:
-        file: the staged file; `sha256`: of the bytes that the parent parsed.
-        path: the user's file, whose folder paths in the contract are relative to.
-        name: what messages call the user's file.
+        file: the staged copy; `sha256`: of the bytes that the parent parsed.
+        path: the user's file; paths in the contract are relative to its folder.
+        name: the user's file as messages name it.
         root: the folder that paths in the contract may not leave.
     """
 
@@ -39,7 +38,7 @@ class StagedContract:
     root: str
 
     def load(self) -> Contract:
-        """Return the contract; ASSAY-I013 if the staged file is another one by now."""
+        """Return the contract; ASSAY-I013 if the staged copy was changed."""
         try:
             found = yaml_reader.read(Path(self.file))
         except AssayError as error:
@@ -60,36 +59,36 @@ class StagedContract:
 
 
 def stage(document: yaml_reader.Document, contract: Contract, folder: Path) -> StagedContract:
-    """Write the bytes that the contract was parsed from into the folder of a run."""
+    """Write the bytes that the contract was parsed from into a run's folder."""
     path = folder / FILE
-    # "x" makes the file, and so writes through no link that somebody has put there
+    # "x" creates the file, so it cannot write through a link that somebody put there
     with open(path, "xb", opener=lambda name, how: os.open(name, how, 0o600)) as file:
         file.write(document.content)
     return StagedContract(str(path), document.sha256, contract.path, document.name, contract.root)
 
 
 def share(folder: Path, like: Path) -> None:
-    """Let whoever may read `like` read the staged contract, before it is committed beside it."""
-    with contextlib.suppress(FileNotFoundError):  # the commit refuses it
+    """Let whoever may read `like` read the staged contract that is about to be committed."""
+    with contextlib.suppress(FileNotFoundError):  # the commit refuses a missing contract
         (folder / FILE).chmod(stat.S_IMODE(like.stat().st_mode))
 
 
 def loaded(contract: str | Mapping[str, str]) -> Contract:
-    """Return a contract from its path, or in a run's child from the arguments of a staged one."""
+    """Return a contract from its path, or in a run's child from a staged one's arguments."""
     if isinstance(contract, Mapping):
         return StagedContract(**contract).load()
     return loader.load(Path(contract))
 
 
 def require_recorded(facts: Mapping[str, Any], files: Iterable[Mapping[str, Any]]) -> None:
-    """Refuse a commit (ASSAY-I013) whose contract file is not the contract that is recorded."""
+    """Refuse (ASSAY-I013) to commit a contract file other than the recorded contract."""
     found = [file["sha256"] for file in files if file["name"] == FILE]
     if found != [facts["contract"]["sha256"]]:
         raise changed(facts["contract"]["path"])
 
 
 def recorded(facts: Mapping[str, Any], out: Path) -> Node:
-    """Return the contract of a run's folder as it is written, if it is the one recorded."""
+    """Return the contract in a run's folder as written; ASSAY-I013 if it was not recorded."""
     document = yaml_reader.read(out / FILE)
     if document.sha256 != facts["contract"]["sha256"]:
         raise changed(facts["contract"]["path"])
@@ -97,6 +96,7 @@ def recorded(facts: Mapping[str, Any], out: Path) -> Node:
 
 
 def changed(name: str) -> AssayError:
-    """Return the refusal of a staged contract that is another one by now."""
-    what = "the copy of the contract that the run staged was changed"
-    return AssayError("I013", what, where=name, fix="run again, and look at who writes the store")
+    """Return the refusal of a staged contract that was changed."""
+    what = "the staged copy of the contract was changed during the run"
+    fix = "run again, and find out who else writes to the store"
+    return AssayError("I013", what, where=name, fix=fix)

@@ -1,12 +1,12 @@
-"""The store: where runs, the ledger and staged work lie, and nothing about what they mean.
+"""The store: where runs, the ledger and work in progress lie, and nothing about what they mean.
 
 STORE/ledger/entries/NNNNNNNNNNNN.parquet, and ledger/segments/ once compacted
 STORE/runs/NNNNNNNNNNNN/      committed runs; a run's number is its entry's
 STORE/reviews/                one Parquet file of decisions per review entry
-STORE/staging/RUN_ID/         work in progress, removed at the end whatever happens; RUN_ID.alive
-                              beside it is locked by its run
-STORE/resume/                 what a run that died had finished: pipelines.checking.resume
-Whoever writes goes through `opened` (store_door), which says whose the store may be.
+STORE/staging/RUN_ID/         work in progress, always removed at the end; the run holds a lock on
+                              RUN_ID.alive next to it
+STORE/resume/                 what an interrupted run had finished: pipelines.checking.resume
+All writing goes through `opened` (store_door), which checks who owns the store.
 """
 
 import contextlib
@@ -30,9 +30,9 @@ RUN_KINDS = ("run", "release")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Store:
-    """A store's folder; made only when something is about to be written.
+    """A store's folder, created only when something is about to be written.
 
-    `sharing` is who may use a store that is made: `private` or `group`, None for what is recorded.
+    `sharing` says who may use a new store: `private` or `group`; None keeps what is recorded.
     """
 
     folder: Path
@@ -54,14 +54,15 @@ class Store:
         return self.folder / "reviews"
 
     def require(self) -> None:
-        """Refuse a store that is not there, C013, or whose own folders are none, L013."""
+        """Refuse a store that does not exist (C013), or one of whose folders is not one (L013)."""
         if not self.folder.is_dir():
             where = str(self.folder)
-            raise AssayError("C013", "there is no store", where=where, fix="name it by --store")
+            fix = "name the store with --store"
+            raise AssayError("C013", "the store does not exist", where=where, fix=fix)
         store_door.require_regular(self.folder)
 
     def refuse_foreign(self) -> None:
-        """Refuse, before anything is read, a folder that is no store: E108, E109, or E003."""
+        """Refuse a folder that is not a store before reading it: E108, E109, or E003."""
         with atomic.coded(self.folder):
             store_door.refuse_foreign(self.folder)
 
@@ -80,19 +81,19 @@ class Store:
         return self.folder / "runs" / f"{number:0{DIGITS}}"
 
     def reader(self, entry: Entry) -> RunReader:
-        """Return what reads the files of a committed run; nothing is read yet."""
+        """Return a reader of a committed run's files; nothing is read yet."""
         return RunReader(self.run_folder(entry.seq), entry)
 
     def review_file(self, number: int) -> Path:
-        """Return the file of a committed review's decisions."""
+        """Return the file of decisions of a committed review."""
         return self.reviews / f"{number:0{DIGITS}}.parquet"
 
     @contextlib.contextmanager
     def staged(self, check: Callable[[], object] | None = None) -> Iterator[Path]:
-        """Make a staging folder; on the way out it is gone, and so is a store made in vain.
+        """Make a staging folder; on exit it is removed, and so is a new store that stayed empty.
 
         Args:
-            check: called once the store is open, before anything in it is swept or made.
+            check: called once the store is open, before anything in it is swept or created.
 
         Raises:
             AssayError: ASSAY-E001, E002 or E003 if the store cannot be written, E108 or E109 if it
@@ -111,14 +112,15 @@ class Store:
                         stack.enter_context(staging.staged(work))
                     yield work
             finally:
-                self._forget_if_vain(door, made, is_new=is_new)
+                self._remove_if_empty(door, made, is_new=is_new)
 
-    def _forget_if_vain(self, door: Door, made: Path | None, *, is_new: bool) -> None:
-        """Remove empty folders, and what this run made of a store that holds nothing."""
+    def _remove_if_empty(self, door: Door, made: Path | None, *, is_new: bool) -> None:
+        """Remove empty folders, and all that this run created of a store that holds nothing."""
         _remove_empty(self.staging)
         if self.ledger.folder.is_dir():
-            # whoever holds the lock is about to put something there; then nothing is in vain
-            with contextlib.suppress(AssayError, OSError), self._alone():
+            # whoever holds the lock is about to put something there, so nothing is removed
+            lock = atomic.exclusive(self.ledger.folder / "lock", seconds=0.0)
+            with contextlib.suppress(AssayError, OSError), lock:
                 for folder in (self.folder / "runs", self.reviews):
                     _remove_empty(folder)
                 if is_new:
@@ -127,7 +129,7 @@ class Store:
                     if not self.ledger.entries_folder.exists():
                         (self.ledger.folder / "lock").unlink()
         if is_new:
-            # piece by piece: what another first run has just put there is not empty, and stays
+            # folder by folder: what another first run has just put there is not empty and stays
             _remove_empty(self.ledger.folder)
             folder = self.folder
             is_gone = store_door.forget_marker(door, whole=made is not None)
@@ -135,24 +137,12 @@ class Store:
                 folder = folder.parent
                 is_gone = _remove_empty(folder)
 
-    def _alone(self) -> contextlib.AbstractContextManager[None]:
-        return atomic.exclusive(self.ledger.folder / "lock", seconds=0.0)
-
-    def last_placed(self) -> int:
-        """Return the highest number that a run's folder or a review's file has, -1 without any."""
-        names = [
-            path.stem
-            for folder in (self.folder / "runs", self.reviews)
-            for path in atomic.listed(folder)
-        ]
-        return max((number for name in names if (number := ordinal(name)) is not None), default=-1)
-
     def runs(self) -> list[Entry]:
         """Return the entries of all runs and releases, in order."""
         return [entry for entry in self.ledger.entries() if entry.kind in RUN_KINDS]
 
     def find(self, run: str) -> Entry:
-        """Return the entry of a run, by number or `latest`; C013 for none, L004 if edited."""
+        """Return the entry of a run, by number or `latest`; C013 if missing, L004 if edited."""
         numbers = self.ledger.numbers()
         if run == "latest":
             asked = reversed(numbers)
@@ -163,12 +153,12 @@ class Store:
             if (entry := self.ledger.unedited(number)).kind in RUN_KINDS:
                 return entry
         words = config.store_words(self.folder)
-        fix = f"`assay ledger log{words}` lists the runs; --store names another store"
-        raise AssayError("C013", f"there is no run {run}", where=str(self.folder), fix=fix)
+        fix = f"`assay ledger log{words}` lists the runs; --store selects a different store"
+        raise AssayError("C013", f"run {run} does not exist", where=str(self.folder), fix=fix)
 
 
 def _first_missing(folder: Path) -> Path | None:
-    """Return the topmost folder that making `folder` would make."""
+    """Return the topmost folder that creating `folder` would create."""
     missing = None
     current = folder.absolute()
     while not current.exists():

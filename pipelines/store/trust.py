@@ -1,4 +1,4 @@
-"""Whose signature counts, and whether the ledger holds before anyone acts on what it says."""
+"""Whose signature counts, and whether the ledger is intact before anyone acts on what it says."""
 
 import dataclasses
 import os
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import config
-from pipelines.store import high_water, keys
-from pipelines.store.high_water import Seen
+from pipelines.store import high_water, keys, unrecorded
+from pipelines.store.high_water import Remembered
 from pipelines.store.store import Store
 from provenance.base import no_follow
 from provenance.base.errors import AssayError, Notice
@@ -24,7 +24,7 @@ MAX_NOTE_BYTES = 1 << 20
 
 
 def trusted(given: str | None = None) -> Verifier:
-    """Return the key as given, else the pinned one, else this user's; never the store's own word.
+    """Return the key given, else the pinned one, else this user's; never one the store names.
 
     Args:
         given: PEM file of a public key, from the command line.
@@ -35,24 +35,23 @@ def trusted(given: str | None = None) -> Verifier:
     if pinned := Path(given) if given else config.public_key():
         return signing.load_public(pinned)
     if not keys.is_there():
-        fix = "set ASSAY_PUBLIC_KEY to the PEM file of the key you trust, or give --key"
-        raise AssayError(
-            "E003", "there is no key to verify with", where=str(config.signing_key()), fix=fix
-        )
+        what, where = "there is no key to verify with", str(config.signing_key())
+        fix = "set ASSAY_PUBLIC_KEY to the PEM file of the key you trust, or pass --key FILE"
+        raise AssayError("E003", what, where=where, fix=fix)
     return keys.own().verifier
 
 
 def require_whole(store: Store, kept: str | None = None) -> Verified:
-    """Refuse a ledger that does not hold, or was turned back; an empty one holds if it is new.
+    """Refuse a ledger that is not intact or was rolled back; an empty one must be new.
 
     Args:
-        store: whose ledger it is.
-        kept: file of a checkpoint that it must hold against, by default ASSAY_CHECKPOINT.
+        store: holds the ledger.
+        kept: file of a checkpoint that it must continue, by default ASSAY_CHECKPOINT.
 
     Raises:
-        AssayError: ASSAY-L001 to L008 by the first break; L002 or L008 also if it is not what the
-            checkpoint saw, or what this user has seen of it; L007 for an empty one that this
-            user's key would begin although another is pinned; L012 or C012 if the checkpoint
+        AssayError: ASSAY-L001 to L008 for the first break; L002 or L008 also if it does not
+            continue the checkpoint or what this user has seen; L007 for an empty ledger that this
+            user's key would begin although another key is pinned; L012 or C012 if the checkpoint
             cannot be read.
     """
     known = Known.before(store, kept)
@@ -60,7 +59,7 @@ def require_whole(store: Store, kept: str | None = None) -> Verified:
         _require_new(store, known)
         return Verified(0, b"", ())
     walked = verify.verify_ledger(store.ledger, trusted())
-    _refuse(walked.breaks)
+    refuse(walked.breaks)
     known.require_continued(walked)
     high_water.remember(store, walked.leaves, is_quiet=known.kept is not None)
     return walked
@@ -70,39 +69,39 @@ def require_whole(store: Store, kept: str | None = None) -> Verified:
 class Known:
     """What a ledger must continue: what this user has seen, what lies in the store, a checkpoint.
 
-    Taken before the ledger is read, so that what is committed meanwhile is in the ledger, too.
+    Gathered before the ledger is read, so that what is committed meanwhile is in the ledger too.
     """
 
     store: Store
-    seen: Seen
-    placed: int
+    remembered: Remembered
+    last_number: int
     kept: str | None
 
     @staticmethod
     def before(store: Store, kept: str | None = None) -> "Known":
-        """Take what is known; `kept` is a checkpoint's file, by default ASSAY_CHECKPOINT."""
-        return Known(store, Seen.before(store), store.last_placed(), kept or config.checkpoint())
+        """Gather what is known; `kept` is a checkpoint's file, by default ASSAY_CHECKPOINT."""
+        remembered, last = Remembered.before(store), unrecorded.last_number(store)
+        return Known(store, remembered, last, kept or config.checkpoint())
 
     def require_continued(self, walked: Verified) -> None:
-        """Refuse a ledger that holds, but was turned back; errors as of `require_whole`."""
-        if self.placed > walked.entries:
-            what = (
-                f"there is a run or review {self.placed}, the ledger ends at {walked.entries - 1}"
-            )
-            raise broken("L002", what, self.store.run_folder(self.placed))
+        """Refuse an intact ledger that was rolled back; errors as of `require_whole`."""
+        if self.last_number > walked.entries:
+            end = walked.entries - 1
+            what = f"run or review {self.last_number} exists, but the ledger ends at entry {end}"
+            raise broken("L002", what, self.store.run_folder(self.last_number))
         if self.kept:
-            held = checkpoint(self.kept, walked.keys)
-            _refuse(verify.verify_checkpoint(walked, held, self.kept))
-        self.seen.require_continued(walked.leaves)
+            continued_checkpoint(walked, self.kept)
+        self.remembered.require_continued(walked.leaves)
 
 
-def _refuse(breaks: Sequence[Notice]) -> None:
-    for notice in breaks[:1]:
+def refuse(breaks: Sequence[Notice]) -> None:
+    """Raise the first break of a ledger, if there is one."""
+    for notice in breaks:
         raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
 
 
 def once_open(store: Store, kept: str | None = None) -> Callable[[], Verified]:
-    """Return `require_whole` of a store that is about to be opened, and made if it is gone."""
+    """Return `require_whole` for a store about to be opened, and created if it is gone."""
     high_water.forget_if_gone(store)
     return lambda: require_whole(store, kept)
 
@@ -110,24 +109,24 @@ def once_open(store: Store, kept: str | None = None) -> Callable[[], Verified]:
 def _require_new(store: Store, known: Known) -> None:
     """Refuse an empty ledger that was not always empty, or that nobody would trust."""
     where = store.ledger.folder
-    if known.placed >= 0:
-        what = f"the ledger is gone, and a run or review {known.placed} is left"
+    if known.last_number >= 0:
+        what = f"the ledger is gone, but run or review {known.last_number} is still there"
         raise broken("L002", what, where)
     if known.kept:
         size = note.parse(read_text(known.kept, "checkpoint"), known.kept)[0].size
         if size:
-            what = f"the checkpoint saw {size} entries, the ledger is empty"
+            what = f"the checkpoint covers {size} entries, but the ledger is empty"
             raise broken("L002", what, Path(known.kept))
-    known.seen.require_continued(())
+    known.remembered.require_continued(())
     pinned = config.public_key()
     if pinned and not (keys.is_there() and keys.own().verifier == trusted()):
-        what = "the ledger is empty, and your signing key is not the pinned one to begin it with"
-        fix = "check --store and ASSAY_PUBLIC_KEY, or set ASSAY_SIGNING_KEY to the pinned key's own"
+        what = "the ledger is empty, and only the pinned key may begin it, which yours is not"
+        fix = "check --store and ASSAY_PUBLIC_KEY, or sign with the pinned key: ASSAY_SIGNING_KEY"
         raise AssayError("L007", what, where=str(where), fix=fix)
 
 
 def facts_of(store: Store, entry: Entry) -> dict[str, Any]:
-    """Return the facts of an entry that nobody has vouched for; L004 if they are none."""
+    """Return the facts of an entry that nobody has vouched for; L004 if they are not JSON."""
     try:
         return entry.facts
     except ValueError as error:
@@ -136,11 +135,11 @@ def facts_of(store: Store, entry: Entry) -> dict[str, Any]:
 
 
 def vouched(store: Store, entry: Entry) -> Entry:
-    """Return an entry that is whole and signed by this ledger's owner, without a walk if it can be.
+    """Return an entry that is unedited and signed by the ledger's owner; walk only if needed.
 
     Raises:
-        AssayError: ASSAY-L004 or L007 if it is not; L001 to L007 if another key than the user's
-            signed it, and the whole ledger does not hold.
+        AssayError: ASSAY-L004 or L007 if it is not; L001 to L007 if a key other than the user's
+            signed it, and the whole ledger is not intact.
     """
     path, own = store.ledger.path_of(entry.seq), keys.own(make=True).verifier
     store.ledger.require_unedited(entry)
@@ -152,19 +151,26 @@ def vouched(store: Store, entry: Entry) -> Entry:
 
 
 def checkpoint(path: str, keys: tuple[Verifier, ...]) -> Checkpoint:
-    """Read a checkpoint that was kept elsewhere, signed by one of the ledger's keys.
+    """Read a checkpoint kept elsewhere and signed by one of the ledger's keys.
 
     Raises:
-        AssayError: ASSAY-C012 if there is no such file, L012 if it is no checkpoint, L007 if none
-            of the keys has signed it.
+        AssayError: ASSAY-C012 if there is no such file, L012 if it is not a checkpoint, L007 if
+            none of the keys has signed it.
     """
     return note.opened(read_text(path, "checkpoint"), list(keys), path)
 
 
+def continued_checkpoint(walked: Verified, path: str) -> Checkpoint:
+    """Read a checkpoint as above; L002 or L008 if the ledger does not continue it."""
+    found = checkpoint(path, walked.keys)
+    refuse(verify.verify_checkpoint(walked, found, path))
+    return found
+
+
 def read_text(path: str, kind: str) -> str:
-    """Return a small text file that the command line names; C012 if there is none."""
+    """Return a small text file named on the command line; C012 if it cannot be read."""
     try:
-        # a link may lead to it; a pipe would be waited for, and is empty when it is read again
+        # a symlink may lead to it; a pipe would block, and be empty when it is read again
         with os.fdopen(no_follow.open_file(path, flags=no_follow.FOLLOWED), "rb") as file:
             content = file.read(MAX_NOTE_BYTES + 1)
     except OSError as error:
@@ -175,4 +181,4 @@ def read_text(path: str, kind: str) -> str:
             return content.decode()
     except UnicodeDecodeError:
         pass
-    raise AssayError("L012", f"this is no {kind}", where=path)
+    raise AssayError("L012", f"this is not a {kind}", where=path)

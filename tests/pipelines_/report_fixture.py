@@ -7,10 +7,9 @@ import pyarrow as pa
 
 from checks.kit import findings
 from checks.kit.model_comparison import Measure, Worth
+from pipelines.checking.examine import Status
 from pipelines.report.facts import (
-    ContractFacts,
     ReportFacts,
-    SourceFacts,
     StampFacts,
     WorthFacts,
     category_panel,
@@ -20,11 +19,13 @@ from pipelines.report.finding_tables import facts_of
 from provenance.base.errors import Notice
 
 ROWS = 20_000
-CONTRACT = ContractFacts("loans", "2.3.0", "77ab" * 16)
-SOURCES = (
-    SourceFacts("loans-2026-02-a.parquet", "9f2c" * 16, 1_843_201, 12_000),
-    SourceFacts("loans-2026-02-b.parquet", "41d7" * 16, 1_229_114, 8_000),
-)
+CONTRACT = {"version": "2.3.0", "sha256": "77ab" * 16}
+SOURCES = tuple(
+    {"name": f"loans-2026-02-{name}.parquet", "sha256": digest * 16, "size": size, "rows": rows}
+    for name, digest, size, rows in (
+        ("a", "9f2c", 1_843_201, 12_000), ("b", "41d7", 1_229_114, 8_000),
+    )
+)  # fmt: skip
 PURPOSES = ("car", "debt consolidation", "education", "home improvement", "medical", "wedding")
 
 WORTH = WorthFacts(
@@ -112,10 +113,10 @@ def passing() -> ReportFacts:
             reasons=(),
             warnings=(Notice("ASSAY-K020", "Personal names and places were not searched for"),),
             checks=tuple(
-                {**check, "findings": count, "rows": count}
-                for check in _checks()
-                for count in [61 if check["check"] == "labels" else 0]
-                if check["check"] in keep
+                dataclasses.replace(status, findings=count, rows=count)
+                for status in _checks()
+                for count in [61 if status.check == "labels" else 0]
+                if status.check in keep
             ),
             drift=tuple(steady),
             scores=(),
@@ -127,9 +128,8 @@ def passing() -> ReportFacts:
 
 
 def _checks():
-    def check(name, rows, seconds, *threats, **more):
-        given = {"check": name, "status": "ok", "findings": rows, "rows": rows}
-        return {**given, "seconds": seconds, "threats": threats, **more}
+    def check(name, rows, seconds, *threats, status="ok", **more):
+        return Status(name, status, rows, rows, seconds, threats=threats, **more)
 
     return (
         check("schema", 1_644, 8.2, "data poisoning", "drift and degradation"),
@@ -139,17 +139,15 @@ def _checks():
         check("duplicates", 211, 0.9, "data poisoning", "model inversion"),
         check("pii", 57, 4.0, "data leakage", notes=("Names and places were not searched for.",)),
         check("drift", 2, 0.7, "drift and degradation"),
-        check(
-            "leakage", 0, 1.1, "data leakage", status="failed", why_skipped="MemoryError at 2 GiB"
-        ),
-        check("membership", 0, 60.0, "model inversion", status="timeout", why_skipped="limit 60 s"),
+        check("leakage", 0, 1.1, "data leakage", status="failed", why="MemoryError at 2 GiB"),
+        check("membership", 0, 60.0, "model inversion", status="timeout", why="limit 60 s"),
         check(
             "sources",
             0,
-            None,
+            0.0,
             "data poisoning",
             status="skipped",
-            why_skipped="the contract names no source",
+            why="the contract names no source",
         ),
     )
 

@@ -345,7 +345,7 @@ def test_the_text_is_short_and_tells_no_cell(tmp_path, store, capsys):
     words = ["diff", "1", "2", "--store", str(store.folder)]
     assert main(words) == 0
     printed = capsys.readouterr().out
-    assert "40 changed, 20 with another fate" in printed
+    assert "40 changed, 20 with a different fate" in printed
     assert "50 clean" in printed
     assert "row 250  k0250  clean" in printed.replace("key ", "")
     assert len(printed.splitlines()) < 60

@@ -75,7 +75,7 @@ def test_a_night_without_a_memory_does_not_break_the_chain(store):
 
 
 def test_history_is_bounded_and_survives_compaction(store, monkeypatch):
-    monkeypatch.setattr(drift_memory, "NIGHTS", 12)
+    monkeypatch.setattr(drift_memory, "RUNS", 12)
     for night in range(15):
         appended(store, night)
         if night == 8:

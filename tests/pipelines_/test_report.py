@@ -11,9 +11,10 @@ from pipelines_.report_fixture import ROWS, failing, passing
 
 from checks.kit import findings
 from checks.kit.model_comparison import Worth
+from pipelines.checking.examine import Status
 from pipelines.report import charts, finding_tables
 from pipelines.report import page as report
-from pipelines.report.facts import STAGED, WorthFacts, category_panel, number_panel
+from pipelines.report.facts import WorthFacts, category_panel, number_panel
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice
 
@@ -80,13 +81,13 @@ def test_a_check_that_did_not_run_is_never_shown_as_one_that_found_nothing():
     page = report.render(failing())
     row = page[page.index('<th scope="row">membership') :]
     row = text_of(row[: row.index("</tr>")])
-    assert "did not run: out of time" in row
-    assert "not known" in row
+    assert "did not run: timed out" in row
+    assert "unknown" in row
     assert " 0 " not in row
 
 
 def test_an_unknown_status_counts_as_not_run():
-    odd = ({"check": "labels", "status": "perhaps"},)
+    odd = (Status("labels", "perhaps"),)
     page = report.render(dataclasses.replace(passing(), checks=odd))
     assert 'class="out"' in page
     assert "unknown: perhaps" in page
@@ -96,24 +97,24 @@ def test_an_unknown_status_counts_as_not_run():
 def test_what_was_not_checked_names_skipped_checks_too():
     page = text_of(report.render(failing()))
     said = page[page.index("What was not checked A pass") :]
-    assert "sources: not run: skipped, the contract names no source." in said
+    assert "sources: skipped, the contract names no source." in said
     assert "Names and places in free text" in said
 
 
-@pytest.mark.parametrize(("lost", "said"), [(0, "The count adds up"), (1, "does not add up")])
+@pytest.mark.parametrize(("lost", "said"), [(0, "The counts add up"), (1, "do not add up")])
 def test_rows_that_vanish_are_said_loudly(lost, said):
     facts = passing()
     rows = {**facts.rows, "clean": facts.rows["clean"] - lost}
     page = text_of(report.render(dataclasses.replace(facts, rows=rows)))
     assert said in page
-    assert ("may be trained on" in page) is (lost == 0)
+    assert ("ready for training" in page) is (lost == 0)
 
 
 def test_what_the_clean_output_is_worth_is_said_with_what_it_was_measured_on():
     page = report.render(failing())
     shown = text_of(page[page.index('<section id="worth"') : page.index('<section id="drift"')])
-    assert "a sample of 10,000 rows with 1,209 held ones" in shown
-    assert "Asked about 8,000 rows: the rows of the reference." in shown
+    assert re.search(r"sample of 10,000\b.* 1,209 of them .* held", shown)
+    assert "8,000 rows: the rows of the reference." in shown
     assert "told right 93.81 % 94.24 % +0.12 points to +0.74 points better" in shown
     assert "log loss 0.1612 0.1633 -0.0008 to +0.0050 no different" in shown
     assert "note repaid 31.20 % 98.70 % 30.40 %" in shown
@@ -127,11 +128,11 @@ def test_a_comparison_that_was_not_made_says_why_and_one_not_asked_for_is_not_th
     assert 'id="worth"' not in page
 
 
-def test_a_staged_run_leaves_room_for_its_number():
-    page = report.render(dataclasses.replace(failing(), run=STAGED))
-    assert "<span data-run>RUN</span>" in page
-    assert "data-run>7" not in page
-    assert "data-run>" not in report.render(failing())
+def test_commands_name_the_run():
+    page = report.render(failing())
+    steps = page[page.index('<section id="next"') : page.index('<section id="checks"')]
+    commands = re.findall(r"assay (review|explain|release|verify) (\S+)", text_of(steps))
+    assert set(commands) == {(verb, "7") for verb in ("review", "explain", "release", "verify")}
 
 
 def test_hostile_text_is_escaped_cut_and_made_visible():
@@ -234,9 +235,17 @@ def test_rows_are_shared_out_evenly(rules, each, shown):
     assert quotas.max() <= finding_tables.ROWS_A_RULE
 
 
+@pytest.mark.parametrize("evidence", ["17 odd signs", ["none", "17 odd signs"]])
+def test_evidence_that_all_rows_of_a_rule_share_is_shown_once(evidence):
+    found = findings.make([1, 2], check="k", rule="k.r", evidence=evidence)
+    page = report.render(finding_tables.facts_of(dataclasses.replace(passing(), rules=()), found))
+    assert page.count("17 odd signs") == 1
+    assert (">Evidence</th>" in page) is isinstance(evidence, list)
+
+
 def test_no_findings_no_rules():
     assert finding_tables.rules_of(findings.empty(), 10) == ()
-    assert "No rule found anything" in report.render(
+    assert "There are no findings" in report.render(
         finding_tables.facts_of(dataclasses.replace(passing(), rules=()), findings.empty())
     )
 

@@ -8,7 +8,7 @@ from pipelines_.report_fixture import failing, passing
 from pipelines_.test_report import HOSTILE, wide
 
 from pipelines.report import page as report
-from pipelines.report.facts import STAGED, category_panel
+from pipelines.report.facts import category_panel
 from provenance.base.errors import Notice
 
 CHROMIUM = shutil.which("chromium")
@@ -175,13 +175,6 @@ def test_a_link_to_a_hidden_place_opens_it(opened):
     page = opened(failing())
     page.evaluate("location.hash = 'rule-3'")
     page.wait_for_selector("#rule-3[open]")
-
-
-def test_a_staged_run_takes_its_number_from_its_folder(opened, tmp_path):
-    page = opened(
-        dataclasses.replace(failing(), run=STAGED), folder=tmp_path / "runs" / "000000000042"
-    )
-    assert "assay review 42" in page.inner_text("#next")
 
 
 def test_opens_at_once_with_two_thousand_rows(opened):

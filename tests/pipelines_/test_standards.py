@@ -183,7 +183,9 @@ def test_croissant_describes_the_parts_and_columns(made, kind):
     assert told["url"] == "https://example.org/letters"
     assert told["creator"]["name"] == "Example Post"
     assert told["version"] == f"1.2.0+run.{int(folder.name)}"
-    assert told["description"].startswith("Letters to sort. Made up. The ")
+    assert told["description"].startswith("Letters to sort. Made up. ")
+    clean = ds.dataset(folder / "clean").count_rows()
+    assert f" {clean} clean rows " in told["description"]
 
 
 @pytest.mark.parametrize("kind", RUNS)

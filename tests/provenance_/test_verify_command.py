@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,12 @@ def store(tmp_path, monkeypatch):
     return made
 
 
+def notice(item):
+    """Return a notice's code, the numbers in its message, and the name of its place."""
+    numbers = [int(found) for found in re.findall(r"\d+", item["message"])]
+    return item["code"], numbers, Path(item["where"]).name
+
+
 @pytest.fixture
 def verified(store, capsys):
     def told(run=None):
@@ -39,7 +47,7 @@ def verified(store, capsys):
         arguments = argparse.Namespace(store=str(store.folder), run=run, json=True, **given)
         code = verify.main(arguments)
         found = json.loads(capsys.readouterr().out)
-        lists = [[(n["code"], n["message"]) for n in found[k]] for k in ("breaks", "warnings")]
+        lists = [[notice(n) for n in found[k]] for k in ("breaks", "warnings")]
         return code, *lists, found["runs"]
 
     return told
@@ -50,16 +58,16 @@ def test_an_emptied_ledger_is_a_break_whatever_run_is_asked_for(store, verified,
     assert verified(run) == (0, [], [], 1 if run else 3)
     for path in store.ledger.entries_folder.iterdir():
         path.unlink()
-    gone = [("ASSAY-L002", f"run {n} has no entry, the ledger is empty") for n in (1, 2, 3)]
+    gone = [("ASSAY-L002", [n], f"{n:012}") for n in (1, 2, 3)]
     assert verified(run) == (4, gone, [], 0)
 
 
 def test_a_cut_off_end_is_a_break_and_the_rest_is_still_looked_at(store, verified):
     for number in (2, 3):
         store.ledger.path_of(number).unlink()
-    cut = [("ASSAY-L002", "run 3 has no entry, the ledger ends at 1")]
+    cut = [("ASSAY-L002", [3, 1], f"{3:012}")]  # run 3, and the ledger ends at entry 1
     (store.run_folder(1) / "stray").touch()
-    stray = ("ASSAY-L011", "run 1: stray is not a file of the run")
+    stray = ("ASSAY-L011", [1], "stray")
     assert verified("3")[:2] == (4, cut)
     for run in ("latest", None):
         code, breaks, _, runs = verified(run)
@@ -67,11 +75,10 @@ def test_a_cut_off_end_is_a_break_and_the_rest_is_still_looked_at(store, verifie
 
 
 def test_the_next_number_without_an_entry_is_a_warning(store, verified):
-    why = "it died before it was committed, or the ledger's last entry was cut off"
-    warning = f"run 4 has no entry: {why}; compare with a checkpoint kept elsewhere (--checkpoint)"
+    warning = ("ASSAY-L009", [4], f"{4:012}")
     store.run_folder(4).mkdir()
-    assert verified() == (0, [], [("ASSAY-L009", warning)], 3)
-    assert verified("latest") == (0, [], [("ASSAY-L009", warning)], 1)
+    assert verified() == (0, [], [warning], 3)
+    assert verified("latest") == (0, [], [warning], 1)
 
 
 def test_a_run_that_never_was_is_no_break(verified):
@@ -83,10 +90,10 @@ def test_a_run_that_never_was_is_no_break(verified):
 def test_a_stray_file_and_a_gap_stop_nothing_unforeseen(store, verified):
     store.ledger.path_of(10**12 - 1).touch()
     _, breaks, _, _ = verified("latest")
-    assert breaks[0] == ("ASSAY-L001", "entries 4 to 999999999998 are missing")
+    assert breaks[0] == ("ASSAY-L001", [4, 999999999998], f"{4:012}.parquet")
     (store.ledger.entries_folder / "+00000000002.parquet").touch()
     code, breaks, _, _ = verified("latest")
-    assert (code, [told for told, _ in breaks]) == (4, ["ASSAY-L006"])
+    assert (code, [told for told, *_ in breaks]) == (4, ["ASSAY-L006"])
 
 
 def test_one_break_is_one(store, capsys):
@@ -96,4 +103,4 @@ def test_one_break_is_one(store, capsys):
     assert verify.main(arguments) == 4
     printed = capsys.readouterr().out
     assert "\n1 break found: " in printed
-    assert "remove one that is not recorded" in printed
+    assert "\n  fix:   " in printed

@@ -1,5 +1,5 @@
 "use strict";
-// Sorting, filtering and opening; the page says everything without this script too.
+// Sorting, filtering and opening; the page is complete without this script.
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const number = (cell) => Number(cell.textContent.replaceAll(",", "").trim() || NaN);
@@ -77,8 +77,4 @@
   }
   addEventListener("hashchange", reveal);
   if (location.hash) reveal();
-
-  // A run is numbered when it is committed, after this page was written: its folder tells.
-  const folder = /\/runs\/0*(\d+)\/[^/]*$/.exec(location.pathname);
-  if (folder) for (const place of all("[data-run]")) place.textContent = folder[1];
 })();
