@@ -155,7 +155,7 @@ CITIES = ["Oslo"] * 40 + ["Bergen"] * 40 + ["Troms\u00f8"] * 40
 def test_categories(odd, rule):
     found = run(pa.table({"city": [*CITIES, odd]})).to_pylist()
     assert {(f["row"], f["rule"]) for f in found} == ({(120, f"ASSAY-{rule}")} if rule else set())
-    assert all("usual category" in f["suggestion"] for f in found)
+    assert all("usual spelling" in f["suggestion"] for f in found)
 
 
 def test_the_suggestion_is_the_usual_category():
