@@ -228,7 +228,7 @@ class Duplicates(Check[State, Copies]):
             rule=rule,
             severity=severity,
             evidence=evidence,
-            suggestion="Ask the source whether they are distinct events; if not, reject the copies.",
+            suggestion="Ask the source if they are distinct events; if not, reject the copies.",
         )
 
 
