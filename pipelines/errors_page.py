@@ -1,5 +1,6 @@
 """The page docs/errors.md, generated from the table of codes and from the registry of checks."""
 
+import itertools
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from checks.kit import registry
 from checks.kit.protocol import Explanation
 from checks.rules import explanations
-from pipelines.commands.explain import blind_to
+from pipelines.commands.explain import any_of, blind_to
 from provenance.base.codes import CODES, exit_of
 
 HEAD = """# Codes and rules
@@ -62,8 +63,7 @@ def _codes() -> Iterator[str]:
 def _checks() -> Iterator[str]:
     for name, check in registry.load().items():
         yield f"\n## {name}\n\nGets past it: {blind_to(check.__module__)}\n"
-        if check.explains:
-            yield _table(check.explains)
+        yield _table(check.explains) if check.explains else "\nIts findings carry codes only.\n"
 
 
 def _contract() -> Iterator[str]:
@@ -72,10 +72,10 @@ def _contract() -> Iterator[str]:
 
 
 def _table(rules: Mapping[str, Explanation]) -> str:
-    lines = [
-        f"| {rule} | {' or '.join(item.severity)} | {item.means} | {item.fires} | {item.fix} |\n"
-        for rule, item in rules.items()
-    ]
+    lines = []
+    for item, alike in itertools.groupby(rules, key=rules.__getitem__):
+        cells = [", ".join(alike), any_of(item.severity), item.means, item.fires, item.fix]
+        lines.append(f"| {' | '.join(cells)} |\n")
     return "\n| rule | severity | means | fires | do |\n|---|---|---|---|---|\n" + "".join(lines)
 
 

@@ -42,14 +42,14 @@ class Copies(Model):
     Attributes:
         rows: (rule, severity, ordinals, evidence) of exact repeats and of overlap.
         crowds: floods with their evidence.
-        held: sampled rows in floods; honest: how many of them are legitimate, by estimate.
+        held: sampled rows in floods; false_alarms: how many of them are legitimate, by estimate.
     """
 
     rows: tuple[tuple[str, str, np.ndarray, str], ...] = ()
     grid: copy_floods.Grid | None = None
     crowds: tuple[tuple[copy_floods.Flood, str], ...] = ()
     held: int = 0
-    honest: float = 0.0
+    false_alarms: float = 0.0
 
 
 class Duplicates(Check[State, Copies]):
@@ -123,8 +123,8 @@ class Duplicates(Check[State, Copies]):
             shared = test_overlap.find(state.repeats, near, grid, self.context.test, self.columns)
             overall = findings.concat([overall, self._overlap(shared)])
             rows += _shared(shared)
-        held, honest = sum(f.size - 1 for f in found), sum(f.expected for f in found)
-        return Copies(overall, notes, (), rows, grid, crowds, held, honest)
+        held, false_alarms = sum(f.size - 1 for f in found), sum(f.expected for f in found)
+        return Copies(overall, notes, (), rows, grid, crowds, held, false_alarms)
 
     def score(self, shard: Shard, model: Copies) -> findings.Findings:
         """Report the copies among the shard's rows."""

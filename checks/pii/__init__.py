@@ -36,16 +36,21 @@ _CLASSES = ((8, "up to 8"), (16, "9 to 16"), (32, "17 to 32"))
 _ADVICE = "remove it at the source, set assay.pii of the column, or release the row if it is none"
 _REPLACED = "nothing: the clean dataset has a placeholder instead"
 _EXPLAINS: Explains = {
-    f"pii.{entity}": Explanation(
-        ("error", "warning", "info"),
-        f"The text holds, or may hold, personal data or a secret of type {entity}.",
-        "A pattern, a checksum, the deny list or the language model matches. Error if the match is "
-        "certain, warning if it is only likely; info if assay.pii already replaces the text.",
-        "Remove it at the source, set assay.pii of the column, or release the row if the match is "
-        "a false alarm.",
-    )
-    for entity in sorted({*CLASSES, "SECRET", deny_list.ENTITY, *names.LABELS.values()})
-} | {
+    **dict.fromkeys(
+        [
+            f"pii.{entity}"
+            for entity in sorted({*CLASSES, "SECRET", deny_list.ENTITY, *names.LABELS.values()})
+        ],
+        Explanation(
+            ("error", "warning", "info"),
+            "The text contains, or may contain, personal data or a secret of this type.",
+            "A pattern, a checksum, the deny list or the language model matches. Error if the "
+            "match is certain, warning if it is only likely; info if assay.pii already replaces "
+            "the text.",
+            "Remove it at the source, set assay.pii of the column, or release the row if the match "
+            "is a false alarm.",
+        ),
+    ),
     "pii.column": Explanation(
         ("warning",),
         "By its name, the column may hold names or places of persons.",

@@ -5,7 +5,7 @@ import difflib
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from checks.kit.wording import p_value
@@ -86,7 +86,7 @@ def rule_facts(subject: str) -> dict[str, Any]:
     if explained := explanations.of_kind(kind):
         return _rule(subject, "contract", explanations.__name__, explained)
     near = named or difflib.get_close_matches(subject, rules)
-    fix = f"did you mean {' or '.join(near)}? " if near else ""
+    fix = f"did you mean {any_of(near)}? " if near else ""
     fix += "docs/errors.md lists all codes and rules; a rule that a contract names is defined there"
     raise AssayError("C013", f"unknown code or rule {subject}", fix=fix)
 
@@ -101,16 +101,20 @@ def blind_to(module: str) -> str:
     return " ".join(found[1].split()) if found else ""
 
 
+def any_of(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence: `error, warning or info`."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
 def page(facts: Mapping[str, Any]) -> str:
     """Return the page of a code or a rule as text."""
     if "code" in facts:
-        head, names = f"{facts['code']}: {facts['means']}", ("fix", "exit")
+        head, names = facts["code"], ["fix", "exit"]
     else:
-        severity = " or ".join(facts["severity"])
-        head = f"{facts['rule']} (check {facts['check']}, {severity}): {facts['means']}"
-        names = ("fires", "misses", "fix")
+        head = f"{facts['rule']} (check {facts['check']}, {any_of(facts['severity'])})"
+        names = ["fires", "misses", "fix"]
     width = max(map(len, names)) + 1
-    return "".join([f"{head}\n", *(f"  {f'{n}:':<{width}} {facts[n]}\n" for n in names)])
+    return "".join([f"{head}: {facts['means']}\n", *(f"  {f'{n}:':<{width}} {facts[n]}\n" for n in names)])
 
 
 def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import tables
 from checks.kit import findings, registry
 from pipelines.checking import engine
 from pipelines.checking.examine import examine
+from provenance.base.codes import CODES
 from provenance.rows.shards import write_shard
 
 NAMES = sorted(registry.load())
@@ -84,6 +85,16 @@ def test_findings_have_the_schema_and_name_the_check(name):
     for column in ("score", "p_value"):
         values = np.array([v for v in found[column].to_pylist() if v is not None])
         assert ((values >= 0) & (values <= 1)).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_findings_carry_explained_rules_and_severities(name):
+    explained = registry.load()[name].explains
+    for finding in whole(name).to_pylist():
+        if finding["rule"].startswith("ASSAY-"):
+            assert finding["rule"].removeprefix("ASSAY-") in CODES
+        else:
+            assert finding["severity"] in explained[finding["rule"]].severity
 
 
 @pytest.mark.parametrize("name", NAMES)
