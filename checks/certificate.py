@@ -86,7 +86,7 @@ class Certificate(Check[pa.Table, Model]):
             text = (
                 f"No certificate: {count(self.partitions, 'partition')} of {LEAST} rows need "
                 f"{LEAST * self.partitions:,} labelled rows and a row to vote on, found "
-                f"{learn.num_rows:,} and {asked.num_rows:,}."
+                f"{learn.num_rows:,} and {asked.num_rows:,} to vote on."
             )
             return self._reported(text, 0.0, "Set fewer partitions.")
         if not 1 < len(classes) <= MOST_CLASSES:

@@ -139,9 +139,13 @@ class Values(Check[State, Fitted]):
         control = pc.match_substring_regex(values, CONTROL)
         hidden = pc.match_substring_regex(pc.replace_substring_regex(values, _FLAG, ""), HIDDEN)
         parts = []
-        for code, mask, pattern in (("V005", control, CONTROL), ("V006", hidden, HIDDEN)):
-            where = np.flatnonzero(_bools(mask))
-            said = {int(at): (_named(values[int(at)].as_py(), pattern), _ADVICE) for at in where}
+        for code, mask, kind, pattern in (
+            ("V005", control, "control", CONTROL),
+            ("V006", hidden, "hidden", HIDDEN),
+        ):
+            where = np.flatnonzero(_bools(mask)).tolist()
+            named = [f"{kind} character {_named(values[at].as_py(), pattern)}" for at in where]
+            said = {at: (text, _ADVICE) for at, text in zip(where, named, strict=True)}
             parts.append(self._found(shard, name, code, codes, said))
         if usual:
             at = pc.index_in(pa.array(list(usual), values.type), values).to_pylist()

@@ -278,9 +278,14 @@ def _columns(item: Judged) -> tuple[int, ...]:
     return tuple(place for place, _ in item.candidate.atoms)
 
 
+def _listed(names: list[str]) -> str:
+    *most, last = [f"'{name}'" for name in names]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def _evidence(item: Judged, conditions: tuple[Condition, ...], label: Any) -> str:
     found, held = item.candidate, len(item.held)
-    names = " and ".join(f"'{c.column}'" for c in conditions)
+    names = _listed([c.column for c in conditions])
     one = "a word" if conditions[0].kind == "text" else "a value"
     what = {1: one, 2: "a pair of values"}.get(len(conditions), "a combination of values")
     text = (
@@ -300,7 +305,7 @@ def _evidence(item: Judged, conditions: tuple[Condition, ...], label: Any) -> st
 
 def _attack(every: list[Field], item: Judged) -> str:
     """Return a sentence on the attack success before and after, and what the trigger adds."""
-    names = " and ".join(f"'{every[n].name}'" for n, _ in item.candidate.atoms)
+    names = _listed([every[n].name for n, _ in item.candidate.atoms])
     if math.isnan(item.after + item.cleaned + item.never):
         return f"Attack success by {names} not measured: too few clean rows to add the trigger to."
     added, left = item.after - item.never, item.cleaned - item.never
