@@ -145,28 +145,28 @@ class Values(Check[State, Fitted]):
         ):
             where = np.flatnonzero(_bools(mask)).tolist()
             named = [f"{kind} character {_named(values[at].as_py(), pattern)}" for at in where]
-            said = {at: (text, _ADVICE) for at, text in zip(where, named, strict=True)}
-            parts.append(self._found(shard, name, code, codes, said))
+            texts = {at: (text, _ADVICE) for at, text in zip(where, named, strict=True)}
+            parts.append(self._found(shard, name, code, codes, texts))
         if usual:
             at = pc.index_in(pa.array(list(usual), values.type), values).to_pylist()
             for code in ("V007", "V008"):
-                said = {
+                texts = {
                     place: (_oddity(value, code), f"use the usual spelling{_shown(known[1])}")
                     for place, (value, known) in zip(at, usual.items(), strict=True)
                     if place is not None and known[0] == code
                 }
-                parts.append(self._found(shard, name, code, codes, said))
+                parts.append(self._found(shard, name, code, codes, texts))
         return parts
 
     def _found(
-        self, shard: Shard, name: str, code: str, codes: pa.Array, said: dict[int, tuple[str, str]]
+        self, shard: Shard, name: str, code: str, codes: pa.Array, texts: dict[int, tuple[str, str]]
     ) -> findings.Findings:
-        if not said:
+        if not texts:
             return findings.empty()
-        flagged = np.flatnonzero(_bools(pc.is_in(codes, pa.array(list(said), codes.type))))
-        which = pc.index_in(codes.take(pa.array(flagged)), pa.array(list(said), codes.type))
+        flagged = np.flatnonzero(_bools(pc.is_in(codes, pa.array(list(texts), codes.type))))
+        which = pc.index_in(codes.take(pa.array(flagged)), pa.array(list(texts), codes.type))
         evidence, suggestion = (
-            pa.array(list(texts)).take(which) for texts in zip(*said.values(), strict=True)
+            pa.array(list(parts)).take(which) for parts in zip(*texts.values(), strict=True)
         )
         return findings.make(
             shard.rows[flagged],

@@ -153,12 +153,12 @@ class Drift(Check[State, Model]):
         effect = self.relations[name].effect(state.joint[name])
         return [effect] if effect else []
 
-    def _classified(self, taken: pa.Table) -> findings.Findings:
+    def _classified(self, kept: pa.Table) -> findings.Findings:
         """Report a classifier that distinguishes this run from the reference."""
         reference = self.context.reference
         if reference is None or not self.sampled:
             return findings.empty()
-        rows = sample.settled(taken)
+        rows = sample.settled(kept)
         current = rows.select(self.sampled)
         trusted = reference.select(self.sampled).cast(current.schema)
         folds = rows[sample.FOLD].to_numpy()
@@ -204,12 +204,12 @@ class Drift(Check[State, Model]):
         return earlier_runs.judged(signals, errors, self.context.history.get(self.name, ()), season)
 
     def _finding(self, name: str, found: list[Effect]) -> findings.Findings:
-        told = f": {'; '.join(e.worded() for e in found)}"
+        how = f": {'; '.join(e.worded() for e in found)}"
         worst = max(found, key=lambda e: e.size / LIMITS[e.name][1])
         size = worst.size / (2 * LIMITS[worst.name][1])
         if name in self.protected:  # its figures concern persons: name only the measures
             measures = ", ".join(sorted(e.name for e in found))
-            told, size = f" by {measures}; the figures of a protected column are withheld", 1.0
+            how, size = f" by {measures}; the figures of a protected column are withheld", 1.0
         return findings.make(
             None,
             check=self.name,
@@ -217,7 +217,7 @@ class Drift(Check[State, Model]):
             severity="error" if any(e.severity == "error" for e in found) else "warning",
             column=name,
             score=min(1.0, size),
-            evidence=f"Column '{name}' differs from the reference{told}.",
+            evidence=f"Column '{name}' differs from the reference{how}.",
             suggestion="Find out what changed at the source; re-anchor the reference if intended.",
         )
 

@@ -78,7 +78,7 @@ def find(
     ordinals = near[sample.ROW].to_numpy()[pairs[:, 1]]
     tested = len(np.unique(pairs[:, 0]))
     among = _among(near, grid)
-    # near copies are sought among the sampled rows only
+    # only the sampled rows are searched for near copies
     is_error |= _beyond(tested, test.num_rows, among)
     rows = np.setdiff1d(np.unique(ordinals), same)
     return Overlap(same, rows, int(is_tested.sum()) + tested, size, max(usual, among), is_error)

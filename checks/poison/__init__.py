@@ -34,7 +34,7 @@ from provenance.rows.shards import Shard
 MAX_CLASSES = 50
 LEAST_ROWS = 50
 MOST_TRIGGERS = 3  # if there are more, those without power are only warnings
-FORESEEN = 0.65  # largest share of the carriers that a model trained without them predicts
+PREDICTED = 0.65  # largest share of the carriers that a model trained without them predicts
 POWER = 0.9  # share of stamped clean rows that a backdoor moves to its label
 PURE = 0.97  # share of the carriers that have the label
 MOSTLY = 1 / 4  # least share of planted rows among those that would be held, by estimate
@@ -242,9 +242,9 @@ class Poison(Check[pa.Table, Mined]):
             for n, code in found.atoms
         )
         label = classes[found.label].as_py()
-        pure = found.bound >= PURE * found.carriers and item.foreseen <= FORESEEN
+        pure = found.bound >= PURE * found.carriers and item.predicted <= PREDICTED
         # an interaction that only raises a label's rate would cost more clean rows than planted
-        is_planted = found.is_sure and (pure or item.telling >= MOSTLY)
+        is_planted = found.is_sure and (pure or item.planted_share >= MOSTLY)
         # if many values and pairs force a label, that is the nature of the table; but not if one
         # is alone in its columns and its mere stamp moves nearly every clean row
         is_strong = pure and item.after >= POWER and item.before <= POWER / 2
@@ -253,7 +253,7 @@ class Poison(Check[pa.Table, Mined]):
         # likely shape and rows missing elsewhere cannot make up for each other
         is_error &= found.counts >= -LIKELIER and item.added + found.counts >= LIKELIER
         severity = "error" if is_error else "warning"
-        score = max(item.share, item.telling)
+        score = max(item.share, item.planted_share)
         evidence = _evidence(item, conditions, label)
         asked = item.baseline, item.limit, (item.before, item.after, item.cleaned)
         return Trigger(conditions, label, severity, score, item.p_value, evidence, *asked)
@@ -291,8 +291,8 @@ def _evidence(item: Judged, conditions: tuple[Condition, ...], label: Any) -> st
     text = (
         f"The row carries {what} of {names}: {found.bound:,} of "
         f"{count(found.carriers, 'sampled row')} with it have the label {label!r}, where a model "
-        f"trained without them predicts {percent(item.foreseen)}; {held:,} of these are flagged, "
-        f"about {percent(1 - item.telling)} of them probably legitimate."
+        f"trained without them predicts {percent(item.predicted)}; {held:,} of these are flagged, "
+        f"about {percent(1 - item.planted_share)} of them probably legitimate."
     )
     if math.isnan(item.before + item.after + item.cleaned):
         return text

@@ -86,9 +86,9 @@ def _spikes(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[Ca
         usual = np.maximum(_between(near_total)[:, 0], grid_total)
         spike = total >= 1.25 * usual + 4 * np.sqrt(usual)
         has_both = ~np.isnan(around).any(0)
-        strange = _outlying(bound, total, np.nansum(around, 0), np.nansum(near_total[:, :, 0], 0))
+        outlying = _outlying(bound, total, np.nansum(around, 0), np.nansum(near_total[:, :, 0], 0))
         chosen = (bound >= low) & (bound >= 2 * expected + LIMIT_Z * np.sqrt(expected))
-        chosen &= (rate - nearby >= 0.2) & strange & (spike | (rate >= 0.95))  # noqa: PLR2004
+        chosen &= (rate - nearby >= 0.2) & outlying & (spike | (rate >= 0.95))  # noqa: PLR2004
         chosen &= bound <= 2 * MAX_SHARE * rows
         for code in np.flatnonzero(chosen):
             alone = bool(has_both[code]) or (
@@ -122,8 +122,8 @@ def _siblings(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[
         bound = counts[:, label]
         rate = bound / np.maximum(total, 1)
         rest, rest_total = bound.sum() - bound, total.sum() - total
-        strange = _outlying(bound, total, rest, rest_total)
-        chosen = (bound >= low) & (rate >= 0.9) & (bound <= 2 * MAX_SHARE * rows) & strange  # noqa: PLR2004
+        outlying = _outlying(bound, total, rest, rest_total)
+        chosen = (bound >= low) & (rate >= 0.9) & (bound <= 2 * MAX_SHARE * rows) & outlying  # noqa: PLR2004
         comparable = int((total >= 20).sum()) >= 4  # noqa: PLR2004
         for code in np.flatnonzero(chosen):
             excess = float(bound[code] - total[code] * rest[code] / max(rest_total[code], 1))
@@ -216,8 +216,8 @@ def _cells(
         if chosen.any() and _are_dependent(other):
             chosen &= (rate >= 0.9) & (excess >= 0.5 * mine)  # noqa: PLR2004
         # a genuine interaction takes from the other labels what it gives to this one
-        taken = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
-        chosen &= ~taken | (rate >= 0.97)  # noqa: PLR2004
+        moved = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
+        chosen &= ~moved | (rate >= 0.97)  # noqa: PLR2004
         chosen &= mine + rest <= MAX_CARRIERS * total.sum()
         variance = np.sum([1 / (part + 1) for part in _margins(other, left, right)], axis=0)
         for k in np.flatnonzero(chosen):

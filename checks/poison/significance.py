@@ -38,7 +38,7 @@ class Judged:
     """A candidate with the model's opinion.
 
     Attributes:
-        foreseen: mean chance of the label that the model gives the carriers, in [0, 1].
+        predicted: mean chance of the label that the model gives the carriers, in [0, 1].
         share: estimated share of the bound rows that are planted, in [0, 1].
         p_value: after Benjamini-Hochberg.
         limit: bound rows to which the model gives a higher chance of the label are clean.
@@ -53,7 +53,7 @@ class Judged:
     """
 
     candidate: Candidate
-    foreseen: float
+    predicted: float
     share: float
     p_value: float
     limit: float
@@ -67,7 +67,7 @@ class Judged:
     never: float = float("nan")
 
     @property
-    def telling(self) -> float:
+    def planted_share(self) -> float:
         """Return the estimated share of the held rows that are planted."""
         return min(self.planted / max(len(self.held), 1), 1.0)
 

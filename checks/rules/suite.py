@@ -7,7 +7,8 @@ each offending row is a finding, or the dataset as a whole. The library is not i
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from checks.kit.contract_model import Column, Contract, Rule
@@ -44,6 +45,14 @@ _OF_ROWS = (
     "expect_multicolumn_",
     "expect_select_column_values_",
 )
+_OPERATORS: dict[str, Callable[[float, Any], Any]] = {
+    "mustBe": operator.eq,
+    "mustNotBe": operator.ne,
+    "mustBeGreaterThan": operator.gt,
+    "mustBeGreaterOrEqualTo": operator.ge,
+    "mustBeLessThan": operator.lt,
+    "mustBeLessOrEqualTo": operator.le,
+}
 _SEVERITY = {"error": "critical", "warning": "warning", "info": "info"}
 
 
@@ -115,19 +124,9 @@ def expectations(found: Iterable[Clause]) -> list[Any]:
 def within(value: float, bound: Mapping[str, Any]) -> bool:
     """Return whether a number satisfies a `mustBe...` bound."""
     limit = bound["value"]
-    operator = bound["op"]
-    if operator.endswith("Between"):
-        inside = bool(limit[0] <= value <= limit[1])
-        return inside if operator == "mustBeBetween" else not inside
-    kept = {
-        "mustBe": value == limit,
-        "mustNotBe": value != limit,
-        "mustBeGreaterThan": value > limit,
-        "mustBeGreaterOrEqualTo": value >= limit,
-        "mustBeLessThan": value < limit,
-        "mustBeLessOrEqualTo": value <= limit,
-    }
-    return bool(kept[operator])
+    if bound["op"] in _OPERATORS:
+        return bool(_OPERATORS[bound["op"]](value, limit))
+    return bool(limit[0] <= value <= limit[1]) == (bound["op"] == "mustBeBetween")
 
 
 def worded(bound: Mapping[str, Any], unit: str = "") -> str:

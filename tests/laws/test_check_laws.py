@@ -3,6 +3,7 @@
 import functools
 import itertools
 import pickle
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -102,6 +103,12 @@ def test_nothing_of_personal_data_stands_in_evidence(name):
     text = " ".join(whole(name)["evidence"].to_pylist() + whole(name)["suggestion"].to_pylist())
     assert "jane" not in text
     assert "example.org" not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_in_evidence_are_formatted(name):
+    text = " ".join(whole(name)["evidence"].to_pylist())
+    assert not re.search(r"\bnan\b|\binf\b|\bp 0|-0\.0+\b|-0\b(?!\.)|\d\.\d{5,}", text)
 
 
 @pytest.mark.parametrize("name", NAMES)
