@@ -25,6 +25,8 @@ from provenance.rows.shards import Shard
 
 FLOOD = "ASSAY-V017"
 OVERLAP = "ASSAY-V020"
+ADVICE = "Ask the source whether the rows are distinct events; if not, reject the copies."
+ADVICE_ON_OVERLAP = "Reject the rows with this code (`assay review`), or draw a new test set."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,14 +73,14 @@ class Duplicates(Check[State, Copies]):
             "The row repeats an earlier row but has another label.",
             "Error if the labels of copies differ clearly more often than labels drawn at random; "
             "warning otherwise, in tables fine-grained enough that rows seldom repeat by chance.",
-            "Ask the source whether the rows are distinct events; otherwise reject the copies.",
+            ADVICE,
         ),
         "duplicates.source": Explanation(
             ("error",),
             "The row repeats an earlier row, and one source supplies nearly all such copies.",
             "One source supplies at least 80% of 10 or more copies but at most 25% of the other "
             "rows, beyond chance.",
-            "Ask the source whether the rows are distinct events; otherwise reject the copies.",
+            ADVICE,
         ),
     }
 
@@ -194,7 +196,7 @@ class Duplicates(Check[State, Copies]):
             severity="error" if shared.is_error else "info",
             score=shared.tested / shared.size,
             evidence=text,
-            suggestion="Reject the rows with this code (`assay review`), or draw a new test set.",
+            suggestion=ADVICE_ON_OVERLAP,
         )
 
     def _rows(
@@ -228,7 +230,7 @@ class Duplicates(Check[State, Copies]):
             rule=rule,
             severity=severity,
             evidence=evidence,
-            suggestion="Ask the source if they are distinct events; if not, reject the copies.",
+            suggestion=ADVICE_ON_OVERLAP if rule == OVERLAP else ADVICE,
         )
 
 

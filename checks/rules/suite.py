@@ -126,7 +126,8 @@ def within(value: float, bound: Mapping[str, Any]) -> bool:
     limit = bound["value"]
     if bound["op"] in _OPERATORS:
         return bool(_OPERATORS[bound["op"]](value, limit))
-    return bool(limit[0] <= value <= limit[1]) == (bound["op"] == "mustBeBetween")
+    is_inside = limit[0] <= value <= limit[1]
+    return bool(is_inside == (bound["op"] == "mustBeBetween"))
 
 
 def worded(bound: Mapping[str, Any], unit: str = "") -> str:
