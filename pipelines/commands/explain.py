@@ -114,7 +114,9 @@ def page(facts: Mapping[str, Any]) -> str:
         head = f"{facts['rule']} (check {facts['check']}, {any_of(facts['severity'])})"
         names = ["fires", "misses", "fix"]
     width = max(map(len, names)) + 1
-    return "".join([f"{head}: {facts['means']}\n", *(f"  {f'{n}:':<{width}} {facts[n]}\n" for n in names)])
+    return "".join(
+        [f"{head}: {facts['means']}\n", *(f"  {f'{n}:':<{width}} {facts[n]}\n" for n in names)]
+    )
 
 
 def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
