@@ -49,7 +49,7 @@ def measured(check, table, planted):
     recall, false = poisoning.figures(found, planted, rows)
     wrong = false * rows
     held = wrong + recall * len(planted)
-    stated = model.honest / model.held if model.held else 0.0
+    stated = model.false_alarms / model.held if model.held else 0.0
     return recall, false, stated, wrong / held if held else 0.0, held, sum(seconds)
 
 

@@ -1,11 +1,12 @@
-"""Robustness certificate, an option: how many poisoned rows a majority vote of models can stand.
+"""Robustness certificate, an option: how many poisoned rows a majority vote of models withstands.
 
-Threat: data poisoning, whatever the rows look like. State: up to 60,000 rows (option `sample`),
-the same number for each of 50 partitions (option `partitions`). Cost: one small forest a partition.
-Nulls: rows without a label are left out; missing features stay missing. On if `assay.checks` says.
-Blind to: everything but a vote of such models, so it says nothing of yours; rows that are poisoned
-already (it counts further ones, and those held by other checks are still among them); wrong labels
-of the held-out rows; texts, of which only the length is used. It holds for few rows at most.
+Threat: data poisoning by rows of any kind. State: up to 60,000 rows (option `sample`), equally many
+for each of 50 partitions (option `partitions`). Cost: one small forest per partition.
+Nulls: rows without a label are left out; missing features stay missing. Runs only if `assay.checks`
+names it.
+Blind to: models other than such a vote, so it says nothing about yours; rows that are poisoned
+already (it counts further ones, and rows that other checks quarantine are still included); wrong
+labels of the held-out rows; text beyond its length. It never covers more than a few rows.
 Source: deep partition aggregation (Levine, Feizi 2021).
 """
 
@@ -17,27 +18,37 @@ import pyarrow.compute as pc
 
 from checks.kit import encode, findings, hashing, sample
 from checks.kit.option_types import Takes
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.wording import count, percent
 from provenance.rows.shards import Shard
 
-LEAST = 20  # rows that a partition must have on average
+LEAST = 20  # rows per partition, on average
 MOST_CLASSES = 50
-HELD_OUT = 10  # one row in so many is voted on and not learnt from, where there is no reference
-MOST_ASKED = 2_000  # rows that are voted on
+HELD_OUT = 10  # without a reference, one row in 10 is voted on and not learnt from
+MOST_ASKED = 2_000  # rows that the models vote on
 TREES = 20
-LARGEST = 1e38  # a forest's numbers have 32 bits
-TOLD = (0, 1, 2, 5, 10)  # poisoned rows that the finding speaks of
+LARGEST = 1e38  # a forest computes in 32-bit floats
+REPORTED = (0, 1, 2, 5, 10)  # numbers of poisoned rows in the evidence
 PART = "__assay_part"  # the partition, or -1 for a held-out row
 
 
 class Certificate(Check[pa.Table, Model]):
-    """Certify the vote of one model a partition against rows that come or go."""
+    """Certify a vote of one model per partition against added and removed rows."""
 
     name: ClassVar[str] = "certificate"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
     takes: ClassVar[Takes] = {"partitions": "several", "sample": "whole"}
     is_option: ClassVar[bool] = True
+    explains: ClassVar[Explains] = {
+        "certificate.votes": Explanation(
+            ("info",),
+            "How many added or removed rows a majority vote of models withstands, whatever they "
+            "contain; or why there is no certificate.",
+            "Always, if the contract turns the check on.",
+            "Set `partitions`: more partitions withstand more rows and are right less often.",
+        )
+    }
 
     def __init__(self, context: Context) -> None:
         """Choose the columns and the sizes."""
@@ -50,11 +61,11 @@ class Certificate(Check[pa.Table, Model]):
         self.most = -(-int(self.options.get("sample", 60_000)) // self.partitions)
 
     def fit(self, shard: Shard) -> pa.Table:
-        """Return the shard's part of every partition's rows, and of the held-out ones."""
+        """Return the shard's part of each partition's rows and of the held-out ones."""
         words = np.ascontiguousarray(shard.digests[:, :16]).view(np.uint32).reshape(-1, 4)
         part = (words[:, 3] % self.partitions).astype(np.int32)
         part[words[:, 2] % HELD_OUT == 0] = -1
-        # by content alone: an ordinal would let one row that comes move all that follow it
+        # by content alone: with ordinals, one added row would move all rows after it
         rank = (words[:, 0].astype(np.uint64) << np.uint64(32)) | words[:, 1]
         table = shard.table.select(self.columns)
         for name, values in ((sample.ROW, shard.rows), (PART, part), (sample.RANK, rank)):
@@ -66,27 +77,31 @@ class Certificate(Check[pa.Table, Model]):
         return self._least(pa.concat_tables([left, right]))
 
     def finish(self, state: pa.Table) -> Model:
-        """Train a model a partition, let them vote, and report what the votes can stand."""
+        """Train a model per partition, let them vote, and report what the vote withstands."""
         learn = state.filter(pc.greater_equal(state[PART], 0))
         asked = self._asked(state)
         names = _names(learn[self.label])
         classes = np.array(sorted(set(names)), object)
         if learn.num_rows < LEAST * self.partitions or not asked.num_rows:
             text = (
-                f"No certificate: {self.partitions} partitions need {LEAST * self.partitions:,} "
-                f"rows and more, and there are {learn.num_rows:,}."
+                f"No certificate: {count(self.partitions, 'partition')} of {LEAST} rows need "
+                f"{LEAST * self.partitions:,} labelled rows and a row to vote on, found "
+                f"{learn.num_rows:,} and {asked.num_rows:,} to vote on."
             )
-            return self._told(text, 0.0, "Ask for fewer partitions.")
+            return self._reported(text, 0.0, "Set fewer partitions.")
         if not 1 < len(classes) <= MOST_CLASSES:
-            text = f"No certificate: the label has {len(classes):,} values."
-            return self._told(text, 0.0, f"A label of 2 to {MOST_CLASSES} values has one.")
+            text = (
+                f"No certificate: the label has {count(len(classes), 'value')}, expected 2 to "
+                f"{MOST_CLASSES}."
+            )
+            return self._reported(text, 0.0, "Choose a label with fewer values.")
         votes = self._votes(learn, np.searchsorted(classes, names), asked, len(classes))
         best, radius = certified(votes)
         is_right = classes[best] == np.array(_names(asked[self.label]), object)
         return self._report(np.where(is_right, radius, -1))
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:
-        """Report nothing: the certificate is of the dataset, not of rows."""
+        """Report nothing: the certificate concerns the dataset, not a row."""
         del shard, model
         return findings.empty()
 
@@ -112,7 +127,7 @@ class Certificate(Check[pa.Table, Model]):
     ) -> np.ndarray:
         """Return how many models vote for each class, int, shape (n, classes)."""
         votes, part = np.zeros((asked.num_rows, classes), int), learn[PART].to_numpy()
-        # what a column is read as must not hang on the rows, or one row could change all models
+        # a column's kind must not depend on the rows, or one row could change all models
         texts = set(self.context.contract.having("text"))
         how = {n: _kind(learn.schema.field(n).type, is_text=n in texts) for n in self.features}
         for number in range(self.partitions):
@@ -128,7 +143,7 @@ class Certificate(Check[pa.Table, Model]):
         asked: pa.Table,
         how: dict[str, encode.Kind],
     ) -> np.ndarray:
-        """Return the class that a model of these rows alone gives each row asked."""
+        """Return the class that a model of these rows alone predicts for each row asked."""
         from sklearn.ensemble import RandomForestClassifier
 
         if len(np.unique(codes)) < 2 or not how:  # noqa: PLR2004
@@ -143,21 +158,27 @@ class Certificate(Check[pa.Table, Model]):
         return chosen
 
     def _report(self, radius: np.ndarray) -> Model:
-        shares = [float((radius >= rows).mean()) for rows in TOLD]
-        stands = [f"{rows}: {share:.1%}" for rows, share in zip(TOLD, shares, strict=True)]
+        shares = [float((radius >= rows).mean()) for rows in REPORTED]
+        kept = [
+            f"{percent(share)} for {count(rows, 'row')}"
+            for rows, share in zip(REPORTED[1:], shares[1:], strict=True)
+        ]
         half = int(np.sort(radius)[::-1][(len(radius) - 1) // 2])
-        is_half = f"Half of them stay right up to {half} such rows."
+        is_half = f"Half of the rows stay correct up to {half} such rows."
         where = "held-out" if self.context.reference is None else "trusted"
         text = (
-            f"A vote of {self.partitions} models, one a partition, is right on {shares[0]:.1%} of "
-            f"{len(radius):,} {where} rows. Share that stays right whatever rows come or go, by "
-            f"their number: {', '.join(stands)}. "
-            f"{is_half if half >= 0 else 'Less than half of them are right.'}"
+            f"A vote of {count(self.partitions, 'model')}, one per partition, is correct on "
+            f"{percent(shares[0])} of {len(radius):,} {where} rows. Share that stays correct "
+            f"whichever rows are added or removed: {', '.join(kept)}. "
+            f"{is_half if half >= 0 else 'Fewer than half of the rows are correct.'}"
         )
-        advice = "More partitions stand more rows and are right less often. A changed row is two."
-        return self._told(text, 1 - shares[0], advice)
+        advice = (
+            "More partitions withstand more rows and are correct less often. A changed row counts "
+            "as two."
+        )
+        return self._reported(text, 1 - shares[0], advice)
 
-    def _told(self, text: str, score: float, advice: str) -> Model:
+    def _reported(self, text: str, score: float, advice: str) -> Model:
         found = findings.make(
             None,
             check=self.name,
@@ -172,11 +193,11 @@ class Certificate(Check[pa.Table, Model]):
 
 
 def certified(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the winner of each vote, and how many rows may come or go before it can change.
+    """Return the winner of each vote, and how many added or removed rows cannot change it.
 
-    A row that comes or goes changes one partition, so one vote: it may take one from the winner and
-    give it to another. The class that comes first wins a tie; a class that nobody knows yet may
-    come first. Levine, Feizi 2021: half the lead, less one where the other would win a tie.
+    An added or removed row changes one partition, so one vote: from the winner to another class.
+    The class that sorts first wins a tie; a class that is not yet known may sort first. Levine,
+    Feizi 2021: half the lead, less one where the other class would win a tie.
 
     Args:
         votes: int, shape (n, classes).

@@ -1,9 +1,9 @@
-"""Datasets that cannot teach: too few rows, one class, empty, constant or boundless columns.
+"""Datasets that a model cannot learn from: few rows, one class, empty or constant columns.
 
-Threat: degradation by a broken export. State: counts, ends and up to 10,001 value hashes a
-column. Cost: one pass. Nulls: counted; a column with nothing else is refused.
-Blind to: nearly constant columns, and classes that exist but are too few to learn.
-Source: KMV distinct counts (Bar-Yossef et al. 2002) for numbers beyond the hashes kept.
+Threat: degradation by a broken export. State: counts, minimum, maximum and up to 10,001 value
+hashes per column. Cost: one pass. Nulls: counted; a column of nulls alone is refused.
+Blind to: nearly constant columns, and classes with too few rows to learn.
+Source: KMV distinct counts (Bar-Yossef et al. 2002) beyond the hashes kept.
 """
 
 import dataclasses
@@ -16,21 +16,22 @@ import pyarrow.compute as pc
 from checks.kit import findings
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
+from checks.kit.wording import count
 from provenance.rows.shards import Shard
 
 LEAST_ROWS = 20
 MOST_CATEGORIES = 10_000
-CLASS_SHARE = 0.5  # of the labelled rows; beyond it a label names rows, not classes
+CLASS_SHARE = 0.5  # classes per labelled row; beyond it the label identifies rows
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Extent:
-    """What was seen of one column.
+    """Summary of one column.
 
     Attributes:
         filled: rows with a value.
-        low, high: least and greatest value, None without one.
-        hashes: the smallest hashes of its values, sorted, uint64; empty where not asked for.
+        low, high: minimum and maximum, None if there is no value.
+        hashes: the smallest hashes of its values, sorted, uint64; empty if not counted.
     """
 
     filled: int
@@ -48,14 +49,14 @@ class ShapeState:
 
 
 class Shape(Check[ShapeState, Model]):
-    """Refuse a dataset, or warn of a column, whose shape a model cannot learn from."""
+    """Refuse a dataset that a model cannot learn from; warn about columns of no use to it."""
 
     name: ClassVar[str] = "shape"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("drift and degradation",)
     takes: ClassVar[Takes] = {"least_rows": "whole"}
 
     def __init__(self, context: Context) -> None:
-        """Name the columns that are looked at."""
+        """Choose the columns."""
         super().__init__(context)
         contract = context.contract
         self.least = int(contract.options(self.name).get("least_rows", LEAST_ROWS))
@@ -72,12 +73,12 @@ class Shape(Check[ShapeState, Model]):
         }
 
     def fit(self, shard: Shard) -> ShapeState:
-        """Return rows, filled cells, ends and value hashes of a shard."""
+        """Return the number of rows and the extent of each column of a shard."""
         made = {name: self._extent(name, shard.table[name]) for name in self.columns}
         return ShapeState(shard.table.num_rows, made)
 
     def merge(self, left: ShapeState, right: ShapeState) -> ShapeState:
-        """Return the extents of both."""
+        """Join the extents of both."""
         joined = {name: _joined(left.columns[name], right.columns[name]) for name in left.columns}
         return ShapeState(left.rows + right.rows, joined)
 
@@ -92,7 +93,7 @@ class Shape(Check[ShapeState, Model]):
         return Model(overall=findings.concat([part for part in found if part is not None]))
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:  # noqa: ARG002
-        """Report nothing: the shape is a property of the whole."""
+        """Report nothing: shape is a property of the whole dataset."""
         return findings.empty()
 
     def _extent(self, name: str, column: pa.ChunkedArray) -> Extent:
@@ -107,42 +108,41 @@ class Shape(Check[ShapeState, Model]):
         needed = self.least if rows < self.least else LEAST_ROWS
         if rows >= needed:
             return None
-        told = f"{rows} rows, at least {needed} are needed to judge"
-        return self._said("V016", None, told, "error" if rows < self.least else "warning")
+        severity: findings.Severity = "error" if rows < self.least else "warning"
+        evidence = f"{count(rows, 'row')}, at least {needed:,} are needed to judge"
+        return self._finding("V016", None, evidence, severity)
 
     def _label(self, name: str, extent: Extent) -> findings.Findings | None:
         classes = _distinct(extent.hashes)
         if classes <= 1:
             named = f": '{extent.low}'" if classes else ""
-            return self._said(
-                "V012",
-                name,
-                f"the label has {classes} {'class' if classes == 1 else 'classes'}{named}",
-            )
+            evidence = f"the label has {count(classes, 'class')}{named}; a model needs two"
+            return self._finding("V012", name, evidence)
         if extent.filled >= LEAST_ROWS and self._names_rows(extent, classes):
-            return self._said("V014", name, f"{classes} classes in {extent.filled} labelled rows")
+            evidence = f"{classes:,} classes in {count(extent.filled, 'labelled row')}"
+            return self._finding("V014", name, evidence)
         return None
 
     def _names_rows(self, extent: Extent, classes: int) -> bool:
         kind = self.context.schema.field(self.label or "").type
         if pa.types.is_integer(kind):
-            # a quantity may differ in every row; only a running number leaves no gap as well
+            # a quantity may differ in every row too, but only a serial number leaves no gap
             return bool(classes == extent.filled == extent.high - extent.low + 1)
         return bool(not pa.types.is_floating(kind) and classes > CLASS_SHARE * extent.filled)
 
     def _column(self, name: str, extent: Extent, rows: int) -> findings.Findings | None:
         if not extent.filled:
-            told = f"{rows} of {rows} rows have no value"
-            return self._said("V015", name, told) if rows else None
+            evidence = f"no value in {count(rows, 'row')}"
+            return self._finding("V015", name, evidence) if rows else None
         if extent.low == extent.high and rows > 1:
-            return self._said("V015", name, "the column has one value only", "warning")
+            return self._finding("V015", name, "the column has only one value", "warning")
         many = _distinct(extent.hashes)
         if many > MOST_CATEGORIES:
-            told = f"about {many} categories"
-            return self._said("V019", name, f"{told}; they are hashed", "warning")
+            evidence = f"about {many:,} categories, more than {MOST_CATEGORIES:,}: they are hashed"
+            return self._finding("V019", name, evidence, "warning")
         return None
 
-    def _said(
+    def _finding(
         self, code: str, column: str | None, evidence: str, severity: findings.Severity = "error"
     ) -> findings.Findings:
         return findings.make(
@@ -157,11 +157,11 @@ class Shape(Check[ShapeState, Model]):
 
 
 _ADVICE = {
-    "V012": "check that the label was exported; a model needs two classes",
-    "V014": "name another column as the label",
+    "V012": "check that the label was exported with all its classes",
+    "V014": "choose another column as the label",
     "V015": "repair the export, or give the column assay.role: ignore",
     "V016": "gather more rows",
-    "V019": "nothing to do if that is meant; else give it assay.role: text or ignore",
+    "V019": "nothing to do if intended; otherwise give it assay.role: text or ignore",
 }
 
 

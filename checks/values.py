@@ -1,10 +1,10 @@
-"""Values that no honest export holds: absurd numbers, hidden characters, odd spellings.
+"""Values that no sound export contains: absurd numbers, hidden characters, odd spellings.
 
 Threat: poisoning by values that wreck a scale or hide a trigger; look-alike categories.
 State: per text column up to 1,000 categories with counts; one bounded sample of the numbers.
-Cost: two passes, O(n); characters are searched in the unique values only (RE2).
-Nulls: ignored; NaN and infinities are refused before (V001, V002).
-Blind to: outliers within reason (see the check `outliers`), odd spellings of rare categories.
+Cost: two passes, O(n); only the unique values are searched for characters (RE2).
+Nulls: ignored; ingest has already refused NaN and infinities (V001, V002).
+Blind to: outliers within reason (see the check `outliers`); odd spellings of rare categories.
 Source: Unicode Standard Annex 9 (bidi) and Technical Standard 39; Hampel 1974 (median, MAD).
 """
 
@@ -21,24 +21,24 @@ from checks.kit.protocol import Check, Model
 from checks.kit.text_folding import skeleton
 from provenance.rows.shards import Shard
 
-CAP = 1_000  # distinct values of a column of categories
-LONGEST = 200  # characters of a category; a longer text is prose
-SAMPLE = 4_096  # rows for median and spread
-ABSURD = 1e30  # times the column's own size: beyond any mistake of units, and any int64
+CAP = 1_000  # distinct values of a categorical column
+LONGEST = 200  # characters in a category; longer text is prose
+SAMPLE = 4_096  # rows for the median and the spread
+ABSURD = 1e30  # times the column's own scale: no mistake of units reaches it, and no int64
 RARE_SHARE, USUAL_TIMES = 0.01, 20  # an odd spelling is this rare, the usual one this much commoner
-FEW, FEW_TIMES = 1, 8  # a single odd row needs less: small tables have no 1 %
+FEW, FEW_TIMES = 1, 8  # a single odd row needs less: in a small table 1 % is less than one row
 
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}]"
-# invisible ones; joiners are honest inside a script that needs them; tags inside a flag emoji
+# invisible characters; joiners are legitimate in scripts that need them, tags in flag emoji
 _ALWAYS = r"\x{200b}\x{2060}-\x{2064}\x{2066}-\x{206f}\x{202a}-\x{202e}\x{feff}"
 HIDDEN = (
     rf"[{_ALWAYS}\x{{e0001}}-\x{{e007f}}]|(?:^|[\x00-\x7f])[\x{{200c}}\x{{200d}}]"
     r"|[\x{200c}\x{200d}][0-9A-Za-z]"
 )
 _FLAG = r"\x{1f3f4}[\x{e0020}-\x{e007e}]+\x{e007f}"
-_SHOWN = 3  # odd characters named in the evidence
+_SHOWN = 3  # characters that the evidence names
 _WORD = re.compile(r"[^\W\d_]{1,30}")
-_ADVICE = "remove the characters at the source, or have the row rejected"
+_ADVICE = "remove the characters at the source, or reject the row"
 
 Counts = dict[str, dict[str, int] | None]
 
@@ -48,8 +48,8 @@ class State:
     """Summary of shards.
 
     Attributes:
-        counts: rows of each category by column; None is a column with too many or too long ones.
-        numbers: bounded sample of the numeric columns, None if there are none.
+        counts: rows of each category by column; None if they are too many or too long.
+        numbers: bounded sample of the numeric columns, None without such columns.
     """
 
     counts: Counts
@@ -58,11 +58,11 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Fitted(Model):
-    """What is usual.
+    """The usual spellings and the scale of each column.
 
     Attributes:
         usual: by column, odd spelling -> (code, usual spelling).
-        centre: by column, (median, size): a number further off than ABSURD sizes is absurd.
+        centre: by column, (median, scale): a number further off than ABSURD scales is absurd.
     """
 
     usual: dict[str, dict[str, tuple[str, str]]] = dataclasses.field(default_factory=dict)
@@ -70,7 +70,7 @@ class Fitted(Model):
 
 
 class Values(Check[State, Fitted]):
-    """Find bad values: V004 to V008."""
+    """Find absurd numbers, hidden characters and odd spellings: V004 to V008."""
 
     name: ClassVar[str] = "values"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning", "adversarial attacks")
@@ -82,7 +82,7 @@ class Values(Check[State, Fitted]):
         return State(counts, sample.take(shard, numeric, SAMPLE) if numeric else None)
 
     def merge(self, left: State, right: State) -> State:
-        """Add the counts, keep the lowest ranks of both samples."""
+        """Add the counts and keep the lowest ranks of both samples."""
         names = left.counts.keys() | right.counts.keys()
         counts = {n: _added(left.counts.get(n, {}), right.counts.get(n, {})) for n in names}
         if left.numbers is None or right.numbers is None:
@@ -90,7 +90,7 @@ class Values(Check[State, Fitted]):
         return State(counts, sample.merge(left.numbers, right.numbers, SAMPLE))
 
     def finish(self, state: State) -> Fitted:
-        """Name the odd spellings, and the middle and size of each numeric column."""
+        """Find the odd spellings, and the median and scale of each numeric column."""
         usual = {n: self._odd(n, counts) for n, counts in state.counts.items() if counts}
         numbers = pa.table({}) if state.numbers is None else sample.settled(state.numbers)
         centre = {n: _centre(numbers[n]) for n in _numeric(numbers.schema)}
@@ -100,7 +100,7 @@ class Values(Check[State, Fitted]):
         )
 
     def score(self, shard: Shard, model: Fitted) -> findings.Findings:
-        """Report the bad values of one shard, as errors."""
+        """Report the bad values of one shard as errors."""
         parts = []
         for name in shard.table.column_names:
             kind = shard.table.schema.field(name).type
@@ -139,30 +139,34 @@ class Values(Check[State, Fitted]):
         control = pc.match_substring_regex(values, CONTROL)
         hidden = pc.match_substring_regex(pc.replace_substring_regex(values, _FLAG, ""), HIDDEN)
         parts = []
-        for code, mask, pattern in (("V005", control, CONTROL), ("V006", hidden, HIDDEN)):
-            where = np.flatnonzero(_bools(mask))
-            said = {int(at): (_named(values[int(at)].as_py(), pattern), _ADVICE) for at in where}
-            parts.append(self._found(shard, name, code, codes, said))
+        for code, mask, kind, pattern in (
+            ("V005", control, "control", CONTROL),
+            ("V006", hidden, "hidden", HIDDEN),
+        ):
+            where = np.flatnonzero(_bools(mask)).tolist()
+            named = [f"{kind} character {_named(values[at].as_py(), pattern)}" for at in where]
+            texts = {at: (text, _ADVICE) for at, text in zip(where, named, strict=True)}
+            parts.append(self._found(shard, name, code, codes, texts))
         if usual:
             at = pc.index_in(pa.array(list(usual), values.type), values).to_pylist()
             for code in ("V007", "V008"):
-                said = {
-                    place: (_oddity(value, code), f"use the usual category {_shown(known[1])}")
+                texts = {
+                    place: (_oddity(value, code), f"use the usual spelling{_shown(known[1])}")
                     for place, (value, known) in zip(at, usual.items(), strict=True)
                     if place is not None and known[0] == code
                 }
-                parts.append(self._found(shard, name, code, codes, said))
+                parts.append(self._found(shard, name, code, codes, texts))
         return parts
 
     def _found(
-        self, shard: Shard, name: str, code: str, codes: pa.Array, said: dict[int, tuple[str, str]]
+        self, shard: Shard, name: str, code: str, codes: pa.Array, texts: dict[int, tuple[str, str]]
     ) -> findings.Findings:
-        if not said:
+        if not texts:
             return findings.empty()
-        flagged = np.flatnonzero(_bools(pc.is_in(codes, pa.array(list(said), codes.type))))
-        which = pc.index_in(codes.take(pa.array(flagged)), pa.array(list(said), codes.type))
+        flagged = np.flatnonzero(_bools(pc.is_in(codes, pa.array(list(texts), codes.type))))
+        which = pc.index_in(codes.take(pa.array(flagged)), pa.array(list(texts), codes.type))
         evidence, suggestion = (
-            pa.array(list(texts)).take(which) for texts in zip(*said.values(), strict=True)
+            pa.array(list(parts)).take(which) for parts in zip(*texts.values(), strict=True)
         )
         return findings.make(
             shard.rows[flagged],
@@ -178,10 +182,13 @@ class Values(Check[State, Fitted]):
     ) -> list[findings.Findings]:
         values = pc.cast(shard.table[name], pa.float64(), safe=False)
         numbers = values.to_numpy(zero_copy_only=False)
-        middle, size = centre
-        far = np.isfinite(numbers) & (np.abs(numbers / 2 - middle / 2) > ABSURD * size / 2)
+        middle, scale = centre
+        far = np.isfinite(numbers) & (np.abs(numbers / 2 - middle / 2) > ABSURD * scale / 2)
         rows = np.flatnonzero(far)
-        evidence = f"further than {ABSURD:.0e} times the column's size ({size:.3g}) from its median"
+        evidence = (
+            f"the number is more than {ABSURD:.0e} times the column's scale ({scale:.3g}) away "
+            "from its median"
+        )
         advice = "repair the source, or set a minimum and a maximum in the contract"
         fixed = {"check": self.name, "rule": "ASSAY-V004", "column": name}
         return [findings.make(shard.rows[rows], evidence=evidence, suggestion=advice, **fixed)]
@@ -216,7 +223,7 @@ def _counted(column: pa.ChunkedArray) -> dict[str, int] | None:
 
 
 def _added(left: dict[str, int] | None, right: dict[str, int] | None) -> dict[str, int] | None:
-    # None absorbs: too many in a part is too many in the whole, whatever the cut
+    # None absorbs: too many in one part is too many in the whole, for any cut
     if left is None or right is None:
         return None
     total = {key: left.get(key, 0) + right.get(key, 0) for key in left.keys() | right.keys()}
@@ -241,7 +248,7 @@ def _centre(column: pa.ChunkedArray) -> tuple[float, float] | None:
         return None
     middle = float(np.median(numbers))
     spread = float(np.median(np.abs(numbers / 2 - middle / 2))) * 2
-    # a column that is mostly one value has no spread: its own magnitude, or one, is its size
+    # a column that is mostly one value has no spread; its magnitude, at least 1, is the scale
     return middle, max(spread, abs(middle), 1.0)
 
 
@@ -261,13 +268,13 @@ def _odd_in(hit: re.Match[str]) -> list[tuple[int, str]]:
 
 
 def _shown(category: str) -> str:
-    # a category of one word is shown; what else a column holds may be somebody's address
-    return ascii(category) if _WORD.fullmatch(category) else "as most rows spell it"
+    # only a category of one word is shown: anything longer may be somebody's address
+    return f" {category!a}" if _WORD.fullmatch(category) else " of most rows"
 
 
 def _oddity(value: str, code: str) -> str:
     if code == "V008":
-        return "differs from a usual category in blanks or case only"
+        return "differs from a common category only in blanks or case"
     foreign = [(at, char) for at, char in enumerate(value) if not char.isascii()]
     shown = ", ".join(f"U+{ord(char):04X} at character {at}" for at, char in foreign[:_SHOWN])
-    return f"looks like a usual category but is spelt otherwise: {shown or 'other characters'}"
+    return f"looks like a common category but is spelt with {shown or 'other characters'}"

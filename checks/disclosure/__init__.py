@@ -17,7 +17,7 @@ from checks.disclosure import equivalence_classes, generalisation_plan
 from checks.disclosure.equivalence_classes import Classes
 from checks.kit import findings
 from checks.kit.option_types import Takes
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from provenance.rows.shards import Shard
 
 RISK, ALIKE, ROW = "disclosure.k_anonymity", "disclosure.l_diversity", "disclosure.small_class"
@@ -63,6 +63,30 @@ class Disclosure(Check[Classes, Small]):
     threats: ClassVar[tuple[str, ...]] = ("data leakage", "model inversion")
     needs: ClassVar[frozenset[str]] = frozenset({"quasi_identifier"})
     takes: ClassVar[Takes] = TAKES
+    explains: ClassVar[Explains] = {
+        "disclosure.k_anonymity": Explanation(
+            ("error", "warning", "info"),
+            "Some rows can be singled out by their quasi-identifiers.",
+            "Fewer than k rows (option `k`, default 5) share the same quasi-identifiers. The "
+            "severity is the option `severity`; info if those rows are quarantined one by one.",
+            "Make the columns coarser at their source as proposed, or set the k that your policy "
+            "requires (assay.checks.disclosure.k).",
+        ),
+        "disclosure.l_diversity": Explanation(
+            ("error", "warning", "info"),
+            "Anyone who knows a person's quasi-identifiers can infer a sensitive value.",
+            "Rows with the same quasi-identifiers hold fewer than l values (option `l`, default 2) "
+            "of a sensitive column. Info unless the contract sets `l`.",
+            "Make the quasi-identifiers coarser at their source, or set assay.checks.disclosure.l.",
+        ),
+        "disclosure.small_class": Explanation(
+            ("error", "info"),
+            "Too few rows share this row's quasi-identifiers.",
+            "The row is in a class of fewer than k rows, and such rows are few enough to leave out "
+            "(option `max_suppressed`). Error only if the option `severity` is error.",
+            "Leave the row out, or make the quasi-identifiers coarser at their source.",
+        ),
+    }
 
     def __init__(self, context: Context) -> None:
         """Read the options and name the columns."""

@@ -1,4 +1,4 @@
-"""Columns as integer counts against the reference's bins: exact for any cut into shards."""
+"""Columns as integer counts over the reference's bins: exact for any cut into shards."""
 
 import dataclasses
 from typing import Literal
@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import hashing
+from checks.kit.contract_model import Column, Contract
 
 Kind = Literal["number", "category", "text"]
-BINS = 50
-EVEN = 20
+BINS = 50  # of a number, laid over the reference
+EVEN = 20  # of a protected number, laid over its declared range
 MOST_CATEGORIES = 200
 
 
@@ -20,11 +21,11 @@ class Bins:
     """How one column is counted.
 
     Attributes:
-        edges: of a number, float64, ascending: bin i is (edges[i-1], edges[i]]; of a text's length.
+        edges: of a number or a text's length, float64, ascending: bin i is (edges[i-1], edges[i]].
         values: known categories or words.
-        reference: int64 counts of the reference in the layout of `count`.
-        widths: from each edge to the next, the last one to the greatest value of few, by the
-            standard deviation that the reference has between its end bins; empty for categories.
+        reference: int64 counts of the reference, laid out as by `count`.
+        widths: from each edge to the next (from the last to the maximum if values are few), in
+            standard deviations of the reference between its end bins; empty for categories.
     """
 
     kind: Kind
@@ -34,7 +35,7 @@ class Bins:
     widths: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
 
     def places(self, array: pa.Array) -> np.ndarray:
-        """Return the bin of each cell, int64, shape (n,): `size` is new, `size` + 1 missing."""
+        """Return the bin of each cell, int64, shape (n,): `size` means new, `size` + 1 missing."""
         size = self.size
         if self.kind == "category":
             place = pc.index_in(array.cast(self.values.type), self.values)
@@ -49,7 +50,7 @@ class Bins:
         return placed
 
     def count(self, array: pa.Array, places: np.ndarray | None = None) -> np.ndarray:
-        """Return int64 counts: of each bin, then new ones, then missing, then words known, all."""
+        """Return int64 counts of each bin, then new, missing, known words, all words."""
         size = self.size
         counts = np.zeros(size + 4, np.int64)
         found = self.places(array) if places is None else places
@@ -67,7 +68,7 @@ class Bins:
 
 
 def lay(array: pa.Array, *, is_text: bool = False, is_class: bool = False) -> Bins:
-    """Return the bins of a reference column, with its own counts."""
+    """Return the bins of a reference column, with its counts."""
     none = pa.array([], pa.string())
     if is_text and pa.types.is_string(array.type):
         lengths = pc.utf8_length(array).cast(pa.float64()).drop_null().to_numpy()
@@ -75,7 +76,7 @@ def lay(array: pa.Array, *, is_text: bool = False, is_class: bool = False) -> Bi
         bins = Bins("text", edges, hashing.tokens(array)[2], np.zeros(0, np.int64), widths)
     elif hashing.is_number(array.type) and not (is_class and _is_few(array)):
         values, usable = hashing.numbers(array)
-        # a date or time moves on by itself: only whether it is missing is compared
+        # dates and times always move on: only compare whether they are missing
         moves = pa.types.is_temporal(array.type)
         edges, widths = _edges(np.zeros(0) if moves else values[usable].astype(float))
         bins = Bins("number", edges, none, np.zeros(0, np.int64), widths)
@@ -87,18 +88,32 @@ def lay(array: pa.Array, *, is_text: bool = False, is_class: bool = False) -> Bi
     return dataclasses.replace(bins, reference=bins.count(array))
 
 
-def even(array: pa.Array, low: float, high: float) -> Bins:
-    """Return bins of equal width between two ends that do not come from the data."""
-    inner = np.linspace(float(low), float(high), EVEN + 1)[1:-1]
-    bins = Bins("number", inner, pa.array([], pa.string()), np.zeros(0, np.int64))
+def declared(array: pa.Array, column: Column, contract: Contract) -> Bins | None:
+    """Return bins of a protected column from the contract alone, None if it declares none.
+
+    They are the valid values, or bins of equal width from the minimum to the maximum.
+    """
+    if not column.is_protected:
+        return None
+    none = np.zeros(0, np.int64)
+    rules = [rule for rule in contract.rules if rule.column == column.name]
+    ends = {r.kind: r.params["value"] for r in rules if r.kind in ("minimum", "maximum")}
+    if column.valid_values is not None:
+        try:
+            values = pa.array(column.valid_values, array.type)
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            return None
+        bins = Bins("category", np.zeros(0), values, none)
+    elif _is_plain(array.type) and len(ends) == 2 and ends["minimum"] < ends["maximum"]:  # noqa: PLR2004
+        edges = np.linspace(float(ends["minimum"]), float(ends["maximum"]), EVEN + 1)[1:-1]
+        bins = Bins("number", edges, pa.array([], pa.string()), none)
+    else:
+        return None
     return dataclasses.replace(bins, reference=bins.count(array))
 
 
-def named(array: pa.Array, names: tuple[object, ...]) -> Bins:
-    """Return a bin for each of some values that do not come from the data."""
-    values = pa.array(names, array.type)
-    bins = Bins("category", np.zeros(0), values, np.zeros(0, np.int64))
-    return dataclasses.replace(bins, reference=bins.count(array))
+def _is_plain(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
 def _is_few(array: pa.Array) -> bool:
@@ -108,7 +123,7 @@ def _is_few(array: pa.Array) -> bool:
 def _edges(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the distinct inner quantiles and their widths, see `Bins`.
 
-    A value held by many rows gets a bin of its own.
+    A value that many rows share gets a bin of its own.
     """
     if len(values) == 0:
         return np.zeros(0), np.zeros(0)

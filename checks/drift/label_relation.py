@@ -1,8 +1,8 @@
-"""Does a column still mean the same for the label?
+"""Whether a column still relates to the label as in the reference.
 
-For each column the share of each class in each group of its values, and the share of each group in
-each class. A shift of the column leaves the first as it is, a shift of the label the second; a
-change of the relation changes both, so the smaller of the two counts.
+Measured are the share of each class within each group of the column's values, and the share of each
+group within each class. A shift of the column leaves the first unchanged, a shift of the label the
+second; a change of the relation changes both, so the smaller of the two counts.
 """
 
 import dataclasses
@@ -12,10 +12,11 @@ import numpy as np
 
 from checks.drift.bins import Bins
 from checks.drift.effects import LEAST_ROWS, NOISE, Effect
+from checks.kit.wording import percent
 
-GROUPS = 10  # of a number's values, equally many rows of the reference each
-MOST_GROUPS = 20  # of a category's
-CLASSES = 8  # most frequent ones
+GROUPS = 10  # of a number's values, with equally many rows of the reference each
+MOST_GROUPS = 20  # of a category's values
+CLASSES = 8  # the most frequent ones
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Relation:
 
     Attributes:
         group_of: group of each place of `Bins.places`, int64.
-        classes: classes that are counted; cells of other classes are not.
+        classes: number of classes that are counted.
         reference: int64 counts, shape (groups, classes).
     """
 
@@ -33,7 +34,7 @@ class Relation:
     reference: np.ndarray
 
     def count(self, places: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return int64 counts, shape (groups, classes), of cells by their places."""
+        """Count the cells by group and class: int64, shape (groups, classes)."""
         kept = labels < self.classes
         groups = int(self.group_of.max()) + 1
         both = self.group_of[places[kept]] * self.classes + labels[kept]
@@ -41,17 +42,17 @@ class Relation:
         return counted.reshape(groups, self.classes)
 
     def effect(self, counts: np.ndarray) -> Effect | None:
-        """Return how much of the relation changed, None where there are too few rows."""
+        """Return how much the relation changed, None if there are too few rows."""
         if min(counts.sum(), self.reference.sum()) < LEAST_ROWS:
             return None
-        sides = [_apart(self.reference, counts), _apart(self.reference.T, counts.T)]
-        apart, noise = min(sides, key=lambda side: side[0] - side[1])
-        text = f"its relation to the label changed for {apart:.1%} of the rows"
+        both = [_apart(self.reference, counts), _apart(self.reference.T, counts.T)]
+        apart, noise = min(both, key=lambda pair: pair[0] - pair[1])
+        text = f"its relation to the label changed for {percent(apart)} of the rows"
         return Effect("relation", apart - noise, text)
 
 
 def laid(bins: Bins, places: np.ndarray, label: Bins, labels: np.ndarray) -> Relation | None:
-    """Return the relation in the reference, by places of its cells; None without two classes."""
+    """Return the relation in the reference; None with fewer than two classes."""
     classes = min(CLASSES, label.size)
     if label.kind != "category" or classes < 2:  # noqa: PLR2004
         return None
@@ -69,9 +70,9 @@ def laid(bins: Bins, places: np.ndarray, label: Bins, labels: np.ndarray) -> Rel
 
 
 def _apart(before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
-    """Return the mean distance of the rows' shares, weighted by rows, and what chance gives."""
+    """Return the mean distance between the rows' shares, weighted by rows, and its noise."""
     first, second = before.sum(1, keepdims=True), after.sum(1, keepdims=True)
-    both = ((first > 0) & (second > 0))[:, 0]  # what one side never holds tells nothing here
+    both = ((first > 0) & (second > 0))[:, 0]  # groups that one of them lacks say nothing here
     before, after, first, second = before[both], after[both], first[both], second[both]
     if not len(before):
         return 0.0, 0.0

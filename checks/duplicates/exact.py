@@ -1,7 +1,7 @@
-"""Exact repeats: one 64-bit hash a row over what a model learns from, and who repeats what.
+"""Exact repeats: a 64-bit hash per row over the columns that a model learns from.
 
-Up to `CAP` rows every repeat is seen; beyond it the rows of lowest hash are kept, which holds or
-drops a group of equal rows as a whole.
+Up to `CAP` rows every repeat is found; beyond it only the rows of lowest hash are kept, so a group
+of equal rows is kept or dropped as a whole.
 """
 
 import dataclasses
@@ -13,8 +13,8 @@ from checks.kit import hashing
 from provenance.rows.shards import Shard
 
 CAP = 2_000_000
-CHANCE = 1e-6
-LEAST = 10
+CHANCE = 1e-6  # below it, so many hits are not put down to chance
+LEAST = 10  # hits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Repeats:
     """Hashes of rows, in row order; every array has shape (n,).
 
     Attributes:
-        rows: int64 ordinals; hashes, labels, sources: uint64 (0 where there is no such column).
+        rows: int64 ordinals; hashes, labels, sources: uint64 (0 without such a column).
     """
 
     rows: np.ndarray
@@ -31,20 +31,20 @@ class Repeats:
     sources: np.ndarray
 
     def take(self, keep: np.ndarray) -> "Repeats":
-        """Return the rows that a mask or an index array names."""
+        """Return the rows that a mask or an index array selects."""
         return Repeats(*(getattr(self, f.name)[keep] for f in dataclasses.fields(self)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Repeated:
-    """What the repeats say.
+    """The repeats of a dataset.
 
     Attributes:
-        groups, copies: groups of equal rows; their rows beyond the first of each.
-        differing: ordinals of copies whose label is not that of the first row.
-        is_conflict: whether more copies differ than labels drawn at random would.
-        flooded: ordinals of copies by a source that supplies nearly all of them; shares of the
-            copies and of the other rows that it supplies.
+        groups, copies: number of groups of equal rows; rows beyond the first of each group.
+        differing: ordinals of copies with another label than the first row of their group.
+        is_conflict: whether more copies differ than if their labels were drawn at random.
+        flooded: ordinals of copies from a source that supplies nearly all of them.
+        shares: of the copies and of the other rows that this source supplies.
     """
 
     groups: int
@@ -57,11 +57,13 @@ class Repeated:
 
 def gather(shard: Shard, columns: list[str], label: str | None, source: str | None) -> Repeats:
     """Hash the rows of a shard."""
-    sides = [np.zeros(len(shard.rows), np.uint64) for _ in range(2)]
-    for place, side in enumerate((label, source)):
-        if side is not None:
-            sides[place] = hashing.value_hashes(hashing.whole(shard.table[side]), 1)
-    return _bounded(Repeats(shard.rows, hashes(shard.table, columns), *sides))
+    marks = [
+        np.zeros(len(shard.rows), np.uint64)
+        if name is None
+        else hashing.value_hashes(hashing.whole(shard.table[name]), 1)
+        for name in (label, source)
+    ]
+    return _bounded(Repeats(shard.rows, hashes(shard.table, columns), *marks))
 
 
 def hashes(table: pa.Table, columns: list[str]) -> np.ndarray:
@@ -73,7 +75,7 @@ def hashes(table: pa.Table, columns: list[str]) -> np.ndarray:
 
 
 def merge(left: Repeats, right: Repeats) -> Repeats:
-    """Join, in row order, within the cap."""
+    """Join both in row order, within the cap."""
     names = [f.name for f in dataclasses.fields(left)]
     both = Repeats(*(np.concatenate([getattr(left, n), getattr(right, n)]) for n in names))
     return _bounded(both.take(np.argsort(both.rows, kind="stable")))
@@ -86,7 +88,7 @@ def _bounded(repeats: Repeats) -> Repeats:
 
 
 def weigh(repeats: Repeats) -> Repeated:
-    """Count the repeats, and see whether labels or sources speak against them."""
+    """Count the repeats, and test their labels and sources."""
     order = np.argsort(repeats.hashes, kind="stable")
     ranked = repeats.hashes[order]
     is_copy = np.zeros(len(order), bool)
@@ -106,13 +108,13 @@ def weigh(repeats: Repeats) -> Repeated:
 
 
 def _random_difference(labels: np.ndarray) -> float:
-    """Return how often two labels drawn at random differ: the most that honest repeats do."""
+    """Return how often two labels drawn at random differ: legitimate repeats differ no more."""
     counts = np.unique(labels, return_counts=True)[1] / max(len(labels), 1)
     return float(1 - (counts**2).sum())
 
 
 def _beyond(hits: int, trials: int, usual: float) -> bool:
-    """Return whether hits are clearly more than usual: by chance, and in size."""
+    """Return whether the hits exceed the usual share significantly and by a large margin."""
     from scipy.special import betainc
 
     if hits < LEAST or hits / trials < usual + 0.2 * (1 - usual):
@@ -135,5 +137,5 @@ def _concentration(repeats: Repeats, copies: np.ndarray) -> tuple[np.ndarray, tu
 
 
 def shared_columns(table: pa.Schema, wanted: tuple[str, ...]) -> list[str]:
-    """Return the wanted columns that the schema has and that are not null all over."""
+    """Return the wanted columns that the schema has and that are not of type null."""
     return [n for n in wanted if n in table.names and not pa.types.is_null(table.field(n).type)]

@@ -1,9 +1,8 @@
 """Overlap with a test set: rows that a model would learn from and then be measured on.
 
-A row repeats exactly if its hash does, nearly if it shares most columns to within a cell of the
-floods' grid with a row of the test set, and chance does not bring two rows so close. Tables repeat
-honestly: the overlap speaks against the test set only beyond what rows of the dataset have in
-common with each other.
+A row repeats a test row exactly if their hashes are equal, and nearly if both share most columns to
+within a cell of the floods' grid and chance does not bring two rows so close. Tables repeat
+legitimately: overlap is an error only beyond what rows of the dataset share with each other.
 """
 
 import dataclasses
@@ -11,15 +10,15 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from checks.duplicates import exact as repeats
+from checks.duplicates import exact
 from checks.kit import copy_floods, sample
 from provenance.base.errors import AssayError
 
-CHANCE = 1e-4  # of so much overlap among honest rows
+CHANCE = 1e-4  # of so much overlap among legitimate rows
 ALIKE = 0.8  # of the axes must agree
-RARER = 1e-3  # rows that chance may bring so close to one test row
-EVERY = 5  # one in so many rows of the sample is compared with the others
-CONTROLS = 20_000
+RARER = 1e-3  # expected number of rows that come so close to a test row by chance
+EVERY = 5  # one row in 5 of the sample is compared with the others
+CONTROLS = 20_000  # of these at most
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,9 +27,9 @@ class Overlap:
 
     Attributes:
         exact, near: ordinals of the dataset's rows that repeat a row of the test set, int64.
-        tested: rows of the test set that are repeated, exactly or nearly; of `size`.
-        usual: share of the dataset's own rows that are like another one, the larger of both ways.
-        is_error: whether that is more than the dataset's own repeats explain.
+        tested: rows of the test set, out of `size`, that are repeated exactly or nearly.
+        usual: share of the dataset's own rows that repeat another, exactly or nearly, the larger.
+        is_error: whether the overlap is more than the dataset's own repeats explain.
     """
 
     exact: np.ndarray
@@ -42,7 +41,7 @@ class Overlap:
 
 
 def find(
-    seen: repeats.Repeats,
+    known: exact.Repeats,
     near: pa.Table,
     grid: copy_floods.Grid | None,
     test: pa.Table | None,
@@ -51,42 +50,42 @@ def find(
     """Compare the dataset with the test set.
 
     Args:
-        seen: hashes of the dataset's rows.
+        known: hashes of the dataset's rows.
         near: its settled sample.
-        grid: over the sample, or None where near copies cannot be told from honest ones.
-        test: rows with the same columns.
-        columns: that a model may learn from.
+        grid: over the sample; None if near copies cannot be distinguished from legitimate rows.
+        test: rows of the test set, with the same columns.
+        columns: columns that a model may learn from.
 
     Raises:
-        AssayError: ASSAY-K003 if there is no row to compare with.
+        AssayError: ASSAY-K003 if the test set has no readable row.
     """
     if test is None or not test.num_rows:
-        what, fix = "no row of the test set can be read", "give one that keeps this contract"
+        what, fix = "no row of the test set can be read", "give one that follows this contract"
         raise AssayError("K003", what, fix=fix)
-    hashes = repeats.hashes(test, columns)
-    # beyond the cap only the rows of lowest hash are known
-    known = hashes <= seen.hashes.max() if len(seen.hashes) >= repeats.CAP else np.ones(1, bool)
-    exact = seen.rows[np.isin(seen.hashes, hashes)]
-    is_tested = np.isin(hashes, seen.hashes)
-    size = int(known.sum()) if len(known) == len(hashes) else len(hashes)
-    counts = np.unique(seen.hashes, return_counts=True)[1]
-    usual = float(counts[counts > 1].sum() / max(len(seen.hashes), 1))
+    hashes = exact.hashes(test, columns)
+    # beyond the cap, only the rows of lowest hash are known
+    is_capped = len(known.hashes) >= exact.CAP
+    size = int((hashes <= known.hashes.max()).sum()) if is_capped else len(hashes)
+    same = known.rows[np.isin(known.hashes, hashes)]
+    is_tested = np.isin(hashes, known.hashes)
+    counts = np.unique(known.hashes, return_counts=True)[1]
+    usual = float(counts[counts > 1].sum() / max(len(known.hashes), 1))
     is_error = _beyond(int(is_tested.sum()), size, usual)
     none = np.zeros(0, np.int64)
     if grid is None:
-        return Overlap(exact, none, int(is_tested.sum()), size, usual, is_error)
+        return Overlap(same, none, int(is_tested.sum()), size, usual, is_error)
     pairs = _close(near, test.filter(pa.array(~is_tested)), grid)
     ordinals = near[sample.ROW].to_numpy()[pairs[:, 1]]
     tested = len(np.unique(pairs[:, 0]))
     among = _among(near, grid)
-    # of the sample only a part of the rows can be met
+    # only the sampled rows are searched for near copies
     is_error |= _beyond(tested, test.num_rows, among)
-    rows = np.setdiff1d(np.unique(ordinals), exact)
-    return Overlap(exact, rows, int(is_tested.sum()) + tested, size, max(usual, among), is_error)
+    rows = np.setdiff1d(np.unique(ordinals), same)
+    return Overlap(same, rows, int(is_tested.sum()) + tested, size, max(usual, among), is_error)
 
 
 def _beyond(hits: int, trials: int, usual: float) -> bool:
-    """Return whether so many rows are shared by chance less often than CHANCE."""
+    """Return whether the chance of so many shared rows is below CHANCE."""
     from scipy.special import betainc
 
     if hits == 0 or usual >= 1:
@@ -95,7 +94,7 @@ def _beyond(hits: int, trials: int, usual: float) -> bool:
 
 
 def _among(near: pa.Table, grid: copy_floods.Grid) -> float:
-    """Return the share of the sample's rows that come nearly so close to another of them."""
+    """Return the share of the sample's rows that are a near copy of another sampled row."""
     part = np.arange(near.num_rows) % EVERY == 0
     part &= np.cumsum(part) <= CONTROLS
     left = near.filter(pa.array(part))
@@ -131,7 +130,7 @@ def _agree(
     pairs: np.ndarray,
     rows: int,
 ) -> np.ndarray:
-    """Return which pairs agree on most axes, more than chance would have it: bool, shape (k,)."""
+    """Return which pairs agree on most axes, and more than by chance: bool, shape (k,)."""
     agreeing = np.zeros(len(pairs))
     chance = np.full(len(pairs), np.log(rows))
     for own, other, share in zip(ours, theirs, shares, strict=True):

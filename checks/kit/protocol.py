@@ -10,7 +10,7 @@ Laws, tested over every check of the registry (`tests/laws`):
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 import pyarrow as pa
 
@@ -21,6 +21,18 @@ from provenance.rows.shards import Shard
 
 State = TypeVar("State")
 Fitted = TypeVar("Fitted", bound="Model")
+
+
+class Explanation(NamedTuple):
+    """What `assay explain` says about a rule: how severe, what it means, when it fires, the fix."""
+
+    severity: tuple[findings.Severity, ...]
+    means: str
+    fires: str
+    fix: str
+
+
+Explains: TypeAlias = Mapping[str, Explanation]  # by rule id, as findings carry it
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,6 +129,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
         is_option: whether it runs only where `assay.checks` names it.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
+        explains: every rule that its findings may carry, except codes such as ASSAY-V004.
     """
 
     name: ClassVar[str]
@@ -125,6 +138,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
     takes: ClassVar[Takes] = {}
     is_option: ClassVar[bool] = False
     finds_telling_columns: ClassVar[bool] = False
+    explains: ClassVar[Explains] = {}
 
     def __init__(self, context: Context) -> None:
         """Keep the context; options of this check are `self.options`."""

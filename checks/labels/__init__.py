@@ -1,9 +1,9 @@
-"""Mislabelled rows: confident learning on chances that models give to rows they have not seen.
+"""Mislabelled rows: confident learning on out-of-fold class probabilities.
 
 Threat: poisoning by wrong labels. State: a sample of 20,000 rows. Cost: up to 20 fits, two passes.
-Nulls: rows without a label are not judged; missing features are a value of their own.
-Blind to: errors that follow the columns so closely that the model learns them; classes of
-fewer than ten rows; errors on rows where classes honestly overlap (those are only ranked).
+Nulls: rows without a label are not judged; a missing feature counts as a value.
+Blind to: errors that follow the columns so closely that the model learns them; classes of fewer
+than ten rows; errors on rows where the classes overlap (those are only ranked).
 Source: Northcutt, Jiang, Chuang 2021 (confident learning); `checks.labels.noise_channel` and
 `checks.labels.error_floor` for the estimates.
 """
@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from checks.kit import calibrate, cross_fit, encode, findings, numeric_label, sample
 from checks.kit.option_types import Takes
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.wording import count, percent
 from checks.labels import error_floor, noise_channel
 from provenance.rows.shards import Shard
 
@@ -25,10 +26,10 @@ SIZE = 20_000
 LEAST_ROWS = 40
 LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
-UNTOLD = "labels not judged: the columns foretell nothing of them"
-# chance of being honest below which a label is doubted, and so a warning: as many are as are wrong
+UNLEARNABLE = "labels not judged: the other columns do not predict the label"
+# chance of being correct below which a label is doubted, a warning: about as many as are wrong
 DOUBTED = 0.64
-REVIEW_SHARE = 0.02  # of the rows, those that confident learning doubts, ranked: warnings too
+REVIEW_SHARE = 0.02  # of the rows: the top-ranked ones that confident learning doubts, warnings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,16 +37,16 @@ class LabelModel(Model):
     """What judges a label.
 
     Attributes:
-        fitted: models of all folds, None where nothing could be learnt.
+        fitted: models of all folds, None if nothing could be learnt.
         classes: names of the judged classes, sorted; code i is classes[i].
-        likely: how true classes become given labels, at the greatest likelihood; it ranks.
-        least: the same with the fewest errors that the labels allow; it accuses, None for nobody.
-        floors: errors of each pair of classes, told from overlap; they accuse as well.
-        floor: honest chance by `floors` below which a row is quarantined, -1 for none.
+        likely: maximum-likelihood channel from true classes to given labels; it ranks.
+        least: channel with the fewest plausible errors; it quarantines, None for no row.
+        floors: error floors of each pair of classes; they quarantine as well.
+        floor: chance of being correct by `floors` below which a row is quarantined, -1 for none.
         confident: threshold of each class in the confident joint, shape (classes,).
-        quarantine: honest chance by `least` below which a row is quarantined, -1 for none.
+        quarantine: the same by `least`, -1 for none.
         review: score from which a row that confident learning doubts is reviewed.
-        number: what judges a numeric label, None for classes.
+        number: model of a numeric label, None for classes.
     """
 
     fitted: cross_fit.Crossfit | None = None
@@ -61,15 +62,28 @@ class LabelModel(Model):
 
 
 class Labels(Check[pa.Table, LabelModel]):
-    """Quarantine labels that the rest of the data contradict; rank the doubtful ones."""
+    """Quarantine labels that the rest of the row contradicts; rank the doubtful ones."""
 
     name: ClassVar[str] = "labels"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
-    takes: ClassVar[Takes] = {"worth": "flag"}  # false: no models beside each other in the report
+    takes: ClassVar[Takes] = {"worth": "flag"}  # false: no comparison of models in the report
+    explains: ClassVar[Explains] = {
+        "labels.contradicted": Explanation(
+            ("error", "warning"),
+            "The label contradicts the rest of the row: models that never saw the row predict "
+            "another class, or a value far from a numeric label.",
+            "Error if the estimated chance that the label is correct is so low that at most alpha "
+            "(assay.policy.alpha, default 10%) of the quarantined rows are false alarms. Warning "
+            f"if it is below {DOUBTED:.0%}, or if the row ranks among the {REVIEW_SHARE:.0%} most "
+            "doubtful.",
+            "Compare the label with its source; relabel, release or reject the row "
+            "(`assay review`).",
+        )
+    }
 
     def __init__(self, context: Context) -> None:
-        """Name the columns that are sampled."""
+        """Choose the columns to sample."""
         super().__init__(context)
         self.label = context.contract.label or ""
         features = [n for n in context.contract.features if n in context.schema.names]
@@ -80,11 +94,11 @@ class Labels(Check[pa.Table, LabelModel]):
         return sample.take(shard, self.columns, SIZE)
 
     def merge(self, left: pa.Table, right: pa.Table) -> pa.Table:
-        """Return the sample of both."""
+        """Join both samples."""
         return sample.merge(left, right, SIZE)
 
     def finish(self, state: pa.Table) -> LabelModel:
-        """Fit the models out of fold, then set both thresholds on the sample."""
+        """Fit the models out of fold, then set the thresholds on the sample."""
         table = sample.settled(state)
         how = encode.kinds(self.context.contract, table)
         if numeric_label.is_quantity(table[self.label]):
@@ -92,7 +106,9 @@ class Labels(Check[pa.Table, LabelModel]):
         labels = names(table[self.label])
         classes, note = _judged(labels)
         if note or not how:
-            return LabelModel(notes=(note or "no column to learn the label from",))
+            return LabelModel(
+                notes=(note or "labels not judged: there is no column to learn the label from",)
+            )
         given = _codes(labels, classes)
         fitted, chances = cross_fit.fit(
             table,
@@ -105,11 +121,11 @@ class Labels(Check[pa.Table, LabelModel]):
         known = given >= 0
         model = self._thresholds(fitted, classes, chances[known], given[known])
         rare = len(labels) - labels.null_count - int(known.sum())
-        note = f"{rare} sampled labels of classes under {LEAST_OF_CLASS} rows are not judged"
+        note = f"{count(rare, 'label')} in classes of fewer than {LEAST_OF_CLASS} rows not judged"
         return dataclasses.replace(model, notes=(*model.notes, note)) if rare else model
 
     def score(self, shard: Shard, model: LabelModel) -> findings.Findings:
-        """Report rows whose label the models contradict."""
+        """Report the rows whose label the models contradict."""
         if model.number is not None and shard.table.num_rows:
             return self._numbers(shard, model.number)
         if model.fitted is None or not shard.table.num_rows:
@@ -132,7 +148,7 @@ class Labels(Check[pa.Table, LabelModel]):
         chances = _normal(chances)
         likely, least = noise_channel.fit(chances, given)
         if likely is None:
-            return LabelModel(notes=(UNTOLD,))
+            return LabelModel(notes=(UNLEARNABLE,))
         model = LabelModel(
             fitted=fitted,
             classes=classes,
@@ -144,23 +160,26 @@ class Labels(Check[pa.Table, LabelModel]):
         most = int(REVIEW_SHARE * len(given))
         review = float(ranked[most - 1 : most + 1].mean()) if 0 < most < len(ranked) else -1.0
         found, alpha = error_floor.floors(chances, given), self.context.contract.policy.alpha
-        floor = calibrate.cut(found.honest(chances, given), alpha)[0]
+        floor = calibrate.cut(found.correct(chances, given), alpha)[0]
         model = dataclasses.replace(model, review=review, floors=found, floor=floor)
-        honest, careful = _honest(chances, given, model)
-        threshold, _ = calibrate.cut(careful, alpha)
+        threshold, _ = calibrate.cut(_correct(least, chances, given), alpha)
         model = dataclasses.replace(model, quarantine=threshold)
-        honest, severe = _accused(chances, given, model)
-        note = _told(honest, severe, likely, least)
-        return dataclasses.replace(model, notes=(note,))
+        correct, held = _judge(chances, given, model)
+        return dataclasses.replace(model, notes=(_note(correct, held, likely, least),))
 
     def _quantity(self, table: pa.Table, how: dict[str, encode.Kind]) -> LabelModel:
         values = encode.numbers(table[self.label])
         if np.isfinite(values).sum() < LEAST_ROWS or not how:
-            return LabelModel(notes=("labels not judged: too few rows or columns",))
+            return LabelModel(
+                notes=(f"labels not judged: they need {LEAST_ROWS} values and a column",)
+            )
         number = numeric_label.fit(table, how, values, self.context)
         if number is None:
-            return LabelModel(notes=(UNTOLD,))
-        note = "numeric label: distance from what the other columns foretell, by its own tails"
+            return LabelModel(notes=(UNLEARNABLE,))
+        note = (
+            "numeric label: each value is compared with what the other columns predict; a row is "
+            "contradicted if the tails of the differences do not explain its own"
+        )
         return LabelModel(number=number, notes=(note,))
 
     def _numbers(self, shard: Shard, number: numeric_label.Quantity) -> findings.Findings:
@@ -168,7 +187,7 @@ class Labels(Check[pa.Table, LabelModel]):
         far = number.distance(shard.table, values, sample.folds(shard))
         chances = number.chances(far)
         hit = np.flatnonzero((chances < number.limit) | (chances < number.review))
-        side = np.where(far[hit] > 0, "above", "below")
+        way = np.where(far[hit] > 0, "above", "below")
         return findings.make(
             shard.rows[hit],
             check=self.name,
@@ -177,7 +196,7 @@ class Labels(Check[pa.Table, LabelModel]):
             severity=pa.array(np.where(chances[hit] < number.limit, "error", "warning")),
             score=1 - chances[hit],
             p_value=chances[hit],
-            evidence=[f"the label is far {s} what the other columns foretell" for s in side],
+            evidence=[f"the label is far {w} what the other columns predict" for w in way],
             suggestion="compare the label with its source",
         )
 
@@ -187,28 +206,28 @@ class Labels(Check[pa.Table, LabelModel]):
         if model.likely is None:
             return findings.empty()
         chances = _normal(chances)
-        honest, severe = _accused(chances, given, model)
+        correct, held = _judge(chances, given, model)
         score = model.likely.score(chances, given)
         listed = (score > model.review) & _off_diagonal(chances, given, model)
-        hit = np.flatnonzero(severe | (honest < DOUBTED) | listed)
+        hit = np.flatnonzero(held | (correct < DOUBTED) | listed)
         best = model.likely.supported(chances[hit], given[hit])
         best = np.array(model.classes, dtype=object)[best]
         own = np.array(model.classes, dtype=object)[given[hit]]
-        sure = chances[hit, given[hit]]
-        told = zip(own, best, sure, strict=True)
+        triples = zip(own, best, chances[hit, given[hit]], strict=True)
         return findings.make(
             rows[hit],
             check=self.name,
             rule="labels.contradicted",
             column=self.label,
-            severity=pa.array(np.where(severe[hit], "error", "warning")),
+            severity=pa.array(np.where(held[hit], "error", "warning")),
             score=score[hit],
-            p_value=honest[hit],
+            p_value=correct[hit],
             evidence=[
-                f"given class '{o}', the evidence supports '{b}' (self-confidence {s:.2f})"
-                for o, b, s in told
+                f"labelled '{o}', but the other columns support '{b}' (out-of-fold probability of "
+                f"'{o}': {percent(p)})"
+                for o, b, p in triples
             ],
-            suggestion=[f"relabel to '{b}' or release" for b in best],
+            suggestion=[f"relabel to '{b}', or release the row" for b in best],
         )
 
 
@@ -225,9 +244,9 @@ def _judged(labels: pa.Array) -> tuple[tuple[str, ...], str]:
     )
     kept = tuple(sorted(name for name, count in counts.items() if count >= LEAST_OF_CLASS))
     if len(kept) < 2:  # noqa: PLR2004
-        return (), f"labels not judged: fewer than two classes have {LEAST_OF_CLASS} rows"
+        return (), f"labels not judged: fewer than 2 classes have {LEAST_OF_CLASS} rows"
     if len(kept) > MOST_CLASSES:
-        return (), f"labels not judged: {len(kept)} classes, at most {MOST_CLASSES} are"
+        return (), f"labels not judged: {len(kept)} classes, the limit is {MOST_CLASSES}"
     return kept, ""
 
 
@@ -242,52 +261,48 @@ def _normal(chances: np.ndarray) -> np.ndarray:
     return normal
 
 
-def _honest(
-    chances: np.ndarray, given: np.ndarray, model: LabelModel
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the chance that each label is right: as estimated, and at the fewest errors."""
-    nobody = np.ones(len(given))
-    return (
-        nobody if model.likely is None else model.likely.honest(chances, given),
-        nobody if model.least is None else model.least.honest(chances, given),
-    )
+def _correct(
+    channel: noise_channel.Channel | None, chances: np.ndarray, given: np.ndarray
+) -> np.ndarray:
+    """Return the chance that each label is correct; 1 without a channel."""
+    return np.ones(len(given)) if channel is None else channel.correct(chances, given)
 
 
-def _accused(
+def _judge(
     chances: np.ndarray, given: np.ndarray, model: LabelModel
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the chance that each label is right, and which ones are held by either estimate."""
-    honest, careful = _honest(chances, given, model)
-    severe = careful < model.quarantine
+    """Return the chance that each label is correct, and which rows either estimate quarantines."""
+    correct = _correct(model.likely, chances, given)
+    held = _correct(model.least, chances, given) < model.quarantine
     if model.floors is not None:
-        by_floor = model.floors.honest(chances, given)
-        held = by_floor < model.floor
-        honest, severe = np.where(held, np.minimum(honest, by_floor), honest), severe | held
-    return honest, severe
+        by_floor = model.floors.correct(chances, given)
+        low = by_floor < model.floor
+        correct, held = np.where(low, np.minimum(correct, by_floor), correct), held | low
+    return correct, held
 
 
-def _told(
-    honest: np.ndarray,
-    accused: np.ndarray,
+def _note(
+    correct: np.ndarray,
+    held: np.ndarray,
     likely: noise_channel.Channel,
     least: noise_channel.Channel | None,
 ) -> str:
-    doubted = f"{int((honest < DOUBTED).sum())} are doubted"
-    if not accused.any():
+    doubted = f"{count(int((correct < DOUBTED).sum()), 'label')} doubted"
+    if not held.any():
         return (
-            f"no label of {len(honest)} sampled is held: nothing shows errors beyond class "
-            f"overlap; {doubted}"
+            f"none of {count(len(correct), 'sampled label')} quarantined: no evidence of errors "
+            f"beyond class overlap; {doubted}"
         )
-    surely = f", {least.rate:.1%} at least" if least else ""
+    least_rate = f", at least {percent(least.rate)}" if least else ""
     return (
-        f"{int(accused.sum())} of {len(honest)} sampled labels are contradicted beyond class "
-        f"overlap; {honest[accused].mean():.1%} of them are expected to be honest (overlap and "
-        f"errors told apart by likelihood: {likely.rate:.1%} of all labels are wrong{surely}); "
+        f"{int(held.sum()):,} of {count(len(correct), 'sampled label')} contradicted beyond class "
+        f"overlap and quarantined, about {percent(float(correct[held].mean()))} of them false "
+        f"alarms; an estimated {percent(likely.rate)} of all labels are wrong{least_rate}; "
         f"{doubted}"
     )
 
 
 def _off_diagonal(chances: np.ndarray, given: np.ndarray, model: LabelModel) -> np.ndarray:
-    """Return where the confident joint counts a row outside its own class."""
+    """Return which rows the confident joint counts under another class than their own."""
     confident = np.where(chances >= model.confident, chances, 0.0)
     return np.asarray((confident.max(1) > 0) & (confident.argmax(1) != given))

@@ -1,9 +1,9 @@
-"""Label errors as a floor: overlap of two classes fades as a model grows surer, errors do not.
+"""Label errors as a floor: class overlap fades as a model becomes more certain, errors do not.
 
-For each pair of classes the rate of labels that contradict the model is fitted as overlap and a
-floor of errors; the smallest floor that the data allow (95 %, one-sided) decides. Beside
-`noise_channel`, which sees all classes at once and wants a model that is sure of some rows, this
-one finds errors where the model never is.
+For each pair of classes, the rate of labels that contradict the model is fitted as overlap plus a
+floor of errors; the smallest plausible floor (95 %, one-sided) decides. It complements
+`noise_channel`, which fits all classes at once but needs a model that is certain of some rows: the
+floor finds errors even where the model is never certain.
 Source: lapse rates of psychometric functions (Wichmann, Hill 2001).
 """
 
@@ -14,32 +14,32 @@ import numpy as np
 
 _FLOORS = np.concatenate([[0.0], np.geomspace(1e-5, 0.3, 40)])
 _BENDS = (0.0, 0.5, 1.0)  # share of the floor that the model has learnt
-# every floor with every bend, by rising floor
+# every combination of floor and bend, by ascending floor
 FLOORS, BENDS = np.repeat(_FLOORS, len(_BENDS)), np.tile(_BENDS, len(_FLOORS))
-PRIOR_SD = 0.5  # of slope about 1 and intercept about 0: a model that is calibrated
-DROP = 1.35  # log likelihood given up for the lower bound: one-sided 95 %
-EVIDENCE = 5.0  # log likelihood that a floor must gain over none before it accuses anyone
+PRIOR_SD = 0.5  # of the slope around 1 and the intercept around 0: a calibrated model
+DROP = 1.35  # loss of log likelihood at the lower bound: one-sided 95 %
+EVIDENCE = 5.0  # log likelihood that a floor must gain before any row is quarantined
 BINS = 100
 ROUNDS = 30
-LEAST_OF_PAIR = 20  # contrary labels that a curve of its own needs
+LEAST_OF_PAIR = 20  # contradicting labels that a pair needs for a curve of its own
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lapse:
     """P(label is c | logit z) = floor + (1 - 2 floor) sigmoid(slope bent(z) + intercept).
 
-    `bent` takes out what the model itself has learnt of the floor, see `_bent`.
+    `bent` removes what the model itself has learnt of the floor, see `_bent`.
 
     Attributes:
-        best: (floor, slope, intercept, bend) of greatest likelihood.
-        low: the same at the smallest floor that the data allow; blames overlap the most.
+        best: (floor, slope, intercept, bend) of maximum likelihood.
+        low: the same at the smallest plausible floor, which explains the most by overlap.
     """
 
     best: tuple[float, float, float, float]
     low: tuple[float, float, float, float]
 
-    def honest(self, logits: np.ndarray) -> np.ndarray:
-        """Return the chance that a label given at this logit is honest, shape as `logits`."""
+    def correct(self, logits: np.ndarray) -> np.ndarray:
+        """Return the chance that a label given at this logit is correct, shape as `logits`."""
         floor, slope, intercept, bend = self.low
         at = _bent(logits, np.array(bend * floor))
         overlap = (1 - 2 * floor) * sigmoid(slope * at + intercept)
@@ -67,46 +67,45 @@ def lapse(where: np.ndarray, given: np.ndarray) -> Lapse:
     """Fit floor, slope and intercept by maximum likelihood, with the floor's lower bound.
 
     Args:
-        where: float64, shape (n,), logit of one class for rows whose best class is another.
-        given: bool, shape (n,), whether the row is labelled with that class all the same.
+        where: float64, shape (n,), logit of one class in rows whose most likely class is another.
+        given: bool, shape (n,), whether the row is labelled with that class nevertheless.
     """
     if not given.any():
         return NO_ERRORS
     at, hits, total = _binned(where, given)
     slope, intercept, gain = _profile(at, hits, total)
-    # for ranking the plain curve serves better: a bent one leaves ties where it is surest
+    # the plain curve ranks better: a bent one has ties where it is most certain
     best = int(np.argmax(np.where(BENDS == 0, gain, -np.inf)))
     most = float(gain.max())
     is_sure = most - float(gain[FLOORS == 0].max()) >= EVIDENCE
     low = int(np.flatnonzero(gain >= most - DROP)[0]) if is_sure else 0
-
     made = [tuple(map(float, four)) for four in zip(FLOORS, slope, intercept, BENDS, strict=True)]
     return Lapse(made[best], made[low])  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Floors:
-    """A curve for each (class that the model takes for likeliest, given class)."""
+    """A curve for each pair (most likely class, given class)."""
 
     curves: Mapping[tuple[int, int], Lapse]
 
-    def honest(self, chances: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """Return the chance that each label is right, at the fewest errors: float64, shape (n,).
+    def correct(self, chances: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Return the chance that each label is correct, at the fewest errors: float64, shape (n,).
 
         Args:
-            chances: of each class by a model that did not see the row, shape (n, classes).
+            chances: out-of-fold probabilities, shape (n, classes).
             given: class of each label, int64, shape (n,).
         """
         best, where = chances.argmax(1), logits(chances[np.arange(len(given)), given])
         found = np.ones(len(given))
         for (first, second), curve in self.curves.items():
             mine = (best == first) & (given == second)
-            found[mine] = curve.honest(where[mine])
+            found[mine] = curve.correct(where[mine])
         return found
 
 
 def floors(chances: np.ndarray, given: np.ndarray) -> Floors:
-    """Fit the curves of all pairs; a pair with few contrary labels shares one with the others."""
+    """Fit a curve per pair; pairs with few contradicting labels share a pooled one."""
     best, where = chances.argmax(1), logits(chances)
     count = chances.shape[1]
     rest = [(where[best != c, c], given[best != c] == c) for c in range(count)]
@@ -114,17 +113,17 @@ def floors(chances: np.ndarray, given: np.ndarray) -> Floors:
     curves = {}
     for likely in range(count):
         mine = best == likely
-        for contrary in range(count):
-            hit = given[mine] == contrary
-            if contrary != likely and hit.any():
+        for given_as in range(count):
+            hit = given[mine] == given_as
+            if given_as != likely and hit.any():
                 own = hit.sum() >= LEAST_OF_PAIR
-                curves[likely, contrary] = lapse(where[mine, contrary], hit) if own else pooled
+                curves[likely, given_as] = lapse(where[mine, given_as], hit) if own else pooled
     return Floors(curves)
 
 
 def _bent(logit: np.ndarray, learnt: np.ndarray) -> np.ndarray:
-    # a model trained on labels with errors says no less than their share: p becomes p - share
-    # where p is greater by far, and falls off smoothly below
+    # a model trained on wrong labels never predicts less than their share: p becomes p - share
+    # where p is much greater, and falls off smoothly below
     chance = sigmoid(logit)
     kept = np.maximum(learnt, 1e-12)
     rest = np.where(learnt > 0, chance - kept * -np.expm1(-chance / kept), chance)
@@ -178,5 +177,5 @@ def _gain(
     rate = np.clip(floor + (1 - 2 * floor) * overlap, 1e-9, 1 - 1e-9)
     likely = (hits * np.log(rate) + (total - hits) * np.log1p(-rate)).sum(1)
     gain: np.ndarray = likely - ((slope - 1) ** 2 + intercept**2) / (2 * PRIOR_SD**2)
-    # a slope that is not positive would call the surest rows the likeliest
+    # a slope that is not positive would rank the most certain rows as the most overlapping
     return np.where(slope > 0, gain, -np.inf)

@@ -1,42 +1,42 @@
-"""From the true class to the label that is given: class overlap first, then errors of labelling.
+"""A noise channel from the true class to the given label: class overlap first, then label errors.
 
-P(given y | row) = p[y] (1 - rate[y]) + sum over c of p[c] rate[c] wrong[c, y]. `p` is what a model
-says out of fold, turned until it fits the labels: that is overlap, which fades as the model grows
-surer. Errors do not fade. So the likelihood tells how many labels of a class are wrong, and what
-they are taken for; the confident joint is where the search starts.
-Not told apart: errors that follow the columns, and rows that the model is honestly surprised by,
-far from the border of two classes. A lower bound of the rate accuses; the best one ranks.
+P(given y | row) = p[y] (1 - rate[y]) + sum over c of p[c] rate[c] wrong[c, y]. `p` is a model's
+out-of-fold probability, recalibrated to fit the labels: that is class overlap, which fades as the
+model becomes more certain. Errors do not fade, so the likelihood estimates how many labels of a
+class are wrong and which classes they are confused with. The search starts at the confident joint.
+The channel cannot distinguish errors that follow the columns from correct rows that surprise the
+model far from any class border. A lower bound of the rate quarantines; the best estimate ranks.
 Source: noise channels (Natarajan et al. 2013); confident joint (Northcutt, Jiang, Chuang 2021).
-Cost: about n x classes^2 a step, some hundred steps; n rows are a sample. O(n x classes) memory.
+Cost: about n x classes^2 per step, some hundred steps, n rows sampled; O(n x classes) memory.
 """
 
 import dataclasses
 
 import numpy as np
 
-TURNED = 20  # classes up to which each may be turned towards each; beyond it, sharpened alone
-STIFF = 30.0  # weight of the penalty on turning
+TURNED = 20  # up to this many classes, recalibrate each towards each; beyond it, only sharpen
+STIFF = 30.0  # weight of the penalty on recalibration
 SHARP_SD = 0.4  # of the log of the sharpening
-PRIOR = 2.0  # errors that each class is taken to have seen, spread evenly over the others
-DROP = 1.35  # log likelihood given up for the lower bound: one-sided 95 %
-EVIDENCE = 5.0  # log likelihood that errors must gain over none before they accuse anyone
+PRIOR = 2.0  # pseudo-errors per class, spread evenly over the other classes
+DROP = 1.35  # loss of log likelihood at the lower bound: one-sided 95 %
+EVIDENCE = 5.0  # log likelihood that errors must gain before any row is quarantined
 HINT = 0.5  # and before any label is doubted
 ROUNDS, STEPS, HALVINGS = 12, 10, 4
-ALIKE = 50.0  # rows' worth of weight on every class erring alike
-MOST = 0.4  # of a class's labels that may be wrong
-NONE = 1e-6  # rate that stands for no errors
-RANKED = 0.02  # mean rate at which rows are ranked; any other gives the same order
+ALIKE = 50.0  # pseudo-rows for the prior that all classes have the same error rate
+MOST = 0.4  # largest share of a class's labels that may be wrong
+NONE = 1e-6  # rate that represents no errors
+RANKED = 0.02  # mean rate used for ranking; any other gives the same order
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Channel:
-    """One fitted channel.
+    """A fitted channel.
 
     Attributes:
         turn, shift: from log chances to logits of the true class, shapes (classes, classes) and
             (classes,).
-        rates: of each true class, the share whose label is wrong, shape (classes,).
-        rate: share of all labels that are wrong.
+        rates: share of wrong labels of each true class, shape (classes,).
+        rate: share of wrong labels overall.
         wrong: P(given | true, and the label is wrong), shape (classes, classes), diagonal 0.
         gain: penalised log likelihood.
     """
@@ -48,61 +48,63 @@ class Channel:
     wrong: np.ndarray
     gain: float = 0.0
 
-    def honest(self, told: np.ndarray, given: np.ndarray) -> np.ndarray:
+    def correct(self, chances: np.ndarray, given: np.ndarray) -> np.ndarray:
         """Return the chance that each given label is the true one, shape (n,).
 
         Args:
-            told: the model's chances out of fold, shape (n, classes).
+            chances: out-of-fold probabilities, shape (n, classes).
             given: int64 class codes, shape (n,).
         """
-        return self._odds(told, given, 1.0)
+        return self._odds(chances, given, 1.0)
 
-    def score(self, told: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """Return how contrary each label is, for ranking, in [0, 1], shape (n,)."""
-        return 1 - self._odds(told, given, RANKED / max(self.rate, NONE))
+    def score(self, chances: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Return how strongly each label is contradicted, for ranking, in [0, 1], shape (n,)."""
+        return 1 - self._odds(chances, given, RANKED / max(self.rate, NONE))
 
-    def supported(self, told: np.ndarray, given: np.ndarray) -> np.ndarray:
-        """Return the likeliest true class if the given one is wrong: codes, shape (n,)."""
-        likely = self._true(told) * (self.rates[:, None] * self.wrong).T[given]
+    def supported(self, chances: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Return the most likely true class if the given one is wrong: codes, shape (n,)."""
+        likely = self._true(chances) * (self.rates[:, None] * self.wrong).T[given]
         return np.asarray(likely.argmax(1))
 
-    def _true(self, told: np.ndarray) -> np.ndarray:
-        return _softmax(_logs(told) @ self.turn + self.shift)
+    def _true(self, chances: np.ndarray) -> np.ndarray:
+        return _softmax(_logs(chances) @ self.turn + self.shift)
 
-    def _odds(self, told: np.ndarray, given: np.ndarray, times: float) -> np.ndarray:
-        right, false = _sides(self._true(told), given, self.rates, self.wrong)
+    def _odds(self, chances: np.ndarray, given: np.ndarray, times: float) -> np.ndarray:
+        right, false = _likelihoods(self._true(chances), given, self.rates, self.wrong)
         made: np.ndarray = right / (right + times * false + 1e-300)
         return made
 
 
-def fit(told: np.ndarray, given: np.ndarray) -> tuple[Channel | None, Channel | None]:
-    """Return the likeliest channel, and that of the fewest errors that the labels allow.
+def fit(chances: np.ndarray, given: np.ndarray) -> tuple[Channel | None, Channel | None]:
+    """Return the maximum-likelihood channel, and the one with the fewest errors still plausible.
 
-    The first is None where the model says no more of the labels than how frequent each is. The
-    second is None where the labels give no evidence of errors beyond class overlap.
+    The first is None if the model predicts the labels no better than their frequencies do. The
+    second is None if there is no evidence of errors beyond class overlap.
 
     Args:
-        told: chances out of fold, shape (n, classes), every class given at least once.
+        chances: out-of-fold probabilities, shape (n, classes), every class given at least once.
         given: int64 class codes, shape (n,).
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    with threadpool_limits(1, user_api="blas"):  # the same numbers on any machine
-        even = (1 - np.eye(told.shape[1])) / (told.shape[1] - 1)
-        never = np.full(told.shape[1], NONE)
-        none = _climb(told, given, _Point(np.zeros(_size(told)), even, never), is_fixed=True)
-        best = _climb(told, given, _joint(told, given), is_fixed=False)
-        shares = np.bincount(given, minlength=told.shape[1]) / len(given)
+    with threadpool_limits(1, user_api="blas"):  # identical results on any machine
+        even = (1 - np.eye(chances.shape[1])) / (chances.shape[1] - 1)
+        never = np.full(chances.shape[1], NONE)
+        none = _climb(
+            chances, given, _Point(np.zeros(_free_size(chances)), even, never), is_fixed=True
+        )
+        best = _climb(chances, given, _joint(chances, given), is_fixed=False)
+        shares = np.bincount(given, minlength=chances.shape[1]) / len(given)
         if max(best.gain, none.gain) - float(np.log(shares[given]).sum()) < EVIDENCE:
             return None, None
         if best.gain - none.gain < EVIDENCE:
             return (best if best.gain - none.gain > HINT else none).channel(), None
-        return best.channel(), _fewest(told, given, best).channel()
+        return best.channel(), _fewest(chances, given, best).channel()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Point:
-    free: np.ndarray  # log of the sharpening, then turn beyond it, then shift
+    free: np.ndarray  # log of the sharpening, then the rest of `turn`, then `shift`
     wrong: np.ndarray
     rates: np.ndarray
     rate: float = 0.0
@@ -113,12 +115,12 @@ class _Point:
         return Channel(turn, shift, self.rates, self.rate, self.wrong, self.gain)
 
 
-def _fewest(told: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
+def _fewest(chances: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
     low, high, found = 0.0, 1.0, best
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         fewer = dataclasses.replace(found, rates=middle * best.rates)
-        tried = _climb(told, given, fewer, is_fixed=True)
+        tried = _climb(chances, given, fewer, is_fixed=True)
         if best.gain - tried.gain > DROP:
             low = middle
         else:
@@ -126,12 +128,12 @@ def _fewest(told: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
     return found
 
 
-def _climb(told: np.ndarray, given: np.ndarray, start: _Point, *, is_fixed: bool) -> _Point:
-    """Turn by quasi-Newton steps, then rates and `wrong` by expectation and maximisation."""
+def _climb(chances: np.ndarray, given: np.ndarray, start: _Point, *, is_fixed: bool) -> _Point:
+    """Alternate quasi-Newton steps for the recalibration with EM steps for `rates` and `wrong`."""
     from scipy.optimize import minimize
 
-    point, classes = start, told.shape[1]
-    logs = _logs(told)
+    point, classes = start, chances.shape[1]
+    logs = _logs(chances)
     for _ in range(ROUNDS):
         found = minimize(
             _loss,
@@ -147,9 +149,9 @@ def _climb(told: np.ndarray, given: np.ndarray, start: _Point, *, is_fixed: bool
         for _ in range(5):
             rates, wrong = _mended(true, given, rates, wrong, is_fixed=is_fixed)
         gain = _gain(true, given, found.x, rates, wrong)
-        is_still = gain - point.gain < 0.05  # noqa: PLR2004  # log likelihood
+        has_converged = gain - point.gain < 0.05  # noqa: PLR2004  # log likelihood
         point = dataclasses.replace(point, free=found.x, wrong=wrong, rates=rates, gain=gain)
-        if is_still:
+        if has_converged:
             break
     return dataclasses.replace(point, rate=float((true @ point.rates).mean()))
 
@@ -176,7 +178,7 @@ def _mended(
     true: np.ndarray, given: np.ndarray, rates: np.ndarray, wrong: np.ndarray, *, is_fixed: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     classes = true.shape[1]
-    right, false = _sides(true, given, rates, wrong)
+    right, false = _likelihoods(true, given, rates, wrong)
     chance = right + false + 1e-12
     each = np.zeros((classes, classes))
     np.add.at(each.T, given, true / chance[:, None])
@@ -184,7 +186,7 @@ def _mended(
     counts = errors + PRIOR / (classes - 1) * (1 - np.eye(classes))
     if not is_fixed:
         whole = np.bincount(given, right / chance, classes) + errors.sum(1)
-        # a class of few rows errs about as often as the others
+        # shrink the rate of a small class towards the mean of all
         mean = errors.sum() / len(given)
         rates = np.clip((errors.sum(1) + ALIKE * mean) / (whole + ALIKE), NONE, MOST)
     return rates, counts / counts.sum(1, keepdims=True)
@@ -194,30 +196,32 @@ def _gain(
     true: np.ndarray, given: np.ndarray, free: np.ndarray, rates: np.ndarray, wrong: np.ndarray
 ) -> float:
     classes = true.shape[1]
-    right, false = _sides(true, given, rates, wrong)
+    right, false = _likelihoods(true, given, rates, wrong)
     prior = PRIOR / (classes - 1) * np.log(wrong * (classes - 1) + np.eye(classes)).sum()
     penalty = STIFF * (free[1:] ** 2).sum() / 2 + (free[0] / SHARP_SD) ** 2 / 2
     return float(np.log(right + false + 1e-12).sum() + prior - penalty)
 
 
-def _sides(
+def _likelihoods(
     true: np.ndarray, given: np.ndarray, rates: np.ndarray, wrong: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    # chance of the given label as the true one, and as an error
+    # chance of the given label if it is correct, and if it is an error
     right = true[np.arange(len(given)), given] * (1 - rates[given])
     return right, (true * (rates[:, None] * wrong).T[given]).sum(1)
 
 
-def _joint(told: np.ndarray, given: np.ndarray) -> _Point:
+def _joint(chances: np.ndarray, given: np.ndarray) -> _Point:
     from cleanlab.count import compute_confident_joint
 
-    # one thresholds each class at the mean chance of those who are given it
-    joint = compute_confident_joint(given, told, calibrate=False).astype(float)
+    # each class is thresholded at the mean probability of the rows labelled with it
+    joint = compute_confident_joint(given, chances, calibrate=False).astype(float)
     off = joint * (1 - np.eye(len(joint)))
     counts = off.T + PRIOR / (len(joint) - 1) * (1 - np.eye(len(joint)))
     rate = float(np.clip(off.sum() / max(joint.sum(), 1), 0.01, 0.3))
     return _Point(
-        np.zeros(_size(told)), counts / counts.sum(1, keepdims=True), np.full(len(joint), rate)
+        np.zeros(_free_size(chances)),
+        counts / counts.sum(1, keepdims=True),
+        np.full(len(joint), rate),
     )
 
 
@@ -228,13 +232,13 @@ def _parts(free: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
     return turn, free[-classes:]
 
 
-def _size(told: np.ndarray) -> int:
-    classes: int = told.shape[1]
+def _free_size(chances: np.ndarray) -> int:
+    classes: int = chances.shape[1]
     return 1 + classes + (classes**2 if classes <= TURNED else 0)
 
 
-def _logs(told: np.ndarray) -> np.ndarray:
-    made = np.log(np.clip(told, 1e-6, 1.0))
+def _logs(chances: np.ndarray) -> np.ndarray:
+    made = np.log(np.clip(chances, 1e-6, 1.0))
     centred: np.ndarray = made - made.mean(1, keepdims=True)
     return centred
 

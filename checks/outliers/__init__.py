@@ -1,11 +1,12 @@
-"""Rows far beyond what the data's own tails explain, in one column or in how columns go together.
+"""Rows far beyond the tails of the data, in one column or in the relation between two.
 
-Threat: poisoning by extreme or impossible rows. State: a sample of 20,000 rows. Cost: curves
-for up to 24 columns, one forest, two passes. Nulls: missing is no outlier. Not finite: ingest
-holds such cells. Blind to: outliers in the midst of the data, more than 2 % of a kind (of all kinds
-that pairs of columns show), under ten of a kind that are not far out each, and impossible pairs of
-categories. A small honest group behind a gap is taken for outliers. A rare class that many columns
-tell only together ranks no higher.
+Threat: poisoning by extreme or impossible rows. State: a sample of 20,000 rows. Cost: curves for up
+to 24 columns, one forest, two passes. Nulls: a missing cell is not an outlier; ingest quarantines
+NaN and infinities.
+Blind to: outliers amid the other values; outliers of one kind that make up more than 2 % of the
+rows (of all kinds that pairs of columns reveal); fewer than ten of a kind unless each is far out;
+impossible pairs of categories; rare classes that only many columns together reveal. A small
+legitimate group behind a gap looks like outliers.
 Source: Pickands 1975 (tails); Benjamini, Hochberg 1995; Liu, Ting, Zhou 2008 (forest).
 """
 
@@ -17,26 +18,50 @@ import numpy as np
 import pyarrow as pa
 
 from checks.kit import calibrate, conditional_curve, encode, findings, sample
-from checks.kit.protocol import Check, Context
+from checks.kit.protocol import Check, Context, Explains, Explanation
+from checks.kit.wording import count, percent
 from checks.outliers import judging, tails
 from checks.outliers.judging import OutlierModel
 from provenance.rows.shards import Shard
 
 SIZE = 20_000
-BLOCK = 8_192  # rows judged at a time: a thousand tests of each are held in memory
-MOST_SECONDS = 4
-STANDING = 0.7  # of a group must stand after the second opinion, or its number says nothing
-REVIEW_SHARE = 0.005
+BLOCK = 8_192  # rows judged at a time: a thousand tests of each are kept in memory
+MOST_SECONDS = 4  # columns for which a second opinion is fitted
+CONFIRMED = 0.7  # share of a group that the second opinion must confirm for its size to count
+REVIEW_SHARE = 0.005  # of the rows, ranked by rarity: warnings
 
 
 class Outliers(Check[pa.Table, OutlierModel]):
-    """Quarantine rows that no tail explains; rank the rarest of the rest for review."""
+    """Quarantine rows that no tail explains; rank the rarest of the others for review."""
 
     name: ClassVar[str] = "outliers"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
+    explains: ClassVar[Explains] = {
+        "outliers.column": Explanation(
+            ("error",),
+            "The value lies far beyond the other values of its column.",
+            "The tail fitted to the column gives so extreme a value so small a chance that at most "
+            "alpha (assay.policy.alpha, default 10%) of the quarantined rows are false alarms.",
+            "Compare the value with its source; correct, reject or release the row.",
+        ),
+        "outliers.joint": Explanation(
+            ("error",),
+            "Two values of the row do not fit each other, though each may be usual by itself.",
+            "The distance from the curve of one column along the other is beyond its fitted tail, "
+            "within the same budget of false alarms, and the other columns do not explain it.",
+            "Compare both values with their source; correct, reject or release the row.",
+        ),
+        "outliers.rare": Explanation(
+            ("warning",),
+            "The row is among the rarest of the dataset.",
+            f"It ranks in the top {REVIEW_SHARE:.1%} by isolation forest, distance from the centre "
+            "and distance from its neighbours together.",
+            "Review it when time allows; a rare row is not necessarily a wrong one.",
+        ),
+    }
 
     def __init__(self, context: Context) -> None:
-        """Name the columns that are sampled."""
+        """Choose the columns to sample."""
         super().__init__(context)
         texts = set(context.contract.having("text"))
         names = [n for n in context.contract.features if n in context.schema.names]
@@ -47,11 +72,11 @@ class Outliers(Check[pa.Table, OutlierModel]):
         return sample.take(shard, self.columns, SIZE)
 
     def merge(self, left: pa.Table, right: pa.Table) -> pa.Table:
-        """Return the sample of both."""
+        """Join both samples."""
         return sample.merge(left, right, SIZE)
 
     def finish(self, state: pa.Table) -> OutlierModel:
-        """Fit tails, curves and the forest; then spend the policy's alpha on each rule."""
+        """Fit tails, curves and the forest, then spend the policy's alpha on each rule."""
         table = sample.settled(state)
         reference = self.context.reference
         if reference is not None and reference.num_rows >= tails.LEAST_ROWS:
@@ -59,7 +84,8 @@ class Outliers(Check[pa.Table, OutlierModel]):
         else:
             trusted = table
         if trusted.num_rows < tails.LEAST_ROWS or not table.num_rows:
-            return OutlierModel(notes=(f"fewer than {tails.LEAST_ROWS} rows: outliers not judged",))
+            note = f"outliers not judged: fewer than {tails.LEAST_ROWS} rows"
+            return OutlierModel(notes=(note,))
         model = judging.fitted(trusted, self.context.seed)
         limits = self._limits(table, trusted, model)
         model = dataclasses.replace(model, limits=limits)
@@ -72,7 +98,7 @@ class Outliers(Check[pa.Table, OutlierModel]):
         return dataclasses.replace(model, review=review, notes=notes)
 
     def score(self, shard: Shard, model: OutlierModel) -> findings.Findings:
-        """Report rows that no tail explains, then the rarest of the rest."""
+        """Report rows that no tail explains, then the rarest of the others."""
         if not model.limits or not shard.table.num_rows:
             return findings.empty()
         folds = sample.folds(shard)
@@ -87,15 +113,15 @@ class Outliers(Check[pa.Table, OutlierModel]):
     ) -> findings.Findings:
         free, parts = np.ones(len(rows), bool), []
         for rule in judging.RULES:
-            chances, fired = judging.accused(table, folds, rule, model)
+            chances, fired = judging.apply(table, folds, rule, model)
             hit = np.flatnonzero(free & fired.any(1))
             free[hit] = False
             few = np.where(
                 fired[hit], chances[hit] / np.maximum(model.limits[rule], 1e-300), np.inf
             )
             worst = few.argmin(1) if len(hit) else np.zeros(0, int)
-            told = [judging.RULES[rule][1](model, int(number)) for number in worst]
-            parts.append(self._found(rows[hit], rule, chances[hit, worst], told))
+            texts = [judging.RULES[rule][1](model, int(number)) for number in worst]
+            parts.append(self._found(rows[hit], rule, chances[hit, worst], texts))
         if model.rare is not None:
             rare = model.rarity(table)
             hit = np.flatnonzero(free & (rare > model.review))
@@ -108,20 +134,18 @@ class Outliers(Check[pa.Table, OutlierModel]):
         alpha, rows = self.context.contract.policy.alpha, max(self.context.rows, table.num_rows)
         column, joined = judging.alone(table, model), judging.joined(table, model)
         own = trusted is table
-        honest, most = (
-            (None if own else judging.joined(trusted, model)),
-            calibrate.MOST_GROUP if own else 1,
-        )
+        expected = None if own else judging.joined(trusted, model)
+        most = calibrate.MOST_GROUP if own else 1
         return {
             "column": calibrate.alone(column, alpha=alpha, rows=rows, most=most),
             "joint": np.maximum(
                 calibrate.alone(joined, alpha=alpha, rows=rows, in_all=_in_all(table, trusted)),
-                calibrate.grouped(joined, honest, alpha=alpha),
+                calibrate.grouped(joined, expected, alpha=alpha),
             ),
         }
 
     def _second(self, table: pa.Table, model: OutlierModel, *, in_all: float) -> OutlierModel:
-        """Ask all other columns about what a pair accuses; drop groups that they explain."""
+        """Ask all other columns about the rows of each pair; drop groups that they explain."""
         limits, chances = model.limits["joint"], judging.joined(table, model)
         hits = (chances < limits).sum(0)
         counts: Counter[str] = Counter()
@@ -135,10 +159,10 @@ class Outliers(Check[pa.Table, OutlierModel]):
             for name in most[:MOST_SECONDS]
         }
         asked = dataclasses.replace(model, seconds=made)
-        fired = judging.accused(table, table[sample.FOLD].to_numpy(), "joint", asked)[1]
+        fired = judging.apply(table, table[sample.FOLD].to_numpy(), "joint", asked)[1]
         is_asked = np.repeat(np.array([pair.column in made for pair in model.pairs], bool), 2)
-        kept = is_asked & (fired.sum(0) >= STANDING * hits)
-        # what the other columns explain must not lower the bar for a lone row
+        kept = is_asked & (fired.sum(0) >= CONFIRMED * hits)
+        # rows that the other columns explain must not lower the bar for a lone row
         chances[(chances < limits) & ~fired] = 1.0
         left = np.where((hits > 0) & ~kept, 1.0, chances)
         alpha, rows = self.context.contract.policy.alpha, max(self.context.rows, table.num_rows)
@@ -147,25 +171,26 @@ class Outliers(Check[pa.Table, OutlierModel]):
         return dataclasses.replace(asked, limits=model.limits | {"joint": limits})
 
     def _note(self, table: pa.Table, rule: str, model: OutlierModel) -> str:
-        _, fired = judging.accused(table, table[sample.FOLD].to_numpy(), rule, model)
-        share = self.context.contract.policy.alpha
+        _, fired = judging.apply(table, table[sample.FOLD].to_numpy(), rule, model)
+        alpha = self.context.contract.policy.alpha
         return (
-            f"{rule}: {int(fired.any(1).sum())} of {table.num_rows} sampled rows beyond the tails; "
-            f"at most {share:.0%} of those quarantined are expected to be honest"
+            f"outliers.{rule}: {int(fired.any(1).sum()):,} of "
+            f"{count(table.num_rows, 'sampled row')} beyond the tails; at most {percent(alpha, 0)} "
+            "of the quarantined rows are expected to be false alarms"
         )
 
     def _found(
-        self, rows: np.ndarray, rule: str, chance: np.ndarray, told: list[tuple[str, str]]
+        self, rows: np.ndarray, rule: str, chance: np.ndarray, texts: list[tuple[str, str]]
     ) -> findings.Findings:
         return findings.make(
             rows,
             check=self.name,
             rule=f"outliers.{rule}",
-            column=[column for column, _ in told],
+            column=[column for column, _ in texts],
             score=1 - chance,
             p_value=chance,
-            evidence=[evidence for _, evidence in told],
-            suggestion="compare with the source; correct, reject or release",
+            evidence=[evidence for _, evidence in texts],
+            suggestion="compare with the source; correct, reject or release the row",
         )
 
     def _rarest(self, rows: np.ndarray, rare: np.ndarray, parts: int) -> findings.Findings:
@@ -177,11 +202,12 @@ class Outliers(Check[pa.Table, OutlierModel]):
             rule="outliers.rare",
             severity="warning",
             score=1 - chi2.sf(2 * rare, 2 * parts),
-            evidence="among the rarest rows by forest, distance and neighbours together",
-            suggestion="look at it when time allows",
+            evidence=f"among the rarest {percent(REVIEW_SHARE)} of the rows by isolation forest, "
+            "distance from the centre and distance from its neighbours together",
+            suggestion="review it when time allows",
         )
 
 
 def _in_all(table: pa.Table, trusted: pa.Table) -> float:
-    # many pairs whose tails are not of the fitted kind add up; trusted rows would have shown that
+    # pairs whose tails do not follow the fitted law add up; trusted rows would have shown that
     return calibrate.MOST_GROUP if trusted is table else 1.0

@@ -1,4 +1,4 @@
-"""What judges a row: tails of columns, curves of pairs, a second opinion and a rank of rarity."""
+"""How a row is judged: tails of columns, curves of pairs, a second opinion, a rank of rarity."""
 
 import dataclasses
 
@@ -12,12 +12,12 @@ from checks.kit.protocol import Model
 from checks.outliers import rarity, tails
 
 MOST_JOINT = 24
-NEAREST = 2.5  # spreads below which no distance from a curve counts
+NEAREST = 2.5  # spreads; smaller distances from a curve do not count
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pair:
-    """One column along another, with the tails of the distance from the curve."""
+    """The curve of one column along another, and the tails of the distances from it."""
 
     column: str
     along: str
@@ -27,14 +27,14 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class OutlierModel(Model):
-    """What judges a row.
+    """Everything that a row is judged by.
 
     Attributes:
         axes, pairs: tests of single columns and of pairs.
-        levels: category column -> (values, see `opaque`; their rarity, see `scales.levels`).
-        rare: rank of rarity, None where the sample is too small.
+        levels: category column -> (values, see `opaque`; their rarity, see `tails.levels`).
+        rare: rank of rarity, None if there is no column.
         limits: chance below which each test of a rule quarantines, by rule, shape (tests,).
-        seconds: second opinion on columns that a pair accuses.
+        seconds: second opinions, by column that pairs flag.
         review: rarity from which a row is reviewed.
     """
 
@@ -47,14 +47,14 @@ class OutlierModel(Model):
     review: float = np.inf
 
     def rarity(self, table: pa.Table) -> np.ndarray:
-        """Return how rare each row is, float64, shape (n,), by which the rest is ranked."""
+        """Return how rare each row is, for ranking, float64, shape (n,)."""
         return (
             np.zeros(table.num_rows) if self.rare is None else self.rare.score(scaled(table, self))
         )
 
 
 def fitted(table: pa.Table, seed: int) -> OutlierModel:
-    """Return axes, levels, pairs and the rank of rarity of a sample; limits are set later."""
+    """Fit axes, levels, pairs and the rank of rarity; the limits are set later."""
     kinds = {n: table[n].type for n in table.column_names if not n.startswith("__assay")}
     named = [n for n, k in kinds.items() if pa.types.is_string(k) or pa.types.is_boolean(k)]
     values = {name: encode.numbers(table[name]) for name in kinds if name not in named}
@@ -71,57 +71,57 @@ def scaled(table: pa.Table, model: OutlierModel) -> np.ndarray:
     for name, (known, rare) in model.levels.items():
         where = pc.index_in(opaque(table[name]), value_set=known)
         codes = pc.fill_null(where, -1).to_numpy(zero_copy_only=False)
-        made.append(rare[codes])  # -1, a level that the sample lacks, is the last
+        made.append(rare[codes])  # -1, a level absent from the sample, is the last
     return np.column_stack(made) if made else np.zeros((table.num_rows, 0))
 
 
 def _pairs(table: pa.Table, model: OutlierModel) -> tuple[Pair, ...]:
     at = placed(table, model.axes[:MOST_JOINT])
     made = []
-    # a number of few values has steps, not a tail; others may well be judged along it
+    # a number with few values has steps, not a tail; but others may be judged along it
     judged = [axis.name for axis in model.axes[:MOST_JOINT] if any(axis.tails)]
     for first in judged:
         for second in at:
             bend = conditional_curve.curve(at[first], at[second]) if first != second else None
             if bend is not None:
                 far = bend.distance(at[first], at[second])
-                tails = tuple(calibrate.tail(side * far, least_shape=0.05) for side in (1, -1))
+                tails = tuple(calibrate.tail(sign * far, least_shape=0.05) for sign in (1, -1))
                 made.append(Pair(first, second, bend, (tails[0], tails[1])))
     return tuple(made)
 
 
 def placed(table: pa.Table, along: tuple[tails.Axis, ...]) -> dict[str, np.ndarray]:
-    """Return each column as its axis places it, float64, shape (n,); missing is NaN."""
+    """Return each column on its axis, float64, shape (n,); missing is NaN."""
     return {axis.name: axis.place(encode.numbers(table[axis.name])) for axis in along}
 
 
 def alone(table: pa.Table, model: OutlierModel) -> np.ndarray:
-    """Return the chance of so extreme a value, shape (n, 2 axes): above, below, above, ..."""
+    """Return the chance of such an extreme value, (n, 2 axes): above, below, above, ..."""
     made = np.ones((table.num_rows, 2 * len(model.axes)))
     for number, axis in enumerate(model.axes):
         placed = np.nan_to_num(axis.place(encode.numbers(table[axis.name])))
-        for side, tail in enumerate(axis.tails):
+        for end, tail in enumerate(axis.tails):
             if tail is not None:
-                made[:, 2 * number + side] = tail.beyond(placed if side == 0 else -placed)
+                made[:, 2 * number + end] = tail.beyond(placed if end == 0 else -placed)
     return made
 
 
 def joined(table: pa.Table, model: OutlierModel) -> np.ndarray:
-    """Return the chance of so far from a curve, shape (n, 2 pairs): above, below, above, ..."""
+    """Return the chance of such a distance from a curve, (n, 2 pairs): above, below, above, ..."""
     made = np.ones((table.num_rows, 2 * len(model.pairs)))
     at = placed(table, model.axes[:MOST_JOINT])
     for number, pair in enumerate(model.pairs):
         far = pair.curve.distance(at[pair.column], at[pair.along])
-        for side, tail in enumerate(pair.tails):
-            off = far if side == 0 else -far
-            made[:, 2 * number + side] = np.where(off > NEAREST, tail.beyond(off), 1.0)
+        for end, tail in enumerate(pair.tails):
+            off = far if end == 0 else -far
+            made[:, 2 * number + end] = np.where(off > NEAREST, tail.beyond(off), 1.0)
     return made
 
 
-def accused(
+def apply(
     table: pa.Table, folds: np.ndarray, rule: str, model: OutlierModel
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return chances and which tests accuse, both (n, tests); a second opinion may acquit."""
+    """Return chances and which tests fire, both (n, tests), after the second opinion."""
     chances = RULES[rule][0](table, model)
     fired = chances < model.limits[rule]
     for name, second in model.seconds.items() if rule == "joint" else ():
@@ -136,16 +136,17 @@ def accused(
     return chances, fired
 
 
-def _tell_column(model: OutlierModel, number: int) -> tuple[str, str]:
+def _of_column(model: OutlierModel, number: int) -> tuple[str, str]:
     name = model.axes[number // 2].name
-    side = ("above", "below")[number % 2]
-    return name, f"'{name}' is far {side} what its own tail explains"
+    way = ("above", "below")[number % 2]
+    return name, f"'{name}' is far {way} the range that the column's own tail explains"
 
 
-def _tell_joint(model: OutlierModel, number: int) -> tuple[str, str]:
+def _of_pair(model: OutlierModel, number: int) -> tuple[str, str]:
     pair = model.pairs[number // 2]
-    side = ("high", "low")[number % 2]
-    return pair.column, f"'{pair.column}' is far too {side} for its '{pair.along}'"
+    way = ("high", "low")[number % 2]
+    return pair.column, f"'{pair.column}' is far too {way} for the row's '{pair.along}'"
 
 
-RULES = {"column": (alone, _tell_column), "joint": (joined, _tell_joint)}
+# rule -> (the chances of its tests, the column and the evidence of one test)
+RULES = {"column": (alone, _of_column), "joint": (joined, _of_pair)}

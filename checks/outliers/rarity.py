@@ -1,8 +1,8 @@
 """One rank of rarity for a row of mixed columns: forest, distance and neighbours together.
 
-The three scores fail on different tables; their tail ranks are joined by Fisher's sum, which a
-single extreme rank can lift. Against masking the sample is peeled first: what forest and distance
-together call rarest helps neither to shape the distance nor as anybody's neighbour.
+The three scores fail on different tables; Fisher's sum joins their tail ranks, and a single
+extreme rank is enough to raise it. Against masking, the sample is peeled first: the rows that
+forest and distance together rank rarest shape no distance and are nobody's neighbours.
 Source: Liu, Ting, Zhou 2008 (isolation forest); Ramaswamy et al. 2000 (neighbours); Fisher 1932.
 """
 
@@ -14,25 +14,25 @@ import numpy as np
 TREES = 64
 CLIP = 8.0
 MOST_COLUMNS = 64
-TRUSTED = 500  # rows that neighbours are sought among; few, so that copies seldom meet
+TRUSTED = 500  # rows to search for neighbours; few, so that copies seldom find each other
 NEIGHBOURS = 5
 DECIMALS = 9
 RIDGE = 1e-3
-LEAF = 64  # rows in a leaf of the neighbours' tree: the fastest of those tried
+LEAF = 64  # rows per leaf of the neighbours' tree: the fastest of the sizes tried
 WIDEST = 0.05  # of the sample, left out of the first covariance
 PEELED = 0.20  # of the sample, left out of the second one and of the neighbours
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rarity:
-    """Fitted scores; `ranks` are the sample's own, sorted, shape (3, n).
+    """The fitted scores.
 
     Attributes:
         forest: isolation forest on clipped robust numbers.
         center, whiten: of the Mahalanobis distance, shapes (d,) and (d, d).
-        tree: rows of the sample by place, for the nearest neighbours.
+        tree: rows of the sample, for the nearest neighbours.
         spread: standard deviation of each column, shape (d,).
-        ranks: sorted scores of the sample.
+        ranks: the sample's own scores, sorted, shape (3, n).
     """
 
     forest: Any
@@ -43,20 +43,20 @@ class Rarity:
     ranks: np.ndarray
 
     def __reduce__(self) -> tuple[object, tuple[Any, ...]]:
-        """Save the tree's rows and not its nodes, which hold addresses of this process."""
+        """Save the tree's rows, not its nodes, which hold addresses of this process."""
         tree = np.array(self.tree.data)
         return _loaded, (self.forest, self.center, self.whiten, tree, self.spread, self.ranks)
 
     def score(self, scaled: np.ndarray) -> np.ndarray:
-        """Return Fisher's sum of the three tail ranks, shape (n,); greater is rarer."""
+        """Return Fisher's sum of the three tail ranks, shape (n,); the greater, the rarer."""
         kept = _kept(scaled)
         return _fisher(self.parts(kept, _lonely(self.forest, kept)), self.ranks)
 
     def parts(self, kept: np.ndarray, lonely: np.ndarray) -> np.ndarray:
-        """Return forest, distance and neighbour scores, shape (3, n), of clipped rows."""
+        """Return the forest, distance and neighbour scores of clipped rows, shape (3, n)."""
         few = kept[:, :MOST_COLUMNS] - self.center
         ends = self.tree.query(few / self.spread, k=NEIGHBOURS + 1)[0]
-        # a row in the very place of a neighbour may be that neighbour: it does not count itself
+        # a row at the place of a neighbour may be that neighbour: skip one distance of 0
         near = np.where(ends[:, 0] == 0, ends[:, -1], ends[:, -2])
         return np.stack([lonely, _far(few, self.whiten), np.round(near, DECIMALS)])
 
@@ -84,7 +84,7 @@ def fit(scaled: np.ndarray, seed: int) -> Rarity:
         inner = few[rare <= np.quantile(rare, 1 - PEELED)]
         center, whiten = inner.mean(0), _whitening(inner)
     spread = few.std(axis=0) + 1e-9
-    # neighbours are sought around the same center as the distance is taken from
+    # neighbours are searched around the center of the distance
     picked = np.random.default_rng(seed).permutation(len(inner))[:TRUSTED]
     tree = cKDTree((inner[np.sort(picked)] - center) / spread, leafsize=LEAF)
     made = Rarity(forest, center, whiten, tree, spread, np.zeros((3, 0)))
@@ -106,10 +106,10 @@ def _loaded(
 
 
 def _clear_gaps(forest: Any) -> None:
-    """Zero the bytes between the fields of the trees' nodes.
+    """Zero the padding bytes between the fields of the trees' nodes.
 
-    The library leaves there what the memory held before, cells perhaps, and would save it with
-    the model; and equal models would be files with other digests.
+    The library leaves old memory there, cells perhaps, which would be saved with the model; and
+    equal models would have different digests.
     """
     for tree in forest.estimators_:
         nodes = tree.tree_.__getstate__()["nodes"]  # the tree's own memory, no copy
@@ -130,7 +130,7 @@ def _lonely(forest: Any, kept: np.ndarray) -> np.ndarray:
 
 
 def _far(few: np.ndarray, whiten: np.ndarray) -> np.ndarray:
-    # einsum adds up each row by itself, so that a row's score has no neighbours
+    # einsum sums each row separately, so a row's score does not depend on the other rows
     far: np.ndarray = (np.einsum("ij,jk->ik", few, whiten) ** 2).sum(1)
     return far.round(DECIMALS)
 
@@ -139,7 +139,7 @@ def _fisher(scores: np.ndarray, ranks: np.ndarray) -> np.ndarray:
     count, total = ranks.shape[1], np.zeros(scores.shape[1])
     for own, ranked in zip(scores, ranks, strict=True):
         above = count - np.searchsorted(ranked, own, side="left")
-        # beyond the sample's last row the rank alone cannot grow: keep the order
+        # a row beyond the whole sample has rank 0, which the added 1 keeps finite
         total += -np.log((1 + above) / (1 + count))
     return total
 

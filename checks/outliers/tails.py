@@ -1,7 +1,7 @@
 """A number's robust scale and its tails, fitted so that outliers hardly move either.
 
-A positive column with a long tail is placed by its logarithm; where distances from the median
-still have a heavy tail, by theirs. One value that many rows share is left out of the fit.
+A positive column with a long tail is measured by its logarithm; if distances from the median still
+have a heavy tail, so are they. A value that many rows share is left out of the fit.
 """
 
 import dataclasses
@@ -13,18 +13,19 @@ from checks.kit import calibrate, encode
 from checks.kit.hashed_values import opaque
 
 LEAST_ROWS = 100
-LEAST_VALUES = 20  # distinct numbers that a tail needs; fewer are categories
-MODE_SHARE = 0.2
-SKEWED = -0.15  # shape of the upper tail from which a positive column is judged by its logarithm
-HEAVY = 0.15  # shape from which distances from the median are judged by theirs
+LEAST_VALUES = 20  # distinct numbers that a tail needs; fewer are treated as categories
+MODE_SHARE = 0.2  # of the rows; a value that more of them share is left out
+SKEWED = -0.15  # shape of the upper tail above which a positive column uses its logarithm
+HEAVY = 0.15  # shape above which distances from the median use theirs
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Axis:
-    """A number's robust scale and both of its tails; a tail that says nothing is None.
+    """A number's robust scale and both tails, None for a tail that cannot be fitted.
 
-    `least` is the smallest value whose logarithm is taken, 0 where none is; `bent` says that
-    distances from the median are taken by theirs.
+    Attributes:
+        least: smallest value whose logarithm is taken, 0 if the values are used as they are.
+        bent: whether the logarithm of distances from the median is taken.
     """
 
     name: str
@@ -35,7 +36,7 @@ class Axis:
     tails: tuple[calibrate.Tail | None, calibrate.Tail | None]
 
     def place(self, values: np.ndarray) -> np.ndarray:
-        """Return signed robust distances from the median; a heavy tail is logarithmic."""
+        """Return signed robust distances from the median, logarithmic for a heavy tail."""
         with np.errstate(over="ignore", invalid="ignore"):
             if self.least > 0:
                 values = np.log(np.maximum(values, self.least))
@@ -44,7 +45,7 @@ class Axis:
 
 
 def fit(name: str, values: np.ndarray) -> Axis | None:
-    """Return a column's axis, or None for one without two values; few values have no tails.
+    """Return a column's axis, None for fewer than two distinct values; few values have no tails.
 
     Args:
         name: the column.
@@ -61,11 +62,11 @@ def fit(name: str, values: np.ndarray) -> Axis | None:
     least = 0.0
     low = float(np.quantile(values, 0.01))
     if low > 0 and _raw_shape(values) > SKEWED:
-        # what is not positive lies far below all that is
+        # values that are not positive end up far below all others
         least, logs = low / 1e3, np.log(np.maximum(values, low / 1e3))
     center, scale = encode.spread(logs if least else values)
     plain = Axis(name, center, scale, bent=False, least=least, tails=(None, None))
-    shapes = [_raw_shape(side * plain.place(values)) for side in (1, -1)]
+    shapes = [_raw_shape(sign * plain.place(values)) for sign in (1, -1)]
     axis = dataclasses.replace(plain, bent=max(shapes) > HEAVY)
     placed = axis.place(values)
     return dataclasses.replace(axis, tails=(_tail(placed), _tail(-placed)))
@@ -84,13 +85,13 @@ def _tail(placed: np.ndarray) -> calibrate.Tail | None:
 
 
 def levels(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Return the levels of a category, unreadable, and how rare each is, as a robust distance.
+    """Return the hashed levels of a category, and the rarity of each as a robust distance.
 
-    The last entry, one more than there are levels, is for all others: as rare as one row is. Where
-    many levels are of one row a level that the sample lacks is nothing special.
+    The last entry, one more than there are levels, is for unknown levels: as rare as a single row.
+    So an unknown level is nothing special if many known levels have one row each.
     """
     counted = encode.categories(column).value_counts()
     count = np.append(counted.field("counts").to_numpy().astype(float), 1.0)
-    # as a robust distance: a level of one in a thousand lies about three deviations out
+    # a level with one row in a thousand lies about three deviations out
     total = max(count[:-1].sum(), 1.0)
     return opaque(counted.field("values")), np.sqrt(2 * np.log(total / count)) - 1

@@ -19,9 +19,10 @@ from checks.kit import findings, hashing
 from checks.kit.column_words import words_of
 from checks.kit.contract_model import Contract, PiiAction
 from checks.kit.option_types import Takes
-from checks.kit.protocol import Check, Context, Model
-from checks.pii import pseudonyms, search
+from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.pii import deny_list, names, pseudonyms, search
 from checks.pii.headings import CARDS, has_numbers, kind_of
+from checks.pii.recognizers import CLASSES
 from checks.pii.scan import Found, is_text, spans, texts_of
 from checks.pii.search import search as scan
 from checks.pii.settings import TAKES, Settings, settings_of
@@ -34,6 +35,36 @@ Line: TypeAlias = tuple[str, str, float, str, str]  # rule, severity, score, evi
 _CLASSES = ((8, "up to 8"), (16, "9 to 16"), (32, "17 to 32"))
 _ADVICE = "remove it at the source, set assay.pii of the column, or release the row if it is none"
 _REPLACED = "nothing: the clean dataset has a placeholder instead"
+_EXPLAINS: Explains = {
+    **dict.fromkeys(
+        [
+            f"pii.{entity}"
+            for entity in sorted({*CLASSES, "SECRET", deny_list.ENTITY, *names.LABELS.values()})
+        ],
+        Explanation(
+            ("error", "warning", "info"),
+            "The text contains, or may contain, personal data or a secret of this type.",
+            "A pattern, a checksum, the deny list or the language model matches. Error if the "
+            "match is certain, warning if it is only likely; info if assay.pii already replaces "
+            "the text.",
+            "Remove it at the source, set assay.pii of the column, or release the row if the match "
+            "is a false alarm.",
+        ),
+    ),
+    "pii.column": Explanation(
+        ("warning",),
+        "By its name, the column may hold names or places of persons.",
+        "The column is text, has no valid values and no assay.pii, and its name suggests it.",
+        "Set assay.pii of the column and name a model or a deny list (docs/privacy.md), leave the "
+        "column out, or set assay.pii to allow.",
+    ),
+    "pii.unscanned": Explanation(
+        ("error",),
+        "The text could not be searched for personal data, so it is not taken to be free of any.",
+        "The text is longer than the option `max_chars`, or a recognizer needs more than `steps`.",
+        "Shorten the text, or raise the option's limit.",
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +84,7 @@ class Pii(Check[dict[str, int], Scanned]):
     name: ClassVar[str] = NAME
     threats: ClassVar[tuple[str, ...]] = ("data leakage", "model inversion")
     takes: ClassVar[Takes] = TAKES
+    explains: ClassVar[Explains] = _EXPLAINS
 
     def __init__(self, context: Context) -> None:
         """Read the options."""

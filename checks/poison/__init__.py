@@ -1,12 +1,12 @@
-"""Backdoor triggers: a rare value, a word or a set of values that forces one label.
+"""Backdoor triggers: a rare value, a word or a combination of values that forces one label.
 
 Threat: data poisoning. State: hash-ranked sample of 60,000 rows (option `sample`).
 Cost: two passes; search O(sample x columns^2), a few small models per suspicious label.
 Nulls: a missing cell is never part of a trigger; rows without a label are left out.
-Blind to: sets of common values where the planted rows are few beside the honest ones of that label
-(under a quarter of those no model foresees: a warning; under a seventh: nothing); sets of which no
-pair stands out; triggers in near copies of one row (see the check `duplicates`); parts of words;
-regression labels; adaptive poison without a trigger.
+Blind to: combinations of common values if the planted rows are few among the clean rows of that
+label (under a quarter of the rows that no model predicts: a warning; under a seventh: nothing);
+combinations of which no pair stands out; triggers in near copies of one row (see the check
+`duplicates`); parts of words; regression labels; adaptive poison without a trigger.
 Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995.
 """
 
@@ -22,32 +22,34 @@ import pyarrow.compute as pc
 from checks.kit import copy_floods, findings, hashing, sample
 from checks.kit.hashed_values import opaque
 from checks.kit.option_types import Takes
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.wording import count, percent
 from checks.poison.encoded_columns import Condition, Field, fields, is_opaque
-from checks.poison.encoding import Honest
+from checks.poison.encoding import Baseline
 from checks.poison.extend_trigger import grow
 from checks.poison.mining import MAX_SHARE, least, pairs, singles
-from checks.poison.significance import Judged, distinct, judge
-from checks.poison.stamp_test import replay
+from checks.poison.significance import Judged, distinct, judge, replay
 from provenance.rows.shards import Shard
 
 MAX_CLASSES = 50
 LEAST_ROWS = 50
-MOST_TRIGGERS = 3  # more of them, and those without power are only warnings
-FORESEEN = 0.65  # of the carriers, by a model without them
+MOST_TRIGGERS = 3  # if there are more, those without power are only warnings
+PREDICTED = 0.65  # largest share of the carriers that a model trained without them predicts
 POWER = 0.9  # share of stamped clean rows that a backdoor moves to its label
-PURE = 0.97  # of the carriers hold the label
-MOSTLY = 1 / 4  # of the rows that would be held must be planted, by estimate
-LIKELIER = math.log(20)  # than an honest interaction, for rows to be held
+PURE = 0.97  # share of the carriers that have the label
+MOSTLY = 1 / 4  # least share of planted rows among those that would be held, by estimate
+LIKELIER = math.log(20)  # than a genuine interaction, for rows to be held
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Trigger:
-    """A mined trigger: rows that meet all conditions and hold the label are findings.
+    """A mined trigger: rows that meet all conditions and have the label are findings.
 
-    But not those to which `honest`, a model without carriers, gives a chance of the label above
-    `limit`; None accuses them all. `moved` are the shares of clean rows to which a model gives the
-    label, see `Judged`: before, stamped, and stamped without the held rows in its training.
+    Attributes:
+        baseline: a model trained without carriers; rows to which it gives a chance of the label
+            above `limit` are no findings. None if all of them are.
+        moved: shares of clean rows to which a model gives the label, see `Judged`: before, stamped,
+            and stamped for a model trained without the held rows.
     """
 
     conditions: tuple[Condition, ...]
@@ -56,22 +58,22 @@ class Trigger:
     score: float
     p_value: float
     evidence: str
-    honest: Honest | None = None
+    baseline: Baseline | None = None
     limit: float = 1.0
     moved: tuple[float, float, float] = (math.nan, math.nan, math.nan)
 
     def matches(self, table: pa.Table, label: str) -> np.ndarray:
-        """Return which rows of a shard's table carry the trigger and the bound label."""
+        """Return which rows of a shard's table carry the trigger and its label."""
         column = hashing.whole(table[label])
         wanted = pa.scalar(self.label, column.type)
         met = pc.fill_null(pc.equal(column, wanted), fill_value=False)
         rows = np.array(met.to_numpy(zero_copy_only=False))
         for condition in self.conditions:
-            left = np.flatnonzero(rows)  # few, so that few texts are split into words
+            left = np.flatnonzero(rows)  # few rows, so that few texts are split into words
             rows[left] = condition.matches(table.take(pa.array(left)))
-        if self.honest is not None:
+        if self.baseline is not None:
             left = np.flatnonzero(rows)
-            rows[left] = self.honest.chances(table.take(pa.array(left))) <= self.limit
+            rows[left] = self.baseline.chances(table.take(pa.array(left))) <= self.limit
         return rows
 
 
@@ -80,16 +82,16 @@ class Mined(Model):
     """The triggers, strongest first.
 
     Attributes:
-        held: rows of the sample that go to quarantine; honest: how many of them by estimate.
+        held: sampled rows to quarantine; false_alarms: how many of them are clean, by estimate.
     """
 
     triggers: tuple[Trigger, ...] = ()
     held: int = 0
-    honest: float = 0.0
+    false_alarms: float = 0.0
 
 
 class Searched(NamedTuple):
-    """A sample's columns, its classes, each row's class, and what held against the model."""
+    """A sample's columns, its classes, each row's class, and the confirmed candidates."""
 
     every: list[Field]
     classes: pa.Array
@@ -98,15 +100,29 @@ class Searched(NamedTuple):
 
 
 class Poison(Check[pa.Table, Mined]):
-    """Mine triggers in a sample, judge them by a model without them, match them in all rows."""
+    """Mine triggers in a sample, judge them by a model trained without them, match all rows."""
 
     name: ClassVar[str] = "poison"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
     takes: ClassVar[Takes] = {"sample": "whole"}
+    explains: ClassVar[Explains] = {
+        "poison.trigger": Explanation(
+            ("error", "warning", "info"),
+            "Rows with a certain value, word or combination of values have one label far more "
+            "often than the other columns predict, as a planted backdoor would cause.",
+            "A value or combination is bound to one label beyond its neighbours, and a model "
+            "trained without its carriers does not predict that label. Error if such triggers are "
+            "few and either nearly all carriers have the label or a quarter of the flagged rows "
+            "look planted; warning otherwise. Info if the label has more than "
+            f"{MAX_CLASSES} values, so nothing was searched.",
+            "Ask the source for the true label, or reject the row. The report shows what the "
+            "trigger does to a model.",
+        )
+    }
 
     def __init__(self, context: Context) -> None:
-        """Choose the columns: what a model may learn from, and the label."""
+        """Choose the columns that a model may learn from, and the label."""
         super().__init__(context)
         names = set(context.schema.names)
         self.label = str(context.contract.label)
@@ -122,15 +138,21 @@ class Poison(Check[pa.Table, Mined]):
         return sample.merge(left, right, self.size)
 
     def finish(self, state: pa.Table) -> Mined:
-        """Mine the sample; what is found, once more without near copies: one witness each."""
+        """Mine the sample; if triggers are found, mine again without near copies."""
         rows = sample.settled(state)
         rows = rows.filter(pc.is_valid(rows[self.label]))
         classes = pc.count_distinct(rows[self.label]).as_py()
         if rows.num_rows < LEAST_ROWS or classes < 2:  # noqa: PLR2004
-            told = f"{rows.num_rows} labelled rows of {classes} classes"
-            return Mined(notes=(f"Triggers were not searched for in {told}: too few to compare.",))
+            note = (
+                f"Triggers were not searched for: {count(rows.num_rows, 'labelled row')} in "
+                f"{count(classes, 'class')}, at least {LEAST_ROWS} in 2 are needed."
+            )
+            return Mined(notes=(note,))
         if classes > MAX_CLASSES:
-            text = f"The label has {classes} values: backdoor triggers were not searched for."
+            text = (
+                f"Triggers were not searched for: the label has {count(classes, 'value')}, the "
+                f"limit is {MAX_CLASSES}."
+            )
             return Mined(overall=self._overall("info", self.label, text))
         found = self._searched(rows)
         if found.judged:
@@ -153,7 +175,7 @@ class Poison(Check[pa.Table, Mined]):
         return Searched(every, classes, labels, judged)
 
     def score(self, shard: Shard, model: Mined) -> findings.Findings:
-        """Report each row that carries a trigger and its label, once, by the strongest trigger."""
+        """Report each row that carries a trigger and its label, once, for the strongest trigger."""
         left = np.ones(len(shard.rows), bool)
         parts = []
         for trigger in model.triggers:
@@ -176,11 +198,11 @@ class Poison(Check[pa.Table, Mined]):
 
     def _model(self, found: Searched, rows: int) -> Mined:
         if not found.judged:
-            return Mined(notes=(f"No trigger holds against the model in {rows} sampled rows.",))
+            return Mined(notes=(f"No trigger found in {count(rows, 'sampled row')}.",))
         every, classes, labels, judged = found
         judged = replay(every, labels, judged, self.context.seed)
         triggers, kept, overall = [], [], []
-        held, honest = 0, 0.0
+        held, false_alarms = 0, 0.0
         alike = Counter(_columns(item) for item in judged)
         for item in judged:
             usual = len(judged) > MOST_TRIGGERS, alike[_columns(item)] > MOST_TRIGGERS
@@ -190,7 +212,7 @@ class Poison(Check[pa.Table, Mined]):
                 kept.append(item)
                 if trigger.severity == "error":
                     held += len(item.held)
-                    honest += len(item.held) - item.planted
+                    false_alarms += len(item.held) - item.planted
             else:
                 columns = ",".join(c.column for c in trigger.conditions)
                 overall.append(self._overall("warning", columns, trigger.evidence))
@@ -199,47 +221,41 @@ class Poison(Check[pa.Table, Mined]):
         notes += [_attack(every, item) for item, t in pairs if t.severity == "error"]
         if held:
             notes.append(
-                f"{held} sampled rows carry a trigger and are held; {honest / held:.1%} of them "
-                "are expected to be honest."
+                f"{count(held, 'sampled row')} with a trigger quarantined, about "
+                f"{percent(max(false_alarms, 0.0) / held)} false alarms."
             )
         return Mined(
-            findings.concat(overall), tuple(notes), (), tuple(triggers), held, max(honest, 0.0)
+            overall=findings.concat(overall),
+            notes=tuple(notes),
+            triggers=tuple(triggers),
+            held=held,
+            false_alarms=max(false_alarms, 0.0),
         )
 
     def _trigger(
         self, every: list[Field], item: Judged, classes: pa.Array, usual: tuple[bool, bool]
     ) -> Trigger:
-        # `usual`: whether the table, or the columns of this trigger, hold many of its like
+        # `usual`: whether the table, or the columns of this trigger, have many such triggers
         found = item.candidate
         conditions = tuple(
             Condition(every[n].name, every[n].kind, _kept(every[n].values, code))
             for n, code in found.atoms
         )
         label = classes[found.label].as_py()
-        pure = found.bound >= PURE * found.carriers and item.foreseen <= FORESEEN
-        # an interaction that only raises a label's rate would cost more honest rows than planted
-        is_telling = found.is_sure and (pure or item.telling >= MOSTLY)
-        # where many values and pairs force a label, that is how the table is - but not one that
-        # is alone in its columns and whose mere stamp moves nearly every clean row
+        pure = found.bound >= PURE * found.carriers and item.predicted <= PREDICTED
+        # an interaction that only raises a label's rate would cost more clean rows than planted
+        is_planted = found.is_sure and (pure or item.planted_share >= MOSTLY)
+        # if many values and pairs force a label, that is the nature of the table; but not if one
+        # is alone in its columns and its mere stamp moves nearly every clean row
         is_strong = pure and item.after >= POWER and item.before <= POWER / 2
-        is_lone = not usual[0] and (is_telling or (len(found.atoms) > 1 and pure))
+        is_lone = not usual[0] and (is_planted or (len(found.atoms) > 1 and pure))
         is_error = is_lone or (is_strong and not usual[1])
-        # neither a likely shape makes up for rows that are missing elsewhere, nor the other way
+        # likely shape and rows missing elsewhere cannot make up for each other
         is_error &= found.counts >= -LIKELIER and item.added + found.counts >= LIKELIER
-        names = " and ".join(f"'{c.column}'" for c in conditions)
-        what = "one word" if conditions[0].kind == "text" else "one value"
-        what = {1: what, 2: "one pair of values"}.get(len(conditions), "one set of values")
-        held = len(item.held)
-        evidence = (
-            f"The row carries {what} of {names}: of {found.carriers} such rows in the sample "
-            f"{found.bound} have the label {label!r}, where a model without it foresees "
-            f"{item.foreseen:.1%}; {held} of them are told, of which {1 - item.telling:.1%} are "
-            f"expected to be honest. Stamped on clean rows it moves {item.after:.0%} of them to "
-            f"that label ({item.before:.0%} before, {item.cleaned:.0%} without those {held} rows)."
-        )
         severity = "error" if is_error else "warning"
-        score = max(item.share, item.telling)
-        asked = item.honest, item.limit, (item.before, item.after, item.cleaned)
+        score = max(item.share, item.planted_share)
+        evidence = _evidence(item, conditions, label)
+        asked = item.baseline, item.limit, (item.before, item.after, item.cleaned)
         return Trigger(conditions, label, severity, score, item.p_value, evidence, *asked)
 
     def _overall(self, severity: str, columns: str, text: str) -> findings.Findings:
@@ -262,14 +278,40 @@ def _columns(item: Judged) -> tuple[int, ...]:
     return tuple(place for place, _ in item.candidate.atoms)
 
 
+def _listed(names: list[str]) -> str:
+    *most, last = [f"'{name}'" for name in names]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _evidence(item: Judged, conditions: tuple[Condition, ...], label: Any) -> str:
+    found, held = item.candidate, len(item.held)
+    names = _listed([c.column for c in conditions])
+    one = "a word" if conditions[0].kind == "text" else "a value"
+    what = {1: one, 2: "a pair of values"}.get(len(conditions), "a combination of values")
+    text = (
+        f"The row carries {what} of {names}: {found.bound:,} of "
+        f"{count(found.carriers, 'sampled row')} with it have the label {label!r}, where a model "
+        f"trained without them predicts {percent(item.predicted)}; {held:,} of these are flagged, "
+        f"about {percent(1 - item.planted_share)} of them probably legitimate."
+    )
+    if math.isnan(item.before + item.after + item.cleaned):
+        return text
+    return (
+        f"{text} A model gives that label to {percent(item.before, 0)} of clean rows of other "
+        f"labels, to {percent(item.after, 0)} once the trigger is added to them, and then to "
+        f"{percent(item.cleaned, 0)} if it is trained without the flagged rows."
+    )
+
+
 def _attack(every: list[Field], item: Judged) -> str:
-    """Return in a sentence what a trigger does to a model, before and after, and what it adds."""
-    names = " and ".join(f"'{every[n].name}'" for n, _ in item.candidate.atoms)
+    """Return a sentence on the attack success before and after, and what the trigger adds."""
+    names = _listed([every[n].name for n, _ in item.candidate.atoms])
     if math.isnan(item.after + item.cleaned + item.never):
-        return f"Attack success by {names} was not measured: too few clean rows to stamp it on."
+        return f"Attack success by {names} not measured: too few clean rows to add the trigger to."
     added, left = item.after - item.never, item.cleaned - item.never
     return (
-        f"Attack success by {names}: {item.after:.0%} before, {item.cleaned:.0%} with its rows "
-        f"held. A model that never saw a carrier gives {item.never:.0%}, so the trigger added "
-        f"{100 * added:.0f} points and adds {100 * left:.0f} now."
+        f"Attack success by {names}: {percent(item.after, 0)} with its rows in training, "
+        f"{percent(item.cleaned, 0)} without the quarantined ones. It is {percent(item.never, 0)} "
+        f"for a model that never saw the trigger, so the trigger added {round(100 * added)} points "
+        f"and still adds {round(100 * left)}."
     )

@@ -1,7 +1,7 @@
-"""Columns of the sample as integer codes: what the search for triggers counts.
+"""Columns of the sample as integer codes, for the search for triggers to count.
 
-A field is `ordered` (numbers, dates), `category` (short texts, booleans) or `text` (tokens).
-A condition is one value of a field; a mask says which rows meet a list of conditions.
+A field is `ordered` (numbers, dates), `category` (short text, booleans) or `text` (tokens). A
+condition is one value of a field.
 """
 
 import dataclasses
@@ -25,10 +25,10 @@ class Field:
     """One column of the sample.
 
     Attributes:
-        codes: int64, shape (n,), -1 is missing; of a text, shape (m,), one per distinct token
-            of a row.
-        places: int64, shape (m,), the row of each code of a text; None for other kinds.
-        values: distinct values by code; sorted if the field is ordered.
+        codes: int64, shape (n,), -1 for missing; of text, shape (m,), one per distinct token of
+            each row.
+        places: int64, shape (m,), the row of each code of text; None for other kinds.
+        values: distinct values by code, sorted if the field is ordered.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Field:
     places: np.ndarray | None = None
 
     def mask(self, code: int, length: int) -> np.ndarray:
-        """Return which of the `length` rows hold the value `code`."""
+        """Return which of the `length` rows have the value `code`."""
         if self.places is None:
             return np.asarray(self.codes == code)
         found = np.zeros(length, bool)
@@ -48,10 +48,10 @@ class Field:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Condition:
-    """One value that a trigger asks for; plain data, so that a saved model can match it.
+    """One value that a trigger requires; plain data, so that a saved model can match it.
 
     Attributes:
-        value: of a text its word, of a category its value, as `opaque` numbers; else the value.
+        value: a word of text or the value of a category, as an `opaque` number; else the value.
     """
 
     column: str
@@ -59,7 +59,7 @@ class Condition:
     value: Any
 
     def matches(self, table: pa.Table) -> np.ndarray:
-        """Return which rows of a shard's table hold the value."""
+        """Return which rows of a shard's table have the value."""
         column = hashing.whole(table[self.column])
         if self.kind != "text":
             if is_opaque(column.type):
@@ -74,7 +74,7 @@ class Condition:
 
 
 def is_opaque(kind: pa.DataType) -> bool:
-    """Return whether a value of this type is kept in a form that cannot be read."""
+    """Return whether values of this type are only kept hashed."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
@@ -102,7 +102,7 @@ def encode(name: str, array: pa.Array, *, is_text: bool = False) -> Field:
 
 
 def matching(every: Sequence[Field], atoms: Sequence[Atom], length: int) -> np.ndarray:
-    """Return which rows meet all the atoms."""
+    """Return which rows have all the atoms."""
     met = np.ones(length, bool)
     for field, code in atoms:
         met &= every[field].mask(code, length)
@@ -123,7 +123,7 @@ def _ordered(name: str, array: pa.Array) -> Field:
 
 
 def _is_prose(array: pa.Array) -> bool:
-    # most values are distinct and hold several words: a text that was not declared as one
+    # most values are distinct and have several words: text that was not declared as such
     filled = array.drop_null()
     if len(filled) < 50 or pc.count_distinct(filled).as_py() < 0.5 * len(filled):  # noqa: PLR2004
         return False

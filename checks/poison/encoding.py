@@ -1,7 +1,7 @@
-"""Columns as the numbers of a small model: of the sample by code, of any shard by value.
+"""Columns as features of a small model: of the sample by code, of any shard by value.
 
-A number stands for itself, a category by its label's log odds, a text by the mean log odds of its
-tokens. What is kept for shards is what cannot be read: see `checks.kit.hashed_values`.
+A number is a feature as is, a category by the label's log odds, text by the mean log odds of its
+tokens. Values that are kept for scoring shards are hashed, see `checks.kit.hashed_values`.
 """
 
 import dataclasses
@@ -18,19 +18,19 @@ from checks.poison.encoded_columns import Atom, Field, Kind, is_opaque
 TRAIN = 60_000
 ROUNDS = 40
 FOLDS = 5
-PRIOR = 10.0  # rows of the label's own rate that each value starts with
-FEW = 3  # a word of fewer rows stands by the label's own rate
-FAR = 1e150  # farther values would overflow where the model takes the middle of two
+PRIOR = 10.0  # pseudo-rows at the label's overall rate, for each value
+FEW = 3  # a word in fewer rows gets the label's overall rate
+FAR = 1e150  # larger values would overflow when the model averages two
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reading:
-    """One field, as a model was shown it.
+    """How a model reads one field.
 
     Attributes:
-        known: values of a category or words of a text, unreadable if they are strings.
-        odds: float64, shape (len(known) + 1,), log odds of each and last of any other; NaN is
-            a word that the model must not see. Both None for an ordered field.
+        known: values of a category or words of text, hashed if they are strings.
+        odds: float64, shape (len(known) + 1,), log odds of each, and last of any other; NaN for a
+            word that the model must not see. Both None for an ordered field.
     """
 
     name: str
@@ -57,21 +57,21 @@ class Reading:
 
 
 def _places(values: pa.Array, known: pa.Array) -> np.ndarray:
-    shown = opaque(values) if is_opaque(values.type) else values
-    found = pc.fill_null(pc.index_in(shown, value_set=known), len(known))
+    kept = opaque(values) if is_opaque(values.type) else values
+    found = pc.fill_null(pc.index_in(kept, value_set=known), len(known))
     return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
 
 
 def _averaged(rows: np.ndarray, odds: np.ndarray, array: pa.Array) -> np.ndarray:
-    seen = ~np.isnan(odds)
-    count = np.bincount(rows[seen], minlength=len(array))
-    sums = np.bincount(rows[seen], odds[seen], len(array))
+    used = ~np.isnan(odds)
+    count = np.bincount(rows[used], minlength=len(array))
+    sums = np.bincount(rows[used], odds[used], len(array))
     return np.where(count > 0, sums / np.maximum(count, 1), np.nan)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Honest:
-    """A model of one label that never saw a trigger's carriers, for the rows of any shard."""
+class Baseline:
+    """A model of one label trained without a trigger's carriers, for the rows of any shard."""
 
     readings: tuple[Reading, ...]
     model: Any
@@ -89,8 +89,8 @@ def encode(
 ) -> np.ndarray:
     """Return the fields of the sample as a float matrix, shape (n, fields), NaN where missing.
 
-    Odds are learnt from the rows `learn` (smoothed, of those rows themselves from other folds),
-    without the tokens `without`.
+    Odds are smoothed and learnt from the rows `learn`, for those rows themselves from other folds,
+    leaving out the tokens `without`.
     """
     columns = []
     for number, field in enumerate(every):
@@ -104,7 +104,7 @@ def encode(
 def readings(
     every: list[Field], target: np.ndarray, learn: np.ndarray, without: list[Atom]
 ) -> tuple[Reading, ...]:
-    """Return what `encode` shows of rows that are not in `learn`, for the rows of any shard."""
+    """Return how `encode` reads rows outside `learn`, for the rows of any shard."""
     base = _base(target, learn)
     made = []
     for number, field in enumerate(every):
@@ -127,7 +127,7 @@ def readings(
 
 
 def trained(features: np.ndarray, target: np.ndarray, seed: int, most: int = TRAIN) -> Any:
-    """Return gradient boosting fitted on at most `most` of the rows; both labels must occur."""
+    """Return gradient boosting fitted on at most `most` rows; both labels must occur."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     draw = np.random.default_rng(seed)
@@ -144,13 +144,13 @@ def trained(features: np.ndarray, target: np.ndarray, seed: int, most: int = TRA
         random_state=seed,
     )
     shown = features[chosen]
-    shown[:, np.isnan(shown).all(0)] = 0.0  # it cannot bin a column without any value
+    shown[:, np.isnan(shown).all(0)] = 0.0  # a column without any value cannot be binned
     return model.fit(shown, target[chosen])
 
 
 def _rates(field: Field, target: np.ndarray, learn: np.ndarray, skip: set[int]) -> np.ndarray:
     places, codes = _used(field, len(target), skip)
-    # by folds: to leave out only the own row would tell its label
+    # by folds: leaving out only the row itself would reveal its label
     folds, cells = places % FOLDS, FOLDS * len(field.values)
     taught, hits = learn[places].astype(float), (learn & target)[places].astype(float)
     place = codes * FOLDS + folds

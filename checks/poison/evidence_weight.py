@@ -1,12 +1,12 @@
-"""Carriers and the model's chances of them: how strange they are, and who of them was planted.
+"""The carriers of a trigger against the model's predictions: how unlikely, and which are planted.
 
-Two stories compete with that of chance. Planted rows came from rows of other labels, whatever
-their columns say, so the label is too frequent just where the model foresees it least. An honest
-interaction of two values multiplies the odds, so it adds most where the label was likely anyway;
+Two explanations compete with chance. Planted rows were rows of other labels, regardless of their
+columns, so the label is too frequent exactly where the model predicts it least. A genuine
+interaction of two values multiplies the odds, so it adds most where the label was likely anyway,
 and what it gives to one label it takes from the others.
 
-Source: the likelihood ratio, whose law is half a chi-squared of one degree where a parameter lies
-at its end (Chernoff 1954; Self, Liang 1987).
+Source: the likelihood ratio, distributed as half a chi-squared of one degree of freedom if a
+parameter lies at its boundary (Chernoff 1954; Self, Liang 1987).
 """
 
 import math
@@ -15,22 +15,22 @@ from collections.abc import Callable
 import numpy as np
 
 CLIP = 0.005
-ROOM = 0.001  # for a model that is not calibrated to the last in a thousand
-FARTHEST = 12.0  # log odds, where the search for the likeliest ends
-COUNTED = math.log(20)  # the most that counts of rows say for planted ones
-USUAL_ODDS = 1.0  # deviation of the log odds that honest interactions bring
+ROOM = 0.001  # tolerance for imperfect calibration of the model
+FARTHEST = 12.0  # log odds at which the search for the maximum ends
+COUNTED = math.log(20)  # the most evidence that counts of rows give for planted ones
+USUAL_ODDS = 1.0  # standard deviation of the log odds of genuine interactions
 
 
 def shared_out(chances: np.ndarray, bound: np.ndarray) -> np.ndarray:
     """Return how likely each bound carrier is planted: float64, shape (bound.sum(),), in [0, 1].
 
-    Planted rows come from rows of other labels: for each honest carrier, whose label is the bound
-    one with chance p, there are a (1 - p) planted ones like it. So carriers like it are bound with
-    the chance (p + a (1 - p)) / (1 + a (1 - p)); a is the one of greatest likelihood.
+    A carrier is bound if it has the trigger's label. For each clean carrier, bound with chance p,
+    there are a (1 - p) planted ones like it, which come from other labels. So carriers like it are
+    bound with chance (p + a (1 - p)) / (1 + a (1 - p)); a is the maximum-likelihood estimate.
 
     Args:
         chances: p of each carrier, float64, shape (n,).
-        bound: whether it holds the label, bool, shape (n,).
+        bound: whether it has the label, bool, shape (n,).
     """
     p = np.clip(chances, CLIP, 1 - CLIP)
     a = _added(p, bound)[bound]
@@ -39,11 +39,11 @@ def shared_out(chances: np.ndarray, bound: np.ndarray) -> np.ndarray:
 
 
 def chance(chances: np.ndarray, bound: np.ndarray) -> float:
-    """Return the p-value of the carriers' labels, against planted rows: that none is planted.
+    """Return the p-value of the hypothesis that no carrier is planted.
 
     Args:
         chances: p of each carrier, float64, shape (n,).
-        bound: whether it holds the label, bool, shape (n,).
+        bound: whether it has the label, bool, shape (n,).
     """
     from scipy.stats import chi2
 
@@ -53,10 +53,11 @@ def chance(chances: np.ndarray, bound: np.ndarray) -> float:
 
 
 def unlike_an_interaction(chances: np.ndarray, bound: np.ndarray) -> float:
-    """Return the log likelihood of planted rows, less that of odds that two values multiply.
+    """Return the log likelihood of planted rows less that of a genuine interaction.
 
-    Of each story the likeliest form counts; what multiplies the odds by a hundred is no honest
-    interaction, as the normal law of USUAL_ODDS says. Above 0 rows were rather planted.
+    Each explanation counts in its most likely form. An interaction has normal log odds with the
+    deviation USUAL_ODDS, so one that multiplies the odds by a hundred is implausible. Above 0 the
+    rows are more likely planted.
     """
     p = np.clip(chances, CLIP, 1 - CLIP)
     odds, hits = p / (1 - p), bound.sum()
@@ -69,24 +70,24 @@ def unlike_an_interaction(chances: np.ndarray, bound: np.ndarray) -> float:
     return _planted(p, bound) - _likelihood(moved, bound) + (step / USUAL_ODDS) ** 2 / 2
 
 
-def unlike_moved_labels(rest: float, expected: float, excess: float, beside: float) -> float:
-    """Return the log likelihood that rows were added, less that of labels that moved.
+def unlike_moved_labels(rest: float, expected: float, excess: float, variance: float) -> float:
+    """Return the log likelihood that rows were added less that of labels that moved.
 
-    Rows that are added leave the other labels as they were; labels that move take from them. It
-    says at most COUNTED for added rows, since columns are never quite independent.
+    Added rows leave the other labels unchanged; labels that move are taken from them. The evidence
+    for added rows is at most COUNTED, since columns are never quite independent.
 
     Args:
-        rest: carriers of other labels.
-        expected: how many there would be, were nothing moved.
-        excess: carriers of the label beyond what is allowed.
-        beside: variance of log `expected`.
+        rest: carriers with other labels.
+        expected: their expected number if no label moved.
+        excess: carriers with the label beyond what is allowed.
+        variance: of log `expected`.
     """
-    noise = expected + expected**2 * beside + 1
+    noise = expected + expected**2 * variance + 1
     return min(excess * (2 * (rest - expected) + excess) / (2 * noise), COUNTED)
 
 
 def _added(p: np.ndarray, bound: np.ndarray) -> np.ndarray:
-    """Return a (1 - p) of each carrier, for the likeliest a: see `shared_out`."""
+    """Return a (1 - p) of each carrier for the most likely a, see `shared_out`."""
 
     def short(step: float) -> float:
         a = np.exp(step) * (1 - p)

@@ -1,8 +1,8 @@
-"""From a value or pair to the whole trigger: what the excess rows have in common besides.
+"""From a value or pair to the whole trigger: what else the excess rows have in common.
 
-A trigger of three values shows in each of its pairs, though the pairs hold many honest rows. If
-nearly all of a candidate's excess shares one more value, and honest rows seldom do, the candidate
-grows by it: as many planted rows among fewer honest ones.
+A trigger of three values shows in each of its pairs, although the pairs contain many clean rows. If
+nearly all of a candidate's excess shares one more value, and clean rows seldom do, the candidate
+grows by it: as many planted rows among fewer clean ones.
 """
 
 import dataclasses
@@ -13,20 +13,20 @@ from checks.poison.encoded_columns import Atom, Field, matching
 from checks.poison.evidence_weight import COUNTED, unlike_moved_labels
 from checks.poison.mining import Candidate
 
-LONGEST = 4  # conditions of one trigger
-COMMON = 0.7  # a value of more of the honest rows tells nothing
-GROWN = 40  # candidates, strongest first
+LONGEST = 4  # conditions of a trigger
+COMMON = 0.7  # a value that more of the clean rows share is no evidence
+GROWN = 40  # candidates to grow, strongest first
 
 
 def strength(candidate: Candidate) -> float:
-    """Return excess times purity: by it a pair goes before the commoner one of its two values."""
+    """Return excess times purity, which ranks a pair before the more common of its two values."""
     return candidate.excess**2 / max(candidate.bound, 1)
 
 
 def grow(
     every: list[Field], labels: np.ndarray, found: list[Candidate], low: int
 ) -> tuple[list[Candidate], int]:
-    """Return the candidates, each as long as its excess asks for, and how many were looked at.
+    """Return the candidates, each as long as its excess supports, and the number of tests.
 
     `low` is the smallest number of bound rows of a trigger.
     """
@@ -36,8 +36,8 @@ def grow(
     for candidate in order[:GROWN]:
         current = candidate
         while len(current.atoms) < LONGEST:
-            longer, looked = _longer(every, labels, current, low)
-            tests += looked
+            longer, tested = _longer(every, labels, current, low)
+            tests += tested
             if longer is None:
                 break
             current = longer
@@ -46,7 +46,7 @@ def grow(
 
 
 def _rooted(candidate: Candidate, found: list[Candidate]) -> Candidate:
-    """Return a candidate with what it may be but a part of: the shorter one of largest excess."""
+    """Return a candidate with the shorter one of largest excess that it may be a part of."""
     inside = [
         other
         for other in found
@@ -60,7 +60,7 @@ def _rooted(candidate: Candidate, found: list[Candidate]) -> Candidate:
 def _longer(
     every: list[Field], labels: np.ndarray, candidate: Candidate, low: int
 ) -> tuple[Candidate | None, int]:
-    """Return the candidate with the one more value that tells most, if any does."""
+    """Return the candidate with one more value, the one with the strongest evidence, if any."""
     carriers, target = matching(every, candidate.atoms, len(labels)), labels == candidate.label
     bound, alike, others = carriers & target, ~carriers & target, ~carriers & ~target
     if not alike.any() or not others.any():
@@ -97,15 +97,15 @@ def _with(
     Args:
         candidate: the shorter one.
         atom: the value.
-        figures: bound rows that hold it, their excess, and carriers that hold it.
-        share: of the other labels' rows outside that hold the value.
-        others: how many rows these are.
+        figures: bound rows that have it, their excess, and carriers that have it.
+        share: of the other labels' rows outside the candidate that have the value.
+        others: number of these rows.
     """
     held, surplus, holding = figures
-    # the other labels' carriers, if they hold this value as often as the rest of those labels
+    # carriers of other labels, if they have this value as often as other rows of those labels
     left = candidate.carriers - candidate.bound
-    beside = 1 / (left + 1) + 1 / (share * others + 1)
-    counts = unlike_moved_labels(holding - held, share * left, min(surplus, held), beside)
+    variance = 1 / (left + 1) + 1 / (share * others + 1)
+    counts = unlike_moved_labels(holding - held, share * left, min(surplus, held), variance)
     return dataclasses.replace(
         candidate,
         atoms=tuple(sorted((*candidate.atoms, atom))),
@@ -119,19 +119,19 @@ def _with(
 def _in_excess(
     own: np.ndarray, usual: np.ndarray, before: np.ndarray, bound: int, planted: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how many planted rows hold each value, if all do, and whether they all may.
+    """Return the excess of each value if all planted rows have it, and whether that is plausible.
 
     Args:
-        own: bound rows that hold each value, shape (k,).
-        usual: share of the label's other rows that do.
-        before: share of the rows of other labels.
-        bound: bound rows in all.
-        planted: how many of them are, by estimate.
+        own: bound rows that have each value, shape (k,).
+        usual: share of the label's other rows that have it.
+        before: share of the other labels' rows that have it.
+        bound: number of bound rows.
+        planted: how many of them are planted, by estimate.
     """
-    # if all planted rows share the value, then the bound rows without it are honest
+    # if all planted rows share the value, then the bound rows without it are clean
     rest = np.maximum(1 - usual, 1e-9)
     excess = own - (bound - own) * usual / rest
-    # planted rows were of other labels, and have their values without any trigger
+    # planted rows came from other labels, and have those labels' values without any trigger
     by_label = np.maximum(before - usual, 0) / rest
     chosen = (excess >= (1 + by_label) / 2 * planted) & (np.maximum(usual, before) <= COMMON)
     chosen &= excess >= 4 * np.sqrt(np.maximum(own - excess, 0) + 1)
@@ -139,19 +139,19 @@ def _in_excess(
 
 
 def _planted(candidate: Candidate, rate: float) -> float:
-    """Return how many bound rows are planted, by what is left of the other labels at least."""
+    """Return how many bound rows are planted, at least, given what is left of other labels."""
     others = candidate.carriers - candidate.bound
     return min(max(candidate.excess, candidate.carriers - others / (1 - rate)), candidate.bound)
 
 
 def _codes(field: Field, rows: np.ndarray) -> np.ndarray:
-    """Return the codes that stand in these rows, without the missing ones."""
+    """Return the codes that occur in these rows, without missing ones."""
     codes: np.ndarray = field.codes[rows if field.places is None else rows[field.places]]
     return np.asarray(codes[codes >= 0])
 
 
 def _shares(field: Field, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the share of the rows that hold each of the codes."""
+    """Return the share of the rows that have each of the codes."""
     counts = np.bincount(_codes(field, rows), minlength=len(field.values))
     shares: np.ndarray = counts[codes] / max(int(rows.sum()), 1)
     return shares

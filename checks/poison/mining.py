@@ -1,8 +1,8 @@
-"""The cheap search: values and pairs that one label holds more often than anything explains.
+"""The cheap search: values and pairs that have one label more often than anything explains.
 
-What a pair or value may honestly hold is taken from its neighbours: adjacent values of an ordered
-column, sibling values of a category, and, for a pair, independence within each label. So neither
-an honest predictor (both labels move, step by step) nor correlated columns stand out.
+How often a value or pair may have a label is estimated from its neighbours: adjacent values of an
+ordered column, sibling values of a category and, for a pair, independence within each label. So
+neither a genuine predictor (both labels change, step by step) nor correlated columns stand out.
 """
 
 import dataclasses
@@ -14,15 +14,15 @@ import numpy as np
 from checks.poison.encoded_columns import Atom, Field
 from checks.poison.evidence_weight import unlike_moved_labels
 
-WINDOW = 4  # adjacent distinct values on each side
+WINDOW = 4  # adjacent distinct values in each direction
 LIMIT_Z = 5.0
-PAIR_Z = 4.0  # the model has the last word
-TIED_Z = 2.0  # of the rows of other labels, that chance brings together
+PAIR_Z = 4.0  # lenient, since the model decides
+TIED_Z = 2.0  # deviations by which rows of other labels coincide by chance
 LEAST_EXCESS = 0.08  # of a pair's bound rows
-LEAST_RISE = 0.02  # of the label's rate above what both values bring
+LEAST_RISE = 0.02  # of the label's rate above what both values explain
 MAX_SHARE = 0.05  # of the rows, bound
-MAX_CARRIERS = 0.2  # of the rows, in pairs
-MAX_ATOMS = 400  # per column, in pairs
+MAX_CARRIERS = 0.2  # of the rows, for pairs
+MAX_ATOMS = 400  # per column, for pairs
 MAX_PAIRS = 2000  # of columns
 
 
@@ -31,11 +31,11 @@ class Candidate:
     """A possible trigger.
 
     Attributes:
-        bound: rows that hold it and the label; carriers: rows that hold it.
+        bound: rows that have it and the label; carriers: rows that have it.
         excess: bound rows beyond what its neighbours allow.
-        is_sure: False if nothing comparable exists to judge it by, or it shows no spike.
-        counts: of a set of values, see `unlike_moved_labels`.
-        shorter: if it grew, a candidate that asks for less: its carriers hold all of this one's.
+        is_sure: False if there is nothing comparable to judge it by, or it shows no spike.
+        counts: of a combination of values, see `unlike_moved_labels`.
+        shorter: if it grew, a candidate with fewer conditions, whose carriers include all of its.
     """
 
     atoms: tuple[Atom, ...]
@@ -49,12 +49,12 @@ class Candidate:
 
 
 def least(rows: int) -> int:
-    """Return the smallest number of bound rows that is looked at."""
+    """Return the smallest number of bound rows that counts."""
     return max(12, int(0.0005 * rows))
 
 
 def singles(every: list[Field], labels: np.ndarray, classes: int) -> tuple[list[Candidate], int]:
-    """Return the values that stand out, of all columns and labels, and how many were looked at."""
+    """Return the values that stand out, of all columns and labels, and the number of tests."""
     found: list[Candidate] = []
     tests = 0
     for number, field in enumerate(every):
@@ -70,7 +70,7 @@ def singles(every: list[Field], labels: np.ndarray, classes: int) -> tuple[list[
 
 
 def _spikes(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[Candidate]:
-    """Compare each ordered value with its neighbours on both sides."""
+    """Compare each ordered value with its neighbours in both directions."""
     total = counts.sum(1)
     near_total = _neighbours(total[:, None])
     near = _neighbours(counts)
@@ -85,13 +85,13 @@ def _spikes(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[Ca
         nearby = np.fmax(np.nan_to_num(nearby, nan=1.0), grid_rate)
         usual = np.maximum(_between(near_total)[:, 0], grid_total)
         spike = total >= 1.25 * usual + 4 * np.sqrt(usual)
-        sided = ~np.isnan(around).any(0)
-        strange = _outlying(bound, total, np.nansum(around, 0), np.nansum(near_total[:, :, 0], 0))
+        has_both = ~np.isnan(around).any(0)
+        outlying = _outlying(bound, total, np.nansum(around, 0), np.nansum(near_total[:, :, 0], 0))
         chosen = (bound >= low) & (bound >= 2 * expected + LIMIT_Z * np.sqrt(expected))
-        chosen &= (rate - nearby >= 0.2) & strange & (spike | (rate >= 0.95))  # noqa: PLR2004
+        chosen &= (rate - nearby >= 0.2) & outlying & (spike | (rate >= 0.95))  # noqa: PLR2004
         chosen &= bound <= 2 * MAX_SHARE * rows
         for code in np.flatnonzero(chosen):
-            alone = bool(sided[code]) or (
+            alone = bool(has_both[code]) or (
                 not few and total[code] >= 5 * np.nanmax(near_total[:, code])
             )
             excess = float(bound[code] - expected[code])
@@ -106,9 +106,9 @@ def _grid(rate: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         frequent = np.flatnonzero(total >= least_rows)
         if len(frequent) < 2:  # noqa: PLR2004
             break
-        beside = np.zeros((2, len(frequent)))
-        beside[0, 1:], beside[1, :-1] = rate[frequent][:-1], rate[frequent][1:]
-        highest[frequent] = np.maximum(highest[frequent], beside.max(0))
+        nearby = np.zeros((2, len(frequent)))
+        nearby[0, 1:], nearby[1, :-1] = rate[frequent][:-1], rate[frequent][1:]
+        highest[frequent] = np.maximum(highest[frequent], nearby.max(0))
         around = np.full((2, len(frequent)), np.nan)
         around[0, 1:], around[1, :-1] = total[frequent][:-1], total[frequent][1:]
         allowed[frequent] = np.maximum(allowed[frequent], _between(around))
@@ -122,8 +122,8 @@ def _siblings(number: int, counts: np.ndarray, low: int, rows: int) -> Iterator[
         bound = counts[:, label]
         rate = bound / np.maximum(total, 1)
         rest, rest_total = bound.sum() - bound, total.sum() - total
-        strange = _outlying(bound, total, rest, rest_total)
-        chosen = (bound >= low) & (rate >= 0.9) & (bound <= 2 * MAX_SHARE * rows) & strange  # noqa: PLR2004
+        outlying = _outlying(bound, total, rest, rest_total)
+        chosen = (bound >= low) & (rate >= 0.9) & (bound <= 2 * MAX_SHARE * rows) & outlying  # noqa: PLR2004
         comparable = int((total >= 20).sum()) >= 4  # noqa: PLR2004
         for code in np.flatnonzero(chosen):
             excess = float(bound[code] - total[code] * rest[code] / max(rest_total[code], 1))
@@ -135,26 +135,26 @@ def _neighbours(counts: np.ndarray) -> np.ndarray:
     """Return mean counts of the values before and after: shape (2, values, labels)."""
     sums = np.vstack([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
     place = np.arange(len(counts))
-    sides = []
+    means = []
     for start, stop in ((place - WINDOW, place), (place + 1, place + 1 + WINDOW)):
         left, right = np.clip(start, 0, len(counts)), np.clip(stop, 0, len(counts))
         width = (right - left)[:, None].astype(float)
-        sides.append((sums[right] - sums[left]) / np.where(width == 0, np.nan, width))
-    return np.stack(sides)
+        means.append((sums[right] - sums[left]) / np.where(width == 0, np.nan, width))
+    return np.stack(means)
 
 
 def _between(around: np.ndarray) -> np.ndarray:
-    # counts fall off geometrically more often than linearly; a missing side leaves the other one
+    # counts decrease geometrically more often than linearly; a missing neighbour leaves the other
     logs = np.log(around + 0.5)
-    sides = (~np.isnan(logs)).sum(0)
-    mean: np.ndarray = np.exp(np.nansum(logs, axis=0) / np.maximum(sides, 1))
+    known = (~np.isnan(logs)).sum(0)
+    mean: np.ndarray = np.exp(np.nansum(logs, axis=0) / np.maximum(known, 1))
     return mean
 
 
 def _outlying(
     bound: np.ndarray, total: np.ndarray, near: np.ndarray, near_total: np.ndarray
 ) -> np.ndarray:
-    """Return which values' log odds leave the spread that the column's own values have."""
+    """Return which values' log odds lie outside the spread of the column's own values."""
     own = np.log((bound + 0.5) / (total - bound + 0.5))
     gap = own - np.log((near + 0.5) / (near_total - near + 0.5))
     usual = np.abs(gap[total >= 20])  # noqa: PLR2004
@@ -164,7 +164,7 @@ def _outlying(
 
 
 def pairs(every: list[Field], labels: np.ndarray, classes: int) -> tuple[list[Candidate], int]:
-    """Return the pairs of values of two columns that stand out, and how many were looked at."""
+    """Return the pairs of values of two columns that stand out, and the number of tests."""
     low = least(len(labels))
     usable = [(n, *_frequent(f, low)) for n, f in enumerate(every) if f.places is None]
     usable = [item for item in usable if len(item[1])]
@@ -212,17 +212,17 @@ def _cells(
         chosen = z >= PAIR_Z * max(1.0, 1.14 * _usual(bound, other, left, right, z))
         chosen &= excess >= LEAST_EXCESS * mine
         chosen &= rate - _additive(bound, total, left, right) >= LEAST_RISE
-        # where the columns go together anyway, only a nearly pure cell means anything
-        if chosen.any() and _go_together(other):
+        # if the columns depend on each other anyway, only a nearly pure cell is evidence
+        if chosen.any() and _are_dependent(other):
             chosen &= (rate >= 0.9) & (excess >= 0.5 * mine)  # noqa: PLR2004
-        # an honest interaction takes from the other labels what it gives to this one
-        taken = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
-        chosen &= ~taken | (rate >= 0.97)  # noqa: PLR2004
+        # a genuine interaction takes from the other labels what it gives to this one
+        moved = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
+        chosen &= ~moved | (rate >= 0.97)  # noqa: PLR2004
         chosen &= mine + rest <= MAX_CARRIERS * total.sum()
-        beside = np.sum([1 / (part + 1) for part in _margins(other, left, right)], axis=0)
+        variance = np.sum([1 / (part + 1) for part in _margins(other, left, right)], axis=0)
         for k in np.flatnonzero(chosen):
             counts = unlike_moved_labels(
-                rest[k], expected_rest[k], float(excess[k]), float(beside[k])
+                rest[k], expected_rest[k], float(excess[k]), float(variance[k])
             )
             figures = (mine[k], mine[k] + rest[k], float(excess[k]), counts)
             yield int(left[k]), int(right[k]), label, figures
@@ -231,26 +231,26 @@ def _cells(
 def _allowed(
     bound: np.ndarray, other: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what cells may hold of a label, the noise of it, and of the other labels."""
+    """Return how many rows of a label cells may have, its noise, and the others' expectation."""
     rest = other[left, right]
     expected = _independent(bound, left, right)
     expected_rest = _independent(other, left, right)
-    # columns that go together in the other rows may go together here too, beyond what is chance
+    # columns that depend on each other in the other rows may do so here too, beyond chance
     together = np.maximum(rest - TIED_Z * np.sqrt(expected_rest + 1), 1) / (expected_rest + 1)
     allowed = expected * np.maximum(together, 1.0)
-    # the cell's own noise, and that of what it is compared with: little in a small grid
-    beside = sum(1 / (part + 1) for part in _margins(bound, left, right))
-    beside = beside + np.where(together > 1, 1 / (rest + 1), 0)
-    noise = np.sqrt(allowed + allowed**2 * beside + 1)
+    # the cell's own noise, and that of what it is compared with, which is few in a small grid
+    variance = sum(1 / (part + 1) for part in _margins(bound, left, right))
+    variance = variance + np.where(together > 1, 1 / (rest + 1), 0)
+    noise = np.sqrt(allowed + allowed**2 * variance + 1)
     return allowed, noise, expected_rest
 
 
 def _usual(
     bound: np.ndarray, other: np.ndarray, left: np.ndarray, right: np.ndarray, z: np.ndarray
 ) -> float:
-    """Return how far cells usually are from what they may hold, without the strangest one.
+    """Return how far cells usually are from what is allowed, without the most extreme one.
 
-    In a small grid one planted cell moves what all others are expected to hold.
+    In a small grid, one planted cell shifts the expectation of all others.
     """
     place = left[z.argmax()], right[z.argmax()]
     without = bound.copy()
@@ -261,8 +261,8 @@ def _usual(
     return float(np.median(apart[large])) if large.any() else 0.0
 
 
-def _go_together(counts: np.ndarray) -> bool:
-    """Return whether two columns depend on each other, or hold too little to tell."""
+def _are_dependent(counts: np.ndarray) -> bool:
+    """Return whether two columns depend on each other, or have too few rows to tell."""
     expected = np.outer(counts.sum(1), counts.sum(0)) / max(counts.sum(), 1)
     large = expected >= 5  # noqa: PLR2004
     if large.sum() < 8 or (counts >= 5 * expected + 10).sum() >= 3:  # noqa: PLR2004
@@ -272,7 +272,7 @@ def _go_together(counts: np.ndarray) -> bool:
 
 
 def _independent(counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return what a cell would hold were its columns independent, from all but the cell itself."""
+    """Return a cell's expectation under independence, from all but the cell itself."""
     rows, columns, others = _margins(counts, left, right)
     return np.asarray(rows * columns / np.maximum(others, 1))
 
@@ -280,7 +280,7 @@ def _independent(counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.
 def _margins(
     counts: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows that share one value of each cell, the other one, and neither."""
+    """Return the rows that share only one value of each cell, only the other, and neither."""
     own = counts[left, right]
     rows, columns = counts.sum(1)[left] - own, counts.sum(0)[right] - own
     return rows, columns, counts.sum() - rows - columns - own
@@ -289,7 +289,7 @@ def _margins(
 def _additive(
     bound: np.ndarray, total: np.ndarray, left: np.ndarray, right: np.ndarray
 ) -> np.ndarray:
-    """Return the label's rate in cells, were the odds of both values to multiply."""
+    """Return the label's rate in cells if the odds of both values multiply."""
     odds = [
         np.log((part + 0.5) / (whole - part + 0.5))
         for part, whole in zip(

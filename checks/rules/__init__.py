@@ -1,1 +1,1 @@
-"""A contract's rules: Great Expectations' conditions on DuckDB."""
+"""The rules of a contract: conditions of Great Expectations on DuckDB."""

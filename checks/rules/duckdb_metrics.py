@@ -1,7 +1,7 @@
-"""Meanings that Great Expectations lacks for DuckDB, registered for the adapter's engine alone.
+"""Conditions that Great Expectations lacks for DuckDB, registered for the adapter's engine only.
 
-Each is the condition of the rows that keep a rule; the library adds that missing cells break
-none. Bounds are compared exactly: the suite wraps what a float cannot hold as `{type: value}`.
+Each holds for the rows that satisfy a rule; the library adds that missing cells break none. Bounds
+are compared exactly: the suite wraps what a float cannot represent as `{type: value}`.
 """
 
 import datetime as dt
@@ -11,13 +11,13 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sql
 
-Meaning: TypeAlias = Callable[[Any, Any, dict[str, Any]], Any]  # engine, column, values
+Condition: TypeAlias = Callable[[Any, Any, dict[str, Any]], Any]  # engine, column, values
 _MAPS = "great_expectations.expectations.metrics.map_metric_provider"
 _MOMENTS: dict[str, Any] = {"date": dt.date, "timestamp": dt.datetime, "time": dt.time}
 
 
 def register(engine: Any) -> None:
-    """Register all meanings for an engine class; once a process."""
+    """Register all conditions for an engine class, once per process."""
     ends = ("min_value", "max_value", "strict_min", "strict_max")
     _register(engine, "column_values.between", ends, _between)
     _register(engine, "column_values.match_regex", ("regex",), _matches)
@@ -33,24 +33,24 @@ def register(engine: Any) -> None:
     _register(engine, "column_values.not_match_like_pattern_list", keys, _denied(_like))
 
 
-def _register(engine: Any, name: str, keys: tuple[str, ...], meaning: Meaning) -> None:
+def _register(engine: Any, name: str, keys: tuple[str, ...], condition: Condition) -> None:
     maps: Any = importlib.import_module(_MAPS)
 
-    def condition(_: Any, column: Any, **given: Any) -> Any:
+    def metric(_: Any, column: Any, **given: Any) -> Any:
         values = {key: given.get(key) for key in keys}
-        return meaning(given["_execution_engine"], column, values)
+        return condition(given["_execution_engine"], column, values)
 
     body = {
         "condition_metric_name": name,
         "condition_value_keys": keys,
-        "_sqlalchemy": maps.column_condition_partial(engine=engine)(condition),
+        "_sqlalchemy": maps.column_condition_partial(engine=engine)(metric),
     }
-    make: Any = type(maps.ColumnMapMetricProvider)  # making the class registers it
+    make: Any = type(maps.ColumnMapMetricProvider)  # creating the class registers it
     make(f"Duck_{name}", (maps.ColumnMapMetricProvider,), body)
 
 
-def _denied(meaning: Meaning) -> Meaning:
-    return lambda engine, column, values: sql.not_(meaning(engine, column, values))
+def _denied(condition: Condition) -> Condition:
+    return lambda engine, column, values: sql.not_(condition(engine, column, values))
 
 
 def _between(engine: Any, column: Any, ends: dict[str, Any]) -> Any:
@@ -72,7 +72,7 @@ def _exact(limit: Any) -> Any:
     ((kind, value),) = limit.items()
     if kind == "integer":
         return sql.literal_column(str(int(value)))
-    # parsed and written again, so that nothing but a moment can stand between the quotes
+    # parsed and formatted again, so that only a date or time can appear between the quotes
     moment = _MOMENTS[kind].fromisoformat(value).isoformat()
     return sql.literal_column(f"{kind.upper()} '{moment}'")
 

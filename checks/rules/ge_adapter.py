@@ -1,10 +1,10 @@
 """Great Expectations on DuckDB: an execution engine, and the meaning of a row rule as SQL.
 
-The library's own `*.condition` metrics give the condition of the rows that break an expectation,
-so what runs over the shards is what its suite means. Supplied here is only what it lacks for
-DuckDB: RE2 patterns, LIKE, uniqueness as a window, and bounds that are compared exactly.
-Nulls: a missing cell breaks no rule but the one against missing cells. NaN is not missing: it
-breaks every minimum and maximum, is in no set, and equals itself. Texts are counted in code points.
+The library's own `*.condition` metrics give the condition of the rows that break an expectation, so
+the pass over the shards runs what the suite means. Only what the library lacks for DuckDB is added:
+RE2 patterns, LIKE, uniqueness, and exact comparison of bounds.
+Nulls: a missing cell breaks no rule except those against missing cells. NaN is not missing: it
+breaks every minimum and maximum, is in no set, and equals itself. Text length is in code points.
 Private parts of the library are used, so its version is pinned: see docs/adr/0003.
 """
 
@@ -15,17 +15,17 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from checks.contract.query_guard import quoted
-from checks.rules import uniqueness
 from checks.rules.suite import Clause
 
 if TYPE_CHECKING:
     import duckdb
 
 DATASET = "__assay_dataset"  # the view that Great Expectations reads: the dataset's own columns
+MOST = 8_000_000  # hashes in memory, 16 bytes each; more are read in several scans
 
 
 class BufferedRows:
-    """A query's result, fetched at once: DuckDB keeps one open result a connection."""
+    """A query's result, fetched at once: DuckDB keeps one open result per connection."""
 
     def __init__(self, result: Any) -> None:
         """Fetch all rows of an SQLAlchemy result."""
@@ -57,7 +57,7 @@ class BufferedRows:
 
 
 def silence() -> None:
-    """Turn the library's analytics, progress bars and log off; call before it is imported."""
+    """Turn off the library's analytics, progress bars and log; call before it is imported."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     os.environ["TQDM_DISABLE"] = "1"
     log = logging.getLogger("great_expectations")
@@ -84,9 +84,9 @@ class Adapter:
             poolclass=StaticPool,
             pool_reset_on_return=None,
         )
-        # the dialect is derived from PostgreSQL's, DuckDB's plain strings know no escapes
+        # the dialect is derived from PostgreSQL's, but DuckDB's plain strings have no escapes
         self._pool.dialect._backslash_escapes = False  # type: ignore[attr-defined]  # noqa: SLF001
-        # nor are its keywords PostgreSQL's: a column may be called `at`
+        # and its keywords differ from PostgreSQL's: a column may be called `at`
         self._pool.dialect.identifier_preparer.reserved_words = _keywords(connection)
         self.engine = engine_type(engine=self._pool, create_temp_table=False)
         self.engine.kept = self._pool.connect()
@@ -97,12 +97,12 @@ class Adapter:
         self._validator = validator_type(execution_engine=self.engine, batches=[Batch(data=data)])
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Release the connection."""
         self.engine.kept.close()
         self._pool.dispose()
 
     def validate(self, expectations: Iterable[Any]) -> dict[str, Any]:
-        """Return the library's results by clause key; counts only, no cell's value."""
+        """Return the library's results by clause key: counts only, no cell values."""
         shape = {"result_format": "BASIC", "partial_unexpected_count": 0}
         results = self._validator.graph_validate(
             [expectation.configuration for expectation in expectations],
@@ -113,7 +113,7 @@ class Adapter:
     def conditions(self, clauses: Iterable[Clause]) -> dict[int, str | Exception]:
         """Return, by clause number, the SQL condition of the rows that break it.
 
-        An exception stands where the library cannot state one.
+        The value is an exception if the library has no condition.
         """
         wanted = list(clauses)
         asked = {c.number: self._metric(c) for c in wanted if c.kind not in _OWN}
@@ -133,12 +133,12 @@ class Adapter:
         return found
 
     def _own(self, clause: Clause) -> str | Exception:
-        """Return the condition of what the library would sort whole rows for."""
+        """Return the condition of a uniqueness clause, which the library would sort rows for."""
         import duckdb
 
         try:
             value = _OWN[clause.kind](clause)
-            repeated = uniqueness.condition(self._connection, DATASET, value, clause.number)
+            repeated = repeated_values(self._connection, DATASET, value, clause.number)
         except duckdb.Error as error:
             return error
         return repeated + _unless_ignored(clause)
@@ -158,7 +158,7 @@ class Adapter:
         return MetricConfiguration(f"{name}.condition", domain, value)
 
     def _computed(self, metrics: list[Any]) -> dict[Any, Any]:
-        """Return values by metric id; an exception stands where one metric failed."""
+        """Return values by metric id, an exception for a metric that failed."""
         from great_expectations.validator.metrics_calculator import MetricsCalculator
 
         calculator = MetricsCalculator(self.engine, show_progress_bars=False)
@@ -189,13 +189,53 @@ class Adapter:
         )
 
 
+def repeated_values(
+    connection: "duckdb.DuckDBPyConnection", view: str, value: str, number: int
+) -> str:
+    """Return the SQL condition of the rows whose value occurs more than once; null does not count.
+
+    Hashes are compared first, since equal values have equal hashes; values are grouped only if two
+    hashes are equal. Cost: one scan of the key and a sort of at most `MOST` hashes at a time.
+
+    Args:
+        connection: has the view, and keeps the repeated values as long as it is open.
+        view: view of the rows.
+        value: SQL expression over the view's columns.
+        number: number that no other condition has.
+
+    Raises:
+        duckdb.Error: if the value cannot be grouped by.
+    """
+    if _are_distinct(connection, view, value):
+        return "false"
+    name = f"__assay_repeated_{number}"
+    repeated = f"SELECT {value} AS v FROM {view} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608
+    kept = f"SELECT v FROM ({repeated}) WHERE v IS NOT NULL"  # noqa: S608
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {kept}")
+    return f"({value} IN (SELECT v FROM {name}))"  # noqa: S608
+
+
+def _are_distinct(connection: "duckdb.DuckDBPyConnection", view: str, value: str) -> bool:
+    """Return whether no two values have the same hash."""
+    [(rows,)] = connection.execute(f"SELECT count(*) FROM {view}").fetchall()  # noqa: S608
+    scans = rows // MOST + 1
+    for scan in range(scans):
+        mine = f" AND hash({value}) % {scans} = {scan}" if scans > 1 else ""
+        query = f"SELECT hash({value}) AS h FROM {view} WHERE {value} IS NOT NULL{mine}"  # noqa: S608
+        hashes = connection.sql(query).to_arrow_table()["h"].to_numpy().copy()
+        hashes.sort()
+        if (hashes[1:] == hashes[:-1]).any():
+            return False
+    return True
+
+
 def _floats(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
     rows = connection.execute(f"DESCRIBE {quoted(DATASET)}").fetchall()
     return frozenset(row[0] for row in rows if row[1] in ("DOUBLE", "FLOAT"))
 
 
 def _keywords(connection: "duckdb.DuckDBPyConnection") -> set[str]:
-    """Return the words that no name may be written as without quotes."""
+    """Return the words that must be quoted as names."""
     rows = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
     return {row[0] for row in rows}
 
@@ -206,11 +246,11 @@ def _cell(clause: Clause) -> str:
 
 def _cells(clause: Clause) -> str:
     names = [quoted(name) for name in clause.kwargs["column_list"]]
-    # as one value, whose missing parts are equal to each other
+    # one value, in which missing parts are equal
     return f"struct_pack({', '.join(f'{n} := {n}' for n in names)})"
 
 
-# which value of a row must not occur twice
+# the value of a row that must not occur twice
 _OWN: dict[str, Callable[[Clause], str]] = {
     "expect_column_values_to_be_unique": _cell,
     "expect_compound_columns_to_be_unique": _cells,
@@ -224,7 +264,7 @@ _IGNORED = {
 
 
 def _unless_ignored(clause: Clause) -> str:
-    """Return what the library's domain adds to the condition: rows that it leaves out."""
+    """Return the part of the condition that leaves out the rows that the library ignores."""
     if "column_A" in clause.kwargs:
         names, default = [clause.kwargs["column_A"], clause.kwargs["column_B"]], "both_values"
     elif "column_list" in clause.kwargs:
@@ -240,7 +280,7 @@ def _unless_ignored(clause: Clause) -> str:
 
 @functools.cache
 def _types() -> tuple[Any, Any]:
-    """Return the engine and the validator; made once, because making metrics registers them."""
+    """Return the engine and validator classes; made once, since making metrics registers them."""
     silence()
     from great_expectations.execution_engine.sqlalchemy_execution_engine import (
         SqlAlchemyExecutionEngine,

@@ -1,7 +1,7 @@
-"""One pass over the shards for all row rules: a bit for each clause, and only the rows with one.
+"""One pass over the shards for all row rules: one bit per clause, only the rows with a bit set.
 
-Cost: one scan, O(rows x clauses), and a grouping for each key; memory is bounded by DuckDB's limit,
-beyond which it spills. The connection is locked: it reads the shards and nothing else.
+Cost: one scan, O(rows x clauses), and a grouping per key; memory is bounded by DuckDB's limit,
+beyond which it spills to disk. The connection is locked: it can read only the shards.
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from provenance.rows.shards import DIGEST, ROW
 if TYPE_CHECKING:
     import duckdb
 
-WORD = 60  # bits in one column of the pass; a signed integer has 63
-_ROWS = "__assay_rows"  # the view that the pass reads: the dataset and its row numbers
+WORD = 60  # bits per column of the pass; a signed integer has 63
+_ROWS = "__assay_rows"  # the view that the pass reads: the dataset with row numbers
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Budget:
     """What the engine may use.
 
     Attributes:
-        memory: DuckDB's memory limit; beyond it, it spills to `spill`. The checks run beside it.
-        threads: at most; 0 means up to four of the machine's.
-        seconds: for one SQL rule.
+        memory: DuckDB's memory limit, beyond which it spills; the checks run at the same time.
+        threads: maximum; 0 means up to four of the machine's cores.
+        seconds: time limit of one SQL rule.
     """
 
     memory: str = "1GB"
@@ -48,9 +48,9 @@ def opened(
     """Open a locked database with views over the shards.
 
     Args:
-        contract: its columns give the views' shape when there is no shard.
+        contract: defines the columns of the views if there is no shard.
         shards: paths of the shards' files.
-        spill: an existing folder that the engine may use when memory is short.
+        spill: an existing folder that the engine may spill to.
         budget: memory and threads.
     """
     import duckdb
@@ -88,8 +88,8 @@ def offending(
     words = [numbers[i : i + WORD] for i in range(0, len(numbers), WORD)]
     columns = [_word(words[i], conditions, i) for i in range(len(words))]
     some = " OR ".join(f"({conditions[number]})" for number in numbers)
-    # a case and no plain filter, which would be weighed against the files' statistics: these leave
-    # NaN out. It stops at the first condition that is met; bits are for the few rows that are left
+    # CASE rather than a plain filter, which DuckDB would prune by the files' statistics: those
+    # ignore NaN. It stops at the first condition met; bits are computed for the rows left only
     where = f"CASE WHEN {some} THEN 1 ELSE 0 END <> 0"
     query = f"SELECT {quoted(ROW)} AS r, {', '.join(columns)} FROM {_ROWS} WHERE {where}"  # noqa: S608
     table: Any = connection.sql(query).to_arrow_table()
@@ -105,7 +105,7 @@ def offending(
 def offending_each(
     connection: "duckdb.DuckDBPyConnection", conditions: Mapping[int, str]
 ) -> tuple[dict[int, np.ndarray], dict[int, Exception]]:
-    """Return the same, and an exception for each condition that could not be evaluated."""
+    """Return what `offending` does, and an exception for each condition that failed."""
     import duckdb
 
     try:
@@ -122,10 +122,10 @@ def offending_each(
 
 
 def number_of(connection: "duckdb.DuckDBPyConnection", query: str, seconds: float) -> float:
-    """Return the one number that an SQL rule gives.
+    """Return the number that an SQL rule returns.
 
     Raises:
-        ValueError: if it gives something else, or nothing.
+        ValueError: if it does not return exactly one number.
         TimeoutError: after `seconds`.
         duckdb.Error: if it cannot be run.
     """
@@ -136,15 +136,15 @@ def number_of(connection: "duckdb.DuckDBPyConnection", query: str, seconds: floa
     try:
         rows: list[tuple[Any, ...]] = connection.execute(query).fetchmany(2)
     except duckdb.InterruptException as error:
-        raise TimeoutError(f"it took longer than {seconds:.0f} s") from error
+        raise TimeoutError(f"the query took longer than {seconds:.0f} s") from error
     finally:
         timer.cancel()
     if len(rows) != 1 or len(rows[0]) != 1:
-        raise ValueError("it must give one row with one number")
+        raise ValueError("the query must return one row with one number")
     try:
         return float(rows[0][0])
     except (TypeError, ValueError):
-        raise ValueError("it must give a number") from None
+        raise ValueError("the query must return a number") from None
 
 
 def _make_views(
@@ -166,7 +166,7 @@ def _make_views(
 
 
 def _word(numbers: Sequence[int], conditions: Mapping[int, str], place: int) -> str:
-    # a condition that is null is not met, like everywhere in SQL
+    # a condition that is null is not met, as everywhere in SQL
     bits = [
         f"(CASE WHEN {conditions[number]} THEN {1 << bit} ELSE 0 END)::BIGINT"
         for bit, number in enumerate(numbers)

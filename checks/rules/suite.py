@@ -1,19 +1,20 @@
-"""The contract's rules as clauses, each one expectation of Great Expectations.
+"""The rules of a contract as clauses, each an expectation of Great Expectations.
 
-A rule is one clause or two (a label must be there and be valid). A clause speaks of rows, each
-offending row being a finding, or of the dataset as a whole. Nothing here imports the library
-before `expectations` is called, so the clauses can be read in any process.
+A rule is one clause or two (a label must be present and valid). A clause concerns rows, so that
+each offending row is a finding, or the dataset as a whole. The library is not imported before
+`expectations` is called, so any process can read the clauses.
 """
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from checks.kit.contract_model import Column, Contract, Rule
 from provenance.base.errors import AssayError
 
-EXACT = 2**53  # beyond it a float no longer holds every integer
+EXACT = 2**53  # beyond it a float cannot represent every integer
 _MOMENTS = {
     "date": dt.date.fromisoformat,
     "timestamp": dt.datetime.fromisoformat,
@@ -35,7 +36,7 @@ _LISTS = {
     "validValues": "expect_column_values_to_be_in_set",
     "missingValues": "expect_column_values_to_not_be_in_set",
 }
-# these speak of rows, unless `mostly` lets some of them through
+# these concern rows, unless `mostly` lets some of them through
 _OF_ROWS = (
     "expect_column_values_",
     "expect_column_value_",
@@ -44,10 +45,18 @@ _OF_ROWS = (
     "expect_multicolumn_",
     "expect_select_column_values_",
 )
+_OPERATORS: dict[str, Callable[[float, Any], Any]] = {
+    "mustBe": operator.eq,
+    "mustNotBe": operator.ne,
+    "mustBeGreaterThan": operator.gt,
+    "mustBeGreaterOrEqualTo": operator.ge,
+    "mustBeLessThan": operator.lt,
+    "mustBeLessOrEqualTo": operator.le,
+}
 _SEVERITY = {"error": "critical", "warning": "warning", "info": "info"}
 
 
-Part: TypeAlias = tuple[str, dict[str, Any], str]  # type of expectation, arguments, what is wrong
+Part: TypeAlias = tuple[str, dict[str, Any], str]  # type of expectation, arguments, fault
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,11 +65,11 @@ class Clause:
 
     Attributes:
         number: position among all clauses; the bit of the pass.
-        rule: the rule it belongs to.
+        rule: the rule that it belongs to.
         kind: type of the expectation.
-        kwargs: its arguments, with the column.
+        kwargs: arguments of the expectation, including the column.
         by_row: whether each offending row is a finding.
-        says: what is wrong, for people; holds no cell's value.
+        says: what is wrong, for people to read; contains no cell's value.
     """
 
     number: int
@@ -72,12 +81,12 @@ class Clause:
 
     @property
     def key(self) -> str:
-        """Return a name that is unique in the suite."""
+        """Return a key that is unique in the suite."""
         return f"{self.number}:{self.rule.id}"
 
 
 def clauses(contract: Contract) -> tuple[Clause, ...]:
-    """Return the clauses of all rules but the SQL ones, in the order of the rules."""
+    """Return the clauses of all rules except SQL rules, in the order of the rules."""
     found: list[Clause] = []
     for rule in contract.rules:
         if rule.kind != "sql":
@@ -88,10 +97,10 @@ def clauses(contract: Contract) -> tuple[Clause, ...]:
 
 
 def expectations(found: Iterable[Clause]) -> list[Any]:
-    """Return the clauses as Great Expectations' objects, in order.
+    """Return the clauses as objects of Great Expectations, in order.
 
     Raises:
-        AssayError: ASSAY-C005 if the library refuses a clause's arguments.
+        AssayError: ASSAY-C005 if the library rejects a clause's arguments.
     """
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.metadata_types import FailureSeverity
@@ -107,27 +116,18 @@ def expectations(found: Iterable[Clause]) -> list[Any]:
             made.append(config.to_domain_obj())
         except ValueError as error:
             reason = "; ".join(str(error).splitlines()[1:3])
-            what = f"Great Expectations refuses rule '{clause.rule.id}': {reason}"
+            what = f"Great Expectations rejects rule '{clause.rule.id}': {reason}"
             raise AssayError("C005", what, where=clause.rule.where) from error
     return made
 
 
 def within(value: float, bound: Mapping[str, Any]) -> bool:
-    """Return whether a number keeps a `mustBe...` bound."""
+    """Return whether a number satisfies a `mustBe...` bound."""
     limit = bound["value"]
-    operator = bound["op"]
-    if operator.endswith("Between"):
-        inside = bool(limit[0] <= value <= limit[1])
-        return inside if operator == "mustBeBetween" else not inside
-    kept = {
-        "mustBe": value == limit,
-        "mustNotBe": value != limit,
-        "mustBeGreaterThan": value > limit,
-        "mustBeGreaterOrEqualTo": value >= limit,
-        "mustBeLessThan": value < limit,
-        "mustBeLessOrEqualTo": value <= limit,
-    }
-    return bool(kept[operator])
+    if bound["op"] in _OPERATORS:
+        return bool(_OPERATORS[bound["op"]](value, limit))
+    is_inside = limit[0] <= value <= limit[1]
+    return bool(is_inside == (bound["op"] == "mustBeBetween"))
 
 
 def worded(bound: Mapping[str, Any], unit: str = "") -> str:
@@ -148,7 +148,7 @@ def _parts(rule: Rule, column: Column | None) -> list[Part]:
     if rule.kind.startswith("expect_"):
         own = {"column": rule.column} if rule.column else {}
         whole = "the row" if rule.kind.startswith(_OF_ROWS) else "the dataset"
-        says = f"{rule.column or whole} does not meet {rule.kind}"
+        says = f"{rule.column or whole} does not satisfy {rule.kind}"
         return [(rule.kind, {**own, **_exact_kwargs(rule.params, column)}, says)]
     if rule.kind == "rowCount":
         return [(_BY_KIND["rowCount"], {}, "the number of rows")]
@@ -174,12 +174,12 @@ def _listed(rule: Rule, column: Column | None, kind: str) -> list[Part]:
     values = rule.params["values"]
     logical = column.spec.logical if column else "string"
     if values is None or (kind.endswith("not_be_in_set") and logical != "string"):
-        return []  # a word that means missing was read as missing, where it is no text
+        return []  # outside text columns, a word that means missing was read as missing
     if logical in _MOMENTS:
         values = [_MOMENTS[logical](value) for value in values]
     says = f"{rule.column} is not one of its {len(values)} valid values"
     if kind.endswith("not_be_in_set"):
-        says = f"{rule.column} is a word that stands for a missing value"
+        says = f"{rule.column} is a word that means missing"
     return [(kind, {"column": rule.column, "value_set": list(values)}, says)]
 
 
@@ -187,10 +187,12 @@ def _limited(rule: Rule, column: Column | None) -> Part:
     kwargs: dict[str, Any] = {"column": rule.column}
     if rule.kind in ("pattern", "format"):
         named = rule.params.get("format")
-        says = (
-            f"{rule.column} is no {named}" if named else f"{rule.column} does not fit its pattern"
+        wrong = f"is not a valid {named}" if named else "does not match its pattern"
+        return (
+            _BY_KIND[rule.kind],
+            {**kwargs, "regex": rule.params["regex"]},
+            f"{rule.column} {wrong}",
         )
-        return _BY_KIND[rule.kind], {**kwargs, "regex": rule.params["regex"]}, says
     limit = rule.params["value"]
     if rule.kind in ("minLength", "maxLength"):
         end = "min_value" if rule.kind == "minLength" else "max_value"
@@ -202,8 +204,10 @@ def _limited(rule: Rule, column: Column | None) -> Part:
     strict = rule.params["exclusive"]
     if strict:
         kwargs[f"strict_{end}"] = True
-    side = "below" if end == "min" else "above"
-    says = f"{rule.column} is {side} the {'exclusive ' if strict else ''}{rule.kind} {limit}"
+    within, beyond = ("above", "below") if end == "min" else ("below", "above")
+    says = f"{rule.column} is {beyond} the {rule.kind} {limit}"
+    if strict:
+        says = f"{rule.column} is not {within} the exclusive {rule.kind} {limit}"
     if column and column.spec.logical == "number":
         says += ", or NaN"
     return _BY_KIND[rule.kind], kwargs, says
@@ -215,9 +219,9 @@ def _exact_kwargs(params: Mapping[str, Any], column: Column | None) -> dict[str,
 
 
 def _exact(limit: Any, column: Column | None) -> Any:
-    """Wrap a bound that Great Expectations would turn into a float, or cannot hold at all.
+    """Wrap a bound that Great Expectations would turn into a float or cannot represent.
 
-    The mapping travels through its configuration untouched, and the adapter compares exactly.
+    The mapping passes through its configuration unchanged, and the adapter compares exactly.
     """
     logical = column.spec.logical if column else "number"
     if isinstance(limit, str) and logical in _MOMENTS:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from checks.kit import findings, hashing, sample
 from checks.kit.option_types import Takes
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from checks.sources import contrast, influence, nights, shares
 from checks.sources.contrast import OWNER
 from provenance.rows.shards import Shard
@@ -35,6 +35,43 @@ class Sources(Check[pa.Table, Model]):
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"source"})
     takes: ClassVar[Takes] = {"sample": "whole"}
+    explains: ClassVar[Explains] = {
+        "sources.label_mix": Explanation(
+            ("warning",),
+            "One source labels its rows differently from the other sources.",
+            "The source's share of a label differs from what a model trained on the other columns "
+            "predicts for the same rows, beyond chance.",
+            "Group the labels by source and ask that source how it labels.",
+        ),
+        "sources.label_change": Explanation(
+            ("warning",),
+            "One source labels differently from its own rows in the reference.",
+            "The source's share of a label moved away from its share in the reference, beyond "
+            "chance and beyond what all sources changed.",
+            "Compare the source's labels with its labels in the reference; ask what changed.",
+        ),
+        "sources.influence": Explanation(
+            ("warning",),
+            "A model does better on all other sources when it is trained without this one.",
+            "Leaving the source out lowers the loss on the other sources' rows by 0.5% or more, "
+            "and by at least 5 times the spread of leaving out as many random rows.",
+            "Train without that source and compare; ask that source how it labels.",
+        ),
+        "sources.share": Explanation(
+            ("warning",),
+            "A source supplies far more or far fewer of the rows than in the reference.",
+            "The source's share at least doubled or halved, and moved by at least 5 points of all "
+            "rows beyond chance.",
+            "Count the rows by source now and in the reference, and ask why.",
+        ),
+        "sources.findings_rate": Explanation(
+            ("warning",),
+            "The checks flag far more of one source's rows than of the others'.",
+            "At least 20 of the source's rows have findings, a share at least 3 times that of all "
+            "other sources and at least 1 point higher, beyond chance.",
+            "Review that source's rows together, and ask it what is different.",
+        ),
+    }
 
     def __init__(self, context: Context) -> None:
         """Choose the columns that are there."""

@@ -109,7 +109,10 @@ def _release(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("subject", metavar="RUN | CODE", help="a number, `latest`, or ASSAY-I035")
+    parser.add_argument(
+        "subject", metavar="RUN | CODE | RULE",
+        help="a number, `latest`, ASSAY-I035, or a rule such as outliers.joint or age.minimum",
+    )  # fmt: skip
     parser.add_argument(
         "row", nargs="?", metavar="ROW",
         help="the row's 0-based ordinal, or its place: clean/part-00000.parquet:17",

@@ -1,54 +1,125 @@
-"""`assay explain`: one row's story from source to last fate, or what a code means."""
+"""`assay explain`: the story of one row from source to last fate, or what a code or rule means."""
 
 import argparse
+import difflib
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from checks.kit.wording import p_value
 from pipelines import config
-from pipelines.store.store import Store
 from provenance.base.codes import CODES, exit_of
 from provenance.base.errors import AssayError, printable
 from provenance.base.ordinals import ordinal
-from provenance.ledger.run_reader import RunReader
+
+if TYPE_CHECKING:
+    from checks.kit.protocol import Explanation
+    from pipelines.store.store import Store
+    from provenance.ledger.run_reader import RunReader
 
 FATE = ("run", "kind", "time", "fate", "file", "file_row")
 CODE = re.compile(r"(?:ASSAY-)?([IVCKLEG]\d{3})", re.IGNORECASE)
+_BLIND = re.compile(r"Blind to: (.+?)(?=\s(?:Threat|State|Cost|Nulls|Source): |\Z)", re.DOTALL)
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print the page of a code, or the story of a row."""
+    """Print the page of a code or rule, or the story of a row."""
     if arguments.row is None:
-        facts = code_facts(arguments.subject)
-        text = (
-            f"{facts['code']}: {facts['means']}\n  fix:  {facts['fix']}\n  exit: {facts['exit']}\n"
-        )
+        facts = meaning(arguments.subject)
+        text = page(facts)
     else:
+        from pipelines.store.store import Store
+
         store = Store(config.store_folder(arguments.store))
         store.require()
         facts = row_facts(store, arguments.subject, arguments.row)
-        text = told(facts)
+        text = story(facts)
     sys.stdout.write(json.dumps(facts) + "\n" if arguments.json else text)
     return 0
 
 
-def code_facts(subject: str) -> dict[str, Any]:
-    """Return what a code means; C013 if there is no such code."""
-    match = CODE.fullmatch(subject)
-    short = match[1].upper() if match else ""
+def meaning(subject: str) -> dict[str, Any]:
+    """Return what a code or a rule means.
+
+    Raises:
+        AssayError: ASSAY-C012 for a run without a row, ASSAY-C013 for an unknown code or rule.
+    """
     if subject == "latest" or subject.isdigit():
         what = f"name the row of run {subject} to explain"
         raise AssayError("C012", what, fix=f"assay explain {subject} ROW")
+    if match := CODE.fullmatch(subject):
+        return code_facts(match[1].upper())
+    return rule_facts(subject)
+
+
+def code_facts(short: str) -> dict[str, Any]:
+    """Return what a code such as `I035` means."""
     if short not in CODES:
-        fix = "codes look like ASSAY-I035; a row needs both: `assay explain RUN ROW`"
-        raise AssayError("C013", f"there is no code {subject}", fix=fix)
+        raise AssayError("C013", f"unknown code ASSAY-{short}", fix="docs/errors.md lists them all")
     means, fix = CODES[short]
     return {"code": f"ASSAY-{short}", "means": means, "fix": fix, "exit": exit_of(short)}
 
 
-def row_facts(store: Store, run: str, row: str) -> dict[str, Any]:
+def rule_facts(subject: str) -> dict[str, Any]:
+    """Return what a rule means.
+
+    `subject` is a check's rule (`outliers.joint`, or `joint` if no other check has one of that
+    name) or one of a contract (`age.minimum`, `age.minimum.2`, or its kind alone).
+    """
+    from checks.kit import registry
+    from checks.rules import explanations
+
+    rules = {
+        rule: (name, check.__module__, explained)
+        for name, check in registry.load().items()
+        for rule, explained in check.explains.items()
+    }
+    asked = subject.casefold()
+    named = [rule for rule in rules if asked in (rule.casefold(), rule.casefold().split(".")[1])]
+    kind = re.sub(r"\.\d+$", "", subject).rpartition(".")[2]
+    if len(named) == 1:
+        return _rule(named[0], *rules[named[0]])
+    if kind in explanations.CODED:
+        return code_facts(explanations.CODED[kind])
+    if explained := explanations.of_kind(kind):
+        return _rule(subject, "contract", explanations.__name__, explained)
+    near = named or difflib.get_close_matches(subject, rules)
+    fix = f"did you mean {any_of(near)}? " if near else ""
+    fix += "docs/errors.md lists all codes and rules; a rule that a contract names is defined there"
+    raise AssayError("C013", f"unknown code or rule {subject}", fix=fix)
+
+
+def _rule(rule: str, check: str, module: str, explained: "Explanation") -> dict[str, Any]:
+    return {"rule": rule, "check": check, "misses": blind_to(module), **explained._asdict()}
+
+
+def blind_to(module: str) -> str:
+    """Return what gets past a check, by the docstring of its loaded module."""
+    found = _BLIND.search(sys.modules[module].__doc__ or "")
+    return " ".join(found[1].split()) if found else ""
+
+
+def any_of(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence: `error, warning or info`."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def page(facts: Mapping[str, Any]) -> str:
+    """Return the page of a code or a rule as text."""
+    if "code" in facts:
+        head, names = facts["code"], ["fix", "exit"]
+    else:
+        head = f"{facts['rule']} (check {facts['check']}, {any_of(facts['severity'])})"
+        names = ["fires", "misses", "fix"]
+    width = max(map(len, names)) + 1
+    return "".join(
+        [f"{head}: {facts['means']}\n", *(f"  {f'{n}:':<{width}} {facts[n]}\n" for n in names)]
+    )
+
+
+def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
     """Return the story of one row: source, fate, findings, decisions, fates in every run.
 
     Args:
@@ -88,28 +159,28 @@ def row_facts(store: Store, run: str, row: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _bytes(files: RunReader, source: Mapping[str, Any], local: int) -> dict[str, Any]:
-    """Return where a row's bytes are in its source file, or why that cannot be told."""
+def _bytes(files: "RunReader", source: Mapping[str, Any], local: int) -> dict[str, Any]:
+    """Return where a row's bytes are in its source file, or why that is unknown."""
     from pipelines.store import row_history
     from provenance.readers import row_bytes
     from provenance.rows.snapshot import Source
 
     if "://" in source["name"]:
-        return {"bytes": None, "bytes_unknown": "the source is no local file"}
+        return {"bytes": None, "bytes_unknown": "the source is not a local file"}
     dialect = row_history.contract_of(files).csv
     try:
         span = row_bytes.span_of(Source(**source), local, dialect)
     except AssayError as error:
         return {"bytes": None, "bytes_unknown": f"{error.what} ({error.code})"}
     if span is None:
-        return {"bytes": None, "bytes_unknown": "the file is no text"}
+        return {"bytes": None, "bytes_unknown": "the file is not text"}
     base, _, packing = source["format"].partition(".")
     is_recoded = base != "jsonl" and dialect.encoding != "utf-8"
     whose = ("unpacked text" if packing else "file") + (" as UTF-8" if is_recoded else "")
     return {"bytes": {"start": span[0], "end": span[1], "of": whose}, "bytes_unknown": None}
 
 
-def told(facts: dict[str, Any]) -> str:
+def story(facts: dict[str, Any]) -> str:
     """Return a row's story as text."""
     lines = [
         f"row {facts['row']} of run {facts['run']}: {facts['fate']}",
@@ -140,12 +211,12 @@ def _source(source: Mapping[str, Any]) -> Iterator[str]:
     if span := source["bytes"]:
         yield f"  bytes     {span['start']:,} up to {span['end']:,} of the {span['of']}"
     else:
-        yield f"  bytes     not told: {source['bytes_unknown']}"
+        yield f"  bytes     unknown: {source['bytes_unknown']}"
 
 
 def _finding(item: dict[str, Any]) -> str:
     column = f" [{item['column']}]" if item["column"] else ""
-    chance = f", honest with p {item['p_value']:g}" if item["p_value"] is not None else ""
+    chance = f", {p_value(item['p_value'])}" if item["p_value"] is not None else ""
     advice = f" -> {item['suggestion']}" if item["suggestion"] else ""
     head = f"  {item['severity']:<9} {item['rule']}{column}, score {item['score']:g}{chance}"
     return f"{head}: {item['evidence']}{advice}"

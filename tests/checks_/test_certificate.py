@@ -1,6 +1,7 @@
 """The certificate of a vote: by hand, by attack, and on tables that have none."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -93,10 +94,10 @@ def test_the_finding_says_what_the_vote_can_stand():
     text = told(table)
     assert "A vote of 5 models" in text
     assert " held-out rows" in text
-    shares = [float(part.split("%")[0]) for part in text.split("number: ")[1].split(": ")[1:6]]
+    shares = [float(share) for share in re.findall(r"([0-9.]+)% (?:of|for)", text)]
     assert shares == sorted(shares, reverse=True)
     assert shares[0] > 75
-    assert shares[3] == shares[4] == 0.0  # five models stand no five rows
+    assert shares[3] == shares[4] == 0.0  # five models cannot withstand five rows
     assert told(table, sizes=(100, 450)) == text
     assert " trusted rows" in told(table, reference=tables.loans(300, seed=3))
 

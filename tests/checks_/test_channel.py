@@ -31,12 +31,12 @@ def test_overlap_alone_accuses_nobody(seed):
     likely, least = noise_channel.fit(told, given)
     assert least is None
     assert likely.rate < 0.02
-    assert (likely.honest(told, given) < 0.5).mean() < 0.01
+    assert (likely.correct(told, given) < 0.5).mean() < 0.01
 
 
 def test_the_chance_of_being_honest_is_what_it_says():
     told, given, true = drawn(0.08, rows=20_000)
-    honest = noise_channel.fit(told, given)[0].honest(told, given)
+    honest = noise_channel.fit(told, given)[0].correct(told, given)
     for low, high in ((0.0, 0.3), (0.3, 0.7), (0.7, 0.95)):
         within = (honest >= low) & (honest < high)
         assert (given == true)[within].mean() == pytest.approx(honest[within].mean(), abs=0.08)
@@ -53,7 +53,7 @@ def test_which_class_an_error_is_taken_for_is_learnt():
 def test_a_model_that_is_not_sure_enough_is_sharpened():
     told, given, true = drawn(0.05)
     dull = np.sqrt(told) / np.sqrt(told).sum(1, keepdims=True)
-    honest = noise_channel.fit(dull, given)[0].honest(dull, given)
+    honest = noise_channel.fit(dull, given)[0].correct(dull, given)
     accused = honest < 0.3
     assert accused.sum() > 50
     assert (given == true)[accused].mean() == pytest.approx(honest[accused].mean(), abs=0.08)
@@ -80,5 +80,5 @@ def test_chances_of_zero_and_one_stay_finite():
     told = np.eye(3)[np.arange(300) % 3]
     given = np.where(np.arange(300) % 30 == 0, 2, np.arange(300) % 3)
     likely, _ = noise_channel.fit(told, given)
-    assert np.isfinite(likely.honest(told, given)).all()
+    assert np.isfinite(likely.correct(told, given)).all()
     assert np.isfinite(likely.score(told, given)).all()

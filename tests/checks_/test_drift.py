@@ -107,7 +107,7 @@ def test_columns_that_go_together_differently_are_an_error_and_named():
     [whole] = [f for f in found if f["column"] is None]
     assert whole["severity"] == "error"
     assert "by b, a" in whole["evidence"] or "by a, b" in whole["evidence"]
-    assert "go together differently" in whole["evidence"]
+    assert "relate to each other differently" in whole["evidence"]
 
 
 def test_a_relation_to_the_label_that_changed_is_an_error_where_the_shares_are_the_same():

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 import tables
 
-from checks.drift import Drift, cusum
-from checks.drift.cusum import Series
+from checks.drift import Drift, earlier_runs
+from checks.drift.earlier_runs import Series
 from checks.kit.contract_model import Column, Contract
 from checks.kit.protocol import Context
 from provenance.rows.column_types import ColumnSpec
@@ -57,43 +57,43 @@ def test_seasons_of_any_shape_cancel_once_they_are_known():
     for shape in shapes:
         drawn = np.tile(shape, 6) + rng.normal(0, 0.05, 42)
         for night in range(1, 43):
-            assert cusum.added_up(series(drawn[:night])) is None
-        assert cusum.added_up(series(drawn + np.linspace(0, 1.2, 42))) is not None
+            assert earlier_runs.added_up(series(drawn[:night])) is None
+        assert earlier_runs.added_up(series(drawn + np.linspace(0, 1.2, 42))) is not None
 
 
 @pytest.mark.parametrize("pace", [0.03, 0.1, 0.3])
 def test_a_drift_stays_an_alarm_whatever_its_pace(pace):
     drawn = pace * np.arange(40) + np.random.default_rng(6).normal(0, 0.05, 40)
-    seen = [cusum.added_up(series(drawn[:n])) is not None for n in range(1, 41)]
+    seen = [earlier_runs.added_up(series(drawn[:n])) is not None for n in range(1, 41)]
     assert seen.index(True) <= 20
     assert all(seen[seen.index(True) :])
 
 
 def test_a_longer_season_needs_to_be_named():
     month = 0.7 * np.sin(2 * np.pi / 28 * np.arange(84))
-    assert any(cusum.added_up(series(month[:n])) for n in range(1, 85))
-    assert not any(cusum.added_up(series(month[:n], season=28)) for n in range(1, 85))
+    assert any(earlier_runs.added_up(series(month[:n])) for n in range(1, 85))
+    assert not any(earlier_runs.added_up(series(month[:n], season=28)) for n in range(1, 85))
 
 
 def test_one_broken_night_does_not_add_up():
     values = np.zeros(20)
     values[10] = 500.0
-    assert [cusum.added_up(series(values[:n])) for n in range(1, 21)] == [None] * 20
+    assert [earlier_runs.added_up(series(values[:n])) for n in range(1, 21)] == [None] * 20
 
 
 def test_a_drift_that_has_ended_is_over_soon():
     values = np.concatenate([np.linspace(0, 1.5, 20), np.zeros(15)])
-    assert cusum.added_up(series(values[:20])) is not None
-    assert cusum.added_up(series(values)) is None
+    assert earlier_runs.added_up(series(values[:20])) is not None
+    assert earlier_runs.added_up(series(values)) is None
 
 
 def test_a_night_stands_out_only_where_nights_are_alike():
     flat = np.concatenate([np.zeros(20), [0.9]])
-    assert cusum.stands_out(series(flat)) == pytest.approx(0.9)
-    assert cusum.stands_out(series(flat[:20])) is None
-    assert cusum.stands_out(series(np.concatenate([np.zeros(9), [0.9]]))) is None
+    assert earlier_runs.stands_out(series(flat)) == pytest.approx(0.9)
+    assert earlier_runs.stands_out(series(flat[:20])) is None
+    assert earlier_runs.stands_out(series(np.concatenate([np.zeros(9), [0.9]]))) is None
     weekend = np.tile([0, 0, 0, 0, 0, 0.9, 0.9], 4)
-    assert [cusum.stands_out(series(weekend[:n])) for n in range(1, 29)] == [None] * 28
+    assert [earlier_runs.stands_out(series(weekend[:n])) for n in range(1, 29)] == [None] * 28
 
 
 def remembered(table, reference, **roles):

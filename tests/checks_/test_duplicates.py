@@ -77,7 +77,7 @@ def test_copies_with_turned_labels_are_quarantined():
     table["defaulted"][copies] = table["defaulted"][copies - 4000]
     found, model, _ = loans.examine(Duplicates, pa.table(table))
     assert found.num_rows == 0
-    assert model.overall["evidence"][0].as_py().startswith("100 of 5000 rows repeat")
+    assert model.overall["evidence"][0].as_py().startswith("100 of 5,000 rows repeat")
 
 
 def test_copies_by_one_source_are_quarantined():
@@ -233,7 +233,7 @@ def test_rows_of_the_test_set_are_told(kind):
             values[:40] = values[:40] * 1.002
     told, rows = _overlap(data, test)
     assert told["severity"] == "error"
-    assert told["evidence"].startswith("40 of 1000 rows of the test set")
+    assert told["evidence"].startswith("40 of 1,000 rows of the test set")
     assert set(rows["row"].to_pylist()) == set(hit.tolist())
     assert set(rows["severity"].to_pylist()) == {"warning"}
 

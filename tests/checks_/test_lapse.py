@@ -24,11 +24,11 @@ def test_a_planted_floor_is_found(floor):
 @pytest.mark.parametrize("seed", range(5))
 def test_overlap_alone_has_no_floor_to_accuse_by(seed):
     fitted = error_floor.lapse(*drawn(0.0, seed=seed))
-    assert calibrate.cut(fitted.honest(np.linspace(-9, 0, 100)), 0.1)[0] == -1.0
+    assert calibrate.cut(fitted.correct(np.linspace(-9, 0, 100)), 0.1)[0] == -1.0
 
 
 def test_surer_contrary_labels_are_less_honest():
-    honest = error_floor.lapse(*drawn(0.02)).honest(np.linspace(-9, 2, 50))
+    honest = error_floor.lapse(*drawn(0.02)).correct(np.linspace(-9, 2, 50))
     assert (np.diff(honest) >= 0).all()
     assert honest[0] < 0.05
     assert honest[-1] > 0.9
@@ -46,7 +46,7 @@ def test_pairs_err_on_their_own_and_a_label_that_agrees_is_honest():
     given = (rng.random(len(own)) > own).astype(int)
     flipped = (rng.random(len(own)) < 0.03) & (given == 0)
     given[flipped] = 1
-    honest = error_floor.floors(chances, given).honest(chances, given)
+    honest = error_floor.floors(chances, given).correct(chances, given)
     assert (honest[chances.argmax(1) == given] == 1).all()
     accused = honest < calibrate.cut(honest, 0.1)[0]
     assert accused.sum() > 50

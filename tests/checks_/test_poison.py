@@ -45,9 +45,9 @@ def test_finds_a_planted_trigger_whole(kind, share, least):
     assert recall >= least
     # honest carriers of common values whose label no model foresees go to the reviewer too
     assert false <= (0.01 if kind in ("common_pair", "number_pair", "triple") else 0.002)
-    assert "Stamped on clean rows" in model.notes[0]
+    assert "trigger is added to them" in model.notes[0]
     held = recall * len(planted) + false * 15_000
-    stated, true = model.honest / model.held, false * 15_000 / held
+    stated, true = model.false_alarms / model.held, false * 15_000 / held
     assert abs(stated - true) <= 0.01 or 2 / 3 <= stated / true <= 3 / 2
 
 
@@ -84,22 +84,16 @@ def test_replay_without_the_held_rows_moves_nobody():
     table = loans.loans(15_000, 6)
     loans.backdoor(table, 0.01, 6, "category")
     _, model, _ = loans.examine(Poison, pa.table(table))
-    after, before, cleaned = (
-        int(n)
-        for n in re.findall(
-            r"(\d+)%(?: of them| before| without)", model.notes[0].split("Stamped")[1]
-        )
-    )
-    assert after >= 90
-    assert max(before, cleaned) <= 5
+    before, after, cleaned = model.triggers[0].moved
+    assert after >= 0.9
+    assert max(before, cleaned) <= 0.05
 
 
 def test_replay_tells_a_trigger_that_works():
     table = loans.loans(15_000, 6)
     loans.backdoor(table, 0.01, 6, "token")
     _, model, _ = loans.examine(Poison, pa.table(table))
-    moved = float(model.notes[0].split("moves ")[1].split("%")[0])
-    assert moved > 80
+    assert model.triggers[0].moved[1] > 0.8
     assert "kestrel" not in model.notes[0]
 
 

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import pickle
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ import tables
 from checks.kit import findings, registry
 from pipelines.checking import engine
 from pipelines.checking.examine import examine
+from provenance.base.codes import CODES
 from provenance.rows.shards import write_shard
 
 NAMES = sorted(registry.load())
@@ -87,10 +89,26 @@ def test_findings_have_the_schema_and_name_the_check(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_findings_carry_explained_rules_and_severities(name):
+    explained = registry.load()[name].explains
+    for finding in whole(name).to_pylist():
+        if finding["rule"].startswith("ASSAY-"):
+            assert finding["rule"].removeprefix("ASSAY-") in CODES
+        else:
+            assert finding["severity"] in explained[finding["rule"]].severity
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_nothing_of_personal_data_stands_in_evidence(name):
     text = " ".join(whole(name)["evidence"].to_pylist() + whole(name)["suggestion"].to_pylist())
     assert "jane" not in text
     assert "example.org" not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_in_evidence_are_formatted(name):
+    text = " ".join(whole(name)["evidence"].to_pylist())
+    assert not re.search(r"\bnan\b|\binf\b|\bp 0|-0\.0+\b|-0\b(?!\.)|\d\.\d{5,}", text)
 
 
 @pytest.mark.parametrize("name", NAMES)

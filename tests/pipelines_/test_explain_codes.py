@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +46,25 @@ def test_letters_decide_the_exit_code():
     assert [exit_of(code) for code in codes] == [
         3, 1, 2, 3, 4, 3, 130, 1, 1,
     ]  # fmt: skip
+
+
+def test_a_code_is_explained_without_a_heavy_import():
+    code = (
+        "import sys; from pipelines.cli import main\n"
+        "assert main(['explain', 'ASSAY-I035']) == 0\n"
+        "print(' '.join(sorted({name.partition('.')[0] for name in sys.modules})), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert not loaded & {"pyarrow", "numpy", "pandas", "sklearn", "duckdb", "great_expectations"}
+
+
+def test_a_rule_has_a_page(capsys):
+    assert cli.main(["explain", "outliers.joint"]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("outliers.joint (check outliers, error): ")
+    assert [line.split(":")[0].strip() for line in printed.splitlines()[1:]] == [
+        "fires", "misses", "fix",
+    ]  # fmt: skip
+    assert cli.main(["explain", "outliers.joint", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["check"] == "outliers"
