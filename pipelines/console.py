@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from checks.kit.wording import count
 from pipelines import config
 from provenance.base.errors import printable
 
@@ -208,12 +209,12 @@ def _checks(checks: list[Mapping[str, Any]], paint: Callable[[str, str], str]) -
     for check in sorted(checks, key=lambda check: check["status"] not in words):
         status, style = check["status"], ""
         if status == "ok":
-            count = f"{check['findings']:,}" if check["findings"] else "ok"
+            result = f"{check['findings']:,}" if check["findings"] else "ok"
         elif status == "skipped":
-            count, style = "skipped", "quiet"
+            result, style = "skipped", "quiet"
         else:
-            count, style = words.get(status, "DID NOT RUN"), "error"
-        text = f"{printable(check['check'])} {count}"
+            result, style = words.get(status, "DID NOT RUN"), "error"
+        text = f"{printable(check['check'])} {result}"
         if width + len(text) > COLUMNS - len(MARGIN):
             lines.append([])
             width = 0
@@ -238,9 +239,8 @@ def _notice(name: str, notice: Mapping[str, str], paint: Callable[[str, str], st
 
 def _next(facts: Mapping[str, Any]) -> str:
     run, held = facts["run"], facts["rows"]["quarantine"]
-    rows = f"{held:,} row{'' if held == 1 else 's'}"
     store = config.store_words(Path(facts["path"]).parents[1])
-    steps = [f"`assay review {run} --list{store}` ({rows})"] if held else []
+    steps = [f"`assay review {run} --list{store}` ({count(held, 'row')})"] if held else []
     if facts["reasons"]:
         steps.append(f"`assay explain {facts['reasons'][0]['code']}`")
     return "next: " + " or ".join(steps or [f"`assay verify {run}{store}`"])

@@ -1,6 +1,7 @@
 """Checkpoints and proofs that leave the store, for people who do not trust this machine."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,14 @@ def write(path: str | None, content: bytes, *, mode: int = 0o666) -> None:
     if path is None:
         return
     target = Path(path)
-    with atomic.coded(target):
+    try:
         atomic.write_over(target, content, mode=mode)
+    except OSError as error:
+        refused = atomic.refusal(error, target)
+        if refused.code != "ASSAY-E003":
+            raise refused from error
+        what = f"the file cannot be written ({os.strerror(error.errno or 0)})"
+        raise AssayError("E003", what, where=path, fix="name another file") from error
 
 
 def write_row(store: Store, run: str | None, row: str | None, path: str) -> None:
