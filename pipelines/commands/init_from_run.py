@@ -7,11 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from checks.kit.wording import count
 from pipelines import config
 from pipelines.commands.init import print_lines, refuse_combined, refuse_existing
 from pipelines.proposal import history, output, revise
 from pipelines.proposal.history import Reviewed
-from pipelines.proposal.revise import Revision
+from pipelines.proposal.revise import BOM, Revision
 from pipelines.store import trust
 from pipelines.store.store import Store
 
@@ -43,11 +44,14 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _headed(revision: Revision, number: int) -> str:
-    """Return the text with a line that says where it comes from, below an editor's line."""
-    first, rest = revision.text.partition("\n")[::2]
-    many = len(revision.changes)
-    head = f"# Revised by `assay init --from {number}`: {many} rules, with the reason above each.\n"
-    return f"{first}\n{head}{rest}" if first.startswith(MODELINE) else head + revision.text
+    """Return the text with a line that says where it comes from, below a line for editors."""
+    first, end, rest = revision.text.removeprefix(BOM).partition("\n")
+    changes = f"{count(len(revision.changes), 'rule')}, with the reason above each."
+    head = f"# Revised by `assay init --from {number}`: {changes}"
+    head += "\r\n" if first.endswith("\r") else "\n"
+    mark = BOM if revision.text.startswith(BOM) else ""
+    is_modeline = first.startswith(MODELINE)
+    return mark + (first + end + head + rest if is_modeline else head + first + end + rest)
 
 
 def _require(text: str, run: Reviewed, revision: Revision) -> None:
@@ -80,7 +84,7 @@ def _report(arguments: argparse.Namespace, path: Path, run: Reviewed, revision: 
                  "changes": changes, "notes": notes}  # fmt: skip
         sys.stdout.write(json.dumps(whole) + "\n")
         return
-    decided = f"{len(run.released)} rows released, {len(run.rejected)} rejected"
+    decided = f"{count(len(run.released), 'row')} released, {len(run.rejected)} rejected"
     lines = [f"revised the contract of run {run.entry.seq}: {decided}", f"wrote {path}"]
     lines += [f"  {c['does']} {c['rule']} of '{c['column']}' ({c['why']})" for c in changes]
     lines += [f"  {note}" for note in notes]

@@ -1,8 +1,10 @@
-"""The proposed contract as YAML, with comments; every name and value is quoted where needed."""
+"""The proposed contract as YAML with comments; names and values are quoted where needed."""
 
 import dataclasses
 import datetime as dt
+import json
 import re
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,26 +13,24 @@ from provenance.base.errors import printable
 from provenance.files import remote
 from provenance.readers.csv_dialect import Dialect
 
-LEAST_ROWS = 20  # fewer cannot be judged
+LEAST_ROWS = 20  # the check `shape` refuses fewer
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?: [A-Za-z0-9_]+)*\Z")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
-_SHORT = {"\0": "\\0", "\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
-_ASCII, _PLANE = 0x100, 0x10000
-_COMMENT = 96
-# the standard's types of servers by scheme; it has none for the others
+_COMMENT, _COMMENT_LINES = 96, 4
+# types of servers in the standard, by URL scheme; it has none for other schemes
 _STORES = {"s3": "s3", "s3a": "s3", "az": "azure", "abfs": "azure", "abfss": "azure"}
 
 
 @dataclasses.dataclass(slots=True)
 class Proposal:
-    """What is proposed for one column.
+    """The proposal for one column.
 
     Attributes:
-        seen: what was seen of it.
-        roles: of `assay.role`.
-        comments: lines before it; those that begin with `check:` want a person's eye.
+        seen: the facts about it.
+        roles: values of `assay.role`.
+        comments: lines above it; those that begin with `check:` need review.
         is_key, is_unique: whether its values must differ; is_required: whether none may be missing.
-        valid: its set of values; ends: its least and greatest value, None for none.
+        valid: its set of values; ends: its least and greatest value, None for no limit.
         doubts: why a rule is not sure: `required`, `unique`, `valid`, `minimum`, `maximum`.
     """
 
@@ -46,11 +46,11 @@ class Proposal:
 
     @property
     def is_named(self) -> bool:
-        """Return whether its values name rows."""
+        """Return whether its values identify rows."""
         return self.is_key or self.is_unique
 
     def doubt(self, rule: str, why: str | None) -> None:
-        """Note why a rule is not sure; None if it is."""
+        """Note why a rule is not sure, None if it is."""
         if why is not None:
             self.doubts[rule] = why
 
@@ -64,11 +64,11 @@ def contract_text(
     form: str,
     settings: Mapping[str, str],
 ) -> str:
-    """Return the whole contract, of a source of format `form`; `settings` are of `assay.csv`."""
+    """Return the contract of a source of format `form`; `settings` go into `assay.csv`."""
     least = LEAST_ROWS if rows >= LEAST_ROWS else 1
     lines = [
-        f"# Proposed by `assay init` from {rows:,} rows. Lines with `# check:` want your eye;",
-        "# a rule after `# unsure:` is a warning until you, or more rows, make it an error.",
+        f"# Proposed by `assay init` from {rows:,} rows. Review what is marked `# check:`.",
+        "# A rule below `# unsure:` only warns, until you or more rows make it an error.",
         "apiVersion: v3.1.0",
         "kind: DataContract",
         f"id: {scalar(name)}",
@@ -89,62 +89,47 @@ def contract_text(
 
 
 def csv_settings(dialect: Dialect, form: str) -> dict[str, str]:
-    """Return what `assay.csv` must say so that a source of a format is read by a dialect."""
+    """Return the settings of `assay.csv` that make a source of a format be read by a dialect."""
     base = form.partition(".")[0]
     if base not in ("csv", "tsv"):
         return {}
-    usual, told = Dialect().named(base), dataclasses.asdict(dialect.named(base))
-    return {key: value for key, value in told.items() if value != getattr(usual, key)}
+    usual, found = Dialect().named(base), dataclasses.asdict(dialect.named(base))
+    return {key: value for key, value in found.items() if value != getattr(usual, key)}
 
 
 def scalar(value: Any) -> str:
-    """Return a value as YAML that reads back as exactly that value."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    """Return a value as YAML that reads back as exactly that value.
+
+    JSON is YAML, less the characters that a contract may hold only as escapes, such as U+202E; no
+    YAML library escapes those and leaves other letters readable.
+    """
     if isinstance(value, dt.date | dt.time):
-        return f'"{value.isoformat()}"'
-    if not isinstance(value, str):
-        return repr(value)
-    if _PLAIN.match(value) and value.lower() not in _WORDS:
+        value = value.isoformat()
+    elif isinstance(value, str) and _PLAIN.match(value) and value.lower() not in _WORDS:
         return value
-    return '"' + "".join(_escaped(char) for char in value) + '"'
-
-
-def _escaped(char: str) -> str:
-    if char in _SHORT:
-        return _SHORT[char]
-    if char.isprintable() and not char.isspace():
-        return char
-    if char == " ":
-        return char
-    code = ord(char)
-    if code < _ASCII:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < _PLANE else f"\\U{code:08x}"
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in text)
 
 
 def _servers(path: str | None, form: str) -> list[str]:
     if path is None:
-        return ["# check: the source lies elsewhere, so name it with --source"]
+        return ["# check: the source is outside this folder, so name it with --source"]
     kind = {"jsonl": "json", "tsv": "csv"}.get(form, form)
+    where = f"server: local, type: local, format: {kind}, path: {scalar(path)}"
     if remote.is_url(path):
         store = _STORES.get(path.partition("://")[0], "custom")
-        told = f"format: {kind}, location: {scalar(path)}"
-        return ["servers:", f"  - {{server: store, type: {store}, {told}}}"]
-    return [
-        "servers:",
-        f"  - {{server: local, type: local, format: {kind}, path: {scalar(path)}}}",
-    ]
+        where = f"server: store, type: {store}, format: {kind}, location: {scalar(path)}"
+    return ["servers:", f"  - {{{where}}}"]
 
 
 def _settings(settings: Mapping[str, str], rows: int) -> list[str]:
     lines = []
     if settings:
-        told = ", ".join(f"{key}: {scalar(value)}" for key, value in settings.items())
-        lines += ["  # check: how the CSV seems to be written"]
-        lines += [f"  - {{property: assay.csv, value: {{{told}}}}}"]
-    if rows < LEAST_ROWS:  # or the contract would fail on its own source
-        lines += [f"  # check: {rows} rows are few; without this line fewer than {LEAST_ROWS} fail"]
+        pairs = ", ".join(f"{key}: {scalar(value)}" for key, value in settings.items())
+        lines += ["  # check: the format of the CSV, as detected"]
+        lines += [f"  - {{property: assay.csv, value: {{{pairs}}}}}"]
+    if rows < LEAST_ROWS:  # else the source would fail its own contract
+        lines += [f"  # check: only {rows} rows; without this line, fewer than {LEAST_ROWS} fail"]
         lines += ["  - {property: assay.checks, value: {shape: {least_rows: 1}}}"]
     return ["customProperties:", *lines] if lines else []
 
@@ -153,8 +138,8 @@ def _property(proposal: Proposal) -> list[str]:
     seen = proposal.seen
     comments = list(proposal.comments)
     if seen.distinct == 1 and seen.rows > 1:
-        comments.append("check: it has one value only")
-    lines = [f"      # {comment(text)}" for text in comments]
+        comments.append("check: only one value occurs")
+    lines = [f"      # {line}" for text in comments for line in _wrapped(text)]
     lines += [f"      - name: {scalar(seen.name)}", f"        logicalType: {seen.logical}"]
     if proposal.is_key:
         lines.append("        primaryKey: true")
@@ -202,7 +187,7 @@ def _quality(proposal: Proposal) -> list[str]:
 def _valid(proposal: Proposal) -> list[str]:
     values = f"[{', '.join(scalar(value) for value in proposal.valid or ())}]"
     why = proposal.doubts.get("valid")
-    if why and "label" in proposal.roles:  # whose rule is one with that of a missing label
+    if why and "label" in proposal.roles:  # its validValues is one rule with its gaps, an error
         return [_unsure(why), *_expectation("values_to_be_in_set", f"{{value_set: {values}}}")]
     return [
         *([_unsure(why)] if why else []),
@@ -240,6 +225,12 @@ def _custom(proposal: Proposal) -> list[str]:
 
 
 def comment(text: str) -> str:
-    """Return a text as a comment may hold it: one line, printable, not too long."""
+    """Return a text as one line of a comment: printable and not too long."""
     plain = printable(text)
     return plain if len(plain) <= _COMMENT else plain[: _COMMENT - 3] + "..."
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        printable(text), _COMMENT, subsequent_indent="  ", max_lines=_COMMENT_LINES
+    )

@@ -165,8 +165,8 @@ def test_decisions_widen_lower_and_raise(place, capsys):
     assert rules["city", "nullValues"].severity == "error"
     assert (after.checks, after.source) == (before.checks, before.source)
     notes = " ".join(told["notes"])
-    assert "'secret', secret.maximum: 1 rows were released, but the column is protected" in notes
-    assert "'note', note.pattern: to be lowered by hand" in notes
+    assert "'secret', secret.maximum: 1 row released, but the column is protected" in notes
+    assert "'note', note.pattern: cannot be lowered in place" in notes
 
 
 def test_all_else_stays_as_it_was_written(place, capsys):
@@ -178,7 +178,7 @@ def test_all_else_stays_as_it_was_written(place, capsys):
     assert "# unsure" not in new
     comments = [line.strip() for line in lines if line.strip().startswith("# run 1:")]
     assert len(comments) == 7
-    assert "# run 1: 2 rows that broke it released, 1 rejected: widened" in comments
+    assert "# run 1: 2 violating rows released, 1 rejected; widened" in comments
     kept = [line for line in old.splitlines() if line in lines]
     assert len(old.splitlines()) - len(kept) == 6  # of the rules, and the doubt
     assert "71.5" not in new
@@ -317,7 +317,7 @@ def test_a_rule_is_lowered_where_it_says_no_severity_or_another(tmp_path, word):
         (tmp_path / "made.yaml").write_text(made.text)
         [rule] = load(tmp_path / "made.yaml").rules
         assert rule.severity == "warning"
-        assert "# run 7: 1 rows that broke it released, none rejected: a warning now" in made.text
+        assert "# run 7: 1 violating row released, none rejected; severity lowered" in made.text
 
 
 def test_an_edit_that_says_something_else_is_refused(tmp_path):
@@ -362,7 +362,7 @@ def test_a_range_that_becomes_sure_takes_the_ends_of_all_rows(tmp_path):
     low, high = rule.params["min_value"], rule.params["max_value"]
     assert 0 <= low < 35
     assert 65 < high < 100
-    assert "with ends from all of them" in made.text
+    assert "which also set the range" in made.text
     for run in runs:  # rows without a value tell nothing of its ends
         path = run.files.folder / "clean" / "part-00000.parquet"
         values = pq.read_table(path)["x"].to_pylist()
@@ -386,4 +386,4 @@ def test_runs_make_a_contract_from_few_rows_sure(tmp_path, monkeypatch, capsys):
     assert {"raised"} == {change["does"] for change in told["changes"]}
     sure = load(tmp_path / "sure.yaml")
     assert sum(rule.severity == "warning" for rule in sure.rules) == 0
-    assert "# unsure: no gap" not in (tmp_path / "sure.yaml").read_text()
+    assert "# unsure: no value is missing" not in (tmp_path / "sure.yaml").read_text()
