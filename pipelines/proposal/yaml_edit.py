@@ -69,11 +69,16 @@ class Draft:
         return isinstance(node, yaml.ScalarNode)
 
     def add(self, node: yaml.Node, values: list[Any]) -> bool:
-        """Append values to a list; False if the node is not one, or is empty."""
+        """Append values to a list; False if the node is not one, or its end is not on a line."""
         if not isinstance(node, yaml.SequenceNode) or not node.value:
             return False
-        lead = ", " if node.flow_style else self._line_like(node) + "- "
-        end = node.value[-1].end_mark.index
+        last = node.value[-1]
+        lead, end = ", ", last.end_mark.index
+        if not node.flow_style:
+            if last.style in ("|", ">"):
+                return False
+            lead = self._line_like(node) + "- "
+            end += len(self.text[end:].partition("\n")[0].rstrip("\r"))  # beyond its comment
         self.edits.append((end, end, "".join(lead + scalar(value) for value in values)))
         return True
 
