@@ -55,17 +55,6 @@ SELECT count(DISTINCT v) = count(v), count(v), bool_and(regexp_full_match(v, '\D
 FROM (SELECT {}::VARCHAR AS v FROM read_parquet($1, hive_partitioning = false))"""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class KeyFacts:
-    """Whether a column's values all differ; (rows, least, greatest) of the numbers in them.
-
-    `numbers` is None if a value has no number or several; random values count as a dense series.
-    """
-
-    is_unique: bool
-    numbers: tuple[int, int, int] | None
-
-
 @dataclasses.dataclass(slots=True)
 class Tails:
     """The values nearest the ends of a column, as floats, ascending.
@@ -205,23 +194,26 @@ def as_typed(table: pa.Table, found: list[Seen]) -> pa.Table:
     return pa.table(parts, names=[seen.name for seen in found])
 
 
-def keys(snapshot: Snapshot, names: list[str]) -> dict[str, KeyFacts]:
-    """Return for each column whether its values all differ, and how they are numbered."""
+def keys(snapshot: Snapshot, names: list[str]) -> dict[str, tuple[int, int, int] | None]:
+    """Return the columns whose values all differ, with (rows, least, greatest) of their numbers.
+
+    The numbers are None if a value has no number or several; random values count as a dense series.
+    """
     import duckdb
 
+    found: dict[str, tuple[int, int, int] | None] = {}
     if not names or not snapshot.shards:
-        return {name: KeyFacts(is_unique=False, numbers=None) for name in names}
-    found = {}
+        return found
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET enable_progress_bar = false")
         paths = [ref.path for ref in snapshot.shards]
         for name in names:
             quoted = f'"{name.replace(chr(34), chr(34) * 2)}"'
-            row = connection.execute(_KEY_FACTS.format(quoted), [paths]).fetchone() or (False,)
-            is_unique, rows, is_numbered, least, greatest, is_random = (*row, *[None] * 5)[:6]
+            row: Any = connection.execute(_KEY_FACTS.format(quoted), [paths]).fetchone()
+            is_unique, rows, is_numbered, least, greatest, is_random = row
             numbers = (rows, least, greatest) if is_numbered else None
-            numbers = (rows, 1, rows) if is_random else numbers
-            found[name] = KeyFacts(bool(is_unique), numbers)
+            if is_unique:
+                found[name] = (rows, 1, rows) if is_random else numbers
     return found
 
 

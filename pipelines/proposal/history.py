@@ -6,7 +6,7 @@ were compared with the ledger's.
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,19 +79,6 @@ class Reviewed:
             yield self.files.table(name, [column])[column].combine_chunks(), ordinals
 
 
-@dataclasses.dataclass(frozen=True)
-class Past:
-    """The runs of a dataset that read different sources, the newest first."""
-
-    runs: tuple[Reviewed, ...]
-
-    def unbroken(self, rule: Rule) -> list[Reviewed]:
-        """Return the runs that had the rule, at any severity; none if one violated it."""
-        had = [run for run in self.runs if any(_is_same(rule, own) for own in run.contract.rules)]
-        is_broken = any(run.broken.get((rule.id, rule.column)) for run in had)
-        return [] if is_broken else had
-
-
 def reviewed(store: Store, entry: Entry) -> Reviewed:
     """Return a run with its decisions; for a release, the run that it was made from.
 
@@ -114,8 +101,11 @@ def reviewed(store: Store, entry: Entry) -> Reviewed:
     return Reviewed(base, files, contract, text, _broken(files), released, rejected)
 
 
-def past(store: Store, newest: Reviewed) -> Past:
-    """Return the runs of the same dataset up to this one whose files still exist."""
+def past(store: Store, newest: Reviewed) -> list[Reviewed]:
+    """Return the runs of the same dataset up to this one, newest first, if their files exist.
+
+    Of the runs that read the same source, only the newest counts.
+    """
     seen: Counter[str] = Counter()
     found: list[Reviewed] = []
     for entry in reversed(store.runs()):
@@ -130,7 +120,14 @@ def past(store: Store, newest: Reviewed) -> Past:
         seen.update(inputs)
         if len(found) == MOST_RUNS:
             break
-    return Past(tuple(found))
+    return found
+
+
+def unbroken(rule: Rule, runs: Sequence[Reviewed]) -> list[Reviewed]:
+    """Return the runs that had a rule, at any severity; none if one violated it."""
+    had = [run for run in runs if any(_is_same(rule, own) for own in run.contract.rules)]
+    is_broken = any(run.broken.get((rule.id, rule.column)) for run in had)
+    return [] if is_broken else had
 
 
 def _is_kept(store: Store, entry: Entry) -> bool:

@@ -149,15 +149,15 @@ def _propose_key(
     named = [p for p in proposals if p.seen.name == given or (not p.roles and _is_key_name(p.seen))]
     full = [p for p in named if p.seen.filled == p.seen.rows > 1]
     facts = columns.keys(snapshot, [p.seen.name for p in full])
-    fits = [p for p in full if facts[p.seen.name].is_unique]
+    fits = [p for p in full if p.seen.name in facts]
     fits.sort(key=lambda p: p.seen.name != given)
     if given is not None and not any(p.seen.name == given for p in fits):
         why = "has repeated values" if any(p.seen.name == given for p in full) else "has gaps"
         notes.append(f"'{given}' is not declared as the key: it {why}")
     for proposal in fits:
         if proposal.seen.name != given:
-            known = facts[proposal.seen.name].numbers
-            proposal.doubt("unique", rules.doubt_uniqueness(proposal.seen, known))
+            doubt = rules.doubt_uniqueness(proposal.seen, facts[proposal.seen.name])
+            proposal.doubt("unique", doubt)
         _propose_unique(proposal, given, is_first=not any(p.is_key for p in proposals))
         if "unique" in proposal.doubts:
             name = proposal.seen.name
@@ -175,7 +175,7 @@ def _propose_unique(proposal: Proposal, given: str | None, *, is_first: bool) ->
     elif is_first:
         proposal.is_key = True
         if proposal.seen.name != given:
-            proposal.comments.append("check: the key, by its name and its distinct values")
+            proposal.comments.append("check: the primary key, by its name and its distinct values")
     else:
         proposal.is_unique = True
 

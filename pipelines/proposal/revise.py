@@ -22,7 +22,7 @@ from checks.pii.settings import Settings
 from pipelines.proposal import rules, yaml_edit
 from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal
-from pipelines.proposal.history import Past, Reviewed
+from pipelines.proposal.history import Reviewed, unbroken
 from pipelines.proposal.yaml_edit import Draft
 from provenance.base.errors import AssayError
 
@@ -75,7 +75,7 @@ class Revision:
     notes: tuple[str, ...]
 
 
-def revise(run: Reviewed, past: Past) -> Revision:
+def revise(run: Reviewed, past: Sequence[Reviewed]) -> Revision:
     """Return a run's contract with the changes that its history supports."""
     mark = BOM if run.text.startswith(BOM) else ""
     draft = Draft(run.text.removeprefix(BOM))
@@ -95,16 +95,11 @@ def revise(run: Reviewed, past: Past) -> Revision:
     return Revision(mark + draft.done(), tuple(changes), tuple(notes))
 
 
-def expected(before: tuple[Rule, ...], changes: tuple[Change, ...]) -> list[str]:
-    """Return what the rules of the new contract must be, as `require` compares them."""
+def require(made: Sequence[Rule], before: Sequence[Rule], changes: Sequence[Change]) -> None:
+    """Refuse a new contract whose rules are not the old ones with the changes; ASSAY-E104."""
     afters = {id(change.rule): change.after for change in changes}
-    made = [afters.get(id(rule), rule) for rule in before]
-    return sorted(_identity(rule) for rule in made if rule is not None)
-
-
-def require(made: tuple[Rule, ...], wanted: list[str]) -> None:
-    """Refuse a new contract whose rules are not exactly the intended ones; ASSAY-E104."""
-    if sorted(_identity(rule) for rule in made) != wanted:
+    wanted = (afters.get(id(rule), rule) for rule in before)
+    if sorted(map(_identity, made)) != sorted(_identity(rule) for rule in wanted if rule):
         what = "the contract's layout defeated the edit, so nothing was written"
         raise AssayError("E104", what, fix="write each rule on its own lines, and run again")
 
@@ -113,7 +108,7 @@ def _identity(rule: Rule) -> str:
     return repr((rule.column, rule.kind, sorted(rule.params.items(), key=str), rule.severity))
 
 
-def _change(rule: Rule, run: Reviewed, past: Past) -> Change | str | None:
+def _change(rule: Rule, run: Reviewed, past: Sequence[Reviewed]) -> Change | str | None:
     """Return the change that history supports, why a person must decide, or None for neither."""
     broken = run.broken.get((rule.id, rule.column), set())
     released, rejected = broken & run.released, broken & run.rejected
@@ -161,9 +156,9 @@ def _wider(rule: Rule, run: Reviewed, released: set[int], rejected: set[int]) ->
     return after
 
 
-def _unbroken(rule: Rule, run: Reviewed, past: Past) -> Change | None:
+def _unbroken(rule: Rule, run: Reviewed, past: Sequence[Reviewed]) -> Change | None:
     """Return the raise of an unsure rule that enough rows of enough runs have kept."""
-    had = past.unbroken(rule)
+    had = unbroken(rule, past)
     rows = sum(item.kept(rule) for item in had) if len(had) >= LEAST_RUNS else 0
     if rules.upper(0, rows) > rules.SHARE:
         return None
