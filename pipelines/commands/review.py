@@ -146,7 +146,7 @@ def _content(path: Path) -> str:
 def _check_header(header: list[str], path: Path) -> None:
     fix = "the columns are row, decision and, optionally, value, reason, reviewer"
     if missing := {"row", "decision"} - set(header):
-        what = f"the header lacks {' and '.join(sorted(missing))}"
+        what = f"the header lacks the column {' and '.join(sorted(missing))}"
         raise AssayError("C014", what, where=f"{path}:1", fix=fix)
     if len(set(header)) != len(header) or set(header) - KNOWN:
         what = "the header repeats a column or names an unknown one"
@@ -156,18 +156,20 @@ def _check_header(header: list[str], path: Path) -> None:
 def _decision(header: list[str], cells: list[str], where: str) -> dict[str, Any]:
     if len(cells) != len(header):
         what = f"the line has {len(cells)} fields, the header has {len(header)}"
-        raise AssayError("C014", what, where=where)
+        raise AssayError("C014", what, where=where, fix="give every line a field for each column")
     item: dict[str, Any] = {
         name: cell.strip() or None for name, cell in zip(header, cells, strict=True)
     }
     row, decision = ordinal(item["row"] or ""), (item["decision"] or "").lower()
     if row is None:
-        raise AssayError("C014", "the row must be a number, counted from 0", where=where)
+        fix = "give a row's number as `assay review --list` shows it"
+        raise AssayError("C014", "the row must be a whole number from 0", where=where, fix=fix)
     if decision not in DECISIONS:
         fix = f"the decisions are {', '.join(DECISIONS)}"
         raise AssayError("C014", "unknown decision", where=where, fix=fix)
     if decision == "relabel" and not item.get("value"):
-        raise AssayError("C014", "relabel needs a value: the new label", where=where)
+        what = "relabel needs a value: the new label"
+        raise AssayError("C014", what, where=where, fix="give it in the column value")
     return {**item, "row": row, "decision": decision, "where": where,
             "reviewer": item.get("reviewer") or config.reviewer()}  # fmt: skip
 
@@ -175,18 +177,20 @@ def _decision(header: list[str], cells: list[str], where: str) -> dict[str, Any]
 def _validate(store: Store, base: Entry, decisions: list[dict[str, Any]]) -> None:
     """Refuse decisions that could never be applied, before any is recorded."""
     if not decisions:
-        raise AssayError("C014", "the file contains no decisions")
+        fix = "add a line for each row below the header"
+        raise AssayError("C014", "the file contains no decisions", fix=fix)
     files = store.reader(base)
     found = _rowed(files)
     uncast = set(found.filter(pc.equal(found["check"], "ingest"))["row"].to_pylist())
     rejected = {row for table in files.tables("rejected", ["_row"])
                 for row in table["_row"].to_pylist()}  # fmt: skip
-    label = _label(files)
+    label, rows = _label(files), base.facts["rows"]["source"]
     _refuse_twice(decisions)
     for item in decisions:
         row, decision = item["row"], item["decision"]
-        if row >= base.facts["rows"]["source"]:
-            raise AssayError("C014", f"run {base.seq} has no row {row}", where=item["where"])
+        if row >= rows:
+            what, fix = f"run {base.seq} has no row {row}", f"the rows are 0 to {rows - 1}"
+            raise AssayError("C014", what, where=item["where"], fix=fix)
         if decision in ("reject", "undo"):
             continue
         if row in rejected or row in uncast:

@@ -65,7 +65,7 @@ def _refuse_combined(arguments: argparse.Namespace) -> None:
         fix = "such as `assay verify latest --row 7`"
         raise AssayError("C012", "--row needs the RUN that the row belongs to", fix=fix)
     if arguments.report and arguments.run:
-        what = "--report cannot be combined with RUN: it finds the run by itself"
+        what = "--report cannot be combined with RUN: it finds the run"
         raise AssayError("C012", what, fix="leave RUN out")
 
 
@@ -107,7 +107,7 @@ def _report(store: Store, path: Path, facts: dict[str, Any]) -> list[Notice]:
             if file["sha256"] == sha256:
                 facts["report"] = {"run": entry.seq, "name": file["name"]}
                 return []
-    what = f"no run of this ledger has a file with the sha256 {sha256}"
+    what = f"no run of this ledger wrote a file with the sha256 {sha256}"
     return [Notice("ASSAY-L011", what, str(path))]
 
 
