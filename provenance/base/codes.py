@@ -196,7 +196,10 @@ CODES: dict[str, tuple[str, str]] = {
         "Set assay.pii of the column, or mend what kept the check `pii` from searching it.",
     ),
     "K014": ("A dataset-level rule of the contract is broken.", "Repair the data or the rule."),
-    "K015": ("The warnings fail the run, as the policy asks.", "List them with `assay review RUN --list`."),
+    "K015": (
+        "The warnings fail the run, as the policy asks.",
+        "List them with `assay review RUN --list`.",
+    ),
     "K016": (
         "Two counts that must agree do not, so neither is believed.",
         "Run again with --debug and report what it shows.",
