@@ -9,6 +9,7 @@ value; a list grows by the values themselves, unless they may be personal data.
 
 import dataclasses
 import datetime as dt
+import decimal
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -311,7 +312,9 @@ def _outer_day(text: str, *, is_low: bool) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as a contract's rule holds it: dates and times as ISO text."""
+    """Return a value as a contract's rule holds it: dates and times as ISO text, no decimals."""
+    if isinstance(value, decimal.Decimal):
+        return float(value)
     return value.isoformat() if isinstance(value, dt.date | dt.time) else value
 
 

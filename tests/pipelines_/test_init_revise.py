@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import decimal
 import json
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from checks.contract.loader import load
+from checks.kit.contract_model import Rule
 from pipelines import cli
 from pipelines.proposal import history, revise, yaml_edit
 from pipelines.proposal.history import Reviewed
@@ -386,3 +388,12 @@ def test_runs_make_a_contract_from_few_rows_sure(tmp_path, monkeypatch, capsys):
     sure = load(tmp_path / "sure.yaml")
     assert sum(rule.severity == "warning" for rule in sure.rules) == 0
     assert "# unsure: no value is missing" not in (tmp_path / "sure.yaml").read_text()
+
+
+def test_a_list_grows_by_decimals_as_numbers():
+    rule = Rule("x.set", revise.SET, "x", {"value_set": [0.5]})
+    column = SimpleNamespace(spec=SimpleNamespace(logical="number"))
+    contract = SimpleNamespace(column=lambda _: column)
+    made = revise.widened(rule, [decimal.Decimal("1.5"), decimal.Decimal("0.5")], contract)
+    assert made == {"value_set": [0.5, 1.5]}
+    assert {type(value) for value in made["value_set"]} == {float}
