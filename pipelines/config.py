@@ -1,4 +1,4 @@
-"""Assay's settings from the environment; `server_address` reads those of Prefect.
+"""Assay's settings from the environment; `orchestration.server` reads those of Prefect.
 
 ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file, or the PEM itself), ASSAY_PUBLIC_KEY (PEM file),
 ASSAY_CHECKPOINT (file), ASSAY_OPENLINEAGE and ASSAY_RETRAIN (file or URL), XDG_CONFIG_HOME,
