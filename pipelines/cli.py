@@ -1,66 +1,211 @@
 """The command line: parse and dispatch, nothing else.
 
 Results go to stdout, everything else to stderr; `--json` prints exactly one object, on errors
-too. Nothing but argparse is imported before a command's own module is: docs/adr/0006.
+too. Only argparse is imported before the module of the chosen command: docs/adr/0006.
 """
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-TYPE_CHECKING = False  # `typing` itself would cost a tenth of the help's time
+TYPE_CHECKING = False  # importing `typing` would add a tenth to the time of `--help`
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from provenance.base.errors import AssayError
 
-Arguments = argparse.Namespace
-
 SIGNALLED = 128  # exit codes above it name a signal
+RUN = "number of a run, or `latest`"
+LEDGER_ACTIONS = {
+    "log": "list the entries, oldest first",
+    "show": "print entry ENTRY in full, as JSON",
+    "checkpoint": "sign the length and root hash of the ledger, to be kept off this machine",
+    "prove": "prove to others that entry ENTRY, or row ROW of run ENTRY, is in the ledger",
+    "compact": "pack the entries so far into one file; hashes and signatures stay the same",
+    "rotate": "replace the signing key with the key in --to",
+    "key": "print your public key, for others to pin",
+}
 
-# verb: (one line of help, an example); its module in `commands` has `main(arguments) -> int`
-VERBS: dict[str, tuple[str, str]] = {
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("contract", metavar="CONTRACT", help="data contract, a YAML file (ODCS v3.1)")
+    add("--source", metavar="PATH", help="file, folder, glob or URL of the data to examine "
+        "(default: servers[0].path of the contract)")  # fmt: skip
+    add("--reference", metavar="PATH", help="trusted data to measure drift against")
+    add("--engine", choices=("auto", "serial", "processes", "dask"), default="auto",
+        help="what examines the shards (default: auto, by the number of rows)")  # fmt: skip
+    add("--dask-address", metavar="URL", help="scheduler of a running Dask cluster, such as "
+        "tls://host:8786; implies --engine dask")  # fmt: skip
+    add("--fail-on", choices=("error", "warning"),
+        help="lowest severity that fails the run (default: the contract's policy)")  # fmt: skip
+    add("--share", choices=("private", "group"), help="who may use a store that this command "
+        "creates: only you (default), or the group of its folder")  # fmt: skip
+
+
+def _init(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("source", nargs="?", metavar="SOURCE", help="file, folder, glob or URL of the data")
+    add("--label", metavar="COLUMN", help="target column, which a model will learn to predict")
+    add("--key", metavar="COLUMN", help="column that identifies a row")
+    add("--delimiter", metavar="CHAR", help="delimiter of a CSV file, if it is not recognised")
+    add("-o", "--output", metavar="FILE", help="file to write (default: contract.yaml)")
+    add("--force", action="store_true", help="overwrite FILE")
+    add("--from", dest="run", metavar="RUN", help="instead of reading a SOURCE, revise the "
+        "contract of this run by the decisions on its rows and by the runs before it")  # fmt: skip
+    add("--schema", action="store_true", help="instead of a contract, write the JSON Schema of "
+        "contracts for editors (default: to stdout)")  # fmt: skip
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    add = parser.add_argument
+    add("--direct", action="store_true", help="run without Prefect")
+    add("--retrain-exit", type=int, metavar="CODE", help="exit with CODE (5 to 125) instead of 1 "
+        "if drift is the only reason that the run fails")  # fmt: skip
+
+
+def _gate(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    parser.usage = "assay gate CONTRACT [options] -- COMMAND..."
+    add = parser.add_argument
+    add("--max-age", metavar="AGE", default="24h", help="reuse a pass that is at most this old, "
+        "such as 90m or 7d (default: 24h); 0s always runs again")  # fmt: skip
+    add("--in-place", action="store_true", help="give COMMAND the run's own files, checked before "
+        "and after, instead of a private copy")  # fmt: skip
+    _checkpoint(parser)
+
+
+def _nightly(parser: argparse.ArgumentParser) -> None:
+    _source(parser)
+    parser.add_argument("--cron", metavar="CRON", default="0 2 * * *",
+                        help='schedule as five cron fields (default: "0 2 * * *")')  # fmt: skip
+
+
+def _review(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("run", nargs="?", default="latest", metavar="RUN", help=f"{RUN} (default)")
+    add("--list", action="store_true", help="list the rows that await a decision, worst first")
+    add("--apply", metavar="CSV", help="record decisions from a file with the columns row, "
+        "decision[, value, reason, reviewer]; a decision is release, reject, relabel, redact or "
+        "undo")  # fmt: skip
+    add("--anchor", action="store_true",
+        help="make the clean dataset of RUN the reference for drift from now on")  # fmt: skip
+    add("--reason", metavar="TEXT", help="with --anchor: why, for the ledger")
+    add("--limit", type=int, default=100, metavar="N",
+        help="with --list: number of rows (default: 100; 0 for all)")  # fmt: skip
+
+
+def _release(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help=RUN)
+
+
+def _explain(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("subject", metavar="RUN|CODE|RULE", help=f"{RUN}; or a code or rule, such as ASSAY-I035, "
+        "outliers.joint or age.minimum")  # fmt: skip
+    add("row", nargs="?", metavar="ROW", help="number of the row, from 0, or its place in the "
+        "run's files, such as clean/part-00000.parquet:17")  # fmt: skip
+
+
+def _diff(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("run_a", metavar="RUN_A", help=RUN)
+    add("run_b", metavar="RUN_B", help=RUN)
+    add("--limit", type=int, metavar="N", help="number of rows to list per kind of change "
+        "(default: 10, with --json 100; 0 for all)")  # fmt: skip
+
+
+def _checkpoint(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", default=os.environ.get("ASSAY_CHECKPOINT") or None,
+        help="require the ledger to continue this checkpoint (default: $ASSAY_CHECKPOINT)",
+    )  # fmt: skip
+
+
+def _verify(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("run", nargs="?", metavar="RUN", help="check the files of this run only (default: of all)")
+    add("--row", metavar="ROW", help="check this row of RUN only")
+    add("--report", metavar="FILE", help="find the run that wrote this file")
+    _checkpoint(parser)
+    add("--key", metavar="FILE", help="public key to trust, a PEM file")
+
+
+def _ledger(parser: argparse.ArgumentParser) -> None:
+    width = max(map(len, LEDGER_ACTIONS))
+    lines = "".join(f"\n  {name:<{width}}  {text}" for name, text in LEDGER_ACTIONS.items())
+    parser.description = f"{parser.description}\n\nactions:{lines}"
+    add = parser.add_argument
+    add("action", choices=LEDGER_ACTIONS, metavar="ACTION", help="one of the actions above")
+    add("entry", nargs="?", metavar="ENTRY",
+        help="show, prove: number of an entry (prove: or `latest`, the last run)")  # fmt: skip
+    add("row", nargs="?", metavar="ROW", help="prove: number of a row of that run, from 0")
+    add("-o", "--output", metavar="FILE",
+        help="checkpoint, prove, key: file to write (default: stdout)")  # fmt: skip
+    add("--checkpoint", metavar="FILE",
+        help="prove: use this checkpoint (default: a new one)")  # fmt: skip
+    add("--since", metavar="FILE", help="prove: that the ledger has only grown since this "
+        "checkpoint, in place of ENTRY")  # fmt: skip
+    add("--row-file", metavar="FILE", help="prove: also write the row, as Parquet")
+    add("--to", metavar="FILE", help="rotate: file of the new key, created if absent")
+
+
+def _no_options(_: argparse.ArgumentParser) -> None:
+    """Add nothing."""
+
+
+Command = tuple[Callable[[argparse.ArgumentParser], None], str, tuple[str, ...]]
+# verb: what adds its options, one line of help, examples; `commands.VERB` has `main(arguments)`
+VERBS: dict[str, Command] = {
     "init": (
-        "write a first contract from a source, or a better one from a run",
-        "assay init loans.csv --label defaulted -o contract.yaml; assay init --from 7 -o new.yaml",
+        _init,
+        "propose a contract from a source, or revise the contract of a run",
+        ("assay init loans.csv --label defaulted", "assay init --from latest -o revised.yaml"),
     ),
     "run": (
+        _run_options,
         "examine a source under a contract",
-        "assay run contract.yaml --source loans.csv",
+        ("assay run contract.yaml --source loans.csv",),
     ),
     "gate": (
-        "start a training command only on a pass",
-        "assay gate contract.yaml --max-age 24h --checkpoint monday.note -- python train.py",
+        _gate,
+        "start a training command only if the data passes",
+        ("assay gate contract.yaml --max-age 24h -- python train.py",),
     ),
     "nightly": (
-        "run on a schedule, as a served Prefect deployment",
-        'assay nightly contract.yaml --cron "0 2 * * *"',
+        _nightly,
+        "serve `assay run` on a schedule, as a Prefect deployment",
+        ('assay nightly contract.yaml --cron "0 2 * * *"',),
     ),
     "review": (
-        "list what waits for a person, record decisions",
-        "assay review latest --apply decisions.csv",
+        _review,
+        "list the rows that await a decision, and record decisions",
+        ("assay review latest --list", "assay review latest --apply decisions.csv"),
     ),
     "release": (
-        "emit the clean dataset with the decisions applied",
-        "assay release latest",
+        _release,
+        "write a new clean dataset with the decisions applied",
+        ("assay release latest",),
     ),
     "explain": (
-        "tell one row's story, or what a code means",
-        "assay explain latest 48211",
+        _explain,
+        "show the history of a row, or what a code or a rule means",
+        ("assay explain latest 48211", "assay explain ASSAY-I035", "assay explain outliers.joint"),
     ),
-    "diff": (
-        "compare two runs row by row, and say why",
-        "assay diff 6 7",
-    ),
+    "diff": (_diff, "compare two runs row by row, with the causes", ("assay diff 6 7",)),
     "verify": (
-        "check the ledger, and every file of a run",
-        "assay verify latest",
+        _verify,
+        "check the ledger and the files of every run against it",
+        ("assay verify", "assay verify latest --row 48211"),
     ),
     "ledger": (
-        "show the ledger; checkpoints, proofs, compaction, keys",
-        "assay ledger checkpoint -o monday.note",
+        _ledger,
+        "inspect the ledger; make checkpoints and proofs; compact it; manage keys",
+        ("assay ledger checkpoint -o monday.note", "assay ledger prove latest 48211 -o row.proof"),
     ),
-    "doctor": ("check this machine and installation", "assay doctor"),
+    "doctor": (_no_options, "check this machine and the installation", ("assay doctor",)),
 }
 
 
@@ -80,10 +225,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json, debug = "--json" in own, "--debug" in own
     try:
         return _run(words)
-    except BrokenPipeError:
-        # whoever read our output has gone; there is nobody to tell
-        import os
-
+    except BrokenPipeError:  # whoever read our output has gone, so nobody would read an error
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         sys.stderr.close()
         return 3
@@ -91,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not isinstance(error.code, int) or error.code <= SIGNALLED:
             raise
         return _refuse(KeyboardInterrupt(), as_json=as_json, debug=debug)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  no traceback unasked
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  no traceback unless asked for
         return _refuse(error, as_json=as_json, debug=debug)
 
 
@@ -105,30 +247,29 @@ def _run(words: list[str]) -> int:
     if not getattr(arguments, "verb", None):
         parser.print_help()
         return 2 if words else 0
-    if arguments.verb != "nightly":  # which ends in an order of its own
+    if arguments.verb != "nightly":  # which shuts down in its own order
         _heed_signals()
     import importlib
-    import os
 
     from pipelines import config
 
-    arguments.environment = dict(os.environ)  # what a gated command shall inherit
+    arguments.environment = dict(os.environ)  # for the command that a gate starts
     config.take_key()
     config.quiet_libraries()
     command = importlib.import_module(f"pipelines.commands.{arguments.verb}")
     code: int = command.main(arguments)
-    sys.stdout.flush()  # a reader that has gone shall be met here, not at the end of Python
+    sys.stdout.flush()  # so that a closed pipe is noticed here, not while Python exits
     return code
 
 
 def _heed_signals() -> None:
-    """Let a termination end a command as an interrupt does, so that nothing is left behind."""
+    """Make a termination signal end a command as an interrupt does, so that it cleans up."""
     import signal
     import threading
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGHUP):
-            if signal.getsignal(number) == signal.SIG_DFL:  # `nohup` asks that one be ignored
+            if signal.getsignal(number) == signal.SIG_DFL:  # `nohup` has SIGHUP ignored
                 signal.signal(number, signal.default_int_handler)
 
 
@@ -136,17 +277,22 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser = _Parser(
         prog="assay",
         description="Examines training data before a model learns from it.",
-        epilog="example: assay init data.csv --label y -o contract.yaml && assay run contract.yaml",
+        epilog=_examples("assay init data.csv --label y", "assay run contract.yaml"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="print the version")
     verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", parser_class=_Parser)
-    for verb, (text, example) in VERBS.items():
-        added = verbs.add_parser(verb, help=text, description=text, epilog=f"example: {example}")
-        if verb in words:  # the others need no options to be listed
-            from pipelines.commands.arguments import OPTIONS
-
-            OPTIONS[verb](added)
-            added.add_argument("--debug", action="store_true", help="show tracebacks and logs")
+    for verb, (add_options, text, examples) in VERBS.items():
+        added = verbs.add_parser(
+            verb, help=text, description=f"{text[0].upper()}{text[1:]}.",
+            epilog=_examples(*examples), formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        if verb in words:  # the list of commands needs no options of the others
+            add_options(added)
+            add = added.add_argument
+            add("--store", metavar="DIR", help="default: $ASSAY_STORE, else ./assay-store")
+            add("--json", action="store_true", help="print one JSON object on stdout")
+            add("--debug", action="store_true", help="show tracebacks and logs")
     if "--version" in words[:1]:
         from importlib import metadata
 
@@ -155,8 +301,12 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
+def _examples(*lines: str) -> str:
+    return "examples:" + "".join(f"\n  {line}" for line in lines)
+
+
 def _coded(error: BaseException) -> "AssayError":
-    """Return the error as one with a code; an unforeseen one tells its kind and place only."""
+    """Return the error as one with a code; of an unforeseen one, only its type and place."""
     from provenance.base.errors import AssayError
 
     if isinstance(error, AssayError):

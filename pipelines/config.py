@@ -1,9 +1,9 @@
-"""Settings of Assay from the environment; those of Prefect are read by `server_address`.
+"""Assay's settings from the environment; `orchestration.server` reads those of Prefect.
 
 ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file, or the PEM itself), ASSAY_PUBLIC_KEY (PEM file),
-ASSAY_CHECKPOINT (file), ASSAY_OPENLINEAGE (file or address), XDG_CONFIG_HOME, XDG_STATE_HOME;
-OPENLINEAGE_URL, _ENDPOINT, _API_KEY, _NAMESPACE and _DISABLED as that standard has them. What a
-command line gives goes before the environment.
+ASSAY_CHECKPOINT (file), ASSAY_OPENLINEAGE and ASSAY_RETRAIN (file or URL), XDG_CONFIG_HOME,
+XDG_STATE_HOME; OPENLINEAGE_URL, _ENDPOINT, _API_KEY, _NAMESPACE and _DISABLED as that standard
+defines them. The command line takes precedence over the environment.
 """
 
 import dataclasses
@@ -15,59 +15,66 @@ from pathlib import Path
 from provenance.base.errors import AssayError
 
 KEY = "ASSAY_SIGNING_KEY"
-QUIET = {
-    # analytics of every library off, and none of their chatter on the terminal
+TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+}
+QUIET = {
+    **TELEMETRY_OFF,
     "TQDM_DISABLE": "1",
-    # a folder named `checks` or `pipelines` where a child starts must not shadow ours
+    # a folder named `checks` or `pipelines` in a child's working folder must not shadow ours
     "PYTHONSAFEPATH": "1",
 }
 
-# Checks, rules and the orchestrator share the cores already. Threads of their own made the models
-# three times slower on a busy machine, no faster on a quiet one, and their sums less repeatable.
+# Checks, rules and the orchestrator already share the cores. More threads made the models three
+# times slower on a busy machine, no faster on a quiet one, and their sums less repeatable.
 THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 _held: list[bytes] = []  # the key that `take_key` moved here
 
 
 def quiet_libraries() -> None:
-    """Set what libraries read from the environment; call before they are imported."""
+    """Set the environment that libraries read; call this before they are imported."""
     os.environ.update(QUIET)
     for name, value in THREADS.items():
         os.environ.setdefault(name, value)
 
 
 def store_folder(given: str | None) -> Path:
-    """Return the store: as given, else $ASSAY_STORE, else ./assay-store."""
+    """Return the store's folder: as given, else $ASSAY_STORE, else ./assay-store."""
     return Path(given or os.environ.get("ASSAY_STORE") or "assay-store")
 
 
 def store_words(folder: Path) -> str:
-    """Return ` --store DIR` for a command to be copied, empty where the default is that store."""
+    """Return ` --store DIR` for a command to be copied, "" if that store is the default."""
     return "" if folder == store_folder(None) else f" --store {shlex.quote(str(folder))}"
 
 
 def config_folder() -> Path:
     """Return the user's configuration folder for Assay; E003 if there is no home folder."""
-    if folder := _user_folder("XDG_CONFIG_HOME", "~/.config"):
+    if folder := user_folder("XDG_CONFIG_HOME", "~/.config"):
         return folder / "assay"
     fix = "set HOME or XDG_CONFIG_HOME, or ASSAY_SIGNING_KEY to the key's file"
-    raise AssayError("E003", "there is no home folder to keep the signing key in", fix=fix)
+    raise AssayError("E003", "no home folder to keep the signing key in", fix=fix)
 
 
 def state_folder() -> Path:
-    """Return the folder of what Assay remembers for this user: `high_water`.
+    """Return the folder of what Assay remembers for this user, see `store.high_water`.
 
-    Without a home folder it is one that cannot be used, which is told as any other.
+    Without a home folder, it is a path that cannot be used, which is reported like any other.
     """
-    return (_user_folder("XDG_STATE_HOME", "~/.local/state") or Path(os.devnull)) / "assay"
+    return (user_folder("XDG_STATE_HOME", "~/.local/state") or Path(os.devnull)) / "assay"
 
 
-def _user_folder(variable: str, usual: str) -> Path | None:
-    """Return a folder of the user's, None without a home; relative ones do not count (XDG)."""
+def user_folder(variable: str, usual: str) -> Path | None:
+    """Return the XDG folder of this user, None without a home folder.
+
+    Args:
+        variable: names it in the environment; the standard ignores a relative path there.
+        usual: where it lies otherwise, such as `~/.config`.
+    """
     if (given := os.environ.get(variable)) and Path(given).is_absolute():
         return Path(given)
     try:
@@ -83,7 +90,7 @@ def signing_key() -> Path:
 
 
 def key_text() -> bytes | None:
-    """Return the signing key itself, when ASSAY_SIGNING_KEY holds a PEM and not its path."""
+    """Return the signing key itself, None unless ASSAY_SIGNING_KEY holds a PEM, not its path."""
     given = os.environ.get(KEY, "")
     if given.strip():
         return given.strip().encode() if _is_key(given) else None
@@ -91,7 +98,7 @@ def key_text() -> bytes | None:
 
 
 def is_key_named() -> bool:
-    """Return whether the environment says which key signs, by a path or by the key itself."""
+    """Return whether the environment names the signing key, by its path or by the key itself."""
     return bool(os.environ.get(KEY)) or bool(_held)
 
 
@@ -105,12 +112,12 @@ def take_key() -> bytes | None:
 
 
 def hold_key(text: bytes | None) -> None:
-    """Keep the text of the key that signs here, None for none; the environment goes before it."""
+    """Keep the signing key's text, None for none; the environment takes precedence over it."""
     _held[:] = [] if text is None else [text]
 
 
 def without_key(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment for a child that signs nothing: less the key, not less its path."""
+    """Return an environment for a child that signs nothing: without the key, but with its path."""
     return {name: given for name, given in environment.items() if name != KEY or not _is_key(given)}
 
 
@@ -119,21 +126,21 @@ def _is_key(given: str) -> bool:
 
 
 def public_key() -> Path | None:
-    """Return the file of the public key to trust, when one is pinned."""
+    """Return the file of the pinned public key, None if none is pinned."""
     given = os.environ.get("ASSAY_PUBLIC_KEY")
     return Path(given) if given else None
 
 
 def checkpoint() -> str | None:
-    """Return the checkpoint, kept elsewhere, that every ledger must hold against; None if none."""
+    """Return the checkpoint, kept elsewhere, that every ledger must continue; None if none."""
     return os.environ.get("ASSAY_CHECKPOINT") or None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LineageTarget:
-    """Where OpenLineage events go: `place` is a file, or the address to post to.
+    """Where OpenLineage events go: `place` is a file, or the URL to post them to.
 
-    `key` is sent to that address as a bearer token; neither is for messages.
+    `key` is sent to that URL as a bearer token. No message may show either.
     """
 
     place: str
@@ -142,7 +149,7 @@ class LineageTarget:
 
 
 def lineage_target() -> LineageTarget | None:
-    """Return where to send OpenLineage events, None if nobody asked for them."""
+    """Return where to send OpenLineage events, None if they were not asked for."""
     from urllib.parse import urljoin
 
     given = os.environ.get
@@ -158,10 +165,10 @@ def lineage_target() -> LineageTarget | None:
 
 
 def retrain_target() -> str | None:
-    """Return the file or address that is to have the retrain signal, None if nobody asked."""
+    """Return the file or URL that gets the retrain signal, None if it was not asked for."""
     return os.environ.get("ASSAY_RETRAIN") or None
 
 
 def reviewer() -> str:
-    """Return the name under which decisions are recorded when none is given."""
+    """Return the reviewer to record if a decision names none."""
     return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid-{os.getuid()}"

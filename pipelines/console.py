@@ -1,108 +1,71 @@
-"""What a person sees in the terminal: a summary for stdout, one line a stage for stderr.
+"""What a person sees in the terminal: the summary on stdout, one line per stage on stderr.
 
-Colour and a moving bar only on a terminal that wants them; a log file gets whole lines, and a
-long stage says every ten seconds that it lives. Nothing heavy is imported until a bar is drawn.
+Only a terminal gets colour and a moving bar; a log file gets whole lines, and one every ten seconds
+while a stage is still running. Nothing heavy is imported until a bar is drawn.
 """
 
+import contextlib
+import dataclasses
 import os
 import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
+from checks.kit.wording import count
 from pipelines import config
 from provenance.base.errors import printable
 
 if TYPE_CHECKING:
     import rich.progress
 
-SIGN_OF_LIFE = 10.0  # seconds between lines of a long stage that has no terminal
+SIGN_OF_LIFE = 10.0  # seconds between the lines of a long stage where there is no terminal
 COLUMNS = 96
 MARGIN = " " * 9
 STYLES = {"pass": "32;1", "fail": "31;1", "warning": "33", "error": "31", "quiet": "2", "bold": "1"}
 
 
 def is_colored(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Tell whether `stream` gets colour: NO_COLOR wins, then FORCE_COLOR, then a terminal."""
+    """Return whether to colour `stream`: NO_COLOR wins, then FORCE_COLOR, then a terminal."""
     if environ.get("NO_COLOR"):
         return False
     return bool(environ.get("FORCE_COLOR")) or is_live(stream, environ)
 
 
 def is_live(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Tell whether `stream` is a terminal that can move its cursor."""
+    """Return whether `stream` is a terminal that can move its cursor."""
     return stream.isatty() and environ.get("TERM") != "dumb"
 
 
-def summary(told: Mapping[str, Any], *, is_color: bool | None = None) -> str:
-    """Return the terminal's text for an `assay.run/1` object: verdict, rows, checks, reasons, next.
+def summary(facts: Mapping[str, Any], *, is_color: bool | None = None) -> str:
+    """Return the terminal's text for an `assay.run/1` object: checks, rows, notices, verdict.
 
     Args:
-        told: the object that `--json` prints (`run` null and `error` set if nothing was committed).
-        is_color: whether to add ANSI colour, None to ask stdout; the text is the same either way.
-
-    Returns:
-        Lines, each with its line end.
+        facts: what `--json` prints; `run` is null and `error` set if nothing was committed.
+        is_color: whether to add ANSI colour, None to ask stdout; the words are the same.
     """
     is_color = is_colored(sys.stdout, os.environ) if is_color is None else is_color
     paint = _painter(is_color=is_color)
-    if told.get("error"):
-        return _refusal(told["error"], paint)
-    verdict = told["verdict"]
-    lines = [_line("checks", _checks(told["checks"], paint)), _line("rows", _rows(told["rows"]))]
-    for notice in told["reasons"]:
-        lines += _notice("reason", notice, paint)
-    for notice in told["warnings"]:
-        lines += _notice("warning", notice, paint)
+    if facts.get("error"):
+        return _refusal(facts["error"], paint)
+    verdict = facts["verdict"]
+    lines = [_line("checks", _checks(facts["checks"], paint)), _line("rows", _rows(facts["rows"]))]
+    for name in ("reason", "warning"):
+        for notice in facts[f"{name}s"]:
+            lines += _notice(name, notice, paint)
     lines.append(_line("verdict", paint(verdict, verdict)))
-    lines.append(_line("report", printable(f"{told['path']}/report.html")))
-    return "\n".join([*lines, _next(told), ""])
-
-
-class Stage:
-    """One stage that is under way; ends as a context manager or by `done`."""
-
-    def __init__(self, name: str, total: int | None, speaker: "Progress") -> None:
-        """Begin now; made by `Progress.stage`."""
-        self.name, self.total = name, total
-        self.count = 0
-        self.note = ""
-        self.began = self.spoke = speaker.clock()
-        self._speaker = speaker
-
-    def __enter__(self) -> Self:
-        """Return the stage, which has begun."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the stage; one that an exception cut short says so."""
-        self._speaker.end(self, is_cut=kind is not None)
-
-    def advance(self, count: int = 1) -> None:
-        """Say that `count` more of the stage's steps are done."""
-        self._speaker.move(self, count)
-
-    def done(self, note: str = "") -> None:
-        """End the stage and leave one line with `note` and its seconds."""
-        self.note = note
-        self._speaker.end(self)
+    lines.append(_line("report", printable(f"{facts['path']}/report.html")))
+    return "\n".join([*lines, _next(facts), ""])
 
 
 class Progress:
-    """One line a stage on stderr, and a bar for each while it runs where there is a terminal.
+    """A line on stderr for each stage that ends, and a bar while it runs if that is a terminal.
 
-    Use as a context manager, so that no bar outlives an error. Stages may run side by side in
-    threads: `with progress.stage("fit", 12) as stage: stage.advance()`. For stages one after the
-    other, `progress.stage(...)`, `progress.advance()` and `progress.done(note)` do the same.
+    Stages may run at once in several threads: `with progress.stage("rules"): ...`. Use it as a
+    context manager too, so that no bar and no thread outlives an error.
     """
 
     def __init__(
@@ -112,67 +75,67 @@ class Progress:
         *,
         is_quiet: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        interval: float = SIGN_OF_LIFE,
     ) -> None:
-        """Decide once from `stream` (stderr) and `environ` how to speak; `clock` gives seconds."""
+        """Decide from `stream` (stderr) and `environ` how to report; `clock` returns seconds."""
         environ = os.environ if environ is None else environ
-        self.clock = clock
+        self._clock = clock
+        self._interval = interval
         self._stream = stream or sys.stderr
         self._is_quiet = is_quiet
         self._is_live = is_live(self._stream, environ) and not is_quiet
         self._paint = _painter(is_color=is_colored(self._stream, environ))
         self._bar: rich.progress.Progress | None = None
-        self._open: dict[Stage, rich.progress.TaskID | None] = {}
+        self._open: dict[_Stage, rich.progress.TaskID | None] = {}
         self._lock = threading.RLock()
+        self._has_ended = threading.Event()
+        self._reporter: threading.Thread | None = None
 
     def __enter__(self) -> Self:
-        """Start with no stage."""
+        """Start without a stage."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End what is still open."""
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """End the stages that are still running."""
+        self._has_ended.set()
         for stage in list(self._open):
-            self.end(stage, is_cut=kind is not None)
+            self._end(stage, is_cut=kind is not None)
 
-    def stage(self, name: str, total: int | None = None) -> Stage:
-        """Begin a stage of `total` steps (None: unknown)."""
-        stage = Stage(name, total, self)
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Show a stage for the time of the block."""
+        stage, is_cut = self._begin(name), True
+        try:
+            yield
+            is_cut = False
+        finally:
+            self._end(stage, is_cut=is_cut)
+
+    def _begin(self, name: str) -> "_Stage":
+        stage = _Stage(printable(name), self._clock())
         with self._lock:
             task = None
             if self._is_live:
                 if self._bar is None:
                     self._bar = _bar(self._stream)
                     self._bar.start()
-                task = self._bar.add_task(f"{printable(name):<7}", total=total)
+                task = self._bar.add_task(f"{stage.name:<7}", total=None)
+            elif self._reporter is None and not self._is_quiet:
+                self._reporter = threading.Thread(target=self._report, daemon=True)
+                self._reporter.start()
             self._open[stage] = task
         return stage
 
-    def advance(self, count: int = 1) -> None:
-        """Advance the stage that began last."""
-        self.move(next(reversed(self._open)), count)
+    def _report(self) -> None:
+        """Say at intervals which stages are still running."""
+        while not self._has_ended.wait(self._interval):
+            with self._lock:
+                for stage in self._open:
+                    if (seconds := self._clock() - stage.began) >= self._interval:
+                        self._say(_line(stage.name, f"{seconds:.0f} s so far"))
 
-    def done(self, note: str = "") -> None:
-        """End the stage that began last."""
-        next(reversed(self._open)).done(note)
-
-    def move(self, stage: Stage, count: int) -> None:
-        """Count steps of a stage; where there is no bar, say at times that it lives."""
-        with self._lock:
-            stage.count += count
-            task = self._open.get(stage)
-            if self._bar is not None and task is not None:
-                self._bar.advance(task, count)
-            elif self.clock() - stage.spoke >= SIGN_OF_LIFE:
-                stage.spoke = self.clock()
-                of = f" of {stage.total:,}" if stage.total else ""
-                self._say(_line(stage.name, f"{stage.count:,}{of} so far"))
-
-    def end(self, stage: Stage, *, is_cut: bool = False) -> None:
-        """Take the stage's bar away and leave its line; a stage ends once."""
+    def _end(self, stage: "_Stage", *, is_cut: bool) -> None:
+        """Remove the stage's bar and leave its line; a stage ends once."""
         with self._lock:
             if stage not in self._open:
                 return
@@ -182,9 +145,9 @@ class Progress:
             if self._bar is not None and not self._open:
                 self._bar.stop()
                 self._bar = None
-            seconds = self._paint(f"{self.clock() - stage.began:.1f} s", "quiet")
-            notes = [printable(stage.note), self._paint("stopped", "error") if is_cut else ""]
-            self._say(_line(stage.name, "  ".join([*filter(None, notes), seconds])))
+            seconds = self._paint(f"{self._clock() - stage.began:.1f} s", "quiet")
+            stopped = f"{self._paint('stopped', 'error')}  " if is_cut else ""
+            self._say(_line(stage.name, stopped + seconds))
 
     def _say(self, line: str) -> None:
         if self._is_quiet:
@@ -198,6 +161,14 @@ class Progress:
             self._stream.flush()
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Stage:
+    """A running stage: its name, and when it began."""
+
+    name: str
+    began: float
+
+
 def _bar(stream: TextIO) -> "rich.progress.Progress":
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -208,7 +179,7 @@ def _bar(stream: TextIO) -> "rich.progress.Progress":
         TimeElapsedColumn(),
         console=Console(file=stream, force_terminal=True),
         transient=True,
-        redirect_stdout=False,  # results go to stdout, whatever the bar does
+        redirect_stdout=False,  # stdout is for results
     )
 
 
@@ -225,23 +196,19 @@ def _line(name: str, text: str) -> str:
 
 
 def _checks(checks: list[Mapping[str, Any]], paint: Callable[[str, str], str]) -> str:
-    """Return each check with its findings, those that did not run first; wrapped."""
-    words = {"failed": "DID NOT RUN (crashed)", "timeout": "DID NOT RUN (out of time)"}
-    order = sorted(checks, key=lambda check: check["status"] not in words)
-    parts = []
-    for check in order:
-        status, name = check["status"], printable(check["check"])
-        if status == "ok":
-            parts.append(
-                (f"{name} {check['findings']:,}" if check["findings"] else f"{name} ok", "")
-            )
-        elif status == "skipped":
-            parts.append((f"{name} skipped", "quiet"))
-        else:
-            parts.append((f"{name} {words.get(status, 'DID NOT RUN')}", "error"))
+    """Return each check with its number of findings, those that did not run first; wrapped."""
+    words = {"failed": "DID NOT RUN (crashed)", "timeout": "DID NOT RUN (timed out)"}
     lines: list[list[str]] = [[]]
     width = 0
-    for text, style in parts:
+    for check in sorted(checks, key=lambda check: check["status"] not in words):
+        status, style = check["status"], ""
+        if status == "ok":
+            result = f"{check['findings']:,}" if check["findings"] else "ok"
+        elif status == "skipped":
+            result, style = "skipped", "quiet"
+        else:
+            result, style = words.get(status, "DID NOT RUN"), "error"
+        text = f"{printable(check['check'])} {result}"
         if width + len(text) > COLUMNS - len(MARGIN):
             lines.append([])
             width = 0
@@ -264,13 +231,12 @@ def _notice(name: str, notice: Mapping[str, str], paint: Callable[[str, str], st
     return [f" {paint(f'{name:<7}', style)} {first}", *(MARGIN + line for line in rest)]
 
 
-def _next(told: Mapping[str, Any]) -> str:
-    run, held = told["run"], told["rows"]["quarantine"]
-    rows = f"{held:,} row{'' if held == 1 else 's'}"
-    store = config.store_words(Path(told["path"]).parents[1])
-    steps = [f"`assay review {run} --list{store}` ({rows})"] if held else []
-    if told["reasons"]:
-        steps.append(f"`assay explain {told['reasons'][0]['code']}`")
+def _next(facts: Mapping[str, Any]) -> str:
+    run, held = facts["run"], facts["rows"]["quarantine"]
+    store = config.store_words(Path(facts["path"]).parents[1])
+    steps = [f"`assay review {run} --list{store}` ({count(held, 'row')})"] if held else []
+    if facts["reasons"]:
+        steps.append(f"`assay explain {facts['reasons'][0]['code']}`")
     return "next: " + " or ".join(steps or [f"`assay verify {run}{store}`"])
 
 

@@ -13,14 +13,14 @@ LISTED, LISTED_AS_TEXT = 100, 10
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print the comparison; 0 also when the runs differ."""
+    """Print the comparison; the exit code is 0 even if the runs differ."""
     store = Store(config.store_folder(arguments.store))
     store.require()
     limit = arguments.limit
     if limit is None:
         limit = LISTED if arguments.json else LISTED_AS_TEXT
     if not 0 <= limit <= MOST:
-        raise AssayError("C012", "--limit is not a number of rows", fix="0 lists all rows")
+        raise AssayError("C012", "--limit must be a number of rows", fix="0 lists all rows")
     from pipelines.diff import compare, text
 
     facts = compare.compare(store, arguments.run_a, arguments.run_b, limit)

@@ -1,9 +1,8 @@
-"""`assay gate`: start a training command only on a pass; unknown and stale are no.
+"""`assay gate`: start a training command only if the data passes; unknown or stale does not pass.
 
-A pass is reused when it is younger than --max-age and was given to the very same source,
-reference, contract, policy and code, with the same model and deny list, in a ledger that holds and
-was not turned back. The command gets a copy of the clean files that was checked while it was made:
-pipelines.run.handover.
+A pass is reused if it is younger than --max-age and belongs to the very same source, reference,
+contract, policy, code, model and deny list, in a ledger that verifies and was not rolled back. The
+command gets a copy of the clean files, verified while it is made: pipelines.run.handover.
 """
 
 import argparse
@@ -43,13 +42,14 @@ UNSEARCHED = "ASSAY-K020"
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Check, and on a pass run the command and return its exit code."""
+    """Examine the data, and on a pass run the command and return its exit code."""
     if not arguments.command:
-        what = "the gate needs a command to guard"
+        what = "no command to start: give it after --"
         raise AssayError("C012", what, fix="assay gate CONTRACT -- COMMAND...")
     oldest = dt.datetime.now(dt.UTC) - age_of(arguments.max_age)
-    asked = request_of(arguments, direct=not _orchestrated())
-    request = dataclasses.replace(asked, checkpoint=arguments.checkpoint)
+    request = dataclasses.replace(
+        request_of(arguments, direct=not _is_orchestrated()), checkpoint=arguments.checkpoint
+    )
     store = Store(request.store, request.share)
     prepared = prepare(request)
     if entry := reusable(request, prepared, store, oldest):
@@ -70,14 +70,15 @@ def age_of(text: str) -> dt.timedelta:
     match = AGE.fullmatch(text)
     age = dt.timedelta(**{UNITS[match[2]]: int(match[1])}) if match else OLDEST
     if age >= OLDEST:
-        raise AssayError("C012", "--max-age is not an age", fix="write it as 24h, 90m, 30s or 7d")
+        what = "--max-age must be a whole number and a unit: s, m, h or d"
+        raise AssayError("C012", what, fix="write it as 24h, 90m, 30s or 7d")
     return age
 
 
 def _hand_over(
     arguments: argparse.Namespace, store: Store, entry: Entry, made: Outcome | None = None
 ) -> int:
-    """Run the command on the clean files of a pass; `made` if it was given just now."""
+    """Run the command on the clean files of a pass; `made` is its outcome if it is a new one."""
     relay = Relay()
     try:
         with relay:
@@ -94,23 +95,23 @@ def _hand_over(
 
 
 def _unless_changed(store: Store, entry: Entry, code: int) -> int:
-    """Return the command's exit code, but 4 if the files it was given are not what they were."""
+    """Return the command's exit code, or 4 if the files it read changed meanwhile."""
     for notice in faults(store, entry)[:1]:
         sys.stderr.write(f"{run_files.broken(notice.message, Path(notice.where))}\n")
-        what = "the files were changed while the command ran; trust nothing that it made"
-        sys.stderr.write(f"{what} (its exit code: {code})\n")
+        what = "the files changed while the command ran: trust nothing that it produced"
+        sys.stderr.write(f"{what} (its exit code was {code})\n")
         return EXIT["integrity"]
     return code
 
 
 def record(store: Store, entry: Entry, command: Sequence[str]) -> None:
-    """Write into the ledger that a run's clean dataset is handed to a command, before it is.
+    """Record in the ledger, before the fact, that a command gets a run's clean dataset.
 
-    Of the command only its program's name is told, since its words may hold secrets; a digest of
-    all words tells commands apart.
+    The entry names only the command's program, since its arguments may hold secrets; a digest of
+    all arguments tells commands apart.
 
     Raises:
-        AssayError: ASSAY-E001 to E003 if it cannot be recorded: then nothing is handed out.
+        AssayError: ASSAY-E001 to E003 if it cannot be recorded; the command then gets nothing.
     """
     words = hashlib.sha256("\0".join(command).encode(errors="surrogateescape")).hexdigest()
     facts = {
@@ -124,10 +125,10 @@ def record(store: Store, entry: Entry, command: Sequence[str]) -> None:
 
 
 def _tell(arguments: argparse.Namespace, store: Store, entry: Entry, made: Outcome | None) -> None:
-    """Say which pass counts, and what it does not speak for, before the training starts."""
+    """Say which pass counts, and what it did not check, before the command starts."""
     if made is None:
         checked = entry.facts.get("checked_at", entry.facts["time"])
-        _write(f"run {entry.seq} of {checked} passed and still holds")
+        _write(f"reusing run {entry.seq}, which passed at {checked} and still holds")
         _warn(Notice(**told) for told in entry.facts.get("warnings", ()))
     else:
         _warn(made.warnings)
@@ -145,36 +146,35 @@ def _warn(warnings: Iterable[Notice]) -> None:
 
 
 def _write(line: str) -> None:
-    """Write a line on stderr; what stands in it may come from a contract or a file's name."""
+    """Write a line on stderr, escaped: parts of it may come from a contract or a file's name."""
     sys.stderr.write(printable(line) + "\n")
 
 
 def _refuse(made: Outcome, store: Store) -> int:
-    _write(f"refused: run {made.entry.seq} is {made.verdict.word}")
+    _write(f"refused: the verdict of run {made.entry.seq} is {made.verdict.word}")
     for reason in made.verdict.reasons:
         _write(f"  {reason.code}: {reason.message}")
     _warn(made.warnings)
-    words = config.store_words(store.folder)
-    advice = f"`assay review {made.entry.seq} --list{words}`"
-    _write(f"help: open {made.folder / 'report.html'}, or {advice}")
+    review = f"`assay review {made.entry.seq} --list{config.store_words(store.folder)}`"
+    _write(f"next: {review}, or open {made.folder / 'report.html'}")
     return made.verdict.exit_code or EXIT["fail"]
 
 
 def _interrupted(entry: Entry, *, has_run: bool = False) -> AssayError:
     what = f"interrupted; run {entry.seq} is committed, the command was not started"
     if has_run:
-        what = "interrupted; the command has run, and its files were not checked again"
+        what = "interrupted after the command ran; its files were not checked again"
     return AssayError("E130", what)
 
 
-def _orchestrated() -> bool:
-    """Return whether a configured Prefect server answers; a silent one is only a warning."""
+def _is_orchestrated() -> bool:
+    """Return whether a configured Prefect server answers; warn if it does not."""
     url = server_address.configured_url()
     if not url:
         return False
     try:
         server_address.check_answers(url, ANSWER_SECONDS)
     except AssayError as error:
-        _write(f"warning {error.code}: {error.what}; running without it")
+        _write(f"warning {error.code}: {error.what}; running without Prefect")
         return False
     return True

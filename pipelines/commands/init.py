@@ -1,7 +1,7 @@
-"""`assay init`: write a first contract from a source, one that passes on that source.
+"""`assay init`: propose a contract from a source, under which that source passes.
 
-With `--from RUN` it revises the contract of a run (`revise_command`). With `--schema` it writes
-the JSON Schema of contracts instead, so that an editor completes them.
+With `--from RUN` it revises the contract of a run instead (`init_from_run`); with `--schema` it
+writes the JSON Schema of contracts, for editors.
 """
 
 import argparse
@@ -9,10 +9,11 @@ import json
 import shlex
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipelines.proposal import output as init_output
+from pipelines.proposal import output
 from pipelines.run import reading
 from provenance.base.errors import AssayError, printable
 from provenance.files import remote
@@ -21,7 +22,7 @@ from provenance.rows.snapshot import Snapshot
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Read the source, propose a contract, write it, say what needs a person's eye."""
+    """Propose or revise a contract, or write the schema of contracts."""
     if arguments.run:
         from pipelines.commands import init_from_run
 
@@ -29,75 +30,107 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.schema:
         return _write_schema(arguments)
     if not arguments.source:
-        what = "there is no source to make a contract from"
-        raise AssayError("C012", what, fix="assay init SOURCE, --from RUN or --schema")
+        what = "no source given to propose a contract from"
+        fix = "give a SOURCE, --from RUN or --schema; see `assay init --help`"
+        raise AssayError("C012", what, fix=fix)
+    return _propose(arguments)
+
+
+def refuse_existing(path: Path, kind: str, *, force: bool) -> None:
+    """Refuse to overwrite a file; C012 unless that was asked for."""
+    if path.exists() and not force:
+        fix = "name another file with -o, or overwrite it with --force"
+        raise AssayError("C012", f"the {kind} already exists", where=str(path), fix=fix)
+
+
+def refuse_combined(
+    arguments: argparse.Namespace, option: str, others: Iterable[str], why: str
+) -> None:
+    """Refuse arguments that `option` makes meaningless; C012."""
+    for other in others:
+        if getattr(arguments, other):
+            name = "a SOURCE" if other == "source" else f"--{other}"
+            what = f"{option} cannot be combined with {name}: {why}"
+            raise AssayError("C012", what, fix=f"assay init {option} [-o FILE]")
+
+
+def _propose(arguments: argparse.Namespace) -> int:
+    """Read the source, propose a contract, write it, and say what needs review."""
     from pipelines.proposal import propose
 
-    output = Path(arguments.output or "contract.yaml")
-    init_output.refuse_existing(output, "contract", force=arguments.force)
+    path = Path(arguments.output or "contract.yaml")
+    refuse_existing(path, "contract", force=arguments.force)
     delimiter = _delimiter(arguments.delimiter)
+    shown = remote.shown(arguments.source)
     with tempfile.TemporaryDirectory(prefix="assay-init-") as folder:
         seen = _read(arguments.source, folder, delimiter)
         snapshot = Snapshot.load(Path(seen["snapshot"]))
-        shown = remote.shown(arguments.source)
         text, summary = propose.propose(
             snapshot,
             name=Path(shown.rstrip("/")).name.split(".")[0] or "dataset",
             label=arguments.label,
             key=arguments.key,
             source=arguments.source,
-            contract_folder=output.absolute().parent,
+            contract_folder=path.absolute().parent,
             dialect=csv_dialect.Dialect(**seen["dialect"]),
         )
-    init_output.write(output, text)
+    output.write(path, text)
     if arguments.json:
-        whole = {"schema": "assay.init/1", "contract": str(output), **summary}
+        whole = {"schema": "assay.init/1", "contract": str(path), **summary}
         sys.stdout.write(json.dumps(whole, default=str) + "\n")
-    else:
-        sys.stdout.write(f"read {snapshot.rows:,} rows of {len(snapshot.sources)} file(s)\n")
-        sys.stdout.write(printable(f"wrote {output}") + "\n")
-        sys.stdout.writelines(f"  {printable(line)}\n" for line in summary.get("notes", []))
-        words = shlex.join(["assay", "run", str(output), "--source", shown])
-        sys.stdout.write(printable(f"next: read it, then `{words}`") + "\n")
+        return 0
+    count = len(snapshot.sources)
+    files = "1 file" if count == 1 else f"{count:,} files"
+    run = shlex.join(["assay", "run", str(path), "--source", shown])
+    print_lines(
+        [f"read {snapshot.rows:,} rows from {files}", f"wrote {path}"]
+        + [f"  {note}" for note in summary["notes"]]
+        + [f"next: review it, then `{run}`"]
+    )
     return 0
 
 
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines on stdout, escaped."""
+    sys.stdout.writelines(f"{printable(line)}\n" for line in lines)
+
+
 def _write_schema(arguments: argparse.Namespace) -> int:
-    """Write the JSON Schema to the file, or to stdout."""
+    """Write the JSON Schema of contracts to a file, or to stdout."""
     from checks.contract.json_schema import json_schema
 
-    for given in ("source", "label", "key"):
-        if getattr(arguments, given):
-            what = f"--schema is the same for every dataset and takes no {given}"
-            raise AssayError("C012", what, fix="assay init --schema [-o FILE]")
+    why = "one schema serves every dataset"
+    refuse_combined(arguments, "--schema", ("source", "label", "key"), why)
     text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
     if not arguments.output:
         sys.stdout.write(text)
         return 0
-    output = Path(arguments.output)
-    init_output.refuse_existing(output, "schema", force=arguments.force)
-    init_output.write(output, text)
+    path = Path(arguments.output)
+    refuse_existing(path, "schema", force=arguments.force)
+    output.write(path, text)
     if arguments.json:
-        facts = {"schema": "assay.init/1", "json_schema": str(output)}
+        facts = {"schema": "assay.init/1", "json_schema": str(path)}
         sys.stdout.write(json.dumps(facts) + "\n")
-    else:
-        sys.stdout.write(printable(f"wrote {output}") + "\n")
-        sys.stdout.write("editors complete a contract beside it that begins with\n")
-        sys.stdout.write(printable(f"  # yaml-language-server: $schema={output.name}") + "\n")
+        return 0
+    print_lines([
+        f"wrote {path}",
+        "an editor completes any contract in the same folder whose first line is",
+        f"  # yaml-language-server: $schema={path.name}",
+    ])  # fmt: skip
     return 0
 
 
 def _delimiter(given: str | None) -> str | None:
-    """Return the delimiter that was named, None for none; a tab may be written in two letters."""
+    r"""Return the given delimiter, None for none; `\t` stands for a tab."""
     char = "\t" if given == "\\t" else given
     if char is not None and not csv_dialect.may_delimit(char):
-        what = "--delimiter is no character that tells cells apart"
-        raise AssayError("C012", what, fix='one such as ";" or "|"; a tab is "\\t"')
+        what = "--delimiter must be a single character that can separate cells"
+        raise AssayError("C012", what, fix='such as ";" or "|"; write "\\t" for a tab')
     return char
 
 
 def _read(source: str, folder: str, delimiter: str | None) -> Any:
-    """Read the source in a child under the default limits; its imports run beside ours."""
+    """Read the source in a child under the default limits; both processes import meanwhile."""
     child = reading.started("read_bare")
     try:
         from pipelines.proposal import propose  # noqa: F401  # slow, and needed next

@@ -1,4 +1,4 @@
-"""`assay ledger`: the chain, checkpoints and proofs for others, compaction, change of key."""
+"""`assay ledger`: list entries, make checkpoints and proofs for others, compact, manage keys."""
 
 import argparse
 import json
@@ -17,7 +17,7 @@ from provenance.ledger.entry import Entry
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Do what the action's word says."""
+    """Carry out the action."""
     return ACTIONS[arguments.action](arguments)
 
 
@@ -41,7 +41,8 @@ def _show(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
     number = ordinal(arguments.entry or "")
     if number is None:
-        raise AssayError("C012", "name the entry's number", fix="`assay ledger show 7`")
+        what = "`assay ledger show` needs the number of an entry"
+        raise AssayError("C012", what, fix="such as `assay ledger show 7`")
     if number not in store.ledger.numbers():
         raise AssayError("C013", f"there is no entry {number}", where=str(store.folder))
     entry = store.ledger.unedited(number)
@@ -55,9 +56,9 @@ def _checkpoint(arguments: argparse.Namespace) -> int:
     made, note = proofs.checkpoint(store)
     facts = {"schema": "assay.checkpoint/1", "origin": made.origin, "size": made.size,
              "root": made.root.hex(), "note": note, "path": arguments.output}  # fmt: skip
-    told = f"checkpoint of {made.size} entries: {arguments.output}; keep it off this machine\n"
     proofs.write(arguments.output, note.encode())
-    _print(arguments, facts, told if arguments.output else note)
+    text = f"wrote a checkpoint of {made.size} entries to {arguments.output}; keep it elsewhere\n"
+    _print(arguments, facts, text if arguments.output else note)
     return 0
 
 
@@ -71,9 +72,11 @@ def _prove(arguments: argparse.Namespace) -> int:
         proofs.write_row(store, arguments.entry, arguments.row, arguments.row_file)
     mode = proofs.PRIVATE if facts.get("row") is not None else 0o666
     proofs.write(arguments.output, text.encode(), mode=mode)
-    told = f"{facts['told']}: {arguments.output}\n" if arguments.output else text
-    shown = {key: value for key, value in facts.items() if key != "told"}
-    _print(arguments, {**shown, "proof": text, "path": arguments.output}, told)
+    name = facts.pop("told")
+    whole = {**facts, "proof": text, "path": arguments.output}
+    _print(
+        arguments, whole, f"wrote the {name} to {arguments.output}\n" if arguments.output else text
+    )
     return 0
 
 
@@ -86,17 +89,17 @@ def _compact(arguments: argparse.Namespace) -> int:
             high_water.advance(store, head)
     facts = {"schema": "assay.compact/1", "segment": made.name, "entries": made.entries,
              "removed": made.removed}  # fmt: skip
-    told = f"{made.entries} entries are now in {made.name}" if made.name else "nothing to compact"
-    _print(arguments, facts, f"{told}\n")
+    text = f"packed {made.entries} entries into {made.name}" if made.name else "nothing to compact"
+    _print(arguments, facts, f"{text}\n")
     return 0
 
 
 def _rotate(arguments: argparse.Namespace) -> int:
     store = _opened(arguments)
     with store.opened(make=False):
-        made, told = rotation.rotate(store, arguments.to, now())
+        made, text = rotation.rotate(store, arguments.to, now())
     facts = {"schema": "assay.rotate/1", "entry": made.seq, "public_key": made.facts["public_key"]}
-    _print(arguments, facts, f"{told}\n")
+    _print(arguments, facts, f"{text}\n")
     return 0
 
 
@@ -105,10 +108,10 @@ def _key(arguments: argparse.Namespace) -> int:
     pem = signer.public_pem().decode()
     facts = {"schema": "assay.key/1", "key_id": signer.verifier.key_id.hex(), "public_key": pem,
              "path": arguments.output}  # fmt: skip
-    # who pins a key that others can write pins nothing: E003
+    # pinning a key that other users can write is refused (E003)
     proofs.write(arguments.output, pem.encode(), mode=0o666 & ~key_files.PUBLIC)
-    told = f"public key {facts['key_id']}: {arguments.output}\n" if arguments.output else pem
-    _print(arguments, facts, told)
+    text = f"wrote public key {facts['key_id']} to {arguments.output}\n"
+    _print(arguments, facts, text if arguments.output else pem)
     return 0
 
 
@@ -145,14 +148,13 @@ def _text(item: dict[str, Any]) -> str:
     if item["kind"] == "compact":
         return head
     if item["kind"] == "access":
-        return f"{head}  clean dataset of run {item['base']}"
+        return f"{head}  a command was given the clean dataset of run {item['base']}"
     if item["kind"] == "anchor":
         return f"{head}  the clean dataset of run {item['base']} is the reference"
     if item["kind"] == "review":
         counts = ", ".join(f"{count} {name}" for name, count in item["decisions"].items())
-        return f"{head}  of run {item['base']}: {counts}"
+        return f"{head}  decisions on run {item['base']}: {counts}"
     rows = item["rows"]
-    fates = (
-        f"{rows['clean']:,} clean, {rows['quarantine']:,} quarantine, {rows['rejected']:,} rejected"
-    )
-    return f"{head}  {item['dataset']}: {item['verdict']}, {fates}"
+    fates = f"{rows['clean']:,} clean, {rows['quarantine']:,} quarantined"
+    verdict = f"{item['dataset']}: {item['verdict']}"
+    return f"{head}  {verdict}, {fates}, {rows['rejected']:,} rejected"

@@ -1,7 +1,7 @@
 """`assay release`: the clean dataset with the decisions applied, as a new run.
 
-Works from the base run's own files, whose digests are checked first, so the source need not
-exist any more. Rows that nobody decided on keep their fate.
+It works from the base run's own files, whose digests are checked first, so the source need not
+exist any longer. Rows without a decision keep their fate.
 """
 
 import argparse
@@ -47,7 +47,7 @@ INHERITED = (
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Emit the next clean version and print it as `assay run` does."""
+    """Write the new clean dataset and print the outcome as `assay run` does."""
     store = Store(config.store_folder(arguments.store))
     made = release(store, store.find(arguments.run))
     outcome.show(made, as_json=arguments.json)
@@ -58,9 +58,9 @@ def release(store: Store, entry: Entry) -> Outcome:
     """Apply the standing decisions to the base run of `entry` and commit the result.
 
     Raises:
-        AssayError: ASSAY-L001 to L007 if the ledger does not hold, L011 if a file of the base run
-            does not have its recorded digest, C014 if two of its sources are the same, K003 if
-            the model or the deny list that the contract names cannot be used.
+        AssayError: ASSAY-L001 to L007 if the ledger does not verify, L011 if a file of the base
+            run does not have its recorded digest, C014 if two of its sources are the same, K003
+            if the model or the deny list that the contract names cannot be used.
     """
     trust.require_whole(store)
     base, files = _base(store, entry)
@@ -88,7 +88,7 @@ def _emitted(store: Store, base: Entry, files: RunReader, run_id: str) -> Outcom
         clock = {"emit": round(time.perf_counter() - began, 3)}
         scanned = stages.rescan(out, contract, snapshot.sources, _accepted(standing))
         clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
-        # the base's own rescan was of a clean dataset that is no more
+        # the base run's rescan covered another clean dataset
         found = findings.ordered(findings.concat([_without_rescan(found), scanned]))
         stages.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
@@ -105,15 +105,15 @@ def _emitted(store: Store, base: Entry, files: RunReader, run_id: str) -> Outcom
 
 
 def _contract(base: Entry, files: RunReader) -> Contract:
-    """Return the contract that the base run recorded; the lists it names are as they are now."""
-    home = Path(base.facts["contract"]["path"]).parent  # they lie beside the original
+    """Return the contract that the base run recorded, with the current state of its lists."""
+    home = Path(base.facts["contract"]["path"]).parent  # the lists lie next to the original
     contract = bound(row_history.contract_of(files, home))
     pii.ready(contract)
     return contract
 
 
 def _base(store: Store, entry: Entry) -> tuple[Entry, RunReader]:
-    """Return the run that read the source, and its files, all of which are as recorded."""
+    """Return the run that read the source, and its files, verified against the ledger."""
     base = store.ledger.read(row_history.base_of(entry))
     files = store.reader(base)
     files.require()
@@ -126,21 +126,21 @@ def _decided(base: Entry, found: findings.Findings, fated: Fated) -> Verdict:
         Policy(**base.facts["policy"]),
         source=fated.source,
         quarantine=fated.quarantine,
-        rejected=base.facts["rows"]["rejected"],  # a reviewer's rejects are no unreadable rows
+        rejected=base.facts["rows"]["rejected"],  # a reviewer's rejects do not count as unreadable
     )
 
 
 def _inherited(base: Entry, found: findings.Findings) -> tuple[Status, ...]:
-    """Return the statuses of the base run's checks; its stages have their own."""
-    made = []
-    for name, status in base.facts["checks"].items():
-        if name not in dict(stages.FINDING_STAGES):
-            made.append(Status(name, status, *findings.count(found, name)))
-    return tuple(made)
+    """Return the statuses of the base run's checks, without those of its stages."""
+    return tuple(
+        Status(name, status, *findings.count(found, name))
+        for name, status in base.facts["checks"].items()
+        if name not in dict(stages.FINDING_STAGES)
+    )
 
 
 def _accepted(standing: dict[int, Decision]) -> np.ndarray:
-    """Return the rows that a person released as they are: int64, rising."""
+    """Return the rows that a person released unchanged: int64, ascending."""
     released = [row for row, item in standing.items() if item.decision == "release"]
     return np.array(sorted(released), np.int64)
 
@@ -152,14 +152,14 @@ def _without_rescan(found: findings.Findings) -> findings.Findings:
 def _facts(
     base: Entry, standing: dict[int, Decision], fated: Fated, decided: Verdict, started: str
 ) -> dict[str, Any]:
-    """Return the body of a release's entry: the base run's facts and what a person changed."""
+    """Return the body of a release's entry: the base run's facts and what the decisions changed."""
     return {
         **{name: base.facts[name] for name in INHERITED if name in base.facts},
         "kind": "release",
         "base": base.seq,
         "started": started,
         "time": now(),
-        # no check ran again: age and code of the verdict are the base run's
+        # no check ran again, so the verdict has the age and the code of the base run
         "checked_at": base.facts["time"],
         "code": base.facts["code"],
         "released_by": own_code.facts(),
@@ -192,7 +192,7 @@ def _sorting(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Changes:
-    """What decisions change in clean rows: labels and redacted texts."""
+    """What decisions change in clean rows: labels, and texts to redact."""
 
     contract: Contract
     standing: dict[int, Decision]
@@ -215,7 +215,7 @@ class _Changes:
         return _replace(table, label, mask, values)
 
     def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
-        # the contract's own replacements first: a pseudonym is nothing that is left to redact
+        # the contract's own replacements first: a pseudonym needs no redaction
         table = stages.protected(table, self.contract)
         chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
         mask = np.isin(rows, chosen)

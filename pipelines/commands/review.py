@@ -1,6 +1,6 @@
-"""`assay review`: the queue of rows that wait for a person, and the decisions on them.
+"""`assay review`: the queue of rows that await a decision, and the decisions on them.
 
-A file of decisions is applied whole or not at all; what is applied is one entry of the ledger.
+A file of decisions is recorded completely or not at all, as one entry of the ledger.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from checks.kit.wording import count
 from pipelines import config
 from pipelines.clock import now
 from pipelines.store import reference_anchor, row_history, trust
@@ -36,25 +37,26 @@ MAX_BYTES = 64 << 20
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """List the queue, or apply a file of decisions."""
+    """List the queue, record a file of decisions, or anchor the reference for drift."""
     store = Store(config.store_folder(arguments.store))
     store.require()
     entry = store.find(arguments.run)
     trust.require_whole(store)
     if arguments.reason is not None and not arguments.anchor:
-        raise AssayError("C012", "--reason is of --anchor", fix="a file has a column for reasons")
+        fix = "give the reasons for decisions in the file, in the column reason"
+        raise AssayError("C012", "--reason can only be combined with --anchor", fix=fix)
     if arguments.anchor and (arguments.apply or arguments.list):
-        raise AssayError("C012", "--anchor goes alone", fix="list or apply by a call of its own")
+        what = "--anchor cannot be combined with --list or --apply"
+        raise AssayError("C012", what, fix="call `assay review` once for each")
     if arguments.anchor:
         return reference_anchor.decide(arguments, store, entry)
     if arguments.apply:
         return _apply(store, entry, Path(arguments.apply), as_json=arguments.json)
     if not 0 <= arguments.limit <= MOST:
-        raise AssayError("C012", "--limit is not a number of rows", fix="0 lists all rows")
+        raise AssayError("C012", "--limit must be a number of rows", fix="0 lists all rows")
     if not arguments.list:
-        raise AssayError(
-            "C012", "say --list, --apply FILE or --anchor", fix="see `assay review --help`"
-        )
+        what, fix = "give --list, --apply CSV or --anchor", "see `assay review --help`"
+        raise AssayError("C012", what, fix=fix)
     facts = queue(store, entry, arguments.limit)
     text = _text(facts, config.store_words(store.folder))
     sys.stdout.write(json.dumps(facts) + "\n" if arguments.json else text)
@@ -62,7 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def queue(store: Store, entry: Entry, limit: int) -> dict[str, Any]:
-    """Return what waits for a person: quarantined rows first, then warnings, worst first."""
+    """Return the rows that await a decision: quarantined ones first, then warnings, worst first."""
     base = row_history.base_of(entry)
     settled = row_history.standing(store, base)
     found = _rowed(store.reader(store.ledger.read(base)))
@@ -91,12 +93,9 @@ def _apply(store: Store, entry: Entry, path: Path, *, as_json: bool) -> int:
     base = row_history.base_of(entry)
     decisions = list(_read(path))
     _validate(store, store.ledger.read(base), decisions)
-    columns = [[d.get(f.name) for d in decisions] for f in row_history.DECISION_SCHEMA]
-    arrays = [
-        pa.array(c, f.type) for c, f in zip(columns, row_history.DECISION_SCHEMA, strict=True)
-    ]
     sink = io.BytesIO()
-    pq.write_table(pa.table(arrays, row_history.DECISION_SCHEMA), sink, write_page_checksum=True)
+    table = pa.Table.from_pylist(decisions, row_history.DECISION_SCHEMA)
+    pq.write_table(table, sink, write_page_checksum=True)
     counts = dict(sorted(Counter(d["decision"] for d in decisions).items()))
     time = now()
     facts = {"schema": "assay.entry/1", "kind": "review", "time": time, "base": base,
@@ -104,85 +103,94 @@ def _apply(store: Store, entry: Entry, path: Path, *, as_json: bool) -> int:
     made = Committer.of(store, time).commit_review(facts, sink.getvalue())
     report = {"schema": "assay.review/1", "run": entry.seq, "base": base, "entry": made.seq,
               "decisions": counts}  # fmt: skip
-    told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    next_ = f"`assay release {base}{config.store_words(store.folder)}`"
-    text = f"recorded {told} on run {base} as entry {made.seq}\nnext: {printable(next_)}\n"
+    recorded = ", ".join(f"{number} {name}" for name, number in counts.items())
+    release = printable(f"`assay release {base}{config.store_words(store.folder)}`")
+    text = f"recorded {recorded} on run {base} as entry {made.seq}\nnext: {release}\n"
     sys.stdout.write(json.dumps(report) + "\n" if as_json else text)
     return 0
 
 
 def _read(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the decisions of a CSV file; C014 with the line for whatever it cannot mean."""
+    """Yield the decisions of a CSV file; C014 with the line of anything that is not one."""
+    reader = csv.reader(io.StringIO(_content(path), newline=""), strict=True)
     try:
-        with os.fdopen(no_follow.open_given(path), "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        if len(content) > MAX_BYTES:
-            raise AssayError("C014", "the decisions are over 64 MiB", where=str(path))
-        text = content.decode("utf-8-sig")
-    except no_follow.IrregularError as error:
-        what, fix = f"the decisions are {error.kind}", "give a regular file"
-        raise AssayError("C014", what, where=str(path), fix=fix) from error
-    except OSError as error:
-        raise AssayError("C014", "the decisions cannot be read", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise AssayError("C014", "the decisions are not UTF-8", where=str(path)) from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [
-            ALIASES.get(name.strip().lower(), name.strip().lower()) for name in next(reader, [])
-        ]
+        names = [name.strip().lower() for name in next(reader, [])]
+        header = [ALIASES.get(name, name) for name in names]
         _check_header(header, path)
         for cells in reader:
             if cells:
                 yield _decision(header, cells, f"{path}:{reader.line_num}")
     except csv.Error as error:
-        raise AssayError(
-            "C014", f"not a CSV: {error}", where=f"{path}:{reader.line_num}"
-        ) from error
+        what, where = f"not valid CSV: {error}", f"{path}:{reader.line_num}"
+        raise AssayError("C014", what, where=where) from error
+
+
+def _content(path: Path) -> str:
+    """Return the text of a file of decisions; C014 if it cannot be read."""
+    fix = "give a regular CSV file that you may read, UTF-8, at most 64 MiB"
+    try:
+        with os.fdopen(no_follow.open_given(path), "rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) <= MAX_BYTES:
+            return content.decode("utf-8-sig")
+        why = "is larger than 64 MiB"
+    except no_follow.IrregularError as error:
+        why = f"is {error.kind}"
+    except OSError as error:
+        why = f"cannot be read ({os.strerror(error.errno or 0)})"
+    except UnicodeDecodeError:
+        why = "is not UTF-8"
+    raise AssayError("C014", f"the file of decisions {why}", where=str(path), fix=fix)
 
 
 def _check_header(header: list[str], path: Path) -> None:
-    fix = "the columns are row, decision and, if you like, value, reason, reviewer"
+    fix = "the columns are row, decision and, optionally, value, reason, reviewer"
     if missing := {"row", "decision"} - set(header):
-        what = f"the decisions lack the column {' and '.join(sorted(missing))}"
+        what = f"the header lacks the column {' and '.join(sorted(missing))}"
         raise AssayError("C014", what, where=f"{path}:1", fix=fix)
     if len(set(header)) != len(header) or set(header) - KNOWN:
-        raise AssayError("C014", "a column that decisions do not have", where=f"{path}:1", fix=fix)
+        what = "the header repeats a column or names an unknown one"
+        raise AssayError("C014", what, where=f"{path}:1", fix=fix)
 
 
 def _decision(header: list[str], cells: list[str], where: str) -> dict[str, Any]:
     if len(cells) != len(header):
-        raise AssayError("C014", f"{len(cells)} fields, the header has {len(header)}", where=where)
+        what = f"the line has {len(cells)} fields, the header has {len(header)}"
+        raise AssayError("C014", what, where=where, fix="give every line a field for each column")
     item: dict[str, Any] = {
         name: cell.strip() or None for name, cell in zip(header, cells, strict=True)
     }
     row, decision = ordinal(item["row"] or ""), (item["decision"] or "").lower()
     if row is None:
-        raise AssayError("C014", "the row is not a number from 0", where=where)
+        fix = "give a row's number as `assay review --list` shows it"
+        raise AssayError("C014", "the row must be a whole number from 0", where=where, fix=fix)
     if decision not in DECISIONS:
-        fix = f"a decision is {', '.join(DECISIONS)}"
-        raise AssayError("C014", "an unknown decision", where=where, fix=fix)
+        fix = f"the decisions are {', '.join(DECISIONS)}"
+        raise AssayError("C014", "unknown decision", where=where, fix=fix)
     if decision == "relabel" and not item.get("value"):
-        raise AssayError("C014", "relabel needs a value", where=where)
+        what = "relabel needs a value: the new label"
+        raise AssayError("C014", what, where=where, fix="give it in the column value")
     return {**item, "row": row, "decision": decision, "where": where,
             "reviewer": item.get("reviewer") or config.reviewer()}  # fmt: skip
 
 
 def _validate(store: Store, base: Entry, decisions: list[dict[str, Any]]) -> None:
-    """Refuse what could never be applied, before anything is recorded."""
+    """Refuse decisions that could never be applied, before any is recorded."""
     if not decisions:
-        raise AssayError("C014", "the file holds no decision")
+        fix = "add a line for each row below the header"
+        raise AssayError("C014", "the file contains no decisions", fix=fix)
     files = store.reader(base)
     found = _rowed(files)
     uncast = set(found.filter(pc.equal(found["check"], "ingest"))["row"].to_pylist())
     rejected = {row for table in files.tables("rejected", ["_row"])
                 for row in table["_row"].to_pylist()}  # fmt: skip
-    label = _label(files)
+    label, rows = _label(files), base.facts["rows"]["source"]
     _refuse_twice(decisions)
     for item in decisions:
         row, decision = item["row"], item["decision"]
-        if row >= base.facts["rows"]["source"]:
-            raise AssayError("C014", f"run {base.seq} has no row {row}", where=item["where"])
+        if row >= rows:
+            what, fix = f"run {base.seq} has no row {row}", f"the rows are 0 to {rows - 1}"
+            raise AssayError("C014", what, where=item["where"], fix=fix)
         if decision in ("reject", "undo"):
             continue
         if row in rejected or row in uncast:
@@ -194,13 +202,13 @@ def _validate(store: Store, base: Entry, decisions: list[dict[str, Any]]) -> Non
 
 
 def _refuse_twice(decisions: list[dict[str, Any]]) -> None:
-    """Refuse a file that decides on a row twice; C014 names both lines."""
+    """Refuse a file with two decisions on a row; C014 names both lines."""
     seen: dict[int, str] = {}
     for item in decisions:
         row = item["row"]
         if row in seen and item["decision"] != "undo":
-            what = f"the file decides on row {row} twice"
-            raise AssayError("C014", what, where=f"{seen[row]} and {item['where']}", fix="keep one")
+            what, where = f"two decisions on row {row}", f"{seen[row]} and {item['where']}"
+            raise AssayError("C014", what, where=where, fix="keep one of them")
         seen[row] = item["where"]
 
 
@@ -211,14 +219,16 @@ def _label(files: RunReader) -> Any:
 
 def _check_label(label: Any, item: Mapping[str, Any]) -> None:
     if label is None:
-        raise AssayError("C014", "the contract names no label to change", where=item["where"])
+        what = "the contract has no label column to change"
+        raise AssayError("C014", what, where=item["where"])
     from provenance.rows import cast
 
     _, codes = cast.cast(pa.array([item["value"]]), label.spec)
     valid = label.valid_values
     if codes[0].is_valid or (valid and item["value"] not in {str(value) for value in valid}):
         fix = f"the classes are {', '.join(map(str, valid))}" if valid else ""
-        raise AssayError("C014", "not a class of the label", where=item["where"], fix=fix)
+        what = "the value is not a class of the label"
+        raise AssayError("C014", what, where=item["where"], fix=fix)
 
 
 def _rowed(files: RunReader) -> pa.Table:
@@ -226,9 +236,10 @@ def _rowed(files: RunReader) -> pa.Table:
     return table.filter(pc.is_valid(table["row"]))
 
 
-def _text(facts: Mapping[str, Any], words: str) -> str:
-    told = f"{facts['waiting']:,} rows wait ({facts['quarantined']:,} of them quarantined)"
-    lines = [f"run {facts['run']}: {told}, {facts['decided']:,} are decided"]
+def _text(facts: Mapping[str, Any], store: str) -> str:
+    waiting, more = facts["waiting"], facts["waiting"] - len(facts["rows"])
+    quarantined, decided = f"{facts['quarantined']:,} quarantined", f"{facts['decided']:,} decided"
+    lines = [f"run {facts['run']}: {count(waiting, 'row')} to decide ({quarantined}), {decided}"]
     for item in facts["rows"]:
         lines.append(f"row {item['row']}  {item['fate']}")
         for reason in item["reasons"]:
@@ -237,8 +248,8 @@ def _text(facts: Mapping[str, Any], words: str) -> str:
             lines.append(
                 f"  {reason['severity']:<8} {reason['rule']}{column}: {reason['evidence']}{advice}"
             )
-    if facts["waiting"] > len(facts["rows"]):
-        lines.append(f"{facts['waiting'] - len(facts['rows']):,} more: --limit 0 lists them all")
-    next_ = f"`assay review {facts['run']} --apply FILE{words}`"
-    lines.append(f"next: write row,decision lines to a CSV, then {next_}")
+    if more:
+        lines.append(f"{count(more, 'more row')}: --limit 0 lists them all")
+    apply = f"`assay review {facts['run']} --apply CSV{store}`"
+    lines.append(f"next: write a CSV with the columns row,decision, then {apply}")
     return "".join(f"{printable(line)}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""`assay verify`: walk the ledger, recompute the digests of runs, decisions, a report or a row."""
+"""`assay verify`: check the ledger, and the files of its runs and reviews, a report or a row."""
 
 import argparse
 import datetime as dt
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from checks.kit.wording import count
 from pipelines import config
 from pipelines.store import proofs, reference_anchor, trust, unrecorded
 from pipelines.store.high_water import Remembered
@@ -23,36 +24,35 @@ from provenance.ledger.verify import CLOCK_SECONDS, Verified
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print every break; exit 4 if there is one."""
+    """Print every break; the exit code is 4 if there is one."""
     store = Store(config.store_folder(arguments.store))
     store.require()
     if not store_door.is_marked(store.folder) and not store.ledger.folder.exists():
-        raise AssayError(
-            "C013", "this is no store", where=str(store.folder), fix="name it by --store"
-        )
-    _refuse_odd(arguments)
+        fix = "name the store with --store"
+        raise AssayError("C013", "the folder is not a store", where=str(store.folder), fix=fix)
+    _refuse_combined(arguments)
     trusted = trust.trusted(arguments.key)
     known = Remembered.before(store)  # before the ledger is read, which may grow meanwhile
     walked = verify.verify_ledger(store.ledger, trusted)
-    breaks, warnings = list(walked.breaks), [*walked.warnings, *_left(store)]
+    breaks, warnings = list(walked.breaks), [*walked.warnings, *_left_over(store)]
     facts: dict[str, Any] = {"entries": walked.entries, "head": walked.head.hex(), "runs": 0,
                              "key_id": trusted.key_id.hex()}  # fmt: skip
     if not breaks:
-        breaks += _turned_back(known, walked)
+        breaks += _rolled_back(known, walked)
         if arguments.checkpoint:
             seen = trust.checkpoint(arguments.checkpoint, walked.keys)
             breaks += verify.verify_checkpoint(walked, seen, arguments.checkpoint)
             facts["checkpoint"] = seen.size
         cut, died = unrecorded.faults(store, unrecorded.items(store), walked.kinds)
         breaks += cut
-        warnings += died + _ahead(store, walked)
-        breaks += _asked(arguments, store, facts, is_cut=bool(breaks))
+        warnings += died + _from_the_future(store, walked)
+        breaks += _requested(arguments, store, facts, is_cut=bool(breaks))
     _print(arguments, facts, breaks, warnings)
     return EXIT["integrity"] if breaks else EXIT["pass"]
 
 
-def _turned_back(known: Remembered, walked: Verified) -> list[Notice]:
-    """Return what is wrong with the ledger beside what this user has seen of it before."""
+def _rolled_back(known: Remembered, walked: Verified) -> list[Notice]:
+    """Return a break unless the ledger continues what this user saw of it before."""
     try:
         known.require_continued(walked.leaves)
     except AssayError as error:
@@ -60,17 +60,19 @@ def _turned_back(known: Remembered, walked: Verified) -> list[Notice]:
     return []
 
 
-def _refuse_odd(arguments: argparse.Namespace) -> None:
+def _refuse_combined(arguments: argparse.Namespace) -> None:
     if arguments.row is not None and not arguments.run:
-        raise AssayError("C012", "--row needs a RUN", fix="`assay verify latest --row 7`")
+        fix = "such as `assay verify latest --row 7`"
+        raise AssayError("C012", "--row needs the RUN that the row belongs to", fix=fix)
     if arguments.report and arguments.run:
-        raise AssayError("C012", "--report finds its run itself", fix="leave RUN out")
+        what = "--report cannot be combined with RUN: it finds the run"
+        raise AssayError("C012", what, fix="leave RUN out")
 
 
-def _asked(
+def _requested(
     arguments: argparse.Namespace, store: Store, facts: dict[str, Any], *, is_cut: bool
 ) -> list[Notice]:
-    """Check what was asked for: a report, a row, the files of one run, or of all of them."""
+    """Check what the user named: a report, a row, the files of one run, or of every run."""
     if arguments.report:
         return _report(store, Path(arguments.report), facts)
     if arguments.row is not None:
@@ -83,7 +85,7 @@ def _asked(
 
 
 def _entries(store: Store, run: str | None, *, is_cut: bool) -> list[Entry]:
-    """Return the entries whose files to look at; a run may have none if the ledger was cut."""
+    """Return the entries whose files to check; a run may have none if the ledger was cut."""
     try:
         return [store.find(run)] if run else list(store.ledger.entries())
     except AssayError:
@@ -98,14 +100,14 @@ def _report(store: Store, path: Path, facts: dict[str, Any]) -> list[Notice]:
         with os.fdopen(no_follow.open_given(path), "rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        fix = "check the path"
-        raise AssayError("C012", "the report cannot be read", where=str(path), fix=fix) from error
+        what, fix = "the report cannot be read", "check the path"
+        raise AssayError("C012", what, where=str(path), fix=fix) from error
     for entry in store.runs():
         for file in entry.facts["outputs"]:
             if file["sha256"] == sha256:
                 facts["report"] = {"run": entry.seq, "name": file["name"]}
                 return []
-    what = f"no run of this ledger has a file with the sha256 {sha256}"
+    what = f"no run of this ledger wrote a file with the sha256 {sha256}"
     return [Notice("ASSAY-L011", what, str(path))]
 
 
@@ -123,7 +125,7 @@ def _row(store: Store, arguments: argparse.Namespace, facts: dict[str, Any]) -> 
 def _files(store: Store, entry: Entry) -> list[Notice]:
     if entry.kind in RUN_KINDS:
         files = store.reader(entry)
-        # only of files that are as they were written can anything be read
+        # lineage can only be read from files that are as recorded
         return files.faults() or _lineage(files, entry)
     if entry.kind == "review":
         outputs = entry.facts["outputs"]
@@ -137,20 +139,20 @@ def _lineage(files: RunReader, entry: Entry) -> list[Notice]:
     return lineage.verify(files.tables("lineage"), entry.seq, entry.facts, where)
 
 
-def _left(store: Store) -> list[Notice]:
-    left = staging.left_over(store.staging)
-    return [Notice("ASSAY-L009", "a run that died left this behind", str(path)) for path in left]
+def _left_over(store: Store) -> list[Notice]:
+    what = "a run that was killed left this behind"
+    return [Notice("ASSAY-L009", what, str(path)) for path in staging.left_over(store.staging)]
 
 
-def _ahead(store: Store, walked: Verified) -> list[Notice]:
-    """Warn of a last entry that was written by a clock ahead of this machine's."""
+def _from_the_future(store: Store, walked: Verified) -> list[Notice]:
+    """Warn if the clock that dated the last entry was ahead of this machine's."""
     head = store.ledger.head() if walked.entries else None
     if head is None:
         return []
     ahead = dt.datetime.fromisoformat(head.facts["time"]) - dt.datetime.now(dt.UTC)
     if ahead.total_seconds() <= CLOCK_SECONDS:
         return []
-    what = f"entry {head.seq} is of {head.facts['time']}, which is still to come"
+    what = f"entry {head.seq} is dated {head.facts['time']}, which is in the future"
     return [Notice("ASSAY-L010", what, str(store.ledger.path_of(head.seq)))]
 
 
@@ -161,14 +163,11 @@ def _print(
     warnings: list[Notice],
 ) -> None:
     for notice in warnings:
-        sys.stderr.write(
-            printable(f"warning {notice.code}: {notice.message} ({notice.where})") + "\n"
-        )
+        line = f"warning {notice.code}: {notice.message} ({notice.where})"
+        sys.stderr.write(f"{printable(line)}\n")
     if arguments.json:
-        lists = {
-            "breaks": [b.as_dict() for b in breaks],
-            "warnings": [w.as_dict() for w in warnings],
-        }
+        lists = {"breaks": [notice.as_dict() for notice in breaks],
+                 "warnings": [notice.as_dict() for notice in warnings]}  # fmt: skip
         whole = {"schema": "assay.verify/1", "holds": not breaks, **facts, **lists}
         sys.stdout.write(json.dumps(whole) + "\n")
         return
@@ -176,12 +175,13 @@ def _print(
         sys.stdout.write(printable(f"{notice.code}: {notice.message}") + "\n")
         sys.stdout.write(printable(f"  where: {notice.where}") + "\n")
         sys.stdout.write(f"  fix:   {CODES[notice.code.removeprefix('ASSAY-')][1]}\n")
-    word = f"{_count(len(breaks), 'break')} found" if breaks else "holds"
-    sys.stdout.write(f"{word}: {printable(_told(facts))}\n")
+    word = f"{count(len(breaks), 'break')} found" if breaks else "holds"
+    sys.stdout.write(f"{word}: {printable(_checked(facts))}\n")
 
 
-def _told(facts: dict[str, Any]) -> str:
-    parts = [_count(facts["entries"], "entry", "entries")]
+def _checked(facts: dict[str, Any]) -> str:
+    """Return what was checked, as text."""
+    parts = [count(facts["entries"], "entry")]
     if "checkpoint" in facts:
         parts.append(f"a checkpoint of {facts['checkpoint']}")
     if "report" in facts:
@@ -189,9 +189,5 @@ def _told(facts: dict[str, Any]) -> str:
     elif "row" in facts:
         parts.append(facts["row"])
     else:
-        parts.append(f"the files of {_count(facts['runs'], 'run')}")
+        parts.append(f"the files of {count(facts['runs'], 'run')}")
     return ", ".join([*parts, f"key {facts['key_id']}, head {facts['head'][:16]}"])
-
-
-def _count(count: int, one: str, more: str | None = None) -> str:
-    return f"{count} {one if count == 1 else more or one + 's'}"

@@ -1,9 +1,11 @@
-"""The proposed contract as YAML, with comments; every name and value is quoted where needed."""
+"""The proposed contract as YAML with comments; names and values are quoted where needed."""
 
 import dataclasses
 import datetime as dt
+import json
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipelines.proposal.columns import Seen
@@ -11,26 +13,25 @@ from provenance.base.errors import printable
 from provenance.files import remote
 from provenance.readers.csv_dialect import Dialect
 
-LEAST_ROWS = 20  # fewer cannot be judged
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?: [A-Za-z0-9_]+)*\Z")
+LEAST_ROWS = 20  # the check `shape` refuses fewer
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*(?: [A-Za-z0-9_]+)*\Z")
 _WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
-_SHORT = {"\0": "\\0", "\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\"}
-_ASCII, _PLANE = 0x100, 0x10000
-_COMMENT = 96
-# the standard's types of servers by scheme; it has none for the others
+_COMMENT, _COMMENT_LINES = 96, 4
+_SHORT = 72  # characters of a rule that is written on one line
+# types of servers in the standard, by URL scheme; it has none for other schemes
 _STORES = {"s3": "s3", "s3a": "s3", "az": "azure", "abfs": "azure", "abfss": "azure"}
 
 
 @dataclasses.dataclass(slots=True)
 class Proposal:
-    """What is proposed for one column.
+    """The proposal for one column.
 
     Attributes:
-        seen: what was seen of it.
-        roles: of `assay.role`.
-        comments: lines before it; those that begin with `check:` want a person's eye.
+        seen: the facts about it.
+        roles: values of `assay.role`.
+        comments: lines above it; those that begin with `check:` need review.
         is_key, is_unique: whether its values must differ; is_required: whether none may be missing.
-        valid: its set of values; ends: its least and greatest value, None for none.
+        valid: its set of values; ends: its least and greatest value, None for no limit.
         doubts: why a rule is not sure: `required`, `unique`, `valid`, `minimum`, `maximum`.
     """
 
@@ -46,11 +47,11 @@ class Proposal:
 
     @property
     def is_named(self) -> bool:
-        """Return whether its values name rows."""
+        """Return whether its values identify rows."""
         return self.is_key or self.is_unique
 
     def doubt(self, rule: str, why: str | None) -> None:
-        """Note why a rule is not sure; None if it is."""
+        """Note why a rule is not sure, None if it is."""
         if why is not None:
             self.doubts[rule] = why
 
@@ -64,23 +65,23 @@ def contract_text(
     form: str,
     settings: Mapping[str, str],
 ) -> str:
-    """Return the whole contract, of a source of format `form`; `settings` are of `assay.csv`."""
-    least = LEAST_ROWS if rows >= LEAST_ROWS else 1
+    """Return the contract of a source of format `form`; `settings` go into `assay.csv`."""
+    count = {
+        "metric": "rowCount",
+        "mustBeGreaterOrEqualTo": LEAST_ROWS if rows >= LEAST_ROWS else 1,
+    }
+    facts = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": name, "name": name,
+             "version": "0.1.0", "status": "draft"}  # fmt: skip
     lines = [
-        f"# Proposed by `assay init` from {rows:,} rows. Lines with `# check:` want your eye;",
-        "# a rule after `# unsure:` is a warning until you, or more rows, make it an error.",
-        "apiVersion: v3.1.0",
-        "kind: DataContract",
-        f"id: {scalar(name)}",
-        f"name: {scalar(name)}",
-        "version: 0.1.0",
-        "status: draft",
+        f"# Proposed by `assay init` from {rows:,} rows. Review what is marked `# check:`.",
+        "# A rule below `# unsure:` only warns, until you or more rows make it an error.",
+        *(f"{key}: {scalar(value)}" for key, value in facts.items()),
         *_servers(path, form),
         *_settings(settings, rows),
         "schema:",
         f"  - name: {scalar(name)}",
         "    quality:",
-        f"      - {{metric: rowCount, mustBeGreaterOrEqualTo: {least}}}",
+        f"      - {_flow(count)}",
         "    properties:",
     ]
     for proposal in proposals:
@@ -89,157 +90,143 @@ def contract_text(
 
 
 def csv_settings(dialect: Dialect, form: str) -> dict[str, str]:
-    """Return what `assay.csv` must say so that a source of a format is read by a dialect."""
+    """Return the settings of `assay.csv` that make a source of a format be read by a dialect."""
     base = form.partition(".")[0]
     if base not in ("csv", "tsv"):
         return {}
-    usual, told = Dialect().named(base), dataclasses.asdict(dialect.named(base))
-    return {key: value for key, value in told.items() if value != getattr(usual, key)}
+    usual, found = Dialect().named(base), dataclasses.asdict(dialect.named(base))
+    return {key: value for key, value in found.items() if value != getattr(usual, key)}
 
 
 def scalar(value: Any) -> str:
-    """Return a value as YAML that reads back as exactly that value."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    """Return a value as YAML that reads back as exactly that value.
+
+    JSON is YAML, less the characters that a contract may hold only as escapes, such as U+202E; no
+    YAML library escapes those and leaves other letters readable.
+    """
     if isinstance(value, dt.date | dt.time):
-        return f'"{value.isoformat()}"'
-    if not isinstance(value, str):
-        return repr(value)
-    if _PLAIN.match(value) and value.lower() not in _WORDS:
+        value = value.isoformat()
+    elif isinstance(value, str) and _PLAIN.match(value) and value.lower() not in _WORDS:
         return value
-    return '"' + "".join(_escaped(char) for char in value) + '"'
-
-
-def _escaped(char: str) -> str:
-    if char in _SHORT:
-        return _SHORT[char]
-    if char.isprintable() and not char.isspace():
-        return char
-    if char == " ":
-        return char
-    code = ord(char)
-    if code < _ASCII:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < _PLANE else f"\\U{code:08x}"
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in text)
 
 
 def _servers(path: str | None, form: str) -> list[str]:
     if path is None:
-        return ["# check: the source lies elsewhere, so name it with --source"]
-    kind = {"jsonl": "json", "tsv": "csv"}.get(form, form)
-    if remote.is_url(path):
+        return ["# check: the source is outside this folder, so name it with --source"]
+    server = {"server": "local", "type": "local"}
+    if is_url := remote.is_url(path):
         store = _STORES.get(path.partition("://")[0], "custom")
-        told = f"format: {kind}, location: {scalar(path)}"
-        return ["servers:", f"  - {{server: store, type: {store}, {told}}}"]
-    return [
-        "servers:",
-        f"  - {{server: local, type: local, format: {kind}, path: {scalar(path)}}}",
-    ]
+        server = {"server": "store", "type": store}
+    server["format"] = {"jsonl": "json", "tsv": "csv"}.get(form, form)
+    return ["servers:", f"  - {_flow({**server, 'location' if is_url else 'path': path})}"]
 
 
 def _settings(settings: Mapping[str, str], rows: int) -> list[str]:
     lines = []
     if settings:
-        told = ", ".join(f"{key}: {scalar(value)}" for key, value in settings.items())
-        lines += ["  # check: how the CSV seems to be written"]
-        lines += [f"  - {{property: assay.csv, value: {{{told}}}}}"]
-    if rows < LEAST_ROWS:  # or the contract would fail on its own source
-        lines += [f"  # check: {rows} rows are few; without this line fewer than {LEAST_ROWS} fail"]
+        lines += ["  # check: the format of the CSV, as detected"]
+        lines += [f"  - {_flow({'property': 'assay.csv', 'value': settings})}"]
+    if rows < LEAST_ROWS:  # else the source would fail its own contract
+        lines += [f"  # check: only {rows} rows; without this line, fewer than {LEAST_ROWS} fail"]
         lines += ["  - {property: assay.checks, value: {shape: {least_rows: 1}}}"]
     return ["customProperties:", *lines] if lines else []
 
 
 def _property(proposal: Proposal) -> list[str]:
-    seen = proposal.seen
-    comments = list(proposal.comments)
+    seen, doubts, comments = proposal.seen, proposal.doubts, list(proposal.comments)
     if seen.distinct == 1 and seen.rows > 1:
-        comments.append("check: it has one value only")
-    lines = [f"      # {comment(text)}" for text in comments]
-    lines += [f"      - name: {scalar(seen.name)}", f"        logicalType: {seen.logical}"]
+        comments.append("check: only one value occurs")
+    fields: dict[str, Any] = {"name": seen.name, "logicalType": seen.logical}
     if proposal.is_key:
-        lines.append("        primaryKey: true")
-    elif proposal.is_required and "required" not in proposal.doubts:
-        lines.append("        required: true")
-    if proposal.is_unique and "unique" not in proposal.doubts:
-        lines.append("        unique: true")
-    sure = [f"{end}: {scalar(value)}" for end, value in _ends(proposal, is_sure=True)]
-    if sure:
-        lines.append(f"        logicalTypeOptions: {{{', '.join(sure)}}}")
-    return lines + _quality(proposal) + _custom(proposal)
-
-
-def _ends(proposal: Proposal, *, is_sure: bool) -> list[tuple[str, Any]]:
-    named = zip(("minimum", "maximum"), proposal.ends, strict=True)
+        fields["primaryKey"] = True
+    elif proposal.is_required and "required" not in doubts:
+        fields["required"] = True
+    if proposal.is_unique and "unique" not in doubts:
+        fields["unique"] = True
+    if ends := _ends(proposal, is_sure=True):
+        fields["logicalTypeOptions"] = ends
+    roles = {"assay.role": proposal.roles if len(proposal.roles) > 1 else "".join(proposal.roles)}
+    custom = roles | {"assay.missing": list(seen.missing)}
+    customs = [{"property": key, "value": value} for key, value in custom.items() if value]
     return [
-        (end, value)
+        *(f"      # {line}" for text in comments for line in _wrapped(text)),
+        *_block(fields, "      "),
+        *_listed("quality", [line for rule in _quality(proposal) for line in _rule(*rule)]),
+        *_listed("customProperties", [f"          - {_flow(item)}" for item in customs]),
+    ]
+
+
+def _ends(proposal: Proposal, *, is_sure: bool) -> dict[str, Any]:
+    named = zip(("minimum", "maximum"), proposal.ends, strict=True)
+    return {
+        end: value
         for end, value in named
         if value is not None and (end not in proposal.doubts) == is_sure
-    ]
+    }
 
 
-def _quality(proposal: Proposal) -> list[str]:
-    doubts, lines = proposal.doubts, []
+def _quality(proposal: Proposal) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Yield the rules of `quality`, each with the reason why it is not sure, None if it is."""
+    doubts = proposal.doubts
     if proposal.is_required and "required" in doubts:
-        lines += [
-            _unsure(doubts["required"]),
-            "          - {metric: nullValues, mustBe: 0, severity: warning}",
-        ]
+        yield doubts["required"], {"metric": "nullValues", "mustBe": 0}
     if proposal.is_unique and "unique" in doubts:
-        lines += [
-            _unsure(doubts["unique"]),
-            "          - {metric: duplicateValues, mustBe: 0, severity: warning}",
-        ]
-    unsure = _ends(proposal, is_sure=False)
-    if unsure:
-        kwargs = ", ".join(f"{end[:3]}_value: {scalar(value)}" for end, value in unsure)
-        lines += [_unsure(doubts[unsure[0][0]])]
-        lines += _expectation("values_to_be_between", f"{{{kwargs}}}")
-    if proposal.valid is not None:
-        lines += _valid(proposal)
-    return ["        quality:", *lines] if lines else []
+        yield doubts["unique"], {"metric": "duplicateValues", "mustBe": 0}
+    if ends := _ends(proposal, is_sure=False):
+        kwargs = {f"{end[:3]}_value": value for end, value in ends.items()}
+        yield doubts[next(iter(ends))], _expectation("values_to_be_between", kwargs)
+    if proposal.valid is None:
+        return
+    why = doubts.get("valid")
+    if why and "label" in proposal.roles:  # its validValues is one rule with its gaps, an error
+        yield why, _expectation("values_to_be_in_set", {"value_set": proposal.valid})
+    else:
+        arguments = {"validValues": proposal.valid}
+        yield why, {"metric": "invalidValues", "arguments": arguments, "mustBe": 0}
 
 
-def _valid(proposal: Proposal) -> list[str]:
-    values = f"[{', '.join(scalar(value) for value in proposal.valid or ())}]"
-    why = proposal.doubts.get("valid")
-    if why and "label" in proposal.roles:  # whose rule is one with that of a missing label
-        return [_unsure(why), *_expectation("values_to_be_in_set", f"{{value_set: {values}}}")]
-    return [
-        *([_unsure(why)] if why else []),
-        "          - metric: invalidValues",
-        "            arguments:",
-        f"              validValues: {values}",
-        "            mustBe: 0",
-        *(["            severity: warning"] if why else []),
-    ]
+def _expectation(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    implementation = {"type": f"expect_column_{name}", "kwargs": kwargs}
+    return {"type": "custom", "engine": "greatExpectations", "implementation": implementation}
 
 
-def _expectation(name: str, kwargs: str) -> list[str]:
-    return [
-        "          - type: custom",
-        "            engine: greatExpectations",
-        f"            implementation: {{type: expect_column_{name}, kwargs: {kwargs}}}",
-        "            severity: warning",
-    ]
+def _rule(why: str | None, rule: dict[str, Any]) -> list[str]:
+    """Return a rule as an item of `quality`; an unsure one is a warning below its reason."""
+    above = [f"          # unsure: {comment(why)}"] if why else []
+    rule = {**rule, "severity": "warning"} if why else rule
+    line = _flow(rule)
+    return above + ([f"          - {line}"] if len(line) <= _SHORT else _block(rule, " " * 10))
 
 
-def _unsure(why: str) -> str:
-    return f"          # unsure: {comment(why)}"
+def _listed(key: str, lines: list[str]) -> list[str]:
+    return [f"        {key}:", *lines] if lines else []
 
 
-def _custom(proposal: Proposal) -> list[str]:
-    entries = []
-    if proposal.roles:
-        roles = ", ".join(proposal.roles)
-        value = roles if len(proposal.roles) == 1 else f"[{roles}]"
-        entries.append(f"          - {{property: assay.role, value: {value}}}")
-    if proposal.seen.missing:
-        words = ", ".join(scalar(word) for word in proposal.seen.missing)
-        entries.append(f"          - {{property: assay.missing, value: [{words}]}}")
-    return ["        customProperties:", *entries] if entries else []
+def _block(item: Mapping[str, Any], indent: str) -> list[str]:
+    """Return a mapping as an item of a list, one line for each key."""
+    lines = [f"{indent}  {key}: {_flow(value)}" for key, value in item.items()]
+    lines[0] = f"{indent}- {lines[0].lstrip()}"
+    return lines
+
+
+def _flow(value: Any) -> str:
+    """Return a value on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_flow(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    return scalar(value)
 
 
 def comment(text: str) -> str:
-    """Return a text as a comment may hold it: one line, printable, not too long."""
+    """Return a text as one line of a comment: printable and not too long."""
     plain = printable(text)
     return plain if len(plain) <= _COMMENT else plain[: _COMMENT - 3] + "..."
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(
+        printable(text), _COMMENT, subsequent_indent="  ", max_lines=_COMMENT_LINES
+    )

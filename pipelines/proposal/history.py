@@ -1,12 +1,12 @@
-"""What a run, the reviews of it and the runs before it tell of a contract's rules.
+"""What a run, its reviews and the runs before it show about the rules of a contract.
 
-Only rows that a person decided on, and rules that were the same, count; files are believed after
-their digests were compared with the ledger's.
+Only rows with a decision, and rules that were the same, count. Files are read after their digests
+were compared with the ledger's.
 """
 
 import dataclasses
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,18 +23,19 @@ from provenance.ledger.run_reader import RunReader
 from provenance.rows import cast
 from provenance.rows.snapshot import Source
 
-MOST_RUNS = 50  # that are looked back at
+MOST_RUNS = 50  # that are considered
 NEEDED = (CONTRACT, "findings/", "clean/", "quarantine/", "lineage/")
-OF_GAPS = ("nullValues", "missingValues")  # kinds of rules that missing cells break
+OF_GAPS = ("nullValues", "missingValues")  # kinds of rules that missing cells violate
 
 
 @dataclasses.dataclass(frozen=True)
 class Reviewed:
-    """A run that read a source, and what was decided on its rows.
+    """A run that read a source, and the decisions on its rows.
 
     Attributes:
-        broken: rows that broke each rule, by (id, column).
-        released, rejected: rows that a person found right, and wrong.
+        text: of the contract.
+        broken: rows that violated each rule, by (id, column).
+        released, rejected: rows that a person released or rejected.
     """
 
     entry: Entry
@@ -46,7 +47,7 @@ class Reviewed:
     rejected: frozenset[int]
 
     def values(self, column: str, rows: Collection[int]) -> dict[int, Any]:
-        """Return the cells of some rows, in the contract's types; None for a missing one."""
+        """Return the cells of some rows in the contract's types; None for a missing one."""
         wanted = pa.array(sorted(rows), pa.int64())
         spec = self.contract.column(column).spec
         found: dict[int, Any] = {}
@@ -62,7 +63,7 @@ class Reviewed:
         return found
 
     def kept(self, rule: Rule) -> int:
-        """Return the clean rows that speak of a rule: all, or those with a value to break it."""
+        """Return the number of clean rows that support a rule: all, or those with a value."""
         if rule.kind in OF_GAPS or rule.column is None:
             return int(self.entry.facts["rows"]["clean"])
         columns = (part[rule.column] for part in self.files.tables("clean", [rule.column]))
@@ -78,24 +79,11 @@ class Reviewed:
             yield self.files.table(name, [column])[column].combine_chunks(), ordinals
 
 
-@dataclasses.dataclass(frozen=True)
-class Past:
-    """The runs of a dataset that read different sources, the newest first."""
-
-    runs: tuple[Reviewed, ...]
-
-    def unbroken(self, rule: Rule) -> list[Reviewed]:
-        """Return the runs that had the rule, whatever its severity; none if one broke it."""
-        had = [run for run in self.runs if any(_is_same(rule, own) for own in run.contract.rules)]
-        is_broken = any(run.broken.get((rule.id, rule.column)) for run in had)
-        return [] if is_broken else had
-
-
 def reviewed(store: Store, entry: Entry) -> Reviewed:
-    """Return a run with its decisions; of a release, the run that it was made from.
+    """Return a run with its decisions; for a release, the run that it was made from.
 
     Raises:
-        AssayError: ASSAY-L011 if a file of it is missing, not as recorded or not of it; C014 if
+        AssayError: ASSAY-L011 if a file of it is missing, not as recorded or not listed; C014 if
             its rules were not evaluated.
     """
     base = store.ledger.read(row_history.base_of(entry))
@@ -103,18 +91,21 @@ def reviewed(store: Store, entry: Entry) -> Reviewed:
     files.require(*NEEDED)
     if base.facts["checks"].get("contract") != "ok":
         what = f"the contract's rules were not evaluated on run {base.seq}"
-        raise AssayError("C014", what, fix="name a run on which every check ran")
-    contract, text = row_history.contract_of(files), files.read(CONTRACT).decode("utf-8-sig")
+        raise AssayError("C014", what, fix="choose a run in which every check ran")
+    contract, text = row_history.contract_of(files), files.read(CONTRACT).decode()
     standing = row_history.standing(store, base.seq)
-    by_word: dict[str, set[int]] = {"release": set(), "reject": set()}
-    for row, decision in standing.items():
-        by_word.setdefault(decision.decision, set()).add(row)
-    return Reviewed(base, files, contract, text, _broken(files),
-                    frozenset(by_word["release"]), frozenset(by_word["reject"]))  # fmt: skip
+    released, rejected = (
+        frozenset(row for row, item in standing.items() if item.decision == word)
+        for word in ("release", "reject")
+    )
+    return Reviewed(base, files, contract, text, _broken(files), released, rejected)
 
 
-def past(store: Store, newest: Reviewed) -> Past:
-    """Return the runs of the same dataset up to this one, as far as their files are kept."""
+def past(store: Store, newest: Reviewed) -> list[Reviewed]:
+    """Return the runs of the same dataset up to this one, newest first, if their files exist.
+
+    Of the runs that read the same source, only the newest counts.
+    """
     seen: Counter[str] = Counter()
     found: list[Reviewed] = []
     for entry in reversed(store.runs()):
@@ -129,14 +120,21 @@ def past(store: Store, newest: Reviewed) -> Past:
         seen.update(inputs)
         if len(found) == MOST_RUNS:
             break
-    return Past(tuple(found))
+    return found
+
+
+def unbroken(rule: Rule, runs: Sequence[Reviewed]) -> list[Reviewed]:
+    """Return the runs that had a rule, at any severity; none if one violated it."""
+    had = [run for run in runs if any(_is_same(rule, own) for own in run.contract.rules)]
+    is_broken = any(run.broken.get((rule.id, rule.column)) for run in had)
+    return [] if is_broken else had
 
 
 def _is_kept(store: Store, entry: Entry) -> bool:
-    """Return whether a run's rules were evaluated, and its files were not cleared away since."""
+    """Return whether a run's rules were evaluated and its files were not removed since."""
     folder = store.run_folder(entry.seq)
-    is_there = (folder / "clean").is_dir() and (folder / CONTRACT).is_file()
-    return is_there and entry.facts["checks"].get("contract") == "ok"
+    is_kept = (folder / "clean").is_dir() and (folder / CONTRACT).is_file()
+    return is_kept and entry.facts["checks"].get("contract") == "ok"
 
 
 def _broken(files: RunReader) -> dict[tuple[str, str | None], set[int]]:

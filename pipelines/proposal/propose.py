@@ -1,9 +1,9 @@
-"""`assay init`: a first contract from a source, one that passes on that source.
+"""`assay init`: a first contract from a source, under which that source passes.
 
-What is proposed is what was seen, with room for the next sample: ends are widened, a set of
-values is only claimed when it is small and its values repeat, and a key only when its name says
-so. Lines that a person should look at carry `# check:`. A column that gives the label away is
-found by the very check that runs later, and is proposed as ignored.
+The proposal is what the source shows, with room for the next sample: ranges are widened, a set of
+values is only proposed if it is small and its values repeat, and a key only if its name suggests
+one. Lines that a person should review are marked `# check:`. A column that gives the label away is
+found by the very check that runs later, and is ignored.
 """
 
 import dataclasses
@@ -14,7 +14,8 @@ from typing import Any
 from checks.contract.node import nearest
 from checks.kit.contract_model import Column, Contract
 from checks.kit.protocol import Context
-from pipelines.proposal import columns, confidence, privacy, rules
+from checks.kit.wording import count
+from pipelines.proposal import columns, privacy, rules
 from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal, contract_text, csv_settings
 from provenance.base.errors import AssayError
@@ -23,10 +24,10 @@ from provenance.readers.csv_dialect import Dialect
 from provenance.rows.shards import Shard, read_shard
 from provenance.rows.snapshot import Snapshot
 
-LABELS = ("label", "target", "y", "class")  # the names that are clear enough to guess from
-_TEXT_WORDS = 4  # mean words of a cell that make a text of it
-_TEXT_SHARE = 0.5  # of its cells differ, or of a thousand
-_SOURCES = (2, 200)
+LABELS = ("label", "target", "y", "class")  # names that are clear enough to recognise
+_TEXT_WORDS = 4  # mean words per cell of a text column
+_TEXT_SHARE = 0.5  # of the cells of a text column differ, up to MOST_VALUES
+_SOURCES = (2, 200)  # distinct values of a source column
 _KEY = re.compile(r"(?i)^(id|key|uuid|guid|index|row_?id|pk)$|[_ .-](id|uuid|guid|key)$|^id[_ .-]")
 _CAMEL_KEY = re.compile(r"[a-z0-9](Id|ID|Uuid|UUID|Key)$")
 _SOURCE = re.compile(
@@ -40,7 +41,7 @@ _TIME = re.compile(
 _BIRTH = re.compile(r"(?i)birth|dob|expir|due|hired")
 
 
-def propose(  # noqa: PLR0913  # one argument for each thing that a user may say
+def propose(  # noqa: PLR0913  # one argument for each thing that a user may specify
     snapshot: Snapshot,
     *,
     name: str,
@@ -55,28 +56,28 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may say
     Args:
         snapshot: ingested without a contract.
         name: of the dataset.
-        label: the label column, None to guess from clear names only.
+        label: the label column, None to recognise it by a clear name.
         key: the key column, None to look for one.
-        source: as the user named it; becomes servers[0].path if it lies below the contract.
-        contract_folder: where the contract will lie.
-        dialect: that the source was read by; written down where it is not the default.
+        source: as the user named it; becomes servers[0].path if it is below the contract's folder.
+        contract_folder: where the contract will be written.
+        dialect: of the source; the contract states what differs from the default.
 
     Returns:
-        The YAML, and a summary: `columns`, `label`, `key`, `check` (lines to look at), `notes`.
+        The YAML, and a summary: `columns`, `label`, `key`, `check` (lines to review), `notes`.
 
     Raises:
-        AssayError: ASSAY-C007 if the label or the key is no column.
+        AssayError: ASSAY-C007 if the label or the key is not a column.
     """
     notes: list[str] = []
     proposals = _proposals(snapshot, label, key, notes)
     path = _path_below(source, contract_folder)
     settings = csv_settings(dialect or Dialect(), snapshot.sources[0].format)
     if settings:
-        notes.append(f"the CSV has its own {' and '.join(settings)}: see assay.csv")
+        notes.append(f"the CSV has an unusual {' and '.join(settings)}: see assay.csv")
     lost = snapshot.rows - sum(ref.rows for ref in snapshot.shards)
     if lost:
-        told = f"{lost:,} of {snapshot.rows:,} rows cannot be split into cells"
-        notes.append(f"{told} and will be rejected: look at the file")
+        what = f"{lost:,} of {snapshot.rows:,} rows cannot be split into cells"
+        notes.append(f"{what} and will be rejected: check the file")
     first = snapshot.sources[0]
     form = "delta" if delta.is_table(first.name) else first.format.partition(".")[0]
     text = contract_text(
@@ -107,13 +108,13 @@ def _proposals(
 
 def _summary(proposals: list[Proposal], text: str, notes: list[str]) -> dict[str, Any]:
     found = text.count("# check:")
-    told = [f"{len(proposals)} columns, {found} lines to look at (`# check:`)"]
+    size = f"{count(len(proposals), 'column')}, {count(found, 'line')} to review (`# check:`)"
     return {
         "columns": len(proposals),
         "label": next((p.seen.name for p in proposals if "label" in p.roles), None),
         "key": next((p.seen.name for p in proposals if p.is_key), None),
         "check": found,
-        "notes": told + notes,
+        "notes": [size, *notes],
     }
 
 
@@ -130,10 +131,10 @@ def _propose_label(proposals: list[Proposal], given: str | None, notes: list[str
         fits = [by_name[name] for name in LABELS if name in by_name]
         chosen = next((p for p in fits if 1 < p.seen.distinct <= rules.MOST_CLASSES), None)
         if chosen is None:
-            notes.append("no label was given or is plain from a name: --label COLUMN")
+            notes.append("no label column given or recognised by name; pass --label COLUMN")
             return
-        chosen.comments.append("check: taken for the label because of its name")
-        notes.append(f"'{chosen.seen.name}' was taken for the label because of its name")
+        chosen.comments.append("check: the label, recognised by its name")
+        notes.append(f"'{chosen.seen.name}' is the label, recognised by its name")
     if chosen is None:
         return
     chosen.roles.append("label")
@@ -148,31 +149,33 @@ def _propose_key(
     named = [p for p in proposals if p.seen.name == given or (not p.roles and _is_key_name(p.seen))]
     full = [p for p in named if p.seen.filled == p.seen.rows > 1]
     facts = columns.keys(snapshot, [p.seen.name for p in full])
-    fits = [p for p in full if facts[p.seen.name].is_unique]
+    fits = [p for p in full if p.seen.name in facts]
     fits.sort(key=lambda p: p.seen.name != given)
     if given is not None and not any(p.seen.name == given for p in fits):
         why = "has repeated values" if any(p.seen.name == given for p in full) else "has gaps"
         notes.append(f"'{given}' is not declared as the key: it {why}")
     for proposal in fits:
         if proposal.seen.name != given:
-            known = facts[proposal.seen.name].numbers
-            proposal.doubt("unique", confidence.of_uniqueness(proposal.seen, known))
+            doubt = rules.doubt_uniqueness(proposal.seen, facts[proposal.seen.name])
+            proposal.doubt("unique", doubt)
         _propose_unique(proposal, given, is_first=not any(p.is_key for p in proposals))
         if "unique" in proposal.doubts:
             name = proposal.seen.name
-            notes.append(f"'{name}' may be a key, but the rows are few: --key {name} if it is")
+            notes.append(
+                f"'{name}' may be a key, but there are too few rows; pass --key {name} if so"
+            )
 
 
 def _propose_unique(proposal: Proposal, given: str | None, *, is_first: bool) -> None:
-    """Let a column be the key, another unique one, or one that only looks like it."""
+    """Make a column the key, another unique column, or a doubtful one that is ignored."""
     if "unique" in proposal.doubts:
         proposal.is_unique = True
         proposal.roles.append("ignore")
-        proposal.comments.append("check: ignored as a key, perhaps; primaryKey, if it is one")
+        proposal.comments.append("check: ignored, as it may be a key; if so, set primaryKey: true")
     elif is_first:
         proposal.is_key = True
         if proposal.seen.name != given:
-            proposal.comments.append("check: the key, because of its name and its distinct values")
+            proposal.comments.append("check: the primary key, by its name and its distinct values")
     else:
         proposal.is_unique = True
 
@@ -184,13 +187,13 @@ def _is_key_name(seen: Seen) -> bool:
 
 
 def _propose_role(proposals: list[Proposal], role: str, test: Any) -> None:
-    """Give a role to the columns that look like it; `time` and `source` to the first one only."""
+    """Give a role to the columns that fit it; `time` and `source` only to the first one."""
     for proposal in proposals:
         if proposal.roles or proposal.is_key or not test(proposal.seen):
             continue
         proposal.roles.append(role)
         if role != "text":
-            proposal.comments.append(f"check: the {role}, because of its name")
+            proposal.comments.append(f"check: the {role} column, recognised by its name")
             return
 
 
@@ -215,12 +218,12 @@ def _ignore_empty(proposals: list[Proposal], notes: list[str]) -> None:
     for proposal in proposals:
         if not proposal.seen.filled and proposal.seen.rows:
             proposal.roles = ["ignore"]
-            proposal.comments.append("check: ignored, because no row has a value")
+            proposal.comments.append("check: ignored, as no row has a value")
             notes.append(f"'{proposal.seen.name}' is ignored: no row has a value")
 
 
 def _ignore_leaks(proposals: list[Proposal], snapshot: Snapshot, notes: list[str]) -> None:
-    """Ignore what the leakage check would refuse the dataset for, and mark what it warns of."""
+    """Ignore columns for which the leakage check would refuse the dataset; mark its warnings."""
     from checks.leakage import Leakage
 
     contract = _contract(proposals)
@@ -242,7 +245,7 @@ def _ignore_leaks(proposals: list[Proposal], snapshot: Snapshot, notes: list[str
         proposal = by_name[item["column"]]
         if item["severity"] == "error":
             proposal.roles = ["ignore"]
-            proposal.comments.append(f"check: ignored, because {item['evidence']}")
+            proposal.comments.append(f"check: ignored: {item['evidence']}")
             notes.append(f"'{item['column']}' is ignored: {item['evidence']}")
         else:
             proposal.comments.append(f"check: {item['evidence']}")
@@ -262,9 +265,9 @@ def _contract(proposals: list[Proposal]) -> Contract:
 
 
 def _path_below(source: str | None, folder: Path | None) -> str | None:
-    """Return the source relative to the contract's folder, None if it does not lie below it.
+    """Return the source relative to the contract's folder, None if it is not below that folder.
 
-    The URL of a store comes back as it is, if a contract may name it.
+    The URL of an object store is returned unchanged, if a contract may name it.
     """
     if source is None or folder is None:
         return None

@@ -1,50 +1,117 @@
-"""The rules that are proposed for a column's values: gaps, sets, ends, and how sure they are.
+"""The rules proposed for a column: missing values, sets, limits; and how sure the rows make us.
 
-A rule that the rows do not make sure (`init_doubt`) becomes a warning with the reason beside it.
+The goal: at most one fresh legitimate row in a thousand violates what is proposed as an error. A
+rule that is not that sure becomes a warning and says why. What did not occur in n rows may still
+occur in about 3 of n (the rule of three), and in more if some values occurred only once (Good
+1953). Limits are extrapolated from the rows nearest to them (`columns.Tails`).
 """
 
-from pipelines.proposal import confidence, personal
-from pipelines.proposal.confidence import END_SHARE
+from pipelines.proposal import privacy
+from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal
 
+SHARE = 0.001  # of fresh legitimate rows that may violate a sure rule
+END_SHARE = SHARE / 2  # of them, for the limits of all columns together
+ROWS = 100  # with fewer, no limit and no integer is sure
+TELLING = 50  # rows with another than the commonest value, for a sure limit
+RAREST = 10  # rows of the rarest value that make a set of values look complete
+DENSE = 6  # n distinct numbers among n * n / 6 would repeat in 19 of 20 samples if they could
 MOST_CLASSES = 100
 _LIST_MOST = 50  # values of a set
-_LIST_REPEATS = 5  # rows of each value, on average
-_MOST_WHOLE = 2**53  # a float holds no larger integer exactly
+_LIST_REPEATS = 5  # rows per value, on average
+_MOST_WHOLE = 2**53  # above it, a float cannot hold every integer
 _TOP = 2**63 - 1
 
 
 def propose(proposal: Proposal, numbers: int) -> None:
-    """Propose the rules of one column, whose roles are known; `numbers` columns have ends."""
+    """Propose the rules of a column with known roles; `numbers` columns in all have limits."""
     _propose_type(proposal)
     _propose_required(proposal)
+    seen = proposal.seen
     if _is_set(proposal):
-        seen = proposal.seen
-        if seen.may_be_listed and not personal.hide(proposal):
+        if seen.may_be_listed and not privacy.hide(proposal):
             proposal.valid = sorted(seen.counts or ())
-            proposal.doubt("valid", confidence.of_values(seen))
-    elif proposal.seen.logical in ("integer", "number") and proposal.seen.low is not None:
+            proposal.doubt("valid", _doubt_values(seen))
+    elif seen.logical in ("integer", "number") and seen.low is not None:
         propose_ends(proposal, numbers)
 
 
+def upper(times: int, rows: int) -> float:
+    """Return the largest likely share of what occurred `times` in `rows`, at 95 % confidence."""
+    return min(1.0, (times + 1 + 2 * (times + 1) ** 0.5) / rows) if rows else 1.0
+
+
+def doubt_uniqueness(seen: Seen, numbers: tuple[int, int, int] | None) -> str | None:
+    """Return why values that all differ may repeat in new rows; None if that is unlikely.
+
+    Args:
+        seen: facts about the column, whose values all differ.
+        numbers: (rows, least, greatest) of the numbers in them, None if they are not numbered.
+    """
+    if upper(0, seen.filled) <= SHARE / 2:
+        return None
+    if numbers is not None:
+        count, least, greatest = numbers
+        if (greatest - least + 1) * DENSE <= count * count:
+            return None
+    return f"{seen.filled:,} rows are too few to tell a key from a column that rarely repeats"
+
+
+def propose_ends(proposal: Proposal, numbers: int) -> None:
+    """Propose limits with as much room beyond the sample as the rows near them call for."""
+    seen = proposal.seen
+    if proposal.is_named:  # numbers that count rows will go on
+        proposal.ends = (0 if seen.low >= 0 else None), None
+        return
+    below, above = seen.tails.rooms(END_SHARE / (2 * max(numbers, 1)))
+    low, high = seen.low - below, seen.high + above
+    why = _doubt_ends(seen)
+    proposal.doubt("maximum", why)
+    proposal.doubt("minimum", why)
+    if seen.low >= 0 > low:
+        low = 0
+        if not _is_floor(seen):
+            share = _percent(upper(0, seen.filled))
+            proposal.doubt("minimum", why or f"no value is below 0, but up to {share} may be")
+    if seen.logical == "integer":
+        proposal.ends = max(int(low // 1), -_TOP - 1), min(int(-(-high // 1)), _TOP)
+    else:
+        proposal.ends = rounded(low, down=True), rounded(high, down=False)
+
+
+def rounded(value: float, *, down: bool) -> float | None:
+    """Round outwards to three digits; None if no finite number is left."""
+    if value == 0 or abs(value) == float("inf"):
+        return 0.0 if value == 0 else None
+    near = float(f"{value:.2e}")
+    step = float(f"1e{int(f'{value:e}'.rpartition('e')[2]) - 2}")
+    if down and near > value:
+        near -= step
+    if not down and near < value:
+        near += step
+    found = float(f"{near:.3g}")
+    return found if abs(found) != float("inf") else None
+
+
 def _propose_type(proposal: Proposal) -> None:
-    """Let a column of a few whole numbers in a text file hold fractions too."""
+    """Allow fractions in a text file's column of only a few whole numbers."""
     seen = proposal.seen
     is_open = not (seen.is_fixed or proposal.is_named or "label" in proposal.roles)
-    if seen.logical != "integer" or not is_open or not confidence.is_few(seen):
+    if seen.logical != "integer" or not is_open or not _is_few(seen):
         return
     if max(abs(seen.low), abs(seen.high)) < _MOST_WHOLE:
         seen.logical = "number"
-        proposal.comments.append(
-            f"unsure: all whole in {seen.filled:,} rows; integer, if none can be a fraction"
-        )
+        why = f"all {seen.filled:,} values are whole; use integer if none can be a fraction"
+        proposal.comments.append(f"unsure: {why}")
 
 
 def _propose_required(proposal: Proposal) -> None:
     seen = proposal.seen
     proposal.is_required = bool(seen.rows) and seen.filled == seen.rows and not proposal.is_key
-    if proposal.is_required and "label" not in proposal.roles:
-        proposal.doubt("required", confidence.of_required(seen))
+    most = upper(0, seen.rows)
+    if proposal.is_required and "label" not in proposal.roles and most > SHARE:
+        why = f"no value is missing in {seen.rows:,} rows, but up to {_percent(most)} may be"
+        proposal.doubt("required", why)
 
 
 def _is_set(proposal: Proposal) -> bool:
@@ -63,44 +130,35 @@ def _is_set(proposal: Proposal) -> bool:
     )
 
 
-def propose_ends(proposal: Proposal, numbers: int) -> None:
-    """Propose ends with as much room beyond the sample as its rows near them ask for."""
-    seen = proposal.seen
-    if proposal.is_named:  # numbers that count rows go on
-        proposal.ends = (0 if seen.low >= 0 else None), None
-        return
-    below, above = seen.tails.rooms(END_SHARE / (2 * max(numbers, 1)))
-    low, high = seen.low - below, seen.high + above
-    why = confidence.of_ends(seen)
-    proposal.doubt("maximum", why)
-    proposal.doubt("minimum", why)
-    if seen.low >= 0 > low:
-        low = 0
-        if not _is_floor(proposal):
-            share = confidence.told(confidence.upper(0, seen.filled))
-            proposal.doubt("minimum", why or f"none is below 0, but {share} may be")
-    if seen.logical == "integer":
-        proposal.ends = max(int(low // 1), -_TOP - 1), min(int(-(-high // 1)), _TOP)
-    else:
-        proposal.ends = rounded(low, down=True), rounded(high, down=False)
+def _doubt_values(seen: Seen) -> str | None:
+    """Return why a set of values may be incomplete; None if it is probably complete."""
+    counts = list((seen.counts or {}).values())
+    once = sum(count == 1 for count in counts)
+    most = upper(once, seen.filled)
+    if most <= SHARE or (counts and min(counts) >= RAREST):
+        return None
+    why = f"{once} of {len(counts)} values appeared only once" if once else "some values are rare"
+    return f"{why} in {seen.filled:,} rows; up to {_percent(most)} may have another"
 
 
-def _is_floor(proposal: Proposal) -> bool:
-    """Return whether 0 is likely the end of a column's scale: it is held, or values crowd to it."""
-    seen = proposal.seen
-    is_known = confidence.upper(0, seen.filled) <= confidence.SHARE
-    return bool(seen.low == 0 or is_known or seen.tails.is_crowded())
+def _doubt_ends(seen: Seen) -> str | None:
+    """Return why the limits of a number are a guess; None if enough rows support them."""
+    if not _is_few(seen):
+        return None
+    if seen.filled < ROWS:
+        return f"{seen.filled:,} rows are too few to estimate the range"
+    return f"only {seen.telling:,} of {seen.filled:,} rows differ from the commonest value"
 
 
-def rounded(value: float, *, down: bool) -> float | None:
-    """Round outwards to three digits; None if there is no finite number left."""
-    if value == 0 or abs(value) == float("inf"):
-        return 0.0 if value == 0 else None
-    near = float(f"{value:.2e}")
-    step = float(f"1e{int(f'{value:e}'.rpartition('e')[2]) - 2}")
-    if down and near > value:
-        near -= step
-    if not down and near < value:
-        near += step
-    found = float(f"{near:.3g}")
-    return found if abs(found) != float("inf") else None
+def _is_few(seen: Seen) -> bool:
+    """Return whether too few rows, or too few different ones, show a column's range."""
+    return seen.filled < ROWS or seen.telling < TELLING
+
+
+def _is_floor(seen: Seen) -> bool:
+    """Return whether 0 is probably the end of the scale: it occurs, or values crowd there."""
+    return bool(seen.low == 0 or upper(0, seen.filled) <= SHARE or seen.tails.is_crowded())
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2g} %" if share < 0.1 else f"{100 * share:.0f} %"  # noqa: PLR2004

@@ -1,13 +1,14 @@
-"""Edits of a contract's text: single values change, and all else stays as a person wrote it.
+"""Edits of a contract's text: single values change, and every other character stays.
 
-Places come from the YAML itself, so layout, order and comments are kept. Each changed rule gets a
-comment line above it; one that told why the rule was unsure makes way for it.
+The places to edit come from the YAML parser, so order, layout, quoting, comments and line ends are
+kept. A library that loads and dumps the file changes lines that nobody asked it to: docs/adr/0007.
+Each changed rule gets a comment above it, in place of one that said why the rule was unsure.
 """
 
 import dataclasses
 import functools
 import itertools
-from typing import Any, cast
+from typing import Any
 
 import yaml
 
@@ -15,17 +16,20 @@ from checks.kit.contract_model import Rule
 from pipelines.proposal.contract_yaml import comment, scalar
 
 UNSURE = "# unsure:"
-Pairs = dict[str, tuple[yaml.Node, yaml.Node]]
+_NAMES = {
+    "minimum": ("minimum", "exclusiveMinimum"),
+    "maximum": ("maximum", "exclusiveMaximum"),
+}
 
 
 @dataclasses.dataclass(slots=True)
 class Draft:
-    """A contract's text and the edits that are asked of it.
+    """A contract's text and the edits to make.
 
     Attributes:
         text: without a byte order mark.
-        edits: (start, end, what stands there instead), indices of characters.
-        comments: by number of the line that they stand above, from 0.
+        edits: (start, end, replacement), indices of characters.
+        comments: by the number of the line to put them above, from 0.
     """
 
     text: str
@@ -33,98 +37,105 @@ class Draft:
     comments: dict[int, list[str]] = dataclasses.field(default_factory=dict)
 
     def done(self) -> str:
-        """Return the text with all edits."""
-        made = self.text
+        """Return the text with all edits made."""
         lines, edits = self.text.split("\n"), list(self.edits)
         starts = [0, *itertools.accumulate(len(line) + 1 for line in lines)]
-        for line, told in self.comments.items():
-            start = starts[line]
-            indent = " " * (len(lines[line]) - len(lines[line].lstrip(" ")))
-            is_told = line > 0 and lines[line - 1].strip().startswith(UNSURE)
-            begin = starts[line - 1] if is_told else start
-            new = "".join(f"{indent}# {comment(text)}\n" for text in dict.fromkeys(told))
-            edits.append((begin, start, new))
+        for number, comments in self.comments.items():
+            line = lines[number]
+            indent = " " * (len(line) - len(line.lstrip(" ")))
+            is_unsure = number > 0 and lines[number - 1].strip().startswith(UNSURE)
+            new = "".join(f"{indent}# {comment(text)}{self.newline}" for text in comments)
+            edits.append((starts[number - is_unsure], starts[number], new))
+        made = self.text
         for start, end, new in sorted(edits, reverse=True):
             made = made[:start] + new + made[end:]
         return made
 
-    def say(self, node: yaml.Node, why: str) -> None:
-        """Put a comment above the line on which a node begins."""
-        self.comments.setdefault(node.start_mark.line, []).append(why)
+    @property
+    def newline(self) -> str:
+        """Return the line end that the text uses."""
+        return "\r\n" if "\r\n" in self.text else "\n"
 
-    def put(self, node: yaml.Node, value: Any) -> None:
-        """Let another value stand where a scalar stands."""
-        self.edits.append((node.start_mark.index, node.end_mark.index, scalar(value)))
+    def say(self, node: yaml.Node, text: str) -> None:
+        """Put a comment above the line on which a node begins, once."""
+        comments = self.comments.setdefault(node.start_mark.line, [])
+        if text not in comments:
+            comments.append(text)
 
-    def add(self, node: yaml.Node, values: list[Any]) -> None:
-        """Append values to a list, which has one at least."""
-        items = cast("yaml.SequenceNode", node).value
-        end = items[-1].end_mark.index
-        if cast("yaml.SequenceNode", node).flow_style:
-            self.edits.append((end, end, "".join(f", {scalar(value)}" for value in values)))
-        else:
-            lead = "\n" + " " * node.start_mark.column + "- "
-            self.edits.append((end, end, "".join(lead + scalar(value) for value in values)))
+    def put(self, node: yaml.Node, value: Any) -> bool:
+        """Replace a scalar; False if the node is not one."""
+        if isinstance(node, yaml.ScalarNode):
+            self.edits.append((node.start_mark.index, node.end_mark.index, scalar(value)))
+        return isinstance(node, yaml.ScalarNode)
 
-    def severity(self, item: yaml.Node, word: str) -> None:
-        """Give a quality rule a severity."""
-        known = pairs(item)
+    def add(self, node: yaml.Node, values: list[Any]) -> bool:
+        """Append values to a list; False if the node is not one, or its end is not on a line."""
+        if not isinstance(node, yaml.SequenceNode) or not node.value:
+            return False
+        last = node.value[-1]
+        lead, end = ", ", last.end_mark.index
+        if not node.flow_style:
+            if last.style in ("|", ">"):
+                return False
+            lead = self._line_like(node) + "- "
+            end += len(self.text[end:].partition("\n")[0].rstrip("\r"))  # beyond its comment
+        self.edits.append((end, end, "".join(lead + scalar(value) for value in values)))
+        return True
+
+    def severity(self, rule: yaml.Node, word: str) -> bool:
+        """Set the severity of a rule in `quality`; False if the node is not one."""
+        known = pairs(rule)
         if "severity" in known:
-            self.put(known["severity"][1], word)
-            return
-        first = next(iter(known.values()))[0]
-        lead = f"severity: {word}"
-        gap = ", " if cast("yaml.MappingNode", item).flow_style else _gap(first)
-        self.edits.append((first.start_mark.index, first.start_mark.index, lead + gap))
+            return self.put(known["severity"][1], word)
+        if known:
+            first = next(iter(known.values()))[0]
+            is_flow = isinstance(rule, yaml.MappingNode) and rule.flow_style
+            gap = ", " if is_flow else self._line_like(first)
+            start = first.start_mark.index
+            self.edits.append((start, start, f"severity: {word}{gap}"))
+        return bool(known)
+
+    def _line_like(self, node: yaml.Node) -> str:
+        """Return a line end and the indentation of a node."""
+        return self.newline + " " * node.start_mark.column
 
 
-def pairs(node: yaml.Node | None) -> Pairs:
-    """Return a mapping's keys and values by key; none of another node."""
+def pairs(node: yaml.Node | None) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+    """Return a mapping's key and value nodes by key; {} if the node is not a mapping."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     return {key.value: (key, value) for key, value in node.value}
 
 
 def place_of(text: str, rule: Rule) -> tuple[yaml.Node, yaml.Node] | None:
-    """Return the nodes where a column's rule stands: what a comment goes above, and the rule.
+    """Return where a column's rule is: the node to put a comment above, and the rule's node.
 
-    The rule is a scalar of the property or of its options, or an item of its `quality`; None if it
-    is written where no edit reaches.
+    That is a scalar of the property or of its options, or an item of its `quality`; None if the
+    rule is written where it cannot be edited.
     """
     [schema] = pairs(_composed(text))["schema"][1].value
     listed = pairs(schema)["properties"][1].value
-    found = next(item for item in listed if pairs(item)["name"][1].value == rule.column)
+    known = next(pairs(item) for item in listed if pairs(item)["name"][1].value == rule.column)
     line = int(rule.where.rpartition(":")[2]) - 1
-    known = pairs(found)
-    options = known.get("logicalTypeOptions")
-    for key, value in [*known.values(), *(pairs(options[1]).values() if options else ())]:
+    options = pairs(known["logicalTypeOptions"][1]) if "logicalTypeOptions" in known else {}
+    for key, value in [*known.values(), *options.values()]:
         if value.start_mark.line == line and key.value in _NAMES.get(rule.kind, (rule.kind,)):
             return key, value
     items = known["quality"][1].value if "quality" in known else []
-    there = [item for item in items if item.start_mark.line == line]
-    return (there[0], there[0]) if len(there) == 1 else None
+    found = [item for item in items if item.start_mark.line == line]
+    return (found[0], found[0]) if len(found) == 1 else None
+
+
+def within(node: yaml.Node, *path: str) -> yaml.Node | None:
+    """Return the node below another by keys, None if it does not exist."""
+    for key in path:
+        known = pairs(node)
+        if key not in known:
+            return None
+        node = known[key][1]
+    return node
 
 
 @functools.lru_cache(maxsize=1)
 def _composed(text: str) -> yaml.Node | None:
     return yaml.compose(text, Loader=yaml.SafeLoader)
-
-
-_NAMES = {
-    "minimum": ("minimum", "exclusiveMinimum"),
-    "maximum": ("maximum", "exclusiveMaximum"),
-}
-
-
-def within(item: yaml.Node, *path: str) -> yaml.Node | None:
-    """Return what lies below a node under some keys, None if it is not there."""
-    for key in path:
-        known = pairs(item)
-        if key not in known:
-            return None
-        item = known[key][1]
-    return item
-
-
-def _gap(key: yaml.Node) -> str:
-    return "\n" + " " * key.start_mark.column

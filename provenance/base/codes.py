@@ -186,14 +186,20 @@ CODES: dict[str, tuple[str, str]] = {
         "The data drifted from the reference.",
         "If it is meant: `assay review RUN --anchor`.",
     ),
-    "K011": ("More rows are quarantined than the policy allows.", "Review them: `assay review`."),
+    "K011": (
+        "More rows are quarantined than the policy allows.",
+        "List them with `assay review RUN --list`; decide with `assay review RUN --apply CSV`.",
+    ),
     "K012": ("More rows are rejected than the policy allows.", "Repair the source."),
     "K013": (
         "The scan of the clean dataset found personal data.",
         "Set assay.pii of the column, or mend what kept the check `pii` from searching it.",
     ),
     "K014": ("A dataset-level rule of the contract is broken.", "Repair the data or the rule."),
-    "K015": ("The warnings fail the run, as the policy asks.", "Review them."),
+    "K015": (
+        "The warnings fail the run, as the policy asks.",
+        "List them with `assay review RUN --list`.",
+    ),
     "K016": (
         "Two counts that must agree do not, so neither is believed.",
         "Run again with --debug and report what it shows.",

@@ -141,7 +141,7 @@ def test_a_label_is_guessed_from_clear_names_only(tmp_path):
     path = write_csv(tmp_path / "y.csv", {**columns, "y": ["0", "1", "1", "0", "1"] * 8})
     contract, _, text = proposed(path, tmp_path / "b")
     assert contract.label == "y"
-    assert "because of its name" in text
+    assert "recognised by its name" in text
 
 
 def test_parquet_keeps_its_own_types(tmp_path):

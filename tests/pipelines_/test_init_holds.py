@@ -15,10 +15,9 @@ from proposed_contracts import judged, proposed, write_csv
 
 from checks.kit.protocol import Context
 from checks.shape import Shape
-from pipelines.proposal import confidence, rules
-from pipelines.proposal.columns import Seen
+from pipelines.proposal import rules
+from pipelines.proposal.columns import Seen, Tails
 from pipelines.proposal.contract_yaml import Proposal
-from pipelines.proposal.tails import Tails
 from provenance.readers import ingest
 from provenance.rows.shards import read_table
 
@@ -113,7 +112,7 @@ def test_rules_from_few_rows_are_warnings_that_say_why(tmp_path, rows, severity)
         assert {("kind", "validValues"), ("kind", "nullValues"), ("amount", "nullValues"),
                 ("amount", "expect_column_values_to_be_between"),
                 ("label", "expect_column_values_to_be_in_set")} <= kinds  # fmt: skip
-        assert "1 of 4 values were seen once in 60 rows" in text
+        assert "1 of 4 values appeared only once in 60 rows" in text
     assert judged(contract, path, tmp_path) == []
 
 
@@ -130,7 +129,7 @@ def test_a_column_that_seldom_repeats_is_no_key_yet(tmp_path):
     assert rules_of(contract)["patient_id", "patient_id.duplicateValues"] == "warning"
     assert rules_of(contract)["uuid", "ASSAY-V009"] == "error"
     assert contract.having("ignore") == ("patient_id",)
-    assert "tell a key from a column that seldom repeats" in text
+    assert "tell a key from a column that rarely repeats" in text
     assert any("--key patient_id" in note for note in summary["notes"])
     contract, summary, _ = proposed(path, tmp_path / "b", key="patient_id")  # a person knows
     assert summary["key"] == "patient_id"
@@ -142,7 +141,7 @@ def test_few_whole_numbers_may_meet_a_fraction(tmp_path):
     path = write_csv(tmp_path / "x.csv", few)
     contract, _, text = proposed(path, tmp_path / "a", label="y")
     assert [column.spec.logical for column in contract.columns] == ["number", "integer"]
-    assert "all whole in 60 rows" in text
+    assert "all 60 values are whole" in text
     path = write_csv(tmp_path / "y.csv", {"x": [str(i % 7) for i in range(300)]})
     assert proposed(path, tmp_path / "b")[0].column("x").spec.logical == "integer"
 
@@ -198,9 +197,9 @@ def test_odd_ends_are_finite_or_none(values):
 
 
 def test_the_rule_of_three_and_its_like():
-    assert confidence.upper(0, 3000) == 0.001
-    assert confidence.upper(0, 0) == 1.0
-    shares = [confidence.upper(times, 1000) for times in range(5)]
+    assert rules.upper(0, 3000) == 0.001
+    assert rules.upper(0, 0) == 1.0
+    shares = [rules.upper(times, 1000) for times in range(5)]
     assert shares == sorted(shares)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import decimal
 import json
 from types import SimpleNamespace
 
@@ -11,9 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from checks.contract.loader import load
+from checks.kit.contract_model import Rule
 from pipelines import cli
 from pipelines.proposal import history, revise, yaml_edit
-from pipelines.proposal.history import Past, Reviewed
+from pipelines.proposal.history import Reviewed
 from pipelines.store import commit
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
@@ -165,8 +167,8 @@ def test_decisions_widen_lower_and_raise(place, capsys):
     assert rules["city", "nullValues"].severity == "error"
     assert (after.checks, after.source) == (before.checks, before.source)
     notes = " ".join(told["notes"])
-    assert "'secret', secret.maximum: 1 rows were released, but the column is protected" in notes
-    assert "'note', note.pattern: to be lowered by hand" in notes
+    assert "'secret', secret.maximum: 1 row released, but the column is protected" in notes
+    assert "'note', note.pattern: cannot be lowered in place" in notes
 
 
 def test_all_else_stays_as_it_was_written(place, capsys):
@@ -178,7 +180,7 @@ def test_all_else_stays_as_it_was_written(place, capsys):
     assert "# unsure" not in new
     comments = [line.strip() for line in lines if line.strip().startswith("# run 1:")]
     assert len(comments) == 7
-    assert "# run 1: 2 rows that broke it released, 1 rejected: widened" in comments
+    assert "# run 1: 2 violating rows released, 1 rejected; widened" in comments
     kept = [line for line in old.splitlines() if line in lines]
     assert len(old.splitlines()) - len(kept) == 6  # of the rules, and the doubt
     assert "71.5" not in new
@@ -254,7 +256,7 @@ def test_a_run_whose_rules_were_not_evaluated_speaks_of_none(place, monkeypatch)
     store = Store(place / "store")
     entry = store.find("1")
     newest = history.reviewed(store, entry)
-    assert len(history.past(store, newest).runs) >= 1
+    assert len(history.past(store, newest)) >= 1
     late = dataclasses.replace(
         entry, body=entry.body.replace(b'"contract":"ok"', b'"contract":"timeout"')
     )
@@ -292,7 +294,7 @@ UNSURE = """\
 def test_an_unsure_rule_is_raised_by_enough_runs(tmp_path, runs, broken, severity):
     run = of(tmp_path, UNSURE)
     older = dataclasses.replace(run, broken=broken)
-    made = revise.revise(run, Past((run, *[older] * (runs - 1))))
+    made = revise.revise(run, [run, *[older] * (runs - 1)])
     assert f"severity: {severity}" in made.text
     assert ("# unsure" in made.text) is (severity == "warning")
 
@@ -300,7 +302,7 @@ def test_an_unsure_rule_is_raised_by_enough_runs(tmp_path, runs, broken, severit
 def test_a_rule_that_was_another_does_not_count(tmp_path):
     run = of(tmp_path, UNSURE)
     other = of(tmp_path, UNSURE.replace("nullValues, ", "missingValues, "))
-    assert revise.revise(run, Past((run, other, other))).changes == ()
+    assert revise.revise(run, [run, other, other]).changes == ()
 
 
 @pytest.mark.parametrize("word", ["severity: warning", 'severity: "warning"'])
@@ -313,20 +315,19 @@ def test_a_rule_is_lowered_where_it_says_no_severity_or_another(tmp_path, word):
     ]  # fmt: skip
     for body in bodies:
         run = of(tmp_path, body, {("x.nullValues", "x"): {3}}, released=[3])
-        made = revise.revise(run, Past((run,)))
+        made = revise.revise(run, [run])
         (tmp_path / "made.yaml").write_text(made.text)
         [rule] = load(tmp_path / "made.yaml").rules
         assert rule.severity == "warning"
-        assert "# run 7: 1 rows that broke it released, none rejected: a warning now" in made.text
+        assert "# run 7: 1 violating row released, none rejected; severity lowered" in made.text
 
 
 def test_an_edit_that_says_something_else_is_refused(tmp_path):
     run = of(tmp_path, UNSURE)
     change = revise.Change(run.contract.rules[0], None, "dropped", "")
-    wanted = revise.expected(run.contract.rules, (change,))
-    assert wanted == []
+    revise.require((), run.contract.rules, (change,))
     with pytest.raises(AssayError, match="E104"):
-        revise.require(run.contract.rules, wanted)
+        revise.require(run.contract.rules, run.contract.rules, (change,))
 
 
 def test_two_rules_on_one_line_are_left_to_a_person(tmp_path):
@@ -355,20 +356,20 @@ def test_a_range_that_becomes_sure_takes_the_ends_of_all_rows(tmp_path):
         values = np.random.default_rng(seed).normal(50, 5, 2000)
         pq.write_table(pa.table({"x": values}), folder / "clean" / "part-00000.parquet")
         runs.append(of(folder, RANGE))
-    made = revise.revise(runs[0], Past(tuple(runs)))
+    made = revise.revise(runs[0], runs)
     (tmp_path / "made.yaml").write_text(made.text)
     [rule] = load(tmp_path / "made.yaml").rules
     assert rule.severity == "error"
     low, high = rule.params["min_value"], rule.params["max_value"]
     assert 0 <= low < 35
     assert 65 < high < 100
-    assert "with ends from all of them" in made.text
+    assert "which also set the range" in made.text
     for run in runs:  # rows without a value tell nothing of its ends
         path = run.files.folder / "clean" / "part-00000.parquet"
         values = pq.read_table(path)["x"].to_pylist()
         pq.write_table(pa.table({"x": [*values[:500], *[None] * 1500]}), path)
     runs = [of(run.files.folder, RANGE) for run in runs]
-    assert revise.revise(runs[0], Past(tuple(runs))).changes == ()
+    assert revise.revise(runs[0], runs).changes == ()
 
 
 @pytest.mark.long
@@ -386,4 +387,13 @@ def test_runs_make_a_contract_from_few_rows_sure(tmp_path, monkeypatch, capsys):
     assert {"raised"} == {change["does"] for change in told["changes"]}
     sure = load(tmp_path / "sure.yaml")
     assert sum(rule.severity == "warning" for rule in sure.rules) == 0
-    assert "# unsure: no gap" not in (tmp_path / "sure.yaml").read_text()
+    assert "# unsure: no value is missing" not in (tmp_path / "sure.yaml").read_text()
+
+
+def test_a_list_grows_by_decimals_as_numbers():
+    rule = Rule("x.set", revise.SET, "x", {"value_set": [0.5]})
+    column = SimpleNamespace(spec=SimpleNamespace(logical="number"))
+    contract = SimpleNamespace(column=lambda _: column)
+    made = revise.widened(rule, [decimal.Decimal("1.5"), decimal.Decimal("0.5")], contract)
+    assert made == {"value_set": [0.5, 1.5]}
+    assert {type(value) for value in made["value_set"]} == {float}

@@ -76,7 +76,7 @@ def test_one_person_has_one_pseudonym_wherever_and_whenever(tmp_path):
     assert 9 not in first
 
     _, said = assay(tmp_path, *gate)
-    assert "run 1 of" in said
+    assert "reusing run 1" in said
     assert "not checked ASSAY-K020" in said  # a pass that is used again says it again
 
     assay(tmp_path, "ledger", "rotate")
