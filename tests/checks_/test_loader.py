@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from checks.contract import odcs
 from checks.contract.loader import load
+from checks.contract.type_rules import OPTIONS
 from provenance.base.errors import AssayError
 
 HEAD = """\
@@ -251,7 +251,7 @@ def test_the_fix_gives_the_nearest_name(contract, text, advice):
 
 
 @pytest.mark.parametrize("action", ["redact", "pseudonymise", "allow", "quarantine"])
-@pytest.mark.parametrize("kind", odcs.OPTIONS)
+@pytest.mark.parametrize("kind", OPTIONS)
 def test_only_texts_can_be_redacted(contract, kind, action):
     own = f"customProperties: [{{property: assay.pii, value: {action}}}]"
     text = HEAD.replace("integer", kind) + f"        {own}\n"
