@@ -5,16 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from checks.contract.assay_settings import OF_COLUMN
-from checks.contract.grammar import (
-    FLAG,
-    INTEGER,
-    TEXT,
-    Case,
-    Kind,
-    Mapped,
-    Part,
-    items,
-)
+from checks.contract.grammar import FLAG, INTEGER, TEXT, Case, Kind, Mapped, Part, items
 from checks.contract.node import Node
 from checks.contract.quality_rules import QUALITY, quality_rules
 from checks.contract.type_rules import OPTIONS, Scope, option_rules
@@ -42,10 +33,11 @@ PROPERTY = Mapped(
         "quality": items(QUALITY),
         "customProperties": OF_COLUMN,
     },
-    ("name",),
-    "id physicalType businessName description tags examples authoritativeDefinitions",
-    "partitioned partitionKeyPosition classification encryptedName relationships items properties "
-    "transformSourceObjects transformLogic transformDescription physicalName criticalDataElement",
+    needed=("name",),
+    described="id physicalType businessName description tags examples authoritativeDefinitions",
+    unused="partitioned partitionKeyPosition classification encryptedName relationships items "
+    "properties transformSourceObjects transformLogic transformDescription physicalName "
+    "criticalDataElement",
     case=Case(
         "logicalType",
         "string",

@@ -122,10 +122,9 @@ CONTRACT = Mapped(
         "servers": Kind(items(_SERVER).read, _servers()),
         "customProperties": OF_CONTRACT,
     },
-    (),
-    "status tenant tags description domain contractCreatedTs authoritativeDefinitions",
-    "support price team roles slaDefaultElement slaProperties",
-    {"name": ("dataProduct", "id")},
+    described="status tenant tags description domain contractCreatedTs authoritativeDefinitions",
+    unused="support price team roles slaDefaultElement slaProperties",
+    stand_ins={"name": ("dataProduct", "id")},
     judge=_has_schema,
     schema={"required": ["schema"]},
 )

@@ -74,33 +74,36 @@ _KEYS = " ".join(OPERATORS) + (
 )
 
 
-def _rule(kinds: dict[str, Kind], needed: tuple[str, ...] = (), **more: Any) -> Mapped:
-    """Return a kind of item that has a name; it may also hold keys of the other kinds."""
-    stand_ins = {"name": ("id",), **more.pop("stand_ins", {})}
-    kinds = {**_SHARED, "name": _NAME, **kinds}
-    return Mapped(kinds, needed, _KEYS, "schedule scheduler", stand_ins, **more)
-
-
-_COMPARED: Json = {"oneOf": [{"required": [key]} for key in OPERATORS]}
+# an item may also hold keys of the other kinds, which are not read
+_TEXT = Mapped(_SHARED, described=_KEYS, unused="schedule scheduler")
+_NAMED = dataclasses.replace(_TEXT, kinds={**_SHARED, "name": _NAME}, stand_ins={"name": ("id",)})
+_COMPARED = dataclasses.replace(
+    _NAMED,
+    kinds={**_NAMED.kinds, **_BOUND},
+    judge=_one_operator,
+    schema={"oneOf": [{"required": [key]} for key in OPERATORS]},
+)
+_METRIC = {"metric": words(tuple(ARGUMENTS)), "unit": words(("rows", "percent"))}
 KINDS = {
-    "text": Mapped(_SHARED, (), _KEYS, "schedule scheduler"),
-    "library": _rule(
-        {"metric": words(tuple(ARGUMENTS)), "unit": words(("rows", "percent"))}
-        | {"validValues": OF_COLUMN, **_BOUND},
-        ("metric",),
-        stand_ins={"metric": ("rule",)},
+    "text": _TEXT,
+    "library": dataclasses.replace(
+        _COMPARED,
+        kinds={**_COMPARED.kinds, **_METRIC, "validValues": OF_COLUMN},
+        needed=("metric",),
+        stand_ins={"name": ("id",), "metric": ("rule",)},
         case=Case("metric", None, {key: {"arguments": kind} for key, kind in ARGUMENTS.items()}),
-        judge=_one_operator,
-        schema=_COMPARED,
     ),
-    "sql": _rule(
-        {"query": text(maxLength=MAX_QUERY), **_BOUND},  # C009 if longer
-        ("query",),
-        judge=_one_operator,
-        schema=_COMPARED,
+    "sql": dataclasses.replace(
+        _COMPARED,
+        kinds={**_COMPARED.kinds, "query": text(maxLength=MAX_QUERY)},  # C009 if longer
+        needed=("query",),
     ),
-    "other engine": _rule({"engine": TEXT}),
-    "expectation": _rule({"implementation": IMPLEMENTATION}, ("implementation",)),
+    "other engine": dataclasses.replace(_NAMED, kinds={**_NAMED.kinds, "engine": TEXT}),
+    "expectation": dataclasses.replace(
+        _NAMED,
+        kinds={**_NAMED.kinds, "implementation": IMPLEMENTATION},
+        needed=("implementation",),
+    ),
 }
 _TYPE = words(("library", "sql", "custom", "text"))
 
@@ -153,7 +156,7 @@ def quality_rules(item: Part, scope: Scope) -> list[Rule]:
         scope.ignored("type: text", item.node, "it is for people to read")
     if kind == "other engine":
         scope.ignored(
-            f"engine: {item.get('engine', '')}", item.node, "Assay runs greatExpectations"
+            f"engine: {item.get('engine', '')}", item.node, "Assay runs greatExpectations only"
         )
     changes = {"severity": item["severity"]} if "severity" in item else {}
     if "name" in item:
