@@ -194,7 +194,7 @@ def check_options(given: Part, place: "Place", columns: Collection[str]) -> dict
     return found
 
 
-# --- paths ---
+# --- paths ---------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
