@@ -171,16 +171,19 @@ class Mapped:
 
     def read(self, node: Node, name: str) -> Part:
         """Return a node as this mapping."""
-        given, part = node.mapping(name, self.known), Part(node)
-        part.unused = [(key, given[key]) for key in sorted(self.unused.split()) if key in given]
+        part, given = Part(node), dict(node.mapping(name, self.known))
+        for key, others in self.stand_ins.items():
+            spelt = [given.pop(other) for other in others if other in given]
+            if spelt and key not in given:
+                given[key] = spelt[0]
         for key in self.needed:
-            if not any(spelt in given for spelt in (key, *self.stand_ins.get(key, ()))):
+            if key not in given:
                 raise node.fail("C005", f"{name} has no `{key}`", fix=f"add `{key}`")
         kinds = {**self.kinds, **self._of_case(given)}
         for key, item in given.items():
-            name = self._stands_for(key, given)
-            if name in kinds:
-                part[name], part.nodes[name] = kinds[name].read(item, key), item
+            if key in kinds:
+                part[key], part.nodes[key] = kinds[key].read(item, key), item
+        part.unused = [(key, given[key]) for key in sorted(self.unused.split()) if key in given]
         if self.judge:
             self.judge(part)
         return part
@@ -189,17 +192,9 @@ class Mapped:
         """Return the kinds of the keys that depend on another key."""
         if self.case is None:
             return {}
-        spelt = next((key for key in given if self._stands_for(key, given) == self.case.key), "")
-        value = given[spelt].value if spelt else self.case.default
+        key = self.case.key
+        value = given[key].value if key in given else self.case.default
         return self.case.kinds.get(value, {}) if isinstance(value, str) else {}
-
-    def _stands_for(self, key: str, given: Mapping[str, Node]) -> str:
-        """Return the key that is meant by one; empty if another spelling goes before it."""
-        for name, others in self.stand_ins.items():
-            if key in others:
-                before = (name, *others[: others.index(key)])
-                return "" if any(other in given for other in before) else name
-        return key
 
     def kind(self) -> Kind:
         """Return this as a kind."""

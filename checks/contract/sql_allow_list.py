@@ -9,10 +9,8 @@ long text or list. The current date is allowed, because "not in the future" is a
 import difflib
 from typing import Any
 
-NEAR, LONG = (
-    0.8,
-    100,
-)  # of function names: similarity of a proposal; characters beyond which none is made
+NEAR = 0.8  # how similar a function's name must be to be proposed
+LONG = 100  # characters of a name beyond which none is proposed
 GENERATORS = frozenset({"unnest", "range", "generate_series"})
 # calls without parentheses; `current_date` and `current_timestamp` reveal nothing
 _PLACES = frozenset(
@@ -137,9 +135,7 @@ def _refuse_table(item: dict[str, Any], known: frozenset[str]) -> None:
 
 def _refuse_part(item: dict[str, Any], columns: set[str]) -> None:
     if item.get("sample"):
-        raise RefusedError(
-            "the query may not use SAMPLE", "a rule must return the same result each time"
-        )
+        raise RefusedError("the query may not use SAMPLE", "the result must be the same each time")
     part = item.get("class")
     if part is None:
         _refuse_kind(item)
@@ -168,11 +164,7 @@ def _refuse_function(item: dict[str, Any]) -> None:
         near = (
             difflib.get_close_matches(name, sorted(FUNCTIONS), 1, NEAR) if len(name) < LONG else []
         )
-        fix = (
-            f"did you mean '{near[0]}'?"
-            if near
-            else "see the allowed functions in docs/contract.md"
-        )
+        fix = f"did you mean '{near[0]}'?" if near else "docs/contract.md lists what is allowed"
         raise RefusedError(f"the query may not call {item['function_name']}", fix)
 
 

@@ -3,8 +3,8 @@
 It works on parser events, so no document ever constructs an object. It refuses aliases, anchors
 and merge keys, tags, a second document, keys given twice, more than 32 levels, 200,000 values or
 1 MiB, bytes that are not UTF-8, and characters that an editor does not show as the parser reads
-them. Scalars follow the core schema of YAML 1.2: `1e3` is a number, `2024-01-01` is
-text; yes, no, on and off are marked as the booleans of YAML 1.1, see `node.Node`.
+them. Scalars follow the core schema of YAML 1.2: `1e3` is a number, `2024-01-01` is text; yes, no,
+on and off are marked as the booleans of YAML 1.1, see `node.Node`.
 """
 
 import dataclasses
@@ -114,9 +114,7 @@ def _problem(error: yaml.YAMLError) -> str:
     The user may have named any file as the contract, and its content must not be shown.
     """
     problem = getattr(error, "problem", None)
-    return (
-        str(problem) if problem and _LOADER is not yaml.SafeLoader else "the text cannot be parsed"
-    )
+    return str(problem) if problem and _LOADER is not yaml.SafeLoader else "it cannot be parsed"
 
 
 def _decoded(content: bytes, file: str) -> str:
@@ -166,9 +164,7 @@ class _Builder:
             return Node(value, self.file, *_place(event), text=event.value, is_plain=is_plain)
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self._error(
-                "C001", f"the contract nests more than {MAX_DEPTH} levels deep", event
-            )
+            raise self._error("C001", f"more than {MAX_DEPTH} levels of nesting", event)
         is_list = isinstance(event, yaml.SequenceStartEvent)
         node = self._list(event, events) if is_list else self._mapping(event, events)
         self.depth -= 1
