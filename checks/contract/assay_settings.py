@@ -95,10 +95,13 @@ _OPTIONS = {
 }
 
 
-def _option(kind: option_types.Kind) -> Kind:
-    if isinstance(kind, tuple):
-        return items(words(kind))
-    return words(sorted(kind)) if isinstance(kind, frozenset) else _OPTIONS[kind]
+def _option(name: str, takes: option_types.Kind) -> Kind:
+    """Return the kind of an option, which messages call `check.option`."""
+    if isinstance(takes, tuple):
+        kind = items(words(takes))
+    else:
+        kind = words(sorted(takes)) if isinstance(takes, frozenset) else _OPTIONS[takes]
+    return Kind(lambda node, _: kind.read(node, name), kind.schema)
 
 
 def _is_in(node: Node, known: list[Any]) -> bool:
@@ -116,8 +119,8 @@ def _stage(node: Node, name: str) -> None:
         raise node.fail("C005", what, fix=f"remove {name} from assay.checks")
 
 
-def _check(takes: option_types.Takes) -> Kind:
-    options = Mapped({key: _option(kind) for key, kind in takes.items()})
+def _check(check: str, takes: option_types.Takes) -> Kind:
+    options = Mapped({key: _option(f"{check}.{key}", kind) for key, kind in takes.items()})
 
     def read(node: Node, name: str) -> Any:
         if isinstance(node.value, dict):
@@ -139,7 +142,7 @@ def checks() -> Mapped:
     """Return what `assay.checks` may hold: every check of the registry, and the stages."""
     from checks.kit import registry
 
-    kinds = {name: _check(kind.takes) for name, kind in registry.load().items()}
+    kinds = {name: _check(name, kind.takes) for name, kind in registry.load().items()}
     return Mapped(kinds | dict.fromkeys(STAGES, Kind(_stage, {"enum": ON})))
 
 

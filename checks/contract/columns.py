@@ -15,11 +15,17 @@ from provenance.rows.column_types import ColumnSpec
 REQUIRED, UNIQUE, LABEL = "ASSAY-V010", "ASSAY-V009", "ASSAY-V013"
 
 
+_NESTED = ("object", "array")
+
+
 def _logical(node: Node, name: str) -> str:
-    if node.value in ("object", "array"):
-        what, fix = f"the column is nested ({node.value})", "flatten it before the export"
-        raise node.fail("C005", what, fix=fix)
-    return node.choice(name, OPTIONS)
+    return str(node.value) if node.value in _NESTED else node.choice(name, OPTIONS)
+
+
+def _is_flat(part: Part) -> None:
+    if (kind := part.get("logicalType")) in _NESTED:
+        what, fix = f"column '{part['name']}' is nested ({kind})", "flatten it before the export"
+        raise part.nodes["logicalType"].fail("C005", what, fix=fix)
 
 
 PROPERTY = Mapped(
@@ -43,6 +49,7 @@ PROPERTY = Mapped(
         "string",
         {kind: {"logicalTypeOptions": options.kind()} for kind, options in OPTIONS.items()},
     ),
+    judge=_is_flat,
 )
 
 

@@ -1,10 +1,11 @@
 """Rules of `type: custom, engine: greatExpectations`: any expectation of the gallery, to a `Rule`.
 
-Its arguments are checked by name and kind before the library is imported, so that a misspelt one
-has its place in the message, and so that nothing reaches the library that it would evaluate.
+The names and kinds of its arguments are checked before the library is imported, so the message for
+a misspelt one names its place, and nothing reaches the library that it would evaluate.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 from checks.contract import expectation_gallery as gallery
@@ -90,9 +91,9 @@ _KINDS: dict[str, Kind] = {
 _END_OF_COLUMN = Kind(OF_COLUMN.read, {"type": ["number", "string"]})
 
 
-def _one_end(part: Part) -> None:
+def _one_end(part: Part, kind: str) -> None:
     if not part.keys() & {*_ENDS}:
-        raise part.node.fail("C005", "the expectation needs `min_value`, `max_value` or both")
+        raise part.node.fail("C005", f"{kind} needs `min_value`, `max_value` or both")
 
 
 def _arguments(kind: str) -> Kind:
@@ -107,7 +108,8 @@ def _arguments(kind: str) -> Kind:
     needed = tuple(key for key, is_needed in keys.items() if is_needed)
     is_range = keys.keys() >= {*_ENDS}
     schema: Json = {"anyOf": [{"required": [end]} for end in _ENDS]} if is_range else {}
-    whole = Mapped(kinds, needed, judge=_one_end if is_range else None, schema=schema)
+    judge = functools.partial(_one_end, kind=kind) if is_range else None
+    whole = Mapped(kinds, needed, judge=judge, schema=schema)
 
     def read(node: Node, _: str) -> Part:
         for key in ("row_condition", "condition_parser"):  # the library would evaluate them
@@ -142,7 +144,7 @@ IMPLEMENTATION = Mapped(
 
 
 def expectation_rule(implementation: Part, node: Node, scope: Scope) -> Rule:
-    """Return the rule of an expectation; `node` is the item of `quality` that it stands in."""
+    """Return the rule of an expectation; `node` is its item of `quality`."""
     kind, place = implementation["type"], implementation.nodes["type"]
     if "kwargs" in implementation:
         arguments: Part = implementation["kwargs"]

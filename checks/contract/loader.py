@@ -133,12 +133,7 @@ CONTRACT = Mapped(
 # --- what it means -------------------------------------------------------------------------------
 
 
-def load(
-    path: Path,
-    *,
-    root: Path | None = None,
-    home: Path | None = None,
-) -> Contract:
+def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> Contract:
     """Read a contract.
 
     Args:

@@ -22,7 +22,7 @@ from checks.contract.query_guard import MAX_PATTERN, Guard
 from checks.kit.contract_model import Rule
 from provenance.base.errors import Notice
 
-# String formats that are checked, as RE2; `password`, `byte` and `binary` promise nothing to check.
+# String formats that are checked, as RE2; nothing about the others can be checked.
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 FORMATS = {
     "email": r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$",
@@ -84,7 +84,7 @@ OPTIONS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a clause stands, and what is gathered over the whole contract.
+    """The place of a clause, and what the whole contract has gathered so far.
 
     Attributes:
         table: the dataset's name; types: logical type of each column; column: the current one.
