@@ -111,7 +111,7 @@ def _refuse_statements(text: str, database: "duckdb.DuckDBPyConnection") -> None
     if len(found) != 1:
         raise RefusedError(f"the query must be one statement, not {len(found)}")
     if found[0].type.name != "SELECT":
-        raise RefusedError("the query must be a SELECT", "rules only read")
+        raise RefusedError("the query must be a SELECT", "a rule only reads the dataset")
 
 
 def _tree(text: str, database: "duckdb.DuckDBPyConnection") -> Any:
