@@ -63,7 +63,10 @@ _NUMBER_OR_NULL = Kind(
     {"type": ["number", "null"]},
 )
 _QUANTILES = Mapped(
-    {"quantiles": items(SHARE, 1), "value_ranges": items(items(_NUMBER_OR_NULL, 2, 2))},
+    {
+        "quantiles": items(SHARE, filled=True),
+        "value_ranges": items(items(_NUMBER_OR_NULL, length=2)),
+    },
     ("quantiles", "value_ranges"),
     judge=_one_range_each,
 )
@@ -79,12 +82,12 @@ _KINDS: dict[str, Kind] = {
     **dict.fromkeys((*_ENDS, "threshold", "sum_total"), NUMBER),
     **dict.fromkeys(("value", "column_index"), LENGTH),
     **dict.fromkeys((*_COLUMNS, "like_pattern", "escape", "type_"), TEXT),
-    **dict.fromkeys((*_COLUMN_LISTS, "like_pattern_list"), items(TEXT, 1)),
+    **dict.fromkeys((*_COLUMN_LISTS, "like_pattern_list"), items(TEXT, filled=True)),
     "regex": PATTERN,
-    "regex_list": items(PATTERN, 1),
+    "regex_list": items(PATTERN, filled=True),
     "match_on": words(("any", "all")),
-    "value_set": items(OF_COLUMN, 1),
-    "value_pairs_set": items(items(SCALAR, 2, 2), 1),
+    "value_set": items(OF_COLUMN, filled=True),
+    "value_pairs_set": items(items(SCALAR, length=2), filled=True),
     "quantile_ranges": _QUANTILES.kind(),
     "partition_object": _PARTITION.kind(),
 }

@@ -82,19 +82,19 @@ def words(known: Sequence[str]) -> Kind:
     return Kind(lambda node, name: node.choice(name, known), {"enum": list(known)})
 
 
-def items(kind: Kind, least: int = 0, most: int | None = None) -> Kind:
-    """Return a list of a kind, with at least and at most so many items."""
+def items(kind: Kind, *, filled: bool = False, length: int | None = None) -> Kind:
+    """Return a list of a kind: of any length, with an item at least, or of one length."""
 
     def read(node: Node, name: str) -> list[Any]:
         listed = node.items(name)
-        if len(listed) < least:
-            raise node.fail("C005", f"{name} needs at least {least} item(s), not {len(listed)}")
-        if most is not None and len(listed) > most:
-            raise node.fail("C005", f"{name} takes at most {most} item(s), not {len(listed)}")
+        if filled and not listed:
+            raise node.fail("C005", f"{name} is empty", fix="list at least one value")
+        if length is not None and len(listed) != length:
+            raise node.fail("C005", f"{name} needs {length} values and has {len(listed)}")
         return [kind.read(item, f"{name}[{number}]") for number, item in enumerate(listed)]
 
-    ends = {"minItems": least} if least else {}
-    ends |= {"maxItems": most} if most is not None else {}
+    ends = {"minItems": 1} if filled else {}
+    ends |= {"minItems": length, "maxItems": length} if length is not None else {}
     return of_type("array", read, items=kind.schema, **ends)
 
 

@@ -54,7 +54,7 @@ def _own_name(node: Node, name: str) -> str:
 
 
 _NAME = text(_own_name, **{"not": {"pattern": "^[Aa][Ss][Ss][Aa][Yy]-"}})
-_VALUES = items(OF_COLUMN, least=1)
+_VALUES = items(OF_COLUMN, filled=True)
 _WORD_OR_NULL = Kind(
     lambda node, name: node.string(name) if node.value not in (None, "") else None,
     {"type": ["string", "null"]},
@@ -63,10 +63,10 @@ ARGUMENTS: dict[str, Kind] = {
     "nullValues": Mapped({}).kind(),
     "missingValues": Mapped({"missingValues": items(_WORD_OR_NULL)}).kind(),
     "invalidValues": Mapped({"validValues": _VALUES, "pattern": PATTERN}).kind(),
-    "duplicateValues": Mapped({"properties": items(TEXT, least=1)}).kind(),
+    "duplicateValues": Mapped({"properties": items(TEXT, filled=True)}).kind(),
     "rowCount": ANYTHING,
 }
-_BOUND = {key: items(NUMBER, 2, 2) if key.endswith("Between") else NUMBER for key in OPERATORS}
+_BOUND = {key: items(NUMBER, length=2) if key.endswith("Between") else NUMBER for key in OPERATORS}
 _SHARED = {"severity": words(("error", "warning", "info"))}
 _KEYS = " ".join(OPERATORS) + (
     " id name type metric rule arguments unit query engine implementation validValues"
