@@ -1,25 +1,203 @@
-"""Assay's own settings in a contract: custom properties, policy, check options, limits, paths."""
+"""Assay's own settings on a contract: policy, limits, options of checks, CSV, and paths."""
 
 import dataclasses
-from collections.abc import Collection, Iterable
+import functools
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from checks.contract import check_options, odcs
+from checks.contract.grammar import (
+    FLAG,
+    MOST_PATH,
+    PATH,
+    SHARE,
+    TEXT,
+    WHOLE,
+    Kind,
+    Mapped,
+    Part,
+    Settings,
+    items,
+    number,
+    text,
+    words,
+)
 from checks.contract.node import Node, nearest
-from checks.contract.type_rules import Scope
-from checks.kit.contract_model import Policy
+from checks.kit import option_types
+from checks.kit.contract_model import PiiAction, Role
 from provenance.base.limits import Limits
-from provenance.files import remote
+from provenance.readers.csv_dialect import codec_of, may_delimit
 
-STAGE_LIMITS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
 # stages that findings name like checks; they always run and take no options
 STAGES = ("ingest", "contract", "rescan")
 MOST_SECONDS = 31 * 24 * 3600  # a month; timers cannot wait for ever
-MOST_PATH = 4096  # characters
-ON = (None, True, "on")
-OFF = (False, "off")
+ON: list[Any] = [None, True, "on"]
+OFF: list[Any] = [False, "off"]
 _GLOB = frozenset("*?[")
+_SECONDS = number(exclusiveMinimum=0, maximum=MOST_SECONDS)
+_NOT_NEGATIVE = number(minimum=0)
+POLICY = Mapped(
+    {
+        "alpha": number(exclusiveMinimum=0, exclusiveMaximum=1),
+        "max_quarantine_share": SHARE,
+        "max_rejected_share": SHARE,
+        "fail_on": words(("error", "warning")),
+        "epsilon": _NOT_NEGATIVE,
+        "epsilon_total": _NOT_NEGATIVE,
+    }
+)
+LIMITS = Mapped(
+    {
+        **dict.fromkeys((field.name for field in dataclasses.fields(Limits)), WHOLE),
+        "max_memory_bytes": WHOLE,
+        "ingest_seconds": _SECONDS,
+        "check_seconds": _SECONDS,
+    }
+)
+
+
+# --- CSV: the standard has a `delimiter` for servers, but no quote and no encoding ----------------
+
+
+def _delimiter(node: Node, name: str) -> str:
+    char = node.string(name)
+    if not may_delimit(char):
+        fix = 'write one ASCII character such as ";" or "|"; a tab is "\\t" in double quotes'
+        raise node.fail("C005", f"{name} cannot separate cells", fix=fix)
+    return char
+
+
+def _encoding(node: Node, name: str) -> str:
+    found = codec_of(node.string(name))
+    if found is None:
+        fix = "use a text encoding, such as utf-8, utf-16, latin-1, windows-1252 or shift_jis"
+        raise node.fail("C005", f"unsupported encoding '{node.value}'", fix=fix)
+    return found
+
+
+DELIMITER = Kind(_delimiter, {"enum": [char for char in map(chr, range(128)) if may_delimit(char)]})
+CSV = Mapped(
+    {"delimiter": DELIMITER, "quote": words(('"', "'", "none")), "encoding": text(_encoding)}
+)
+
+
+# --- checks --------------------------------------------------------------------------------------
+
+_OPTIONS = {
+    "number": number(exclusiveMinimum=0),
+    "share": SHARE,
+    "flag": FLAG,
+    "texts": items(TEXT),
+    "columns": items(TEXT),
+    "path": PATH,
+    "model": TEXT,
+    **{name: number(whole=True, minimum=least) for name, least in option_types.LEAST.items()},
+}
+
+
+def _option(name: str, takes: option_types.Kind) -> Kind:
+    """Return the kind of an option, which messages call `check.option`."""
+    if isinstance(takes, tuple):
+        kind = items(words(takes))
+    else:
+        kind = words(sorted(takes)) if isinstance(takes, frozenset) else _OPTIONS[takes]
+    return Kind(lambda node, _: kind.read(node, name), kind.schema)
+
+
+def _is_in(node: Node, known: list[Any]) -> bool:
+    """Return whether a value is one of the words; 1 is not true and 0 is not false."""
+    return any(type(node.value) is type(word) and node.value == word for word in known)
+
+
+def _stage(node: Node, name: str) -> None:
+    """Refuse what would promise a change to a stage, which always runs in the same way."""
+    if _is_in(node, OFF):
+        what = f"the stage {name} cannot be switched off: it always runs"
+        raise node.fail("C005", what, fix=f"remove {name} from assay.checks")
+    if not _is_in(node, ON):
+        what = f"the stage {name} takes no options"
+        raise node.fail("C005", what, fix=f"remove {name} from assay.checks")
+
+
+def _check(check: str, takes: option_types.Takes) -> Kind:
+    options = Mapped({key: _option(f"{check}.{key}", kind) for key, kind in takes.items()})
+
+    def read(node: Node, name: str) -> Any:
+        if isinstance(node.value, dict):
+            if node.value and not takes:
+                what, fix = f"the check {name} takes no options", "write `on` or `off`"
+                raise node.fail("C004", what, fix=fix)
+            return options.read(node, f"the options of {name}")
+        if _is_in(node, OFF):
+            return "off"
+        if _is_in(node, ON):
+            return {}  # named, which is what an optional check waits for
+        raise node.fail("C005", f"{name} must be `on`, `off` or a mapping of options")
+
+    return Kind(read, {"anyOf": [{"enum": [*ON, *OFF]}, options.kind().schema]})
+
+
+@functools.cache
+def checks() -> Mapped:
+    """Return what `assay.checks` may hold: every check of the registry, and the stages."""
+    from checks.kit import registry
+
+    kinds = {name: _check(name, kind.takes) for name, kind in registry.load().items()}
+    return Mapped(kinds | dict.fromkeys(STAGES, Kind(_stage, {"enum": ON})))
+
+
+_ROLE = words(get_args(Role))
+
+
+def _roles(node: Node, name: str) -> list[Role]:
+    """Return one role or a list of them as a list."""
+    listed = node.value if isinstance(node.value, list) else [node]
+    return [_ROLE.read(item, name) for item in listed]
+
+
+_OF_COLUMN = {
+    "assay.role": Kind(_roles, {"anyOf": [_ROLE.schema, {"type": "array", "items": _ROLE.schema}]}),
+    "assay.pii": words(get_args(PiiAction)),
+    "assay.missing": items(TEXT),
+}
+_OF_CONTRACT = {
+    "assay.reference": PATH,
+    "assay.policy": POLICY.kind(),
+    # read late, since it imports every check
+    "assay.checks": Kind(lambda node, name: checks().read(node, name), {"$ref": "#/$defs/checks"}),
+    "assay.limits": LIMITS.kind(),
+    "assay.csv": CSV.kind(),
+}
+OF_COLUMN = Settings(_OF_COLUMN, elsewhere=tuple(_OF_CONTRACT)).kind()
+OF_CONTRACT = Settings(_OF_CONTRACT, elsewhere=tuple(_OF_COLUMN)).kind()
+OF_TABLE = Settings({}, elsewhere=(*_OF_COLUMN, *_OF_CONTRACT)).kind()
+
+
+def check_options(given: Part, place: "Place", columns: Collection[str]) -> dict[str, Any]:
+    """Return "off" or the options of each check, with absolute paths.
+
+    Raises:
+        AssayError: ASSAY-C007 for a column that the contract lacks, C010 for a path that leaves
+            the root.
+    """
+    from checks.kit import registry
+
+    kinds = registry.load()
+    found = {name: value for name, value in given.items() if name not in STAGES}
+    for name, options in found.items():
+        for key, value in options.items() if isinstance(options, Part) else ():
+            node, kind, what = options.nodes[key], kinds[name].takes[key], f"{name}.{key}"
+            if kind == "path" or (kind == "model" and "/" in value):
+                options[key] = place.inside(node, what)
+            for item in node.value if kind == "columns" else ():
+                if item.value not in columns:
+                    what = f"{what}: unknown column '{item.value}'"
+                    raise item.fail("C007", what, fix=nearest(item.value, columns))
+        found[name] = dict(options) if isinstance(options, Part) else options
+    return found
+
+
+# --- paths ---------------------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,13 +226,14 @@ class Place:
         return here if is_wider else self.folder
 
     def inside(self, node: Node, what: str) -> str:
-        """Return a path of the contract, absolute; C010 if it is no path below the root."""
+        """Return a path of the contract, absolute; C010 if it does not lie below the root."""
         text = node.string(what)
         if len(text) > MOST_PATH:
             raise node.fail("C010", f"{what} is longer than {MOST_PATH} characters")
         if "://" in text or text.startswith("~") or "$" in text:
             fix = "name it on the command line"
-            raise node.fail("C010", f"{what} must be a plain path, no URL or variable", fix=fix)
+            what = f"{what} must be a plain path, without URL, `~` or variable"
+            raise node.fail("C010", what, fix=fix)
         parts = Path(text).parts
         fixed = next((i for i, part in enumerate(parts) if _GLOB & set(part)), len(parts))
         if ".." in parts[fixed:]:
@@ -64,156 +243,7 @@ class Place:
         except (OSError, RuntimeError) as error:
             raise node.fail("C010", f"{what} cannot be resolved") from error
         if not start.is_relative_to(self.limit):
-            raise node.fail(
-                "C010",
-                f"{what} leaves the root, the folder '{self.limit.name}'",
-                fix="move the file below it, or name it on the command line",
-            )
+            what = f"{what} leaves the root, the folder '{self.limit.name}'"
+            fix = "move the file below it, or name it on the command line"
+            raise node.fail("C010", what, fix=fix)
         return str(start.joinpath(*parts[fixed:]))
-
-
-def custom(node: Node | None, known: Iterable[str], scope: Scope) -> dict[str, Node]:
-    """Return Assay's custom properties by name; those of other tools are noted and ignored."""
-    found: dict[str, Node] = {}
-    names = sorted(known)
-    for item in node.items("customProperties") if node else []:
-        entry = item.anything("a custom property")
-        if "property" not in entry:
-            raise item.fail("C005", "a custom property has no `property`")
-        name = entry["property"].string("property")
-        if not _is_own(name):
-            scope.ignored(name, entry["property"], "it belongs to another tool")
-        elif name not in names:
-            everywhere = odcs.ASSAY_CONTRACT + odcs.ASSAY_PROPERTY
-            fix = "it does not belong here" if name in everywhere else nearest(name, names)
-            raise entry["property"].fail("C004", f"unknown custom property '{name}'", fix=fix)
-        elif "value" not in entry:
-            raise item.fail("C005", f"{name} has no value")
-        elif name in found:
-            raise entry["property"].fail("C003", f"{name} is given twice")
-        else:
-            found[name] = entry["value"]
-    return found
-
-
-def _is_own(name: str) -> bool:
-    return name.lower().replace("_", ".").startswith("assay")
-
-
-def read(
-    given: dict[str, Node], place: Place, columns: Collection[str]
-) -> tuple[Policy, dict[str, Any]]:
-    """Return the policy, and `checks`, `limits` and `reference` of a contract of these columns."""
-    rest: dict[str, Any] = {}
-    if "assay.reference" in given:
-        rest["reference"] = place.inside(given["assay.reference"], "assay.reference")
-    if "assay.checks" in given:
-        rest["checks"] = _checks(given["assay.checks"], place, columns)
-    if "assay.limits" in given:
-        rest["limits"] = _limits(given["assay.limits"])
-    policy = _policy(given["assay.policy"]) if "assay.policy" in given else Policy()
-    return policy, rest
-
-
-def source(servers: Node | None, place: Place, scope: Scope) -> str | None:
-    """Return the path of the first server, the default source; None if it has none."""
-    listed = servers.items("servers") if servers else []
-    found = [item.mapping("a server", odcs.SERVER) for item in listed]
-    for item, node in zip(found[1:], listed[1:], strict=True):
-        scope.ignored("servers", item.get("server", node), "only the first one is read")
-    if not found:
-        return None
-    if "endpointUrl" in found[0]:  # a contract must not send credentials to a host of its choice
-        why = "the endpoint is the one of this environment, e.g. AWS_ENDPOINT_URL"
-        scope.ignored("endpointUrl", found[0]["endpointUrl"], why)
-    if "path" in found[0]:
-        return place.inside(found[0]["path"], "servers[0].path")
-    return _location(found[0]["location"]) if "location" in found[0] else None
-
-
-def _location(node: Node) -> str:
-    """Return the URL of an object store; C010 for whatever else a location may reach."""
-    text = node.string("servers[0].location")
-    if remote.is_plain_store(text):
-        return text
-    fix = f"give {', '.join(sorted(remote.STORES))} without credentials, or name it with --source"
-    raise node.fail("C010", "the location must be the plain URL of an object store", fix=fix)
-
-
-def _policy(node: Node) -> Policy:
-    known = [field.name for field in dataclasses.fields(Policy)]
-    given = node.mapping("assay.policy", known)
-    values: dict[str, Any] = {}
-    for key, item in given.items():
-        if key == "fail_on":
-            values[key] = item.choice(key, ("error", "warning"))
-            continue
-        if key.startswith("epsilon"):
-            values[key] = _budget(key, item)
-            continue
-        share = item.number(key)
-        if not 0 <= share <= 1 or (key == "alpha" and share in (0, 1)):
-            raise item.fail("C005", f"{key} must be a share between 0 and 1", fix="e.g. 0.1")
-        values[key] = float(share)
-    return Policy(**values)
-
-
-def _budget(key: str, item: Node) -> float:
-    number = float(item.number(key))
-    if number < 0:
-        raise item.fail("C005", f"{key} must be a number of at least 0", fix="e.g. 0.1")
-    return number
-
-
-def _checks(node: Node, place: Place, columns: Collection[str]) -> dict[str, Any]:
-    from checks.kit import registry
-
-    kinds = registry.load()
-    found: dict[str, Any] = {}
-    for name, item in node.anything("assay.checks").items():
-        if name not in kinds and name not in STAGES:
-            fix = nearest(name, sorted({*kinds, *STAGES}))
-            raise node.fail_at(name, "C004", f"there is no check '{name}'", fix=fix)
-        if name in STAGES:
-            _refuse_setting(name, item)
-        elif isinstance(item.value, dict):
-            found[name] = check_options.read(name, item, kinds[name].takes, place.inside, columns)
-        elif _is_word(item, OFF):
-            found[name] = "off"
-        elif _is_word(item, ON):
-            found[name] = {}  # named, which is what an optional check waits for
-        else:
-            raise item.fail("C005", f"assay.checks.{name} must be `off` or a mapping of options")
-    return found
-
-
-def _is_word(node: Node, words: tuple[Any, ...]) -> bool:
-    """Return whether the node is one of the words; 1 is not true and 0 not false."""
-    return any(type(node.value) is type(word) and node.value == word for word in words)
-
-
-def _refuse_setting(stage: str, item: Node) -> None:
-    """Refuse whatever would promise a change to a stage, which always runs and the same way."""
-    if _is_word(item, ON):
-        return
-    fix = f"leave {stage} out of assay.checks"
-    if _is_word(item, OFF):
-        always = " and ".join((", ".join(STAGES[:-1]), STAGES[-1]))
-        raise item.fail(
-            "C005", f"the stage {stage} cannot be switched off; {always} always run", fix=fix
-        )
-    raise item.fail("C005", f"the stage {stage} takes no options", fix=fix)
-
-
-def _limits(node: Node) -> dict[str, int | float]:
-    known = [field.name for field in dataclasses.fields(Limits)]
-    given = node.mapping("assay.limits", [*known, *STAGE_LIMITS])
-    found: dict[str, int | float] = {}
-    for key, item in given.items():
-        number = item.number(key) if key.endswith("_seconds") else item.integer(key)
-        if number <= 0:
-            raise item.fail("C005", f"{key} must be above 0")
-        if key.endswith("_seconds") and number > MOST_SECONDS:
-            raise item.fail("C005", f"{key} must be at most {MOST_SECONDS}", fix="leave it out")
-        found[key] = number
-    return found

@@ -87,26 +87,3 @@ UNSUPPORTED = (
     "expect_column_values_to_match_json_schema",
     "expect_column_values_to_match_strftime_format",
 )
-
-# what an argument holds, by its name
-COLUMNS = frozenset({"column", "column_A", "column_B"})
-COLUMN_LISTS = frozenset({"column_list", "column_set"})
-FLAGS = frozenset(
-    {"strict_min", "strict_max", "ties_okay", "or_equal", "bucketize_data", "double_sided"}
-    | {"exact_match", "allow_relative_error"}
-)
-SHARES = frozenset({"mostly", "internal_weight_holdout", "tail_weight_holdout"})
-NUMBERS = frozenset({"threshold", "sum_total"})
-INTEGERS = frozenset({"value", "column_index"})
-ENDS = frozenset({"min_value", "max_value"})
-PATTERNS = frozenset({"regex", "regex_list"})
-TEXTS = frozenset({"like_pattern", "escape", "type_"})
-TEXT_LISTS = frozenset({"like_pattern_list"})
-MATCH_ON = ("any", "all")
-PAIR_IGNORED = ("both_values_are_missing", "either_value_is_missing", "neither")
-ROW_IGNORED = ("all_values_are_missing", "any_value_is_missing", "never")
-
-
-def ignored(kind: str) -> tuple[str, ...]:
-    """Return what `ignore_row_if` of an expectation may be."""
-    return PAIR_IGNORED if kind.startswith("expect_column_pair_") else ROW_IGNORED

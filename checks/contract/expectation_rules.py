@@ -1,185 +1,184 @@
 """Rules of `type: custom, engine: greatExpectations`: any expectation of the gallery, to a `Rule`.
 
-Its arguments are checked by name and kind before the library is imported, so that a misspelt one
-has its place in the message, and so that nothing reaches the library that it would evaluate.
+The names and kinds of its arguments are checked before the library is imported, so the message for
+a misspelt one names its place, and nothing reaches the library that it would evaluate.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import functools
 from typing import Any
 
-from checks.contract import expectation_gallery
+from checks.contract import expectation_gallery as gallery
+from checks.contract.grammar import (
+    FLAG,
+    LENGTH,
+    NUMBER,
+    OF_COLUMN,
+    SCALAR,
+    SHARE,
+    TEXT,
+    Case,
+    Json,
+    Kind,
+    Mapped,
+    Part,
+    items,
+    words,
+)
 from checks.contract.node import Node, nearest
-from checks.contract.type_rules import Scope, known_column, value
+from checks.contract.type_rules import PATTERN, VALUES, Scope
 from checks.kit.contract_model import Rule
 
-_PAIR = 2
+# the name of the engine in any case, with hyphens and underscores anywhere
+GREAT_EXPECTATIONS = (
+    "^" + "[-_]*".join(f"[{char}{char.upper()}]" for char in "greatexpectations") + "$"
+)
+_COLUMNS = ("column", "column_A", "column_B")
+_COLUMN_LISTS = ("column_list", "column_set")
+_ENDS = ("min_value", "max_value")
+# expectations that compare the values of the column itself
+_COMPARING = (
+    "expect_column_values_to_be_between",
+    "expect_column_max_to_be_between",
+    "expect_column_min_to_be_between",
+)
+_MOMENTS = ("date", "timestamp", "time")
+_FLAGS = "strict_min strict_max ties_okay or_equal bucketize_data double_sided exact_match"
+_PAIRS_IGNORED = words(("both_values_are_missing", "either_value_is_missing", "neither"))
+_ROWS_IGNORED = words(("all_values_are_missing", "any_value_is_missing", "never"))
 
 
-def expectation_rules(node: Node, item: Mapping[str, Node], scope: Scope) -> list[Rule]:
-    """Return the rule of a `quality` item of type custom; none if it is another engine's."""
-    engine = item["engine"].string("engine") if "engine" in item else ""
-    if engine.lower().replace("-", "").replace("_", "") != "greatexpectations":
-        scope.ignored(f"engine: {engine}", node, "only greatExpectations is run")
-        return []
-    if "implementation" not in item:
-        raise node.fail("C005", "the rule has no implementation")
-    given = item["implementation"].mapping("implementation", ("type", "kwargs", "meta"))
-    if "type" not in given:
-        raise item["implementation"].fail("C005", "implementation has no type")
-    kind = _kind(given["type"])
-    params = _kwargs(kind, given.get("kwargs"), given["type"], scope)
-    if not kind.startswith("expect_column_") or kind.startswith("expect_column_pair_"):
-        return [dataclasses.replace(scope.rule(kind, params, node), column=None)]
-    column = params.pop("column", scope.column)
-    if column is None:
-        raise node.fail("C005", f"{kind} needs a column", fix="move it to a property")
-    return [dataclasses.replace(scope.rule(kind, params, node), column=column)]
+def _one_range_each(part: Part) -> None:
+    if len(part["quantiles"]) != len(part["value_ranges"]):
+        raise part.node.fail("C005", "quantile_ranges needs one range for each quantile")
 
 
-def _kind(node: Node) -> str:
-    kind = node.string("type")
-    if kind in expectation_gallery.REFUSED:
+def _one_domain(part: Part) -> None:
+    if ("bins" in part) == ("values" in part):
+        raise part.node.fail("C005", "partition_object needs either `bins` or `values`")
+
+
+_NUMBER_OR_NULL = Kind(
+    lambda node, name: None if node.value is None else node.number(name),
+    {"type": ["number", "null"]},
+)
+_QUANTILES = Mapped(
+    {
+        "quantiles": items(SHARE, filled=True),
+        "value_ranges": items(items(_NUMBER_OR_NULL, length=2)),
+    },
+    ("quantiles", "value_ranges"),
+    judge=_one_range_each,
+)
+_PARTITION = Mapped(
+    dict.fromkeys(("bins", "values", "weights", "tail_weights"), items(SCALAR)),
+    ("weights",),
+    judge=_one_domain,
+)
+# what an argument holds, by its name
+_KINDS: dict[str, Kind] = {
+    **dict.fromkeys((*_FLAGS.split(), "allow_relative_error"), FLAG),
+    **dict.fromkeys(("mostly", "internal_weight_holdout", "tail_weight_holdout"), SHARE),
+    **dict.fromkeys((*_ENDS, "threshold", "sum_total"), NUMBER),
+    **dict.fromkeys(("value", "column_index"), LENGTH),
+    **dict.fromkeys((*_COLUMNS, "like_pattern", "escape", "type_"), TEXT),
+    **dict.fromkeys((*_COLUMN_LISTS, "like_pattern_list"), items(TEXT, filled=True)),
+    "regex": PATTERN,
+    "regex_list": items(PATTERN, filled=True),
+    "match_on": words(("any", "all")),
+    "value_set": items(OF_COLUMN, filled=True),
+    "value_pairs_set": items(items(SCALAR, length=2), filled=True),
+    "quantile_ranges": _QUANTILES.kind(),
+    "partition_object": _PARTITION.kind(),
+}
+_END_OF_COLUMN = Kind(OF_COLUMN.read, {"type": ["number", "string"]})
+
+
+def _one_end(part: Part, kind: str) -> None:
+    if not part.keys() & {*_ENDS}:
+        raise part.node.fail("C005", f"{kind} needs `min_value`, `max_value` or both")
+
+
+def _arguments(kind: str) -> Kind:
+    """Return the `kwargs` of an expectation."""
+    keys = gallery.ARGUMENTS[kind]
+    kinds = {key: _KINDS[key] for key in keys if key != "ignore_row_if"}
+    if "ignore_row_if" in keys:
+        is_of_pairs = kind.startswith("expect_column_pair_")
+        kinds["ignore_row_if"] = _PAIRS_IGNORED if is_of_pairs else _ROWS_IGNORED
+    if kind in _COMPARING:
+        kinds |= dict.fromkeys(_ENDS, _END_OF_COLUMN)
+    needed = tuple(key for key, is_needed in keys.items() if is_needed)
+    is_range = keys.keys() >= {*_ENDS}
+    schema: Json = {"anyOf": [{"required": [end]} for end in _ENDS]} if is_range else {}
+    judge = functools.partial(_one_end, kind=kind) if is_range else None
+    whole = Mapped(kinds, needed, judge=judge, schema=schema)
+
+    def read(node: Node, _: str) -> Part:
+        for key in ("row_condition", "condition_parser"):  # the library would evaluate them
+            if isinstance(node.value, dict) and key in node.value:
+                what, fix = f"'{key}' is not supported", "write an SQL rule"
+                raise node.fail_at(key, "C005", what, fix=fix)
+        return whole.read(node, kind)
+
+    return Kind(read, whole.kind().schema)
+
+
+def _of_the_gallery(node: Node, name: str) -> str:
+    kind = node.string(name)
+    if kind in gallery.REFUSED:
         raise node.fail("C009", f"{kind} runs SQL of its own", fix="use `type: sql`")
-    if kind in expectation_gallery.UNSUPPORTED:
+    if kind in gallery.UNSUPPORTED:
         fix = "use logicalType, logicalTypeOptions.pattern or an SQL rule"
-        raise node.fail("C005", f"{kind} cannot be run on DuckDB", fix=fix)
-    if kind not in expectation_gallery.EXPECTATIONS:
-        fix = nearest(kind, expectation_gallery.EXPECTATIONS)
-        raise node.fail("C005", f"Great Expectations has no '{kind}' here", fix=fix)
+        raise node.fail("C005", f"{kind} cannot run on DuckDB", fix=fix)
+    if kind not in gallery.EXPECTATIONS:
+        what = f"the gallery of Great Expectations has no '{kind}'"
+        raise node.fail("C005", what, fix=nearest(kind, gallery.EXPECTATIONS))
     return kind
 
 
-def _kwargs(kind: str, node: Node | None, where: Node, scope: Scope) -> dict[str, Any]:
-    known = expectation_gallery.ARGUMENTS[kind]
-    given = node.anything("kwargs") if node else {}
-    for key in given:
-        if key not in known and node:
-            raise _unknown(kind, key, node)
-    place = node or where
-    for key, is_needed in known.items():
-        if is_needed and key not in given:
-            raise place.fail("C005", f"{kind} needs `{key}`", fix=f"kwargs: {{{key}: ...}}")
-    if known.keys() >= expectation_gallery.ENDS and not expectation_gallery.ENDS & given.keys():
-        raise place.fail("C005", f"{kind} needs `min_value`, `max_value` or both")
-    named = given["column"].value if "column" in given else scope.column
-    logical = scope.types.get(named, "string") if isinstance(named, str) else "string"
-    found = {key: _argument(kind, key, item, scope, logical) for key, item in given.items()}
-    _refuse_contradiction(found, place)
-    return found
+_KWARGS = {kind: _arguments(kind) for kind in gallery.EXPECTATIONS}
+IMPLEMENTATION = Mapped(
+    {"type": Kind(_of_the_gallery, {"enum": list(gallery.EXPECTATIONS)})},
+    ("type",),
+    "meta kwargs",
+    case=Case("type", None, {kind: {"kwargs": kwargs} for kind, kwargs in _KWARGS.items()}),
+).kind()
 
 
-def _unknown(kind: str, key: str, node: Node) -> Exception:
-    if key in ("row_condition", "condition_parser"):
-        return node.fail_at(key, "C005", f"'{key}' is not supported", fix="write an SQL rule")
-    fix = nearest(key, expectation_gallery.ARGUMENTS[kind])
-    return node.fail_at(key, "C004", f"{kind} has no argument '{key}'", fix=fix)
+def expectation_rule(implementation: Part, node: Node, scope: Scope) -> Rule:
+    """Return the rule of an expectation; `node` is its item of `quality`."""
+    kind, place = implementation["type"], implementation.nodes["type"]
+    if "kwargs" in implementation:
+        arguments: Part = implementation["kwargs"]
+    else:
+        arguments = _KWARGS[kind].read(dataclasses.replace(place, value={}), kind)
+    params = _params(kind, arguments, scope)
+    if not kind.startswith("expect_column_") or kind.startswith("expect_column_pair_"):
+        return dataclasses.replace(scope.rule(kind, params, node), column=None)
+    column = params.pop("column", scope.column)
+    if column is None:
+        raise node.fail("C005", f"{kind} needs a column", fix="move it to a property")
+    return dataclasses.replace(scope.rule(kind, params, node), column=column)
 
 
-def _argument(kind: str, key: str, node: Node, scope: Scope, logical: str) -> Any:
-    if key in _READERS:
-        return _READERS[key](key, node)
-    if key in expectation_gallery.COLUMNS or key in expectation_gallery.COLUMN_LISTS:
-        return _columns(key, node, scope)
-    if key in expectation_gallery.ENDS:
-        return _end(kind, key, node, logical)
-    if key == "ignore_row_if":
-        return node.choice(key, expectation_gallery.ignored(kind))
-    if key in expectation_gallery.PATTERNS:
-        return _patterns(key, node, scope)
-    return [value(item, logical, "a value of value_set") for item in _filled(key, node)]
-
-
-def _columns(key: str, node: Node, scope: Scope) -> Any:
-    if key in expectation_gallery.COLUMNS:
-        return known_column(node, node.string(key), scope)
-    return [known_column(item, item.string(key), scope) for item in _filled(key, node)]
-
-
-def _patterns(key: str, node: Node, scope: Scope) -> Any:
-    if key == "regex":
-        return scope.guard.pattern(node, key)
-    return [scope.guard.pattern(item, "regex") for item in _filled(key, node)]
-
-
-def _share(key: str, node: Node) -> int | float:
-    share = node.number(key)
-    if not 0 <= share <= 1:
-        raise node.fail("C005", f"{key} must be a share between 0 and 1", fix="e.g. 0.95")
-    return share
-
-
-def _end(kind: str, key: str, node: Node, logical: str) -> Any:
-    """Return an end of the column's own type where the column's values are compared."""
-    compares = kind in (
-        "expect_column_values_to_be_between",
-        "expect_column_max_to_be_between",
-        "expect_column_min_to_be_between",
-    )
-    if compares and logical in ("date", "timestamp", "time"):
-        return value(node, logical, key)
-    return node.number(key)
-
-
-def _filled(key: str, node: Node) -> list[Node]:
-    items = node.items(key)
-    if not items:
-        raise node.fail("C005", f"{key} is empty")
-    return items
-
-
-def _texts(key: str, node: Node) -> list[str]:
-    return [item.string(key) for item in _filled(key, node)]
-
-
-def _pairs(key: str, node: Node) -> list[list[Any]]:
-    return [[end.scalar(key) for end in _pair(item, key)] for item in _filled(key, node)]
-
-
-def _pair(node: Node, key: str) -> list[Node]:
-    ends = node.items(key)
-    if len(ends) != _PAIR:
-        raise node.fail("C005", f"{key} needs pairs of values")
-    return ends
-
-
-def _quantiles(_: str, node: Node) -> dict[str, Any]:
-    given = node.mapping("quantile_ranges", ("quantiles", "value_ranges"))
-    if len(given) != _PAIR:
-        raise node.fail("C005", "quantile_ranges needs `quantiles` and `value_ranges`")
-    quantiles = [_share("quantiles", item) for item in _filled("quantiles", given["quantiles"])]
-    ranges = [
-        [None if end.value is None else end.number("value_ranges") for end in _pair(item, "ranges")]
-        for item in given["value_ranges"].items("value_ranges")
-    ]
-    if len(ranges) != len(quantiles):
-        raise node.fail("C005", "quantile_ranges needs one range for each quantile")
-    return {"quantiles": quantiles, "value_ranges": ranges}
-
-
-def _partition(_: str, node: Node) -> dict[str, Any]:
-    known = ("bins", "values", "weights", "tail_weights")
-    given = node.mapping("partition_object", known)
-    if "weights" not in given or ("bins" in given) == ("values" in given):
-        raise node.fail("C005", "partition_object needs `weights`, and `bins` or `values`")
-    return {key: [item.scalar(key) for item in part.items(key)] for key, part in given.items()}
-
-
-def _refuse_contradiction(found: Mapping[str, Any], place: Node) -> None:
+def _params(kind: str, arguments: Part, scope: Scope) -> dict[str, Any]:
+    """Return the arguments with the values of the column's own type; C007 for unknown columns."""
+    logical = scope.types.get(arguments.get("column", scope.column or ""), "string")
+    end = VALUES[logical] if kind in _COMPARING and logical in _MOMENTS else NUMBER
+    readers = {
+        **dict.fromkeys(_COLUMNS, Kind(scope.known_column, {})),
+        **dict.fromkeys(_COLUMN_LISTS, items(Kind(scope.known_column, {}))),
+        **dict.fromkeys(_ENDS, end),
+        "regex": Kind(scope.guard.pattern, {}),
+        "regex_list": items(Kind(scope.guard.pattern, {})),
+        "value_set": items(VALUES[logical]),
+    }
+    found = {
+        key: readers[key].read(arguments.nodes[key], key) if key in readers else value
+        for key, value in arguments.items()
+    }
     low, high = found.get("min_value"), found.get("max_value")
     if low is not None and high is not None and low > high:
-        raise place.fail("C008", "min_value is larger than max_value")
-
-
-_READERS: dict[str, Callable[[str, Node], Any]] = {
-    **dict.fromkeys(expectation_gallery.FLAGS, lambda key, node: node.boolean(key)),
-    **dict.fromkeys(expectation_gallery.INTEGERS, lambda key, node: node.integer(key, 0)),
-    **dict.fromkeys(expectation_gallery.NUMBERS, lambda key, node: node.number(key)),
-    **dict.fromkeys(expectation_gallery.TEXTS, lambda key, node: node.string(key)),
-    **dict.fromkeys(expectation_gallery.TEXT_LISTS, _texts),
-    **dict.fromkeys(expectation_gallery.SHARES, _share),
-    "match_on": lambda key, node: node.choice(key, expectation_gallery.MATCH_ON),
-    "value_pairs_set": _pairs,
-    "quantile_ranges": _quantiles,
-    "partition_object": _partition,
-}
+        raise arguments.node.fail("C008", "min_value is larger than max_value", fix="swap the two")
+    return found

@@ -6,32 +6,134 @@ root. Great Expectations is not imported here.
 """
 
 import dataclasses
+import re
 import string
 from collections import Counter
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from checks.contract import assay_settings, csv_settings, heading, odcs
+from checks.contract.assay_settings import DELIMITER, OF_CONTRACT, OF_TABLE, Place, check_options
+from checks.contract.columns import PROPERTY, columns_and_rules
+from checks.contract.grammar import SCALAR, TEXT, Json, Kind, Mapped, Part, items, text, words
 from checks.contract.node import Node
-from checks.contract.quality_rules import quality_rules
+from checks.contract.quality_rules import QUALITY, quality_rules
 from checks.contract.query_guard import Guard
-from checks.contract.type_rules import Scope, logical_type, option_rules
+from checks.contract.type_rules import Scope
 from checks.contract.yaml_reader import Document, parse, read
-from checks.kit.contract_model import Column, Contract, PiiAction, Role, Rule
+from checks.kit.contract_model import Contract, Policy, Rule
+from provenance.base.errors import AssayError
+from provenance.files import remote
+from provenance.readers.csv_dialect import Dialect
 from provenance.readers.header import RESERVED
-from provenance.rows.column_types import ColumnSpec, Logical
 
-REQUIRED, UNIQUE, LABEL = "ASSAY-V010", "ASSAY-V009", "ASSAY-V013"
 OWN = "__assay"  # how the names of our own views and columns begin
+LONGEST = 200  # characters of a dataset's name
+JSON_LINES = "new_line"  # the standard's `delimiter` of JSON documents; lines are the only kind
+_API_VERSION = r"v3\.[0-9]+\.[0-9]+"
 _FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)  # as the engine compares
 
 
-def load(
-    path: Path,
-    *,
-    root: Path | None = None,
-    home: Path | None = None,
-) -> Contract:
+# --- what a contract may hold --------------------------------------------------------------------
+
+
+def _title(node: Node, name: str) -> str:
+    found = node.string(name)
+    if len(found) > LONGEST:
+        raise node.fail("C005", f"{name} is longer than {LONGEST} characters")
+    return found
+
+
+def _standard(node: Node, name: str) -> str:
+    if not re.fullmatch(_API_VERSION, node.text):
+        what = f"unsupported {name} {node.text}".rstrip()
+        raise node.fail("C005", what, fix="write `apiVersion: v3.1.0`")
+    return node.text
+
+
+def _version(node: Node, name: str) -> str:
+    """Return a version as it is written: 1.0 is no number here."""
+    if isinstance(node.value, dict | list):
+        raise node.fail("C005", f"{name} must be a text")
+    return node.text
+
+
+def _tables(node: Node, name: str) -> list[Part]:
+    if len(listed := node.items(name)) != 1:
+        what = f"the contract describes {len(listed)} datasets"
+        raise node.fail("C005", what, fix="write one contract for each dataset")
+    return [TABLE.read(listed[0], name)]
+
+
+def _has_schema(part: Part) -> None:
+    if "schema" not in part:
+        raise part.node.fail("C005", "the contract has no schema", fix="`assay init` writes one")
+
+
+def _has_columns(part: Part) -> None:
+    if not part.get("properties"):
+        what = "the schema has no properties, so nothing would be checked"
+        raise part.node.fail("C005", what, fix="list the columns under `properties`")
+
+
+_TITLE = text(_title, maxLength=LONGEST)
+_SERVER = Mapped(
+    {},
+    described="id server type path format description environment roles delimiter location "
+    "customProperties endpointUrl schema database host port catalog account project dataset region "
+    "regionName stagingDir serviceName warehouse",
+).kind()
+_PROPERTIES = items(PROPERTY.kind())
+TABLE = Mapped(
+    {
+        "name": _TITLE,
+        "properties": Kind(_PROPERTIES.read, {**_PROPERTIES.schema, "minItems": 1}),
+        "quality": items(QUALITY),
+        "customProperties": OF_TABLE,
+    },
+    described="id logicalType physicalName physicalType businessName description tags "
+    "dataGranularityDescription authoritativeDefinitions",
+    unused="relationships",
+    judge=_has_columns,
+    schema={"required": ["properties"]},
+)
+_SCHEMA = {"type": "array", "items": TABLE.kind().schema, "minItems": 1, "maxItems": 1}
+
+
+def _servers() -> Json:
+    """Return the schema of servers; only path, location and delimiter of the first are read."""
+    ends = {"enum": [*DELIMITER.schema["enum"], JSON_LINES]}
+    cases = [
+        {"if": {"not": {"required": ["path"]}}, "then": {"properties": {"location": TEXT.schema}}},
+        {"if": {"properties": {"format": {"const": "csv"}}},
+         "then": {"properties": {"delimiter": ends}}},
+    ]  # fmt: skip
+    path = {"properties": {**_SERVER.schema["properties"], "path": TEXT.schema}}
+    first = {**_SERVER.schema, **path, "allOf": cases}
+    return {"type": "array", "items": _SERVER.schema, "prefixItems": [first]}
+
+
+CONTRACT = Mapped(
+    {
+        "kind": words(("DataContract",)),
+        "apiVersion": Kind(_standard, {"type": "string", "pattern": f"^{_API_VERSION}$"}),
+        "schema": Kind(_tables, _SCHEMA),
+        "name": _TITLE,
+        "version": Kind(_version, SCALAR.schema),
+        "servers": Kind(items(_SERVER).read, _servers()),
+        "customProperties": OF_CONTRACT,
+    },
+    described="status tenant tags description domain contractCreatedTs authoritativeDefinitions",
+    unused="support price team roles slaDefaultElement slaProperties",
+    stand_ins={"name": ("dataProduct", "id")},
+    judge=_has_schema,
+    schema={"required": ["schema"]},
+)
+
+
+# --- what it means -------------------------------------------------------------------------------
+
+
+def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> Contract:
     """Read a contract.
 
     Args:
@@ -48,227 +150,132 @@ def load(
 
 def of(document: Document, *, root: Path | None = None, home: Path | None = None) -> Contract:
     """Return the contract that a document holds; otherwise as `load`, and nothing is read."""
-    top = parse(document.content, document.name)
-    facts = top.mapping("the contract", odcs.CONTRACT)
-    heading.refuse_standard(facts)
-    table, properties, schema = _schema(top, facts)
-    types = _types(properties)
-    guard = Guard(table, types)
-    scope = Scope(table, types, guard, {}, {})
-    for key in sorted(odcs.CONTRACT_UNUSED & facts.keys()):
-        scope.ignored(key, facts[key])
-    columns, rules = _columns(properties, scope)
-    rules += _table_rules(schema, scope)
-    _refuse_two_labels(columns, properties)
-    rules = _key_rules(columns, properties) + _with_labels(columns, rules)
-    place = assay_settings.Place(document.path, root, home)
-    given = assay_settings.custom(facts.get("customProperties"), odcs.ASSAY_CONTRACT, scope)
-    policy, rest = assay_settings.read(given, place, types)
+    whole = CONTRACT.read(parse(document.content, document.name), "the contract")
+    (table,) = whole["schema"]
+    types, name = _types(table), table.get("name", "dataset")
+    guard = Guard(name, types)
+    scope = Scope(name, types, guard, {}, {})
+    _note_unused(whole, scope)
+    columns, rules = columns_and_rules(table["properties"], scope)
+    _note_unused(table, scope)
+    rules += [rule for item in table.get("quality", ()) for rule in quality_rules(item, scope)]
+    place = Place(document.path, root, home)
+    settings = _settings(whole.get("customProperties", Part(whole.node)), place, types)
     guard.settle()
+    servers = whole.get("servers", [])
     return Contract(
-        name=heading.name(facts, table),
-        version=heading.version(facts),
+        name=whole.get("name", name),
+        version=whole.get("version", ""),
         path=str(document.path),
         root=str(place.limit),
         sha256=document.sha256,
         columns=tuple(columns),
         rules=tuple(_unique_ids(rules)),
-        policy=policy,
-        source=assay_settings.source(facts.get("servers"), place, scope),
-        csv=csv_settings.read(given, facts.get("servers")),
+        source=_source(servers, place, scope),
+        csv=_dialect(whole.get("customProperties", {}).get("assay.csv"), servers),
         warnings=tuple(scope.notices.values()),
-        **rest,
+        **settings,
     )
 
 
-def _schema(
-    top: Node, facts: dict[str, Node]
-) -> tuple[str, list[dict[str, Node]], dict[str, Node]]:
-    """Return the dataset's name, its properties and the schema object."""
-    if "schema" not in facts:
-        raise top.fail("C005", "the contract has no schema", fix="`assay init` writes one")
-    objects = facts["schema"].items("schema")
-    if len(objects) != 1:
-        what = f"the contract describes {len(objects)} datasets"
-        raise facts["schema"].fail("C005", what, fix="write one contract for each dataset")
-    schema = objects[0].mapping("schema", odcs.OBJECT)
-    listed = schema["properties"].items("properties") if "properties" in schema else []
-    if not listed:
-        raise objects[0].fail("C005", "the schema has no properties, so nothing would be checked")
-    properties = [item.mapping("a property", odcs.PROPERTY) for item in listed]
-    for item, node in zip(properties, listed, strict=True):
-        if "name" not in item:
-            raise node.fail("C005", "a property has no name")
-    name = heading.title(schema["name"], "name") if "name" in schema else "dataset"
-    if name.translate(_FOLDED).startswith(OWN):
-        raise schema["name"].fail("C008", f"names that begin with {OWN} are reserved")
-    return name, properties, schema
+def _note_unused(part: Part, scope: Scope) -> None:
+    """Note once each key, and each property of another tool, that has no effect."""
+    for key, node in part.unused:
+        scope.ignored(key, node)
+    for key, node in part["customProperties"].unused if "customProperties" in part else ():
+        scope.ignored(key, node, "it belongs to another tool")
 
 
-def _types(properties: list[dict[str, Node]]) -> dict[str, str]:
+def _types(table: Part) -> dict[str, str]:
     """Return the logical type of each column; C008 if two are one to the engine."""
+    if table.get("name", "").translate(_FOLDED).startswith(OWN):
+        what = f"names that begin with {OWN} are reserved"
+        raise table.nodes["name"].fail("C008", what, fix="rename the dataset")
     types: dict[str, str] = {}
-    seen: dict[str, Node] = {}
-    for item in properties:
-        node, name = item["name"], item["name"].string("name")
+    firsts: dict[str, Node] = {}
+    for item in table["properties"]:
+        node, name = item.nodes["name"], item["name"]
         folded = name.translate(_FOLDED)
         if folded in RESERVED:
             fix = "rename the column, here and in the source"
             raise node.fail("C008", f"the column name {name} is reserved", fix=fix)
-        if folded in seen:
-            lines = f"in lines {seen[folded].line} and {node.line}"
-            if name in types:
-                raise node.fail("C008", f"column '{name}' is given twice, {lines}")
-            what = f"columns '{seen[folded].value}' and '{name}' differ in case only, {lines}"
-            fix = "rename one, here and in the source: to SQL they are the same"
-            raise node.fail("C008", what, fix=fix)
-        kind: Logical = (
-            logical_type(item["logicalType"], name) if "logicalType" in item else "string"
-        )
-        types[name], seen[folded] = kind, node
+        if folded in firsts:
+            raise _twice(node, firsts[folded])
+        types[name], firsts[folded] = item.get("logicalType", "string"), node
     return types
 
 
-def _columns(properties: list[dict[str, Node]], scope: Scope) -> tuple[list[Column], list[Rule]]:
-    columns: list[Column] = []
-    rules: list[Rule] = []
-    for item in properties:
-        here = dataclasses.replace(scope, column=item["name"].value)
-        for key in sorted(odcs.PROPERTY_UNUSED & item.keys()):
-            if key != "physicalName" or item[key].value != item["name"].value:
-                here.ignored(key, item[key])
-        own = _property_rules(item, here)
-        columns.append(_column(item, here, own))
-        rules += own
-    return columns, rules
+def _twice(node: Node, first: Node) -> AssayError:
+    lines = f"in lines {first.line} and {node.line}"
+    if node.value == first.value:
+        return node.fail("C008", f"column '{node.value}' is given twice, {lines}")
+    what = f"columns '{first.value}' and '{node.value}' differ in case only, {lines}"
+    return node.fail("C008", what, fix="rename one, here and in the source: SQL ignores case")
 
 
-def _property_rules(item: dict[str, Node], scope: Scope) -> list[Rule]:
-    rules: list[Rule] = []
-    if _flag(item, "required") or _flag(item, "primaryKey"):
-        node = item["required"] if "required" in item else item["primaryKey"]
-        rules.append(dataclasses.replace(scope.rule("required", {}, node), id=REQUIRED))
-    if "primaryKeyPosition" in item:
-        item["primaryKeyPosition"].integer("primaryKeyPosition")
-    if _flag(item, "unique"):
-        rules.append(dataclasses.replace(scope.rule("unique", {}, item["unique"]), id=UNIQUE))
-    if "logicalTypeOptions" in item:
-        known = odcs.OPTIONS[scope.logical]
-        what = f"logicalTypeOptions of type {scope.logical}"
-        rules += option_rules(item["logicalTypeOptions"].mapping(what, known), scope)
-    for entry in item["quality"].items("quality") if "quality" in item else []:
-        rules += quality_rules(entry, scope)
-    return rules
+def _settings(given: Part, place: Place, columns: dict[str, str]) -> dict[str, Any]:
+    """Return what Assay's own settings say: reference, checks, limits and policy."""
+    found: dict[str, Any] = {}
+    if "assay.reference" in given:
+        found["reference"] = place.inside(given.nodes["assay.reference"], "assay.reference")
+    if "assay.checks" in given:
+        found["checks"] = check_options(given["assay.checks"], place, columns)
+    if "assay.limits" in given:
+        found["limits"] = dict(given["assay.limits"])
+    if "assay.policy" in given:
+        policy = given["assay.policy"]
+        shares = {key: float(value) for key, value in policy.items() if key != "fail_on"}
+        found["policy"] = Policy(**{**policy, **shares})
+    return found
 
 
-def _flag(item: dict[str, Node], key: str) -> bool:
-    return item[key].boolean(key) if key in item else False
+def _source(servers: list[Part], place: Place, scope: Scope) -> str | None:
+    """Return the path or URL of the first server, the default source; None if it has none."""
+    for other in servers[1:]:
+        node = other.node.value.get("server", other.node)
+        scope.ignored("servers", node, "Assay reads the first one only")
+    given = servers[0].node.value if servers else {}
+    if "endpointUrl" in given:  # a contract must not send credentials to a host of its choice
+        why = "the environment names the endpoint, e.g. AWS_ENDPOINT_URL"
+        scope.ignored("endpointUrl", given["endpointUrl"], why)
+    if "path" in given:
+        return place.inside(given["path"], "servers[0].path")
+    return _location(given["location"]) if "location" in given else None
 
 
-def _column(item: dict[str, Node], scope: Scope, rules: list[Rule]) -> Column:
-    name: str = item["name"].value
-    given = assay_settings.custom(item.get("customProperties"), odcs.ASSAY_PROPERTY, scope)
-    roles = _roles(given["assay.role"]) if "assay.role" in given else frozenset()
-    pii = _pii(given["assay.pii"], scope) if "assay.pii" in given else "quarantine"
-    missing = _words(given["assay.missing"]) if "assay.missing" in given else []
-    valid = None
-    for rule in rules:
-        if rule.kind == "missingValues":
-            missing += [word for word in rule.params["values"] if word]
-        if rule.kind == "validValues" and "bound" not in rule.params:
-            valid = tuple(rule.params["values"])
-    required = any(rule.kind == "required" for rule in rules)
-    options = item["logicalTypeOptions"].value if "logicalTypeOptions" in item else {}
-    is_moment = scope.logical in ("date", "timestamp", "time")
-    form = options["format"].string("format") if is_moment and "format" in options else None
-    spec = ColumnSpec(
-        name, cast("Logical", scope.logical), required, form, tuple(dict.fromkeys(missing))
-    )
-    return Column(spec, roles, pii, "assay.pii" in given, _flag(item, "primaryKey"), valid)
+def _location(node: Node) -> str:
+    """Return the URL of an object store; C010 for any other location."""
+    url = node.string("servers[0].location")
+    if remote.is_plain_store(url):
+        return url
+    fix = f"use {', '.join(sorted(remote.STORES))} without credentials, or pass --source"
+    raise node.fail("C010", "the location must be the plain URL of an object store", fix=fix)
 
 
-def _pii(node: Node, scope: Scope) -> PiiAction:
-    action = node.choice("assay.pii", odcs.PII)
-    if action in ("redact", "pseudonymise") and scope.logical != "string":
-        what = f"only string columns can be redacted, and '{scope.column}' is {scope.logical}"
-        raise node.fail("C008", what, fix="use quarantine")
-    return cast("PiiAction", action)
-
-
-def _roles(node: Node) -> frozenset[Role]:
-    items = node.value if isinstance(node.value, list) else [node]
-    roles = [cast("Role", item.choice("assay.role", odcs.ROLES)) for item in items]
-    if "ignore" in roles and "label" in roles:
-        raise node.fail("C008", "a column cannot be both the label and ignored")
-    return frozenset(roles)
-
-
-def _words(node: Node) -> list[str]:
-    return [item.string("assay.missing") for item in node.items("assay.missing")]
-
-
-def _table_rules(schema: dict[str, Node], scope: Scope) -> list[Rule]:
-    assay_settings.custom(schema.get("customProperties"), (), scope)
-    for key in sorted(odcs.OBJECT_UNUSED & schema.keys()):
-        scope.ignored(key, schema[key])
-    items = schema["quality"].items("quality") if "quality" in schema else []
-    return [rule for item in items for rule in quality_rules(item, scope)]
-
-
-def _refuse_two_labels(columns: list[Column], properties: list[dict[str, Node]]) -> None:
-    found = [
-        item["name"]
-        for column, item in zip(columns, properties, strict=True)
-        if "label" in column.roles
-    ]
-    if len(found) > 1:
-        what = f"two label columns, in lines {found[0].line} and {found[1].line}"
-        raise found[1].fail("C008", what)
-
-
-def _key_rules(columns: list[Column], properties: list[dict[str, Node]]) -> list[Rule]:
-    """Return the rule of the primary key, in the order of primaryKeyPosition."""
-    keyed = []
-    for number, (column, item) in enumerate(zip(columns, properties, strict=True)):
-        if column.key:
-            given = item.get("primaryKeyPosition")
-            position = given.value if given else number
-            keyed.append((position, number, column.name, item["primaryKey"]))
-    keyed.sort(key=lambda entry: entry[:2])
-    if not keyed:
-        return []
-    where = keyed[0][3].short
-    if len(keyed) == 1:
-        return [Rule(UNIQUE, "unique", keyed[0][2], {}, where=where)]
-    return [Rule(UNIQUE, "unique", None, {"columns": [entry[2] for entry in keyed]}, where=where)]
-
-
-def _with_labels(columns: list[Column], rules: list[Rule]) -> list[Rule]:
-    """Return the rules with those of the label joined: missing or not valid is ASSAY-V013."""
-    label = next((column for column in columns if "label" in column.roles), None)
-    if label is None:
-        return rules
-    joined = [
-        rule
-        for rule in rules
-        if rule.column == label.name
-        and (rule.kind == "required" or (rule.kind == "validValues" and "bound" not in rule.params))
-    ]
-    valid = next((rule for rule in joined if rule.kind == "validValues"), None)
-    params: dict[str, Any] = {"values": valid.params["values"] if valid else None}
-    where = (valid or joined[0]).where if joined else ""
-    severity = valid.severity if valid else "error"
-    own = Rule(LABEL, "label", label.name, params, severity, where)
-    return [own, *(rule for rule in rules if rule not in joined)]
+def _dialect(given: Part | None, servers: list[Part]) -> Dialect:
+    """Return the dialect of CSV files; C008 if `assay.csv` and the server name two delimiters."""
+    own = Part(Node({}, "", 1, 1)) if given is None else given
+    server: dict[str, Node] = servers[0].node.value if servers else {}
+    served = ""
+    is_csv = "format" not in server or server["format"].value == "csv"
+    if is_csv and "delimiter" in server and server["delimiter"].value != JSON_LINES:
+        served = DELIMITER.read(server["delimiter"], "delimiter")
+    delimiter = own.get("delimiter", served)
+    if served and delimiter != served:
+        line = server["delimiter"].line
+        what = f"assay.csv and the server, in line {line}, name two delimiters"
+        raise own.nodes["delimiter"].fail("C008", what, fix="remove one of them")
+    quote = own.get("quote", '"')
+    return Dialect(delimiter, "" if quote == "none" else quote, own.get("encoding", "utf-8"))
 
 
 def _unique_ids(rules: list[Rule]) -> list[Rule]:
     """Return the rules with `.2`, `.3` appended to ids that occur again for the same column."""
-    seen: Counter[tuple[str, str | None]] = Counter()
+    times: Counter[tuple[str, str | None]] = Counter()
     found = []
     for rule in rules:
         key = (rule.id, rule.column)
-        seen[key] += 1
-        twice = seen[key] > 1 and not rule.id.startswith("ASSAY-")
-        found.append(dataclasses.replace(rule, id=f"{rule.id}.{seen[key]}") if twice else rule)
+        times[key] += 1
+        is_again = times[key] > 1 and not rule.id.startswith("ASSAY-")
+        found.append(dataclasses.replace(rule, id=f"{rule.id}.{times[key]}") if is_again else rule)
     return found

@@ -1,4 +1,4 @@
-"""A value of a contract and its place: asked for as what it must be, it is that or is refused.
+"""A value of a contract with its place in the file, read as the type that the caller expects.
 
 Every refusal names file, line and column. Numbers and words that YAML 1.1 and 1.2 read differently
 (`017`, `yes`) are refused wherever the difference could change what the contract means.
@@ -18,7 +18,7 @@ OLD_WORDS = {"yes": True, "no": False, "on": True, "off": False}  # booleans in 
 MOST_NUMBER = 1 << 127  # whole numbers below it are exact in the engine that runs the rules
 MOST_INTEGER = (1 << 63) - 1
 _OCTAL = re.compile(r"[-+]?0[0-9_]+\Z")
-_PLAIN = re.compile(r"[\w.-]{1,100}")  # what a name of a setting is made of
+_PLAIN = re.compile(r"[\w.-]{1,100}")  # characters of a setting's name
 _SHOWN = 12  # names that a message lists
 _NAME = 100  # characters of a name that is worth comparing with others
 _NAMES = 5_000  # names that are worth comparing
@@ -30,9 +30,9 @@ class Node:
 
     Attributes:
         value: a scalar, a list of nodes or a dict from keys to nodes.
-        file, line, column: place, both numbers from 1.
-        keys: for a mapping, the place of each key.
-        text: a scalar as it is written.
+        file, line, column: the place; both numbers count from 1.
+        keys: of a mapping, the place of each key.
+        text: of a scalar, its spelling in the file.
         is_plain: whether a scalar is written without quotes.
     """
 
@@ -68,8 +68,8 @@ class Node:
         found, names = self.anything(what), sorted(known)
         for key in found:
             if key not in names:
-                told = f"unknown key '{key}'" if _may_show(key, found, names) else "an unknown key"
-                raise self.fail_at(key, "C004", f"{told} in {what}", fix=nearest(key, names))
+                shown = f"unknown key '{key}'" if _may_show(key, found, names) else "an unknown key"
+                raise self.fail_at(key, "C004", f"{shown} in {what}", fix=nearest(key, names))
         return found
 
     def anything(self, what: str) -> dict[str, "Node"]:
@@ -89,7 +89,7 @@ class Node:
         """Return the node as a text; a number or a bare yes/no is refused."""
         if isinstance(self.value, str) and self.value:
             return self.value
-        fix = f'put it in quotes: "{self.text}"' if self.text else "give a text"
+        fix = f'put it in quotes: "{self.text}"' if self.text else "write a text that is not empty"
         raise self.fail("C005", f"{what} must be a text", fix=fix)
 
     def boolean(self, what: str) -> bool:
@@ -103,25 +103,21 @@ class Node:
         """Return the node as a finite number, a whole one of at most 38 digits."""
         self._refuse_two_readings(what)
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            is_word = isinstance(self.value, str) and self.is_plain
-            fix = (
-                "write it in digits, such as 1000 or 2.5" if is_word else "write it without quotes"
-            )
+            is_quoted = isinstance(self.value, str) and not self.is_plain
+            fix = "write it without quotes" if is_quoted else "write digits, such as 1000 or 2.5"
             raise self.fail("C005", f"{what} must be a number", fix=fix)
         if isinstance(self.value, float) and not math.isfinite(self.value):
             raise self.fail("C005", f"{what} must be a finite number", fix="leave it out")
         if isinstance(self.value, int) and abs(self.value) >= MOST_NUMBER:
-            raise self.fail("C005", f"{what} has too many digits", fix="38 digits are the most")
+            raise self.fail("C005", f"{what} has too many digits", fix="use at most 38 digits")
         return self.value
 
-    def integer(self, what: str, least: int = -MOST_INTEGER - 1) -> int:
-        """Return the node as an integer of 64 bits, of at least `least`."""
+    def integer(self, what: str) -> int:
+        """Return the node as an integer of 64 bits."""
         if not isinstance(self.value, int) or isinstance(self.value, bool):
             raise self.fail("C005", f"{what} must be an integer")
         self._refuse_two_readings(what)
-        if self.value < least:
-            raise self.fail("C005", f"{what} must be at least {least}")
-        if self.value > MOST_INTEGER:
+        if not -MOST_INTEGER - 1 <= self.value <= MOST_INTEGER:
             raise self.fail("C005", f"{what} does not fit into 64 bits")
         return self.value
 
@@ -153,19 +149,19 @@ class Node:
             return
         if self.text.lower() in OLD_WORDS:
             meant = "true" if OLD_WORDS[self.text.lower()] else "false"
-            fix = f'write {meant}, or "{self.text}" in quotes if the word is meant'
-            raise self.fail(
-                "C005", f"{what}: '{self.text}' is {meant} to some and a text to others", fix=fix
-            )
+            what = f"{what}: '{self.text}' is {meant} in YAML 1.1 and a text in YAML 1.2"
+            raise self.fail("C005", what, fix=f'write {meant}, or "{self.text}" with the quotes')
         if isinstance(self.value, int) and _OCTAL.match(self.text):
-            fix = f'write {self.value}, or "{self.text}" in quotes if a text is meant'
-            raise self.fail("C005", f"{what}: '{self.text}' is an octal number to some", fix=fix)
+            what = f"{what}: '{self.text}' is an octal number in YAML 1.1"
+            raise self.fail(
+                "C005", what, fix=f'write {self.value}, or "{self.text}" with the quotes'
+            )
 
 
 def _may_show(key: str, found: Iterable[str], names: list[str]) -> bool:
-    """Return whether a key is a misspelt one, and no line of a file that is no contract.
+    """Return whether a key is misspelt, rather than a line of some file that is not a contract.
 
-    A line of /etc/shadow ends with a colon, and so to YAML it is a key.
+    A line of /etc/shadow ends with a colon, so to YAML it is a key.
     """
     if not _PLAIN.fullmatch(key):
         return False
@@ -173,11 +169,11 @@ def _may_show(key: str, found: Iterable[str], names: list[str]) -> bool:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return advice: the nearest of the known names, or all of them when they are few."""
+    """Return advice: the nearest of the known names, or a list of them."""
     names = list(known)
     near = [item for item in names[:_NAMES] if len(item) <= _NAME]
     close = difflib.get_close_matches(name, near, n=1) if len(name) <= _NAME else []
-    if not close:  # differing case only is near, whatever the length
+    if not close:  # a name that differs in case only is near, at any length
         close = [item for item in names if item.lower() == name.lower()]
     if close:
         return f"did you mean '{close[0]}'?"

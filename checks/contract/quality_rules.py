@@ -1,4 +1,4 @@
-"""From the `quality` items of a contract to rules.
+"""The items of `quality`: what each kind of rule may say, and the rules that come of it.
 
 A metric that must be 0 speaks of rows: each offending row is a finding. With any other bound it
 speaks of the dataset, and `params["bound"]` holds the comparison.
@@ -7,58 +7,187 @@ speaks of the dataset, and `params["bound"]` holds the comparison.
 import dataclasses
 from typing import Any
 
-from checks.contract import odcs
-from checks.contract.expectation_rules import expectation_rules
+from checks.contract.expectation_rules import GREAT_EXPECTATIONS, IMPLEMENTATION, expectation_rule
+from checks.contract.grammar import (
+    ANYTHING,
+    NUMBER,
+    OF_COLUMN,
+    TEXT,
+    Case,
+    Json,
+    Kind,
+    Mapped,
+    Part,
+    items,
+    text,
+    words,
+)
 from checks.contract.node import Node
-from checks.contract.type_rules import Scope, known_column, value
+from checks.contract.query_guard import MAX_QUERY
+from checks.contract.type_rules import PATTERN, VALUES, Scope
 from checks.kit.contract_model import Rule
 
+OPERATORS = (
+    "mustBe",
+    "mustNotBe",
+    "mustBeGreaterThan",
+    "mustBeGreaterOrEqualTo",
+    "mustBeLessThan",
+    "mustBeLessOrEqualTo",
+    "mustBeBetween",
+    "mustNotBeBetween",
+)
 
-def quality_rules(node: Node, scope: Scope) -> list[Rule]:
+
+def _one_operator(part: Part) -> None:
+    if (number := len(part.keys() & {*OPERATORS})) != 1:
+        what = f"the rule needs exactly one mustBe... key and has {number}"
+        raise part.node.fail("C005", what, fix="keep one, such as `mustBe: 0`")
+
+
+def _own_name(node: Node, name: str) -> str:
+    found = node.string(name)
+    if found.upper().startswith("ASSAY-"):
+        what = "names of rules that begin with ASSAY- are reserved"
+        raise node.fail("C005", what, fix="choose another name")
+    return found
+
+
+_NAME = text(_own_name, **{"not": {"pattern": "^[Aa][Ss][Ss][Aa][Yy]-"}})
+_VALUES = items(OF_COLUMN, filled=True)
+_WORD_OR_NULL = Kind(
+    lambda node, name: node.string(name) if node.value not in (None, "") else None,
+    {"type": ["string", "null"]},
+)
+ARGUMENTS: dict[str, Kind] = {
+    "nullValues": Mapped({}).kind(),
+    "missingValues": Mapped({"missingValues": items(_WORD_OR_NULL)}).kind(),
+    "invalidValues": Mapped({"validValues": _VALUES, "pattern": PATTERN}).kind(),
+    "duplicateValues": Mapped({"properties": items(TEXT, filled=True)}).kind(),
+    "rowCount": ANYTHING,
+}
+_BOUND = {key: items(NUMBER, length=2) if key.endswith("Between") else NUMBER for key in OPERATORS}
+_SHARED = {"severity": words(("error", "warning", "info"))}
+_KEYS = " ".join(OPERATORS) + (
+    " id name type metric rule arguments unit query engine implementation validValues"
+    " customProperties description dimension method businessImpact tags authoritativeDefinitions"
+)
+
+
+# an item may also hold keys of the other kinds, which are not read
+_TEXT = Mapped(_SHARED, described=_KEYS, unused="schedule scheduler")
+_NAMED = dataclasses.replace(_TEXT, kinds={**_SHARED, "name": _NAME}, stand_ins={"name": ("id",)})
+_COMPARED = dataclasses.replace(
+    _NAMED,
+    kinds={**_NAMED.kinds, **_BOUND},
+    judge=_one_operator,
+    schema={"oneOf": [{"required": [key]} for key in OPERATORS]},
+)
+_METRIC = {"metric": words(tuple(ARGUMENTS)), "unit": words(("rows", "percent"))}
+KINDS = {
+    "text": _TEXT,
+    "library": dataclasses.replace(
+        _COMPARED,
+        kinds={**_COMPARED.kinds, **_METRIC, "validValues": OF_COLUMN},
+        needed=("metric",),
+        stand_ins={"name": ("id",), "metric": ("rule",)},
+        case=Case("metric", None, {key: {"arguments": kind} for key, kind in ARGUMENTS.items()}),
+    ),
+    "sql": dataclasses.replace(
+        _COMPARED,
+        kinds={**_COMPARED.kinds, "query": text(maxLength=MAX_QUERY)},  # C009 if longer
+        needed=("query",),
+    ),
+    "other engine": dataclasses.replace(_NAMED, kinds={**_NAMED.kinds, "engine": TEXT}),
+    "expectation": dataclasses.replace(
+        _NAMED,
+        kinds={**_NAMED.kinds, "implementation": IMPLEMENTATION},
+        needed=("implementation",),
+    ),
+}
+_TYPE = words(("library", "sql", "custom", "text"))
+
+
+def _read(node: Node, name: str) -> Part:
+    """Return an item of `quality`, with its kind under the key `kind`."""
+    given = KINDS["text"].read(node, name).node.value
+    kind = "library" if "metric" in given or "rule" in given else "text"
+    if "type" in given:
+        kind = _TYPE.read(given["type"], "type")
+    if kind == "custom":
+        engine = given["engine"].value if "engine" in given else ""
+        plain = str(engine).lower().replace("-", "").replace("_", "")
+        kind = "expectation" if plain == "greatexpectations" else "other engine"
+    part = KINDS[kind].read(node, name)
+    part["kind"] = kind
+    return part
+
+
+def item_schema() -> Json:
+    """Return what an item may be: by its type, or without one a rule of the library or a text."""
+    named: Json = {"anyOf": [{"required": ["metric"]}, {"required": ["rule"]}]}
+    types: dict[str, Json] = {
+        key: {"properties": {"type": {"const": key}}, "required": ["type"]}
+        for key in ("library", "sql", "custom")
+    }
+    engine = {"properties": {"engine": {"pattern": GREAT_EXPECTATIONS}}, "required": ["engine"]}
+    untyped = {"allOf": [{"not": {"required": ["type"]}}, named]}
+    cases: list[tuple[Json, str]] = [
+        ({"anyOf": [types["library"], untyped]}, "library"),
+        (types["sql"], "sql"),
+        ({"allOf": [types["custom"], engine]}, "expectation"),
+        ({"allOf": [types["custom"], {"not": engine}]}, "other engine"),
+    ]
+    shape = KINDS["text"].kind().schema
+    shape["properties"]["type"] = _TYPE.schema
+    rules = [{"if": is_so, "then": KINDS[kind].kind().schema} for is_so, kind in cases]
+    return {**shape, "allOf": rules}
+
+
+QUALITY = Kind(_read, {"$ref": "#/$defs/quality"})
+
+
+def quality_rules(item: Part, scope: Scope) -> list[Rule]:
     """Return the rules of one item of `quality`."""
-    item = node.mapping("quality", odcs.QUALITY)
-    for key in odcs.QUALITY_UNUSED & item.keys():
-        scope.ignored(key, item[key])
-    kind = "library" if "metric" in item or "rule" in item else "text"
-    if "type" in item:
-        kind = item["type"].choice("type", ("text", "library", "sql", "custom"))
-    changes: dict[str, Any] = {}
-    if "severity" in item:
-        changes["severity"] = item["severity"].choice("severity", odcs.SEVERITIES)
+    for key, node in item.unused:
+        scope.ignored(key, node)
+    kind, rules = item["kind"], list[Rule]()
     if kind == "text":
-        scope.ignored("type: text", node, "it is for people to read")
-        return []
-    makers = {"library": _library, "sql": _sql, "custom": expectation_rules}
-    if given := item.get("name") or item.get("id"):
-        changes["id"] = _own_name(given, scope)
-    return [dataclasses.replace(rule, **changes) for rule in makers[kind](node, item, scope)]
+        scope.ignored("type: text", item.node, "it is for people to read")
+    if kind == "other engine":
+        scope.ignored(
+            f"engine: {item.get('engine', '')}", item.node, "Assay runs greatExpectations only"
+        )
+    changes = {"severity": item["severity"]} if "severity" in item else {}
+    if "name" in item:
+        changes["id"] = _unique_name(item, scope)
+    if kind == "sql":
+        query = scope.guard.query(item.nodes["query"], scope.column)
+        params = {"query": query, "table": scope.table, "bound": _bound(item)}
+        rules = [scope.rule("sql", params, item.node)]
+    elif kind == "expectation":
+        rules = [expectation_rule(item["implementation"], item.node, scope)]
+    elif kind == "library":
+        rules = _library(item, scope)
+    return [dataclasses.replace(rule, **changes) for rule in rules]
 
 
-def _own_name(node: Node, scope: Scope) -> str:
-    name = node.string("name")
-    if name.upper().startswith("ASSAY-"):
-        raise node.fail("C005", "names beginning with ASSAY- are Assay's own")
+def _unique_name(item: Part, scope: Scope) -> str:
+    name: str = item["name"]
     if name in scope.named:
         what = f"two rules are called '{name}', the first in line {scope.named[name].line}"
-        raise node.fail("C008", what)
-    scope.named[name] = node
+        raise item.nodes["name"].fail("C008", what, fix="rename one of them")
+    scope.named[name] = item.nodes["name"]
     return name
 
 
-def _bound(node: Node, item: dict[str, Node]) -> dict[str, Any]:
-    found = [key for key in odcs.OPERATORS if key in item]
-    if len(found) != 1:
-        fix = "give exactly one, such as `mustBe: 0`"
-        raise node.fail("C005", f"the rule has {len(found)} of the mustBe... keys", fix=fix)
-    operator = found[0]
-    if not operator.endswith("Between"):
-        return {"op": operator, "value": item[operator].number(operator)}
-    ends = [end.number(operator) for end in item[operator].items(operator)]
-    if len(ends) != 2:  # noqa: PLR2004
-        raise item[operator].fail("C005", f"{operator} needs two numbers")
-    if ends[0] > ends[1]:
-        raise item[operator].fail("C008", f"{operator} has the larger number first")
-    return {"op": operator, "value": ends}
+def _bound(item: Part) -> dict[str, Any]:
+    (operator,) = item.keys() & {*OPERATORS}
+    value = item[operator]
+    if isinstance(value, list) and value[0] > value[1]:
+        what = f"{operator} has the larger number first"
+        raise item.nodes[operator].fail("C008", what, fix="swap the two numbers")
+    return {"op": operator, "value": value}
 
 
 def _is_none_allowed(bound: dict[str, Any], unit: str) -> bool:
@@ -69,92 +198,59 @@ def _is_none_allowed(bound: dict[str, Any], unit: str) -> bool:
     return bound["op"] == "mustBeLessThan" and unit == "rows" and 0 < limit <= 1
 
 
-def _library(node: Node, item: dict[str, Node], scope: Scope) -> list[Rule]:
-    named = item.get("metric") or item.get("rule")
-    if named is None:
-        raise node.fail("C005", "the rule has no metric", fix=f"one of {', '.join(odcs.METRICS)}")
-    metric = named.choice("metric", odcs.METRICS)
-    bound = _bound(node, item)
-    unit = item["unit"].choice("unit", ("rows", "percent")) if "unit" in item else "rows"
-    if metric == "rowCount":
+def _library(item: Part, scope: Scope) -> list[Rule]:
+    bound, unit = _bound(item), item.get("unit", "rows")
+    if item["metric"] == "rowCount":
         if scope.column or unit != "rows":
-            raise named.fail("C005", "rowCount counts the rows of the dataset", fix="move it there")
-        return [scope.rule("rowCount", {"bound": bound}, node)]
-    rules = _metric_rules(metric, node, item, scope)
+            what = "rowCount counts the rows of the dataset"
+            fix = "move it to `quality` of the schema, without `unit`"
+            raise item.nodes["metric"].fail("C005", what, fix=fix)
+        return [scope.rule("rowCount", {"bound": bound}, item.node)]
+    rules = _metric_rules(item, item.get("arguments", Part(item.node)), scope)
     if _is_none_allowed(bound, unit):
         return rules
     extra = {"bound": bound, "unit": unit}
     return [dataclasses.replace(rule, params={**rule.params, **extra}) for rule in rules]
 
 
-def _metric_rules(metric: str, node: Node, item: dict[str, Node], scope: Scope) -> list[Rule]:
-    given = item.get("arguments")
-    known = {
-        "nullValues": (),
-        "missingValues": ("missingValues",),
-        "invalidValues": ("validValues", "pattern"),
-        "duplicateValues": ("properties",),
-    }[metric]
-    arguments = given.mapping("arguments", known) if given else {}
+def _metric_rules(item: Part, arguments: Part, scope: Scope) -> list[Rule]:
+    metric = item["metric"]
     if metric == "duplicateValues" and (scope.column is None or "properties" in arguments):
-        return [_duplicates(node, arguments, scope)]
+        return [_duplicates(item.node, arguments, scope)]
     if scope.column is None:
-        raise node.fail("C005", f"{metric} needs a column", fix="move it to a property")
+        raise item.node.fail("C005", f"{metric} needs a column", fix="move it to a property")
     if metric == "missingValues":
-        return [_missing(node, arguments, scope)]
-    if metric != "invalidValues":
-        kind = "unique" if metric == "duplicateValues" else metric
-        return [dataclasses.replace(scope.rule(metric, {}, node), kind=kind)]
-    return _invalid(
-        node,
-        arguments | ({"validValues": item["validValues"]} if "validValues" in item else {}),
-        scope,
-    )
+        listed = arguments.get("missingValues", [""])
+        listed = [word for word in listed if word is not None]
+        return [scope.rule(metric, {"values": listed}, item.node)]
+    if metric == "invalidValues":
+        return _invalid(item, arguments, scope)
+    kind = "unique" if metric == "duplicateValues" else metric
+    return [dataclasses.replace(scope.rule(metric, {}, item.node), kind=kind)]
 
 
-def _duplicates(node: Node, arguments: dict[str, Node], scope: Scope) -> Rule:
+def _duplicates(node: Node, arguments: Part, scope: Scope) -> Rule:
     if "properties" not in arguments:
-        raise node.fail("C005", "duplicateValues of a dataset needs arguments.properties")
-    items = arguments["properties"].items("properties")
-    names = [known_column(item, item.string("properties"), scope) for item in items]
-    if not names:
-        raise arguments["properties"].fail("C005", "properties is empty")
+        what = "duplicateValues of a dataset needs arguments.properties"
+        raise node.fail("C005", what, fix="list the columns to compare")
+    names = [scope.known_column(item) for item in arguments.nodes["properties"].value]
     rule = dataclasses.replace(scope.rule("duplicateValues", {}, node), kind="unique")
     if len(names) == 1:
         return dataclasses.replace(rule, column=names[0])
     return dataclasses.replace(rule, params={"columns": names})
 
 
-def _missing(node: Node, arguments: dict[str, Node], scope: Scope) -> Rule:
-    words: list[str] = [""]
-    if "missingValues" in arguments:
-        given = arguments["missingValues"].items("missingValues")
-        words = [item.string("missingValues") for item in given if item.value not in (None, "")]
-    return scope.rule("missingValues", {"values": words}, node)
-
-
-def _invalid(node: Node, arguments: dict[str, Node], scope: Scope) -> list[Rule]:
+def _invalid(item: Part, arguments: Part, scope: Scope) -> list[Rule]:
     rules = []
-    if "validValues" in arguments:
-        listed = arguments["validValues"]
-        values = [
-            value(item, scope.logical, "a valid value") for item in listed.items("validValues")
-        ]
-        if not values:
-            raise listed.fail("C005", "validValues is empty, so no value would be valid")
-        rules.append(scope.rule("validValues", {"values": list(dict.fromkeys(values))}, node))
+    listed = item.nodes.get("validValues") or arguments.nodes.get("validValues")
+    if listed:
+        _VALUES.read(listed, "validValues")
+        values = items(VALUES[scope.logical]).read(listed, "validValues")
+        rules.append(scope.rule("validValues", {"values": list(dict.fromkeys(values))}, item.node))
     if "pattern" in arguments:
-        regex = scope.guard.pattern(arguments["pattern"], "pattern")
-        rules.append(scope.rule("pattern", {"regex": regex}, node))
+        regex = scope.guard.pattern(arguments.nodes["pattern"], "pattern")
+        rules.append(scope.rule("pattern", {"regex": regex}, item.node))
     if not rules:
         fix = "arguments: {validValues: [...]} or {pattern: ...}"
-        raise node.fail("C005", "invalidValues does not say what is valid", fix=fix)
+        raise item.node.fail("C005", "invalidValues does not say what is valid", fix=fix)
     return rules
-
-
-def _sql(node: Node, item: dict[str, Node], scope: Scope) -> list[Rule]:
-    if "query" not in item:
-        raise node.fail("C005", "the SQL rule has no query")
-    text = scope.guard.query(item["query"], scope.column)
-    params = {"query": text, "table": scope.table, "bound": _bound(node, item)}
-    return [scope.rule("sql", params, node)]

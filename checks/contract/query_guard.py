@@ -1,8 +1,8 @@
-"""What a contract may hand to an engine: RE2 patterns, and SQL that only reads the dataset.
+"""What a contract may pass to an engine: RE2 patterns, and SQL that only reads the dataset.
 
-They are gathered while the contract is read and looked at together, in a process of its own with
-limits on time, memory and files (`query_inspector`): a few hundred letters of SQL can keep a parser
-busy for hours. That process never executes them.
+The loader gathers them, and a separate process (`query_inspector`) checks them together under
+limits on time, memory and files, because a few hundred characters of SQL can keep a parser busy for
+hours. That process never executes them.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ from provenance.base.errors import AssayError
 
 MAX_PATTERN = 1_000  # characters
 MAX_QUERY = 10_000
-CPU_SECONDS = 2  # for the process that looks at them
+CPU_SECONDS = 2  # for the process that checks them
 ITEMS_A_SECOND = 200  # more patterns and queries get more time
-WALL_SECONDS = 120.0  # on a machine that does nothing but wait
+WALL_SECONDS = 120.0  # even if the machine is busy
 LOCK = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -44,12 +44,12 @@ def quoted(name: str) -> str:
 
 @dataclasses.dataclass(slots=True)
 class Guard:
-    """Gathers the patterns and queries of one contract, and has them looked at.
+    """Gathers the patterns and queries of one contract, and has them checked.
 
     Attributes:
         table: the name under which the dataset is read.
         types: logical type of each column.
-        asked: what is gathered: its place, and what the process is told of it.
+        asked: place of each item, and the request to the process.
     """
 
     table: str
@@ -57,7 +57,7 @@ class Guard:
     asked: list[tuple[Node, dict[str, str]]] = dataclasses.field(default_factory=list)
 
     def pattern(self, node: Node, what: str) -> str:
-        """Return the node's pattern; C006 if it is too large, or later by `settle`."""
+        """Return the node's pattern; C006 if it is too long, other faults are found by `settle`."""
         text = node.string(what)
         if len(text) > MAX_PATTERN:
             raise node.fail("C006", f"{what} is longer than {MAX_PATTERN} characters")
@@ -65,11 +65,11 @@ class Guard:
         return text
 
     def query(self, node: Node, column: str | None) -> str:
-        """Return an SQL rule's query with its placeholders filled in; C009 if it is too large.
+        """Return an SQL rule's query with its placeholders filled in; C009 if it is too long.
 
         Args:
             node: the text of the query.
-            column: the property that the rule stands at, for `${column}`.
+            column: the property that holds the rule, for `${column}`.
         """
         text = self._filled(node, column)
         if len(text) > MAX_QUERY:
@@ -78,18 +78,18 @@ class Guard:
         return text
 
     def settle(self) -> None:
-        """Have all of them looked at.
+        """Have all of them checked.
 
         Raises:
-            AssayError: ASSAY-C006, C007 or C009 for the first that is refused, E005 if the process
-                could not be started.
+            AssayError: ASSAY-C006, C007 or C009 for the first one refused, E005 if the process
+                could not start.
         """
         if not self.asked:
             return
         items = [item for _, item in self.asked]
         seconds = CPU_SECONDS + len(items) // ITEMS_A_SECOND
-        told = {"table": self.table, "types": self.types, "items": items, "seconds": seconds}
-        answers, code = _answers(json.dumps(told))
+        request = {"table": self.table, "types": self.types, "items": items, "seconds": seconds}
+        answers, code = _answers(json.dumps(request))
         for (node, _), answer in zip(self.asked, answers, strict=False):
             if answer is not None:
                 raise node.fail(answer["code"], answer["what"], fix=answer["fix"])
@@ -97,12 +97,12 @@ class Guard:
             raise self._unanswered(len(answers), code)
 
     def _unanswered(self, number: int, code: int) -> AssayError:
-        """Return the refusal of the item at which the process ended; none may pass unseen."""
+        """Return the refusal of the item that ended the process; no item may pass unchecked."""
         node, item = self.asked[number]
         if code not in (-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGABRT):
-            what = f"the process that looks at patterns and queries ended with code {code}"
-            return AssayError("E005", what, where=node.where, fix="look at the memory there is")
-        what = f"{item['name']} takes too much time or memory to be read"
+            what = f"the process that checks patterns and queries ended with code {code}"
+            return AssayError("E005", what, where=node.where, fix="check free memory")
+        what = f"parsing {item['name']} takes too much time or memory"
         return node.fail(_CODES[item["kind"]], what, fix="write it more simply")
 
     def _filled(self, node: Node, column: str | None) -> str:
@@ -111,18 +111,18 @@ class Guard:
             text = text.replace(f"${{{word}}}", quoted(self.table))
         for word in ("column", "property", "field"):
             if f"${{{word}}}" in text and column is None:
-                raise node.fail("C009", f"${{{word}}} is only known in a rule of a property")
+                raise node.fail("C009", f"${{{word}}} has a meaning only in a rule on a property")
             text = text.replace(f"${{{word}}}", quoted(column or ""))
         return text
 
 
-def _answers(told: str) -> tuple[list[dict[str, str] | None], int]:
-    """Return the process's answers in order, as far as it came, and how it ended."""
+def _answers(request: str) -> tuple[list[dict[str, str] | None], int]:
+    """Return the answers in order, as many as the process gave, and its exit code."""
     command = [sys.executable, "-P", "-m", "checks.contract.query_inspector"]
     try:
         done = subprocess.run(
             command,
-            input=told.encode(),
+            input=request.encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             timeout=WALL_SECONDS,
@@ -132,12 +132,12 @@ def _answers(told: str) -> tuple[list[dict[str, str] | None], int]:
     except subprocess.TimeoutExpired as error:
         output, code = error.stdout or b"", -signal.SIGKILL
     except OSError as error:
-        what = f"patterns and queries cannot be looked at: {error.strerror}"
-        raise AssayError("E005", what, fix="look at the memory there is") from error
+        what = f"cannot start the process that checks patterns and queries: {error.strerror}"
+        raise AssayError("E005", what, fix="check free memory") from error
     return answered(output), code
 
 
 def answered(output: bytes) -> list[dict[str, str] | None]:
-    """Return the answers that came whole, each a line of JSON."""
+    """Return the complete answers, each a line of JSON."""
     lines = output.splitlines(keepends=True)
     return [json.loads(line) for line in lines if line[-1:] == b"\n"]

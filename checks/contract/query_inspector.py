@@ -1,10 +1,10 @@
-"""A process that looks at the patterns and queries of one contract, and answers line by line.
+"""A process that checks the patterns and queries of one contract, and answers line by line.
 
-Its input is JSON: the dataset's name, its columns with their types, and the items. A pattern is
-compiled by the engine that will run it. A query must be one SELECT whose tree is on the allow-list
-of `sql_tree`; then it is bound and planned against an empty table, so a misspelt column is found
-before any row is read. Limits on processor time and memory end the process where an item asks for
-more, and it can open no file or socket once it has begun.
+Its input is JSON: the dataset's name, its columns with their types, and the items. The engine that
+will run a pattern compiles it. A query must be one SELECT whose tree is on the allow-list of
+`sql_allow_list`; then it is bound and planned against an empty table, so a misspelt column is found
+before any row is read. Limits on processor time and memory end the process where an item needs
+more, and once it has started it can open no file or socket.
 """
 
 import json
@@ -22,9 +22,9 @@ from checks.contract.sql_allow_list import RefusedError, refuse_tree
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = 512 << 20  # bytes of address space beyond what the engine takes to be there
-ELSEWHERE = 2 << 30  # in all, where the kernel does not say what that is
-NO_FILES = 3  # standard input, output and error are there already
+MEMORY = 512 << 20  # bytes of address space beyond those in use when the engine has started
+ELSEWHERE = 2 << 30  # in all, where the kernel does not report the usage
+NO_FILES = 3  # standard input, output and error are open already
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
     _limit(resource.RLIMIT_CPU, int(asked["seconds"]))
     _limit(resource.RLIMIT_CORE, 0)
     database = locked()
-    _limit(resource.RLIMIT_AS, _taken() + MEMORY)
+    _limit(resource.RLIMIT_AS, _in_use() + MEMORY)
     columns = ", ".join(f"{quoted(n)} {SQL_TYPES[kind]}" for n, kind in asked["types"].items())
     database.execute(f"CREATE TABLE {quoted(asked['table'])} ({columns})")
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -44,7 +44,7 @@ def main() -> None:
         sys.stdout.flush()
         if answer is not None:
             break
-    os._exit(0)  # nothing is worth the time that closing the database takes
+    os._exit(0)  # closing the database takes time and saves nothing
 
 
 def locked() -> "duckdb.DuckDBPyConnection":
@@ -72,12 +72,12 @@ def _answer(
         if is_pattern:
             _compile(item["name"], item["text"], database)
         else:
-            _look(item["text"], database, table, types)
+            _inspect(item["text"], database, table, types)
     except RefusedError as refused:
         return {"code": refused.code, "what": refused.what, "fix": refused.fix}
     except (MemoryError, RecursionError, duckdb.Error) as error:
         code = "C006" if is_pattern else "C009"
-        what = f"{item['name']} takes too much memory to be read ({type(error).__name__})"
+        what = f"parsing {item['name']} takes too much memory ({type(error).__name__})"
         return {"code": code, "what": what, "fix": "write it more simply"}
     return None
 
@@ -89,11 +89,11 @@ def _compile(name: str, pattern: str, database: "duckdb.DuckDBPyConnection") -> 
         database.execute("SELECT regexp_matches('', ?)", [pattern])
     except duckdb.InvalidInputException as error:
         reason = _first(error).removeprefix("Invalid Input Error: ")
-        fix = "RE2 knows no lookaround and no backreference"
+        fix = "RE2 supports neither lookaround nor backreferences"
         raise RefusedError(f"{name} is not an RE2 pattern: {reason}", fix, "C006") from error
 
 
-def _look(
+def _inspect(
     text: str, database: "duckdb.DuckDBPyConnection", table: str, types: Mapping[str, str]
 ) -> None:
     _refuse_statements(text, database)
@@ -109,9 +109,9 @@ def _refuse_statements(text: str, database: "duckdb.DuckDBPyConnection") -> None
     except duckdb.ParserException as error:
         raise RefusedError(f"the query is not SQL: {_first(error)}") from error
     if len(found) != 1:
-        raise RefusedError(f"the query must be one statement, this is {len(found)}")
+        raise RefusedError(f"the query must be one statement, not {len(found)}")
     if found[0].type.name != "SELECT":
-        raise RefusedError("the query must be a SELECT", "a rule only reads")
+        raise RefusedError("the query must be a SELECT", "a rule only reads the dataset")
 
 
 def _tree(text: str, database: "duckdb.DuckDBPyConnection") -> Any:
@@ -127,28 +127,28 @@ def _bind(text: str, database: "duckdb.DuckDBPyConnection", types: Mapping[str, 
 
     try:
         shape = database.execute(f"DESCRIBE {text}").fetchall()
-        database.execute(f"EXPLAIN {text}")  # planned here, under limits, before it is elsewhere
+        database.execute(f"EXPLAIN {text}")  # planned here first, under limits
     except duckdb.BinderException as error:
         message = _first(error)
         if "column" in message and "not found" in message:
             name = message.split('"')[1] if '"' in message else ""
             fix = nearest(name, types)
             raise RefusedError(f"unknown column: {message}", fix, "C007") from error
-        raise RefusedError(f"the query does not fit the columns: {message}") from error
+        raise RefusedError(f"the query does not match the columns: {message}") from error
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        raise RefusedError(f"the query is refused: {_first(error)}") from error
+        raise RefusedError(f"the engine refuses the query: {_first(error)}") from error
     if len(shape) != 1:
-        raise RefusedError(f"the query must give one number, this gives {len(shape)} columns")
+        raise RefusedError(f"the query must return one number, not {len(shape)} columns")
 
 
 def _first(error: Exception) -> str:
     return str(error).split("\n")[0]
 
 
-def _taken() -> int:
-    """Return the bytes of address space that this process has."""
+def _in_use() -> int:
+    """Return the bytes of address space that this process uses."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except (OSError, ValueError):

@@ -1,17 +1,18 @@
-"""The tree of an SQL rule against an allow-list: what is not named here is refused.
+"""The allow-list for the tree of an SQL rule: whatever it does not name is refused.
 
 The tree is DuckDB's own, from `json_serialize_sql`. A rule may read the dataset, its own WITH
 clauses where they are in scope, and the row generators; it may call the functions of `FUNCTIONS`,
-which see nothing but their arguments, give the same result each time and do not make long texts
-or lists out of a number. Dates of today are allowed, for "not in the future" is an honest rule.
+which see only their arguments, return the same result each time and do not turn a number into a
+long text or list. The current date is allowed, because "not in the future" is a useful rule.
 """
 
 import difflib
 from typing import Any
 
-NEAR, LONG = 0.8, 100  # of a function's name: how near a proposal is, what is no name any more
+NEAR = 0.8  # how similar a function's name must be to be proposed
+LONG = 100  # characters of a name beyond which none is proposed
 GENERATORS = frozenset({"unnest", "range", "generate_series"})
-# calls without brackets; `current_date` and `current_timestamp` are no secrets
+# calls without parentheses; `current_date` and `current_timestamp` reveal nothing
 _PLACES = frozenset(
     {"user", "current_user", "session_user", "current_role", "current_catalog", "current_schema"}
     | {"current_database", "current_time", "localtime"}
@@ -71,10 +72,10 @@ FUNCTIONS = frozenset(_FUNCTIONS.split())
 
 
 class RefusedError(ValueError):
-    """What a query or pattern may not do, in words, what to write instead, and the short code."""
+    """Why a query or pattern is refused: the message, the fix and the short code."""
 
     def __init__(self, what: str, fix: str = "", code: str = "C009") -> None:
-        """Say what is refused; an empty `fix` leaves it to the code's page."""
+        """Keep the three; an empty `fix` refers to the code's page."""
         super().__init__(what)
         self.what = what
         self.fix = fix
@@ -87,10 +88,10 @@ def refuse_tree(tree: Any, table: str, columns: set[str]) -> None:
     Args:
         tree: one statement, as `json_serialize_sql` gives it.
         table: the name under which the dataset is read.
-        columns: its columns, in lower case; they may be called like a word of SQL.
+        columns: its columns, in lower case; their names may be SQL keywords.
 
     Raises:
-        RefusedError: for the first part that is not.
+        RefusedError: for the first part that is not allowed.
         RecursionError: if it is nested more deeply than Python can follow.
     """
     _walk(tree, frozenset({table.lower()}), columns)
@@ -106,7 +107,7 @@ def _walk(item: Any, known: frozenset[str], columns: set[str]) -> None:
     _refuse_part(item, columns)
     if item.get("type") == "BASE_TABLE":
         _refuse_table(item, known)
-    elif item.get("type") == "TABLE_FUNCTION":  # its name was looked at; as a scalar it makes lists
+    elif item.get("type") == "TABLE_FUNCTION":  # its name is checked; as a scalar it makes lists
         _walk(list(item["function"].values()), known, columns)
     else:
         inner = _with_clauses(item, known, columns)
@@ -134,7 +135,7 @@ def _refuse_table(item: dict[str, Any], known: frozenset[str]) -> None:
 
 def _refuse_part(item: dict[str, Any], columns: set[str]) -> None:
     if item.get("sample"):
-        raise RefusedError("the query may not use SAMPLE", "a rule gives the same result each time")
+        raise RefusedError("the query may not use SAMPLE", "the result must be the same each time")
     part = item.get("class")
     if part is None:
         _refuse_kind(item)
@@ -163,12 +164,12 @@ def _refuse_function(item: dict[str, Any]) -> None:
         near = (
             difflib.get_close_matches(name, sorted(FUNCTIONS), 1, NEAR) if len(name) < LONG else []
         )
-        fix = f"did you mean '{near[0]}'?" if near else "docs/contract.md tells what it may call"
+        fix = f"did you mean '{near[0]}'?" if near else "docs/contract.md lists what is allowed"
         raise RefusedError(f"the query may not call {item['function_name']}", fix)
 
 
 def _refuse_word(names: list[str], columns: set[str]) -> None:
-    """Refuse words that are calls without brackets, unless a column has that name."""
+    """Refuse words that are calls without parentheses, unless a column has that name."""
     word = names[-1].lower()
     if len(names) == 1 and word in _PLACES and word not in columns:
         raise RefusedError(f"the query may not use {names[-1]}")

@@ -1,29 +1,93 @@
-"""From a property's logical type and its options to rules, and what rules are made of."""
+"""What a column may promise of its values (`logicalTypeOptions`), and the rules that come of it."""
 
 import dataclasses
 import datetime as dt
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
-from checks.contract import odcs
+from checks.contract.grammar import (
+    FLAG,
+    INTEGER,
+    LENGTH,
+    NUMBER,
+    TEXT,
+    Kind,
+    Mapped,
+    Part,
+    text,
+    words,
+)
 from checks.contract.node import Node, nearest
-from checks.contract.query_guard import Guard
+from checks.contract.query_guard import MAX_PATTERN, Guard
 from checks.kit.contract_model import Rule
 from provenance.base.errors import Notice
-from provenance.rows.column_types import Logical
 
-_MOMENTS = {
-    "date": dt.date.fromisoformat,
-    "timestamp": dt.datetime.fromisoformat,
-    "time": dt.time.fromisoformat,
+# String formats that are checked, as RE2; nothing about the others can be checked.
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+FORMATS = {
+    "email": r"^[^@\s]+@[^@\s.]+(\.[^@\s.]+)+$",
+    "uuid": r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+    "uri": r"^[A-Za-z][A-Za-z0-9+.-]*:\S+$",
+    "hostname": r"^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*"
+    r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
+    "ipv4": rf"^{_OCTET}(\.{_OCTET}){{3}}$",
+    "ipv6": r"^[0-9a-fA-F:]*:[0-9a-fA-F:]*(:[0-9.]+)?$",
+}
+FORMATS_UNCHECKED = ("password", "byte", "binary")
+
+
+def _moment(logical: str, parse: Callable[[str], Any]) -> Kind:
+    """Return a kind of ISO text; a timestamp with an offset is turned into UTC."""
+
+    def read(node: Node, name: str) -> str:
+        try:
+            moment = parse(node.string(name))
+        except ValueError as error:
+            raise node.fail("C005", f"{name} is not an ISO {logical}") from error
+        if isinstance(moment, dt.datetime) and moment.tzinfo:
+            moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+        return str(moment.isoformat())
+
+    return text(read)
+
+
+def _bounds(end: Kind) -> dict[str, Kind]:
+    keys = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+    return dict.fromkeys(keys, end)
+
+
+# values of a column by its logical type
+VALUES: dict[str, Kind] = {
+    "string": text(lambda node, name: node.value if node.value == "" else node.string(name)),
+    "integer": INTEGER,
+    "number": NUMBER,
+    "boolean": FLAG,
+    "date": _moment("date", dt.date.fromisoformat),
+    "timestamp": _moment("timestamp", dt.datetime.fromisoformat),
+    "time": _moment("time", dt.time.fromisoformat),
+}
+PATTERN = text(maxLength=MAX_PATTERN)  # longer ones are refused by the guard, ASSAY-C006
+_ZONES = "timezone defaultTimezone"
+OPTIONS = {
+    "string": Mapped(
+        {"minLength": LENGTH, "maxLength": LENGTH, "pattern": PATTERN}
+        | {"format": words((*FORMATS, *FORMATS_UNCHECKED))}
+    ),
+    "integer": Mapped(_bounds(NUMBER), unused="multipleOf format"),
+    "number": Mapped(_bounds(NUMBER), unused="multipleOf format"),
+    "boolean": Mapped({}),
+    "date": Mapped({**_bounds(VALUES["date"]), "format": TEXT}),
+    "timestamp": Mapped({**_bounds(VALUES["timestamp"]), "format": TEXT}, unused=_ZONES),
+    "time": Mapped({**_bounds(VALUES["time"]), "format": TEXT}, unused=_ZONES),
 }
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scope:
-    """Where a clause stands, and what is gathered over the whole contract.
+    """The place of a clause, and what the whole contract has gathered so far.
 
     Attributes:
-        table: the dataset's name; types: logical type of each column; column: the one at hand.
+        table: the dataset's name; types: logical type of each column; column: the current one.
         notices: what is ignored, by key; named: the rules that have a name of their own.
         guard: checks patterns and queries.
     """
@@ -45,94 +109,53 @@ class Scope:
         name = f"{self.column}.{kind}" if self.column else kind
         return Rule(name, kind, self.column, params, where=node.short)
 
-    def ignored(self, key: str, node: Node, why: str = "it is kept and not acted on") -> None:
+    def ignored(self, key: str, node: Node, why: str = "Assay does not act on it") -> None:
         """Note once that a key of the standard, or of another tool, has no effect here."""
         self.notices.setdefault(key, Notice("ASSAY-C004", f"'{key}' is ignored: {why}", node.short))
 
+    def known_column(self, node: Node, _: str = "") -> str:
+        """Return the column that a node names; C007 if the contract has none of that name."""
+        column: str = node.value
+        if column not in self.types:
+            raise node.fail("C007", f"unknown column '{column}'", fix=nearest(column, self.types))
+        return column
 
-def option_rules(options: dict[str, Node], scope: Scope) -> list[Rule]:
+
+def option_rules(options: Part, scope: Scope) -> list[Rule]:
     """Return the rules that `logicalTypeOptions` states; C008 if they contradict each other."""
     rules = []
-    for key, node in options.items():
-        if key in odcs.OPTIONS_UNUSED or (
-            key == "format" and scope.logical in ("integer", "number")
-        ):
-            scope.ignored(key, node, "it is not checked; write an SQL rule if it matters")
-        elif key in ("minLength", "maxLength"):
-            rules.append(scope.rule(key, {"value": node.integer(key, 0)}, node))
+    for key, node in options.unused:
+        scope.ignored(key, node, "it is not checked; write an SQL rule if it matters")
+    for key, value in options.items():
+        node = options.nodes[key]
+        if key in ("minLength", "maxLength"):
+            rules.append(scope.rule(key, {"value": value}, node))
         elif key == "pattern":
             rules.append(scope.rule(key, {"regex": scope.guard.pattern(node, key)}, node))
         elif key != "format":
-            rules.append(_bound_rule(key, node, scope))
+            kind = "minimum" if key.endswith("inimum") else "maximum"
+            is_exclusive = key.startswith("exclusive")
+            rules.append(scope.rule(kind, {"value": value, "exclusive": is_exclusive}, node))
+        elif scope.logical == "string" and value in FORMATS:
+            rules.append(scope.rule(key, {"format": value, "regex": FORMATS[value]}, node))
         elif scope.logical == "string":
-            rules += _format_rules(node, scope)
+            scope.ignored(f"format: {value}", node, "this format has no rule to check")
     _refuse_contradiction(rules, options, scope)
     return rules
 
 
-def value(node: Node, logical: str, what: str) -> Any:
-    """Return a value of a column's type: text of a moment in ISO form; C005 if it is another."""
-    if logical == "string":
-        return node.string(what) if node.value != "" else ""
-    if logical == "boolean":
-        return node.boolean(what)
-    if logical == "integer":
-        return node.integer(what)
-    if logical == "number":
-        return node.number(what)
-    text = node.string(what)
-    try:
-        moment: Any = _MOMENTS[logical](text)
-    except ValueError as error:
-        raise node.fail("C005", f"{what} is not an ISO {logical}") from error
-    if isinstance(moment, dt.datetime) and moment.tzinfo:
-        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
-    return moment.isoformat()
-
-
-def _bound_rule(key: str, node: Node, scope: Scope) -> Rule:
-    kind = "minimum" if key.endswith("inimum") else "maximum"
-    if scope.logical in ("integer", "number"):
-        limit: Any = node.number(key)
-    else:
-        limit = value(node, scope.logical, key)
-    return scope.rule(kind, {"value": limit, "exclusive": key.startswith("exclusive")}, node)
-
-
-def _format_rules(node: Node, scope: Scope) -> list[Rule]:
-    name = node.choice("format", (*odcs.FORMATS, *odcs.FORMATS_UNCHECKED))
-    if name in odcs.FORMATS:
-        return [scope.rule("format", {"format": name, "regex": odcs.FORMATS[name]}, node)]
-    scope.ignored(f"format: {name}", node, "there is nothing to check")
-    return []
-
-
-def _refuse_contradiction(rules: list[Rule], options: dict[str, Node], scope: Scope) -> None:
+def _refuse_contradiction(rules: list[Rule], options: Part, scope: Scope) -> None:
     for kind in ("minimum", "maximum"):
         if sum(rule.kind == kind for rule in rules) > 1:
-            node = options[f"exclusive{kind.capitalize()}"]
-            raise node.fail("C008", f"column '{scope.column}' has two kinds of {kind}")
+            exclusive = f"exclusive{kind.capitalize()}"
+            what = f"column '{scope.column}' has both {kind} and {exclusive}"
+            raise options.nodes[exclusive].fail("C008", what, fix="keep one of them")
     ends = {rule.kind: rule.params for rule in rules}
     for low, high in (("minimum", "maximum"), ("minLength", "maxLength")):
         if low in ends and high in ends:
             least, most = ends[low]["value"], ends[high]["value"]
-            strict = ends[low].get("exclusive") or ends[high].get("exclusive")
-            if least > most or (strict and least == most):
-                node = next(iter(options.values()))
-                raise node.fail("C008", f"no value of '{scope.column}' fits {low} and {high}")
-
-
-def known_column(node: Node, name: str, scope: Scope) -> str:
-    """Return the name if the contract has such a column; C007 otherwise."""
-    if name not in scope.types:
-        raise node.fail("C007", f"unknown column '{name}'", fix=nearest(name, scope.types))
-    return name
-
-
-def logical_type(node: Node, scope_name: str) -> Logical:
-    """Return a property's logical type; C005 if it is nested or unknown."""
-    name = node.string("logicalType")
-    if name in odcs.NESTED:
-        what = f"column '{scope_name}' is nested ({name})"
-        raise node.fail("C005", what, fix="flatten it before the export")
-    return cast("Logical", node.choice("logicalType", odcs.OPTIONS))
+            is_open = ends[low].get("exclusive") or ends[high].get("exclusive")
+            if least > most or (is_open and least == most):
+                node = next(iter(options.node.value.values()))
+                what = f"no value of column '{scope.column}' satisfies both {low} and {high}"
+                raise node.fail("C008", what)

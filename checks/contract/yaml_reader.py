@@ -1,10 +1,10 @@
 """A small, safe YAML reader: plain data with a place for every value, and nothing else.
 
-Built from parser events, so no object is ever constructed from a document. Refused: aliases,
-anchors and merge keys, tags, more than one document, keys given twice, more than 32 levels, 200,000
-values or 1 MiB, bytes that are not UTF-8, and characters that a reader of the file does not see as
-the parser does. Scalars follow the core schema of YAML 1.2: `1e3` is a number, `2024-01-01` is
-text; yes, no, on and off are marked as the booleans of YAML 1.1, see `node.Node`.
+It works on parser events, so no document ever constructs an object. It refuses aliases, anchors
+and merge keys, tags, a second document, keys given twice, more than 32 levels, 200,000 values or
+1 MiB, bytes that are not UTF-8, and characters that an editor does not show as the parser reads
+them. Scalars follow the core schema of YAML 1.2: `1e3` is a number, `2024-01-01` is text; yes, no,
+on and off are marked as the booleans of YAML 1.1, see `node.Node`.
 """
 
 import dataclasses
@@ -36,8 +36,8 @@ _QUOTES = ("'", '"', "|", ">")  # anything else is plain
 _WORDS: dict[str, Scalar] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _WORDS |= {".nan": math.nan, ".NaN": math.nan, ".NAN": math.nan}
-# What YAML forbids; and line ends that editors do not show, a second byte order mark and marks that
-# reorder a line, for a contract is reviewed by people. In double quotes they can be written \u202e.
+# What YAML forbids; also line ends that editors do not show, a second byte order mark, and marks
+# that reorder a line, since people review contracts. Double quotes allow escapes such as \u202e.
 _FORBIDDEN = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
     "|\r(?!\n)"
@@ -51,7 +51,7 @@ class Document:
     Attributes:
         path: the file, resolved before it was opened; paths in the contract are relative to its
             folder.
-        name: what messages call it, which is how the user wrote its path.
+        name: its path as the user wrote it, for messages.
     """
 
     content: bytes
@@ -68,8 +68,8 @@ def read(path: Path) -> Document:
     """Read a contract's bytes, by the rules of `provenance.files.safe_open`.
 
     Raises:
-        AssayError: ASSAY-C011 if it cannot be read, is no regular file, or is a symbolic link that
-            leaves its folder; C001 if it is too large; I013 if it changed while it was read.
+        AssayError: ASSAY-C011 if it cannot be read, is not a regular file, or is a symbolic link
+            that leaves its folder; C001 if it is too large; I013 if it changed while it was read.
     """
     name = printable(str(path))
     try:
@@ -109,16 +109,16 @@ def parse(content: bytes, file: str) -> Node:
 
 
 def _problem(error: yaml.YAMLError) -> str:
-    """Return what kind of problem it is; the parser in Python quotes the file, that in C does not.
+    """Return the kind of problem. The C parser does not quote the file; the Python parser does.
 
-    What was named as the contract may be any file, and what is in it is then nothing to show.
+    The user may have named any file as the contract, and its content must not be shown.
     """
     problem = getattr(error, "problem", None)
-    return str(problem) if problem and _LOADER is not yaml.SafeLoader else "it cannot be scanned"
+    return str(problem) if problem and _LOADER is not yaml.SafeLoader else "it cannot be parsed"
 
 
 def _decoded(content: bytes, file: str) -> str:
-    """Return the text without its byte order mark; C002 if it is no text that people can read."""
+    """Return the text without its byte order mark; C002 if people could not read it."""
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -129,14 +129,14 @@ def _decoded(content: bytes, file: str) -> str:
     if odd := _FORBIDDEN.search(text):
         line = text.count("\n", 0, odd.start()) + 1
         column = odd.start() - text.rfind("\n", 0, odd.start())
-        what = f"the character U+{ord(odd[0]):04X} may not stand in a contract"
+        what = f"a contract must not contain the character U+{ord(odd[0]):04X}"
         fix = "remove it; in double quotes, most can be written as an escape such as \\u202e"
         raise AssayError("C002", what, where=f"{file}:{line}:{column}", fix=fix)
     return text
 
 
 class _Builder:
-    """Turns parser events into nodes, refusing what a contract must not hold."""
+    """Turns parser events into nodes and refuses what a contract must not contain."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -148,7 +148,7 @@ class _Builder:
         for event in events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise self._error("C003", "a second document begins here", event)
+                    raise self._error("C003", "the file contains a second YAML document", event)
                 root = self._node(next(events), events)
         if root is None or root.value is None:
             raise AssayError(
@@ -164,7 +164,7 @@ class _Builder:
             return Node(value, self.file, *_place(event), text=event.value, is_plain=is_plain)
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise self._error("C001", f"more than {MAX_DEPTH} levels", event)
+            raise self._error("C001", f"more than {MAX_DEPTH} levels of nesting", event)
         is_list = isinstance(event, yaml.SequenceStartEvent)
         node = self._list(event, events) if is_list else self._mapping(event, events)
         self.depth -= 1
@@ -182,12 +182,12 @@ class _Builder:
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             self._refuse(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise self._error("C005", "a key must be a text", event)
+                raise self._error("C005", "keys must be plain texts, not lists or mappings", event)
             if event.value == "<<" and event.style not in _QUOTES:
-                raise self._error("C001", "merge keys are not allowed", event)
+                raise self._error("C001", "merge keys (<<) are not allowed", event)
             if event.value in keys:
                 first = keys[event.value][0]
-                what = f"a key is given twice, first in line {first}"
+                what = f"duplicate key, first given in line {first}"
                 raise self._error("C003", what, event)
             keys[event.value] = _place(event)
             found[event.value] = self._node(next(events), events)
@@ -196,13 +196,13 @@ class _Builder:
     def _refuse(self, event: Any) -> None:
         self.values += 1
         if self.values > MAX_VALUES:
-            raise self._error("C001", f"more than {MAX_VALUES:,} values", event)
+            raise self._error("C001", f"the contract holds more than {MAX_VALUES:,} values", event)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
             raise self._error("C001", "anchors and aliases are not allowed", event)
         if getattr(event, "tag", None) is not None:
             raise self._error("C002", "tags are not allowed", event)
         if "\0" in getattr(event, "value", ""):
-            raise self._error("C002", "a text holds the character U+0000", event)
+            raise self._error("C002", "a text contains the character U+0000", event)
 
     def _error(self, code: str, what: str, event: Any) -> AssayError:
         line, column = _place(event)

@@ -1,14 +1,20 @@
 """Contracts are read as the standard says, or refused with a code, a place and the nearest name."""
 
+import dataclasses
 import os
 import textwrap
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from checks.contract import odcs
+from checks.contract.assay_settings import LIMITS, POLICY
 from checks.contract.loader import load
+from checks.contract.type_rules import OPTIONS, VALUES
+from checks.kit.contract_model import Policy
 from provenance.base.errors import AssayError
+from provenance.base.limits import Limits
+from provenance.rows.column_types import Logical
 
 HEAD = """\
 apiVersion: v3.1.0
@@ -251,7 +257,7 @@ def test_the_fix_gives_the_nearest_name(contract, text, advice):
 
 
 @pytest.mark.parametrize("action", ["redact", "pseudonymise", "allow", "quarantine"])
-@pytest.mark.parametrize("kind", odcs.OPTIONS)
+@pytest.mark.parametrize("kind", OPTIONS)
 def test_only_texts_can_be_redacted(contract, kind, action):
     own = f"customProperties: [{{property: assay.pii, value: {action}}}]"
     text = HEAD.replace("integer", kind) + f"        {own}\n"
@@ -406,6 +412,22 @@ def test_names_of_rules_are_unique(contract):
         quality("{metric: nullValues, mustBe: 0}\n  - {metric: nullValues, mustBeLessThan: 9}")
     )
     assert [rule.id for rule in found.rules] == ["age.nullValues", "age.nullValues.2"]
+
+
+def test_other_spellings_are_read_where_the_first_is_missing(contract):
+    found = contract(
+        quality(
+            "{rule: nullValues, mustBe: 0, id: a}\n"
+            "  - {metric: nullValues, mustBe: 0, name: b, id: 1}"
+        ).replace("name: people\nversion", "dataProduct: staff\nid: 1\nversion")
+    )
+    assert ([rule.id for rule in found.rules], found.name) == (["a", "b"], "staff")
+
+
+def test_the_description_has_every_type_policy_and_limit():
+    assert set(OPTIONS) == set(VALUES) == set(get_args(Logical))
+    assert set(POLICY.kinds) == {field.name for field in dataclasses.fields(Policy)}
+    assert set(LIMITS.kinds) >= {field.name for field in dataclasses.fields(Limits)}
 
 
 def test_composite_keys_follow_their_positions(contract):

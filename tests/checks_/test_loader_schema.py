@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from checks.contract import expectation_gallery, odcs
+from checks.contract.columns import PROPERTY
+from checks.contract.expectation_gallery import ARGUMENTS
 from checks.contract.json_schema import json_schema
-from checks.contract.loader import load
+from checks.contract.loader import CONTRACT, load
 from checks.contract.node import OLD_WORDS
+from checks.contract.quality_rules import KINDS as RULES
 from checks.contract.yaml_reader import parse
 from pipelines import cli
 from provenance.base.errors import AssayError
@@ -122,9 +124,9 @@ def test_other_tools_properties_are_left_alone():
 
 # what the loader alone can know, as words of its messages
 SEMANTIC = re.compile(
-    r"octal|finite number|too many digits|64 bits|needs a column|rowCount counts|a valid value|"
+    r"octal|finite number|too many digits|64 bits|needs a column|rowCount counts|validValues\[|"
     r"value_set|is not an ISO|does not say what is valid|of a dataset needs|"
-    r"no encoding that is read"
+    r"unsupported encoding"
 )
 
 
@@ -256,9 +258,7 @@ def mutants(draw):
     elif change == "swap":
         inner[last.swapcase()] = inner.pop(last)
     else:
-        known = one_of(
-            *odcs.PROPERTY, *odcs.QUALITY, *odcs.CONTRACT, *expectation_gallery.ARGUMENTS, "zzz"
-        )
+        known = one_of(*PROPERTY.known, *RULES["text"].known, *CONTRACT.known, *ARGUMENTS, "zzz")
         inner[draw(known)] = draw(one_of(*ODD))
     return contract
 

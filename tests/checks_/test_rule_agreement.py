@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from checks.contract import odcs
+from checks.contract.type_rules import FORMATS
 from checks.kit.contract_model import Column, Contract, Rule
 from pipelines.run.contract_rules import run_rules
 from provenance.rows.column_types import ARROW, ColumnSpec
@@ -68,8 +68,8 @@ def _bound(n, rng):
 
 
 def _format(n, _):
-    name = sorted(odcs.FORMATS)[n % len(odcs.FORMATS)]
-    return "string", {"format": name, "regex": odcs.FORMATS[name]}
+    name = sorted(FORMATS)[n % len(FORMATS)]
+    return "string", {"format": name, "regex": FORMATS[name]}
 
 
 def _listed(n, rng):

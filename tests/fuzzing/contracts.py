@@ -1,6 +1,7 @@
 """The contract loader, the patterns and queries of contracts, decisions, recorded digests."""
 
 import functools
+import json
 import os
 import random
 import re
@@ -16,7 +17,8 @@ import yaml
 from fuzzing.mutation import MOST, mutated
 from fuzzing.target import Target, require
 
-from checks.contract import loader, odcs, query_guard, query_inspector
+from checks.contract import loader, query_guard, query_inspector
+from checks.contract.json_schema import json_schema
 from checks.contract.node import Node
 from checks.contract.query_guard import Guard
 from checks.rules import suite
@@ -178,8 +180,8 @@ def _recorded(case: bytes, folder: Path) -> str:
 
 def _keys() -> Iterator[bytes]:
     """Return the words that contracts are made of."""
-    known = [value for value in vars(odcs).values() if isinstance(value, frozenset | set | tuple)]
-    yield from sorted({str(word).encode() for group in known for word in group})
+    shape = json.dumps(json_schema())
+    yield from sorted({word.encode() for word in re.findall(r'"([A-Za-z_.]+)"', shape)})
     for name in ("pii", "labels", "outliers", "poison", "duplicates", "disclosure", "drift"):
         yield name.encode()
 
