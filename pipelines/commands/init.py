@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pipelines.proposal import output as init_output
 from pipelines.run import reading
+from provenance.base import atomic
 from provenance.base.errors import AssayError, printable
 from provenance.files import remote
 from provenance.readers import csv_dialect
@@ -34,7 +34,7 @@ def main(arguments: argparse.Namespace) -> int:
     from pipelines.proposal import propose
 
     output = Path(arguments.output or "contract.yaml")
-    init_output.refuse_existing(output, "contract", force=arguments.force)
+    atomic.refuse_existing(output, "contract", force=arguments.force)
     delimiter = _delimiter(arguments.delimiter)
     with tempfile.TemporaryDirectory(prefix="assay-init-") as folder:
         seen = _read(arguments.source, folder, delimiter)
@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
             contract_folder=output.absolute().parent,
             dialect=csv_dialect.Dialect(**seen["dialect"]),
         )
-    init_output.write(output, text)
+    atomic.write_output(output, text.encode())
     if arguments.json:
         whole = {"schema": "assay.init/1", "contract": str(output), **summary}
         sys.stdout.write(json.dumps(whole, default=str) + "\n")
@@ -75,8 +75,8 @@ def _write_schema(arguments: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     output = Path(arguments.output)
-    init_output.refuse_existing(output, "schema", force=arguments.force)
-    init_output.write(output, text)
+    atomic.refuse_existing(output, "schema", force=arguments.force)
+    atomic.write_output(output, text.encode())
     if arguments.json:
         facts = {"schema": "assay.init/1", "json_schema": str(output)}
         sys.stdout.write(json.dumps(facts) + "\n")

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from pipelines import config
 from pipelines.proposal import history, revise
-from pipelines.proposal import output as init_output
 from pipelines.proposal.history import Reviewed
 from pipelines.proposal.revise import Revision
 from pipelines.store import trust
 from pipelines.store.store import Store
+from provenance.base import atomic
 from provenance.base.errors import AssayError, printable
 
 MODELINE = "# yaml-language-server:"
@@ -32,7 +32,7 @@ def main(arguments: argparse.Namespace) -> int:
             what = f"--from takes the contract of a run as it is, and no {given}"
             raise AssayError("C012", what, fix="assay init --from RUN [-o FILE]")
     output = Path(arguments.output or "contract.yaml")
-    init_output.refuse_existing(output, "contract", force=arguments.force)
+    atomic.refuse_existing(output, "contract", force=arguments.force)
     store = Store(config.store_folder(arguments.store))
     store.require()
     trust.require_whole(store)
@@ -40,7 +40,7 @@ def main(arguments: argparse.Namespace) -> int:
     revision = revise.revise(run, history.past(store, run))
     text = _headed(revision, run.entry.seq)
     _require(text, run, revision)
-    init_output.write(output, text)
+    atomic.write_output(output, text.encode())
     _tell(arguments, output, run, revision)
     return 0
 

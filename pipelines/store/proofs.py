@@ -88,11 +88,8 @@ PRIVATE = 0o600  # of a file with cells, or with the salt that hides them
 
 def write(path: str | None, content: bytes, *, mode: int = 0o666) -> None:
     """Write a file whole or not at all, over an older one; nothing if `path` is None."""
-    if path is None:
-        return
-    target = Path(path)
-    with atomic.coded(target):
-        atomic.write_over(target, content, mode=mode)
+    if path is not None:
+        atomic.write_output(Path(path), content, mode=mode)
 
 
 def write_row(store: Store, run: str | None, row: str | None, path: str) -> None:

@@ -31,7 +31,7 @@ class AssayError(Exception):
         lines += [f"  fix:   {self.fix}"] if self.fix else []
         return "\n".join(lines)
 
-    def __reduce__(self) -> tuple[object, tuple[str, str, str, str, str]]:
+    def __reduce__(self) -> tuple[object, tuple[str, str, str, str]]:
         """Survive the way through a process pool."""
         return _rebuild, (self.code.removeprefix("ASSAY-"), self.what, self.where, self.fix, "")
 

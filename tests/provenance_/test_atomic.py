@@ -89,7 +89,7 @@ def test_a_lock_that_another_process_keeps_is_e004_and_names_it(tmp_path, monkey
         child.kill()
     assert (refused.value.code, refused.value.exit_code) == ("ASSAY-E004", 3)
     assert refused.value.where == str(tmp_path / "lock")
-    assert f"process {child.pid};" in refused.value.what
+    assert f"process {child.pid} " in refused.value.what
     with atomic.exclusive(tmp_path / "lock"):  # it went with its holder
         pass
 
@@ -258,6 +258,6 @@ def test_an_exclusive_lock_is_asked_of_a_file_that_is_open_for_writing(tmp_path,
 
 
 def test_a_file_that_may_not_be_read_is_not_said_to_be_the_store(tmp_path):
-    found = atomic.foreseen(PermissionError(errno.EACCES, "denied", str(tmp_path / "python")))
+    found = atomic.with_code(PermissionError(errno.EACCES, "denied", str(tmp_path / "python")))
     assert (found.code, found.where) == ("ASSAY-E003", str(tmp_path / "python"))
     assert "--store" not in found.fix
