@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
 
 if TYPE_CHECKING:
@@ -44,3 +45,10 @@ def write(
                 total += batch.nbytes
                 limits.refuse_copy(total, where)
                 writer.write_table(made(batch))
+
+
+def missing_extra(who: str, extra: str, where: str) -> AssayError:
+    """Return the refusal (ASSAY-I015) of a source whose optional libraries are not installed."""
+    fix = f"pip install 'assay[{extra}]'"
+    what = f"{who} the extra '{extra}', which is not installed"
+    return AssayError("I015", what, where=where, fix=fix)
