@@ -23,7 +23,7 @@ from provenance.base.errors import AssayError
 from provenance.ledger.entry import Entry
 from provenance.ledger.run_reader import RunReader
 from provenance.rows import cast, digest
-from provenance.rows.shard_parts import whole
+from provenance.rows.arrow_bytes import whole
 from provenance.rows.shards import unpacked
 
 FATES = ("clean", "quarantine", "rejected")

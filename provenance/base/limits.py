@@ -34,10 +34,10 @@ class Limits:
     max_row_bytes: int = 16 * MIB
     max_lines_per_row: int = 1000
 
-    def refuse_copy(self, size: int, where: str) -> None:
-        """Stop a copy that is larger than `max_bytes` (ASSAY-I006)."""
+    def refuse_size(self, size: int, where: str) -> None:
+        """Refuse a file, or stop a copy, of more than `max_bytes` (ASSAY-I006)."""
         if size > self.max_bytes:
-            what = f"the source is larger than the limit of {self.max_bytes:,} bytes"
+            what = f"{size:,} bytes exceed the limit of {self.max_bytes:,} bytes"
             raise AssayError("I006", what, where=where, fix="raise assay.limits.max_bytes")
 
     @staticmethod

@@ -143,12 +143,12 @@ def fetch(url: str, path: Path, limits: Limits) -> None:
     before = store.marks()
     size = before.get("size")
     if isinstance(size, int):
-        limits.refuse_copy(size, shown(url))
+        limits.refuse_size(size, shown(url))
     total = 0
     with os.fdopen(no_follow.create(path), "wb") as file:
         for block in store.blocks():
             total += len(block)
-            limits.refuse_copy(total, shown(url))
+            limits.refuse_size(total, shown(url))
             file.write(block)
     if before != store.marks() or size not in (None, total):
         raise store.changed()

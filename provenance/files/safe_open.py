@@ -39,14 +39,11 @@ class Opened:
         try:
             self._status = os.fstat(self._fd)
             _refuse_special(self.name, self._status)
-            self.size = self._status.st_size
-            if self.size > limits.max_bytes:
-                what = f"{self.size:,} bytes exceed the limit of {limits.max_bytes:,}"
-                fix = "raise assay.limits.max_bytes"
-                raise AssayError("I006", what, where=self.name, fix=fix)
+            limits.refuse_size(self._status.st_size, self.name)
         except BaseException:
             os.close(self._fd)
             raise
+        self.size = self._status.st_size
         self._sha256 = hashlib.sha256()
         self.taken = 0
 

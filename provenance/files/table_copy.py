@@ -47,7 +47,7 @@ def write(
     ):
         for batch in batches:
             total += batch.nbytes
-            limits.refuse_copy(total, where)
+            limits.refuse_size(total, where)
             writer.write_table(to_table(batch))
 
 
