@@ -32,8 +32,8 @@ from pipelines.store.outcome import Outcome
 from pipelines.store.store import Store
 from provenance.base.codes import EXIT
 from provenance.base.errors import AssayError, Notice, printable
-from provenance.ledger import run_files
 from provenance.ledger.entry import Entry
+from provenance.ledger.refusals import error_of
 
 AGE = re.compile(r"([0-9]{1,6})([smhd])")
 OLDEST = dt.timedelta(days=36_525)  # a century; dates end not far beyond it
@@ -96,7 +96,7 @@ def _hand_over(
 def _unless_changed(store: Store, entry: Entry, code: int) -> int:
     """Return the command's exit code, but 4 if the files it was given are not what they were."""
     for notice in faults(store, entry)[:1]:
-        sys.stderr.write(f"{run_files.broken(notice.message, Path(notice.where))}\n")
+        sys.stderr.write(f"{error_of(notice)}\n")
         what = "the files were changed while the command ran; trust nothing that it made"
         sys.stderr.write(f"{what} (its exit code: {code})\n")
         return EXIT["integrity"]

@@ -14,7 +14,7 @@ from typing import Any
 from pipelines.store import trust
 from pipelines.store.store import Store
 from provenance.ledger.entry import Entry
-from provenance.ledger.ledger import broken
+from provenance.ledger.refusals import broken
 
 NIGHTS = 120  # that a check gets; what is older no longer moves a sum that is bounded
 LINKS = 400  # that are followed to find them: nights under other references lie between

@@ -18,7 +18,7 @@ from provenance.base import atomic
 from provenance.base.errors import AssayError
 from provenance.ledger import key_rotation, signing, verify
 from provenance.ledger.entry import Entry
-from provenance.ledger.ledger import broken
+from provenance.ledger.refusals import refuse
 from provenance.ledger.signing import Signer
 from provenance.ledger.verify import Verified
 
@@ -140,8 +140,7 @@ def _in_folder(store: Store, head: Entry, now: str, require: Require) -> tuple[E
 
 def _require_whole(store: Store, trusted: Signer, require: Require) -> None:
     walked = verify.verify_ledger(store.ledger, trusted.verifier)
-    for notice in walked.breaks[:1]:
-        raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
+    refuse(walked.breaks)
     require(walked)
 
 

@@ -15,7 +15,7 @@ from provenance.ledger import checkpoint as note
 from provenance.ledger import inclusion_proof, merkle, verify
 from provenance.ledger.checkpoint import Checkpoint
 from provenance.ledger.entry import Entry
-from provenance.ledger.ledger import broken
+from provenance.ledger.refusals import refuse
 from provenance.ledger.verify import Verified
 
 
@@ -123,5 +123,4 @@ def _signed(walked: Verified) -> tuple[Checkpoint, str]:
 
 
 def _require_seen(walked: Verified, seen: Checkpoint, where: str) -> None:
-    for notice in verify.verify_checkpoint(walked, seen, where)[:1]:
-        raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(where))
+    refuse(verify.verify_checkpoint(walked, seen, where))

@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from pipelines import config
@@ -20,6 +19,7 @@ from pipelines.store.store import RUN_KINDS, Store
 from provenance.base.errors import AssayError, Notice
 from provenance.ledger import run_files
 from provenance.ledger.entry import Entry
+from provenance.ledger.refusals import error_of
 
 KIND = "anchor"
 MAX_REASON = 500
@@ -136,7 +136,7 @@ def _whole(store: Store, run: int, recorded: list[dict[str, Any]]) -> list[str]:
     folder = store.run_folder(run)
     for file in recorded:
         if fault := run_files.fault_of(folder, run, file):
-            raise run_files.broken(fault.message, Path(fault.where))
+            raise error_of(fault)
     return [str(folder / file["name"]) for file in recorded]
 
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from pipelines.store import high_water, keys
 from pipelines.store.high_water import Seen
 from pipelines.store.store import Store
 from provenance.base import no_follow
-from provenance.base.errors import AssayError, Notice
+from provenance.base.errors import AssayError
 from provenance.ledger import checkpoint as note
 from provenance.ledger import signing, verify
 from provenance.ledger.checkpoint import Checkpoint
 from provenance.ledger.entry import Entry
-from provenance.ledger.ledger import broken
+from provenance.ledger.refusals import broken, refuse
 from provenance.ledger.signing import Verifier
 from provenance.ledger.verify import Verified
 
@@ -60,7 +60,7 @@ def require_whole(store: Store, kept: str | None = None) -> Verified:
         _require_new(store, known)
         return Verified(0, b"", ())
     walked = verify.verify_ledger(store.ledger, trusted())
-    _refuse(walked.breaks)
+    refuse(walked.breaks)
     known.require_continued(walked)
     high_water.remember(store, walked.leaves, is_quiet=known.kept is not None)
     return walked
@@ -92,13 +92,8 @@ class Known:
             raise broken("L002", what, self.store.run_folder(self.placed))
         if self.kept:
             held = checkpoint(self.kept, walked.keys)
-            _refuse(verify.verify_checkpoint(walked, held, self.kept))
+            refuse(verify.verify_checkpoint(walked, held, self.kept))
         self.seen.require_continued(walked.leaves)
-
-
-def _refuse(breaks: Sequence[Notice]) -> None:
-    for notice in breaks[:1]:
-        raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
 
 
 def once_open(store: Store, kept: str | None = None) -> Callable[[], Verified]:

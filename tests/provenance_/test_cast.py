@@ -264,7 +264,7 @@ def test_slices_are_cast_as_slices():
         ("integer", "forty", "a word"),
         ("integer", "007", "a leading zero"),
         ("integer", "12 ", "blanks around a value"),
-        ("number", "NaN", "a NaN"),
+        ("number", "NaN", "NaN (not a number"),
         ("date", "31.02.2025", "does not exist"),
     ],
 )

@@ -59,7 +59,7 @@ def test_a_cut_off_end_is_a_break_and_the_rest_is_still_looked_at(store, verifie
         store.ledger.path_of(number).unlink()
     cut = [("ASSAY-L002", "run 3 has no entry, the ledger ends at 1")]
     (store.run_folder(1) / "stray").touch()
-    stray = ("ASSAY-L011", "run 1: stray is not a file of the run")
+    stray = ("ASSAY-L011", "run 1: stray is a regular file that is not part of the run")
     assert verified("3")[:2] == (4, cut)
     for run in ("latest", None):
         code, breaks, _, runs = verified(run)
@@ -96,4 +96,4 @@ def test_one_break_is_one(store, capsys):
     assert verify.main(arguments) == 4
     printed = capsys.readouterr().out
     assert "\n1 break found: " in printed
-    assert "remove one that is not recorded" in printed
+    assert "inspect an unrecorded file" in printed
