@@ -1,4 +1,4 @@
-"""The page docs/errors.md, made from the table of codes; `make errors` writes it."""
+"""The page docs/errors.md, generated from the table of codes by `make errors`."""
 
 import sys
 from pathlib import Path
@@ -8,18 +8,19 @@ from provenance.base.codes import CODES, exit_of
 HEAD = """# Codes
 
 Every refusal, reason and warning carries one of these codes; `assay explain ASSAY-I035` prints the
-same text. Codes are never reused. Made from `provenance/base/codes.py` by `make errors`.
+same text. Codes are never reused. `make errors` generates this page from
+`provenance/base/codes.py`.
 
 Exit codes: 0 pass; 1 the data failed; 2 usage or contract error; 3 could not check; 4 the ledger or
-a recorded digest does not hold; 130 interrupted. The exit column says what a code leads to when it
-ends a command or is a reason of its verdict; as the reason of a quarantined row, or as a warning,
-it leads to nothing.
+a recorded digest does not hold; 130 interrupted. The last column gives the exit code of a command
+that ends with this code or has it as a reason of its verdict. The reason of a quarantined row, or a
+warning, does not affect the exit code.
 """
 SERIES = {
     "I": "I: the source cannot be read as it claims to be",
-    "V": "V: values a model should not learn from",
+    "V": "V: values that a model should not learn from",
     "C": "C: the contract or the command line",
-    "K": "K: what the checks say of the dataset, or that they could not",
+    "K": "K: what the checks found in the dataset, or why they could not run",
     "L": "L: the ledger or a recorded digest does not hold",
     "E": "E: the environment",
     "G": "G: the gate",
