@@ -251,7 +251,7 @@ G001 The gate refuses the run because its verdict is not `pass`.
 G002 The training command could not be started.
      Check the command after `--`.
 """
-_LINES = _TABLE.strip().split("\n")
+_LINES = [line for line in _TABLE.split("\n") if line]
 CODES: dict[str, tuple[str, str]] = {
     line[:4]: (line[5:], advice.strip())
     for line, advice in zip(_LINES[::2], _LINES[1::2], strict=True)
