@@ -107,33 +107,28 @@ def opened(path: Path, *, make: bool = True, sharing: str | None = None) -> Iter
         OSError: it cannot be created or opened.
     """
     with contextlib.ExitStack() as stack:
-        door = _entered(path, stack, make=make, sharing=sharing)
-        stack.enter_context(_masked(_UMASK[door.sharing]))
-        yield door
-
-
-def _entered(path: Path, stack: contextlib.ExitStack, *, make: bool, sharing: str | None) -> Door:
-    try:
-        if make:
-            _make(path, sharing or "private")
-        descriptor = stack.enter_context(no_follow.folder(path))
-        recorded = _recorded(path, descriptor, sharing or "private")
-        _check(path, descriptor, recorded)
-    except IrregularError as error:
-        raise _irregular(error, path) from error
-    except FileNotFoundError as error:
-        if make:
-            raise
-        fix = "give the store's folder with --store"
-        raise AssayError("C013", "there is no store here", where=str(path), fix=fix) from error
-    if sharing and sharing != recorded:
-        what = f"the store is {recorded}, not {sharing}; this cannot change after its creation"
-        raise AssayError("C012", what, where=str(path), fix="omit --share")
-    return Door(path, descriptor, recorded)
+        try:
+            if make:
+                _make(path, sharing or "private")
+            descriptor = stack.enter_context(no_follow.folder(path))
+            recorded = _recorded(path, descriptor, sharing or "private")
+            _check(path, descriptor, recorded)
+        except IrregularError as error:
+            raise _irregular(error, path) from error
+        except FileNotFoundError as error:
+            if make:
+                raise
+            fix = "give the store's folder with --store"
+            raise AssayError("C013", "there is no store here", where=str(path), fix=fix) from error
+        if sharing and sharing != recorded:
+            what = f"the store is {recorded}, not {sharing}; this cannot change after its creation"
+            raise AssayError("C012", what, where=str(path), fix="omit --share")
+        stack.enter_context(_masked(_UMASK[recorded]))
+        yield Door(path, descriptor, recorded)
 
 
 def require_regular(path: Path) -> None:
-    """Refuse to read a store that is not a folder, E109, or has such a folder inside it, L013."""
+    """Refuse to read a store that is not a folder, E109, or whose own folders are not, L013."""
     try:
         with no_follow.folder(path) as descriptor:
             for _ in _inner(descriptor):

@@ -172,27 +172,19 @@ def _ticks(column: pa.Array) -> list[np.ndarray]:
     return [seconds.astype("<i8"), (rest * nanos).astype("<u4")]
 
 
-def _unsigned(column: pa.Array) -> np.ndarray:
-    filled: np.ndarray = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
-    return filled.astype("<u8", copy=False)
-
-
-def _booleans(column: pa.Array) -> np.ndarray:
-    filled: np.ndarray = pc.fill_null(column, fill_value=False).to_numpy(zero_copy_only=False)
-    return filled.view("u1")
+def _filled(column: pa.Array, null: float) -> np.ndarray:
+    """Return the cells with `null` (0, 0.0 or False) in place of nulls."""
+    filled = pc.fill_null(column, fill_value=null) if column.null_count else column
+    cells: np.ndarray = filled.to_numpy(zero_copy_only=False)
+    return cells
 
 
 def _integers(column: pa.Array) -> np.ndarray:
-    wide = column.cast(pa.int64())
-    filled = pc.fill_null(wide, 0) if wide.null_count else wide
-    values: np.ndarray = filled.to_numpy(zero_copy_only=False)
-    return values.astype("<i8", copy=False)
+    return _filled(column.cast(pa.int64()), 0).astype("<i8", copy=False)
 
 
 def _floats(column: pa.Array) -> np.ndarray:
-    wide = column.cast(pa.float64())
-    filled = pc.fill_null(wide, 0.0) if wide.null_count else wide
-    values: np.ndarray = filled.to_numpy(zero_copy_only=False).astype("<f8")
+    values = _filled(column.cast(pa.float64()), 0.0).astype("<f8")
     values += 0.0  # -0.0 becomes 0.0
     values[np.isnan(values)] = np.nan  # one payload for every NaN
     return values
@@ -209,8 +201,8 @@ def _decimals(column: pa.Array) -> np.ndarray:
 
 _FIXED: dict[str, Callable[[pa.Array], list[np.ndarray]]] = {
     "null": lambda _: [],
-    "boolean": lambda column: [_booleans(column)],
-    "unsigned": lambda column: [_unsigned(column)],
+    "boolean": lambda column: [_filled(column, null=False).view("u1")],
+    "unsigned": lambda column: [_filled(column, 0).astype("<u8", copy=False)],
     "integer": lambda column: [_integers(column)],
     "number": lambda column: [_floats(column)],
     "decimal": lambda column: [_decimals(column)],
