@@ -34,7 +34,7 @@ def recorded(path: str) -> str | None:
     named = [line for line in lines if line and Path(line["name"] or "").name == Path(path).name]
     found = named or [line for line in lines if line and len(lines) == 1 and not line["name"]]
     if len(found) != 1:
-        what = "this contains no digest of the file"
+        what = "the checksum file contains no digest of the file"
         fix = (
             f"record it again: sha256sum {quote(Path(path).name)} > {quote(Path(recorded_in).name)}"
         )

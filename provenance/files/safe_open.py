@@ -150,7 +150,9 @@ def _follow(name: str) -> int:
 
 
 def _link(name: str, what: str) -> AssayError:
-    return AssayError("I011", what, where=name, fix="copy the file in, or give its real path")
+    return AssayError(
+        "I011", what, where=name, fix="copy the file into the folder, or give its real path"
+    )
 
 
 def _unreadable(name: str, error: OSError) -> AssayError:
@@ -166,7 +168,7 @@ def _unreadable(name: str, error: OSError) -> AssayError:
 
 def _special(name: str, kind: str) -> AssayError:
     fix = "copy the data into a regular file"
-    return AssayError("I010", f"not a regular file but {kind}", where=name, fix=fix)
+    return AssayError("I010", f"the source is not a regular file but {kind}", where=name, fix=fix)
 
 
 def _refuse_special(name: str, status: os.stat_result) -> None:

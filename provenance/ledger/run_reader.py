@@ -135,7 +135,7 @@ class RunReader:
 
     def _record(self, name: str) -> Recorded:
         if name not in self._recorded:
-            what = f"run {self.seq} recorded no {name}"
+            what = f"run {self.seq} did not record {name}"
             raise AssayError("L011", what, where=str(self.folder / name))
         return self._recorded[name]
 
