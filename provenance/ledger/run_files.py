@@ -8,7 +8,6 @@ into tables.
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import io
 import os
@@ -30,36 +29,6 @@ _SMALL = 8 << 20  # bytes: such a file is read once and kept in memory while it 
 _FICLONE = 0x40049409  # ioctl: share the blocks of another file (btrfs, XFS)
 
 Recorded = Mapping[str, Any]  # name, size, sha256: an item of an entry's `outputs`
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Item:
-    """An item below a run's folder: its relative path with slashes, and its mode."""
-
-    name: str
-    mode: int
-
-    @property
-    def is_folder(self) -> bool:
-        """Return whether it is a real folder."""
-        return stat.S_ISDIR(self.mode)
-
-    @property
-    def is_regular(self) -> bool:
-        """Return whether it is a regular file."""
-        return stat.S_ISREG(self.mode)
-
-
-def walk(folder: Path) -> list[Item]:
-    """Return everything below a folder, sorted by name, without following symlinks.
-
-    Raises:
-        IrregularError: the folder or its parent is a symlink or not a folder.
-        OSError: a folder cannot be read.
-    """
-    with no_follow.nested(folder) as descriptor:
-        found = list(_below(descriptor, PurePosixPath(), DEEPEST))
-    return sorted(found, key=lambda item: item.name)
 
 
 def faults(
@@ -90,23 +59,24 @@ def unrecorded(
     recorded = {str(file["name"]) for file in outputs}
     ways = {str(way) for name in recorded for way in PurePosixPath(name).parents}
     try:
-        items = walk(folder)
+        with no_follow.nested(folder) as descriptor:
+            items = sorted(_below(descriptor, PurePosixPath(), DEEPEST))
     except FileNotFoundError:
         return []  # then every file is missing, which `fault_of` reports
     except OSError as error:
         return [Notice("ASSAY-L011", f"{what} {seq}: its folder {why(error)}", str(folder))]
-    filled = {str(PurePosixPath(item.name).parent) for item in items}
+    filled = {str(PurePosixPath(name).parent) for name, _ in items}
     breaks = []
-    for item in items:
-        if item.is_folder:
-            is_known = item.name in ways or (item.name in MAY_BE_EMPTY and item.name not in filled)
+    for name, mode in items:
+        if stat.S_ISDIR(mode):
+            is_known = name in ways or (name in MAY_BE_EMPTY and name not in filled)
             kind = "a folder without a file of the"
         else:
-            is_known = item.name in recorded and item.is_regular
-            kind = f"{no_follow.kind_of(item.mode)} that is not part of the"
+            is_known = name in recorded and stat.S_ISREG(mode)
+            kind = f"{no_follow.kind_of(mode)} that is not part of the"
         if not is_known:
-            message = f"{what} {seq}: {item.name} is {kind} {what}"
-            breaks.append(Notice("ASSAY-L011", message, str(folder / item.name)))
+            message = f"{what} {seq}: {name} is {kind} {what}"
+            breaks.append(Notice("ASSAY-L011", message, str(folder / name)))
     return breaks
 
 
@@ -188,7 +158,7 @@ def copy(folder: Path, seq: int, file: Recorded, target: Path) -> None:
 
 
 def _filled(made: int, source: int, file: Recorded) -> str:
-    """Copy up to one byte more than the recorded size; return the SHA-256 of the copy in hex."""
+    """Copy a file, but no block beyond the recorded size; return the SHA-256 read, in hex."""
     digest, left = hashlib.sha256(), file.get("size", sys.maxsize)
     is_shared = _shares_blocks(source, made)
     # a single buffer: allocating one for each block costs more than hashing it
@@ -196,7 +166,7 @@ def _filled(made: int, source: int, file: Recorded) -> str:
     while left >= 0 and (size := os.readv(made if is_shared else source, [room])):
         left -= size
         digest.update(room[:size])
-        if not is_shared:
+        if left >= 0 and not is_shared:
             _write_all(made, room[:size])
     return digest.hexdigest()
 
@@ -217,14 +187,15 @@ def _as_recorded(entry: str, folder: Path, file: Recorded) -> Iterator[None]:
         raise broken("L011", f"{entry}: {name} {why(error)}", folder / name) from error
 
 
-def _below(descriptor: int, path: PurePosixPath, depth: int) -> Iterator[Item]:
+def _below(descriptor: int, path: PurePosixPath, depth: int) -> Iterator[tuple[str, int]]:
+    """Yield path, relative to the run, and mode of each item, following no symlink."""
     for name in os.listdir(descriptor):
         inner = path / name
         try:
             mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
         except FileNotFoundError:
             continue  # it has just been removed; a recorded file is reported as missing later
-        yield Item(str(inner), mode)
+        yield str(inner), mode
         if stat.S_ISDIR(mode) and depth:
             with no_follow.folder(name, at=descriptor) as folder:
                 yield from _below(folder, inner, depth - 1)

@@ -300,7 +300,7 @@ def test_no_more_is_copied_than_is_recorded(tmp_path, monkeypatch, when):
         os.truncate(tmp_path / "run" / "part", 3 << 30)
     else:
         path = tmp_path / "run" / "part"
-        monkeypatch.setattr(run_files, "_longer", lambda *_: grown(path, file))
+        monkeypatch.setattr(run_files, "_size_within", lambda *_: grown(path, file))
     with pytest.raises(AssayError, match="recorded") as refused:
         run_files.copy(tmp_path / "run", 1, file, tmp_path / "copy")
     assert refused.value.code == "ASSAY-L011"
