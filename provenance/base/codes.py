@@ -39,7 +39,7 @@ I008 A column's type in the file is unsupported or differs from its type in the 
 I009 The source has more columns than the limit allows.
      If the number of columns is intended, raise assay.limits.max_columns in the contract.
 I010 The source is not a regular file but a pipe, a device, a folder or a procfs file.
-     Copy the data into a regular file. Messages never quote a source refused for this reason.
+     Copy the data into a regular file. Error messages never show what such a source contains.
 I011 The source is a symbolic link that is broken, forms a loop or leaves its own folder.
      Copy the file into the folder, or give its real path.
 I012 The path of an archive member points outside the archive.
@@ -106,7 +106,7 @@ V009 A key is not unique; all rows with that key are quarantined.
 V010 A required cell is empty, or holds a word where a number is expected.
      Repair the cell; if it may be missing, drop `required` or add the word to missingValues.
 V012 The label has fewer than two classes.
-     Check the filter of the export.
+     Check whether the export filters out classes.
 V013 A label is missing, or is not one of the valid values.
      Relabel or reject the row.
 V014 The label has almost one class per row, so it is probably not a label.
@@ -175,8 +175,8 @@ K016 Two counts that must agree differ, so neither can be trusted.
      Run again with --debug and report the output.
 K017 A column has drifted slowly from the reference over several nightly runs.
      Find out when and why it began. If it is intended, run `assay review RUN --anchor`.
-K018 The reference is the clean dataset of an earlier run that someone anchored.
-     No action needed; `assay review RUN --anchor` anchors another run.
+K018 The reference is the clean dataset of an earlier run that was chosen as the anchor.
+     No action needed; `assay review RUN --anchor` chooses another run.
 K020 Personal names and places were not searched for because no language model is configured.
      Configure a model or a deny list (docs/privacy.md), or do not train on such columns.
 K021 The privacy budget is spent, so no figures about protected columns are published.
