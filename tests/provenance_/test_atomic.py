@@ -169,6 +169,17 @@ def test_what_cannot_be_written_over_leaves_nothing_and_the_old_file(tmp_path, m
     assert (tmp_path / "out.txt").read_bytes() == b"old"
 
 
+def test_an_output_that_cannot_be_written_gets_a_code_and_no_advice_about_the_store(tmp_path):
+    with pytest.raises(AssayError) as refused:
+        atomic.write_output(tmp_path / "missing" / "out.txt", b"new")
+    assert (refused.value.code, "--store" in refused.value.fix) == ("ASSAY-E003", False)
+    (tmp_path / "out.txt").touch()
+    with pytest.raises(AssayError) as refused:
+        atomic.refuse_existing(tmp_path / "out.txt", "contract", force=False)
+    assert refused.value.code == "ASSAY-C012"
+    atomic.refuse_existing(tmp_path / "out.txt", "contract", force=True)
+
+
 def test_what_is_no_regular_file_is_written_into_and_stays(tmp_path):
     pipe, link, got = tmp_path / "pipe", tmp_path / "link", []
     os.mkfifo(pipe)
