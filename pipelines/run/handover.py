@@ -83,8 +83,7 @@ def _copy(folder: Path, entry: Entry, work: Path) -> None:
     for file in outputs:
         name = str(file["name"])
         if not (name == manifest.FILE or name.startswith(f"{CLEAN}/")):
-            fault = run_files.fault_of(folder, entry.seq, file)
-            refuse([fault] if fault else [])
+            run_files.require(folder, entry.seq, file)
         elif not run_files.is_inside(name):
             raise broken("L011", f"run {entry.seq}: {name} is no file of the run", folder)
         else:

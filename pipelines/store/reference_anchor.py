@@ -19,7 +19,6 @@ from pipelines.store.store import RUN_KINDS, Store
 from provenance.base.errors import AssayError, Notice
 from provenance.ledger import run_files
 from provenance.ledger.entry import Entry
-from provenance.ledger.refusals import error_of
 
 KIND = "anchor"
 MAX_REASON = 500
@@ -135,8 +134,7 @@ def decide(arguments: argparse.Namespace, store: Store, run: Entry) -> int:
 def _whole(store: Store, run: int, recorded: list[dict[str, Any]]) -> list[str]:
     folder = store.run_folder(run)
     for file in recorded:
-        if fault := run_files.fault_of(folder, run, file):
-            raise error_of(fault)
+        run_files.require(folder, run, file)
     return [str(folder / file["name"]) for file in recorded]
 
 

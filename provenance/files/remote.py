@@ -45,7 +45,7 @@ _MARKS: tuple[str, ...] = (
     *("size", "ETag", "etag", "generation", "md5Hash", "content_md5", "version_id", "VersionId"),
     *("LastModified", "last_modified", "updated", "created", "modified", "mtime"),
 )
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 
 def is_url(source: str) -> bool:
@@ -192,7 +192,7 @@ class _Store:
             return f"{self.scheme}://{container}@{account}/{rest}"
         return f"{self.scheme}://{name.lstrip('/')}"
 
-    def ask(self, question: Callable[..., Made], *words: Any, **more: Any) -> Made:
+    def ask(self, question: Callable[..., Result], *words: Any, **more: Any) -> Result:
         """Query the store; its own error text may contain credentials and is never repeated.
 
         Raises:

@@ -45,7 +45,7 @@ class Opened:
             raise
         self.size = self._status.st_size
         self._sha256 = hashlib.sha256()
-        self.taken = 0
+        self.bytes_read = 0
 
     def __enter__(self) -> Self:
         """Return the open file."""
@@ -69,7 +69,7 @@ class Opened:
         """Return the next bytes, at most `size`; empty at the end."""
         block = os.read(self._fd, size)
         self._sha256.update(block)
-        self.taken += len(block)
+        self.bytes_read += len(block)
         return block
 
     def at(self, offset: int, size: int) -> bytes:
@@ -88,7 +88,7 @@ class Opened:
         A file that grows during the read is not followed forever; closing it raises I013.
         """
         found = []
-        while self.taken <= self.size and (block := self.read(_READ)):
+        while self.bytes_read <= self.size and (block := self.read(_READ)):
             found.append(block)
         return b"".join(found)
 
@@ -104,8 +104,8 @@ class Opened:
         if not here or any(getattr(now, key) != getattr(self._status, key) for key in same):
             what = "the file changed while it was being read"
             raise AssayError("I013", what, where=self.name)
-        if self.taken not in (0, self.size):
-            what = f"only {self.taken:,} of {self.size:,} bytes were read"
+        if self.bytes_read not in (0, self.size):
+            what = f"only {self.bytes_read:,} of {self.size:,} bytes were read"
             raise AssayError("I013", what, where=self.name)
 
 

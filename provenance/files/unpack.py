@@ -58,7 +58,7 @@ def _joined(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _refuse_bomb(file: Opened, total: int, limits: Limits) -> None:
-    ratio = total / max(file.taken, 1)
+    ratio = total / max(file.bytes_read, 1)
     if total > limits.max_unpacked_bytes:
         limit, key = f"{limits.max_unpacked_bytes:,} unpacked bytes", "max_unpacked_bytes"
     elif total > RATIO_FLOOR and ratio > limits.max_ratio:
@@ -101,7 +101,7 @@ def _zstd(file: Opened) -> Iterator[bytes]:
         try:
             block = stream.read(BLOCK)
         except OSError as error:
-            is_cut = file.taken >= file.size and "runcated" in str(error)
+            is_cut = file.bytes_read >= file.size and "runcated" in str(error)
             raise (_truncated(file) if is_cut else _damaged(file)) from None
         if not block:
             return
@@ -128,5 +128,5 @@ def _truncated(file: Opened) -> AssayError:
 
 
 def _damaged(file: Opened) -> AssayError:
-    what = f"the file cannot be unpacked: it is damaged before byte {file.taken:,}"
+    what = f"the file cannot be unpacked: it is damaged before byte {file.bytes_read:,}"
     return AssayError("I005", what, where=file.name)

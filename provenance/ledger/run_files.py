@@ -83,10 +83,16 @@ def unrecorded(
 def fault_of(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> Notice | None:
     """Return what is wrong with one recorded file, None if nothing is."""
     try:
-        with verified(folder, seq, file, what=what, small=0):
-            return None
+        require(folder, seq, file, what=what)
     except AssayError as error:
         return notice_of(error)
+    return None
+
+
+def require(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> None:
+    """Check one recorded file; errors as of `verified`."""
+    with verified(folder, seq, file, what=what, small=0):
+        pass
 
 
 @contextlib.contextmanager

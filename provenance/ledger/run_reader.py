@@ -60,8 +60,7 @@ class RunReader:
         self._search_once()
         for name in sorted(self._recorded):
             if not parts or name.startswith(parts):
-                fault = run_files.fault_of(self.folder, self.seq, self._recorded[name])
-                refuse([fault] if fault else [])
+                run_files.require(self.folder, self.seq, self._recorded[name])
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[pa.NativeFile]:
