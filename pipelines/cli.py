@@ -313,9 +313,9 @@ def _coded(error: BaseException) -> "AssayError":
         return error
     if isinstance(error, KeyboardInterrupt):
         return AssayError("E130", "interrupted; nothing was committed", fix="run again")
-    from provenance.base.atomic import foreseen
+    from provenance.base.atomic import with_code
 
-    return foreseen(error)
+    return with_code(error)
 
 
 def _refuse(raised: BaseException, *, as_json: bool, debug: bool) -> int:

@@ -38,7 +38,7 @@ each; the default is error. The findings of `required`, `unique` and the label c
 """
 SERIES = {
     "I": "I: the source cannot be read as it claims to be",
-    "V": "V: values a model should not learn from",
+    "V": "V: values that a model should not learn from",
     "C": "C: the contract or the command line",
     "K": "K: what the checks found in the dataset, or that they could not run",
     "L": "L: the ledger or a recorded digest does not hold",

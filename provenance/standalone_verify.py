@@ -1,9 +1,9 @@
-"""Checks a store, or one proof, sharing no code with what wrote it: pyarrow and cryptography only.
+"""Verifies a store, or one proof, without any code of its writer: only pyarrow and cryptography.
 
     python standalone_verify.py STORE --key PUB.pem [--checkpoint NOTE]
     python standalone_verify.py --proof FILE --checkpoint NOTE [--row ONE.parquet] [--key PUB.pem]
-Exit 0 if all holds, 4 with a line for each thing that does not. The formats are in docs/ledger.md.
-The store is a stranger's: no symlink in it is followed, no pipe waited for, no endless file read.
+Exit code 0 if everything holds; 4 with one line per fault. docs/ledger.md describes the formats.
+The store is not trusted: symlinks in it are not followed, pipes never block, reads are bounded.
 """
 
 # fmt: off
@@ -26,15 +26,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-DOMAIN, HANDOVER = b"assay.entry/1\n", b"assay.key/1\n"
+DOMAIN, ROTATION = b"assay.entry/1\n", b"assay.key/1\n"
 COLUMNS = ["seq", "prev", "key_id", "body", "leaf", "sig"]  # of an entry
-LEAST_ENTRY = 96  # bytes of an entry that nothing can compress: its signature and its digest
-LARGEST = {"ledger/entries": 64 << 20, "ledger/segments": 1 << 30}  # bytes read into memory
+LEAST_ENTRY = 96  # incompressible bytes of an entry: its signature and its digest
+LARGEST = {"ledger/entries": 64 << 20, "ledger/segments": 1 << 30}  # limits in bytes, by folder
 FOLDERS = (*LARGEST, "ledger/tmp", "runs", "reviews", "reference", "staging", "resume")
 KINDS = {"key", "run", "review", "release", "access", "compact", "anchor"}  # of entries
-RUNS = {"run", "release"}  # with a folder of files; the others that have files have them in
-FILES_IN = {"review": "reviews", "compact": "ledger/segments"}
-UNSWEPT = {"key", "compact"}  # whose writers leave alone what a dead run left under their number
+RUNS = {"run", "release"}  # kinds with their own folder of files
+FILES_IN = {"review": "reviews", "compact": "ledger/segments"}  # where other kinds have files
+UNSWEPT = {"key", "compact"}  # kinds written without removing what a dead run left at their number
 MAY_BE_EMPTY = {"clean", "quarantine", "rejected", "findings", "lineage", "models"}
 FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 FOLDER = FILE | os.O_DIRECTORY
@@ -60,7 +60,7 @@ def signed(public: bytes, signature: bytes, message: bytes) -> bool:
     except (InvalidSignature, ValueError):
         return False
 
-# Files: opened part by part from the store's folder on, so that no symlink is followed.
+# Files: opened part by part below the store's folder, so that no symlink is followed.
 
 def opened_below(store: Path, name: str, flags: int) -> int:
     """Open a file or folder of the store; returns the descriptor."""
@@ -76,20 +76,20 @@ def opened_below(store: Path, name: str, flags: int) -> int:
     return held
 
 def blocks(store: Path, name: str, most: int) -> Iterator[bytes]:
-    """Yield the content of a regular file of at most so many bytes, piece by piece."""
+    """Yield the content of a regular file of at most `most` bytes in blocks."""
     held = opened_below(store, name, FILE)
     try:
         found = os.fstat(held)
-        need(stat.S_ISREG(found.st_mode), "is no regular file")
+        need(stat.S_ISREG(found.st_mode), "is not a regular file")
         need(found.st_size <= most, f"is larger than {most} bytes")
         while most > 0 and (block := os.read(held, min(most, 1 << 20))):
-            most -= len(block)  # a file that grows meanwhile comes to an end as well
+            most -= len(block)  # bounds the read even if the file is growing
             yield block
     finally:
         os.close(held)
 
 def listed(store: Path, folder: str) -> dict[str, int]:
-    """Return name and mode of all that lies in a folder; nothing if the folder is not there."""
+    """Return name and mode of each item in a folder; none if the folder does not exist."""
     try:
         held = opened_below(store, folder, FOLDER)
     except FileNotFoundError:
@@ -101,7 +101,7 @@ def listed(store: Path, folder: str) -> dict[str, int]:
         os.close(held)
 
 def all_below(store: Path, folder: str, depth: int = 32) -> Iterator[tuple[str, int]]:
-    """Yield path and mode of all that lies below a folder, the path as seen from there."""
+    """Yield path, relative to a folder, and mode of each item below it."""
     for name, mode in listed(store, folder).items():
         yield name, mode
         if stat.S_ISDIR(mode):
@@ -110,40 +110,42 @@ def all_below(store: Path, folder: str, depth: int = 32) -> Iterator[tuple[str, 
                 yield f"{name}/{inner}", kind
 
 def irregular_folders(store: Path) -> Iterator[str]:
-    """Yield those of the store's own folders that are symlinks, or anything but a folder."""
+    """Yield a fault for each folder of the store that is a symlink or not a folder."""
     for name in ("", *FOLDERS):
         try:
             os.close(opened_below(store, name, FOLDER))
         except OSError as error:
             if name == "" or not isinstance(error, FileNotFoundError):
-                yield f"{name or 'the store'} is no folder ({os.strerror(error.errno or 0)})"
+                yield f"{name or 'the store'} is not a folder ({os.strerror(error.errno or 0)})"
 
 # The hash tree of RFC 6962, and the digest of a row.
 
 def root_of(leaves: list[bytes]) -> bytes:
+    """Return the root of a tree of leaf hashes."""
     if len(leaves) < 2:
         return leaves[0] if leaves else sha()
     half = 1 << (len(leaves) - 1).bit_length() - 1
     return sha(b"\1", root_of(leaves[:half]), root_of(leaves[half:]))
 
 def climbed(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
-    """Return the root that a path of hashes leads to from a leaf, nothing if it leads nowhere."""
+    """Return the root that a path of hashes leads to from a leaf; empty if it is no such path."""
     if size == 1 or not path:
         return leaf if size == 1 and not index and not path else b""
-    *below, beside = path
+    *below, sibling = path
     half = 1 << (size - 1).bit_length() - 1
     if index < half:
-        return sha(b"\1", climbed(leaf, index, half, below), beside)
-    return sha(b"\1", beside, climbed(leaf, index - half, size - half, below))
+        return sha(b"\1", climbed(leaf, index, half, below), sibling)
+    return sha(b"\1", sibling, climbed(leaf, index - half, size - half, below))
 
 def kind_of(kind: pa.DataType) -> str:
+    """Return the name under which a column's type enters the digest."""
     name = next((name for start, name in CELLS.items() if str(kind).startswith(start)), "")
-    need(name != "", f"a column is {kind}")
+    need(name != "", f"a column has the unsupported type {kind}")
     more = {"decimal": lambda: f":{kind.scale}", "timestamp": lambda: f":{kind.tz or ''}"}
     return name + more.get(name, str)()
 
 def cell(kind: str, value: Any) -> bytes:
-    """Return the fixed-width bytes of a scalar, all of them 0 for null."""
+    """Return the fixed-width bytes of a scalar; null is all zeros."""
     name, there = kind.partition(":")[0], value.is_valid
     if name in ("duration", "timestamp"):
         return struct.pack("<qI", *divmod((value.value or 0) * NANOS[value.type.unit], 10**9))
@@ -158,7 +160,7 @@ def cell(kind: str, value: Any) -> bytes:
     return struct.pack(form, *[plain if there else 0][: name != "null"])
 
 def row_digest(table: pa.Table, prefix: bytes = b"") -> bytes:
-    """Return the digest of the row of a table of one row."""
+    """Return the digest of the only row of a table."""
     names: list[list[str]] = []
     bits, fixed, lengths, texts = "", b"", b"", b""
     for field in sorted(table.schema, key=lambda field: field.name.encode()):
@@ -175,33 +177,35 @@ def row_digest(table: pa.Table, prefix: bytes = b"") -> bytes:
     return sha(prefix, sha(mark), nulls, fixed, lengths, texts)
 
 def lineage_leaf(row: Item) -> bytes:
+    """Return the leaf hash of a lineage row."""
     cells = {name: pa.array([value], pa.binary(32) if isinstance(value, bytes) else None)
              for name, value in {**row, "rules": "\n".join(row["rules"])}.items()}
     return row_digest(pa.table(cells), b"\0")
 
-# The ledger: entries in files of their own and in segments, chained and signed.
+# The ledger: entries in their own files and in segments, chained and signed.
 
 def table_in(source: Any, most: int) -> tuple[pa.Table, str]:
-    """Return a Parquet file's table and writer; a few bytes can claim any number of rows."""
+    """Return a Parquet file's table of at most `most` rows, and its writer."""
     file = pq.ParquetFile(source, page_checksum_verification=True)
-    need(file.metadata.num_rows <= most, "the file claims more rows than it can hold")
+    need(file.metadata.num_rows <= most, "claims more rows than the file can contain")
     return file.read(), str(file.metadata.created_by)
 
 def entries_of(content: bytes, first: int, last: int, is_single: bool) -> list[Item]:
-    """Return the entries in a file, which must be these numbers, each as its digest says."""
+    """Return the entries `first` to `last` in a file, each checked against its digest."""
     table, writer = table_in(pa.BufferReader(content), len(content) // LEAST_ENTRY)
     need(table.column_names == COLUMNS, "does not have an entry's columns")
     items: list[Item] = table.to_pylist()
     is_dense = all(item["seq"] == number for number, item in enumerate(items, first))
-    need(is_dense and len(items) == last - first + 1, "holds other entries than its name says")
+    need(is_dense and len(items) == last - first + 1, "contains other entries than its name says")
     for item in items:
         parts = item["seq"].to_bytes(8, "big"), item["prev"], item["key_id"], item["body"]
         need(item["leaf"] == sha(b"\0", DOMAIN, *parts), f"entry {item['seq']} was edited")
-    if is_single:  # of a segment, an entry records the digest
-        need(writer == json.loads(items[0]["body"])["writer"], "is not as its writer wrote it")
+    if is_single:  # the digest of a segment is recorded in an entry
+        need(writer == json.loads(items[0]["body"])["writer"], "was rewritten by another program")
         again, is_mine = pa.BufferOutputStream(), writer.endswith(f"version {pa.__version__}")
         pq.write_table(table, again, write_page_checksum=True, compression="none")
-        need(not is_mine or again.getvalue() == pa.py_buffer(content), "holds other bytes")
+        is_same = again.getvalue() == pa.py_buffer(content)
+        need(is_same or not is_mine, "contains bytes that its writer did not write")
     return items
 
 def files_of(store: Path, folder: str, faults: list[str]) -> dict[str, list[Item]]:
@@ -213,88 +217,88 @@ def files_of(store: Path, folder: str, faults: list[str]) -> dict[str, list[Item
             match = re.fullmatch(r"([0-9]{12})(?:-([0-9]{12}))?\.parquet", name)
             first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
             is_ours = match is not None and is_single == (match[2] is None) and first <= last
-            need(is_ours, "is no file of the ledger")
+            need(is_ours, "does not belong to the ledger")
             content = b"".join(blocks(store, f"{folder}/{name}", LARGEST[folder]))
             found[name] = entries_of(content, first, last, is_single)
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is not what was written
+        except Exception as error:  # noqa: BLE001  # any failure means the file is not as written
             faults.append(f"{folder}/{name}: {error}")
     return found
 
 def chained(items: list[Item], faults: list[str]) -> tuple[list[bytes], dict[int, Item]]:
-    """Follow the chain; returns the ledger's keys, and by number what each entry says."""
+    """Follow the chain; returns the ledger's keys, and the facts of each entry by number."""
     keys, every, prev = [b""][1:], dict[int, Item](), bytes(32)
     for place, item in enumerate(items):
         seq, facts = item["seq"], json.loads(item["body"])
-        need(facts["kind"] in KINDS, f"entry {seq} is of no known kind")
+        need(facts["kind"] in KINDS, f"entry {seq} has an unknown kind")
         named = bytes.fromhex(facts["public_key"]) if facts["kind"] == "key" else b""
         key = keys[-1] if keys else named
-        message = HANDOVER + seq.to_bytes(8, "big") + prev + key + named
+        message = ROTATION + seq.to_bytes(8, "big") + prev + key + named
         if (seq, item["prev"]) != (place, prev):
             faults.append(f"entry {seq} does not follow the one before it")
         if sha(key)[:4] != item["key_id"] or not signed(key, item["sig"], DOMAIN + item["leaf"]):
             faults.append(f"entry {seq} is not signed by the ledger's key")
         if seq and named and not signed(named, bytes.fromhex(facts["proof"]), message):
-            faults.append(f"entry {seq} hands over to a key that did not take it")
+            faults.append(f"entry {seq}: key rotation is not countersigned by the new key")
         keys += [named] if named else []
         every[seq], prev = facts, item["leaf"]
     return keys, every
 
 def unrecorded_segments(alone: set[int], segments: dict[str, list[Item]], facts: dict[int, Item],
                         ) -> Iterator[str]:
-    """Yield segments of no entry, but for what a compaction left that died before its entry."""
-    compacts = [told for told in facts.values() if told["kind"] == "compact"]
-    recorded = {file["name"] for told in compacts for file in told["outputs"]}
+    """Yield each segment that no entry records, unless a compaction died before its entry."""
+    compacts = [body for body in facts.values() if body["kind"] == "compact"]
+    recorded = {file["name"] for body in compacts for file in body["outputs"]}
     for name in sorted(segments.keys() - recorded):
         if not alone.issuperset(item["seq"] for item in segments[name]):
-            yield f"ledger/segments/{name} is of no entry"
+            yield f"ledger/segments/{name} is not recorded by any entry"
 
 def walked(store: Path) -> tuple[list[str], list[bytes], list[bytes]]:
-    """Check a store; returns what does not hold, the ledger's keys, and the entries' leaves."""
+    """Check a store; returns its faults, the ledger's keys, and the entries' leaf hashes."""
     if faults := list(irregular_folders(store)):
-        return faults, [], []  # whatever lies behind a symlink is not the store's
+        return faults, [], []  # files behind a symlink are not the store's
     singles, segments = (files_of(store, folder, faults) for folder in LARGEST)
     found: dict[int, Item] = {}
     for name, items in [*segments.items(), *singles.items()]:
         if any(found.setdefault(item["seq"], item) != item for item in items):
-            faults.append(f"{name} gives an entry that another file gives otherwise")
+            faults.append(f"{name} contains an entry that differs in another file")
     keys, facts = chained([found[seq] for seq in sorted(found)], faults)
     alone = {item["seq"] for items in singles.values() for item in items}
     faults += unrecorded_segments(alone, segments, facts)
     for seq in facts:
-        faults += [f"entry {seq}: {what}" for what in unlike(store, seq, facts)]
-    faults += strangers(store, "runs", RUNS, facts)
-    faults += strangers(store, "reviews", {"review"}, facts)
+        faults += [f"entry {seq}: {what}" for what in differences(store, seq, facts)]
+    faults += unlisted(store, "runs", RUNS, facts)
+    faults += unlisted(store, "reviews", {"review"}, facts)
     return faults, keys, [found[seq]["leaf"] for seq in sorted(found)]
 
-# What entries record of files: these regular files, and nothing else.
+# Files: exactly the regular files that entries record, and no others.
 
-def unlike(store: Path, seq: int, facts: dict[int, Item]) -> Iterator[str]:
-    """Yield what an entry says of files and is not so."""
-    told = facts[seq]
-    kind, outputs = told["kind"], told.get("outputs", [])
+def differences(store: Path, seq: int, facts: dict[int, Item]) -> Iterator[str]:
+    """Yield each difference between an entry's record of its files and the files."""
+    body = facts[seq]
+    kind, outputs = body["kind"], body.get("outputs", [])
     if kind in RUNS or kind in FILES_IN:
         yield from changed(store, FILES_IN.get(kind, f"runs/{seq:012}"), outputs)
     if kind in RUNS:
         yield from unrecorded(store, f"runs/{seq:012}", outputs)
     if kind == "anchor":
-        base = facts.get(told["base"], {}).get("outputs", [])
+        base = facts.get(body["base"], {}).get("outputs", [])
         clean = sorted((f["name"], f["sha256"]) for f in base if f["name"].startswith("clean/"))
-        if clean != [(file["name"], file["sha256"]) for file in told["files"]]:
-            yield f"run {told['base']} did not record the files that are anchored"
+        if clean != [(file["name"], file["sha256"]) for file in body["files"]]:
+            yield f"run {body['base']} did not record the files that this entry anchors"
 
 def changed(store: Path, folder: str, outputs: list[Item]) -> Iterator[str]:
-    """Yield recorded files that are missing, no regular files, or have other bytes."""
+    """Yield each recorded file that is missing, not a regular file, or changed."""
     for file in outputs:
         total, name = hashlib.sha256(), f"{folder}/{file['name']}"
         try:
             for block in blocks(store, name, file["size"]):
                 total.update(block)
-            need(total.hexdigest() == file["sha256"], "has other bytes")
+            need(total.hexdigest() == file["sha256"], "does not match its recorded digest")
         except (OSError, ValueError) as error:
             yield f"{name}: {error}"
 
 def unrecorded(store: Path, folder: str, outputs: list[Item]) -> Iterator[str]:
-    """Yield what lies in a run's folder and is no recorded file, nor a folder on the way to one."""
+    """Yield each item in a run's folder that is neither a recorded file nor a folder of one."""
     recorded = {file["name"] for file in outputs}
     ways = {str(way) for name in recorded for way in PurePosixPath(name).parents}
     try:
@@ -309,10 +313,10 @@ def unrecorded(store: Path, folder: str, outputs: list[Item]) -> Iterator[str]:
         if not (is_way if stat.S_ISDIR(mode) else is_file):
             yield f"{folder}/{name} was not recorded"
 
-def strangers(store: Path, folder: str, kinds: set[str], facts: dict[int, Item]) -> Iterator[str]:
-    """Yield what lies in `runs` or `reviews` and is of no entry.
+def unlisted(store: Path, folder: str, kinds: set[str], facts: dict[int, Item]) -> Iterator[str]:
+    """Yield each item in `runs` or `reviews` without an entry.
 
-    What has the very next number, or one whose writer does not look there, a dead run left behind.
+    A dead run may have left an item with the next number, or with that of an UNSWEPT entry.
     """
     is_right, ending = (stat.S_ISDIR, "") if folder == "runs" else (stat.S_ISREG, r"\.parquet")
     for name, mode in listed(store, folder).items():
@@ -321,7 +325,7 @@ def strangers(store: Path, folder: str, kinds: set[str], facts: dict[int, Item])
         is_left = bool(facts) and number == max(facts) + 1
         kind = facts[number]["kind"] if number in facts else ""
         if not is_left and kind not in kinds | UNSWEPT:
-            yield f"{folder}/{name} is of no entry"
+            yield f"{folder}/{name} has no entry"
 
 # Checkpoints and proofs.
 
@@ -329,34 +333,34 @@ def opened(note: str, keys: list[bytes]) -> tuple[int, bytes]:
     """Return size and root of a C2SP checkpoint, which one of the keys must have signed."""
     text, _, tail = note.rpartition("\n\n")
     name, size, root = text.split("\n")[:3]
-    own = [line for line in tail.split("\n") if f" {name} " in line]  # others may sign as well
+    own = [line for line in tail.split("\n") if f" {name} " in line]  # witnesses may sign as well
     signatures = [b64decode(line.split()[-1])[4:] for line in own]
     is_known = any(signed(k, s, f"{text}\n".encode()) for k in keys for s in signatures)
     need(is_known or not keys, "the checkpoint is not signed by a trusted key")
     return int(size), b64decode(root)
 
 def check(proof: str, size: int, root: bytes, row: str | None) -> None:
-    """Check that the checkpoint saw an entry, and with `row` that the entry's run had that row."""
+    """Check that a checkpoint covers an entry, and with `row` that the entry's run has that row."""
     mark, extra, index, *lines = proof.partition("\n\n")[0].split("\n")
-    told, path = json.loads(b64decode(extra.removeprefix("extra "))), list(map(b64decode, lines))
-    entry, number = b64decode(told["entry"]), int(index.removeprefix("index "))
+    facts, path = json.loads(b64decode(extra.removeprefix("extra "))), list(map(b64decode, lines))
+    entry, number = b64decode(facts["entry"]), int(index.removeprefix("index "))
     is_there = climbed(sha(b"\0", entry), number, size, path) == root
-    need(is_there and mark == "c2sp.org/tlog-proof@v1", "the checkpoint saw no such entry")
+    need(is_there and mark == "c2sp.org/tlog-proof@v1", "the checkpoint does not cover the entry")
     if row is None:
         return
-    shown, salt = told["row"], bytes.fromhex(told["row"]["salt"] or "")
+    shown, salt = facts["row"], bytes.fromhex(facts["row"]["salt"] or "")
     ids = ("row_id", "source_sha256", "commitment")
     names = {k: bytes.fromhex(v) if k in ids else v for k, v in shown["lineage"].items()}
     path = [bytes.fromhex(line) for line in shown["path"]]
     top = climbed(lineage_leaf(names), shown["index"], shown["size"], path).hex()
-    body = entry[len(DOMAIN) + 8 + 32 + 4 :]  # behind number, the entry before, and the key's id
-    need(top == json.loads(body)["lineage"]["root"], "the run has no such row")
+    body = entry[len(DOMAIN) + 8 + 32 + 4 :]  # after seq, prev and key_id
+    need(top == json.loads(body)["lineage"]["root"], "the run does not have this row")
     content = row_digest(table_in(row, 1)[0])
     is_it = (sha(salt, content) if salt else content) == names["commitment" if salt else "row_id"]
-    need(is_it, "the row's content is not what the lineage names")
+    need(is_it, "the row's content does not match the lineage")
 
 def main() -> int:
-    """Check what the command line names; returns the exit code."""
+    """Verify what the command line names; returns the exit code."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("store", nargs="?", type=Path)
     for name in ("--key", "--checkpoint", "--proof", "--row"):
@@ -371,10 +375,10 @@ def main() -> int:
         note = Path(given.checkpoint).read_text("utf-8") if given.checkpoint else None
         size, root = (0, sha()) if note is None else opened(note, keys or pinned)
         if given.store and (root_of(leaves[:size]) != root or not set(pinned) & set(keys)):
-            faults.append("this is not the ledger of that key, or not what the checkpoint saw")
+            faults.append("the ledger does not match the given key or the checkpoint")
         if given.proof:
             check(Path(given.proof).read_text("utf-8"), size, root, given.row)
-    except Exception as error:  # noqa: BLE001  # what cannot be checked does not hold
+    except Exception as error:  # noqa: BLE001  # a store that cannot be checked does not hold
         faults = [f"{type(error).__name__}: {error}"]
     print("\n".join(ascii(fault)[1:-1] for fault in faults) or "holds")
     return 4 if faults else 0

@@ -137,7 +137,7 @@ def timed(verb: str, call: Callable[..., Any], *arguments: Any) -> Part:
         value = call(*arguments)
     except OSError as error:
         if error.errno in atomic.DISK:  # a full disk says nothing of the check: the run is refused
-            raise atomic.foreseen(error) from error
+            raise atomic.with_code(error) from error
         value = fault(verb, error)
     except AssayError as error:
         if error.code == sealed.BROKEN:  # a broken seal is somebody's doing, and no check's

@@ -31,8 +31,8 @@ from pipelines.store.outcome import Outcome
 from pipelines.store.store import Store
 from provenance.base.codes import EXIT
 from provenance.base.errors import AssayError, Notice, printable
-from provenance.ledger import run_files
 from provenance.ledger.entry import Entry
+from provenance.ledger.refusals import error_of
 
 AGE = re.compile(r"([0-9]{1,6})([smhd])")
 OLDEST = dt.timedelta(days=36_525)  # a century; dates end not far beyond it
@@ -97,7 +97,7 @@ def _hand_over(
 def _unless_changed(store: Store, entry: Entry, code: int) -> int:
     """Return the command's exit code, or 4 if the files it read changed meanwhile."""
     for notice in faults(store, entry)[:1]:
-        sys.stderr.write(f"{run_files.broken(notice.message, Path(notice.where))}\n")
+        sys.stderr.write(f"{error_of(notice)}\n")
         what = "the files changed while the command ran: trust nothing that it produced"
         sys.stderr.write(f"{what} (its exit code was {code})\n")
         return EXIT["integrity"]

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pipelines.proposal import output
 from pipelines.run import reading
+from provenance.base import atomic
 from provenance.base.errors import AssayError, printable
 from provenance.files import remote
 from provenance.readers import csv_dialect
@@ -36,13 +36,6 @@ def main(arguments: argparse.Namespace) -> int:
     return _propose(arguments)
 
 
-def refuse_existing(path: Path, kind: str, *, force: bool) -> None:
-    """Refuse to overwrite a file; C012 unless that was asked for."""
-    if path.exists() and not force:
-        fix = "name another file with -o, or overwrite it with --force"
-        raise AssayError("C012", f"the {kind} already exists", where=str(path), fix=fix)
-
-
 def refuse_combined(
     arguments: argparse.Namespace, option: str, others: Iterable[str], why: str
 ) -> None:
@@ -59,7 +52,7 @@ def _propose(arguments: argparse.Namespace) -> int:
     from pipelines.proposal import propose
 
     path = Path(arguments.output or "contract.yaml")
-    refuse_existing(path, "contract", force=arguments.force)
+    atomic.refuse_existing(path, "contract", force=arguments.force)
     delimiter = _delimiter(arguments.delimiter)
     shown = remote.shown(arguments.source)
     with tempfile.TemporaryDirectory(prefix="assay-init-") as folder:
@@ -74,7 +67,7 @@ def _propose(arguments: argparse.Namespace) -> int:
             contract_folder=path.absolute().parent,
             dialect=csv_dialect.Dialect(**seen["dialect"]),
         )
-    output.write(path, text)
+    atomic.write_output(path, text.encode())
     if arguments.json:
         whole = {"schema": "assay.init/1", "contract": str(path), **summary}
         sys.stdout.write(json.dumps(whole, default=str) + "\n")
@@ -106,8 +99,8 @@ def _write_schema(arguments: argparse.Namespace) -> int:
         sys.stdout.write(text)
         return 0
     path = Path(arguments.output)
-    refuse_existing(path, "schema", force=arguments.force)
-    output.write(path, text)
+    atomic.refuse_existing(path, "schema", force=arguments.force)
+    atomic.write_output(path, text.encode())
     if arguments.json:
         facts = {"schema": "assay.init/1", "json_schema": str(path)}
         sys.stdout.write(json.dumps(facts) + "\n")

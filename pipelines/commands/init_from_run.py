@@ -9,12 +9,13 @@ from pathlib import Path
 
 from checks.kit.wording import count
 from pipelines import config
-from pipelines.commands.init import print_lines, refuse_combined, refuse_existing
-from pipelines.proposal import history, output, revise
+from pipelines.commands.init import print_lines, refuse_combined
+from pipelines.proposal import history, revise
 from pipelines.proposal.history import Reviewed
 from pipelines.proposal.revise import BOM, Revision
 from pipelines.store import trust
 from pipelines.store.store import Store
+from provenance.base import atomic
 
 MODELINE = "# yaml-language-server:"
 
@@ -30,7 +31,7 @@ def main(arguments: argparse.Namespace) -> int:
     others, why = ("source", "label", "key", "delimiter", "schema"), "the run has a contract"
     refuse_combined(arguments, "--from RUN", others, why)
     path = Path(arguments.output or "contract.yaml")
-    refuse_existing(path, "contract", force=arguments.force)
+    atomic.refuse_existing(path, "contract", force=arguments.force)
     store = Store(config.store_folder(arguments.store))
     store.require()
     trust.require_whole(store)
@@ -38,7 +39,7 @@ def main(arguments: argparse.Namespace) -> int:
     revision = revise.revise(run, history.past(store, run))
     text = _headed(revision, run.entry.seq)
     _require(text, run, revision)
-    output.write(path, text)
+    atomic.write_output(path, text.encode())
     _report(arguments, path, run, revision)
     return 0
 

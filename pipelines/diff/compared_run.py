@@ -24,7 +24,7 @@ from provenance.ledger.entry import Entry
 from provenance.ledger.run_files import FATES
 from provenance.ledger.run_reader import RunReader
 from provenance.rows import cast, digest
-from provenance.rows.shard_parts import whole
+from provenance.rows.arrow_bytes import whole
 from provenance.rows.shards import unpacked
 
 WORDS = ("d0", "d1", "d2", "d3")  # the 64-bit words of a digest

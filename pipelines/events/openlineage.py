@@ -244,7 +244,7 @@ def _facet(kind: str, /, **fields: Any) -> dict[str, Any]:
 
 
 def _message(error: BaseException) -> str:
-    coded = atomic.foreseen(error)
+    coded = atomic.with_code(error)
     return f"{coded.code}: {coded.what}"
 
 

@@ -18,7 +18,7 @@ import threading
 from typing import IO, Any
 
 from pipelines import config
-from provenance.base.atomic import foreseen
+from provenance.base.atomic import with_code
 from provenance.base.errors import AssayError
 
 # how libraries say that memory, also for one more thread, was not to be had
@@ -122,7 +122,7 @@ def serve(target: str, memory: int, warm: list[str]) -> None:
     try:
         reply = {"value": getattr(importlib.import_module(module), name)(**json.loads(line))}
     except Exception as raised:  # noqa: BLE001  the parent decides, and shows no cell
-        error = _out_of_memory(raised) or foreseen(raised)
+        error = _out_of_memory(raised) or with_code(raised)
         parts = {"what": error.what, "where": error.where, "fix": error.fix}
         reply = {"error": {"code": error.code.removeprefix("ASSAY-"), **parts}}
     print(json.dumps(reply), file=answer, flush=True)

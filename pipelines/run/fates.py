@@ -17,8 +17,15 @@ from pipelines.store.outcome import Fated
 from provenance.base.errors import AssayError
 from provenance.ledger import lineage, merkle
 from provenance.rows import digest
-from provenance.rows.original_text import as_read
-from provenance.rows.shards import DIGEST, ROW, read_shard, read_table, unpacked, write_table
+from provenance.rows.shards import (
+    DIGEST,
+    ROW,
+    as_read,
+    read_shard,
+    read_table,
+    unpacked,
+    write_table,
+)
 from provenance.rows.snapshot import REJECTED_SCHEMA, Snapshot
 
 Change = Callable[[pa.Table, np.ndarray], pa.Table]

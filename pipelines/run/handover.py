@@ -24,7 +24,7 @@ from provenance.base import atomic, store_door
 from provenance.base.errors import AssayError, Notice
 from provenance.ledger import run_files
 from provenance.ledger.entry import Entry
-from provenance.ledger.ledger import broken
+from provenance.ledger.refusals import broken, refuse
 
 CLEAN = "clean"
 HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
@@ -64,7 +64,7 @@ def handed(store: Store, entry: Entry, *, in_place: bool) -> Iterator[Handed]:
     """
     folder = store.run_folder(entry.seq)
     if in_place:
-        _refuse(faults(store, entry))
+        refuse(faults(store, entry))
         yield Handed(folder / CLEAN, folder / manifest.FILE, entry.seq)
         return
     with contextlib.ExitStack() as stack:
@@ -78,13 +78,12 @@ def handed(store: Store, entry: Entry, *, in_place: bool) -> Iterator[Handed]:
 def _copy(folder: Path, entry: Entry, work: Path) -> None:
     """Copy what a command is given, and look at the run's other files where they lie."""
     outputs: list[dict[str, Any]] = entry.facts["outputs"]
-    _refuse(run_files.strangers(folder, entry.seq, outputs))
+    refuse(run_files.unrecorded(folder, entry.seq, outputs))
     (work / CLEAN).mkdir(mode=0o700)
     for file in outputs:
         name = str(file["name"])
         if not (name == manifest.FILE or name.startswith(f"{CLEAN}/")):
-            fault = run_files.fault_of(folder, entry.seq, file)
-            _refuse([fault] if fault else [])
+            run_files.require(folder, entry.seq, file)
         elif not run_files.is_inside(name):
             raise broken("L011", f"run {entry.seq}: {name} is no file of the run", folder)
         else:
@@ -92,11 +91,6 @@ def _copy(folder: Path, entry: Entry, work: Path) -> None:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             run_files.copy(folder, entry.seq, file, target)
             target.chmod(0o400)
-
-
-def _refuse(found: Sequence[Notice]) -> None:
-    for notice in found[:1]:
-        raise run_files.broken(notice.message, Path(notice.where))
 
 
 @contextlib.contextmanager

@@ -130,7 +130,7 @@ def read_bare(source: str, folder: str, delimiter: str | None = None) -> dict[st
 
     Path(folder).mkdir(exist_ok=True)
     files, limits = _listed(ingest.expand(source)), Limits()
-    dialect = ingest.seen_dialect(files[0], limits, Path(folder), delimiter)
+    dialect = ingest.detect_dialect(files[0], limits, Path(folder), delimiter)
     read = ingest.ingest(files, None, Path(folder) / "as-read", limits=limits, dialect=dialect)
     return {
         "snapshot": str(Path(read.folder) / "snapshot.json"),

@@ -13,7 +13,7 @@ from typing import Any
 from pipelines.store import trust
 from pipelines.store.store import Store
 from provenance.ledger.entry import Entry
-from provenance.ledger.ledger import broken
+from provenance.ledger.refusals import broken
 
 RUNS = 120  # nightly runs a check gets; older ones no longer move a bounded sum
 LINKS = 400  # entries followed to find them, since runs under other references lie in between

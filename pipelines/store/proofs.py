@@ -2,7 +2,6 @@
 
 import dataclasses
 import io
-import os
 from pathlib import Path
 from typing import Any
 
@@ -104,17 +103,8 @@ def since(store: Store, kept: str) -> tuple[dict[str, Any], str]:
 
 def write(path: str | None, content: bytes, *, mode: int = 0o666) -> None:
     """Write a file whole or not at all, over an older one; nothing if `path` is None."""
-    if path is None:
-        return
-    target = Path(path)
-    try:
-        atomic.write_over(target, content, mode=mode)
-    except OSError as error:
-        refused = atomic.refusal(error, target)
-        if refused.code != "ASSAY-E003":
-            raise refused from error
-        what = f"the file cannot be written ({os.strerror(error.errno or 0)})"
-        raise AssayError("E003", what, where=path, fix="name another file") from error
+    if path is not None:
+        atomic.write_output(Path(path), content, mode=mode)
 
 
 def write_row(store: Store, run: str | None, row: str | None, path: str) -> None:

@@ -135,7 +135,8 @@ def decide(arguments: argparse.Namespace, store: Store, run: Entry) -> int:
 
 def _required(store: Store, run: int, recorded: list[dict[str, Any]]) -> list[str]:
     folder = store.run_folder(run)
-    run_files.require(folder, run, recorded)
+    for file in recorded:
+        run_files.require(folder, run, file)
     return [str(folder / file["name"]) for file in recorded]
 
 

@@ -11,13 +11,14 @@ import shlex
 from pathlib import Path
 
 from pipelines import config
-from pipelines.store import high_water, keys, trust
+from pipelines.store import high_water, keys
 from pipelines.store.store import Store
 from pipelines.store.trust import Known
 from provenance.base import atomic
 from provenance.base.errors import AssayError
 from provenance.ledger import key_rotation, signing, verify
 from provenance.ledger.entry import Entry
+from provenance.ledger.refusals import refuse
 from provenance.ledger.signing import Signer
 
 
@@ -100,7 +101,7 @@ def _in_folder(known: Known, head: Entry, now: str) -> tuple[Entry, str]:
 
 def _require_whole(known: Known, trusted: Signer) -> None:
     walked = verify.verify_ledger(known.store.ledger, trusted.verifier)
-    trust.refuse(walked.breaks)
+    refuse(walked.breaks)
     known.require_continued(walked)
 
 

@@ -20,7 +20,7 @@ from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 from provenance.ledger import run_files
 from provenance.ledger.entry import Entry
-from provenance.ledger.ledger import broken
+from provenance.ledger.refusals import broken
 from provenance.ledger.run_reader import RunReader
 
 CONTRACT = "contract.yaml"

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from pipelines.store import high_water, keys, unrecorded
 from pipelines.store.high_water import Remembered
 from pipelines.store.store import Store
 from provenance.base import no_follow
-from provenance.base.errors import AssayError, Notice
+from provenance.base.errors import AssayError
 from provenance.ledger import checkpoint as note
 from provenance.ledger import signing, verify
 from provenance.ledger.checkpoint import Checkpoint
 from provenance.ledger.entry import Entry
-from provenance.ledger.ledger import broken
+from provenance.ledger.refusals import broken, refuse
 from provenance.ledger.signing import Verifier
 from provenance.ledger.verify import Verified
 
@@ -92,12 +92,6 @@ class Known:
         if self.kept:
             continued_checkpoint(walked, self.kept)
         self.remembered.require_continued(walked.leaves)
-
-
-def refuse(breaks: Sequence[Notice]) -> None:
-    """Raise the first break of a ledger, if there is one."""
-    for notice in breaks:
-        raise broken(notice.code.removeprefix("ASSAY-"), notice.message, Path(notice.where))
 
 
 def once_open(store: Store, kept: str | None = None) -> Callable[[], Verified]:

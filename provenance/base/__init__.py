@@ -1,1 +1,1 @@
-"""What everything stands on: coded errors, crash-safe files, the door to a store."""
+"""What everything else builds on: coded errors, crash-safe files, safe access to a store."""

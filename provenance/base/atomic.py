@@ -1,8 +1,8 @@
-"""Crash-safe writes: a file or folder is seen whole or not at all.
+"""Crash-safe writes: a file or folder appears complete or not at all.
 
 staged folder -> fsync of every file and folder -> rename into place; entries by exclusive link.
-Work in progress is a locked file, or has one beside it that is made before it and goes after it.
-The kernel frees the lock of a process that dies: so the dead are told from the living, and swept.
+Unfinished work is a locked file, or has a locked file next to it that is created first and removed
+last. The kernel releases a dead process's locks, so its leftovers can be recognised and removed.
 """
 
 import contextlib
@@ -19,44 +19,46 @@ from pathlib import Path
 from provenance.base import locks, no_follow
 from provenance.base.errors import AssayError
 
-# A commit holds the ledger's lock while it draws a page and syncs a few small files: well under a
-# second. Who holds it a hundred times as long is stopped or hangs.
+# A commit holds the ledger's lock for well under a second, while it draws a page and syncs a few
+# small files. A process that holds it a hundred times as long has been stopped or hangs.
 LOCK_SECONDS = 60.0
 TRIES = 100
 DISK = {errno.ENOSPC: "E002", errno.EDQUOT: "E002", errno.EROFS: "E001"}
 _TEMPORARY = re.compile(r".+\.[0-9]+-[0-9]+")  # see _temporary
 _LOCK = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_WORDS = {
-    "E001": "the store is on a read-only file system",
+_REASONS = {
+    "E001": "the file system is read-only",
     "E002": "the disk is full",
-    "E003": "the store cannot be written",
+    "E003": "the folder or file cannot be written",
 }
 
 
 @contextlib.contextmanager
-def coded(where: Path) -> Iterator[None]:
-    """Turn an OSError of the block into the coded refusal that stands for it."""
+def coded(where: Path, fix: str = "") -> Iterator[None]:
+    """Turn an OSError of the block into an AssayError; `where` and `fix` as of `refusal`."""
     try:
         yield
     except OSError as error:
-        raise refusal(error, where) from error
+        raise refusal(error, where, fix) from error
 
 
-def refusal(error: OSError, where: Path) -> AssayError:
-    """Return E001, E002 or E003 for an OSError while writing below `where`."""
+def refusal(error: OSError, where: Path, fix: str = "") -> AssayError:
+    """Return E001, E002, E003 or L013 for an OSError that a write below `where` raised.
+
+    `fix` replaces the advice to choose another store.
+    """
     if isinstance(error, no_follow.IrregularError):
-        fix = "remove it after a look; Assay did not put it there"
-        return AssayError("L013", f"{error.filename} is {error.kind}", where=str(where), fix=fix)
+        return AssayError("L013", f"{error.filename} is {error.kind}", where=str(where))
     code = DISK.get(error.errno or 0, "E003")
-    fix = {"E002": "free some space"}.get(code, "choose another folder with --store")
-    what = f"{_WORDS[code]} ({os.strerror(error.errno or 0)})"
+    fix = "free some space" if code == "E002" else fix or "choose another folder with --store"
+    what = f"{_REASONS[code]} ({os.strerror(error.errno or 0)})"
     return AssayError(code, what, where=str(where), fix=fix)
 
 
-def foreseen(error: BaseException) -> AssayError:
-    """Return any exception as one with a code; an unforeseen one tells its kind and place only.
+def with_code(error: BaseException) -> AssayError:
+    """Return any exception as an AssayError; E104 names only the type and place of a bug.
 
-    A full or read-only disk is told apart wherever it strikes.
+    A full or read-only disk gets its own code wherever it is hit.
     """
     if isinstance(error, AssayError):
         return error
@@ -66,15 +68,23 @@ def foreseen(error: BaseException) -> AssayError:
         return refusal(error, Path(error.filename or "."))
     if isinstance(error, PermissionError) and isinstance(error.filename, str):
         what = "this user may not read or write the file or its folder"
-        fix = "let its owner give the permission"
+        fix = "ask the owner for permission"
         return AssayError("E003", what, where=error.filename, fix=fix)
-    # the exception's own text may quote a cell
+    # never the exception's own text, which may quote a cell
     trace, place = error.__traceback__, ""
     while trace:
         name = Path(trace.tb_frame.f_code.co_filename).name
         place, trace = f"{name}:{trace.tb_lineno}", trace.tb_next
-    fix = "run again with --debug and report what it shows"
-    return AssayError("E104", f"unforeseen {type(error).__name__}", where=place, fix=fix)
+    return AssayError("E104", f"unexpected {type(error).__name__}", where=place)
+
+
+def sync(path: Path) -> None:
+    """Fsync a file or folder, following a symlink."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_tree(folder: Path) -> None:
@@ -86,11 +96,11 @@ def sync_tree(folder: Path) -> None:
 
 
 def make_folders(folder: Path) -> None:
-    """Make a folder and what is missing above it, each synced into the one above."""
+    """Create a folder and its missing parents, and sync each into the folder above it."""
     for _ in range(TRIES):
         if folder.is_dir():
             return
-        # else a run that ends has just taken an empty one away
+        # fails if a run that is ending has just removed an empty folder
         with contextlib.suppress(FileNotFoundError):
             make_folders(folder.parent)
             folder.mkdir(exist_ok=True)
@@ -109,11 +119,11 @@ def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o
     """Create `path` with all of `content` or not at all; FileExistsError if it exists.
 
     Args:
-        path: its folder is made if need be.
-        content: all of it.
-        scratch: a folder for nothing but this, on the same file system; what dead processes left
-            in it is removed.
-        mode: who may read and write it, less the umask.
+        path: the new file; missing parent folders are created.
+        content: everything that the file will contain.
+        scratch: a folder used only for this purpose, on the same file system; files of ours that
+            dead processes left in it are removed.
+        mode: permissions of the file, less the umask.
     """
     for folder in (path.parent, scratch):
         make_folders(folder)
@@ -126,12 +136,12 @@ def write_exclusive(path: Path, content: bytes, scratch: Path, *, mode: int = 0o
         try:
             sync(path.parent)
         except OSError:
-            path.unlink(missing_ok=True)  # what is refused must not stand
+            path.unlink(missing_ok=True)  # a write that is reported as failed leaves nothing
             raise
 
 
 def sweep_files(scratch: Path) -> None:
-    """Remove the files of ours that dead processes left in a folder of temporary ones."""
+    """Remove our temporary files that dead processes left in a scratch folder."""
     for path in listed(scratch):
         if _TEMPORARY.fullmatch(path.name):
             with locks.unlocked(path) as is_dead, contextlib.suppress(OSError):
@@ -139,17 +149,29 @@ def sweep_files(scratch: Path) -> None:
                     path.unlink()
 
 
+def refuse_existing(path: Path, kind: str, *, force: bool) -> None:
+    """Refuse to replace a file (ASSAY-C012) unless the user asked for it."""
+    if path.exists() and not force:
+        fix = "give another -o FILE, or --force"
+        raise AssayError("C012", f"the {kind} already exists", where=str(path), fix=fix)
+
+
+def write_output(path: Path, content: bytes, *, mode: int = 0o666) -> None:
+    """Write a file that the user named, as `write_over` does; AssayError E001 to E003."""
+    with coded(path, "give another path with -o"):
+        write_over(path, content, mode=mode)
+
+
 def write_over(path: Path, content: bytes, *, mode: int = 0o666) -> None:
-    """Write a file whole or not at all; an older one of the name gives way, also if it is a link.
+    """Write a file completely or not at all, replacing an older file or symlink of that name.
 
-    The temporary file has a name that nobody can foresee, and is never one that is there already: a
-    link that lies in wait in a shared folder is not followed. `mode` is who may read and write it,
-    less the umask.
-
-    Into what is no regular file, such as a device, a pipe or this process's output, it is written.
+    The temporary file has an unpredictable name and must not exist yet, so a symlink planted in a
+    shared folder is not followed. `mode` gives the permissions, less the umask. If `path` leads to
+    something other than a regular file, such as a device, a pipe or this process's own output, the
+    content is written into that.
     """
-    if (standing := _irregular(path)) is not None:
-        with os.fdopen(standing, "wb") as file:
+    if (target := _irregular(path)) is not None:
+        with os.fdopen(target, "wb") as file:
             file.write(content)
         return
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
@@ -167,15 +189,15 @@ def write_over(path: Path, content: bytes, *, mode: int = 0o666) -> None:
 
 @contextlib.contextmanager
 def exclusive(path: Path, *, seconds: float | None = None) -> Iterator[None]:
-    """Hold the lock file `path` alone; freed by the kernel when the process dies.
+    """Hold the lock file `path` exclusively; the kernel releases it when the process dies.
 
     Args:
-        path: is made if need be. Only its holder may remove it.
-        seconds: how long to wait for it, `LOCK_SECONDS` if not given.
+        path: created if missing. Only the holder of the lock may remove it.
+        seconds: how long to wait for the lock; `LOCK_SECONDS` by default.
 
     Raises:
-        AssayError: ASSAY-E004 if another process holds it for longer, E003 if the file system has
-            no locks.
+        AssayError: ASSAY-E004 if another process holds it for longer, E003 if the file system does
+            not support locks.
     """
     until = time.monotonic() + (LOCK_SECONDS if seconds is None else seconds)
     while True:
@@ -183,7 +205,7 @@ def exclusive(path: Path, *, seconds: float | None = None) -> Iterator[None]:
         try:
             descriptor = no_follow.open_file(path, flags=_LOCK)
         except FileNotFoundError:
-            continue  # its folder was empty and has gone
+            continue  # its folder was empty and has been removed
         try:
             locks.take(descriptor, path, until)
             if locks.is_at(descriptor, path):  # else its last holder removed it
@@ -194,14 +216,13 @@ def exclusive(path: Path, *, seconds: float | None = None) -> Iterator[None]:
 
 
 def claim(path: Path, mode: int = 0o666) -> int:
-    """Create a file and lock it for as long as this process lives; returns the descriptor.
+    """Create a file and lock it until this process dies or closes it; returns the descriptor.
 
     Raises:
-        AssayError: ASSAY-E003 if the file system has no locks.
+        AssayError: ASSAY-E003 if the file system does not support locks.
     """
     while True:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, mode)
+        descriptor = no_follow.create(path, mode)
         try:
             locks.take(descriptor, path)
         except BaseException:
@@ -209,11 +230,11 @@ def claim(path: Path, mode: int = 0o666) -> int:
             raise
         if locks.is_at(descriptor, path):
             return descriptor
-        os.close(descriptor)  # swept before it was locked
+        os.close(descriptor)  # another process swept it before it was locked
 
 
 def release(path: Path, descriptor: int) -> None:
-    """Remove a claimed file; if that cannot be, it is left to the next sweep."""
+    """Remove a claimed file; if that fails, the next sweep removes it."""
     try:
         with contextlib.suppress(OSError):
             path.unlink()
@@ -222,16 +243,28 @@ def release(path: Path, descriptor: int) -> None:
 
 
 def listed(folder: Path) -> list[Path]:
-    """Return what is in a folder, in order of names; nothing if it is not there."""
+    """Return the contents of a folder, sorted by name; an empty list if it does not exist."""
     try:
         return sorted(folder.iterdir())
     except FileNotFoundError:
         return []
 
 
+def umask() -> int:
+    """Return the permissions that this process withholds from new files."""
+    with contextlib.suppress(
+        OSError, ValueError, IndexError
+    ):  # os.umask can only read it by writing
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("\nUmask:")[2].split()[0], 8)
+    before = os.umask(0o077)
+    os.umask(before)
+    return before
+
+
 @contextlib.contextmanager
 def _temporary(scratch: Path, name: str, mode: int) -> Iterator[tuple[Path, int]]:
-    """Make a file of a name that no living or dead process uses, for the time of the block."""
+    """Create a file with a name that no other process uses or has left; remove it at the end."""
     for number in itertools.count():
         path = scratch / f"{name}.{os.getpid()}-{number}"
         with contextlib.suppress(FileExistsError):
@@ -244,12 +277,12 @@ def _temporary(scratch: Path, name: str, mode: int) -> Iterator[tuple[Path, int]
 
 
 def _irregular(path: Path) -> int | None:
-    """Open what stands at a path to write into it, None if a file is to take its place."""
+    """Open a target that must be written into; None if a regular file may take its place."""
     try:
         found = path.stat()
     except OSError:
         return None
-    # `/dev/stdout` leads to a file when the output is redirected, and is that output all the same
+    # redirected output makes `/dev/stdout` lead to a regular file, which must not be replaced
     if path.is_symlink() and path.parent.resolve().parts[1:2] in (("dev",), ("proc",)):
         for number in (1, 2):
             with contextlib.suppress(OSError):
@@ -262,24 +295,5 @@ def _irregular(path: Path) -> int | None:
     descriptor = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
-    os.close(descriptor)  # a file has just come in its place
+    os.close(descriptor)  # a regular file has just taken its place
     return None
-
-
-def umask() -> int:
-    """Return what this process takes off the mode of a new file."""
-    with contextlib.suppress(OSError, ValueError, IndexError):  # to ask the system is to set it
-        status = Path("/proc/self/status").read_text()
-        return int(status.partition("\nUmask:")[2].split()[0], 8)
-    before = os.umask(0o077)
-    os.umask(before)
-    return before
-
-
-def sync(path: Path) -> None:
-    """Fsync a file or folder, also one that a symlink leads to."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

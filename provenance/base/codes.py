@@ -1,6 +1,6 @@
-"""Every code of Assay, in one table: what it means and what to do. Codes are never reused.
+"""Every code that Assay reports: what it means and what to do about it. Codes are never reused.
 
-`assay explain CODE` and docs/errors.md are made from this table, and a test holds them together.
+`assay explain CODE` and docs/errors.md are generated from this table; a test compares the two.
 """
 
 EXIT = {"pass": 0, "fail": 1, "usage": 2, "unchecked": 3, "integrity": 4, "interrupted": 130}
@@ -15,283 +15,246 @@ _EXIT_BY_LETTER = {
     "G": EXIT["fail"],
 }
 
-# what the checks say of the data; other K codes say that they could not
+# K codes about the data; the other K codes say that a check could not run
 _OF_DATA = ("K010", "K011", "K012", "K013", "K014", "K015", "K017", "K022")
 
-# code: (what it means, what to do about it)
+# for each code one line with its meaning and one with what to do about it
+_TABLE = """
+I001 The source is empty or has only blank lines. As a warning: blank lines were skipped.
+     Check that the export finished.
+I002 The source has columns but no rows.
+     Check the export. If an empty source is valid, add a rowCount rule with a minimum of 0.
+I003 The file is truncated and is refused, or its last row is cut off and is rejected.
+     Copy or export the file again.
+I004 The file extension is unknown, or the content does not match it.
+     Rename the file, or export it again in a supported format.
+I005 A checksum in the file, or a recorded digest, does not match the bytes of the file.
+     Restore the file from its origin; the disk or the transfer may have damaged it.
+I006 The file exceeds a size limit, or would exceed one when unpacked.
+     If the file is legitimate, raise the limit under assay.limits that the message names.
+I007 The file, or part of it, is encrypted.
+     Decrypt the file before the run.
+I008 A column's type in the file is unsupported or differs from its type in the contract.
+     Correct the column's logicalType, or flatten nested columns before the export.
+I009 The source has more columns than the limit allows.
+     If the number of columns is intended, raise assay.limits.max_columns in the contract.
+I010 The source is not a regular file but a pipe, a device, a folder or a procfs file.
+     Copy the data into a regular file. Error messages never show what such a source contains.
+I011 The source is a symbolic link that is broken, forms a loop or leaves its own folder.
+     Copy the file into the folder, or give its real path.
+I012 The path of an archive member points outside the archive.
+     Inspect the archive, then extract the data file by hand.
+I013 The file changed while it was being read.
+     Run again when the program that writes the file has finished.
+I014 The source does not exist or cannot be read.
+     Check the path or URL and the permissions; for a remote source, the network as well.
+I015 The URL is malformed, its scheme is unsupported, or the extra that reads it is missing.
+     Install the extra that the message names (`pip install 'assay[s3]'`), or copy the file.
+I017 The files of one dataset differ in format, column names or column types.
+     Export all files with the same columns and types.
+I018 The source's columns do not match the contract, or its first line is not a header.
+     Repair the export, or correct the contract's properties (`assay init` writes them).
+I020 The text starts with a byte order mark, which is dropped.
+     No action needed.
+I021 The text is not in UTF-8, or not in the encoding that the contract names.
+     Convert it to UTF-8, or set assay.csv.encoding in the contract (`assay init` detects it).
+I022 A row contains bytes that are invalid in the source's encoding; the row is rejected.
+     Export as UTF-8, or set assay.csv.encoding in the contract (`assay init` detects it).
+I023 A row contains a NUL byte; it is quarantined.
+     Find out what wrote binary data into a text column.
+I024 A row has the wrong number of cells and is rejected; if all rows do, the source is refused.
+     Quote cells that contain the delimiter, or repair the header.
+I025 A quote is never closed (source refused), or it swallows the following rows (row rejected).
+     Repair the quote; if such long cells are intended, raise assay.limits.max_lines_per_row.
+I026 A column name occurs more than once, or is reserved.
+     Rename the column.
+I027 A column has no name.
+     Name the column in the header.
+I028 The text mixes line endings; it is read anyway.
+     No action needed.
+I030 A cell is larger than the limit; its row is quarantined.
+     If cells of that size are legitimate, raise assay.limits.max_field_bytes.
+I031 Some cells of a text column look like missing values; they are kept as text.
+     If they stand for missing values, list them under missingValues in the contract.
+I034 An integer does not fit in 64 bits; its row is quarantined.
+     Declare the column as a string in the contract.
+I035 A cell is not a value of its column's type; its row is quarantined with the raw text.
+     Repair the source, correct the logicalType, or list the text under missingValues.
+I036 A cell is not a date or time in the contract's format; its row is quarantined.
+     Repair the source, or correct logicalTypeOptions.format.
+I037 Some cells look like spreadsheet formulas or HTML; they are kept as text.
+     Escape these cells before you export them to a spreadsheet or a web page.
+I038 The file seems to use a different delimiter.
+     Set assay.csv.delimiter in the contract (`assay init` detects it), or convert the file.
+
+V001 A number is NaN, which is not the same as a missing value.
+     If the value is missing, leave the cell empty.
+V002 A value is infinite, or too large for its type.
+     Repair the source.
+V004 A number is implausibly far from the other values in its column.
+     Repair the source, or set a maximum in the contract.
+V005 A text contains control characters.
+     Remove them at the source.
+V006 A text contains invisible characters, or characters that change the text direction.
+     Remove them at the source.
+V007 A category contains look-alike letters from another script.
+     Replace it with the usual spelling.
+V008 A category differs from a more common one only in whitespace or letter case.
+     Replace it with the more common spelling.
+V009 A key is not unique; all rows with that key are quarantined.
+     Make the key unique at the source.
+V010 A required cell is empty, or holds a word where a number is expected.
+     Repair the cell; if it may be missing, drop `required` or add the word to missingValues.
+V012 The label has fewer than two classes.
+     Check whether the export filters out classes.
+V013 A label is missing, or is not one of the valid values.
+     Relabel or reject the row.
+V014 The label has almost one class per row, so it is probably not a label.
+     Choose another column as the label.
+V015 A column is empty in every row (the data fails) or always has the same value (a warning).
+     Repair the export, or set assay.role: ignore for the column.
+V016 The dataset has too few rows to be judged.
+     Collect at least 20 rows.
+V017 The dataset contains many near copies of one row; the copies are quarantined.
+     Find out where the copies come from.
+V018 A column gives away the label (label leakage).
+     Remove the column, or set assay.role: ignore and leave it out of training.
+V019 A column has a very large number of categories; they are hashed.
+     No action needed.
+V020 Some rows of the dataset also occur in the test set.
+     Reject them or split the test set again; a model can memorise these rows.
+
+C001 The YAML has aliases or merge keys, is nested too deeply, or is too large.
+     Write every value out in full, or shorten the file.
+C002 The YAML is malformed, is not UTF-8, or contains tags or invisible characters.
+     Repair the line that the message names.
+C003 A key occurs twice, or the file contains more than one YAML document.
+     Keep only one of them.
+C004 The contract contains an unknown key.
+     Correct the key; the message suggests the closest known one.
+C005 A value has the wrong type, or the contract is empty.
+     See docs/contract.md for the values that are allowed.
+C006 A pattern is not a valid RE2 regular expression, or is too large.
+     Rewrite the pattern.
+C007 The contract refers to an unknown column.
+     Correct the name; the message suggests the closest known column.
+C008 Rules contradict each other, or a column is defined twice.
+     Keep one of them.
+C009 An SQL rule does more than read the table, or takes too long to analyse.
+     Write a single SELECT over the table.
+C010 A path in the contract points outside the contract's folder.
+     Move the file below the contract's folder, or name it on the command line.
+C011 The contract cannot be read.
+     Check the path; `assay init` writes a contract.
+C012 The command line is invalid.
+     See `assay COMMAND --help`.
+C013 The store, run, row or code does not exist.
+     `assay ledger log` lists the runs.
+C014 A decision about a run or a row cannot be applied.
+     See `assay review --help`.
+
+K001 A check failed to run, so the verdict is `fail`: unchecked data never passes.
+     Run again with --debug and report the output, or turn the check off in the contract.
+K002 A stage or check exceeded its time limit, so the run does not pass.
+     Raise check_seconds or ingest_seconds under assay.limits, or split the source.
+K003 A check lacks something that it needs, such as a model or a test set.
+     Provide what the message names.
+K010 The data has drifted from the reference.
+     If the change is intended, accept it with `assay review RUN --anchor`.
+K011 More rows are quarantined than the policy allows.
+     List them with `assay review RUN --list`; decide with `assay review RUN --apply FILE`.
+K012 More rows are rejected than the policy allows.
+     Repair the source.
+K013 The scan of the clean dataset found personal data, or could not search a column for it.
+     Set assay.pii for the column, or fix the problem that stopped the `pii` check.
+K014 The data violates a dataset-level rule of the contract.
+     Repair the data or correct the rule.
+K015 The policy turns warnings into a failure.
+     List them with `assay review RUN --list`.
+K016 Two counts that must agree differ, so neither can be trusted.
+     Run again with --debug and report the output.
+K017 A column has drifted slowly from the reference over several nightly runs.
+     Find out when and why it began. If it is intended, run `assay review RUN --anchor`.
+K018 The reference is the clean dataset of an earlier run that was chosen as the anchor.
+     No action needed; `assay review RUN --anchor` chooses another run.
+K020 Personal names and places were not searched for because no language model is configured.
+     Configure a model or a deny list (docs/privacy.md), or do not train on such columns.
+K021 The privacy budget is spent, so no figures about protected columns are published.
+     Raise assay.policy.epsilon_total if you accept a greater risk to individuals' privacy.
+K022 The data from one source changed abruptly compared with earlier nightly runs.
+     Ask the source's owner what changed; hold back its rows until you know.
+
+L001 An entry is missing from the ledger.
+     Restore it from a backup; until then, do not trust any later run.
+L002 The ledger is missing, has lost its newest entries, or is an older copy.
+     Restore a backup that has at least as many entries as your newest checkpoint.
+L003 A ledger entry cannot be read.
+     Restore it from a backup.
+L004 A ledger entry was edited.
+     Restore it from a backup, and find out who changed it.
+L005 Ledger entries are out of order.
+     Restore them from a backup.
+L006 The ledger's folder contains a file that does not belong there.
+     Inspect the file, then remove it.
+L007 A signature was not made by a trusted key.
+     Pin the correct public key, or restore the ledger from a backup.
+L008 The ledger has forked, or is not the ledger that the checkpoint or this user saw before.
+     Compare both branches with a copy that is kept elsewhere.
+L009 A process that died left unfinished work in the store.
+     No action needed; a later run removes it.
+L010 The times in the ledger show that a clock is wrong by more than five minutes.
+     Set the clock of the machine that writes to the ledger.
+L011 A run's file is missing, differs from its recorded digest, or was never recorded.
+     Restore a recorded file from a backup; inspect an unrecorded file, then remove it.
+L012 A checkpoint or proof cannot be read.
+     Give the file exactly as `assay ledger` wrote it.
+L013 The store contains a symlink, pipe or device where a file or folder of its own belongs.
+     Inspect it, then remove it; Assay did not create it.
+
+E001 The store is on a read-only file system.
+     Choose another folder with --store.
+E002 The disk is full.
+     Free some space; nothing half-finished was left behind.
+E003 The store or a key cannot be read or written, or other users can reach the key.
+     Correct the permissions, or choose another folder with --store.
+E004 Another process has held the ledger's lock for too long.
+     Wait for that process to finish, or find out why it does not.
+E005 A process of the run ended early; it was probably killed for using too much memory.
+     Check free memory and the memory limits, then run again.
+E101 The Prefect server did not start or does not respond.
+     Use --direct, or check the server's log.
+E102 Another installed package shadows one of Assay's packages.
+     Install Assay in its own environment.
+E103 The requested engine is not available here.
+     Use --engine serial or --engine processes.
+E104 An unexpected error occurred; nothing was committed.
+     Run again with --debug and report the output.
+E105 The file or server configured for OpenLineage did not accept an event.
+     The run is not affected; check ASSAY_OPENLINEAGE or OPENLINEAGE_URL.
+E106 The Dask cluster does not respond or cannot do the work.
+     Start it, install this version of Assay on its workers, or use --engine processes.
+E107 The file or server configured for the retrain signal did not accept it.
+     The run is not affected; check ASSAY_RETRAIN.
+E108 The folder given as the store contains files but is not an Assay store.
+     Choose an empty or new folder with --store.
+E109 The store or a folder in it is a symlink, or another user owns it or can write to it.
+     Find out who changed it. Give the store's real path, and run `chmod go-w` on it.
+E110 Something else altered a file of the run in progress; nothing was committed.
+     Find out who can write to the store's staging/ folder, then run again.
+E111 The Dask scheduler uses plain TCP, so anyone who can reach its port can use it.
+     Use a tls:// address, or block access to the cluster's ports (docs/operations.md).
+E130 The run was interrupted; nothing was committed.
+     Run again.
+
+G001 The gate refuses the run because its verdict is not `pass`.
+     Read the reasons, then review the rows or repair the data.
+G002 The training command could not be started.
+     Check the command after `--`.
+"""
+_LINES = [line for line in _TABLE.split("\n") if line]
 CODES: dict[str, tuple[str, str]] = {
-    # I: the source cannot be read as it claims to be
-    "I001": ("The source is empty or holds blank lines only.", "Check that the export finished."),
-    "I002": (
-        "The source has columns but no rows.",
-        "Check the export; set a rowCount rule with a minimum of 0 if no rows are meant.",
-    ),
-    "I003": (
-        "The end is missing: of a Parquet or gzip file (refused), or of the last row (rejected).",
-        "Copy or export the file again.",
-    ),
-    "I004": ("The content is not of the type that the name says.", "Rename or replace the file."),
-    "I005": (
-        "A checksum inside the file, or a recorded digest, does not match its bytes.",
-        "Restore the file from where it came; the disk or the transfer may be at fault.",
-    ),
-    "I006": (
-        "The file would unpack to more than the limits allow.",
-        "If it is honest, raise assay.limits in the contract (max_unpacked_bytes, max_ratio).",
-    ),
-    "I007": ("The file is encrypted.", "Decrypt it before the run."),
-    "I008": (
-        "A column's type in the file is not the one that the contract promises.",
-        "Correct the column's logicalType, or flatten nested columns before the export.",
-    ),
-    "I009": ("The source has too many columns.", "Raise assay.limits.max_columns if it is meant."),
-    "I010": (
-        "The source is not a regular file (a pipe, a device, a folder, or on procfs).",
-        "Give a regular file; its content is never shown in messages.",
-    ),
-    "I011": (
-        "The source is a symbolic link that leaves the data root, loops or dangles.",
-        "Copy the file in, or give its real path.",
-    ),
-    "I012": ("An archive's member name leaves the archive.", "Unpack it by hand and check it."),
-    "I013": ("The file changed while it was read.", "Run again when its writer has finished."),
-    "I014": ("The source is missing or may not be read.", "Check the path and its permissions."),
-    "I015": (
-        "The source is a URL of a kind that is not read, or whose extra is not installed.",
-        "Install the extra that is named, e.g. `pip install 'assay[s3]'`, or copy the file.",
-    ),
-    "I017": ("The files of one dataset disagree in columns or types.", "Export them alike."),
-    "I018": (
-        "The source's columns are not the contract's: some are missing, unknown or unnamed.",
-        "Repair the export, or correct the contract's properties (`assay init` writes them).",
-    ),
-    "I020": ("The text starts with a byte order mark; it is dropped.", "Nothing to do."),
-    "I021": (
-        "The text is in another encoding than UTF-8, or than the one that the contract names.",
-        "Convert it to UTF-8, or name a CSV's encoding under assay.csv (`assay init` finds it).",
-    ),
-    "I022": (
-        "A row holds bytes that are not UTF-8, or not of the named encoding; it is rejected.",
-        "Export as UTF-8, or name a CSV's encoding under assay.csv (`assay init` finds it).",
-    ),
-    "I023": ("A row holds a NUL byte; it is quarantined.", "Find what wrote binary into text."),
-    "I024": (
-        "A row has not as many fields as the header; it is rejected. If all have, all is refused.",
-        "Quote fields that hold the delimiter, or repair the header.",
-    ),
-    "I025": (
-        "A quote is never closed (refused), or it swallows rows that follow (rejected).",
-        "Repair the quote; raise assay.limits.max_lines_per_row if such long fields are meant.",
-    ),
-    "I026": ("A column name occurs twice.", "Rename one of them."),
-    "I027": ("A column has no name.", "Name it in the header."),
-    "I028": ("The text mixes line ends; it is read all the same.", "Nothing to do."),
-    "I030": (
-        "A field is larger than the limit; its row is quarantined.",
-        "Raise assay.limits.max_field_bytes if it is meant.",
-    ),
-    "I031": (
-        "Cells of a text column look like missing values; they are kept as text.",
-        "List the words under missingValues if they mean missing.",
-    ),
-    "I034": ("An integer does not fit into 64 bits; its row is quarantined.", "Declare a string."),
-    "I035": (
-        "A cell is not a value of its column's type; its row is quarantined with the raw text.",
-        "Repair the source, correct the logicalType, or list the word under missingValues.",
-    ),
-    "I036": (
-        "A cell is not a date or time of the contract's format; its row is quarantined.",
-        "Repair the source, or correct logicalTypeOptions.format.",
-    ),
-    "I037": (
-        "Cells begin like spreadsheet formulas or hold HTML; they are kept as text.",
-        "Escape them where you export to a spreadsheet or a page.",
-    ),
-    "I038": (
-        "The delimiter seems to be another one.",
-        "Name it under assay.csv in the contract (`assay init` finds it), or convert the file.",
-    ),
-    # V: the values are not what a model should learn from
-    "V001": ("A number is NaN, which is not the same as missing.", "Leave the cell empty."),
-    "V002": ("A number is infinite or overflows.", "Repair the source."),
-    "V004": ("A number is absurdly far from its column.", "Repair the source, or set a maximum."),
-    "V005": ("A text holds control characters.", "Strip them at the source."),
-    "V006": ("A text holds invisible or direction-changing characters.", "Strip them."),
-    "V007": (
-        "A category is spelt with look-alike letters of another script.",
-        "Use the usual one.",
-    ),
-    "V008": ("A category differs from a usual one in blanks or case only.", "Use the usual one."),
-    "V009": ("A key occurs more than once; all its rows are quarantined.", "Repair the key."),
-    "V010": (
-        "A required cell is missing, or a word stands where a number belongs.",
-        "Fill or repair it; drop `required`, or list the word under missingValues, if it is meant.",
-    ),
-    "V012": ("The label has fewer than two classes.", "Check the export's filter."),
-    "V013": ("A label is missing or not one of the valid ones.", "Relabel or reject the row."),
-    "V014": ("The label has about one class per row.", "Name another column as the label."),
-    "V015": (
-        "A column is missing everywhere (the data fail) or has one value (a warning).",
-        "Repair the export, or give the column assay.role: ignore.",
-    ),
-    "V016": ("There are too few rows to judge.", "Gather at least 20 rows."),
-    "V017": ("Many near copies of one row; the copies are quarantined.", "Review the source."),
-    "V018": (
-        "A column gives the label away.",
-        "Remove it; or give it assay.role: ignore, and leave it out when you train.",
-    ),
-    "V019": ("A column has very many categories; it is hashed.", "Nothing to do."),
-    "V020": (
-        "Rows of the dataset are in the test set too.",
-        "Reject them, or cut the test set anew: a model knows these rows by heart.",
-    ),
-    # C: the contract or the command line
-    "C001": (
-        "The YAML has aliases or merge keys, or is too deep or large.",
-        "Write it out plainly.",
-    ),
-    "C002": (
-        "The YAML is not UTF-8, malformed, has tags, or characters that people do not see.",
-        "Repair the line that is named.",
-    ),
-    "C003": ("A key occurs twice, or there are two documents.", "Keep one."),
-    "C004": ("An unknown key.", "Use the nearest name, which the message gives."),
-    "C005": ("A value of the wrong type, or an empty contract.", "See docs/contract.md."),
-    "C006": ("A pattern is not an RE2 regular expression, or is too large.", "Rewrite it."),
-    "C007": ("An unknown column.", "Use the nearest name, which the message gives."),
-    "C008": ("Rules that contradict each other, or a column given twice.", "Keep one."),
-    "C009": (
-        "An SQL rule does more than read the table, or cannot be read in a moment.",
-        "Write one SELECT over the table.",
-    ),
-    "C010": (
-        "A path of the contract leaves its root.",
-        "Move the file below the contract's folder, or name it on the command line.",
-    ),
-    "C011": ("The contract cannot be read.", "Check the path; `assay init` writes one."),
-    "C012": ("The command line cannot be understood.", "See `assay COMMAND --help`."),
-    "C013": ("No such run, row or code.", "`assay ledger log` lists the runs."),
-    "C014": ("A decision cannot be applied.", "See `assay review --help` for the columns."),
-    # K: what the checks say of the dataset, or that they could not
-    "K001": (
-        "A check failed to run, so the verdict is `fail`: not checked is never passed.",
-        "Run again with --debug and report what it shows; or turn the check off in the contract.",
-    ),
-    "K002": (
-        "A stage or check ran out of time, so nothing passes.",
-        "Raise check_seconds or ingest_seconds under assay.limits, or split the source.",
-    ),
-    "K003": ("A check could not run for want of something.", "Give what the message names."),
-    "K010": (
-        "The data drifted from the reference.",
-        "If it is meant: `assay review RUN --anchor`.",
-    ),
-    "K011": (
-        "More rows are quarantined than the policy allows.",
-        "List them with `assay review RUN --list`; decide with `assay review RUN --apply CSV`.",
-    ),
-    "K012": ("More rows are rejected than the policy allows.", "Repair the source."),
-    "K013": (
-        "The scan of the clean dataset found personal data.",
-        "Set assay.pii of the column, or mend what kept the check `pii` from searching it.",
-    ),
-    "K014": ("A dataset-level rule of the contract is broken.", "Repair the data or the rule."),
-    "K015": (
-        "The warnings fail the run, as the policy asks.",
-        "List them with `assay review RUN --list`.",
-    ),
-    "K016": (
-        "Two counts that must agree do not, so neither is believed.",
-        "Run again with --debug and report what it shows.",
-    ),
-    "K017": (
-        "A column drifts from the reference night by night, and it adds up.",
-        "Find out since when and why; if it is meant, `assay review RUN --anchor`.",
-    ),
-    "K018": (
-        "The reference is the clean dataset of an earlier run, as a person decided.",
-        "Nothing to do; `assay review RUN --anchor` anchors another run.",
-    ),
-    "K020": (
-        "Personal names and places were not searched for: no language model is used.",
-        "Name a model or a deny list (docs/privacy.md), or keep such columns out of training.",
-    ),
-    "K021": (
-        "The privacy budget is spent: nothing is published of the protected columns.",
-        "Raise assay.policy.epsilon_total if you accept that more can be learned of one person.",
-    ),
-    "K022": (
-        "A source changed at once from what it was on all the nights before.",
-        "Ask that source what changed; hold its rows back until you know.",
-    ),
-    # L: the ledger or a recorded digest does not hold
-    "L001": ("An entry is missing.", "Restore it from a copy; until then trust no later run."),
-    "L002": (
-        "The end of the ledger is cut off, the ledger is gone, or it is an older copy.",
-        "Restore it from a copy that has at least as many entries as your newest checkpoint.",
-    ),
-    "L003": ("An entry cannot be read.", "Restore it from a copy."),
-    "L004": ("An entry was edited.", "Restore it from a copy and find out who wrote."),
-    "L005": ("Entries are out of order.", "Restore them from a copy."),
-    "L006": ("An entry was replayed or copied in.", "Remove the stray file after a look."),
-    "L007": ("A signature is not by a trusted key.", "Pin the right public key, or restore."),
-    "L008": (
-        "The ledger forks, or is not the one that the checkpoint or this user saw.",
-        "Compare both branches with a copy kept elsewhere.",
-    ),
-    "L009": ("A staged file was left over by a run that died.", "Nothing to do: it is swept."),
-    "L010": ("The clock is ahead or behind by more than five minutes.", "Set the clock."),
-    "L011": (
-        "A run's file is missing or does not have its recorded digest, or was never recorded.",
-        "Restore a recorded file from a copy; remove one that is not recorded, after a look.",
-    ),
-    "L012": ("A checkpoint or proof cannot be read.", "Give the file as `assay ledger` wrote it."),
-    "L013": (
-        "A symlink, pipe or device stands in the store where one of its own files belongs.",
-        "Remove it after a look; Assay did not put it there.",
-    ),
-    # E: the environment
-    "E001": ("The store is on a read-only file system.", "Choose another with --store."),
-    "E002": ("The disk is full.", "Free space; nothing half done was left behind."),
-    "E003": ("The store may not be written.", "Fix its permissions or choose another --store."),
-    "E004": ("Another run holds the ledger for too long.", "Wait for it, or look at its process."),
-    "E005": ("A part of the run was killed.", "Run again; look at the memory limits."),
-    "E101": ("The Prefect server did not start or answer.", "Use `--direct`, or see the log."),
-    "E102": ("Another package shadows one of Assay's.", "Install Assay in its own environment."),
-    "E103": ("That engine is not available here.", "Use --engine serial or processes."),
-    "E104": ("Something unforeseen went wrong; nothing was committed.", "Report it, with --debug."),
-    "E105": (
-        "An OpenLineage event was not taken by the file or server that is to have it.",
-        "The run is as it would be without; check ASSAY_OPENLINEAGE or OPENLINEAGE_URL.",
-    ),
-    "E106": (
-        "The Dask cluster does not answer, or cannot do the work.",
-        "Start it, give its workers this version of Assay, or use --engine processes.",
-    ),
-    "E107": (
-        "The retrain signal was not taken by the file or server that is to have it.",
-        "The run is as it would be without; check ASSAY_RETRAIN.",
-    ),
-    "E108": (
-        "The folder given as the store holds files, and is no store of Assay's.",
-        "Choose an empty or a new folder with --store.",
-    ),
-    "E109": (
-        "The store, or a folder in it, is a symlink, another user's, or open to other users.",
-        "Find out who did that; give the store's real path, and close it: chmod go-w.",
-    ),
-    "E110": (
-        "A file of the run in progress was altered by someone else; nothing was committed.",
-        "Find out who may write to the store's staging/ folder, then run again.",
-    ),
-    "E111": (
-        "The Dask scheduler is reached over plain TCP, which anyone may use who reaches its port.",
-        "Give a tls:// address, or keep the cluster's ports from all others (docs/operations.md).",
-    ),
-    "E130": ("Interrupted; nothing was committed.", "Run again."),
-    # G: the gate
-    "G001": ("The gate refuses: the verdict is not `pass`.", "See the reasons; review, or repair."),
-    "G002": ("The training command could not be started.", "Check the command after `--`."),
+    line[:4]: (line[5:], advice.strip())
+    for line, advice in zip(_LINES[::2], _LINES[1::2], strict=True)
 }
 
 

@@ -1,23 +1,21 @@
-"""The one error of Assay: a code, what happened, where, and how to fix it.
+"""Assay's only exception: a code, what happened, where, and how to fix it.
 
-AssayError
-└── every refusal; its code's first letter says where it arose:
-    I ingest, V value, C contract or command line, K check, L ledger, E environment, G gate.
-The exit code follows from the letter (`provenance.base.codes.exit_of`).
+The first letter of the code says where the error arose: I ingest, V value, C contract or command
+line, K check, L ledger, E environment, G gate. It decides the exit code (`base.codes.exit_of`).
 """
 
 import dataclasses
 
 from provenance.base.codes import CODES, exit_of
 
-MOST = 600  # characters of a message: a name in it may be a megabyte of somebody's YAML
+MOST = 600  # characters of a message, in which a name could be a megabyte of someone's YAML
 
 
 class AssayError(Exception):
-    """A refusal that a person can act on; never carries a cell's value."""
+    """An error that a person can act on; it never contains a cell's value."""
 
     def __init__(self, code: str, what: str, *, where: str = "", fix: str = "") -> None:
-        """Name the refusal; `code` is short (`I005`); without `fix` its page says what to do."""
+        """Describe the error; `code` is short (`I005`), `fix` by default the table's advice."""
         super().__init__(code, what, where, fix)
         self.code = f"ASSAY-{code}"
         self.what = _short(printable(what))
@@ -31,42 +29,42 @@ class AssayError(Exception):
         lines += [f"  fix:   {self.fix}"] if self.fix else []
         return "\n".join(lines)
 
-    def __reduce__(self) -> tuple[object, tuple[str, str, str, str, str]]:
-        """Survive the way through a process pool."""
-        return _rebuild, (self.code.removeprefix("ASSAY-"), self.what, self.where, self.fix, "")
+    def __reduce__(self) -> tuple[object, tuple[str, str, str, str]]:
+        """Make the error picklable, so that it can leave a process pool."""
+        return _rebuild, (self.code.removeprefix("ASSAY-"), self.what, self.where, self.fix)
 
     @property
     def exit_code(self) -> int:
-        """Return the exit code that the code's letter stands for."""
+        """Return the exit code that the code implies."""
         return exit_of(self.code)
 
     def as_dict(self) -> dict[str, str]:
-        """Return the object that stands under `error` in `--json`."""
+        """Return the `error` object of `--json`."""
         return {"code": self.code, "message": self.what, "where": self.where, "fix": self.fix}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Notice:
-    """A line of `reasons` or `warnings`: a code, a message and a place."""
+    """An item of `reasons` or `warnings`: a code, a message and a place."""
 
     code: str
     message: str
     where: str = ""
 
     def as_dict(self) -> dict[str, str]:
-        """Return the object that stands in `--json`."""
+        """Return the object for `--json`."""
         return {"code": self.code, "message": self.message, "where": self.where}
 
 
 def printable(text: str) -> str:
-    """Escape what a terminal would act on: control characters and text-direction marks."""
+    """Escape characters that a terminal would act on: control and text-direction characters."""
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)
 
 
 def _short(text: str) -> str:
-    """Return the text, without its middle if it is very long."""
+    """Return the text, with the middle of a very long one cut out."""
     return text if len(text) <= MOST else f"{text[: MOST * 2 // 3]} ... {text[-MOST // 4 :]}"
 
 
-def _rebuild(code: str, what: str, where: str, fix: str, _: str) -> AssayError:
+def _rebuild(code: str, what: str, where: str, fix: str) -> AssayError:
     return AssayError(code, what, where=where, fix=fix)

@@ -1,4 +1,4 @@
-"""Limits on what a source may ask for: sizes, ratios, widths. A contract sets them by name."""
+"""Limits on the size, compression ratio and width of a source. A contract sets them by name."""
 
 import dataclasses
 import difflib
@@ -12,17 +12,17 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What one source may cost; all are whole numbers above 0.
+    """Upper limits for one source; all are positive integers.
 
     Attributes:
-        max_bytes: of one file on disk.
-        max_unpacked_bytes: of one file, unpacked or decoded.
-        max_ratio: unpacked to packed, looked at once `RATIO_FLOOR` bytes are unpacked.
-        max_rows: of one file.
-        max_columns: of one file.
-        max_field_bytes: of one cell of a text; its row is quarantined.
-        max_row_bytes: of one row of a text; the file is refused.
-        max_lines_per_row: lines that quoted cells may spread one row over.
+        max_bytes: size of one file on disk.
+        max_unpacked_bytes: size of one file, unpacked or decoded.
+        max_ratio: unpacked to packed size, enforced from `RATIO_FLOOR` unpacked bytes on.
+        max_rows: rows of one file.
+        max_columns: columns of one file.
+        max_field_bytes: size of one text cell; a row with a larger cell is quarantined.
+        max_row_bytes: size of one row of text; a file with a larger row is refused.
+        max_lines_per_row: lines that the quoted cells of one row may span.
     """
 
     max_bytes: int = 64 * GIB
@@ -34,10 +34,10 @@ class Limits:
     max_row_bytes: int = 16 * MIB
     max_lines_per_row: int = 1000
 
-    def refuse_copy(self, size: int, where: str) -> None:
-        """Refuse what is copied for reading once it is larger than `max_bytes` (ASSAY-I006)."""
+    def refuse_size(self, size: int, where: str) -> None:
+        """Refuse a file, or stop a copy, of more than `max_bytes` (ASSAY-I006)."""
         if size > self.max_bytes:
-            what = f"{size:,} bytes and more, and the limit is {self.max_bytes:,}"
+            what = f"{size:,} bytes exceed the limit of {self.max_bytes:,} bytes"
             raise AssayError("I006", what, where=where, fix="raise assay.limits.max_bytes")
 
     @staticmethod
@@ -45,8 +45,8 @@ class Limits:
         """Build limits from a contract's `assay.limits`.
 
         Raises:
-            AssayError: ASSAY-C004 for an unknown key, ASSAY-C005 for a value that is no whole
-                number above 0.
+            AssayError: ASSAY-C004 for an unknown key, ASSAY-C005 for a value that is not a
+                positive integer.
         """
         names = [field.name for field in dataclasses.fields(Limits)]
         for key, value in given.items():
@@ -55,9 +55,9 @@ class Limits:
                 fix = f"did you mean {near[0]}?"
                 raise AssayError("C004", f"unknown limit {key!r}", where="assay.limits", fix=fix)
             if type(value) is not int or value < 1:
-                what = f"{key} must be a whole number above 0"
+                what = f"{key} must be a positive integer"
                 raise AssayError("C005", what, where=f"assay.limits.{key}")
         return Limits(**given)
 
 
-RATIO_FLOOR = 64 * MIB  # less than this is cheap to unpack whatever the ratio
+RATIO_FLOOR = 64 * MIB  # less than this is cheap to unpack at any ratio

@@ -1,7 +1,7 @@
-"""Locks on open files: the kernel frees the lock of a process that dies, so the dead are told.
+"""File locks: the kernel releases the locks of a process that dies, so leftovers can be recognised.
 
-Some file systems have no locks, and NFS gives an exclusive one only to who may write. Where nobody
-can tell whether a file is held it counts as held: nothing of it is swept.
+Some file systems do not support locks, and NFS grants an exclusive lock only to a process that may
+write. A file counts as held, and is not swept, unless it is certain that nobody holds it.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ _WRITE = os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 @contextlib.contextmanager
 def unlocked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[bool]:
-    """Tell whether nobody holds a file, and hold it meanwhile.
+    """Yield whether nobody holds a file, and hold it during the block.
 
-    One that we may not read, or whose file system cannot tell, counts as held.
+    A file that we may not read, or on a file system without locks, counts as held.
     """
     try:
         descriptor = _open(path, kind)
@@ -32,7 +32,13 @@ def unlocked(path: Path, kind: int = fcntl.LOCK_EX) -> Iterator[bool]:
         yield False
         return
     try:
-        yield _is_surely_free(descriptor, kind) and is_at(descriptor, path)
+        try:
+            is_free = _is_free(descriptor, kind)
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            is_free = False
+        yield is_free and is_at(descriptor, path)
     finally:
         os.close(descriptor)
 
@@ -41,18 +47,21 @@ def take(descriptor: int, path: Path, until: float | None = None) -> None:
     """Lock an open file for as long as it is open.
 
     Args:
-        descriptor: of the file, open for writing.
-        path: of the file, for messages.
-        until: time of the monotonic clock at which to give up; None to wait for ever.
+        descriptor: the file, open for writing.
+        path: the file's name, for messages.
+        until: time on the monotonic clock at which to give up; None waits forever.
 
     Raises:
-        AssayError: ASSAY-E004 if another process holds it for longer, E003 if its file system has
-            no locks.
+        AssayError: ASSAY-E004 if another process holds it for longer, E003 if its file system does
+            not support locks.
     """
     try:
         while not _is_free(descriptor, fcntl.LOCK_EX):
             if until is not None and time.monotonic() > until:
-                raise _held(descriptor, path)
+                holder = _holder(descriptor)
+                what = f"{holder} has held the lock for too long; nothing was committed"
+                fix = "wait for that process to finish, or find out why it does not"
+                raise AssayError("E004", what, where=str(path), fix=fix)
             time.sleep(POLL)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
@@ -88,23 +97,8 @@ def _is_free(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _is_surely_free(descriptor: int, kind: int) -> bool:
-    try:
-        return _is_free(descriptor, kind)
-    except OSError as error:
-        if error.errno in _NO_LOCKS:
-            return False
-        raise
-
-
-def _held(descriptor: int, path: Path) -> AssayError:
-    what = f"the lock is held for too long by {_holder(descriptor)}; nothing was committed"
-    fix = "wait for it to end, or look at what it does"
-    return AssayError("E004", what, where=str(path), fix=fix)
-
-
 def _holder(descriptor: int) -> str:
-    """Return who holds the lock of a file, as far as the kernel tells."""
+    """Return who holds a file's lock, if the kernel says so."""
     stat = os.fstat(descriptor)
     place = f"{os.major(stat.st_dev):02x}:{os.minor(stat.st_dev):02x}:{stat.st_ino}"
     with contextlib.suppress(OSError):

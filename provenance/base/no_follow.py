@@ -1,8 +1,8 @@
-"""Opening and removing files by descriptor, so that no link leads elsewhere and no pipe hangs.
+"""Opens and removes files by descriptor, so that no symlink leads elsewhere and no pipe blocks.
 
 A path is taken apart: each folder is opened from the one above it and may not be a symlink; a file
-is opened without waiting and must turn out to be a regular one. What was opened is what is used,
-whatever happens to the names meanwhile.
+is opened without blocking and must turn out to be regular. What was opened is what is used, even if
+the names change in the meantime.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from pathlib import Path
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 REGULAR = "a regular file"
-FOLLOWED = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # of a file that a person names
+FOLLOWED = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # for a file that the user names
 _KINDS = (
     (stat.S_ISLNK, "a symlink"),
     (stat.S_ISDIR, "a folder"),
@@ -24,30 +24,30 @@ _KINDS = (
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISCHR, "a character device"),
     (stat.S_ISBLK, "a block device"),
+    (stat.S_ISREG, REGULAR),
 )
 
 
 class IrregularError(OSError):
-    """Something stands where a regular file or a folder belongs; `kind` says what."""
+    """A path is not the regular file or folder that it should be; `kind` says what it is."""
 
     def __init__(self, path: str | Path, kind: str) -> None:
-        """Name the path and what stands there, such as `a symlink`."""
+        """Name the path and what was found there, such as `a symlink`."""
         super().__init__(errno.EINVAL, f"is {kind}, not what belongs there", str(path))
         self.kind = kind
 
 
 def kind_of(mode: int) -> str:
     """Return what a mode stands for: `a symlink`, `a folder`, `a regular file`."""
-    named = (name for is_kind, name in _KINDS if is_kind(mode))
-    return next(named, REGULAR if stat.S_ISREG(mode) else "something unknown")
+    return next((name for is_kind, name in _KINDS if is_kind(mode)), "of an unknown type")
 
 
 @contextlib.contextmanager
 def folder(path: str | Path, *, at: int | None = None) -> Iterator[int]:
-    """Open a folder that is no symlink itself; with `at`, each part of a relative path is none.
+    """Open a folder that is not itself a symlink; with `at`, no part of a relative path may be one.
 
     Raises:
-        IrregularError: a part is a symlink or no folder.
+        IrregularError: a part is a symlink or not a folder.
         OSError: it is missing or may not be read.
     """
     parts = [str(path)] if at is None else list(Path(path).parts)
@@ -64,13 +64,13 @@ def folder(path: str | Path, *, at: int | None = None) -> Iterator[int]:
 
 @contextlib.contextmanager
 def nested(path: Path) -> Iterator[int]:
-    """Open a folder inside a folder: neither of the two may be a symlink; errors as of `folder`."""
+    """Open a folder inside a folder, neither of which may be a symlink; errors as of `folder`."""
     with folder(path.parent) as outer, folder(path.name, at=outer) as inner:
         yield inner
 
 
 def names(path: Path) -> list[str]:
-    """Return the names in a folder in order, none if it is not there; errors as of `nested`."""
+    """Return the sorted names in a folder, none if it does not exist; errors as of `nested`."""
     try:
         with nested(path) as descriptor:
             return sorted(os.listdir(descriptor))  # noqa: PTH208  by descriptor
@@ -79,16 +79,16 @@ def names(path: Path) -> list[str]:
 
 
 def open_file(name: str | Path, *, at: int | None = None, flags: int = FILE) -> int:
-    """Open a regular file without following a symlink or waiting; returns the descriptor.
+    """Open a regular file without following a symlink or blocking; returns the descriptor.
 
     Args:
         name: with `at`, relative to that folder, and no folder on the way may be a symlink;
-            without, its folder is taken as it is.
+            without, its folder may be reached through symlinks.
         at: descriptor of a folder.
-        flags: of the opening, `FILE` for reading.
+        flags: as of `os.open`; `FILE` for reading.
 
     Raises:
-        IrregularError: something else than a regular file stands there.
+        IrregularError: it is not a regular file.
         OSError: it is missing or may not be opened.
     """
     parent = Path(name).parent
@@ -104,13 +104,13 @@ def open_file(name: str | Path, *, at: int | None = None, flags: int = FILE) -> 
 
 
 def open_given(path: Path) -> int:
-    """Open a file that a person names, also by a symlink; returns the descriptor.
+    """Open a file that the user names, following symlinks; returns the descriptor.
 
-    A pipe without a name, such as the shell's `<(command)`, is read like a file. A named pipe is
-    refused: its writer may never come.
+    An anonymous pipe, such as the shell's `<(command)`, is read like a file. A named pipe is
+    refused: a writer may never open it.
 
     Raises:
-        IrregularError: something else stands there.
+        IrregularError: it is neither a regular file nor an anonymous pipe.
         OSError: it is missing or may not be opened.
     """
     descriptor = os.open(path, FOLLOWED)
@@ -123,16 +123,26 @@ def open_given(path: Path) -> int:
     return descriptor
 
 
+def create(path: Path, mode: int = 0o600) -> int:
+    """Create a file, by default a private one, for reading and writing; returns the descriptor.
+
+    Raises:
+        FileExistsError: the name is in use, if only by a symlink.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(path, flags, mode)
+
+
 def read(name: str | Path, *, at: int | None = None, most: int | None = None) -> bytes:
     """Return the content of a regular file.
 
     Args:
         name: as of `open_file`.
         at: as of `open_file`.
-        most: bytes that it may have at most; a larger one is not read.
+        most: limit in bytes; a larger file is not read.
 
     Raises:
-        IrregularError: it is no regular file, or larger.
+        IrregularError: it is not a regular file, or is larger than `most`.
         OSError: it is missing or may not be opened.
     """
     with os.fdopen(open_file(name, at=at), "rb") as file:
@@ -146,17 +156,17 @@ def read(name: str | Path, *, at: int | None = None, most: int | None = None) ->
 
 
 def is_there(path: Path) -> bool:
-    """Return whether anything has this name, also a symlink that leads nowhere."""
+    """Return whether anything has this name, even a dangling symlink."""
     return os.path.lexists(path)
 
 
 def remove(name: str, at: int) -> bool:
-    """Remove a regular file or a whole folder of this user, by its name in an open folder.
+    """Remove a regular file or a whole folder that this user owns, by its name in an open folder.
 
-    A symlink is neither followed nor removed, nor is a device or a pipe.
+    A symlink is neither followed nor removed; a device or a pipe is not removed.
 
     Returns:
-        Whether it was there and is gone.
+        Whether it existed and is gone.
     """
     try:
         found = os.stat(name, dir_fd=at, follow_symlinks=False)
@@ -171,10 +181,8 @@ def remove(name: str, at: int) -> bool:
             os.unlink(name, dir_fd=at)
     try:
         os.stat(name, dir_fd=at, follow_symlinks=False)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
     return False
 
 
@@ -183,14 +191,10 @@ def _open(name: str, flags: int, at: int | None) -> int:
         return os.open(name, flags, 0o666, dir_fd=at)
     except OSError as error:
         # a symlink (ELOOP), a file for a folder (ENOTDIR), a socket or a pipe nobody reads (ENXIO)
-        if error.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR):
-            raise _told(name, at, error) from error
-        raise
-
-
-def _told(name: str, at: int | None, error: OSError) -> OSError:
-    try:
-        found = os.stat(name, dir_fd=at, follow_symlinks=False)
-    except OSError:
-        return error
-    return IrregularError(name, kind_of(found.st_mode))
+        if error.errno not in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EISDIR):
+            raise
+        try:
+            found = os.stat(name, dir_fd=at, follow_symlinks=False)
+        except OSError:
+            raise error from None
+        raise IrregularError(name, kind_of(found.st_mode)) from error

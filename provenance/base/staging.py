@@ -1,9 +1,9 @@
-"""Staged folders: work in progress, and how what the dead left is told from it.
+"""Staged folders: work in progress, and how the leftovers of dead processes are recognised.
 
     STAGING/RUN_ID          the work
-    STAGING/RUN_ID.alive    locked by its maker; made before the folder, removed after it
-So a folder without the file beside it, or with one that nobody holds, is a dead run's. Nothing of
-any other name, kind or owner is ever removed.
+    STAGING/RUN_ID.alive    locked by the run; created before the folder, removed after it
+A folder without such a file next to it, or with one that nobody holds, belongs to a dead run.
+Nothing with another name, of another type or of another owner is ever removed.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 @contextlib.contextmanager
 def staged(folder: Path) -> Iterator[None]:
-    """Make a folder for work in progress; it goes on the way out, or is swept if we die."""
-    alive = _beside(folder)
+    """Create a folder for work in progress; it is removed at the end, or swept if we die."""
+    alive = folder.with_suffix(ALIVE)
     while True:
         atomic.make_folders(folder.parent)
-        with contextlib.suppress(FileNotFoundError):  # it was empty and has gone
+        with contextlib.suppress(FileNotFoundError):  # the parent was empty and has been removed
             descriptor = atomic.claim(alive)
             break
     try:
@@ -41,37 +41,32 @@ def staged(folder: Path) -> Iterator[None]:
 
 
 def left_over(staging: Path) -> list[Path]:
-    """Return the staged folders whose maker is dead, for a reader: nothing is changed."""
-    dead = []
-    for item in atomic.listed(staging):
-        if not _RUN_ID.fullmatch(item.name.removesuffix(ALIVE)):
-            continue
-        if item.suffix == ALIVE:
-            with locks.unlocked(item, fcntl.LOCK_SH) as is_dead:
-                dead += [item.with_suffix("")] if is_dead else []
-        elif not _beside(item).exists() and item.exists():
-            dead.append(item)
-    return dead
+    """Return the staged folders whose run is dead, changing nothing."""
+    names = [item.name for item in atomic.listed(staging)]
+    return [staging / run_id for run_id, _ in _dead(staging, names, fcntl.LOCK_SH)]
 
 
 def sweep(door: Door) -> int:
-    """Remove what dead runs left behind; returns how many folders that were."""
-    count, staging = 0, door.path / INNER
-    for name in door.names(INNER):
+    """Remove what dead runs left behind; returns the number of folders."""
+    count = 0
+    for run_id, has_lock in _dead(door.path / INNER, door.names(INNER), fcntl.LOCK_EX):
+        is_folder = door.is_folder(INNER, run_id)
+        is_gone = is_folder and door.remove(INNER, run_id)
+        if has_lock:
+            door.remove(INNER, run_id + ALIVE)
+        count += has_lock or is_gone
+    return count
+
+
+def _dead(staging: Path, names: list[str], kind: int) -> Iterator[tuple[str, bool]]:
+    """Yield the id of each dead run, and whether it left a lock file, which is held meanwhile."""
+    for name in names:
         run_id = name.removesuffix(ALIVE)
         if not _RUN_ID.fullmatch(run_id):
             continue
         if name.endswith(ALIVE):
-            with locks.unlocked(staging / name) as is_dead:
+            with locks.unlocked(staging / name, kind) as is_dead:
                 if is_dead:
-                    if door.is_folder(INNER, run_id):
-                        door.remove(INNER, run_id)
-                    door.remove(INNER, name)
-                    count += 1
-        elif not _beside(staging / name).exists() and door.is_folder(INNER, name):
-            count += door.remove(INNER, name)
-    return count
-
-
-def _beside(folder: Path) -> Path:
-    return folder.with_suffix(ALIVE)
+                    yield run_id, True
+        elif not (staging / (name + ALIVE)).exists() and (staging / name).exists():
+            yield run_id, False

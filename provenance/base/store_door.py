@@ -1,10 +1,10 @@
-"""The one door to a store: its folder is Assay's, ours alone, and reached without a symlink.
+"""Opens a store safely: its folder is Assay's, belongs to this user and is not a symlink.
 
     STORE/store.json      the marker: {"schema": "assay.store/1", "sharing": "private"}
-A first run makes the folder and the marker. Whoever writes comes through `opened`: the folder and
-those in it that Assay uses must belong to this user, be closed to others and be no symlinks; what
-is removed is removed by descriptor from there. Sharing with the folder's group is recorded in the
-marker: then members of the group may own what is in it.
+The first run creates the folder and the marker. Every writer calls `opened`: the store and the
+folders in it must belong to this user, be closed to others and not be symlinks; files are removed
+by descriptor from there. The marker records whether the store is shared with the folder's group;
+if it is, members of the group may own its contents.
 """
 
 import contextlib
@@ -21,13 +21,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from provenance.base import atomic, no_follow
+from provenance.base.codes import CODES
 from provenance.base.errors import AssayError
 from provenance.base.no_follow import IrregularError
 
 MARKER = "store.json"
 SCHEMA = "assay.store/1"
 SHARINGS = ("private", "group")
-# folders that Assay makes in a store, parents first
+# folders that Assay creates in a store, parents first
 FOLDERS = (
     "ledger", "ledger/entries", "ledger/segments", "ledger/tmp",
     "runs", "reviews", "reference", "staging", "resume",
@@ -36,17 +37,17 @@ _UMASK = {"private": 0o077, "group": 0o007}
 _FOLDER_MODE = {"private": 0o700, "group": 0o2770}
 _LARGEST_MARKER = 4096
 _masks = threading.RLock()
-_in_force: list[int] = []  # umasks of the open doors; the strictest holds
-_before: list[int] = []  # the user's own umask while a door is open
+_in_force: list[int] = []  # umasks of the open stores, which apply together
+_before: list[int] = []  # the user's own umask while a store is open
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Door:
-    """A store that was checked and is open.
+    """A store that has been checked and is open.
 
     Attributes:
         path: its folder.
-        descriptor: of the folder, open as long as the door is.
+        descriptor: of the folder, open as long as the store is.
         sharing: `private` or `group`.
     """
 
@@ -55,7 +56,7 @@ class Door:
     sharing: str
 
     def remove(self, inner: str, name: str) -> bool:
-        """Remove a file or folder of this user from a folder of the store; returns if it did."""
+        """Remove a file or folder of this user from a folder of the store; returns success."""
         try:
             with no_follow.folder(inner, at=self.descriptor) as folder:
                 return no_follow.remove(name, folder)
@@ -63,7 +64,7 @@ class Door:
             return False
 
     def is_folder(self, inner: str, name: str) -> bool:
-        """Return whether a name in a folder of the store is a folder, and no symlink to one."""
+        """Return whether a name in a folder of the store is a folder and not a symlink to one."""
         try:
             with no_follow.folder(Path(inner, name), at=self.descriptor):
                 return True
@@ -71,7 +72,7 @@ class Door:
             return False
 
     def names(self, inner: str) -> list[str]:
-        """Return the names in a folder of the store, in order; none if it is not there."""
+        """Return the sorted names in a folder of the store; none if it does not exist."""
         try:
             with no_follow.folder(inner, at=self.descriptor) as folder:
                 return sorted(os.listdir(folder))  # noqa: PTH208  by descriptor
@@ -79,60 +80,55 @@ class Door:
             return []
 
     def require_here(self) -> None:
-        """Refuse to go on if the store's name leads to another folder by now: E109."""
+        """Raise E109 if the store's path now leads to a different folder."""
         try:
             same = os.path.samestat(os.fstat(self.descriptor), os.lstat(self.path))
         except OSError:
             same = False
         if not same:
             what = "the store's folder was replaced while it was in use"
-            raise _unsafe(what, self.path, "find out who did, and run again")
+            raise _unsafe(what, self.path, "find out who replaced it, then run again")
 
 
 @contextlib.contextmanager
 def opened(path: Path, *, make: bool = True, sharing: str | None = None) -> Iterator[Door]:
-    """Open a store for writing; what is created meanwhile is closed to others.
+    """Open a store for writing; whatever is created during the block is closed to others.
 
     Args:
-        path: of the store's folder.
-        make: whether to make it, or take an empty folder, where there is no store yet.
-        sharing: of a store that is made, `private` if not given; of one that is there it must be
-            the recorded one.
+        path: the store's folder.
+        make: whether to create the store if there is none, in a new or an empty folder.
+        sharing: of a new store, `private` by default; for an existing store it must match the
+            recorded value.
 
     Raises:
-        AssayError: ASSAY-E108 if the folder is somebody's that is no store of Assay's, E109 if it
-            or a folder in it is a symlink, another user's or open to others, C013 if it is not
-            there and not to be made.
-        OSError: it cannot be made or opened.
+        AssayError: ASSAY-E108 if the folder contains files but is not a store, E109 if it or a
+            folder in it is a symlink, another user's or open to others, C013 if there is no store
+            and `make` is false, C012 if `sharing` differs from the recorded value.
+        OSError: it cannot be created or opened.
     """
     with contextlib.ExitStack() as stack:
-        door = _entered(path, stack, make=make, sharing=sharing)
-        stack.enter_context(_masked(_UMASK[door.sharing]))
-        yield door
-
-
-def _entered(path: Path, stack: contextlib.ExitStack, *, make: bool, sharing: str | None) -> Door:
-    try:
-        if make:
-            _make(path, sharing or "private")
-        descriptor = stack.enter_context(no_follow.folder(path))
-        recorded = _recorded(path, descriptor, sharing or "private")
-        _check(path, descriptor, recorded)
-    except IrregularError as error:
-        raise _irregular(error, path) from error
-    except FileNotFoundError as error:
-        if make:
-            raise
-        fix = "name it by --store"
-        raise AssayError("C013", "there is no store", where=str(path), fix=fix) from error
-    if sharing and sharing != recorded:
-        what = f"the store is {recorded}, not {sharing}: that is settled when it is made"
-        raise AssayError("C012", what, where=str(path), fix="leave --share out")
-    return Door(path, descriptor, recorded)
+        try:
+            if make:
+                _make(path, sharing or "private")
+            descriptor = stack.enter_context(no_follow.folder(path))
+            recorded = _recorded(path, descriptor, sharing or "private")
+            _check(path, descriptor, recorded)
+        except IrregularError as error:
+            raise _irregular(error, path) from error
+        except FileNotFoundError as error:
+            if make:
+                raise
+            fix = "give the store's folder with --store"
+            raise AssayError("C013", "there is no store here", where=str(path), fix=fix) from error
+        if sharing and sharing != recorded:
+            what = f"the store is {recorded}, not {sharing}; this cannot change after its creation"
+            raise AssayError("C012", what, where=str(path), fix="omit --share")
+        stack.enter_context(_masked(_UMASK[recorded]))
+        yield Door(path, descriptor, recorded)
 
 
 def require_regular(path: Path) -> None:
-    """Refuse, for a reader, a store that is no folder, E109, or one in it that is none, L013."""
+    """Refuse to read a store that is not a folder, E109, or whose own folders are not, L013."""
     try:
         with no_follow.folder(path) as descriptor:
             for _ in _inner(descriptor):
@@ -145,14 +141,14 @@ def require_regular(path: Path) -> None:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse, before anything is read, a folder that is no store: E108, or E109 for a symlink."""
+    """Refuse a folder that is not a store before reading from it: E108, or E109 for a symlink."""
     try:
         with no_follow.folder(path) as descriptor:
             _recorded(path, descriptor, "private")
     except IrregularError as error:
         raise _irregular(error, path) from error
     except FileNotFoundError:
-        return  # it will be made
+        return  # it will be created
 
 
 def is_marked(path: Path) -> bool:
@@ -165,11 +161,11 @@ def is_marked(path: Path) -> bool:
 
 
 def forget_marker(door: Door, *, whole: bool) -> bool:
-    """Make a store that holds nothing but its marker an empty folder again.
+    """Turn a store that contains only its marker back into an empty folder.
 
     Args:
-        door: of the store.
-        whole: whether the folder is to go, too.
+        door: the store.
+        whole: whether to remove the folder as well.
 
     Returns:
         Whether the folder is gone.
@@ -181,7 +177,7 @@ def forget_marker(door: Door, *, whole: bool) -> bool:
         if whole:
             door.path.absolute().rmdir()
             return True
-    if door.names("."):  # another first run has just begun here
+    if door.names("."):  # another first run has just started here
         _write_marker(door.descriptor, door.sharing)
     return False
 
@@ -199,23 +195,21 @@ def _make(path: Path, sharing: str) -> None:
         if not _is_new(descriptor):
             raise _not_ours(path)
         if os.fstat(descriptor).st_uid != os.geteuid():
-            raise _unsafe("the folder is another user's", path, "choose one of your own")
+            raise _unsafe("the folder belongs to another user", path, "choose one of your own")
         with _masked(_UMASK[sharing]):
             os.fchmod(descriptor, _FOLDER_MODE[sharing])
             _write_marker(descriptor, sharing)
 
 
 def _write_marker(descriptor: int, sharing: str) -> None:
-    """Write the marker; two first runs at once write the same."""
+    """Write the marker; two concurrent first runs write the same bytes."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    content = _content(sharing)
-    made = no_follow.open_file(MARKER, at=descriptor, flags=flags)
-    try:
-        if os.write(made, content) != len(content):
+    marker = no_follow.open_file(MARKER, at=descriptor, flags=flags)
+    with os.fdopen(marker, "wb", buffering=0) as file:
+        content = _content(sharing)
+        if file.write(content) != len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), MARKER)
-        os.fsync(made)
-    finally:
-        os.close(made)
+        os.fsync(marker)
     os.fsync(descriptor)
 
 
@@ -224,7 +218,7 @@ def _content(sharing: str) -> bytes:
 
 
 def _is_new(descriptor: int) -> bool:
-    """Return whether a folder holds nothing, or a marker that is being or was half written."""
+    """Return whether a folder is empty but for a marker that is incomplete or being written."""
     names = os.listdir(descriptor)
     if names != [MARKER]:
         return not names
@@ -238,22 +232,14 @@ def _is_new(descriptor: int) -> bool:
 
 
 def _marker(descriptor: int) -> str | None:
-    """Return the sharing that the marker records, None if there is no marker of ours."""
+    """Return the sharing that the marker records, None if there is no valid marker."""
     try:
-        made = no_follow.open_file(MARKER, at=descriptor)
-    except OSError:
+        marker = json.loads(no_follow.read(MARKER, at=descriptor, most=_LARGEST_MARKER))
+    except (OSError, ValueError, RecursionError):
         return None
-    try:
-        content = os.read(made, _LARGEST_MARKER)
-    finally:
-        os.close(made)
-    try:
-        told = json.loads(content)
-    except (ValueError, RecursionError):
+    if not isinstance(marker, dict) or marker.get("schema") != SCHEMA:
         return None
-    if not isinstance(told, dict) or told.get("schema") != SCHEMA:
-        return None
-    sharing = told.get("sharing")
+    sharing = marker.get("sharing")
     return sharing if sharing in SHARINGS else None
 
 
@@ -262,14 +248,14 @@ def _recorded(path: Path, descriptor: int, sharing: str) -> str:
     if marker is not None:
         return marker
     if _is_new(descriptor):
-        return sharing  # just being made, or a store made in vain that goes just now
+        return sharing  # another run is creating it, or removing it because it stayed empty
     raise _not_ours(path)
 
 
 def _check(path: Path, descriptor: int, sharing: str) -> None:
-    """Refuse a store that others could have prepared, or can write to."""
+    """Refuse a store that others could have planted, or can write to."""
     parts = [(path, os.fstat(descriptor))]
-    with contextlib.suppress(FileNotFoundError):  # a store made in vain goes just now
+    with contextlib.suppress(FileNotFoundError):  # another run is removing an empty store
         marker = os.stat(MARKER, dir_fd=descriptor, follow_symlinks=False)
         parts.append((path / MARKER, marker))
     parts += [(path / name, os.fstat(inner)) for name, inner in _inner(descriptor)]
@@ -281,12 +267,12 @@ def _check(path: Path, descriptor: int, sharing: str) -> None:
     for part, found in parts:
         if found.st_mode & others:
             whose = "o" if sharing == "group" else "go"
-            fix = f"look at what is in the store, then: chmod -R {whose}-w {shlex.quote(str(path))}"
+            fix = f"inspect the store, then run: chmod -R {whose}-w {shlex.quote(str(path))}"
             raise _unsafe("other users may write to it", part, fix)
 
 
 def _inner(descriptor: int) -> Iterator[tuple[str, int]]:
-    """Open each folder that Assay uses in a store, if it is there, and yield it."""
+    """Open each folder that Assay uses in a store, if it exists, and yield it."""
     for name in FOLDERS:
         try:
             with no_follow.folder(name, at=descriptor) as inner:
@@ -299,30 +285,24 @@ def _inner(descriptor: int) -> Iterator[tuple[str, int]]:
 
 @contextlib.contextmanager
 def _masked(mask: int) -> Iterator[None]:
-    """Let what is created meanwhile be closed to others; the last to leave restores the umask."""
+    """Close new files to others during the block; the last block to end restores the umask."""
     with _masks:
         if not _in_force:
             _before.append(os.umask(mask))
         _in_force.append(mask)
-        os.umask(_strictest())
+        os.umask(functools.reduce(operator.or_, _in_force))
     try:
         yield
     finally:
         with _masks:
             _in_force.remove(mask)
-            os.umask(_strictest() if _in_force else _before.pop())
-
-
-def _strictest() -> int:
-    return functools.reduce(operator.or_, _in_force)
+            os.umask(functools.reduce(operator.or_, _in_force) if _in_force else _before.pop())
 
 
 def own_umask() -> int:
-    """Return the user's own umask, which is not in force while a store is open."""
+    """Return the user's own umask, which does not apply while a store is open."""
     with _masks:
-        if _before:
-            return _before[0]
-        return atomic.umask()
+        return _before[0] if _before else atomic.umask()
 
 
 def _named(error: IrregularError, path: Path) -> str:
@@ -333,24 +313,22 @@ def _named(error: IrregularError, path: Path) -> str:
 def _irregular(error: IrregularError, path: Path) -> AssayError:
     what = f"{_named(error, path)} is {error.kind}"
     if Path(error.filename) != path:
-        fix = "remove it after a look; Assay did not put it there"
+        fix = CODES["L013"][1]
     elif error.kind == "a symlink":
-        fix = "give the real path of the store with --store"
+        fix = "give the store's real path with --store"
     else:
         fix = "give a folder with --store"
-    return AssayError("E109", what, where=str(path), fix=fix)
+    return _unsafe(what, path, fix)
 
 
 def _not_ours(path: Path) -> AssayError:
-    what = "the folder holds files and is no store of Assay's"
-    fix = "choose an empty or a new folder with --store"
+    what, fix = "the folder contains files but is not an Assay store", ""
     if (path / "ledger" / "entries").is_dir():
         what = f"the store's marker {MARKER} is missing or damaged"
-        is_shared = (
-            path.stat().st_mode & (stat.S_ISGID | stat.S_IWGRP) == stat.S_ISGID | stat.S_IWGRP
-        )
+        shared = stat.S_ISGID | stat.S_IWGRP
+        is_shared = path.stat().st_mode & shared == shared
         line = _content("group" if is_shared else "private").decode().strip()
-        fix = f"if this is your store, perhaps of an earlier version, write {line} into that file"
+        fix = f"if this is your store, perhaps from an earlier version, write {line} into that file"
     return AssayError("E108", what, where=str(path), fix=fix)
 
 

@@ -1,1 +1,1 @@
-"""Opening what is not trusted: files, archives, folders, object stores, databases."""
+"""Opens files and remote sources that are not trusted."""

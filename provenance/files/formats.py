@@ -1,4 +1,4 @@
-"""Formats: what a file's name promises, and whether its first bytes keep that promise."""
+"""Formats: the one that a file's name implies, and whether its first bytes match it."""
 
 import dataclasses
 import io
@@ -45,7 +45,7 @@ _MAGIC = (
 _KEEPS = {"gz": "gzip", "zst": "Zstandard"}
 _HTML = (b"<!doctype", b"<html", b"<?xml")
 _PEEK = 512
-_TAIL = 1 << 20  # bytes in which a zip's directory is looked for
+_TAIL = 1 << 20  # bytes that are searched for a zip's directory
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,15 +62,15 @@ class Format:
 
     @property
     def is_text(self) -> bool:
-        """Return whether every cell is text until it is cast."""
+        """Return whether every cell is text before it is cast."""
         return self.base != "parquet"
 
 
 def format_of(path: str) -> Format:
-    """Return the format that a file's name promises; the file is not looked at.
+    """Return the format that a file's name implies, without opening the file.
 
     Raises:
-        AssayError: ASSAY-I004 for an unknown ending, I006 for one whose unpacking has no bound.
+        AssayError: ASSAY-I004 for an unknown extension, I006 for an unsupported compression.
     """
     suffixes = [suffix.lower() for suffix in Path(path).suffixes[-2:]]
     last = suffixes[-1] if suffixes else ""
@@ -79,19 +79,21 @@ def format_of(path: str) -> Format:
     if last in _BASES:
         return Format(_BASES[last])
     if last in _UNBOUNDED:
-        what = f"{_UNBOUNDED[last]} is not unpacked"
-        raise AssayError("I006", what, where=path, fix="unpack it, or pack it with gzip or zstd")
-    told = f"a name that ends in {last!r}" if last else "a name without an ending"
-    fix = "name it .csv, .tsv, .jsonl (each may be .gz or .zst too) or .parquet"
-    raise AssayError("I004", f"{told} is of no known format", where=path, fix=fix)
+        what = f"unsupported compression: {_UNBOUNDED[last]}"
+        fix = "decompress the file, or compress it with gzip or zstd"
+        raise AssayError("I006", what, where=path, fix=fix)
+    what = f"unknown file extension {last!r}" if last else "the name has no file extension"
+    fix = "use .csv, .tsv or .jsonl (optionally followed by .gz or .zst), or .parquet"
+    raise AssayError("I004", what, where=path, fix=fix)
 
 
 def opened_format(path: str, limits: Limits) -> Format:
-    """Return the format of a file that is to be read; what is no file is refused as such first.
+    """Return the format of a file that is about to be read.
+
+    A path that cannot be opened, or a dangerous archive, is refused as such first.
 
     Raises:
-        AssayError: what `format_of` raises, or the door (I010, I011, I014), or I007 or I012 for
-            an archive that is not even worth unpacking by hand.
+        AssayError: as `format_of` and `Opened` raise, or I006, I007 or I012 for an archive.
     """
     try:
         return format_of(path)
@@ -102,28 +104,24 @@ def opened_format(path: str, limits: Limits) -> Format:
 
 
 def refuse_content(file: Opened, kind: Format) -> None:
-    """Refuse a file whose first bytes are not of its format.
+    """Refuse a file whose first bytes do not match its format.
 
     Raises:
-        AssayError: ASSAY-I003, I004, I007.
+        AssayError: ASSAY-I004 or I007.
     """
     head = file.at(0, _PEEK)
-    found = next((told for magic, told in _MAGIC if head.startswith(magic)), None)
-    if kind.base == "parquet":
-        if found == "encrypted Parquet":
-            raise AssayError(
-                "I007", "the Parquet file is encrypted", where=file.name, fix="decrypt it"
-            )
-        wanted: str | None = "Parquet"
-    else:
-        wanted = _KEEPS.get(kind.packing)
+    found = next((name for magic, name in _MAGIC if head.startswith(magic)), None)
+    wanted = "Parquet" if kind.base == "parquet" else _KEEPS.get(kind.packing)
+    if kind.base == "parquet" and found == "encrypted Parquet":
+        raise AssayError("I007", "the Parquet file is encrypted", where=file.name)
     if found is None and head.lstrip()[:_PEEK].lower().startswith(_HTML):
-        found = "an HTML page: a download may have failed"
+        found = "an HTML page (a download may have failed)"
     if found == wanted:
         return
-    told = f"holds {found}" if found else f"does not hold {wanted}"
+    actual = f"contains {found}" if found else f"does not contain {wanted}"
     fix = "rename the file, or export it again"
-    raise AssayError("I004", f"named as {kind.name}, but {told}", where=file.name, fix=fix)
+    what = f"the file is named as {kind.name} but {actual}"
+    raise AssayError("I004", what, where=file.name, fix=fix)
 
 
 def _refuse_archive(file: Opened, limits: Limits) -> None:
@@ -134,11 +132,10 @@ def _refuse_archive(file: Opened, limits: Limits) -> None:
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
         return
     if any(Path(m.filename).is_absolute() or ".." in Path(m.filename).parts for m in members):
-        what = "a member's name leaves the archive"
-        raise AssayError("I012", what, where=file.name, fix="unpack it by hand and check it")
+        raise AssayError("I012", "the path of a member leaves the archive", where=file.name)
     if any(member.flag_bits & 1 for member in members):
-        raise AssayError("I007", "the archive is encrypted", where=file.name, fix="decrypt it")
+        raise AssayError("I007", "the archive is encrypted", where=file.name)
     total = sum(member.file_size for member in members)
     if total > max(RATIO_FLOOR, limits.max_ratio * file.size):
-        what = f"the archive would unpack to {total:,} bytes from {file.size:,}"
+        what = f"the archive of {file.size:,} bytes would unpack to {total:,} bytes"
         raise AssayError("I006", what, where=file.name, fix="do not unpack it")

@@ -1,7 +1,7 @@
-"""Which files a source names: one, a folder's, a pattern's, or a store's; nothing left out unsaid.
+"""Lists the files that a source names: one file, or those of a folder, a pattern or a URL.
 
-Python's own listings skip what they may not read in silence; here that is a refusal, since rows
-would be missing from the dataset and nobody would know.
+Python's own listings silently skip what they may not read. Here that is an error: rows would be
+missing from the dataset and nobody would know.
 """
 
 import glob
@@ -18,19 +18,18 @@ _MAGIC = "*?["
 
 
 def expand(source: str) -> list[str]:
-    """Return the files that a source names: a file, a folder's data files, or a glob's, sorted.
+    """Return the sorted data files that a source names: a file, a folder or a glob pattern.
 
-    A URL gives URLs; of another scheme than file:// they are asked of its store. So does the folder
-    of a Delta table, which has a version and not only files.
+    A URL expands to URLs, and the folder of a Delta table to the URL of that table.
 
     Raises:
-        AssayError: ASSAY-I014 if there is none or a folder may not be read, I015 for a URL of a
-            kind that is not read.
+        AssayError: ASSAY-I014 if there is none or a folder may not be read, I015 for an
+            unsupported URL.
     """
     source = remote.local_path(source) or source
     if remote.is_url(source):
         return remote.expand(source, _is_data)
-    if os.path.isdir(source):  # noqa: PTH112  # Path.is_dir raises where one may not look
+    if os.path.isdir(source):  # noqa: PTH112  # Path.is_dir raises where permission is denied
         if os.path.isdir(os.path.join(source, delta.LOG)):  # noqa: PTH112, PTH118
             return [delta.url_of(source)]
         found = sorted(name for name in _below(source) if _is_data(name))
@@ -39,15 +38,14 @@ def expand(source: str) -> list[str]:
     else:
         return [source]
     if not found:
-        fix = "data files end in .csv, .tsv, .jsonl or .parquet"
-        raise AssayError("I014", "no such file: no data files here", where=source, fix=fix)
+        raise remote.no_data_files(source)
     return found
 
 
 def _below(folder: str) -> Iterator[str]:
-    """Yield the files of a folder and of those in it, without what a dot or underscore hides.
+    """Yield the files below a folder, except names that start with a dot or underscore.
 
-    A store of Assay's in it is no data: what a run leaves is not read by the next one.
+    Assay stores are skipped, so that a run never reads the output of an earlier one.
     """
     for root, inner, names in os.walk(folder, onerror=_refuse):
         inner[:] = [
@@ -59,7 +57,7 @@ def _below(folder: str) -> Iterator[str]:
 
 
 def _matching(pattern: str) -> list[str]:
-    """Return what a pattern matches, if every folder that it leads through may be read."""
+    """Return what a pattern matches, provided that every folder on the way may be read."""
     parts = Path(pattern).parts
     for count in range(1, len(parts)):
         for folder in glob.glob(str(Path(*parts[:count])), recursive=True):  # noqa: PTH207
@@ -75,7 +73,7 @@ def _refuse(error: OSError) -> None:
 
 def _unreadable(folder: str) -> AssayError:
     what = f"permission denied for user {os.geteuid()}: the folder cannot be listed"
-    return AssayError("I014", what, where=folder, fix="give that user the right to read it")
+    return AssayError("I014", what, where=folder, fix="give that user read permission")
 
 
 def _is_hidden(name: str) -> bool:

@@ -1,11 +1,11 @@
-"""A table of a PostgreSQL database: copied once into a private Parquet file, in one snapshot.
+"""PostgreSQL: a table, copied once to a private Parquet file in one snapshot transaction.
 
     postgresql://host:5432/database/schema.table
 
 The copy is read like any other file. Rows come in the order of the primary key, so the same table
-gives the same bytes; without one, in whatever order the server has them. Types that Parquet has no
-equal for come as the text that PostgreSQL prints. Only reading is asked for, and only of the server
-that a person named: user and password are those of libpq's own environment and files.
+gives the same bytes; without a key, in the server's own order. Types that Parquet lacks are copied
+as the text that PostgreSQL prints. The transaction is read-only, and only the server that the user
+named is contacted; user and password come from libpq's own environment and files.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMES = ("postgresql", "postgres")
 EXTRA = "postgres"
-ANSWER = 10  # seconds in which a server must answer
+ANSWER = 10  # seconds within which a server must respond
 _URL = re.compile(r"(?:postgresql|postgres)://([^/@?#]+)/([^/?#]+)/(?:([^/?#.]+)\.)?([^/?#.]+)")
 _PLAIN = ("int2", "int4", "int8", "float4", "float8", "bool", "text", "varchar", "bpchar", "date",
           "time", "timestamp", "timestamptz", "bytea", "numeric")  # fmt: skip
@@ -42,9 +42,9 @@ class _Column:
     """A column of the table.
 
     Attributes:
-        kind: PostgreSQL's name of its type.
-        modifier: of a numeric, its digits and scale; -1 for none.
-        key: place in the primary key, from 1 on; 0 if it is no part of one.
+        kind: PostgreSQL's name for its type.
+        modifier: precision and scale of a numeric; -1 for none.
+        key: position in the primary key, from 1; 0 if it is not part of one.
     """
 
     name: str
@@ -54,13 +54,13 @@ class _Column:
 
     @property
     def sql(self) -> str:
-        """Return what is selected: the column, or the text that PostgreSQL prints for it."""
+        """Return the expression to select: the column, or its text for other types."""
         cast = "" if self.kind in _PLAIN else "::text"
         return f"{_quoted(self.name)}{cast} AS {_quoted(self.name)}"
 
     @property
     def decimal(self) -> tuple[int, int] | None:
-        """Return digits and scale of a numeric that has them."""
+        """Return precision and scale of a numeric that has them."""
         if self.kind != "numeric" or self.modifier < 0:
             return None
         packed = self.modifier - 4
@@ -68,28 +68,28 @@ class _Column:
 
 
 def is_table(url: str) -> bool:
-    """Return whether a URL is one of a database."""
+    """Return whether a URL names a database table."""
     return url.partition("://")[0].lower() in SCHEMES
 
 
 def fetch(url: str, path: Path, limits: Limits, where: str) -> None:
-    """Copy a table into a new private Parquet file.
+    """Copy a table to a new private Parquet file.
 
     Args:
         url: of the table.
-        path: of the file, which does not exist yet; its folder does.
-        limits: `max_bytes`, weighed while it is copied.
-        where: the table, as it may be told.
+        path: of the new file, in an existing folder.
+        limits: `max_bytes`, enforced during the copy.
+        where: the table, as messages may show it.
 
     Raises:
-        AssayError: ASSAY-I006 if it is too large, I008 for a number without a scale, I014 if it
-            cannot be reached or read, I015 if the URL is misspelt or the extra is not installed,
-            V002 for a date that is infinite.
+        AssayError: ASSAY-I006 if it is too large, I008 for a numeric without a scale, I014 if it
+            cannot be reached or read, I015 if the URL is malformed or the extra is not installed,
+            V002 for an infinite date or number.
     """
     match = _URL.fullmatch(url)
     if match is None:
         fix = "write postgresql://host:5432/database/schema.table"
-        raise AssayError("I015", "this names no table of a database", where=where, fix=fix)
+        raise AssayError("I015", "the URL does not name a database table", where=where, fix=fix)
     host, database, schema, name = match.groups()
     table = f"{_quoted(schema)}.{_quoted(name)}" if schema else _quoted(name)
     uri = f"postgresql://{host}/{database}?connect_timeout={ANSWER}&application_name=assay"
@@ -102,9 +102,9 @@ def fetch(url: str, path: Path, limits: Limits, where: str) -> None:
             _refuse_open(columns, where)
             cursor.execute(_query(table, columns))
             _write(cursor.fetch_record_batch(), columns, path, limits, where)
-    except driver.Error as error:  # its own words may hold the password or a cell
-        told = getattr(error, "sqlstate", "") or ""
-        what = f"the table cannot be reached or read ({type(error).__name__} {told}".strip() + ")"
+    except driver.Error as error:  # its own text may contain the password or a cell
+        state = getattr(error, "sqlstate", "") or ""
+        what = f"the table cannot be reached or read ({type(error).__name__} {state}".strip() + ")"
         fix = "check the URL, the network, and PGUSER, PGPASSWORD or ~/.pgpass in this environment"
         raise AssayError("I014", what, where=where, fix=fix) from None
 
@@ -113,9 +113,7 @@ def _driver(where: str) -> Any:
     try:
         from adbc_driver_postgresql import dbapi
     except ImportError:
-        what = f"postgresql:// needs the extra '{EXTRA}', which is not installed"
-        fix = f"pip install 'assay[{EXTRA}]'"
-        raise AssayError("I015", what, where=where, fix=fix) from None
+        raise table_copy.missing_extra("postgresql:// needs", EXTRA, where) from None
     return dbapi
 
 
@@ -131,12 +129,14 @@ def _query(table: str, columns: list[_Column]) -> str:
 
 
 def _refuse_open(columns: list[_Column], where: str) -> None:
-    """Refuse numbers of any size and scale: no type of a file holds all of them exactly."""
+    """Refuse numerics of any size and scale: no Parquet type holds all of them exactly."""
     for column in columns:
         size = column.decimal
         if column.kind == "numeric" and (size is None or size[0] > 38 or size[1] > size[0]):  # noqa: PLR2004
-            what = f"column {column.name!r} is a numeric without digits and scale that fit a file"
-            fix = "read a view that casts it, e.g. to numeric(18, 2) or double precision"
+            what = (
+                f"column {column.name!r} is a numeric whose precision and scale do not fit a file"
+            )
+            fix = "read from a view that casts it, e.g. to numeric(18, 2) or double precision"
             raise AssayError("I008", what, where=where, fix=fix)
 
 
@@ -147,10 +147,10 @@ def _write(
 
     schema = pa.schema([_field(f, c) for f, c in zip(stream.schema, columns, strict=True)])
 
-    def made(batch: pa.RecordBatch) -> pa.Table:
+    def to_table(batch: pa.RecordBatch) -> pa.Table:
         return pa.table(list(_cast(batch, columns, schema, where)), schema=schema)
 
-    table_copy.write(stream, made, schema, path, limits, where)
+    table_copy.write(stream, to_table, schema, path, limits, where)
 
 
 def _field(field: "pa.Field", column: _Column) -> "pa.Field":
@@ -172,12 +172,13 @@ def _cast(
         try:
             yield values if values.type == schema[place].type else values.cast(schema[place].type)
         except pa.ArrowInvalid:
-            what = f"column {column.name!r} holds a number that is NaN, infinite or too large"
-            raise AssayError("V002", what, where=where, fix="read a view without it") from None
+            what = f"column {column.name!r} contains a number that is NaN, infinite or too large"
+            fix = "read from a view without that number"
+            raise AssayError("V002", what, where=where, fix=fix) from None
 
 
 def _refuse_infinite(values: "pa.Array", column: _Column, where: str) -> None:
-    """Refuse dates that are infinite, which the driver hands over as the ends of the integers."""
+    """Refuse infinite dates, which the driver returns as the ends of the integer range."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -185,5 +186,6 @@ def _refuse_infinite(values: "pa.Array", column: _Column, where: str) -> None:
     ends = pc.min_max(values.cast(pa.int32() if is_day else pa.int64())).as_py()
     bound = 10_000_000 if is_day else 10_000_000 * 86_400_000_000
     if ends["min"] is not None and (ends["min"] < -bound or ends["max"] > bound):
-        what = f"column {column.name!r} holds an infinite date, which a file cannot hold"
-        raise AssayError("V002", what, where=where, fix="read a view that gives it as text or null")
+        what = f"column {column.name!r} contains an infinite date, which a file cannot represent"
+        fix = "read from a view that returns it as text or null"
+        raise AssayError("V002", what, where=where, fix=fix)

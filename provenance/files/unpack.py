@@ -1,7 +1,7 @@
-"""Text of a source as blocks of bytes: plain, gzip or Zstandard, unpacked under a count.
+"""Yields a source's text in blocks of bytes: plain, or unpacked from gzip or Zstandard.
 
-Unpacking stops at the limits. The first blocks of a packed text are held back until enough of it
-is unpacked to tell a bomb, so that none of them is parsed in vain.
+Unpacking stops at the limits. The first blocks of a packed text are held back until enough has been
+unpacked to recognise a decompression bomb, so that nothing of one is parsed.
 """
 
 import zlib
@@ -14,13 +14,13 @@ from provenance.base.limits import RATIO_FLOOR, Limits
 from provenance.files.safe_open import Opened
 
 BLOCK = 4 << 20
-_READ = 1 << 16  # small, so that what is unpacked is weighed against what was read for it
-_LEAST = 1 << 16  # bytes of a block but the last: a mark and the first rows stand in the first one
-_GZIP = 16 + zlib.MAX_WBITS  # gzip header and checksum, and no other
+_READ = 1 << 16  # small, so that unpacked bytes are compared with the bytes read for them
+_LEAST = 1 << 16  # bytes of every block but the last: the first contains the mark and the header
+_GZIP = 16 + zlib.MAX_WBITS  # only the gzip header and checksum
 
 
 def blocks(file: Opened, packing: str, limits: Limits) -> Iterator[bytes]:
-    """Yield the file's text in blocks of about `BLOCK` bytes at most, none empty.
+    """Yield the file's text in non-empty blocks of about `BLOCK` bytes at most.
 
     Args:
         file: open and not yet read.
@@ -28,11 +28,11 @@ def blocks(file: Opened, packing: str, limits: Limits) -> Iterator[bytes]:
         limits: on the unpacked size.
 
     Raises:
-        AssayError: ASSAY-I003 if the file is cut, I005 if it is damaged, I006 over the limits.
+        AssayError: ASSAY-I003 if the file is truncated, I005 if it is damaged, I006 if it exceeds
+            the limits.
     """
-    made = _joined({"": _plain, "gz": _gzip, "zst": _zstd}[packing](file))
     total, held = 0, []
-    for block in made:
+    for block in _joined({"": _plain, "gz": _gzip, "zst": _zstd}[packing](file)):
         total += len(block)
         _refuse_bomb(file, total, limits)
         held.append(block)
@@ -42,32 +42,31 @@ def blocks(file: Opened, packing: str, limits: Limits) -> Iterator[bytes]:
     yield from held
 
 
-def _joined(made: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield blocks with small ones joined: a packed text may begin with a part of a few bytes."""
-    parts: list[bytes] = []
-    size = 0
-    for block in made:
-        parts.append(block)
-        size += len(block)
-        if size >= min(_LEAST, BLOCK):
-            yield b"".join(parts) if len(parts) > 1 else block
-            parts.clear()
-            size = 0
-    if parts:
-        yield b"".join(parts)
+def _joined(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield blocks with small ones joined: a packed text may begin with a block of a few bytes."""
+    held = bytearray()
+    for block in blocks:
+        if not held and len(block) >= min(_LEAST, BLOCK):
+            yield block
+            continue
+        held += block
+        if len(held) >= min(_LEAST, BLOCK):
+            yield bytes(held)
+            held.clear()
+    if held:
+        yield bytes(held)
 
 
 def _refuse_bomb(file: Opened, total: int, limits: Limits) -> None:
-    ratio = total / max(file.taken, 1)
+    ratio = total / max(file.bytes_read, 1)
     if total > limits.max_unpacked_bytes:
-        limit = f"the limit of {limits.max_unpacked_bytes:,} bytes unpacked"
-        fix = "if the file is honest, raise assay.limits.max_unpacked_bytes"
+        limit, key = f"{limits.max_unpacked_bytes:,} unpacked bytes", "max_unpacked_bytes"
     elif total > RATIO_FLOOR and ratio > limits.max_ratio:
-        limit = f"the limit of {limits.max_ratio} to 1"
-        fix = "if the file is honest, raise assay.limits.max_ratio"
+        limit, key = f"a compression ratio of {limits.max_ratio} to 1", "max_ratio"
     else:
         return
-    what = f"over {limit}: {total:,} bytes so far, {ratio:,.0f} for each one packed"
+    what = f"the file exceeds the limit of {limit}: so far {total:,} bytes, {ratio:,.0f} to 1"
+    fix = f"if the file is legitimate, raise assay.limits.{key}"
     raise AssayError("I006", what, where=file.name, fix=fix)
 
 
@@ -93,7 +92,7 @@ def _gzip(file: Opened) -> Iterator[bytes]:
         if block:
             yield block
     if not member.eof:
-        raise _cut(file)
+        raise _truncated(file)
 
 
 def _zstd(file: Opened) -> Iterator[bytes]:
@@ -102,15 +101,15 @@ def _zstd(file: Opened) -> Iterator[bytes]:
         try:
             block = stream.read(BLOCK)
         except OSError as error:
-            cut = file.taken >= file.size and "runcated" in str(error)
-            raise (_cut(file) if cut else _damaged(file)) from None
+            is_cut = file.bytes_read >= file.size and "runcated" in str(error)
+            raise (_truncated(file) if is_cut else _damaged(file)) from None
         if not block:
             return
         yield block
 
 
 class _Reader:
-    """The part of a Python file that Arrow needs to read on."""
+    """The methods of a Python file that Arrow needs to read sequentially."""
 
     def __init__(self, file: Opened) -> None:
         self.closed = False
@@ -123,11 +122,11 @@ class _Reader:
         self.closed = True
 
 
-def _cut(file: Opened) -> AssayError:
-    what = f"ends after byte {file.size:,} without its end mark"
-    return AssayError("I003", what, where=file.name, fix="copy or export the file again")
+def _truncated(file: Opened) -> AssayError:
+    what = f"the file ends after byte {file.size:,} without its end marker"
+    return AssayError("I003", what, where=file.name)
 
 
 def _damaged(file: Opened) -> AssayError:
-    what = f"cannot be unpacked: damaged before byte {file.taken:,}"
-    return AssayError("I005", what, where=file.name, fix="copy the file again from where it came")
+    what = f"the file cannot be unpacked: it is damaged before byte {file.bytes_read:,}"
+    return AssayError("I005", what, where=file.name)

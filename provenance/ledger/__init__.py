@@ -1,1 +1,1 @@
-"""The signed history: entries, keys, proofs, verification, lineage."""
+"""The signed history: entries, keys, proofs, verification and lineage."""

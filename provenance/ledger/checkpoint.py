@@ -1,8 +1,8 @@
-"""Checkpoints: a ledger's size and root, signed, to be kept where the ledger is not.
+"""Checkpoints: a ledger's size and root, signed, to be kept apart from the ledger.
 
-A checkpoint is a C2SP signed note: origin, size and root in base64, a line each, an empty line,
-and `— origin base64(key hash || Ed25519 over the text)`. Whoever holds one sees a cut end, and a
-ledger that was written anew. Source: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
+A checkpoint is a C2SP signed note: origin, size and root in base64, one per line, an empty line,
+and `— origin base64(key hash || Ed25519 over the text)`. It reveals a truncated ledger and one
+that was rewritten. Source: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
 """
 
 import base64
@@ -20,7 +20,7 @@ _KEY_ID_BYTES, _SIGNATURE_BYTES = 4, 64
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Size and root of the ledger named `origin`; `root` is 32 bytes."""
+    """Size and root (32 bytes) of the ledger named `origin`."""
 
     origin: str
     size: int
@@ -38,38 +38,38 @@ class Checkpoint:
 
 
 def origin_of(first_leaf: bytes) -> str:
-    """Return the name of a ledger: by the digest of its first entry, which names its first key."""
+    """Return a ledger's name, from the digest of its first entry, which names its first key."""
     return f"assay.ledger/{first_leaf.hex()[:32]}"
 
 
 def parse(note: str, where: str = "") -> tuple[Checkpoint, list[tuple[bytes, bytes]]]:
-    """Read a note: the checkpoint, and (key hash, signature) of each line in its origin's name.
+    """Parse a note: the checkpoint, and (key hash, signature) of each line with its origin's name.
 
     Raises:
-        AssayError: ASSAY-L012 if it is no checkpoint.
+        AssayError: ASSAY-L012 if it is not a valid checkpoint.
     """
     text, _, tail = note.rpartition("\n\n")
     found = _TEXT.fullmatch(text + "\n")
     if not found or not re.fullmatch(f"(?:{_SIGNATURE.pattern})+", tail):
-        raise _unreadable("this is no checkpoint", where)
+        raise AssayError("L012", "this is not a checkpoint", where=where)
     origin, size, root = found.groups()
     try:
-        made = Checkpoint(origin, int(size), base64.b64decode(root, validate=True))
+        checkpoint = Checkpoint(origin, int(size), base64.b64decode(root, validate=True))
         lines = [base64.b64decode(s, validate=True) for n, s in _SIGNATURE.findall(tail)
                  if n == origin]  # fmt: skip
     except binascii.Error as error:
-        raise _unreadable("the checkpoint is damaged", where) from error
-    if made.text() != text + "\n":
-        raise _unreadable("the checkpoint is damaged", where)
+        raise AssayError("L012", "the checkpoint is damaged", where=where) from error
+    if checkpoint.text() != text + "\n":
+        raise AssayError("L012", "the checkpoint is damaged", where=where)
     whole = [line for line in lines if len(line) == _KEY_ID_BYTES + _SIGNATURE_BYTES]
-    return made, [(line[:_KEY_ID_BYTES], line[_KEY_ID_BYTES:]) for line in whole]
+    return checkpoint, [(line[:_KEY_ID_BYTES], line[_KEY_ID_BYTES:]) for line in whole]
 
 
 def opened(note: str, trusted: list[Verifier], where: str = "") -> Checkpoint:
-    """Read a note that one of the trusted keys has signed.
+    """Parse a note that one of the trusted keys must have signed.
 
     Raises:
-        AssayError: ASSAY-L012 if it is no checkpoint, L007 if none of the keys has signed it.
+        AssayError: ASSAY-L012 if it is not a checkpoint, L007 if none of the keys has signed it.
     """
     checkpoint, signatures = parse(note, where)
     message = checkpoint.text().encode()
@@ -81,7 +81,3 @@ def opened(note: str, trusted: list[Verifier], where: str = "") -> Checkpoint:
     ids = ", ".join(verifier.key_id.hex() for verifier in trusted)
     what = f"the checkpoint of {checkpoint.size} entries is not signed by a trusted key ({ids})"
     raise AssayError("L007", what, where=where)
-
-
-def _unreadable(what: str, where: str) -> AssayError:
-    return AssayError("L012", what, where=where)

@@ -1,30 +1,32 @@
-"""Compaction: many small entry files become one segment, without a moment in which one is missing.
+"""Compaction: merges many small entry files into one segment; no entry is ever unavailable.
 
-    write the segment -> read it back and compare -> record it by an entry -> remove the singles
-Writers append meanwhile; readers find each entry in one place or the other. What a compaction that
-died has left is finished or removed by the next one. Removal comes after the fsync of everything
-that replaces it.
+    write the segment -> read it back and compare -> record it in an entry -> remove the singles
+Writers can append meanwhile, and readers find each entry in one place or the other. The next
+compaction finishes or removes what one that died has left. Files are removed only after everything
+that replaces them has been synced.
 """
 
 import dataclasses
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provenance.base import atomic
-from provenance.base.errors import AssayError
+from provenance.base.errors import Notice
 from provenance.ledger import entry, segments
+from provenance.ledger.entry import Entry
 from provenance.ledger.key_rotation import SCHEMA
-from provenance.ledger.ledger import Ledger, broken
+from provenance.ledger.ledger import Ledger
+from provenance.ledger.refusals import broken, refuse
 from provenance.ledger.segments import Segment
 from provenance.ledger.signing import Signer
 
-FEWEST = 2  # entries that are worth a segment
+FEWEST = 2  # entries that justify a segment
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Compacted:
-    """What a compaction did: the segment's name and entries, or None and 0."""
+    """The result of a compaction: the segment's name and its number of entries, or None and 0."""
 
     name: str | None
     entries: int
@@ -32,11 +34,11 @@ class Compacted:
 
 
 def compact(ledger: Ledger, signer: Signer, time: str) -> Compacted:
-    """Put all entries that have a file of their own into one segment and record it.
+    """Merge all entries that have their own file into one segment and record it.
 
     Raises:
         AssayError: E001 to E003 if it cannot be written; L001 to L008 if the entries do not hold,
-            then nothing is removed.
+            in which case nothing is removed.
     """
     with atomic.coded(ledger.folder), atomic.exclusive(ledger.folder / "compact.lock"):
         removed = _finish(ledger)
@@ -49,7 +51,7 @@ def compact(ledger: Ledger, signer: Signer, time: str) -> Compacted:
 
 
 def recorded(ledger: Ledger) -> dict[str, tuple[int, Mapping[str, Any]]]:
-    """Return what the ledger says of its segments: by file name, the entry's number and facts."""
+    """Return the ledger's records of its segments: by file name, the entry's number and facts."""
     found = {}
     for item in ledger.entries():
         if item.kind == "compact":
@@ -72,7 +74,8 @@ def _written(ledger: Ledger, numbers: list[int]) -> Segment:
     atomic.write_exclusive(path, content, ledger.folder / "tmp")
     made = Segment(first, last, path)
     if made.read() != singles:
-        raise broken("L004", f"entries {first} to {last} are not what was written", path)
+        what = f"the segment of entries {first} to {last} differs from what was written"
+        raise broken("L004", what, path)
     return made
 
 
@@ -101,7 +104,7 @@ def _record(ledger: Ledger, signer: Signer, made: Segment, time: str) -> None:
 
 
 def _finish(ledger: Ledger) -> int:
-    """Remove what a compaction that died left: its segment, or the files that it replaces."""
+    """Clean up after a compaction that died: remove its segment, or the files that it replaces."""
     known = recorded(ledger)
     removed = 0
     for segment in segments.found_in(ledger.segments_folder):
@@ -113,16 +116,27 @@ def _finish(ledger: Ledger) -> int:
 
 
 def _remove(ledger: Ledger, segment: Segment) -> int:
-    """Remove the single files of a segment's entries, if the segment holds them unaltered."""
-    doubled = sorted(ledger.singles().intersection(segment.numbers))
+    """Remove the single files of a segment's entries, if the segment contains them unaltered."""
+    doubled = ledger.singles().intersection(segment.numbers)
     if not doubled:
         return 0
-    held = {item.seq: item for item in segment.read()}
-    for seq in doubled:
-        if (single := ledger.read(seq)) != held[seq]:
-            what = f"entry {seq} exists twice: {single.leaf.hex()} and {held[seq].leaf.hex()}"
-            raise AssayError("L008", what, where=str(ledger.path_of(seq)))
+    refuse(forks(ledger, segment.read(), doubled))
     for seq in doubled:
         ledger.path_of(seq).unlink()
     atomic.sync_tree(ledger.entries_folder)
     return len(doubled)
+
+
+def forks(ledger: Ledger, held: list[Entry], doubled: set[int]) -> Iterator[Notice]:
+    """Yield a break for each of the doubled entries that a segment and its own file disagree on.
+
+    Args:
+        ledger: with the single files.
+        held: the segment's entries.
+        doubled: numbers of the entries that exist in both places.
+    """
+    in_segment = {item.seq: item for item in held}
+    for seq in sorted(doubled):
+        if (single := ledger.read(seq)) != (other := in_segment[seq]):
+            what = f"entry {seq} exists twice: {single.leaf.hex()} and {other.leaf.hex()}"
+            yield Notice("ASSAY-L008", what, str(ledger.path_of(seq)))

@@ -1,9 +1,9 @@
-"""One link of the ledger: a body of facts, chained and signed.
+"""One entry of the ledger: a body of facts, chained and signed.
 
     leaf = SHA-256(0x00 || DOMAIN || seq (8 bytes, big-endian) || prev || key_id || body)
     signature = Ed25519(DOMAIN || leaf)
-so the signature covers the sequence number, the entry before, the key's id and every fact.
-`body` is canonical JSON: sorted keys, no blanks, UTF-8, no NaN.
+so the signature covers the sequence number, the preceding entry, the key's id and every fact.
+`body` is canonical JSON: sorted keys, no whitespace, UTF-8, no NaN.
 """
 
 import dataclasses
@@ -38,7 +38,7 @@ _SCHEMA = pa.schema(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as stored; `facts` is its body, read."""
+    """One entry as stored; `facts` is its parsed body."""
 
     seq: int
     prev: bytes
@@ -49,14 +49,14 @@ class Entry:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Return the body's facts; ValueError if it holds no such thing."""
+        """Return the body's facts; ValueError if it is not a JSON object."""
         try:
             facts = json.loads(self.body)
         except RecursionError:
             facts = None
         if not isinstance(facts, dict):
-            message = "holds no facts"
-            raise ValueError(message)  # noqa: TRY004  # what is no JSON is a ValueError as well
+            message = "contains no facts"
+            raise ValueError(message)  # noqa: TRY004  # like invalid JSON
         return facts
 
     @property
@@ -66,15 +66,15 @@ class Entry:
 
     @property
     def content(self) -> bytes:
-        """Return the bytes that the leaf is the digest of, as a Merkle tree's leaf."""
+        """Return the bytes whose digest, as a leaf of a Merkle tree, is `leaf`."""
         return DOMAIN + self.seq.to_bytes(8, "big") + self.prev + self.key_id + self.body
 
     def expected_leaf(self) -> bytes:
-        """Return the digest that the leaf must be."""
+        """Return the digest that `leaf` must equal."""
         return hashlib.sha256(merkle.LEAF + self.content).digest()
 
     def is_signed_by(self, verifier: Verifier) -> bool:
-        """Return whether the signature is that key's."""
+        """Return whether the signature was made by that key."""
         return self.key_id == verifier.key_id and verifier.holds(self.sig, DOMAIN + self.leaf)
 
     def to_parquet(self) -> bytes:
@@ -92,7 +92,7 @@ def make(seq: int, prev: bytes, facts: Mapping[str, Any], signer: Signer) -> Ent
 
 
 def to_parquet(entries: Sequence[Entry], compression: str) -> bytes:
-    """Return a file of entries, one row each."""
+    """Return a file of entries, one row per entry."""
     columns = [[getattr(item, field.name) for item in entries] for field in _SCHEMA]
     arrays = [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
     sink = io.BytesIO()
@@ -102,31 +102,31 @@ def to_parquet(entries: Sequence[Entry], compression: str) -> bytes:
 
 
 def parse(content: bytes) -> Entry:
-    """Read an entry's file; ValueError if it is not exactly what `to_parquet` writes."""
+    """Parse an entry's file; ValueError if it is not exactly what `to_parquet` writes."""
     entries, created_by = parse_all(content, 1)
     _check_bytes(entries[0], content, created_by)
     return entries[0]
 
 
 def parse_all(content: bytes, count: int) -> tuple[list[Entry], str]:
-    """Read a file of `count` entries: them, and who wrote it; ValueError if it is none."""
+    """Return the entries in a file of `count` entries, and its writer; ValueError if invalid."""
     try:
         file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
-        # a few bytes can claim any number of rows, so it is looked at first
+        # checked first, because a few bytes can claim any number of rows
         table = file.read() if file.metadata.num_rows == count else None
         created_by = str(file.metadata.created_by)
     except (OSError, ValueError, pa.ArrowException) as error:
         message = "is not a readable Parquet file"
         raise ValueError(message) from error
     if table is None or len(table) != count:
-        message = f"does not hold {count} rows" if count > 1 else "does not hold one row"
+        message = f"does not contain {count} rows" if count > 1 else "does not contain one row"
         raise ValueError(message)
     if not table.schema.equals(_SCHEMA) or any(c.null_count for c in table.columns):
         message = "does not have an entry's columns"
         raise ValueError(message)
     entries = [Entry(**row) for row in table.to_pylist()]
-    if any(item.leaf == item.expected_leaf() and not _is_told(item) for item in entries):
-        message = "holds facts that no entry has"
+    if any(item.leaf == item.expected_leaf() and not _has_valid_facts(item) for item in entries):
+        message = "contains facts that no entry can have"
         raise ValueError(message)
     return entries, created_by
 
@@ -139,8 +139,8 @@ def canonical(facts: Mapping[str, Any]) -> bytes:
     return text.encode()
 
 
-def _is_told(item: Entry) -> bool:
-    """Return whether the facts are such that the ledger can be walked by them."""
+def _has_valid_facts(item: Entry) -> bool:
+    """Return whether the facts have the structure that a walk along the ledger relies on."""
     try:
         facts = item.facts
     except ValueError:
@@ -157,16 +157,16 @@ def _is_told(item: Entry) -> bool:
 
 
 def _check_bytes(found: Entry, content: bytes, created_by: str) -> None:
-    """Refuse a file with a byte that its writer did not put there, even one without meaning.
+    """Refuse a file with any byte that its writer did not write, even a meaningless one.
 
-    The signed body names the writer, so another version of it cannot be pretended; only the same
-    version can be asked to write the same bytes again.
+    The signed body names the writer, so no other version can be claimed; only the same version can
+    reproduce the bytes for a comparison.
     """
     writer = found.facts.get("writer") if found.leaf == found.expected_leaf() else None
     if writer is None:
-        return  # its digest does not hold, which the walk reports with both digests
+        return  # its digest does not match, which the walk reports with both digests
     if created_by != writer or (writer == _writer() and found.to_parquet() != content):
-        message = "holds bytes that its writer did not put there"
+        message = "contains bytes that its writer did not write"
         raise ValueError(message)
 
 

@@ -1,7 +1,7 @@
-"""Which key signs a ledger: the first entry names it, and only a key itself hands over to the next.
+"""Which key signs a ledger: the first entry names it, and only a key itself can name its successor.
 
-The entry that hands over is signed by the old key and holds the new key's signature over the chain
-so far. So either key vouches for the whole: the old one by handing over, the new one by taking it.
+The entry that rotates the key is signed by the old key and countersigned by the new key over the
+chain so far. So either key vouches for the whole chain.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ def first_facts(signer: Signer, time: str) -> dict[str, Any]:
 
 
 def handover_facts(head: Entry, old: Signer, new: Signer, time: str) -> dict[str, Any]:
-    """Return the facts of the entry after `head` that hands the ledger from `old` to `new`."""
+    """Return the facts of the entry after `head` that rotates the key from `old` to `new`."""
     message = _message(head.seq + 1, head.leaf, old.verifier, new.verifier)
     return {
         **first_facts(new, time),
@@ -32,13 +32,13 @@ def handover_facts(head: Entry, old: Signer, new: Signer, time: str) -> dict[str
 
 
 def key_after(item: Entry) -> bytes:
-    """Return the id of the key that must sign the entry after `item`; nothing is verified."""
+    """Return the id of the key that must sign the entry after `item`, without verifying it."""
     named = _named(item.facts) if item.kind == "key" else None
     return named.key_id if named else item.key_id
 
 
 class Keychain:
-    """Follows a ledger entry by entry and tells who must have signed each."""
+    """Follows a ledger entry by entry and checks which key must have signed each."""
 
     def __init__(self) -> None:
         """Start before the first entry."""
@@ -46,30 +46,30 @@ class Keychain:
         self._is_begun = False
 
     def faults(self, item: Entry, expected: int, where: str) -> Iterator[Notice]:
-        """Yield what is wrong with the signature of an entry, and heed the key it names."""
+        """Yield what is wrong with an entry's signature, and adopt the key that it names."""
         facts = _facts(item)
         named = _named(facts) if facts.get("kind") == "key" else None
         if not self.keys:
             if named is None:
                 if not self._is_begun:
-                    what = f"entry {expected} names no key to begin with"
+                    what = f"entry {expected} does not name the ledger's first key"
                     yield Notice("ASSAY-L007", what, where)
                 self._is_begun = True
                 return
             self.keys.append(named)
         current = self.keys[-1]
         if not item.is_signed_by(current):
-            what = f"entry {expected}: signature is not by the ledger's key {current.key_id.hex()}"
+            what = f"entry {expected} is not signed by the ledger's key {current.key_id.hex()}"
             yield Notice("ASSAY-L007", f"{what} (it names {item.key_id.hex()})", where)
         elif facts.get("kind") == "key" and expected:
-            if named is None or not _is_taken(item, facts, current, named):
-                what = f"entry {expected} hands the ledger to a key that did not take it"
+            if named is None or not _is_countersigned(item, facts, current, named):
+                what = f"entry {expected}: key rotation is not countersigned by the new key"
                 yield Notice("ASSAY-L007", what, where)
             else:
                 self.keys.append(named)
 
 
-def _is_taken(item: Entry, facts: Mapping[str, Any], old: Verifier, new: Verifier) -> bool:
+def _is_countersigned(item: Entry, facts: Mapping[str, Any], old: Verifier, new: Verifier) -> bool:
     try:
         proof = bytes.fromhex(str(facts.get("proof", "")))
     except ValueError:

@@ -1,17 +1,18 @@
-"""Lineage: which source row is which row of which file, and one root over all of it.
+"""Lineage: maps each source row to a row of an output file, with one root over all of it.
 
-A lineage row's leaf is the row digest of its cells (rules joined by line feeds) behind a zero byte,
-so a run's rows form an RFC 6962 tree in the order of the lineage's parts; its root is in the run's
-entry, and a path of hashes proves one row to whoever holds nothing else of the run.
+A lineage row's leaf is a zero byte followed by the row's encoding (rules joined by line feeds), so
+a run's rows form an RFC 6962 tree in the order of the lineage's parts. Its root is in the run's
+entry, and a path of hashes proves one row to someone who has nothing else of the run.
 
-Row ids are plain digests, or, where the contract marks personal data, HMACs under a secret of the
-signing key's owner: a plain digest of a row with few possible values can be guessed. Then each row
-also has a commitment, SHA-256(salt || plain digest), which its own salt opens and no other's.
+Row ids are plain digests. If the contract marks personal data, they are HMACs under a secret of the
+signing key's owner, because the plain digest of a row with few possible values can be guessed. Each
+row then also has a commitment, SHA-256(salt || plain digest), which only its own salt opens.
 """
 
 import dataclasses
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,14 +49,14 @@ class RowIds:
 
     Attributes:
         sources: of the run, in order.
-        secrets: for ids and for salts, 32 bytes each; None where plain digests may be published.
+        secrets: for ids and for salts, 32 bytes each; None if plain digests may be published.
     """
 
     sources: tuple[Source, ...]
     secrets: tuple[bytes, bytes] | None = None
 
     def of(self, digests: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return ids, uint8 (n, 32), or (n, 64) with each row's commitment behind its id."""
+        """Return ids, uint8 (n, 32), or (n, 64) with each row's commitment after its id."""
         if self.secrets is None:
             return digests
         for_ids, for_salts = self.secrets
@@ -75,7 +76,7 @@ class RowIds:
 
 
 def secrets_of(signer: Signer) -> tuple[bytes, bytes]:
-    """Return the secrets for keyed ids and for their salts; the same through changes of key."""
+    """Return the secrets for keyed ids and for their salts, which survive key rotations."""
     return signer.derived("row-id"), signer.derived("row-salt")
 
 
@@ -88,14 +89,14 @@ def table_of(
     sources: tuple[Source, ...], rows: np.ndarray, ids: np.ndarray, placed: tuple[str, str],
     rules: pa.Array,
 ) -> pa.Table:  # fmt: skip
-    """Return the lineage of rows that stand in one file in this order.
+    """Return the lineage of the rows of one file, in the file's order.
 
     Args:
         sources: of the run.
         rows: int64, shape (n,), ordinals.
         ids: uint8, shape (n, 32) or (n, 64), from `RowIds.of`.
         placed: fate and file.
-        rules: list<string>, shape (n,).
+        rules: list<string>, shape (n,), ids of the rules that flagged each row.
     """
     which, local = _places(sources, rows)
     hashes = pa.array([bytes.fromhex(source.sha256) for source in sources], pa.binary(32))
@@ -114,7 +115,7 @@ def table_of(
 
 
 def ids_in(table: pa.Table) -> np.ndarray:
-    """Return the ids of lineage rows as `RowIds.of` made them."""
+    """Return the ids of lineage rows as `RowIds.of` returned them."""
     names = [name for name in ("row_id", "commitment") if name in table.column_names]
     return np.hstack([unpacked(table[name]) for name in names])
 
@@ -135,14 +136,12 @@ def verify(parts: Iterable[pa.Table], run: int, facts: dict[str, Any], where: st
     Args:
         parts: of the run's lineage, in the order of the tree's leaves.
         run: its number, for messages.
-        facts: its entry's.
-        where: the parts lie, for messages.
+        facts: of its entry.
+        where: folder of the parts, for messages.
     """
     sources = [Source(**item) for item in facts["inputs"]]
-    seen = {bytes.fromhex(source.sha256): np.zeros(source.rows, np.int64) for source in sources}
-    often = {bytes.fromhex(source.sha256): 0 for source in sources}
-    for source in sources:
-        often[bytes.fromhex(source.sha256)] += 1
+    counts = {bytes.fromhex(source.sha256): np.zeros(source.rows, np.int64) for source in sources}
+    copies = Counter(bytes.fromhex(source.sha256) for source in sources)
     tree, fates = merkle.Tree(), dict.fromkeys(FATES, 0)
     for table in parts:
         tree.extend(leaves(table))
@@ -150,19 +149,16 @@ def verify(parts: Iterable[pa.Table], run: int, facts: dict[str, Any], where: st
             fates[fate["values"]] = fates.get(fate["values"], 0) + fate["counts"]
         for source in table["source_sha256"].unique().to_pylist():
             local = table.filter(pc.equal(table["source_sha256"], source))["source_row"].to_numpy()
-            if (
-                source in seen
-                and len(local)
-                and local.min() >= 0
-                and local.max() < len(seen[source])
-            ):
-                seen[source] += np.bincount(local, minlength=len(seen[source]))
+            size = len(counts.get(source, ()))
+            if len(local) and local.min() >= 0 and local.max() < size:
+                counts[source] += np.bincount(local, minlength=size)
     found = []
-    if (root := tree.root().hex()) != facts["lineage"]["root"]:
-        what = f"run {run}: the lineage's root is {root}, recorded {facts['lineage']['root']}"
+    recorded = facts["lineage"]["root"]
+    if (root := tree.root().hex()) != recorded:
+        what = f"run {run}: the root of the lineage is {root}, but {recorded} is recorded"
         found.append(Notice("ASSAY-L011", what, where))
     if fates != {name: facts["rows"].get(name) for name in fates} or any(
-        (counts != often[source]).any() for source, counts in seen.items()
+        (count != copies[source]).any() for source, count in counts.items()
     ):
         what = f"run {run}: not every source row has exactly one fate in the lineage"
         found.append(Notice("ASSAY-L011", what, where))
@@ -170,7 +166,7 @@ def verify(parts: Iterable[pa.Table], run: int, facts: dict[str, Any], where: st
 
 
 def _places(sources: tuple[Source, ...], rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return which source each row is of, and its ordinal there."""
+    """Return the index of each row's source, and the row's ordinal in that source."""
     firsts = np.array([source.first_row for source in sources])
     which = np.searchsorted(firsts, rows, side="right") - 1
     return which, rows - firsts[which]

@@ -1,9 +1,9 @@
-"""Merkle trees: one root over many leaves, and proofs as long as the tree is high.
+"""Merkle trees: one root over many leaves, and proofs whose length is the tree's height.
 
 Hashes and proofs are those of RFC 6962 (and RFC 9162, sections 2.1.3 and 2.1.4):
     leaf = SHA-256(0x00 || bytes)    node = SHA-256(0x01 || left || right)
-A tree over the ledger's entries says that none was taken away; one over a run's rows, that none
-was. Source: RFC 6962, RFC 9162.
+A tree over the ledger's entries, or over a run's rows, shows that none was removed.
+Source: RFC 6962, RFC 9162.
 """
 
 import hashlib
@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 LEAF, NODE = b"\0", b"\1"
-_BLOCK = 1 << 12  # leaves hashed level by level at once: a power of two
+_BLOCK = 1 << 12  # leaves that are hashed together, level by level; a power of two
 
 
 class Tree:
-    """The root of a tree whose leaves come one after the other; state is one hash a level."""
+    """The root of a tree that grows leaf by leaf; its state is one hash per level."""
 
     def __init__(self, leaves: Iterable[bytes] = ()) -> None:
         """Start with some leaf hashes, 32 bytes each."""
@@ -34,7 +34,7 @@ class Tree:
                     self._add(leaf, 1)
 
     def root(self) -> bytes:
-        """Return the root of the leaves so far; of none, SHA-256 of nothing."""
+        """Return the root of the leaves so far; without leaves, the SHA-256 of no bytes."""
         if not self._peaks:
             return hashlib.sha256().digest()
         root = self._peaks[-1]
@@ -62,8 +62,8 @@ def inclusion(leaves: Sequence[bytes], index: int) -> list[bytes]:
     path: list[bytes] = []
     level = list(leaves)
     while len(level) > 1:
-        if (beside := index ^ 1) < len(level):
-            path.append(level[beside])
+        if (sibling := index ^ 1) < len(level):
+            path.append(level[sibling])
         level, index = _above(level), index >> 1
     return path
 
@@ -73,21 +73,21 @@ def root_of_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes])
     if not 0 <= index < size:
         return None
     last, root = size - 1, leaf
-    for beside in path:
+    for sibling in path:
         if not last:
             return None
         if index % 2 or index == last:
-            root = node(beside, root)
+            root = node(sibling, root)
             while not index % 2 and index:
                 index, last = index >> 1, last >> 1
         else:
-            root = node(root, beside)
+            root = node(root, sibling)
         index, last = index >> 1, last >> 1
     return None if last else root
 
 
 def consistency(leaves: Sequence[bytes], first: int) -> list[bytes]:
-    """Return the hashes that show that the tree of the first `first` leaves was only added to.
+    """Return the hashes that show that leaves were only added after the first `first` ones.
 
     Args:
         leaves: all leaf hashes of the larger tree.
@@ -119,15 +119,15 @@ def is_consistent(first: int, old: bytes, size: int, new: bytes, path: Sequence[
     while index % 2:
         index, last = index >> 1, last >> 1
     small = large = rest.pop(0) if index else old
-    for beside in rest:
+    for sibling in rest:
         if not last:
             return False
         if index % 2 or index == last:
-            small, large = node(beside, small), node(beside, large)
+            small, large = node(sibling, small), node(sibling, large)
             while not index % 2 and index:
                 index, last = index >> 1, last >> 1
         else:
-            large = node(large, beside)
+            large = node(large, sibling)
         index, last = index >> 1, last >> 1
     return not last and small == old and large == new
 
@@ -140,7 +140,7 @@ def _root(leaves: Sequence[bytes]) -> bytes:
 
 
 def _above(level: list[bytes]) -> list[bytes]:
-    """Return the level above; a last node without a neighbour moves up as it is."""
+    """Return the level above; a last node without a sibling moves up unchanged."""
     sha256 = hashlib.sha256
     pairs = zip(level[::2], level[1::2], strict=False)
     above = [sha256(NODE + left + right).digest() for left, right in pairs]

@@ -1,144 +1,104 @@
-"""A run's files against what its ledger entry records: these regular files, and nothing else.
+"""Compares a run's files with its ledger entry: exactly the recorded regular files, no others.
 
-A reader of a run's folder reads whatever lies in it, so whatever lies in it must be recorded: one
-walk by descriptor finds every item, and a symlink, device, pipe or socket, a file that no entry
-records and a folder on the way to none are breaks (ASSAY-L011). Every command that reads a file of
-a run opens it here, where its bytes are held against the recorded digest; `run_reader` makes tables
-of them.
+Whoever reads a run's folder reads everything in it, so everything in it must be recorded. One walk
+by descriptor finds every item; a symlink, device, pipe or socket, an unrecorded file or a folder
+that leads to no recorded file is a break (ASSAY-L011). Every command opens the files of a run
+through this module, which checks their bytes against the recorded digest; `run_reader` turns them
+into tables.
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import io
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from provenance.base import no_follow
 from provenance.base.errors import AssayError, Notice
+from provenance.ledger.refusals import broken, notice_of, why
 
 FATES = ("clean", "quarantine", "rejected")  # of a row, and the folders of a run that hold them
 # folders that a run may leave empty
 MAY_BE_EMPTY = frozenset({*FATES, "findings", "lineage", "models"})
 DEEPEST = 32
-_BLOCK = 1 << 18  # more does not stay in the cache of a core, and takes more than twice as long
-_SMALL = 8 << 20  # bytes: such a file is read once, and kept in memory while it is used
+_BLOCK = 1 << 18  # larger blocks do not fit a core's cache and take more than twice as long
+_SMALL = 8 << 20  # bytes: such a file is read once and kept in memory while it is in use
 _FICLONE = 0x40049409  # ioctl: share the blocks of another file (btrfs, XFS)
 
 Recorded = Mapping[str, Any]  # name, size, sha256: an item of an entry's `outputs`
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Item:
-    """Something below a run's folder: its path from there with slashes, and its `stat`."""
-
-    name: str
-    found: os.stat_result
-
-    @property
-    def is_folder(self) -> bool:
-        """Return whether it is a real folder."""
-        return stat.S_ISDIR(self.found.st_mode)
-
-    @property
-    def is_regular(self) -> bool:
-        """Return whether it is a regular file."""
-        return stat.S_ISREG(self.found.st_mode)
-
-
-def walk(folder: Path) -> list[Item]:
-    """Return all that lies below a folder, by name, without following anything.
-
-    Raises:
-        IrregularError: the folder itself, or the one that it lies in, is a symlink or no folder.
-        OSError: a folder cannot be read.
-    """
-    with no_follow.nested(folder) as descriptor:
-        found = list(_below(descriptor, PurePosixPath(), DEEPEST))
-    return sorted(found, key=lambda item: item.name)
-
-
 def faults(
     folder: Path, seq: int, outputs: Sequence[Recorded], *, what: str = "run"
 ) -> list[Notice]:
-    """Compare a folder with what an entry records of it, both ways, bytes included.
+    """Compare a folder with what an entry records, in both directions, including contents.
 
     Args:
         folder: of the run.
         seq: number of the entry, for messages.
         outputs: what the entry records: name, size and sha256 of each file.
-        what: the entry is of, for messages.
+        what: the kind of entry, for messages.
     """
-    breaks = strangers(folder, seq, outputs, what=what)
+    breaks = unrecorded(folder, seq, outputs, what=what)
     if breaks and breaks[0].where == str(folder):
-        return breaks  # what cannot be entered is one break, not one for each file
-    told = {notice.where for notice in breaks}
-    named = ((str(file["name"]), file) for file in outputs)
-    for name, file in sorted(named, key=lambda pair: pair[0]):
-        if str(folder / name) in told:
-            continue
-        breaks += [fault] if (fault := fault_of(folder, seq, file, what=what)) else []
+        return breaks  # a folder that cannot be opened is one break, not one per file
+    reported = {notice.where for notice in breaks}
+    for file in sorted(outputs, key=lambda file: str(file["name"])):
+        if str(folder / str(file["name"])) not in reported:
+            breaks += [fault] if (fault := fault_of(folder, seq, file, what=what)) else []
     return breaks
 
 
-def strangers(
+def unrecorded(
     folder: Path, seq: int, outputs: Sequence[Recorded], *, what: str = "run"
 ) -> list[Notice]:
-    """Return what lies in a run's folder beside its recorded files and the folders on their way."""
+    """Return everything in a run's folder except its recorded files and the folders they need."""
     recorded = {str(file["name"]) for file in outputs}
     ways = {str(way) for name in recorded for way in PurePosixPath(name).parents}
     try:
-        items = walk(folder)
+        with no_follow.nested(folder) as descriptor:
+            items = sorted(_below(descriptor, PurePosixPath(), DEEPEST))
     except FileNotFoundError:
-        return []  # then every file is missing, which `fault_of` says
+        return []  # then every file is missing, which `fault_of` reports
     except OSError as error:
-        why = _why(error)
-        return [Notice("ASSAY-L011", f"{what} {seq}: its folder {why}", str(folder))]
-    filled = {str(PurePosixPath(item.name).parent) for item in items}
+        return [Notice("ASSAY-L011", f"{what} {seq}: its folder {why(error)}", str(folder))]
+    filled = {str(PurePosixPath(name).parent) for name, _ in items}
     breaks = []
-    for item in items:
-        if item.is_folder:
-            is_known = item.name in ways or (item.name in MAY_BE_EMPTY and item.name not in filled)
-            told = "a folder without a file of the"
+    for name, mode in items:
+        if stat.S_ISDIR(mode):
+            is_known = name in ways or (name in MAY_BE_EMPTY and name not in filled)
+            kind = "a folder without a file of the"
         else:
-            is_known = item.name in recorded and item.is_regular
-            kind = no_follow.kind_of(item.found.st_mode)
-            told = "not a file of the" if item.is_regular else f"{kind}, not a file of the"
+            is_known = name in recorded and stat.S_ISREG(mode)
+            kind = f"{no_follow.kind_of(mode)} that is not part of the"
         if not is_known:
-            message = f"{what} {seq}: {item.name} is {told} {what}"
-            breaks.append(Notice("ASSAY-L011", message, str(folder / item.name)))
+            message = f"{what} {seq}: {name} is {kind} {what}"
+            breaks.append(Notice("ASSAY-L011", message, str(folder / name)))
     return breaks
 
 
 def fault_of(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> Notice | None:
-    """Return what is wrong with one recorded file, None if it is there as recorded."""
-    name = str(file["name"])
-    where = str(folder / name)
+    """Return what is wrong with one recorded file, None if nothing is."""
     try:
-        with opened(folder, name) as descriptor:
-            if longer := _longer(descriptor, file):
-                return Notice("ASSAY-L011", f"{what} {seq}: {name} {longer}", where)
-            actual = _sha256(descriptor)
-    except OSError as error:
-        return Notice("ASSAY-L011", f"{what} {seq}: {name} {_why(error)}", where)
-    other = _other(actual, file)
-    return Notice("ASSAY-L011", f"{what} {seq}: {other}", where) if other else None
+        require(folder, seq, file, what=what)
+    except AssayError as error:
+        return notice_of(error)
+    return None
 
 
-def require(folder: Path, seq: int, files: Iterable[Recorded]) -> None:
-    """Refuse (ASSAY-L011) the first recorded file of a run that is not there as recorded."""
-    for file in files:
-        if fault := fault_of(folder, seq, file):
-            raise broken(fault.message, Path(fault.where))
+def require(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> None:
+    """Check one recorded file; errors as of `verified`."""
+    with verified(folder, seq, file, what=what, small=0):
+        pass
 
 
 @contextlib.contextmanager
 def opened(folder: Path, name: str) -> Iterator[int]:
-    """Open a regular file below a folder, part by part and following nothing, for reading."""
+    """Open a regular file below a folder for reading, part by part, without following symlinks."""
     if not is_inside(name):
         raise FileNotFoundError(name)
     with no_follow.nested(folder) as descriptor:
@@ -157,81 +117,65 @@ def read(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> bytes:
 
 @contextlib.contextmanager
 def verified(
-    folder: Path, seq: int, file: Recorded, *, what: str = "run", small: int | None = None
+    folder: Path, seq: int, file: Recorded, *, what: str = "run", small: int = _SMALL
 ) -> Iterator[io.BufferedReader | io.BytesIO]:
-    """Open a recorded file at its start, once its bytes have the recorded digest.
+    """Open a recorded file at its start after checking its bytes against the recorded digest.
 
-    What is read is what was hashed: of a file of up to `small` bytes (8 MiB) a copy in memory; of a
-    larger one the same open file, whatever its name leads to meanwhile.
+    The caller reads exactly what was hashed: a copy in memory of a file of up to `small` bytes, or
+    the same open descriptor of a larger file, wherever its name leads by then.
 
     Raises:
-        AssayError: ASSAY-L011 if it is missing, no regular file, or was changed.
+        AssayError: ASSAY-L011 if it is missing, not a regular file, or changed.
     """
-    name, most = str(file["name"]), _SMALL if small is None else small
     with contextlib.ExitStack() as stack:
-        try:
-            descriptor = stack.enter_context(opened(folder, name))
-            told = _longer(descriptor, file)
+        with _as_recorded(f"{what} {seq}", folder, file):
+            descriptor = stack.enter_context(opened(folder, str(file["name"])))
             held: io.BufferedReader | io.BytesIO
             held = stack.enter_context(os.fdopen(descriptor, "rb", closefd=False))
-            if not told and os.fstat(descriptor).st_size <= most:
+            if _size_within(descriptor, file) <= small:
                 held = io.BytesIO(held.read())
-            actual = "" if told else hashlib.file_digest(held, "sha256").hexdigest()
+            _require_digest(hashlib.file_digest(held, "sha256").hexdigest(), file)
             held.seek(0)
-        except OSError as error:
-            raise broken(f"{what} {seq}: {name} {_why(error)}", folder / name) from error
-        if told:
-            raise broken(f"{what} {seq}: {name} {told}", folder / name)
-        if other := _other(actual, file):
-            raise broken(f"{what} {seq}: {other}", folder / name)
         yield held
 
 
 def copy(folder: Path, seq: int, file: Recorded, target: Path) -> None:
-    """Copy a recorded file to a path that must not exist: the copy has the recorded digest.
+    """Copy a recorded file to a new path; the copy is checked against the recorded digest.
 
-    Where the file system can share blocks the copy takes no room; it is hashed all the same, and
-    what is hashed is the copy, which nobody else can have changed.
+    On a file system that can share blocks the copy takes no space. The digest is computed from the
+    copy, which nobody else can have changed.
 
     Raises:
-        AssayError: ASSAY-L011 if it is missing, no regular file, or was changed.
+        AssayError: ASSAY-L011 if it is missing, not a regular file, or changed.
         OSError: the copy cannot be written.
     """
-    name = str(file["name"])
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with contextlib.ExitStack() as stack:
-        try:
-            source = stack.enter_context(opened(folder, name))
-        except OSError as error:
-            raise broken(f"run {seq}: {name} {_why(error)}", folder / name) from error
-        if longer := _longer(source, file):
-            raise broken(f"run {seq}: {name} {longer}", folder / name)
-        made = os.open(target, flags, 0o600)
+        with _as_recorded(f"run {seq}", folder, file):
+            source = stack.enter_context(opened(folder, str(file["name"])))
+            _size_within(source, file)
+        made = no_follow.create(target)
         stack.callback(os.close, made)
         try:
-            told = _filled(made, source, file)
+            digest = _filled(made, source, file)
+            with _as_recorded(f"run {seq}", folder, file):
+                _require_digest(digest, file)
         except BaseException:
             target.unlink()
             raise
-        if told:
-            target.unlink()
-            raise broken(f"run {seq}: {told}", folder / name)
 
 
 def _filled(made: int, source: int, file: Recorded) -> str:
-    """Fill a new file from a recorded one; return what is wrong with the content, if anything."""
-    name, digest, left = file["name"], hashlib.sha256(), file.get("size", sys.maxsize)
+    """Copy a file, but no block beyond the recorded size; return the SHA-256 read, in hex."""
+    digest, left = hashlib.sha256(), file.get("size", sys.maxsize)
     is_shared = _shares_blocks(source, made)
-    # one buffer for all: a new one for each block costs more than the hash
+    # a single buffer: allocating one for each block costs more than hashing it
     room = memoryview(bytearray(_BLOCK))
-    while size := os.readv(made if is_shared else source, [room]):
+    while left >= 0 and (size := os.readv(made if is_shared else source, [room])):
         left -= size
-        if left < 0:  # it grows while it is read
-            return f"{name} is longer than the {file['size']} bytes recorded"
         digest.update(room[:size])
-        if not is_shared:
+        if left >= 0 and not is_shared:
             _write_all(made, room[:size])
-    return _other(digest.hexdigest(), file)
+    return digest.hexdigest()
 
 
 def is_inside(name: str) -> bool:
@@ -240,29 +184,43 @@ def is_inside(name: str) -> bool:
     return bool(parts) and parts[0] != "/" and ".." not in parts and "\0" not in name
 
 
-def _below(descriptor: int, path: PurePosixPath, depth: int) -> Iterator[Item]:
+@contextlib.contextmanager
+def _as_recorded(entry: str, folder: Path, file: Recorded) -> Iterator[None]:
+    """Raise L011 if the block cannot read a recorded file or finds it changed."""
+    name = str(file["name"])
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise broken("L011", f"{entry}: {name} {why(error)}", folder / name) from error
+
+
+def _below(descriptor: int, path: PurePosixPath, depth: int) -> Iterator[tuple[str, int]]:
+    """Yield path, relative to the run, and mode of each item, following no symlink."""
     for name in os.listdir(descriptor):
         inner = path / name
         try:
-            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
         except FileNotFoundError:
-            continue  # it went meanwhile; a recorded one is missed later
-        yield Item(str(inner), found)
-        if stat.S_ISDIR(found.st_mode) and depth:
+            continue  # it has just been removed; a recorded file is reported as missing later
+        yield str(inner), mode
+        if stat.S_ISDIR(mode) and depth:
             with no_follow.folder(name, at=descriptor) as folder:
                 yield from _below(folder, inner, depth - 1)
 
 
-def _longer(descriptor: int, file: Recorded) -> str:
-    """Return what to say of a file that is longer than recorded, so that nobody hashes it."""
+def _size_within(descriptor: int, file: Recorded) -> int:
+    """Return a file's size; ValueError if it is longer than recorded, so that nobody hashes it."""
     size, wanted = os.fstat(descriptor).st_size, file.get("size")
-    is_longer = isinstance(wanted, int) and size > wanted
-    return f"is {size} bytes long, recorded {wanted}" if is_longer else ""
+    if isinstance(wanted, int) and size > wanted:
+        message = f"has {size} bytes, but {wanted} are recorded"
+        raise ValueError(message)
+    return size
 
 
-def _sha256(descriptor: int) -> str:
-    with os.fdopen(descriptor, "rb", closefd=False) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _require_digest(actual: str, file: Recorded) -> None:
+    if actual != file["sha256"]:
+        message = f"has the sha256 {actual}, but {file['sha256']} is recorded"
+        raise ValueError(message)
 
 
 def _shares_blocks(source: int, made: int) -> bool:
@@ -278,27 +236,3 @@ def _shares_blocks(source: int, made: int) -> bool:
 def _write_all(descriptor: int, block: memoryview) -> None:
     while block:
         block = block[os.write(descriptor, block) :]
-
-
-def _other(actual: str, file: Recorded) -> str:
-    """Return what to say of a file that has another digest than recorded, empty if it has that."""
-    if actual == file["sha256"]:
-        return ""
-    return f"sha256 of {file['name']} is {actual}, recorded {file['sha256']}"
-
-
-def _why(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "is missing"
-    if isinstance(error, no_follow.IrregularError):
-        return f"is {error.kind}"
-    return f"cannot be read ({os.strerror(error.errno or 0)})"
-
-
-def broken(what: str, path: Path) -> AssayError:
-    """Return the error of a run that does not have its recorded files, and nothing else."""
-    fix = (
-        "restore a recorded file from a copy of the store, remove one that is not recorded after a "
-        "look; `assay verify` shows all that is wrong"
-    )
-    return AssayError("L011", what, where=str(path), fix=fix)

@@ -1,7 +1,7 @@
-"""Reads a committed run: its recorded files and nothing else, each held against its digest.
+"""Reads a committed run: only its recorded files, each checked against its digest.
 
-Before the first file is read, the folder is searched once for what no entry records. Then only the
-files that a command reads are hashed, and what it reads are the bytes that were hashed.
+Before the first file is read, the folder is searched once for unrecorded files. After that, only
+the files that a command reads are hashed, and it reads exactly the bytes that were hashed.
 """
 
 import contextlib
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from provenance.base.errors import AssayError, Notice
 from provenance.ledger import run_files
 from provenance.ledger.entry import Entry
+from provenance.ledger.refusals import refuse
 from provenance.ledger.run_files import Recorded
 
 if TYPE_CHECKING:
@@ -39,33 +40,31 @@ class RunReader:
         self._is_searched = False
 
     def names(self, part: str) -> list[str]:
-        """Return the recorded files of a folder of the run such as `clean`, in order."""
+        """Return the sorted recorded files of a folder of the run such as `clean`."""
         return sorted(name for name in self._recorded if name.startswith(f"{part}/"))
 
     def is_there(self) -> bool:
-        """Return whether the run's folder is there at all."""
+        """Return whether the run's folder exists at all."""
         return self.folder.is_dir() or self.folder.is_symlink()
 
     def faults(self) -> list[Notice]:
-        """Return whatever is not as recorded."""
+        """Return everything that differs from what was recorded."""
         return run_files.faults(self.folder, self.seq, list(self._recorded.values()))
 
     def require(self, *parts: str) -> None:
-        """Hash files before anything is read: those whose names begin so, by default all.
+        """Check files before any is read: those whose names start so, by default all.
 
         Raises:
-            AssayError: ASSAY-L011 for the first thing that is not as recorded.
+            AssayError: ASSAY-L011 for the first difference from what was recorded.
         """
         self._search_once()
         for name in sorted(self._recorded):
             if not parts or name.startswith(parts):
-                fault = run_files.fault_of(self.folder, self.seq, self._recorded[name])
-                if fault:
-                    raise run_files.broken(fault.message, Path(fault.where))
+                run_files.require(self.folder, self.seq, self._recorded[name])
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[pa.NativeFile]:
-        """Open a file of the run for reading in any order; errors as of `read`."""
+        """Open a file of the run for random access; errors as of `read`."""
         self._search_once()
         with run_files.verified(self.folder, self.seq, self._record(name)) as file:
             yield _as_arrow(file)
@@ -74,7 +73,8 @@ class RunReader:
         """Return the content of a file of the run.
 
         Raises:
-            AssayError: ASSAY-L011 if it is not as recorded, or the folder holds anything else.
+            AssayError: ASSAY-L011 if it differs from what was recorded, or the folder contains
+                anything else.
         """
         self._search_once()
         return run_files.read(self.folder, self.seq, self._record(name))
@@ -97,9 +97,9 @@ class RunReader:
     def matching(
         self, part: str, wanted: "pc.Expression", columns: list[str] | None = None
     ) -> list[dict[str, Any]]:
-        """Return the rows of a folder's tables that an expression holds for; errors as of `read`.
+        """Return the rows of a folder's tables for which an expression holds; errors as of `read`.
 
-        One file is in memory at a time.
+        Only one file is in memory at a time.
         """
         found: list[dict[str, Any]] = []
         for name in self.names(part):
@@ -111,7 +111,7 @@ class RunReader:
     def dataset(
         self, part: str, stack: contextlib.ExitStack, schema: pa.Schema | None = None
     ) -> "ds.Dataset":
-        """Return a folder of the run for engines that read in any order, until the stack closes.
+        """Return a folder of the run as a dataset for random access, until the stack closes.
 
         Args:
             part: of the run, such as `findings`.
@@ -129,13 +129,12 @@ class RunReader:
     def _search_once(self) -> None:
         if not self._is_searched:
             recorded = list(self._recorded.values())
-            for notice in run_files.strangers(self.folder, self.seq, recorded)[:1]:
-                raise run_files.broken(notice.message, Path(notice.where))
+            refuse(run_files.unrecorded(self.folder, self.seq, recorded))
             self._is_searched = True
 
     def _record(self, name: str) -> Recorded:
         if name not in self._recorded:
-            what = f"run {self.seq} recorded no {name}"
+            what = f"run {self.seq} did not record {name}"
             raise AssayError("L011", what, where=str(self.folder / name))
         return self._recorded[name]
 

@@ -1,6 +1,6 @@
-"""Signatures: Ed25519 keys as PEM files, never kept in the store.
+"""Signatures: Ed25519 keys in PEM files, which are never kept in the store.
 
-A key id is the first four bytes of SHA-256 over the public key; it names a key, it proves nothing.
+A key id is the first four bytes of the SHA-256 of the public key. It names a key; it is no proof.
 """
 
 import contextlib
@@ -49,8 +49,8 @@ class Verifier:
 class Signer:
     """A private key, held in memory only.
 
-    `secret` is what a key that was handed over leaves to the next, so that what is derived from it
-    stays; 32 bytes, or None for a ledger's first key.
+    `secret` is what a rotated key leaves to its successor, so that everything derived from it stays
+    the same; 32 bytes, or None for a ledger's first key.
     """
 
     private: Ed25519PrivateKey
@@ -59,11 +59,10 @@ class Signer:
     @property
     def verifier(self) -> Verifier:
         """Return the public half."""
-        raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
-        return Verifier(self.private.public_key().public_bytes(*raw))
+        return Verifier(self.private.public_key().public_bytes_raw())
 
     def derived(self, purpose: str) -> bytes:
-        """Return 32 secret bytes for a purpose, the same each time, that do not tell the key."""
+        """Return 32 secret bytes for a purpose, always the same, that do not reveal the key."""
         return hmac.digest(self.root(), f"assay.derived/1\n{purpose}".encode(), "sha256")
 
     def root(self) -> bytes:
@@ -71,7 +70,7 @@ class Signer:
         return self.secret or hmac.digest(self.private.private_bytes_raw(), ROOT, "sha256")
 
     def public_pem(self) -> bytes:
-        """Return the public half as PEM, to hand to whoever verifies."""
+        """Return the public half as PEM, to give to whoever verifies."""
         subject = serialization.PublicFormat.SubjectPublicKeyInfo
         return self.private.public_key().public_bytes(serialization.Encoding.PEM, subject)
 
@@ -81,7 +80,7 @@ class Signer:
 
 
 def load_or_make(path: Path) -> Signer:
-    """Return the key in `path`, made there (mode 0600) if it does not exist.
+    """Return the key in `path`, which is created (mode 0600) if it does not exist.
 
     Raises:
         AssayError: ASSAY-E003 if the key cannot be read, is not Ed25519, or cannot be written.
@@ -92,7 +91,7 @@ def load_or_make(path: Path) -> Signer:
 
 
 def load(path: Path) -> Signer:
-    """Return the private key in a PEM file; ASSAY-E003 if it is none, or others can reach it."""
+    """Return the private key in a PEM file; ASSAY-E003 if it is invalid or others can reach it."""
     kept = secret_path(path)
     try:
         pem = key_files.read(path, key_files.SECRET, "the signing key")
@@ -106,7 +105,7 @@ def load(path: Path) -> Signer:
 
 
 def parse(pem: bytes, where: str) -> Signer:
-    """Return the private key in a PEM; ASSAY-E003 if it is none."""
+    """Return the private key in a PEM text; ASSAY-E003 if it is invalid."""
     try:
         key = serialization.load_pem_private_key(pem, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -117,12 +116,12 @@ def parse(pem: bytes, where: str) -> Signer:
 
 
 def secret_path(path: Path) -> Path:
-    """Return the file beside a key that holds the secret which an earlier key left to it."""
+    """Return the file next to a key that contains the secret left by an earlier key."""
     return path.with_suffix(".root")
 
 
 def leave_secret(signer: Signer, path: Path) -> None:
-    """Write what is derived from `signer` beside the key in `path`, which takes its place."""
+    """Write the secret of `signer` next to the key in `path`, its successor."""
     kept = secret_path(path)
     kept.unlink(missing_ok=True)
     with contextlib.suppress(FileExistsError):
@@ -130,29 +129,28 @@ def leave_secret(signer: Signer, path: Path) -> None:
 
 
 def load_public(path: Path) -> Verifier:
-    """Return the public key in a PEM file; ASSAY-E003 if it is none, or others can write it."""
+    """Return the public key in a PEM file; ASSAY-E003 if it is invalid or others can write it."""
     try:
         pem = key_files.read(path, key_files.PUBLIC, "the public key")
         key = serialization.load_pem_public_key(pem)
     except no_follow.IrregularError as error:
-        raise _no_public(path, f"is {error.kind}") from error
+        raise _unusable_public(path, f"is {error.kind}") from error
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        raise _no_public(path, "cannot be read") from error
+        raise _unusable_public(path, "cannot be read") from error
     if not isinstance(key, Ed25519PublicKey):
-        raise _no_public(path, "is not an Ed25519 key")
-    raw = serialization.Encoding.Raw, serialization.PublicFormat.Raw
-    return Verifier(key.public_bytes(*raw))
+        raise _unusable_public(path, "is not an Ed25519 key")
+    return Verifier(key.public_bytes_raw())
 
 
-def _no_public(path: Path, what: str) -> AssayError:
-    fix = "give --key or ASSAY_PUBLIC_KEY the PEM file of a public key: `assay ledger key -o FILE`"
-    return AssayError("E003", f"the public key {what}", where=str(path), fix=fix)
+def _unusable_public(path: Path, why: str) -> AssayError:
+    fix = "set --key or ASSAY_PUBLIC_KEY to the PEM file of a public key: assay ledger key -o FILE"
+    return AssayError("E003", f"the public key {why}", where=str(path), fix=fix)
 
 
 def _make(path: Path) -> None:
     if path.exists() and not _scratch(path).exists():
         return
-    # before a key is made that would then be refused, and left behind
+    # checked first, so that no key is created that would then be refused and left behind
     key_files.refuse_way(path, key_files.SECRET, "the signing key")
     pem = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM,
@@ -163,23 +161,23 @@ def _make(path: Path) -> None:
 
 
 def _write_once(path: Path, content: bytes) -> None:
-    """Write a file for its owner only, whole or not at all; FileExistsError if it exists."""
+    """Write a private file completely or not at all; FileExistsError if it exists."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         atomic.write_exclusive(path, content, _scratch(path), mode=0o600)
     except OSError as error:
-        if path.exists():  # of two first runs at once one wins, both read the same
+        if path.exists():  # one of two concurrent first runs wins, and both read the same key
             raise FileExistsError(path) from error
         if error.errno in atomic.DISK:
             raise atomic.refusal(error, path) from error
-        raise _unusable(path, f"cannot be made ({os.strerror(error.errno or 0)})") from error
+        raise _unusable(path, f"cannot be created ({os.strerror(error.errno or 0)})") from error
     finally:
         with contextlib.suppress(OSError):
             _scratch(path).rmdir()
 
 
 def _scratch(path: Path) -> Path:
-    """Return the folder in which a key is made; one that is still there is a dead run's."""
+    """Return the folder in which a key is created; one that still exists is a dead run's."""
     return path.with_name(f".{path.name}.new")
 
 

@@ -1,7 +1,7 @@
-"""Verification: walk the chain, check each signature, recompute the digests of a run's files.
+"""Verifies a ledger: follows the chain, checks each signature, compares segments and checkpoints.
 
-Every break is found, not only the first; nothing is believed because the store says so: the
-public key comes from the caller.
+It reports every break, not only the first, and does not trust the store itself: the public key
+comes from the caller.
 """
 
 import dataclasses
@@ -13,26 +13,29 @@ from provenance.base.errors import AssayError, Notice
 from provenance.ledger import checkpoint as note
 from provenance.ledger import entry, merkle, segments
 from provenance.ledger.checkpoint import Checkpoint
+from provenance.ledger.compaction import forks
 from provenance.ledger.entry import Entry
 from provenance.ledger.key_rotation import Keychain
 from provenance.ledger.ledger import Ledger, edit_of
+from provenance.ledger.refusals import notice_of
 from provenance.ledger.segments import Segment
 from provenance.ledger.signing import Verifier
 
-CLOCK_SECONDS = 300  # how far two clocks that write one ledger may be apart
+CLOCK_SECONDS = 300  # maximum difference between two clocks that write to one ledger
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verified:
-    """What a walk found; the chain holds when `breaks` is empty.
+    """The result of a walk along the chain, which holds if `breaks` is empty.
 
     Attributes:
-        entries: how many could be read.
+        entries: number of entries that could be read.
         head: digest of the last one, 32 bytes.
-        breaks, warnings: what does not hold; what a process that died has left behind.
-        keys: the ledger's keys, the first one first.
+        breaks: everything that does not hold.
+        warnings: leftovers of processes that died, and wrong clocks.
+        keys: the ledger's keys in order.
         leaves: digest of each entry that could be read, in order.
-        kinds: by number, the kind of each entry that is whole.
+        kinds: by number, the kind of each entry that matches its digest.
     """
 
     entries: int
@@ -45,10 +48,10 @@ class Verified:
 
 
 def verify_ledger(ledger: Ledger, trusted: Verifier) -> Verified:
-    """Walk all entries: dense numbers from 0, chained, unaltered, signed by the ledger's key.
+    """Check all entries: numbered from 0, chained, unaltered, signed by the ledger's key.
 
-    `trusted` must be one of the ledger's keys (key_rotation.py says why any of them does).
-    Takes as long as there are entries, whatever their numbers: a gap is one break.
+    `trusted` must be one of the ledger's keys (key_rotation.py explains why any of them suffices).
+    The time depends on the number of entries, not on how they are numbered: a gap is one break.
     """
     walk = _Walk(ledger)
     try:
@@ -57,8 +60,8 @@ def verify_ledger(ledger: Ledger, trusted: Verifier) -> Verified:
             walk.take(seq, item)
         walk.end(trusted)
     except AssayError as error:
-        walk.breaks.append(_notice(error))
-    breaks = tuple(dict.fromkeys(walk.breaks))  # an unreadable segment is one break
+        walk.breaks.append(notice_of(error))
+    breaks = tuple(dict.fromkeys(walk.breaks))  # an unreadable segment is one break, not one each
     leaves, head = tuple(walk.leaves), walk.prev
     keys, warnings = tuple(walk.chain.keys), tuple(walk.warnings)
     return Verified(len(leaves), head, breaks, warnings, keys, leaves, walk.kinds)
@@ -82,7 +85,7 @@ class _Walk:
         self.present: list[Segment] = []
 
     def begin(self) -> None:
-        """Note which files there are: in this order, a compaction at work breaks nothing."""
+        """List the files, in an order in which a concurrent compaction causes no break."""
         self.singles = self.ledger.singles()
         self.present = segments.found_in(self.ledger.segments_folder)
 
@@ -92,7 +95,7 @@ class _Walk:
             self.breaks.append(_gap(self.expected, seq - 1, self.ledger))
         self.expected = seq + 1
         if isinstance(item, AssayError):
-            self.breaks.append(_notice(item))
+            self.breaks.append(notice_of(item))
             return
         where = str(self.ledger.path_of(seq))
         self.breaks += _faults(item, seq, self.prev, where)
@@ -103,10 +106,10 @@ class _Walk:
             self._heed(item, where)
 
     def end(self, trusted: Verifier) -> None:
-        """Check what only the whole chain tells."""
+        """Check what only the whole chain can show."""
         if self.leaves and trusted not in self.chain.keys:
             ids = ", ".join(key.key_id.hex() for key in self.chain.keys) or "none"
-            what = f"the trusted key {trusted.key_id.hex()} is none of the ledger's keys ({ids})"
+            what = f"the trusted key {trusted.key_id.hex()} is not one of the ledger's keys ({ids})"
             self.breaks.append(Notice("ASSAY-L007", what, str(self.ledger.path_of(0))))
         folder = self.ledger.segments_folder
         breaks, warnings = segments.faults(folder, self.present, self.segments, self.singles)
@@ -114,7 +117,13 @@ class _Walk:
         self.warnings += warnings
         for segment in self.present:
             if doubled := self.singles.intersection(segment.numbers):
-                self.breaks += _forks(self.ledger, segment, doubled)
+                try:
+                    held = segment.read()
+                except AssayError as error:
+                    if error.code != "ASSAY-L001":  # a concurrent compaction may have removed it
+                        self.breaks.append(notice_of(error))
+                else:
+                    self.breaks += forks(self.ledger, held, doubled)
 
     def _heed(self, item: Entry, where: str) -> None:
         facts = item.facts
@@ -124,42 +133,27 @@ class _Walk:
             self.segments[str(file["name"])] = (item.seq, file)
         time = str(facts.get("time", ""))
         if self.time and time and _seconds(self.time, time) < -CLOCK_SECONDS:
-            what = f"entry {item.seq} is of {time}, the entry before it of {self.time}"
+            what = f"entry {item.seq} is dated {time}, but the entry before it {self.time}"
             self.warnings.append(Notice("ASSAY-L010", what, where))
         self.time = time or self.time
 
 
-def _forks(ledger: Ledger, segment: Segment, doubled: set[int]) -> Iterator[Notice]:
-    """Tell of entries that a segment and a file of their own give differently."""
-    try:
-        held = {item.seq: item for item in segment.read()}
-    except AssayError as error:
-        if error.code != "ASSAY-L001":  # a compaction at work may take it away
-            yield _notice(error)
-        return
-    for seq in sorted(doubled):
-        single = ledger.read(seq)
-        if single != held[seq]:
-            what = f"entry {seq} exists twice: {single.leaf.hex()} and {held[seq].leaf.hex()}"
-            yield Notice("ASSAY-L008", what, str(ledger.path_of(seq)))
-
-
 def verify_checkpoint(walked: Verified, checkpoint: Checkpoint, where: str) -> list[Notice]:
-    """Compare a ledger with a checkpoint that was kept elsewhere; its signature is checked before.
+    """Compare a ledger with a checkpoint that was kept elsewhere and whose signature was checked.
 
-    A ledger may have grown since; its first entries must be those that the checkpoint saw.
+    The ledger may have grown since; its first entries must be those of the checkpoint.
     """
     origin = note.origin_of(walked.leaves[0]) if walked.leaves else ""
-    seen, there = checkpoint.size, len(walked.leaves)
+    size, present = checkpoint.size, len(walked.leaves)
     if origin and checkpoint.origin != origin:
-        what = f"the checkpoint is of ledger {checkpoint.origin}, this one is {origin}"
+        what = f"the checkpoint belongs to ledger {checkpoint.origin}, but this is {origin}"
         return [Notice("ASSAY-L008", what, where)]
-    if seen > there:
-        what = f"the checkpoint saw {seen} entries, the ledger holds {there}: its end was cut off"
-        return [Notice("ASSAY-L002", what, where)]
-    root = merkle.Tree(walked.leaves[:seen]).root()
+    if size > present:
+        what = f"the checkpoint has {size} entries, but the ledger only {present}: its end was cut"
+        return [Notice("ASSAY-L002", f"{what} off", where)]
+    root = merkle.Tree(walked.leaves[:size]).root()
     if root != checkpoint.root:
-        what = f"the first {seen} entries have the root {root.hex()}, the checkpoint saw"
+        what = f"the root of the first {size} entries is {root.hex()}, but in the checkpoint it is"
         return [Notice("ASSAY-L008", f"{what} {checkpoint.root.hex()}", where)]
     return []
 
@@ -167,9 +161,9 @@ def verify_checkpoint(walked: Verified, checkpoint: Checkpoint, where: str) -> l
 def _faults(item: Entry, expected: int, prev: bytes, where: str) -> Iterator[Notice]:
     seq = item.seq
     if seq != expected:
-        yield Notice("ASSAY-L005", f"entry {expected} holds the number {seq}", where)
+        yield Notice("ASSAY-L005", f"entry {expected} has the number {seq}", where)
     if item.prev != prev:
-        what = f"entry {expected} follows {item.prev.hex()}, the entry before is {prev.hex()}"
+        what = f"entry {expected} follows {item.prev.hex()}, but the entry before is {prev.hex()}"
         yield Notice("ASSAY-L005", what, where)
     if edit := edit_of(item, expected):
         yield Notice("ASSAY-L004", edit, where)
@@ -188,7 +182,3 @@ def _gap(first: int, last: int, ledger: Ledger) -> Notice:
     many = f"entries {first} to {last} are missing"
     what = f"entry {first} is missing" if first == last else many
     return Notice("ASSAY-L001", what, str(ledger.path_of(first)))
-
-
-def _notice(error: AssayError) -> Notice:
-    return Notice(error.code, error.what, error.where)

@@ -1,32 +1,36 @@
-"""One block of CSV text as a part: which of its rows are rows, and their cells as text.
+"""Reads one block of CSV text as a part: finds its valid rows and their cells as text.
 
-Where every quote lies at the edge of a cell, no row is blank or spread over lines and all of it is
-UTF-8, Arrow's reader alone is asked; it refuses a row with another number of cells. Only where it
-does, or where the block is not so plain, are the cells of each row counted here as well; rows that
-cannot be told apart are then rejected with their bytes, and Arrow's count of the others must agree.
-Nothing here is shared, so blocks may be read side by side.
+If every quote lies at the edge of a cell, no row is blank or spans lines and all of it is UTF-8,
+Arrow's reader alone is used; it refuses a row with a different number of cells. Only if it does, or
+if the block is less simple, are the cells of each row counted here as well: rows that cannot be
+split into cells are rejected with their bytes, and Arrow must agree on the number of the others.
+Nothing here is shared, so blocks can be read in parallel.
 """
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
 from provenance.readers.csv_dialect import Dialect
 from provenance.readers.csv_rows import Rows
-from provenance.readers.csv_swallowed_rows import swallowed
-from provenance.readers.text_faults import cell_faults, not_utf8
+from provenance.rows.cast import cast
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.shard_parts import Part, rejected_of
+from provenance.rows.shard_parts import Part, cell_faults, rejected_of
 from provenance.rows.snapshot import REJECTED_SCHEMA
+
+_ASCII = 0x80  # the first byte that is not ASCII
+_ENOUGH = 6  # delimiters on complete lines that are no coincidence, if there are no types to check
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Form:
-    """What a text is read by: its name and header, the contract's columns, limits, dialect."""
+    """How a text is read: its name and header, the contract's columns, limits and dialect."""
 
     name: str
     columns: list[str]
@@ -37,10 +41,11 @@ class Form:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Block:
-    """Rows of a text that belong together.
+    """Consecutive rows of a text.
 
     Attributes:
-        rows: all that were found; first: the place of the first that is no header.
+        rows: all rows that were found.
+        first: index of the first row after the header.
         is_row: bool, shape (n,), from `first` on: whether it is a row and not a blank line.
         ordinal: of the first row.
     """
@@ -52,8 +57,8 @@ class Block:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Taken:
-    """A part, and how many of the block's rows had how many cells too many or too few."""
+class BlockPart:
+    """A part, and how many of the block's rows have a wrong number of cells, and which numbers."""
 
     part: Part
     rows: int
@@ -61,25 +66,25 @@ class Taken:
     widths: frozenset[int] = frozenset()
 
 
-def read_block(form: Form, block: Block) -> Taken:
+def read_block(form: Form, block: Block) -> BlockPart:
     """Read a block.
 
     Raises:
         AssayError: ASSAY-I025 if two readings of the text disagree.
     """
-    table = _plainly(form, block)
+    table = _simple_cells(form, block)
     if table is None:
         return _row_by_row(form, block)
     ordinals = np.arange(block.ordinal, block.ordinal + table.num_rows, dtype=np.int64)
     faults = _faults(form, block, table, ordinals)
-    return Taken(Part(table, ordinals, faults, REJECTED_SCHEMA.empty_table()), table.num_rows)
+    return BlockPart(Part(table, ordinals, faults, REJECTED_SCHEMA.empty_table()), table.num_rows)
 
 
-def _plainly(form: Form, block: Block) -> pa.Table | None:
-    """Return the cells of a block in which nothing needs a closer look; None if something does."""
+def _simple_cells(form: Form, block: Block) -> pa.Table | None:
+    """Return the cells of a block that needs no closer look; None if it does."""
     rows, first = block.rows, block.first
     is_plain = rows.is_plain and block.is_row.all() and (rows.lines[first:] == 1).all()
-    if not is_plain or not len(block.is_row) or not_utf8(rows.block, rows, first):
+    if not is_plain or not len(block.is_row) or _not_utf8(rows, first):
         return None
     try:
         data = memoryview(rows.block)[rows.starts[first] : rows.used]
@@ -96,71 +101,80 @@ def _faults(form: Form, block: Block, table: pa.Table, ordinals: np.ndarray) -> 
     return cell_faults(table, ordinals, form.limits, longest=longest, has_nul=has_nul)
 
 
-def _row_by_row(form: Form, block: Block) -> Taken:
+def _row_by_row(form: Form, block: Block) -> BlockPart:
     rows, first, is_row = block.rows, block.first, block.is_row
     cells = rows.cells[first:]
     is_ragged = (cells != len(form.columns)) & is_row
     refused = _refused(form, block, np.flatnonzero(is_ragged))
-    is_cut = bool(rows.ends_bare and len(cells) and is_row[-1] and cells[-1] < len(form.columns))
     bad = np.zeros(len(is_row), bool)
     bad[list(refused)] = True
     good = is_row & ~bad
     table = _parsed(form, block, good)
     ordinals = block.ordinal + np.cumsum(is_row) - 1
     at = sorted(refused)
-    raw = [rows.block[rows.starts[first + place] : rows.ends[first + place]] for place in at]
-    rejected = rejected_of(ordinals[at].tolist(), raw, [refused[place] for place in at])
+    rejected = rejected_of(ordinals[at].tolist(), _texts(block, at), [refused[i] for i in at])
     kept = ordinals[good]
     part = Part(table, kept, _faults(form, block, table, kept), rejected)
     widths = frozenset(np.unique(cells[is_ragged])[:3].tolist())
-    return Taken(part, int(is_row.sum()), int(is_ragged.sum()) - is_cut, widths)
+    ragged = int(is_ragged.sum()) - _is_cut(form, block)
+    return BlockPart(part, int(is_row.sum()), ragged, widths)
+
+
+def _texts(block: Block, places: list[int]) -> list[bytes]:
+    rows, first = block.rows, block.first
+    return [rows.block[rows.starts[first + place] : rows.ends[first + place]] for place in places]
+
+
+def _is_cut(form: Form, block: Block) -> bool:
+    """Return whether the text ends in the middle of a row."""
+    cells = block.rows.cells[block.first :]
+    is_last = bool(block.rows.ends_bare and len(cells) and block.is_row[-1])
+    return is_last and bool(cells[-1] < len(form.columns))
 
 
 def _refused(form: Form, block: Block, ragged: np.ndarray) -> dict[int, str]:
-    """Return the places of rows that are no rows of this table, each with its reason."""
+    """Return the index of each row that cannot be read as a row of this table, with the reason."""
     rows, first, width = block.rows, block.first, len(form.columns)
     cells, lines = rows.cells[first:], rows.lines[first:]
-    found = {int(p): f"ASSAY-I024: {cells[p]} cells, the header has {width}" for p in ragged}
-    if rows.ends_bare and len(cells) and block.is_row[-1] and cells[-1] < width:
-        told = f"the last line is cut: {cells[-1]} of {width} cells, no line end"
-        found[len(cells) - 1] = f"ASSAY-I003: {told}"
+    found = {int(p): f"ASSAY-I024: {cells[p]} cells, but the header has {width}" for p in ragged}
+    if _is_cut(form, block):
+        reason = f"the last line is cut off: {cells[-1]} of {width} cells, no line ending"
+        found[len(cells) - 1] = f"ASSAY-I003: {reason}"
     for place in np.flatnonzero(rows.broken[first:]).tolist():
         found[place] = "ASSAY-I025: text follows a closing quote"
     is_suspect = (rows.hidden[first:] >= width - 1) | (lines > form.limits.max_lines_per_row)
     at = np.flatnonzero((lines > 1) & is_suspect).tolist()
-    texts = [rows.block[rows.starts[first + place] : rows.ends[first + place]] for place in at]
-    reasons = swallowed(texts, form.columns, form.specs, form.dialect, form.limits)
+    reasons = swallowed(form, _texts(block, at))
     found |= {p: f"ASSAY-I025: {why}" for p, why in zip(at, reasons, strict=True) if why}
-    found.update(not_utf8(rows.block, rows, first))
+    found.update(_not_utf8(rows, first))
     return found
 
 
 def _parsed(form: Form, block: Block, good: np.ndarray) -> pa.Table:
-    """Return the cells of the good rows, the runs of which are joined."""
+    """Return the cells of the good rows, joining the stretches between bad ones."""
     if not good.any():
         return pa.table({name: pa.nulls(0, pa.string()) for name in form.columns})
     rows, first = block.rows, block.first
     nexts = np.append(rows.starts[first + 1 :], rows.used)
     edges = np.flatnonzero(np.diff(np.concatenate(([0], good.view(np.int8), [0]))))
-    whole = memoryview(rows.block)
-    runs = [whole[rows.starts[first + a] : nexts[b - 1]] for a, b in edges.reshape(-1, 2)]
-    fix = "look at its quotes and line ends"
+    text = memoryview(rows.block)
+    runs = [text[rows.starts[first + a] : nexts[b - 1]] for a, b in edges.reshape(-1, 2)]
+    data = runs[0] if len(runs) == 1 else b"".join(runs)
+    count, what = int(good.sum()), f"two readings of the text after row {block.ordinal:,} disagree"
     try:
-        data = runs[0] if len(runs) == 1 else b"".join(runs)
         table = _cells(form, data, is_bare=rows.ends_bare and bool(good[-1]))
-    except pa.ArrowInvalid:  # its message may hold data
-        what = f"two readings of the text disagree after row {block.ordinal:,}"
-        raise AssayError("I025", what, where=form.name, fix=fix) from None
-    if table.num_rows != int(good.sum()):
-        counts = f"{int(good.sum()):,} and {table.num_rows:,} rows"
-        what = f"two readings of the text disagree: {counts}"
+    except pa.ArrowInvalid:  # its message may contain data
+        table = None
+    if table is None or table.num_rows != count:
+        what += f": {count:,} and {table.num_rows:,} rows" if table is not None else ""
+        fix = "check its quotes and line endings"
         raise AssayError("I025", what, where=form.name, fix=fix)
     return table
 
 
 def _cells(form: Form, data: bytes | memoryview, *, is_bare: bool) -> pa.Table:
     if is_bare:
-        # Arrow takes an empty cell at the very end for a quoted one if the cell before it is
+        # Arrow takes an empty cell at the very end for a quoted one if the cell before it is quoted
         data = bytes(data) + b"\n"
     return pa_csv.read_csv(
         pa.BufferReader(pa.py_buffer(data)),
@@ -181,3 +195,93 @@ def _cells(form: Form, data: bytes | memoryview, *, is_bare: bool) -> pa.Table:
             quoted_strings_can_be_null=False,
         ),
     )
+
+
+def _not_utf8(rows: Rows, first: int) -> dict[int, str]:
+    """Return the index of each row (from `first` on) that is not UTF-8, with the reason.
+
+    One pass if the block is valid; otherwise the rows that are not ASCII are decoded one by one.
+    """
+    found: dict[int, str] = {}
+    block, starts, ends = rows.block, rows.starts[first:], rows.ends[first:]
+    if not len(starts) or _is_utf8(block, int(starts[0]), rows.used):
+        return found
+    odd = np.flatnonzero(np.frombuffer(block, np.uint8) >= _ASCII)
+    counts = np.searchsorted(odd, ends) - np.searchsorted(odd, starts)
+    for place in np.flatnonzero(counts).tolist():
+        text = block[starts[place] : ends[place]]
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:
+            byte = f"byte {error.start} of the row, 0x{text[error.start]:02X}"
+            found[place] = f"ASSAY-I022: {byte}, is not UTF-8"
+    return found
+
+
+def _is_utf8(block: bytes, start: int, end: int) -> bool:
+    ends = pa.py_buffer(np.array([0, end - start], np.int32))
+    text = pa.py_buffer(block).slice(start, end - start)
+    try:
+        pa.Array.from_buffers(pa.string(), 1, [None, ends, text]).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+# Rows that a stray pair of quotes has swallowed. A legitimate text may span lines, too; swallowed
+# lines have the header's number of delimiters, line after line, and cells of the contract's types.
+
+
+def swallowed(form: Form, texts: list[bytes]) -> list[str | None]:
+    """Return for each row that spans lines why it cannot be legitimate, or None if it may be."""
+    by_name = {spec.name: spec for spec in form.specs or ()}
+    typed = {n: by_name[c] for n, c in enumerate(form.columns) if c in by_name}
+    typed = {place: spec for place, spec in typed.items() if spec.logical != "string"}
+    marks, most = len(form.columns) - 1, form.limits.max_lines_per_row
+    plain = [text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") for text in texts]
+    rows = [text.split(b"\n", most) for text in plain]  # one more than the limit shows an excess
+    suspects = [_suspects(lines, marks, form.dialect.delimiter) for lines in rows]
+    fits = iter(_fits([line for lines in suspects for line in lines], typed, form.dialect).tolist())
+    return [
+        _reason(lines, sum(next(fits) for _ in found), marks, most, is_typed=bool(typed))
+        for lines, found in zip(rows, suspects, strict=True)
+    ]
+
+
+def _suspects(lines: list[bytes], marks: int, delimiter: str) -> list[bytes]:
+    """Return the relevant lines that have as many delimiters as a row."""
+    if not marks:
+        return []
+    mark = delimiter.encode()
+    return [line for line in lines[1:-1] or lines if line.count(mark) == marks]
+
+
+def _reason(lines: list[bytes], fit: int, marks: int, most: int, *, is_typed: bool) -> str | None:
+    if len(lines) > most:
+        return f"the row spans more than {most:,} lines, which is the limit"
+    # half of the lines between the first and the last must be rows; if there are only two, both
+    inner = len(lines) - 2
+    enough = 2 * fit >= inner if inner else fit == len(lines)
+    proof = marks * (fit if inner else 1)
+    if fit and enough and (is_typed or proof >= _ENOUGH):
+        return f"a quote swallows lines that look like rows: the row spans {len(lines):,} lines"
+    return None
+
+
+def _fits(lines: list[bytes], typed: dict[int, ColumnSpec], dialect: Dialect) -> np.ndarray:
+    """Return whether each line's cells, read without quotes, are values of the contract's types."""
+    good = np.ones(len(lines), bool)
+    if not lines or not typed:
+        return good
+    cells = [*_split(lines, dialect)]
+    for place, spec in typed.items():
+        column = pa.array([row[place] for row in cells], pa.string())
+        _, codes = cast(column, spec)
+        good &= pc.is_null(codes).to_numpy(zero_copy_only=False)
+    return good
+
+
+def _split(lines: list[bytes], dialect: Dialect) -> Iterator[list[str]]:
+    for line in lines:
+        text = line.decode("utf-8", "replace")
+        yield text.replace(dialect.quote or "\0", "").split(dialect.delimiter)

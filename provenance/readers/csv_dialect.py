@@ -1,7 +1,8 @@
-"""Dialects: how a CSV text is written, as a contract says it, or as a sample shows it.
+"""Dialects: how a CSV text is written, according to a contract or to a sample.
 
-A dialect is never guessed while a source is read: what a contract does not say is the default, and
-a text that looks otherwise is refused. Only `assay init` looks at a sample, and says what it saw.
+A dialect is never guessed while a source is read: the default applies unless the contract says
+otherwise, and a text that does not match is refused. Only `assay init` detects the dialect from a
+sample, and reports it.
 """
 
 import codecs
@@ -15,7 +16,7 @@ import numpy as np
 from provenance.readers.csv_rows import find_rows
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-# text encodings by Python's name of them, each of which can be turned into UTF-8 block by block
+# text encodings by Python's names; each can be converted to UTF-8 block by block
 ENCODINGS = frozenset(
     {"utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"}
     | {f"iso8859-{n}" for n in (*range(1, 12), *range(13, 17))}
@@ -30,11 +31,11 @@ _WIDE_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HEAD = 512
-_SAMPLE = 1 << 20  # bytes in which the delimiter is looked for
-_MANY = 0.3  # share of NUL bytes at a place that plain text with a stray NUL never has
+_SAMPLE = 1 << 20  # bytes that are searched for the delimiter
+_MANY = 0.3  # share of NUL bytes at a position that plain text with a stray NUL never reaches
 _ALIKE = 0.9  # share of rows that must have as many cells as the header
 _QUOTES = ('"', "'")
-_WESTERN = "cp1252"  # what one byte a character most often is
+_WESTERN = "cp1252"  # the most common single-byte encoding
 _STRAY = re.compile("[\udc80-\udcff]")
 _BEYOND = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
@@ -44,8 +45,8 @@ class Dialect:
     """How a CSV text is written.
 
     Attributes:
-        delimiter: one ASCII character; empty for what the file's name promises.
-        quote: one ASCII character, written twice within a quoted cell; empty for none.
+        delimiter: one ASCII character; empty for the default of the file's extension.
+        quote: one ASCII character, doubled inside a quoted cell; empty for none.
         encoding: one of ENCODINGS.
     """
 
@@ -54,14 +55,14 @@ class Dialect:
     encoding: str = "utf-8"
 
     def named(self, base: str) -> "Dialect":
-        """Return the dialect with the delimiter that a format, csv or tsv, goes by."""
+        """Return the dialect with the default delimiter of a format, csv or tsv, filled in."""
         return dataclasses.replace(
             self, delimiter=self.delimiter or ("\t" if base == "tsv" else ",")
         )
 
 
 def codec_of(name: str) -> str | None:
-    """Return Python's name of an encoding; None if it is unknown or not one of text."""
+    """Return Python's name of an encoding; None if it is unknown or not supported."""
     try:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):
@@ -71,14 +72,14 @@ def codec_of(name: str) -> str | None:
 
 
 def may_delimit(char: str) -> bool:
-    """Return whether a character can tell cells apart without being taken for their content."""
+    """Return whether a character can separate cells without being mistaken for their content."""
     if len(char) != 1 or not char.isascii():
         return False
     return char == "\t" or (char.isprintable() and not char.isalnum() and char not in "\"'.+-_")
 
 
 def wide_of(head: bytes) -> str | None:
-    """Return the encoding of a text that is UTF-16 or UTF-32 by its first bytes, else None."""
+    """Return the encoding of a text whose first bytes show UTF-16 or UTF-32, else None."""
     head = head[:_HEAD]
     for mark, name in _WIDE_MARKS:
         if head.startswith(mark):
@@ -95,18 +96,18 @@ def wide_of(head: bytes) -> str | None:
 
 
 def detect(blocks: Iterable[bytes], base: str, delimiter: str | None = None) -> Dialect:
-    """Return the dialect that a text seems to be written in.
+    """Return the dialect that a text is most likely written in.
 
     Args:
         blocks: of the text, from its start; all of them are read.
-        base: csv or tsv, by which the default delimiter goes.
-        delimiter: if it is known; the rest is looked for.
+        base: csv or tsv, which decides the default delimiter.
+        delimiter: if it is known; the rest is detected.
     """
     remaining = iter(blocks)
     head = next(remaining, b"")
     wide = wide_of(head)
     if wide == "utf-16" and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        wide = None  # a NUL here and there, in no order that tells
+        wide = None  # stray NUL bytes without a pattern
     encoding = wide or _narrow(itertools.chain((head,), remaining))
     text = head[: 4 * _SAMPLE].decode(encoding, "replace").removeprefix("\ufeff")
     sample, is_whole = text[:_SAMPLE].encode(), len(head) <= _SAMPLE
@@ -120,7 +121,7 @@ def detect(blocks: Iterable[bytes], base: str, delimiter: str | None = None) -> 
 
 
 def _narrow(blocks: Iterable[bytes]) -> str:
-    """Return UTF-8, or one byte a character where most of what is not ASCII is no UTF-8."""
+    """Return UTF-8, or a single-byte encoding if most non-ASCII bytes are not valid UTF-8."""
     decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
     stray = beyond = 0
     for block in blocks:
@@ -132,7 +133,7 @@ def _narrow(blocks: Iterable[bytes]) -> str:
 
 
 def _score(sample: bytes, dialect: Dialect, *, is_whole: bool) -> tuple[int, int]:
-    """Return how many cells the rows of a sample have, and how many of all cells are quoted.
+    """Return the number of cells per row of a sample, and the total number of quoted cells.
 
     No cells if too few rows have as many as the first, or if single quotes do not fit.
     """

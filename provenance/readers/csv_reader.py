@@ -1,7 +1,7 @@
-"""CSV as parts: all cells as text, every fault of form found and named, nothing guessed.
+"""Reads CSV as parts: all cells as text, every structural fault reported, nothing guessed.
 
-Bytes are cut into rows first (csv_rows), one block after the other, since a quote may reach from
-one into the next; what is in the blocks is then read side by side (csv_block).
+Bytes are first split into rows (csv_rows), one block after the other, because a quoted cell may
+span blocks; the blocks are then read in parallel (csv_block).
 """
 
 import functools
@@ -12,17 +12,17 @@ import numpy as np
 
 from provenance.base.errors import AssayError, Notice
 from provenance.base.limits import Limits
-from provenance.readers.csv_block import Block, Form, Taken, read_block
+from provenance.readers.csv_block import Block, BlockPart, Form, read_block
 from provenance.readers.csv_dialect import Dialect
 from provenance.readers.csv_rows import Rows, find_rows
-from provenance.readers.encoding import without_mark
+from provenance.readers.encoding import text_notices, without_mark
 from provenance.readers.header import check_header, parse_header, refuse_delimiter, refuse_wide
 from provenance.readers.parallel import in_order
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.shard_parts import Part
 
-_HOPELESS = 100_000  # rows that are all ragged need no more of the file to be refused
-_DENSE = 1 << 19  # lines of a block that are taken in smaller pieces, to bound memory
+_HOPELESS = 100_000  # if this many rows are all ragged, the rest of the file need not be read
+_DENSE = 1 << 19  # blocks with more lines are read in smaller pieces, to bound memory
 _PIECE = 1 << 19
 _LF, _CR = ord("\n"), ord("\r")
 
@@ -38,7 +38,7 @@ class CsvSource:
         limits: Limits,
         dialect: Dialect,
     ) -> None:
-        """Take the text as an iterator of blocks of UTF-8, none of them empty."""
+        """Take the text as an iterator of non-empty blocks of UTF-8."""
         self.name = name
         self.columns: list[str] = []
         self.rows = 0
@@ -55,24 +55,23 @@ class CsvSource:
         """Yield the text's rows as parts; ordinals start at `first_row`.
 
         Raises:
-            AssayError: ASSAY-I001, I018, I021 to I027 or I038.
+            AssayError: ASSAY-I001, I006, I009, I018, I021 to I027 or I038.
         """
         self._first_row = first_row
         ragged = read = 0
         widths: set[int] = set()
-        for taken in in_order(self._jobs(), pool):
-            ragged, read, widths = ragged + taken.ragged, read + taken.rows, widths | taken.widths
+        for item in in_order(self._jobs(), pool):
+            ragged, read, widths = ragged + item.ragged, read + item.rows, widths | item.widths
             if ragged == read >= _HOPELESS:
                 raise self._all_ragged(read, widths)
-            yield taken.part
+            yield item.part
         if not self.columns:
-            fix = "was the export finished?"
-            raise AssayError("I001", "0 rows, 0 columns", where=self.name, fix=fix)
+            raise AssayError("I001", "the source has no rows and no columns", where=self.name)
         if ragged and ragged == self.rows:
             raise self._all_ragged(self.rows, widths)
 
-    def _jobs(self) -> Iterator[Callable[[], Taken]]:
-        """Yield what is to be done for each block, in order; blocks are cut when asked for."""
+    def _jobs(self) -> Iterator[Callable[[], BlockPart]]:
+        """Yield a job for each block, in order; a block is split when its job is requested."""
         form: Form | None = None
         for rows in self._found():
             first = 0
@@ -89,17 +88,12 @@ class CsvSource:
             yield functools.partial(read_block, form, Block(rows, first, is_row, ordinal))
 
     def notices(self) -> list[Notice]:
-        """Return what a person should know of the text that was read."""
-        found = []
-        if self._has_bom:
-            found.append(Notice("ASSAY-I020", "the byte order mark was dropped", self.name))
+        """Return what a person should know about the text that was read."""
+        found = text_notices(self.name, self._blank, has_bom=self._has_bom)
         if np.count_nonzero(self._line_ends) > 1:
             kinds = zip(self._line_ends.tolist(), ("LF", "CR LF", "CR"), strict=True)
-            told = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
-            found.append(Notice("ASSAY-I028", f"line ends are mixed: {told}", self.name))
-        if self._blank:
-            told = f"{self._blank:,} blank lines between rows were skipped"
-            found.append(Notice("ASSAY-I001", told, self.name))
+            counts = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
+            found.append(Notice("ASSAY-I028", f"line endings are mixed: {counts}", self.name))
         return found
 
     def _found(self) -> Iterator[Rows]:
@@ -107,16 +101,16 @@ class CsvSource:
         mark, quote = self._dialect.delimiter.encode(), self._dialect.quote.encode()
         rest = b""
         blocks = _thinned(self._blocks)
-        ahead = next(blocks, None)
-        if ahead is not None:
-            ahead, self._has_bom = without_mark(ahead, self.name)
-        while ahead is not None:
-            block = rest + ahead
-            ahead = next(blocks, None)
-            rows = find_rows(block, mark, quote, is_last=ahead is None)
+        following = next(blocks, None)
+        if following is not None:
+            following, self._has_bom = without_mark(following, self.name)
+        while following is not None:
+            block = rest + following
+            following = next(blocks, None)
+            rows = find_rows(block, mark, quote, is_last=following is None)
             longest = int((rows.ends - rows.starts).max(initial=0))
             self._refuse_endless(max(len(block) - rows.used, longest), rows)
-            if ahead is None and rows.is_open:
+            if following is None and rows.is_open:
                 row = self.rows + len(rows.starts) - (1 if self.columns else 2)
                 raise self._unclosed(max(row, 0))
             self._line_ends += rows.line_ends
@@ -129,21 +123,21 @@ class CsvSource:
             return
         if rows.is_open:
             raise self._unclosed(self._first_row + self.rows + len(rows.starts))
-        what = f"a row after row {self.rows:,} is over {self._limits.max_row_bytes:,} bytes long"
+        most = self._limits.max_row_bytes
+        what = f"a row after row {self.rows:,} is longer than the limit of {most:,} bytes"
         raise AssayError("I006", what, where=self.name, fix="raise assay.limits.max_row_bytes")
 
     def _all_ragged(self, rows: int, widths: set[int]) -> AssayError:
-        told = " or ".join(str(width) for width in sorted(widths)[:3])
-        what = f"{rows:,} of {rows:,} rows have {told} cells"
-        what += f", the header has {len(self.columns)}"
+        cells = " or ".join(str(width) for width in sorted(widths)[:3])
+        what = f"all {rows:,} rows have {cells} cells, but the header has {len(self.columns)}"
         return AssayError("I024", what, where=self.name, fix="repair the header")
 
     def _unclosed(self, row: int) -> AssayError:
-        what = f"a quote that is opened in row {row} or before does not close"
+        what = f"a quote that opens in row {row} or earlier is never closed"
         return AssayError("I025", what, where=self.name, fix="repair the quote")
 
     def _read_header(self, rows: Rows) -> int:
-        """Read the header and return the place of the first row after it."""
+        """Read the header and return the index of the first row after it."""
         full = np.flatnonzero(rows.ends > rows.starts)
         if not len(full):
             self._blank += len(rows.starts)
@@ -156,15 +150,15 @@ class CsvSource:
         mark = self._dialect.delimiter
         first = lines[1].decode("utf-8", "replace").split(mark) if lines[1:] else None
         if [spec.name for spec in self._specs or ()] != names:
-            is_promised = self._specs is not None
-            refuse_delimiter(lines[0], names, self._dialect, self.name, is_promised=is_promised)
+            has_contract = self._specs is not None
+            refuse_delimiter(lines[0], names, self._dialect, self.name, has_contract=has_contract)
         check_header(names, first, self._specs, self.name)
         self.columns = names
         return place + 1
 
 
 def _thinned(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """Yield blocks as they are, or in pieces where they hold very many lines."""
+    """Yield blocks, cutting those with a very large number of lines into pieces."""
     for block in blocks:
         if len(block) > _PIECE and _lines(block) > _DENSE:
             for start in range(0, len(block), _PIECE):

@@ -1,12 +1,12 @@
-"""Find the rows of CSV text by their bytes, before any parser sees them.
+"""Finds the rows of CSV text by their bytes, before any parser sees them.
 
-A quote opens a quoted cell only at the start of a cell, a doubled quote inside it stands for one,
-and anything else but a delimiter or a line end after the closing quote is a fault. A quote inside
-an unquoted cell (`5" pipe`) is an ordinary character. Line ends are LF, CR LF and CR.
+A quote opens a quoted cell only at the start of a cell, a doubled quote inside it stands for one
+quote, and only a delimiter or a line ending may follow the closing quote. A quote inside an
+unquoted cell (`5" pipe`) is an ordinary character. Line endings are LF, CR LF and CR.
 
-Where every quote of a block lies at an edge of a cell, parity tells inside from outside in numpy;
-where one does not, a compiled pattern walks the quoted cells one by one. Both agree. Delimiters are
-only looked for when somebody asks for the number of cells, since there are many of them.
+If every quote of a block lies at an edge of a cell, the parity of quotes separates inside from
+outside in numpy; otherwise a compiled pattern goes through the quoted cells one by one. Both agree.
+Delimiters are numerous and therefore located only when the number of cells is requested.
 """
 
 import dataclasses
@@ -21,18 +21,19 @@ _NONE = np.zeros(0, np.int64)
 
 @dataclasses.dataclass(frozen=True)
 class Rows:
-    """Where the rows of a block lie.
+    """The rows of a block.
 
     Attributes:
-        block: the text; delimiter: one ASCII byte.
-        starts, ends: int64, shape (n,), byte range of each row without its line end.
-        lines: int64, shape (n,), number of lines each row spreads over.
+        block: the text.
+        delimiter: one ASCII byte.
+        starts, ends: int64, shape (n,), byte range of each row without its line ending.
+        lines: int64, shape (n,), number of lines that each row spans.
         broken: bool, shape (n,), whether text follows a closing quote.
-        used: bytes of the block that these rows and their line ends take up.
-        is_open: whether the block ends within a quoted cell.
-        ends_bare: whether the last row has no line end.
+        used: number of bytes that these rows and their line endings take up.
+        is_open: whether the block ends inside a quoted cell.
+        ends_bare: whether the last row has no line ending.
         is_plain: whether every quote lies at an edge of a cell.
-        line_ends: how many rows end in LF, CR LF and CR.
+        line_ends: numbers of rows that end in LF, CR LF and CR.
         opens, closes: int64, where quoted cells start and end.
     """
 
@@ -72,14 +73,14 @@ class Rows:
 
 
 def find_rows(block: bytes, delimiter: bytes, quote: bytes = b'"', *, is_last: bool) -> Rows:
-    """Find the rows of a block that starts where a row does.
+    """Find the rows of a block that starts at the beginning of a row.
 
     Args:
-        block: bytes.
+        block: the text.
         delimiter: one ASCII byte.
-        quote: one ASCII byte; empty where cells are never quoted.
-        is_last: whether the text ends with the block; otherwise what follows the last line end
-            is left for the next block.
+        quote: one ASCII byte; empty if cells are never quoted.
+        is_last: whether the text ends with the block; otherwise everything after the last line
+            ending is left for the next block.
     """
     flat = np.frombuffer(block, np.uint8)
     stops, nexts, kinds = _line_ends(block, flat, is_last=is_last)
@@ -116,13 +117,13 @@ def find_rows(block: bytes, delimiter: bytes, quote: bytes = b'"', *, is_last: b
 
 
 def _counts(places: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """Return how many of the places lie between each start and its end."""
+    """Return how many of the positions lie between each start and its end."""
     counts: np.ndarray = np.searchsorted(places, ends) - np.searchsorted(places, starts)
     return counts
 
 
 def _within(places: np.ndarray, opens: np.ndarray, closes: np.ndarray) -> np.ndarray:
-    """Return which places lie in quoted cells."""
+    """Return which positions lie in quoted cells."""
     if not len(opens):
         return np.zeros(len(places), bool)
     inside: np.ndarray = np.searchsorted(opens, places) > np.searchsorted(closes, places)
@@ -140,13 +141,13 @@ def _broken(faults: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.nda
 def _line_ends(
     block: bytes, flat: np.ndarray, *, is_last: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return where each line stops, where the next starts, and its kind: 0 LF, 1 CR LF, 2 CR."""
+    """Return where each line stops and the next starts, and its ending: 0 LF, 1 CR LF, 2 CR."""
     feeds = np.flatnonzero(flat == _LF)
     if b"\r" not in block:
         return feeds, feeds + 1, np.zeros(len(feeds), np.uint8)
     returns = np.flatnonzero(flat == _CR)
     if not is_last and flat[-1] == _CR:
-        returns = returns[:-1]  # its LF may stand in the next block
+        returns = returns[:-1]  # its LF may be in the next block
     follows = flat[np.minimum(returns + 1, len(flat) - 1)] == _LF
     follows &= returns + 1 < len(flat)
     alone = returns[~follows]
@@ -161,7 +162,7 @@ def _line_ends(
 def _quoted(
     block: bytes, flat: np.ndarray, delimiter: bytes, quote: bytes
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-    """Return where quoted cells open and close, where faults lie, and whether parity told it."""
+    """Return where quoted cells open and close, where faults lie, and whether parity sufficed."""
     quotes = np.flatnonzero(flat == ord(quote))
     opens, closes = quotes[::2], quotes[1::2]
     if _at_edges(flat, opens, closes, delimiter + quote):
@@ -170,7 +171,7 @@ def _quoted(
 
 
 def _at_edges(flat: np.ndarray, opens: np.ndarray, closes: np.ndarray, marks: bytes) -> bool:
-    """Return whether every quote opens or closes a cell, or is half of a doubled one."""
+    """Return whether every quote opens or closes a cell, or is half of a doubled quote."""
     edge = np.zeros(256, bool)
     edge[[*marks, _LF, _CR]] = True
     before = flat[np.maximum(opens - 1, 0)]

@@ -1,8 +1,8 @@
-"""Intake: parts of a source go in, as read; shards, held rows and rejected rows come out.
+"""Intake: turns parts of a source, as read, into shards, held rows and rejected rows.
 
-Shards are cut by the number of castable rows alone, so they do not depend on how the source was
-read. Parts are parsed and cast, and shards digested and written, by a few threads; only so many are
-under way that memory stays bounded.
+Shards are cut only by the number of castable rows, so they do not depend on how the source was
+read. A few threads parse and cast the parts, and digest and write the shards; the number in
+progress is limited, which bounds memory.
 """
 
 import dataclasses
@@ -10,6 +10,7 @@ import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -19,18 +20,16 @@ from provenance.base.errors import AssayError, Notice
 from provenance.readers.parallel import in_order
 from provenance.rows import digest
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.lookalikes import Looks
-from provenance.rows.original_text import unprinted
+from provenance.rows.lookalikes import Lookalikes
 from provenance.rows.shard_parts import Part, Settled, settle, with_rows
-from provenance.rows.shards import Shard, ShardRef, write_shard
+from provenance.rows.shards import Shard, ShardRef, unprinted, write_shard
 
 WORKERS = 2  # threads that parse, cast, digest and write
-_WAITING = 2  # shards that may wait to be written before parsing does
+_WAITING = 2  # shards that may wait to be written before parsing pauses
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Taken:
-    """What an intake has written: paths are absolute, None where there was nothing to write."""
+class Written(TypedDict):
+    """The files of a snapshot: absolute paths, None if there was nothing to write."""
 
     shards: tuple[ShardRef, ...]
     raw: tuple[str, ...]
@@ -45,7 +44,7 @@ class Intake:
     def __init__(
         self, folder: Path, specs: tuple[ColumnSpec, ...] | None, shard_rows: int, *, is_text: bool
     ) -> None:
-        """Start an intake into an existing folder; `specs` None leaves text as it is."""
+        """Start an intake into an existing folder; without `specs` text stays text."""
         self._folder = folder.resolve()
         self._specs = {spec.name: spec for spec in specs or ()}
         self._shard_rows = shard_rows
@@ -59,16 +58,16 @@ class Intake:
         self._raw: list[str] = []
         self._files: dict[str, pq.ParquetWriter] = {}
         self._schema: pa.Schema | None = None
-        self._looks = Looks()
+        self._lookalikes = Lookalikes()
         self.pool = ThreadPoolExecutor(WORKERS)
         if is_text:
             (self._folder / "raw").mkdir(exist_ok=True)
 
     def settled(self, parts: Iterator[Part], where: str) -> Iterator[Settled]:
-        """Settle the parts of the file `where`, a few ahead of the one who takes them.
+        """Settle the parts of the file `where`, a few ahead of `take`.
 
         Raises:
-            AssayError: ASSAY-I017 if its columns or types are not those of the parts before.
+            AssayError: ASSAY-I017 if its columns or types differ from those of earlier parts.
         """
         return in_order((self._job_of(part, where) for part in parts), self.pool)
 
@@ -79,7 +78,7 @@ class Intake:
             self._append("held_findings", settled.faults)
         if settled.rejected.num_rows:
             self._append("rejected", settled.rejected)
-        self._looks.add(settled.looks)
+        self._lookalikes.add(settled.lookalikes)
         self._typed.append(settled.typed)
         self._read.append(settled.read)
         self._rows.append(settled.rows)
@@ -88,8 +87,8 @@ class Intake:
             self._cut(self._shard_rows)
 
     def notices(self) -> list[Notice]:
-        """Return what a person should know of the texts that were kept."""
-        return self._looks.notices()
+        """Return what a person should know about the texts that were kept."""
+        return self._lookalikes.notices()
 
     def _job_of(self, part: Part, where: str) -> Callable[[], Settled]:
         part = dataclasses.replace(part, table=self._agreed(part.table, where))
@@ -100,29 +99,27 @@ class Intake:
             self._schema = table.schema
         if table.schema.equals(self._schema):
             return table
-        told = _difference(self._schema, table.schema)
-        if told:
-            fix = "export the files of one dataset alike"
-            raise AssayError("I017", told, where=where, fix=fix)
+        if difference := _difference(self._schema, table.schema):
+            raise AssayError("I017", difference, where=where)
         return table.select(self._schema.names)
 
-    def close(self) -> Taken:
-        """Write what is left, and at least one shard so that the columns are on record."""
+    def close(self) -> Written:
+        """Write the remaining rows, and at least one shard, which records the columns."""
         if self._typed and (self._waiting or not self._shards):
             self._cut(self._waiting)
         shards = tuple(future.result() for future in self._written)
         self.abandon()
         paths = {name: str(self._folder / f"{name}.parquet") for name in self._files}
-        return Taken(
-            shards,
-            tuple(self._raw),
-            paths.get("held"),
-            paths.get("held_findings"),
-            paths.get("rejected"),
+        return Written(
+            shards=shards,
+            raw=tuple(self._raw),
+            held=paths.get("held"),
+            held_findings=paths.get("held_findings"),
+            rejected=paths.get("rejected"),
         )
 
     def abandon(self) -> None:
-        """Stop the writer and close the files; what was written so far stays."""
+        """Stop the threads and close the files; everything written so far stays."""
         self.pool.shutdown(cancel_futures=True)
         for file in self._files.values():
             file.close()
@@ -152,13 +149,13 @@ class Intake:
         self._files[name].write_table(table)
 
 
-def _write(  # what a job of the pool gets
+def _write(
     folder: Path, number: int, typed: pa.Table, read: pa.Table, rows: np.ndarray, raw: Path | None
 ) -> ShardRef:
-    """Digest and write one shard, and beside it the same rows as read, where those are texts."""
+    """Digest and write one shard, and with a path `raw` also the texts of its rows."""
     table = typed.combine_chunks()
     if raw is not None:
-        # scratch: speed before size, but page checksums as everywhere
+        # scratch data: speed before size, but with page checksums as everywhere
         texts = with_rows(unprinted(read, typed).combine_chunks(), rows)
         options = {"compression": "lz4", "use_dictionary": False, "write_page_checksum": True}
         pq.write_table(texts, raw, **options)
@@ -166,11 +163,11 @@ def _write(  # what a job of the pool gets
 
 
 def _difference(first: pa.Schema, other: pa.Schema) -> str | None:
-    """Return how the columns or types of a file differ from the first one's, names in any order."""
-    if set(first.names) != set(other.names):
-        return f"{len(set(first.names) ^ set(other.names))} columns are not in all of the files"
+    """Return how a file's columns or types, in any order, differ from those of the first file."""
+    if uncommon := set(first.names) ^ set(other.names):
+        return f"{len(uncommon)} columns are not in all of the files"
     for name in first.names:
-        mine, theirs = first.field(name).type, other.field(name).type
-        if mine != theirs:
-            return f"column {name!r} is {theirs} here and {mine} in the first file"
+        expected, actual = first.field(name).type, other.field(name).type
+        if expected != actual:
+            return f"column {name!r} is {actual} here but {expected} in the first file"
     return None

@@ -1,8 +1,8 @@
-"""JSON Lines as parts: one flat object a line, every value as the text it was written in.
+"""Reads JSON Lines as parts: one flat object per line, every value as the text it was written in.
 
-Numbers keep their digits, true and false are those words, null and an absent key are missing. The
-columns are the contract's, or without one the keys of the first block in their order. Lines are
-parsed one by one: JSON has no form that could be cut by columns.
+Numbers keep their digits, true and false become those words, null and an absent key are missing.
+The columns are the contract's, or without a contract the keys of the first block in their order.
+Lines are parsed one by one, because JSON cannot be split by columns.
 """
 
 import json
@@ -15,19 +15,18 @@ import pyarrow as pa
 
 from provenance.base.errors import AssayError, Notice
 from provenance.base.limits import Limits
-from provenance.readers.encoding import without_mark
+from provenance.readers.encoding import text_notices, without_mark
 from provenance.readers.header import check_names, refuse_wide
-from provenance.readers.text_faults import cell_faults
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.shard_parts import Part, rejected_of
+from provenance.rows.shard_parts import Part, cell_faults, rejected_of
 
-_LINES = 1 << 16  # that are taken at once, to bound memory where they are short
+_LINES = 1 << 16  # read at once, to bound memory if they are short
 _BLANKS = " \t\r\n"  # around a JSON text
-_HOPELESS = 100_000  # lines none of which can be read need no more of the file to be refused
+_HOPELESS = 100_000  # if none of so many lines can be read, the rest of the file need not be read
 
 
 class _Object(list[tuple[str, Any]]):
-    """The pairs of a JSON object, which a list of pairs could not be told from an array."""
+    """The pairs of a JSON object; a plain list could not be told from an array."""
 
 
 class JsonlSource:
@@ -40,12 +39,12 @@ class JsonlSource:
         specs: tuple[ColumnSpec, ...] | None,
         limits: Limits,
     ) -> None:
-        """Take the text as an iterator of blocks, none of them empty."""
+        """Take the text as an iterator of non-empty blocks."""
         self.name = name
         self.rows = 0
         self._blocks = blocks
         self._columns = [spec.name for spec in specs or ()]
-        self._unseen = set(self._columns)
+        self._missing = set(self._columns)
         self._limits = limits
         self._has_bom = False
         self._blank = 0
@@ -57,7 +56,7 @@ class JsonlSource:
     def parts(self, first_row: int, _: Executor) -> Iterator[Part]:
         """Yield the text's rows as parts; ordinals start at `first_row`.
 
-        Python's own JSON reader holds the interpreter, so a pool would gain nothing.
+        Python's JSON parser holds the interpreter lock, so the pool would gain nothing.
 
         Raises:
             AssayError: ASSAY-I001, I004, I006, I008, I009, I018, I021 or I027.
@@ -71,46 +70,39 @@ class JsonlSource:
                 raise self._unreadable()
             yield part
         if not self.rows:
-            fix = "was the export finished?"
-            raise AssayError("I001", "0 rows, 0 columns", where=self.name, fix=fix)
+            raise AssayError("I001", "the source has no rows and no columns", where=self.name)
         if not readable:
             raise self._unreadable()
-        if self._unseen:
-            told = ", ".join(sorted(self._unseen)[:20])
+        if self._missing:
+            names = ", ".join(sorted(self._missing)[:20])
             fix = "repair the export, or correct the contract's properties"
-            raise AssayError("I018", f"missing: {told}", where=self.name, fix=fix)
+            raise AssayError("I018", f"missing: {names}", where=self.name, fix=fix)
 
     def _unreadable(self) -> AssayError:
-        what = f"0 of {self.rows:,} lines can be read as flat JSON objects of these columns"
-        return AssayError("I004", what, where=self.name, fix="write one object a line")
+        what = f"0 of {self.rows:,} lines can be read as flat JSON objects with these columns"
+        return AssayError("I004", what, where=self.name, fix="write one object per line")
 
     def notices(self) -> list[Notice]:
-        """Return what a person should know of the text that was read."""
-        found = []
-        if self._has_bom:
-            found.append(Notice("ASSAY-I020", "the byte order mark was dropped", self.name))
-        if self._blank:
-            told = f"{self._blank:,} blank lines between rows were skipped"
-            found.append(Notice("ASSAY-I001", told, self.name))
-        return found
+        """Return what a person should know about the text that was read."""
+        return text_notices(self.name, self._blank, has_bom=self._has_bom)
 
     def _lines(self) -> Iterator[list[bytes]]:
         """Yield the lines that are not blank, block by block."""
         rest = b""
-        ahead = next(self._blocks, None)
-        if ahead is not None:
-            ahead, self._has_bom = without_mark(ahead, self.name)
-        while ahead is not None:
-            block = rest + ahead
-            ahead = next(self._blocks, None)
-            end = block.rfind(b"\n") + 1 if ahead is not None else len(block)
+        following = next(self._blocks, None)
+        if following is not None:
+            following, self._has_bom = without_mark(following, self.name)
+        while following is not None:
+            block = rest + following
+            following = next(self._blocks, None)
+            end = block.rfind(b"\n") + 1 if following is not None else len(block)
             rest = block[end:]
             lines = block[:end].split(b"\n")
             if max(len(rest), *map(len, lines)) > self._limits.max_row_bytes:
-                what = f"a line is over {self._limits.max_row_bytes:,} bytes long"
+                what = f"a line is longer than the limit of {self._limits.max_row_bytes:,} bytes"
                 fix = "raise assay.limits.max_row_bytes"
                 raise AssayError("I006", what, where=self.name, fix=fix)
-            ends_bare = ahead is None and not block.endswith(b"\n")
+            ends_bare = following is None and not block.endswith(b"\n")
             if lines[-1] == b"":
                 lines.pop()
             full = [line for line in lines if line.strip()]
@@ -122,7 +114,7 @@ class JsonlSource:
     def _part(self, lines: list[bytes], first_row: int) -> Part:
         read = [self._object(line) for line in lines]
         if self._is_bare and isinstance(read[-1], str) and read[-1].startswith("ASSAY-I024"):
-            read[-1] = "ASSAY-I003: the last line is cut: no JSON object, no line end"
+            read[-1] = "ASSAY-I003: the last line is cut off: not a JSON object, no line ending"
         if not self._columns:
             self._name_columns(read)
         known = set(self._columns)
@@ -133,37 +125,37 @@ class JsonlSource:
         rows = first_row + np.arange(len(lines), dtype=np.int64)
         objects = [row for row in read if isinstance(row, dict)]
         for row in objects:
-            if not self._unseen:
+            if not self._missing:
                 break
-            self._unseen -= row.keys()
-        table = self._table(objects, rows[good])
+            self._missing -= row.keys()
+        kept = rows[good]
+        table = self._table(objects, kept)
         reasons = [row for row in read if isinstance(row, str)]
         bad = np.flatnonzero(~good)
         rejected = rejected_of(rows[bad].tolist(), [lines[place] for place in bad], reasons)
         longest = max(map(len, lines))
         has_nul = any(b"\\u0000" in line for line in lines)
-        kept = rows[good]
         faults = cell_faults(table, kept, self._limits, longest=longest, has_nul=has_nul)
         return Part(table, kept, faults, rejected)
 
     def _object(self, line: bytes) -> dict[str, Any] | str:
-        """Return the line's object, or the reason why there is none."""
+        """Return the line's object, or why there is none."""
         try:
             text = line.decode().strip(_BLANKS)
-            # what is no object need not be taken apart
+            # only an object needs to be parsed
             pairs, end = self._scan(text, 0) if text.startswith("{") else (None, 0)
         except UnicodeDecodeError as error:
-            told = f"byte {error.start} of the row, 0x{line[error.start]:02X}, is not UTF-8"
-            return f"ASSAY-I022: {told}"
+            byte = f"byte {error.start} of the row, 0x{line[error.start]:02X}"
+            return f"ASSAY-I022: {byte}, is not UTF-8"
         except (ValueError, RecursionError, StopIteration):
-            return "ASSAY-I024: the line is no JSON object"
+            return "ASSAY-I024: the line is not a JSON object"
         if not isinstance(pairs, _Object) or end != len(text):
-            return "ASSAY-I024: the line is no JSON object"
+            return "ASSAY-I024: the line is not a JSON object"
         row = dict(pairs)
         if len(row) != len(pairs):
-            return "ASSAY-I024: a key stands twice"
+            return "ASSAY-I024: a key occurs twice"
         if b"\\u" in line and not _is_text(row):
-            return "ASSAY-I022: a text holds half of a surrogate pair"
+            return "ASSAY-I022: a text contains half of a surrogate pair"
         return row
 
     def _name_columns(self, read: list[dict[str, Any] | str]) -> None:
@@ -194,7 +186,7 @@ class JsonlSource:
 
 
 def _is_text(row: dict[str, Any]) -> bool:
-    """Return whether every name and text can be UTF-8, which half of a surrogate pair cannot."""
+    """Return whether every name and text can be encoded in UTF-8: no half of a surrogate pair."""
     try:
         "".join([*row, *(value for value in row.values() if isinstance(value, str))]).encode()
     except UnicodeEncodeError:

@@ -1,21 +1,21 @@
-"""Work that is done ahead of the one who waits for it, and handed over in order."""
+"""Runs jobs in parallel ahead of their consumer and yields the results in order."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
-DEPTH = 3  # jobs that are under way before the oldest is waited for: what bounds memory
+DEPTH = 3  # jobs in progress before the oldest result is awaited, which bounds memory
 
 
-def in_order(jobs: Iterator[Callable[[], Made]], pool: Executor) -> Iterator[Made]:
-    """Run jobs in a pool, a few ahead; yield what they make in their own order.
+def in_order(jobs: Iterator[Callable[[], Result]], pool: Executor) -> Iterator[Result]:
+    """Run jobs in a pool, a few ahead of the consumer; yield their results in order.
 
-    What a job raises is raised in its place, after all that came before it.
+    An exception of a job is raised in its place, after all earlier results.
     """
-    waiting: deque[Future[Made]] = deque()
+    waiting: deque[Future[Result]] = deque()
     for job in jobs:
         waiting.append(pool.submit(job))
         if len(waiting) >= DEPTH:

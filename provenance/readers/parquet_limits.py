@@ -1,8 +1,8 @@
-"""What a Parquet footer declares, weighed before anything is decoded.
+"""Checks the sizes that a Parquet footer declares before anything is decoded.
 
-A few kilobytes can declare terabytes: by repeating one value, or one dictionary entry. Row and
-byte counts of the footer bound the fixed-width columns; for texts with a dictionary the largest
-entry bounds them, and where that bound is too coarse the entries are counted as they are used.
+A few kilobytes can declare terabytes by repeating one value or one dictionary entry. The footer's
+row and byte counts bound the fixed-width columns. For texts with a dictionary, the largest entry
+gives the bound; if that is too coarse, the entries are counted as they are used.
 """
 
 from collections.abc import Iterator
@@ -19,30 +19,31 @@ from provenance.files.safe_open import Opened
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _SIGNATURE = 28  # bytes after a footer that is signed and not encrypted
 _SMALLEST = 12  # magic, footer length, magic
-_TEXT_MIN = 4  # bytes that any text costs in memory, for its offset
+_TEXT_MIN = 4  # bytes that any text takes in memory, for its offset
 _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
-_FLOOR = 256 * MIB  # decoded bytes that are cheap whatever the ratio
+_FLOOR = 256 * MIB  # decoded bytes that are cheap at any ratio
 _STEP = 1 << 16
 
 
 def refuse_ends(file: Opened, limits: Limits) -> None:
-    """Refuse a Parquet file whose last bytes are no end, or whose footer is larger than it.
+    """Refuse a Parquet file without its end marker, or whose footer is larger than the file.
 
     Raises:
         AssayError: ASSAY-I003, I006 or I007.
     """
     tail = file.at(max(0, file.size - 8), 8)
     if tail.endswith(_ENCRYPTED):
-        raise AssayError("I007", "the Parquet file is encrypted", where=file.name, fix="decrypt it")
+        raise AssayError("I007", "the Parquet file is encrypted", where=file.name)
     if file.size < _SMALLEST or not tail.endswith(_MAGIC):
-        what = f"ends after byte {file.size:,} without its end mark"
-        raise AssayError("I003", what, where=file.name, fix="copy or export the file again")
+        what = f"the file ends after byte {file.size:,} without its end marker"
+        raise AssayError("I003", what, where=file.name)
     footer = int.from_bytes(tail[:4], "little")
     if footer > file.size - _SMALLEST:
-        what = f"the footer claims {footer:,} bytes of a file of {file.size:,}"
-        raise AssayError("I003", what, where=file.name, fix="copy or export the file again")
-    if footer > limits.max_columns * 64 * 1024:
-        what = f"the footer has {footer:,} bytes"
+        what = f"the footer claims {footer:,} bytes, but the file has only {file.size:,}"
+        raise AssayError("I003", what, where=file.name)
+    most = limits.max_columns * 64 * 1024
+    if footer > most:
+        what = f"the footer of {footer:,} bytes exceeds the limit of {most:,}"
         raise AssayError("I006", what, where=file.name, fix="raise assay.limits.max_columns")
 
 
@@ -58,7 +59,7 @@ def refuse_declared(meta: pq.FileMetaData, file: Opened, limits: Limits) -> None
     if meta.num_rows < 0 or min(counts, default=0) < 0 or sum(counts) != meta.num_rows:
         raise _contradiction(file)
     if meta.num_rows > limits.max_rows:
-        what = f"{meta.num_rows:,} rows, and the limit is {limits.max_rows:,}"
+        what = f"{meta.num_rows:,} rows exceed the limit of {limits.max_rows:,}"
         raise AssayError("I006", what, where=file.name, fix="raise assay.limits.max_rows")
     width = sum(_width(meta.schema.column(place)) for place in range(meta.num_columns))
     refuse_size(meta.num_rows * width, f"{meta.num_rows:,} rows x {width} bytes", file, limits)
@@ -73,29 +74,25 @@ def refuse_declared(meta: pq.FileMetaData, file: Opened, limits: Limits) -> None
 
 
 def _refuse_signed(meta: pq.FileMetaData, file: Opened) -> None:
-    """Refuse a readable footer of encrypted columns: a look at one of those would end the process.
+    """Refuse a plaintext footer of encrypted columns, which would crash Arrow when accessed.
 
-    Such a footer is followed by its signature, so it is shorter than the file says it is.
+    Such a footer is followed by its signature, so it is shorter than the file declares.
     """
-    told = int.from_bytes(file.at(file.size - 8, 4), "little")
-    if told - meta.serialized_size == _SIGNATURE:
+    declared = int.from_bytes(file.at(file.size - 8, 4), "little")
+    if declared - meta.serialized_size == _SIGNATURE:
         what = "columns of the Parquet file are encrypted"
-        raise AssayError("I007", what, where=file.name, fix="decrypt it")
+        raise AssayError("I007", what, where=file.name)
 
 
-def refuse_size(size: int, told: str, file: Opened, limits: Limits) -> None:
-    """Refuse a decoded size that is over the limits.
-
-    Raises:
-        AssayError: ASSAY-I006.
-    """
+def refuse_size(size: int, amount: str, file: Opened, limits: Limits) -> None:
+    """Refuse a decoded size over the limits (ASSAY-I006); `amount` describes it in messages."""
     if not _is_over(size, file, limits):
         return
     key, limit = "max_ratio", f"{limits.max_ratio} to 1"
     if size > limits.max_unpacked_bytes:
         key, limit = "max_unpacked_bytes", f"{limits.max_unpacked_bytes:,} bytes"
-    what = f"{told} from a file of {file.size:,} bytes, and the limit is {limit}"
-    fix = f"if the file is honest, raise assay.limits.{key}"
+    what = f"{amount} from a file of {file.size:,} bytes exceed the limit of {limit}"
+    fix = f"if the file is legitimate, raise assay.limits.{key}"
     raise AssayError("I006", what, where=file.name, fix=fix)
 
 
@@ -106,10 +103,9 @@ def _is_over(size: int, file: Opened, limits: Limits) -> bool:
 
 
 def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> None:
-    """Refuse texts that a dictionary blows up; reads the dictionaries, and indices if it must.
+    """Refuse texts that a dictionary inflates beyond the limits (ASSAY-I006).
 
-    Raises:
-        AssayError: ASSAY-I006.
+    Reads the dictionaries, and the indices only if necessary.
     """
     meta = pq.read_metadata(source)
     names = _with_dictionary(meta)
@@ -130,7 +126,7 @@ def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> 
             lengths = _sizes(column)
             used = column.indices.drop_null().to_numpy(zero_copy_only=False)
             total += int(lengths[used].sum())
-            refuse_size(total, f"{total:,} bytes of text and more", file, limits)
+            refuse_size(total, f"at least {total:,} bytes of text", file, limits)
 
 
 def has_checksums(meta: pq.FileMetaData, file: Opened) -> bool:
@@ -181,5 +177,4 @@ def _columns(opened: pq.ParquetFile, names: list[str]) -> Iterator[pa.Dictionary
 
 
 def _contradiction(file: Opened) -> AssayError:
-    what = "the footer contradicts itself"
-    return AssayError("I005", what, where=file.name, fix="copy the file again from where it came")
+    return AssayError("I005", "the footer contradicts itself", where=file.name)

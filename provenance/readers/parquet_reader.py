@@ -1,7 +1,7 @@
-"""Parquet as parts: its own types, weighed by the footer first, checksums verified.
+"""Reads Parquet as parts, in its own types: limits are checked first, page checksums verified.
 
-A row whose numbers are not finite, or whose texts hold what no text should, is held; a row whose
-text is not UTF-8 is rejected, because no later reader could bear it.
+A row with a number that is not finite, or a text that is too large or contains a NUL byte, is held.
+A row with a text that is not UTF-8 is rejected, because no later reader could handle it.
 """
 
 import functools
@@ -25,13 +25,12 @@ from provenance.readers.parquet_limits import (
     refuse_dictionaries,
     refuse_ends,
 )
-from provenance.readers.text_faults import cell_faults
-from provenance.rows.arrow_bytes import holds, longest
+from provenance.rows.arrow_bytes import holds, longest, whole
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.shard_parts import Part, faults_of, rejected_of, whole
+from provenance.rows.shard_parts import Part, cell_faults, masked_faults, rejected_of
 from provenance.rows.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
 
-_BATCH = 64 * MIB  # bytes decoded at once, about
+_BATCH = 64 * MIB  # bytes decoded at once, approximately
 _ROWS = 1 << 16
 _MOST = (1 << 63) - 1
 
@@ -59,7 +58,7 @@ class ParquetSource:
     """One Parquet file."""
 
     def __init__(self, file: Opened, specs: tuple[ColumnSpec, ...] | None, limits: Limits) -> None:
-        """Take an open file that starts like Parquet."""
+        """Take an open file that starts like a Parquet file."""
         self.rows = 0
         self._file = file
         self._specs = None if specs is None else {spec.name: spec for spec in specs}
@@ -74,23 +73,21 @@ class ParquetSource:
         """
         refuse_ends(self._file, self._limits)
         self._file.digest()
-        source = pa.PythonFile(_Anywhere(self._file), "r")
+        source = pa.PythonFile(_Seekable(self._file), "r")
         try:
             yield from in_order(self._jobs(source, first_row), pool)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from None
         except MemoryError:
-            what = "the file needs more memory than there is"
-            raise AssayError(
-                "I006", what, where=self._file.name, fix="write it in smaller row groups"
-            ) from None
+            what, fix = "there is not enough memory to read the file", "write smaller row groups"
+            raise AssayError("I006", what, where=self._file.name, fix=fix) from None
 
     def notices(self) -> list[Notice]:
-        """Return what a person should know of the file that was read."""
+        """Return what a person should know about the file that was read."""
         if self._has_checksums:
             return []
-        told = "the file has no page checksums, so damage inside it cannot be seen"
-        return [Notice("ASSAY-I005", told, self._file.name)]
+        message = "the file has no page checksums, so damage to its data cannot be detected"
+        return [Notice("ASSAY-I005", message, self._file.name)]
 
     def _jobs(self, source: pa.NativeFile, first_row: int) -> Iterator[Callable[[], Part]]:
         options = {"page_checksum_verification": True, "pre_buffer": False}
@@ -111,8 +108,8 @@ class ParquetSource:
                 yield functools.partial(self._part, table, first_row + self.rows)
                 self.rows += batch.num_rows
             if self.rows != meta.num_rows:
-                what = f"the footer says {meta.num_rows:,} rows, and there are {self.rows:,}"
-                raise AssayError("I005", what, where=self._file.name, fix="copy the file again")
+                what = f"the footer declares {meta.num_rows:,} rows, but the file has {self.rows:,}"
+                raise AssayError("I005", what, where=self._file.name)
 
     def _refuse_columns(self, schema: pa.Schema) -> None:
         wanted = None if self._specs is None else list(self._specs)
@@ -122,11 +119,11 @@ class ParquetSource:
             logical = self._specs[field.name].logical if self._specs else None
             tests = _FITS[logical] if logical else _ANY
             if not pa.types.is_null(plain) and not any(test(plain) for test in tests):
-                told = f", and the contract says {logical}" if logical else ""
-                what = f"column {field.name!r} is {_kind(field.type)}{told}"
+                wish = f", but the contract says {logical}" if logical else ""
+                what = f"column {field.name!r} is {_kind(field.type)}{wish}"
                 fix = "correct the column's logicalType, or flatten nested columns"
                 if logical == "integer" and pa.types.is_floating(plain):
-                    fix = "write it as integers (in pandas as Int64, which has missing values)"
+                    fix = "write it as integers (pandas: Int64, which allows missing values)"
                 raise AssayError("I008", what, where=self._file.name, fix=fix)
 
     def _part(self, table: pa.Table, first_row: int) -> Part:
@@ -139,7 +136,7 @@ class ParquetSource:
         for name in texts:
             if words := self._specs[name].missing:
                 place = table.column_names.index(name)
-                kept = _absent(whole(table[name]), list(words))
+                kept = _without_words(whole(table[name]), list(words))
                 table = table.set_column(place, table.schema.field(name), kept)
         faults = [
             _not_finite(table, rows),
@@ -154,8 +151,8 @@ class ParquetSource:
         found: dict[int, tuple[bytes, str]] = {}
         for name in texts:
             for place, raw in _not_utf8(whole(table[name])):
-                told = f"ASSAY-I022: column {name!r} holds bytes that are not UTF-8"
-                found.setdefault(place, (raw, told))
+                reason = f"ASSAY-I022: column {name!r} contains bytes that are not UTF-8"
+                found.setdefault(place, (raw, reason))
         if not found:
             return table, rows, REJECTED_SCHEMA.empty_table()
         at = sorted(found)
@@ -167,19 +164,17 @@ class ParquetSource:
         return table.filter(pa.array(is_good)), rows[is_good], rejected
 
     def _damaged(self, error: Exception) -> AssayError:
-        # Arrow's own message may hold data, so only its kind is told
-        said = str(error)
-        if "ncrypt" in said or "decrypt" in said:
-            what, code, fix = "the Parquet file is encrypted", "I007", "decrypt it"
-        else:
-            told = ": a page's checksum differs" if "CRC" in said else ""
-            what, code = f"row {self.rows:,} or after cannot be decoded{told}", "I005"
-            fix = "restore the file from where it came; the disk or the transfer may be at fault"
-        return AssayError(code, what, where=self._file.name, fix=fix)
+        # Arrow's own message may contain data and is never repeated
+        text = str(error)
+        if "ncrypt" in text or "decrypt" in text:
+            return AssayError("I007", "the Parquet file is encrypted", where=self._file.name)
+        cause = ": a page checksum does not match" if "CRC" in text else ""
+        what = f"a row from row {self.rows:,} on cannot be decoded{cause}"
+        return AssayError("I005", what, where=self._file.name)
 
 
-class _Anywhere(io.RawIOBase):
-    """An open source as the Python file that Arrow reads from, anywhere in it."""
+class _Seekable(io.RawIOBase):
+    """An open source as a seekable Python file for Arrow."""
 
     def __init__(self, file: Opened) -> None:
         super().__init__()
@@ -207,7 +202,7 @@ class _Anywhere(io.RawIOBase):
 
 
 def _without_views(table: pa.Table) -> pa.Table:
-    """Return the table without a type of memory alone, that not every function of Arrow knows."""
+    """Return the table with string views, which not every Arrow function supports, as strings."""
     for place, field in enumerate(table.schema):
         if pa.types.is_string_view(field.type):
             kind = field.with_type(pa.string())
@@ -220,52 +215,44 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 
 
 def _kind(kind: pa.DataType) -> str:
-    # the names of a struct's fields are not ours to tell
+    # a message must not show the names of a struct's fields
     return "nested" if pa.types.is_nested(kind) else str(kind)
 
 
-def _absent(column: pa.Array, words: list[str]) -> pa.Array:
+def _without_words(column: pa.Array, words: list[str]) -> pa.Array:
+    """Return a text column with null for each word that stands for a missing value."""
     plain = column.dictionary if pa.types.is_dictionary(column.type) else column
-    gone = pc.is_in(plain, pa.array(words).cast(plain.type))
-    if not pc.any(gone).as_py():
+    is_missing = pc.is_in(plain, pa.array(words).cast(plain.type))
+    if not pc.any(is_missing).as_py():
         return column
     if plain is column:
-        return pc.if_else(gone, pa.scalar(None, column.type), column)
-    gone = pc.fill_null(gone.take(column.indices), fill_value=False)
-    indices = pc.if_else(gone, pa.scalar(None, column.indices.type), column.indices)
+        return pc.if_else(is_missing, pa.scalar(None, column.type), column)
+    is_missing = pc.fill_null(is_missing.take(column.indices), fill_value=False)
+    indices = pc.if_else(is_missing, pa.scalar(None, column.indices.type), column.indices)
     return pa.DictionaryArray.from_arrays(indices, column.dictionary)
 
 
 def _not_finite(table: pa.Table, rows: np.ndarray) -> pa.Table:
     found = [HELD_SCHEMA.empty_table()]
     for field in table.schema:
-        if not pa.types.is_floating(field.type):
-            continue
-        column = whole(table[field.name])
-        for code, mask, what in (
-            ("V001", pc.is_nan(column), "a NaN (not a number, which is not the same as missing)"),
-            ("V002", pc.is_inf(column), "an infinity"),
-        ):
-            is_bad = pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False)
-            if is_bad.any():
-                told = f"column {field.name!r} holds {what}"
-                found.append(faults_of(rows[is_bad], code, field.name, told))
+        if pa.types.is_floating(field.type):
+            column = whole(table[field.name])
+            nan = "NaN (not a number, which is not the same as a missing value)"
+            found.append(masked_faults(rows, pc.is_nan(column), "V001", field.name, nan))
+            found.append(masked_faults(rows, pc.is_inf(column), "V002", field.name, "an infinity"))
     return pa.concat_tables(found)
 
 
 def _over_int64(table: pa.Table, rows: np.ndarray, specs: dict[str, ColumnSpec]) -> pa.Table:
-    """Return the faults of unsigned integers over what a contract's integer can be."""
+    """Return the faults of unsigned integers that exceed the contract's integer type."""
     found = [HELD_SCHEMA.empty_table()]
     for field in table.schema:
         plain = _plain(field.type)
         if specs[field.name].logical != "integer" or not pa.types.is_uint64(plain):
             continue
         over = pc.greater(whole(table[field.name]).cast(plain), pa.scalar(_MOST, pa.uint64()))
-        is_bad = pc.fill_null(over, fill_value=False).to_numpy(zero_copy_only=False)
-        if is_bad.any():
-            told = f"column {field.name!r} holds a number that is too large"
-            told += ", and the contract says integer"
-            found.append(faults_of(rows[is_bad], "I034", field.name, told))
+        content = "a number that is too large, but the contract says integer"
+        found.append(masked_faults(rows, over, "I034", field.name, content))
     return pa.concat_tables(found)
 
 
@@ -284,7 +271,7 @@ def _odd_texts(texts: pa.Table, rows: np.ndarray, limits: Limits) -> pa.Table:
 
 
 def _not_utf8(column: pa.Array) -> list[tuple[int, bytes]]:
-    """Return the places and bytes of texts that are not UTF-8, by halving; quick where none is."""
+    """Return the index and bytes of each text that is not UTF-8, by bisection."""
     try:
         column.validate(full=True)
     except pa.ArrowInvalid:

@@ -1,7 +1,7 @@
-"""Places: which bytes of a text source a row is, by the readers' own rules of what a row is.
+"""Finds the byte range of a row in a text source, by the readers' own rules for rows.
 
-The file must be the very one that was read: its digest is compared first, so it has been within
-the limits before and none are set here. Nothing of the row but its place is given back.
+The file must be the one that was read: its digest is compared first. It was within the limits then,
+so no limits apply here. Only the row's position is returned, never its content.
 """
 
 from collections.abc import Iterator
@@ -27,27 +27,27 @@ _UNLIMITED = Limits(max_bytes=_MOST, max_unpacked_bytes=_MOST, max_ratio=_MOST)
 
 
 def span_of(source: Source, row: int, dialect: Dialect) -> Span | None:
-    """Return where a row's bytes are: the first one, and the one after the last.
+    """Return the offsets of a row's first byte and of the byte after its last.
 
-    Its line end is not among them. They count in the text that is read: of a packed file in what
-    it unpacks to, of one in another encoding in the same text as UTF-8.
+    The line ending is not included. Offsets refer to the text as it is read: unpacked, and
+    converted to UTF-8.
 
     Args:
         source: as the run recorded it.
         row: ordinal within this file, from 0 and below `source.rows`.
-        dialect: of CSV files, as the contract says it.
+        dialect: of CSV files, according to the contract.
 
     Returns:
-        None if the file is no text.
+        None if the file is not text.
 
     Raises:
-        AssayError: ASSAY-I005 if the file is another one now; I010, I011, I013 or I014 if it
-            cannot be opened.
+        AssayError: ASSAY-I005 if the file differs from the one that was read; I010, I011, I013 or
+            I014 if it cannot be opened.
     """
     base, _, packing = source.format.partition(".")
     with Opened(source.name, _UNLIMITED) as file:
         if file.size != source.size or file.digest() != source.sha256:
-            what = "the file is not the one that was read"
+            what = "the file differs from the one that was read"
             raise AssayError("I005", what, where=source.name)
     if base not in ("csv", "tsv", "jsonl"):
         return None
@@ -60,35 +60,35 @@ def span_of(source: Source, row: int, dialect: Dialect) -> Span | None:
                 text = as_utf8(text, dialect.encoding, source.name)
             rows = _spans_of_rows(_pieces(text), source.name, dialect.named(base))
             found = _nth(rows, row)
-        file.digest()  # to the end, or closing it says that it was cut
+        file.digest()  # reads to the end, as closing the file requires
     return found
 
 
 def _nth(spans: Iterator[np.ndarray], row: int) -> Span:
-    """Return the span of the row-th of all spans; each array has the shape (n, 2)."""
-    seen = 0
+    """Return the span at index `row` of all spans; each array has the shape (n, 2)."""
+    passed = 0
     for some in spans:
-        if row < seen + len(some):
-            start, end = some[row - seen].tolist()
+        if row < passed + len(some):
+            start, end = some[row - passed].tolist()
             return start, end
-        seen += len(some)
-    message = f"the file has {seen} rows, and row {row} was asked for"
+        passed += len(some)
+    message = f"the file has {passed} rows, so there is no row {row}"
     raise IndexError(message)
 
 
 def _pieces(text: Iterator[bytes]) -> Pieces:
     """Yield the text in small pieces, each with whether it is the last one."""
-    ahead = b""
+    piece = b""
     for block in text:
         for start in range(0, len(block), _PIECE):
-            if ahead:
-                yield ahead, False
-            ahead = block[start : start + _PIECE]
-    yield ahead, True
+            if piece:
+                yield piece, False
+            piece = block[start : start + _PIECE]
+    yield piece, True
 
 
 def _spans_of_rows(pieces: Pieces, name: str, dialect: Dialect) -> Iterator[np.ndarray]:
-    """Yield where the rows of CSV text lie, its header left out, as csv_source counts them."""
+    """Yield the spans of the rows of CSV text, without the header, as csv_reader counts them."""
     mark, quote = dialect.delimiter.encode(), dialect.quote.encode()
     rest, start, width = b"", -1, 0
     for piece, is_last in pieces:
@@ -110,7 +110,7 @@ def _spans_of_rows(pieces: Pieces, name: str, dialect: Dialect) -> Iterator[np.n
 
 
 def _spans_of_lines(pieces: Pieces, name: str) -> Iterator[np.ndarray]:
-    """Yield where the lines of JSON text lie that are not blank, as jsonl_source counts them."""
+    """Yield the spans of the lines of JSON text that are not blank, as jsonl_reader counts them."""
     rest, start = b"", -1
     for piece, is_last in pieces:
         block = rest + piece
@@ -130,6 +130,6 @@ def _spans_of_lines(pieces: Pieces, name: str) -> Iterator[np.ndarray]:
 
 
 def _begun(block: bytes, name: str) -> tuple[int, bytes]:
-    """Return how long the byte order mark is, and the text's first bytes after it."""
+    """Return the length of the byte order mark, and the first block of text after it."""
     text, has_mark = without_mark(block, name)
     return (len(block) - len(text)) if has_mark else 0, text

@@ -1,1 +1,1 @@
-"""Typed rows, their digests, and the shards they lie in."""
+"""Typed rows, their digests, and the shards that hold them."""

@@ -1,18 +1,26 @@
-"""The bytes of Arrow's text columns in numpy, without a copy."""
+"""Arrow columns as single arrays, and the bytes of text columns in numpy, without a copy."""
 
 import numpy as np
 import pyarrow as pa
 
 
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array, without copying a column of one chunk."""
+    if column.num_chunks == 1:
+        return column.chunk(0)  # combine_chunks would copy it
+    joined = column.combine_chunks()
+    return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
+
+
 def spans(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bytes of all cells joined, and where each begins.
+    """Return the bytes of all cells joined, and where each cell begins.
 
     Args:
         text: string, large_string, binary or large_binary, shape (n,).
 
     Returns:
-        uint8, and int32 or int64 of shape (n + 1,): cell i is `flat[ends[i] : ends[i + 1]]`. What
-        lies under a null is not told.
+        uint8, and int32 or int64 of shape (n + 1,): cell i is `flat[ends[i] : ends[i + 1]]`. The
+        bytes of a null cell are arbitrary.
     """
     is_large = pa.types.is_large_string(text.type) or pa.types.is_large_binary(text.type)
     _, buffer, data = text.buffers()
@@ -25,12 +33,12 @@ def spans(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def longest(text: pa.Array) -> int:
-    """Return the bytes of the longest cell; 0 without one."""
+    """Return the size of the longest cell in bytes; 0 without cells."""
     _, ends = spans(text)
     return int(np.diff(ends).max(initial=0))
 
 
 def holds(text: pa.Array, byte: bytes) -> bool:
-    """Return whether any cell holds a byte."""
+    """Return whether any cell contains a byte."""
     flat, _ = spans(text)
     return bool((flat == ord(byte)).any())

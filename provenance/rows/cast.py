@@ -1,9 +1,9 @@
-"""Cast text to the contract's types: strictly, with a code for each cell that does not fit.
+"""Casts text to the contract's types: strictly, with a code for each cell that does not fit.
 
-A cell is cast only when its text *is* a value of the type, and never repaired: no blanks are
-stripped, no separators dropped, no leading zeros lost, no words guessed. Every path here first
-decides on the text and casts what passed; the quick path and the exact one agree (a test holds
-them together). Cells that do not fit come out null, with a short code beside them.
+A cell is cast only if its text *is* a value of the type; it is never repaired. No blanks are
+stripped, no separators or leading zeros dropped, no words guessed. Every path first checks the text
+and then casts what passed; a test compares the fast path with the exact one. Cells that do not fit
+become null and get a short code.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ _INFINITY = r"(?i)^[+-]?(?:inf|infinity|1\.#inf|∞)$"
 _TRUE = ("true", "True", "TRUE")
 _FALSE = ("false", "False", "FALSE")
 _INT64_DIGITS = 19
-_TOP = {True: "9223372036854775808", False: "9223372036854775807"}  # by whether it is negative
+_TOP = {True: "9223372036854775808", False: "9223372036854775807"}  # by sign: True is negative
 
 
 def _table(allowed: bytes) -> np.ndarray:
@@ -35,9 +35,9 @@ _NUMBER_BYTES = _table(b"0123456789-+.eE")
 _DIGITS = _table(b"0123456789")
 
 _TOO_LARGE = "a number that is too large"
-# phrase for the evidence: first that matches a bad cell of a number, integer or boolean column
+# phrases for the evidence: the first one that matches a bad cell of a numeric or boolean column
 _KINDS: tuple[tuple[str, str], ...] = (
-    (_NAN, "a NaN (not a number, which is not the same as missing)"),
+    (_NAN, "NaN (not a number, which is not the same as a missing value)"),
     (_INFINITY, "an infinity"),
     (r"^\s|\s$", "blanks around a value"),
     (r"^[+-]?[0-9]{1,3}(?:[,'.\x{a0}\x{202f} ][0-9]{3})+(?:[.,][0-9]*)?$", "a thousands separator"),
@@ -58,16 +58,16 @@ def cast(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
     """Cast one column of text.
 
     Args:
-        text: string, shape (n,); null is missing, and so is an empty text in a column that is
-            not text, and each of `spec.missing`.
-        spec: the column's promise.
+        text: string, shape (n,); a cell is missing if it is null, one of `spec.missing`, or an
+            empty text in a column of another type than string.
+        spec: the column's type.
 
     Returns:
         Values of type `spec.arrow`, shape (n,), null where missing or bad; and short codes
         (string, shape (n,)), null where the cell is good: V001, V002, V010, I034, I035, I036.
 
     Raises:
-        AssayError: ASSAY-C005 if `spec.format` is not a pattern of dates and times.
+        AssayError: ASSAY-C005 if `spec.format` is not a valid date and time pattern.
     """
     text = absent(text, spec)
     if spec.logical == "string":
@@ -83,52 +83,52 @@ def cast(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
 
 
 def absent(text: pa.Array, spec: ColumnSpec) -> pa.Array:
-    """Return the texts with null for every one that stands for a missing value."""
+    """Return the texts with null for each one that stands for a missing value."""
     words = list(spec.missing)
     if spec.logical != "string":
         words.append("")
     if not words or (words == [""] and not _has_empty(text)):
         return text
-    gone = pc.is_in(text, pa.array(words, pa.string()))
-    if not pc.any(gone).as_py():
+    is_missing = pc.is_in(text, pa.array(words, pa.string()))
+    if not pc.any(is_missing).as_py():
         return text
-    return pc.if_else(gone, pa.scalar(None, pa.string()), text)
+    return pc.if_else(is_missing, pa.scalar(None, pa.string()), text)
 
 
 def _has_empty(text: pa.Array) -> bool:
-    """Return whether a cell may be an empty text; a null that holds nothing is none."""
+    """Return whether a cell may be an empty text rather than null."""
     _, ends = spans(text)
     return bool(np.count_nonzero(ends[1:] == ends[:-1]) > text.null_count)
 
 
 def describe(text: pa.Array, spec: ColumnSpec) -> pa.Array:
-    """Say in words, without the value, what each bad cell holds.
+    """Describe the content of each bad cell without quoting it.
 
     Args:
         text: string, shape (n,), bad cells only.
-        spec: the column's promise.
+        spec: the column's type.
 
     Returns:
         String, shape (n,): a sentence for a person.
     """
-    told = pa.repeat(pa.scalar("text that is no such value"), len(text))
+    content = pa.repeat(pa.scalar("text that is not a value of its type"), len(text))
     if spec.logical in ("integer", "number", "boolean"):
         for pattern, phrase in reversed(_KINDS):
-            told = pc.if_else(pc.match_substring_regex(text, pattern), phrase, told)
-        if spec.logical == "number":  # its only fault can be that it overflows
-            told = pc.if_else(pc.match_substring_regex(text, _NUMBER), _TOO_LARGE, told)
+            content = pc.if_else(pc.match_substring_regex(text, pattern), phrase, content)
+        if spec.logical == "number":  # a valid number is bad only if it overflows
+            content = pc.if_else(pc.match_substring_regex(text, _NUMBER), _TOO_LARGE, content)
     else:
-        wanted = spec.format or "ISO 8601"
-        looks = pc.match_substring_regex(text, r"^[0-9]{1,4}[-/. ][0-9]{1,2}[-/. ][0-9]{1,4}")
-        phrase = f"a date or time that does not exist or is not of the form {wanted}"
-        told = pc.if_else(looks, phrase, f"text that is not of the form {wanted}")
-    start = f"column {spec.name!r} holds "
-    end = f", and the contract says {spec.logical}"
-    return pc.binary_join_element_wise(start, told, end, "")
+        form = spec.format or "ISO 8601"
+        is_date = pc.match_substring_regex(text, r"^[0-9]{1,4}[-/. ][0-9]{1,2}[-/. ][0-9]{1,4}")
+        phrase = f"a date or time that does not exist or is not in the format {form}"
+        content = pc.if_else(is_date, phrase, f"text that is not in the format {form}")
+    start = f"column {spec.name!r} contains "
+    end = f", but the contract says {spec.logical}"
+    return pc.binary_join_element_wise(start, content, end, "")
 
 
 def _quick(text: pa.Array, logical: str) -> pa.Array | None:
-    """Cast a column that is plainly all good; None if that is not plain."""
+    """Cast a column whose cells are all obviously good; otherwise return None."""
     data, starts, lengths = _bytes(text)
     if not _all_of(data, _INTEGER_BYTES if logical == "integer" else _NUMBER_BYTES):
         return None
@@ -153,14 +153,14 @@ def _bytes(text: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _all_of(data: np.ndarray, allowed: np.ndarray) -> bool:
-    """Return whether all bytes are allowed; two ends tell it where there are digits alone."""
+    """Return whether all bytes are allowed; minimum and maximum suffice if all are digits."""
     if not len(data) or (data.min() >= ord("0") and data.max() <= ord("9")):
         return True
     return bool(allowed[data].all())
 
 
 def _zero_led(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> bool:
-    """Return whether any cell starts with `+`, or with a zero that a cast would lose."""
+    """Return whether any cell starts with `+`, or with a zero that a cast would drop."""
     leads = data[starts]
     if (leads == ord("+")).any():
         return True

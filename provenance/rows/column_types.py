@@ -1,4 +1,4 @@
-"""Column types: what a contract promises of a column, and the Arrow type it is cast to."""
+"""Column types: what a contract says about a column, and the Arrow type it is cast to."""
 
 import dataclasses
 from typing import Literal
@@ -26,8 +26,8 @@ class ColumnSpec:
         name: as in the source's header.
         logical: the contract's logical type.
         required: whether a missing value is a fault (ASSAY-V010).
-        format: strptime-free ODCS format of dates and timestamps, e.g. `yyyy-MM-dd`; None is ISO.
-        missing: texts that stand for a missing value, beside the empty cell.
+        format: ODCS format of dates and timestamps, e.g. `yyyy-MM-dd`; None means ISO 8601.
+        missing: texts that stand for a missing value, in addition to the empty cell.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Dates, times and timestamps from text, by ISO 8601 or a pattern such as `dd.MM.yyyy HH:mm`.
+"""Parses dates, times and timestamps in ISO 8601 or in a pattern such as `dd.MM.yyyy HH:mm`.
 
-Pattern letters: yyyy, M or MM, d or dd, H or HH, mm, ss, S (as many as digits of the fraction),
-X (zone: Z or an offset), 'text in quotes'; everything else stands for itself. A stamp with a zone
-is turned into UTC. A day that does not exist, or more digits than microseconds hold, is bad.
+Pattern letters: yyyy, M or MM, d or dd, H or HH, mm, ss, S (one for each digit of the fraction),
+X (zone: Z or an offset), 'text in quotes'; everything else is literal. A timestamp with a zone is
+converted to UTC. A day that does not exist, or more than six fractional digits, is an error.
 """
 
 import re
@@ -48,10 +48,10 @@ def cast_moments(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
     """Cast texts to the column's date, time or timestamp type.
 
     Returns:
-        Values of `spec.arrow` and codes (I036 or null), both shape (n,).
+        Values of type `spec.arrow` and codes (I036 or null), both shape (n,).
 
     Raises:
-        AssayError: ASSAY-C005 if the pattern is not understood.
+        AssayError: ASSAY-C005 if the pattern is invalid.
     """
     quick = _quick(text, spec)
     if quick is not None:
@@ -68,20 +68,20 @@ def cast_moments(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
 
 
 def pattern_of(spec: ColumnSpec) -> str:
-    """Return the RE2 pattern with named parts that a column's cells must match."""
+    """Return the RE2 pattern with named groups that a column's cells must match."""
     if spec.format is None:
         return _ISO[spec.logical]
-    made, names = "", set()
+    pattern, names = "", set()
     for token in _TOKEN.finditer(spec.format):
         if (run := token["run"]) is not None:
             piece = _piece(run, spec)
             names.update(re.findall(r"\?P<(\w+)>", piece))
-            made += piece
+            pattern += piece
         else:
-            made += re.escape(token["quoted"] if token["other"] is None else token["other"])
-    if _NEEDED[spec.logical] - names or made.count("(?P<") != len(names):
-        raise _unclear(spec)
-    return f"^{made}$"
+            pattern += re.escape(token["quoted"] if token["other"] is None else token["other"])
+    if _NEEDED[spec.logical] - names or pattern.count("(?P<") != len(names):
+        raise _invalid(spec)
+    return f"^{pattern}$"
 
 
 def _piece(run: str, spec: ColumnSpec) -> str:
@@ -91,14 +91,14 @@ def _piece(run: str, spec: ColumnSpec) -> str:
         return _LETTERS[run]
     if run == "T":
         return run
-    raise _unclear(spec)
+    raise _invalid(spec)
 
 
-def _unclear(spec: ColumnSpec) -> AssayError:
+def _invalid(spec: ColumnSpec) -> AssayError:
     return AssayError(
         "C005",
-        f"column {spec.name!r}: {spec.format!r} is not a pattern for a {spec.logical}",
-        fix="use yyyy, MM, dd, HH, mm, ss, S and X, each once, such as yyyy-MM-dd'T'HH:mm:ss",
+        f"column {spec.name!r}: {spec.format!r} is not a valid pattern for a {spec.logical}",
+        fix="use yyyy, MM, dd, HH, mm, ss, S and X at most once each: yyyy-MM-dd'T'HH:mm:ss",
     )
 
 
@@ -114,19 +114,16 @@ def _quick(text: pa.Array, spec: ColumnSpec) -> pa.Array | None:
     ticks = values.view(pa.int32() if spec.logical == "date" else pa.int64())
     lowest = pc.min(ticks).as_py()
     floor = _YEAR_1 if spec.logical == "date" else _YEAR_1 * _DAY
-    return None if lowest is not None and lowest < floor else _only_iso(text, spec, values)
-
-
-def _only_iso(text: pa.Array, spec: ColumnSpec, values: pa.Array) -> pa.Array | None:
-    # Arrow takes a stamp with the hour alone, which ISO grammar here does not
-    if spec.logical == "timestamp":
+    if lowest is not None and lowest < floor:
+        return None
+    if spec.logical == "timestamp":  # Arrow accepts an hour without minutes, this grammar does not
         hour_only = pc.equal(pc.binary_length(text), len("2020-01-01T01"))
         return None if pc.any(hour_only).as_py() else values
     return values
 
 
 def _micros(parts: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return microseconds since 1970 (or midnight), and whether such a moment exists."""
+    """Return microseconds since 1970 (or midnight), and whether that moment exists."""
     part = {field.name: _number(parts, field.name) for field in parts.type if field.name != "z"}
     absent = np.zeros(len(parts), np.int64)
     year, month, day = (part.get(n, absent + b) for n, b in (("y", 1970), ("mo", 1), ("d", 1)))
@@ -154,7 +151,7 @@ def _number(parts: pa.StructArray, name: str) -> np.ndarray:
 
 
 def _zone(parts: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each row's offset from UTC in microseconds, and whether there is such an offset."""
+    """Return each row's offset from UTC in microseconds, and whether that offset is valid."""
     if parts.type.get_field_index("z") < 0:
         return np.zeros(len(parts), np.int64), np.ones(len(parts), bool)
     text = pc.fill_null(pc.struct_field(parts, "z"), "")

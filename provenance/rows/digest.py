@@ -1,8 +1,8 @@
 """Digests: SHA-256 of a file's bytes, and of each row's canonical encoding.
 
-A row's digest covers the schema (names, kinds, scale, time zone) and every cell, and no more: the
-order of columns, the width of integers, the unit of times, dictionary or plain text, and the shard
-a row lies in make no difference. Golden vectors in the tests pin the encoding; ALGORITHM names it.
+A row's digest covers the schema (names, kinds, scale, time zone) and every cell, and nothing else:
+it does not depend on the order of columns, the width of integers, the unit of times, dictionary
+encoding, or the row's shard. Golden vectors in the tests pin the encoding; ALGORITHM names it.
 
 Encoding of one row: SHA-256(fingerprint || null bits || fixed-width cells || u32 text lengths ||
 text bytes), columns in UTF-8 order of their names, little endian, a null cell all zero.
@@ -19,22 +19,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from provenance.base.errors import AssayError
+from provenance.rows.arrow_bytes import whole
 from provenance.rows.shards import DIGEST_BYTES
 
 ALGORITHM = "assay-row-1-sha256"
-_STEP = 1 << 16  # rows encoded at once: bounds memory beside the table itself
-_READ = 1 << 20
+_STEP = 1 << 16  # rows encoded at once, which bounds memory in addition to the table itself
 _NANOS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _SECOND = _NANOS["s"]
 
 
 def of_file(path: Path | str) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
-    total = hashlib.sha256()
     with Path(path).open("rb") as file:
-        while block := file.read(_READ):
-            total.update(block)
-    return total.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def of_rows(table: pa.Table, prefix: bytes = b"") -> np.ndarray:
@@ -42,13 +39,13 @@ def of_rows(table: pa.Table, prefix: bytes = b"") -> np.ndarray:
 
     Args:
         table: flat columns, shape (n, columns).
-        prefix: bytes to hash before each row, so that other uses of the encoding stand apart.
+        prefix: bytes to hash before each row, to separate other uses of the encoding.
 
     Returns:
         uint8, shape (n, 32), in the table's order.
 
     Raises:
-        AssayError: ASSAY-I008 if a column is nested or of a type that has no encoding.
+        AssayError: ASSAY-I008 if a column is nested or its type has no encoding.
     """
     order = sorted(table.column_names, key=lambda name: name.encode())
     table = table.select(order)
@@ -60,7 +57,7 @@ def of_rows(table: pa.Table, prefix: bytes = b"") -> np.ndarray:
 
 
 def order_free(digests: np.ndarray) -> str:
-    """Return one digest of a multiset of row digests, whatever their order, in hex.
+    """Return one digest of a multiset of row digests in hex, independent of their order.
 
     Args:
         digests: uint8, shape (n, 32).
@@ -71,14 +68,14 @@ def order_free(digests: np.ndarray) -> str:
 
 
 def fingerprint(schema: pa.Schema) -> bytes:
-    """Return 32 bytes that tell apart schemas whose rows must never share a digest."""
+    """Return 32 bytes that differ between schemas whose rows must never share a digest."""
     kinds = sorted((field.name.encode(), kind_of(field)) for field in schema)
     text = [ALGORITHM, [[name.decode(), kind] for name, kind in kinds]]
     return hashlib.sha256(json.dumps(text, ensure_ascii=False).encode()).digest()
 
 
 def kind_of(field: pa.Field) -> str:
-    """Return the kind of a column's cells as the digest sees it.
+    """Return the kind of a column's cells for the digest.
 
     Raises:
         AssayError: ASSAY-I008 if the type has no encoding.
@@ -93,7 +90,7 @@ def kind_of(field: pa.Field) -> str:
         return f"timestamp:{plain.tz or ''}"
     raise AssayError(
         "I008",
-        f"column {field.name!r} is {field.type}, which has no row digest",
+        f"column {field.name!r} has the type {field.type}, which has no row digest",
         fix="flatten or drop the column before the run",
     )
 
@@ -118,7 +115,7 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
 
 
 def _hashed(new: Callable[[], "hashlib._Hash"], joined: pa.LargeBinaryArray) -> Iterator[bytes]:
-    # a copied context costs half of a new one; the loop is over hashlib calls, which take one row
+    # a copied context costs half as much as a new one; hashlib takes one row at a time
     _, ends, data = joined.buffers()
     offsets = np.frombuffer(ends, np.int64)[joined.offset : joined.offset + len(joined) + 1]
     view = memoryview(data) if data is not None else memoryview(b"")
@@ -149,8 +146,7 @@ def _encoded(table: pa.Table) -> pa.LargeBinaryArray:
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array:
-    joined = column.combine_chunks()
-    array = joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
+    array = whole(column)
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if pa.types.is_string_view(array.type) or pa.types.is_binary_view(array.type):
@@ -176,27 +172,19 @@ def _ticks(column: pa.Array) -> list[np.ndarray]:
     return [seconds.astype("<i8"), (rest * nanos).astype("<u4")]
 
 
-def _unsigned(column: pa.Array) -> np.ndarray:
-    filled: np.ndarray = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
-    return filled.astype("<u8", copy=False)
-
-
-def _booleans(column: pa.Array) -> np.ndarray:
-    filled: np.ndarray = pc.fill_null(column, fill_value=False).to_numpy(zero_copy_only=False)
-    return filled.view("u1")
+def _filled(column: pa.Array, null: float) -> np.ndarray:
+    """Return the cells with `null` (0, 0.0 or False) in place of nulls."""
+    filled = pc.fill_null(column, fill_value=null) if column.null_count else column
+    cells: np.ndarray = filled.to_numpy(zero_copy_only=False)
+    return cells
 
 
 def _integers(column: pa.Array) -> np.ndarray:
-    whole = column.cast(pa.int64())
-    filled = pc.fill_null(whole, 0) if whole.null_count else whole
-    values: np.ndarray = filled.to_numpy(zero_copy_only=False)
-    return values.astype("<i8", copy=False)
+    return _filled(column.cast(pa.int64()), 0).astype("<i8", copy=False)
 
 
 def _floats(column: pa.Array) -> np.ndarray:
-    wide = column.cast(pa.float64())
-    filled = pc.fill_null(wide, 0.0) if wide.null_count else wide
-    values: np.ndarray = filled.to_numpy(zero_copy_only=False).astype("<f8")
+    values = _filled(column.cast(pa.float64()), 0.0).astype("<f8")
     values += 0.0  # -0.0 becomes 0.0
     values[np.isnan(values)] = np.nan  # one payload for every NaN
     return values
@@ -213,8 +201,8 @@ def _decimals(column: pa.Array) -> np.ndarray:
 
 _FIXED: dict[str, Callable[[pa.Array], list[np.ndarray]]] = {
     "null": lambda _: [],
-    "boolean": lambda column: [_booleans(column)],
-    "unsigned": lambda column: [_unsigned(column)],
+    "boolean": lambda column: [_filled(column, null=False).view("u1")],
+    "unsigned": lambda column: [_filled(column, 0).astype("<u8", copy=False)],
     "integer": lambda column: [_integers(column)],
     "number": lambda column: [_floats(column)],
     "decimal": lambda column: [_decimals(column)],

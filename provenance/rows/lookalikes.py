@@ -1,7 +1,7 @@
-"""Looks: texts that look like something else, counted and kept as they are.
+"""Counts texts that look like something else and are kept unchanged.
 
-Words that other readers take for missing values (I031), and cells that a spreadsheet would run or
-a browser would render (I037).
+Words that other readers take for missing values (I031), and cells that a spreadsheet would execute
+or a browser would render (I037).
 """
 
 import dataclasses
@@ -25,46 +25,47 @@ _TAG = r"(?i)<(?:/?[a-z][a-z0-9]*[\s/>]|!--|!doctype)"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Looks:
-    """Cells by column that look like missing values, and that look like formulas or HTML."""
+class Lookalikes:
+    """Numbers of cells, by column, that look like missing values, or like formulas or HTML."""
 
     missing: Counter[str] = dataclasses.field(default_factory=Counter)
     active: Counter[str] = dataclasses.field(default_factory=Counter)
 
-    def add(self, other: "Looks") -> None:
-        """Add what was seen of another part."""
+    def add(self, other: "Lookalikes") -> None:
+        """Add the counts of another part."""
         self.missing.update(other.missing)
         self.active.update(other.active)
 
     @staticmethod
-    def of(table: pa.Table) -> "Looks":
-        """Return what is seen of the plain string columns of a table."""
-        seen = Looks()
+    def of(table: pa.Table) -> "Lookalikes":
+        """Count the plain string columns of a table."""
+        counts = Lookalikes()
         for name in table.column_names:
             for column in table[name].chunks:
                 if pa.types.is_string(column.type) and len(column):
                     missing, active = _counts(column)
-                    seen.missing[name] += missing
-                    seen.active[name] += active
-        return seen
+                    counts.missing[name] += missing
+                    counts.active[name] += active
+        return counts
 
     def notices(self) -> list[Notice]:
-        """Return a notice for each kind that was seen."""
+        """Return one notice for each kind that was found."""
         found = []
-        for code, counts, told in (
-            ("ASSAY-I031", self.missing, "look like missing values and are kept as text"),
-            ("ASSAY-I037", self.active, "look like formulas or HTML and are kept as text"),
+        for code, counts, kind in (
+            ("ASSAY-I031", self.missing, "missing values"),
+            ("ASSAY-I037", self.active, "formulas or HTML"),
         ):
             if total := counts.total():
                 names = ", ".join(repr(name) for name, count in counts.items() if count)
-                found.append(Notice(code, f"{total:,} cells {told}", f"columns {names}"))
+                message = f"{total:,} cells look like {kind} and are kept as text"
+                found.append(Notice(code, message, f"columns {names}"))
         return found
 
 
 def _counts(column: pa.Array) -> tuple[int, int]:
-    """Return how many cells look like missing values, and how many like formulas or HTML.
+    """Return the numbers of cells that look like missing values, and like formulas or HTML.
 
-    First bytes and lengths leave few cells that could; only those are compared.
+    First bytes and lengths rule out most cells; only the others are compared.
     """
     flat, ends = spans(column)
     lengths = np.diff(ends)

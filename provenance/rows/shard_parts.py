@@ -1,6 +1,6 @@
-"""Parts: some rows of a source as read, and the same settled: cast, told apart, looked at.
+"""Parts: some rows of a source as read, and the same rows settled: cast, sorted by fate, counted.
 
-Settling a part needs nothing but the part, so parts may be settled side by side.
+A part is settled without reference to other parts, so parts can be settled in parallel.
 """
 
 import dataclasses
@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from provenance.base.limits import Limits
+from provenance.rows.arrow_bytes import whole
 from provenance.rows.cast import cast, describe
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.lookalikes import Looks
+from provenance.rows.lookalikes import Lookalikes
 from provenance.rows.shards import ROW
 from provenance.rows.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
 
@@ -21,10 +23,10 @@ class Part:
     """Some rows of a source, as read.
 
     Attributes:
-        table: rows that could be told apart into cells, shape (n, columns).
+        table: rows that could be split into cells, shape (n, columns).
         rows: int64, shape (n,), their ordinals.
-        faults: HELD_SCHEMA, what is wrong with some of them already.
-        rejected: REJECTED_SCHEMA, rows that could not be told apart into cells.
+        faults: HELD_SCHEMA, faults that the reader found in some of them.
+        rejected: REJECTED_SCHEMA, rows that could not be split into cells.
     """
 
     table: pa.Table
@@ -35,14 +37,16 @@ class Part:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settled:
-    """A part whose rows are sorted by what becomes of them.
+    """A part whose rows are sorted by what happens to them.
 
     Attributes:
-        typed: rows that could be cast; read: the same as read, with equal columns.
+        typed: rows that could be cast.
+        read: the same rows as read, with the same columns.
         rows: int64, shape (n,), their ordinals.
-        held: the others as read, with ROW; faults: HELD_SCHEMA, why, by row.
+        held: all other rows as read, with ROW.
+        faults: HELD_SCHEMA, why those rows are held, sorted by row.
         rejected: REJECTED_SCHEMA.
-        looks: what the texts that are kept look like.
+        lookalikes: counts of kept texts that look like something else.
     """
 
     typed: pa.Table
@@ -51,16 +55,16 @@ class Settled:
     held: pa.Table
     faults: pa.Table
     rejected: pa.Table
-    looks: Looks
+    lookalikes: Lookalikes
 
 
 def settle(part: Part, specs: dict[str, ColumnSpec], *, is_text: bool) -> Settled:
-    """Cast a part's texts and set apart the rows that hold a fault.
+    """Cast a part's texts and separate the rows that have a fault.
 
     Args:
         part: as read.
-        specs: by column name; none without a contract, then text stays text.
-        is_text: whether the cells are texts that are to be cast.
+        specs: by column name; empty without a contract, in which case text stays text.
+        is_text: whether the cells are texts that must be cast.
     """
     typed, faults, read, rows = part.table, part.faults, part.table, part.rows
     if is_text and specs:
@@ -72,7 +76,7 @@ def settle(part: Part, specs: dict[str, ColumnSpec], *, is_text: bool) -> Settle
         held = with_rows(read.filter(is_held), rows[is_held])
         faults = faults.sort_by([("row", "ascending")])
         typed, read, rows = typed.filter(~is_held), read.filter(~is_held), rows[~is_held]
-    return Settled(typed, read, rows, held, faults, part.rejected, Looks.of(typed))
+    return Settled(typed, read, rows, held, faults, part.rejected, Lookalikes.of(typed))
 
 
 def cast_table(
@@ -83,7 +87,7 @@ def cast_table(
     Args:
         text: string columns, shape (n, columns).
         rows: int64, shape (n,), ordinals.
-        specs: by column name; each column has one.
+        specs: by column name, one for each column.
 
     Returns:
         The typed columns, null where a cell is bad; and the faults, HELD_SCHEMA, by column.
@@ -101,8 +105,42 @@ def cast_table(
     return pa.table(columns, names=text.column_names), pa.concat_tables(faults)
 
 
+def cell_faults(
+    table: pa.Table, rows: np.ndarray, limits: Limits, *, longest: int, has_nul: bool
+) -> pa.Table:
+    """Find the text cells that are too large or contain a NUL byte.
+
+    Args:
+        table: string columns, shape (n, columns).
+        rows: int64, shape (n,), ordinals.
+        limits: `max_field_bytes`.
+        longest: size of the longest row in bytes; cells are measured only if one can be too large.
+        has_nul: whether the table contains a NUL byte at all.
+
+    Returns:
+        HELD_SCHEMA: I023 and I030.
+    """
+    found = [HELD_SCHEMA.empty_table()]
+    most = limits.max_field_bytes
+    for name in table.column_names if has_nul or longest > most else ():
+        column = whole(table[name])
+        over = pc.greater(pc.binary_length(column), most)
+        found.append(masked_faults(rows, over, "I030", name, f"more than {most:,} bytes"))
+        nul = pc.match_substring(column, "\0")
+        found.append(masked_faults(rows, nul, "I023", name, "a NUL byte"))
+    return pa.concat_tables(found)
+
+
+def masked_faults(
+    rows: np.ndarray, mask: pa.Array, code: str, column: str, content: str
+) -> pa.Table:
+    """Build faults (HELD_SCHEMA) of the rows where a boolean mask holds; null counts as false."""
+    is_bad = pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False)
+    return faults_of(rows[is_bad], code, column, f"column {column!r} contains {content}")
+
+
 def faults_of(rows: np.ndarray, codes: pa.Array | str, column: str, evidence: object) -> pa.Table:
-    """Build faults (HELD_SCHEMA) of one column; code and evidence may be one for all rows."""
+    """Build faults (HELD_SCHEMA) of one column; `codes` and `evidence` may be one for all rows."""
     count = len(rows)
     parts = [pa.array(rows, pa.int64())]
     given = (codes, column, evidence)
@@ -113,14 +151,6 @@ def faults_of(rows: np.ndarray, codes: pa.Array | str, column: str, evidence: ob
 def rejected_of(rows: list[int], raw: list[bytes], reasons: list[str]) -> pa.Table:
     """Build rejected rows (REJECTED_SCHEMA)."""
     return pa.table([rows, raw, reasons], schema=REJECTED_SCHEMA)
-
-
-def whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array."""
-    if column.num_chunks == 1:
-        return column.chunk(0)  # which combine_chunks would copy
-    joined = column.combine_chunks()
-    return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
 
 
 def with_rows(table: pa.Table, rows: np.ndarray) -> pa.Table:

@@ -1,8 +1,9 @@
 """Shards: contiguous parts of a dataset, one Parquet file each, with row numbers and digests.
 
-A shard's file holds the dataset's own columns and two more, `ROW` and `DIGEST`, whose names
-no source may use. In memory they stand apart from the table, so a source column named `row`
-is an ordinary column.
+A shard's file has the dataset's own columns plus `ROW` and `DIGEST`, names that no source may use.
+In memory these two are kept apart from the table, so a source column named `row` is an ordinary
+column. The text of a row as it was read is stored only where its typed value does not print as that
+text, such as `1.50`, `2e1` or a word that stands for a missing value.
 """
 
 import dataclasses
@@ -12,9 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from provenance.rows.arrow_bytes import whole
+
 ROW = "__assay_row"
 DIGEST = "__assay_digest"
 DIGEST_BYTES = 32
+_PRINTED = (pa.types.is_string, pa.types.is_integer, pa.types.is_date, pa.types.is_boolean)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,9 +28,9 @@ class Shard:
     Attributes:
         number: position of the shard in its dataset, from 0.
         table: the dataset's own columns, shape (n, columns).
-        rows: int64, shape (n,), ordinals given at ingest.
-        digests: uint8, shape (n, 32), SHA-256 of each row's canonical encoding; in a shard that
-            is rebuilt from a run, the ids that the run published, shape (n, 32) or (n, 64).
+        rows: int64, shape (n,), ordinals assigned at ingest.
+        digests: uint8, shape (n, 32), SHA-256 of each row's canonical encoding; in a shard rebuilt
+            from a run, the ids that the run published, shape (n, 32) or (n, 64).
     """
 
     number: int
@@ -41,7 +45,7 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ShardRef:
-    """Where a shard lies on disk; small enough to travel between processes."""
+    """Where a shard is stored; small enough to pass between processes."""
 
     path: str
     number: int
@@ -53,7 +57,7 @@ def write_shard(folder: Path, shard: Shard) -> ShardRef:
     path = folder / f"shard-{shard.number:05d}.parquet"
     digests = packed(shard.digests)
     table = shard.table.append_column(ROW, shard.row_array()).append_column(DIGEST, digests)
-    # scratch that is read often: speed before size; digests repeat too seldom for a dictionary
+    # scratch data that is read often: speed before size; digests rarely repeat, so no dictionary
     pq.write_table(
         table,
         path,
@@ -66,7 +70,7 @@ def write_shard(folder: Path, shard: Shard) -> ShardRef:
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file the way every file of Assay is written: page checksums on."""
+    """Write a Parquet file with the settings of all of Assay's files: page checksums on."""
     pq.write_table(table, path, compression="zstd", compression_level=1, write_page_checksum=True)
 
 
@@ -85,6 +89,38 @@ def read_shard(ref: ShardRef, columns: list[str] | None = None) -> Shard:
     return Shard(ref.number, table.drop_columns([ROW, DIGEST]), rows, digests)
 
 
+def unprinted(read: pa.Table, typed: pa.Table) -> pa.Table:
+    """Return the columns whose text differs from what the typed values print as.
+
+    Args:
+        read: string columns, shape (n, columns).
+        typed: the same rows and columns, cast.
+    """
+    names = [name for name in read.column_names if not _is_printed(read[name], typed[name])]
+    return read.select(names)
+
+
+def as_read(typed: pa.Table, raw: str) -> pa.Table:
+    """Return the rows of a shard as they were read: string columns, in the shard's order.
+
+    Args:
+        typed: the shard's own columns, shape (n, columns).
+        raw: path of the file with the columns from `unprinted`, and ROW.
+    """
+    kept = read_table(raw).drop_columns([ROW])
+    columns = [
+        whole(kept[name]) if name in kept.column_names else whole(typed[name]).cast(pa.string())
+        for name in typed.column_names
+    ]
+    return pa.table(columns, names=typed.column_names)
+
+
+def _is_printed(read: pa.ChunkedArray, typed: pa.ChunkedArray) -> bool:
+    if read.null_count != typed.null_count or not any(test(typed.type) for test in _PRINTED):
+        return False
+    return bool(typed.cast(pa.string()).equals(read))
+
+
 def packed(digests: np.ndarray) -> pa.Array:
     """Return digests, uint8 (n, width), as fixed-size binary."""
     count, width = digests.shape
@@ -94,8 +130,7 @@ def packed(digests: np.ndarray) -> pa.Array:
 
 def unpacked(column: pa.ChunkedArray) -> np.ndarray:
     """Return a column of fixed-size binary without nulls as uint8, shape (n, width)."""
-    joined = column.combine_chunks()
-    array = joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
+    array = whole(column)
     width = array.type.byte_width
     flat = np.frombuffer(array.buffers()[1], np.uint8)
     start = array.offset * width

@@ -1,11 +1,12 @@
-"""The snapshot: what ingest makes of a source, as files that later stages read.
+"""The snapshot: the files that ingest produces from a source, for later stages to read.
 
-    shards   typed rows that could be cast, with row numbers and digests
-    raw      of the same rows the texts that the typed values do not print as (as_read), one file a
-             shard; none where the shard is as read
-    held     rows that could be split but not cast, as read, with ROW: they go to quarantine
-    rejected _row, _raw, _reason of what could not be split into fields
-    held_findings  why rows are held (HELD_SCHEMA), one row a fault
+    shards         typed rows that could be cast, with row numbers and digests
+    raw            texts of those rows that differ from what the typed values print as
+                   (`shards.as_read`), one file per shard; none if the source is not text
+    held           rows that could be split into cells but not cast, as read, with ROW; these are
+                   quarantined
+    held_findings  why rows are held (HELD_SCHEMA), one row per fault
+    rejected       _row, _raw and _reason of rows that could not be split into cells
 Every source row is in exactly one of shards, held and rejected.
 """
 
@@ -26,10 +27,15 @@ HELD_SCHEMA = pa.schema(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
-    """One file of the source, as it was when read.
+    """One file of the source, as it was when it was read.
 
     Attributes:
-        name: path as the user gave it; first_row: ordinal of its first row; rows: all its rows.
+        name: path as the user gave it.
+        format: such as `csv.gz`.
+        size: in bytes.
+        sha256: of the file, in hex.
+        first_row: ordinal of its first row.
+        rows: number of all its rows.
     """
 
     name: str
@@ -42,7 +48,7 @@ class Source:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Paths are absolute; `rows` counts every source row, read or rejected."""
+    """The snapshot's files by absolute path; `rows` counts every source row, read or rejected."""
 
     folder: str
     rows: int
@@ -55,7 +61,7 @@ class Snapshot:
     warnings: tuple[Notice, ...]
 
     def save(self) -> Path:
-        """Write the snapshot's facts beside its files."""
+        """Write the snapshot's facts next to its files."""
         path = Path(self.folder) / "snapshot.json"
         path.write_text(json.dumps(dataclasses.asdict(self)), encoding="utf-8")
         return path

@@ -25,8 +25,7 @@ from provenance.files import unpack
 from provenance.readers.csv_dialect import ENCODINGS, Dialect
 from provenance.readers.ingest import Limits, ingest
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.original_text import as_read
-from provenance.rows.shards import read_shard, read_table
+from provenance.rows.shards import as_read, read_shard, read_table
 from provenance.rows.snapshot import Snapshot
 
 SMALL = 10_000  # bytes of a seed at most

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import cli, errors_page
+from provenance.base import codes
 from provenance.base.codes import CODES, exit_of
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,15 @@ def test_each_code_has_a_page(code, capsys):
     assert page["fix"]
 
 
+def test_the_table_has_whole_sentences_and_no_code_twice():
+    lines = codes._TABLE.split("\n")
+    found = [line[:4] for line in lines if line[:4].strip()]
+    assert found == list(CODES)
+    for code, texts in CODES.items():
+        assert re.fullmatch(r"[IVCKLEG]\d{3}", code)
+        assert all(re.fullmatch(r"[A-Z`].*\.", text) for text in texts), code
+
+
 def test_an_unknown_code_is_a_usage_error(capsys):
     assert cli.main(["explain", "ASSAY-I999"]) == 2
     assert "ASSAY-C013" in capsys.readouterr().err
@@ -42,8 +52,8 @@ def test_every_code_in_the_program_is_in_the_table():
 
 
 def test_letters_decide_the_exit_code():
-    codes = ("I001", "V001", "C001", "K001", "L001", "E001", "E130", "G001", "K010")
-    assert [exit_of(code) for code in codes] == [
+    some = ("I001", "V001", "C001", "K001", "L001", "E001", "E130", "G001", "K010")
+    assert [exit_of(code) for code in some] == [
         3, 1, 2, 3, 4, 3, 130, 1, 1,
     ]  # fmt: skip
 

@@ -300,7 +300,7 @@ def test_no_more_is_copied_than_is_recorded(tmp_path, monkeypatch, when):
         os.truncate(tmp_path / "run" / "part", 3 << 30)
     else:
         path = tmp_path / "run" / "part"
-        monkeypatch.setattr(run_files, "_longer", lambda *_: grown(path, file))
+        monkeypatch.setattr(run_files, "_size_within", lambda *_: grown(path, file))
     with pytest.raises(AssayError, match="recorded") as refused:
         run_files.copy(tmp_path / "run", 1, file, tmp_path / "copy")
     assert refused.value.code == "ASSAY-L011"
@@ -327,4 +327,4 @@ def test_who_finds_a_stray_file_is_not_told_to_restore_it(home, capsys):
     home.passed()
     (home.store.run_folder(1) / ".DS_Store").touch()
     assert home.gate("--json", command=["touch", "started"]) == 4
-    assert "remove one that is not recorded" in json.loads(capsys.readouterr().out)["error"]["fix"]
+    assert "inspect an unrecorded file" in json.loads(capsys.readouterr().out)["error"]["fix"]

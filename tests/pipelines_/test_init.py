@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from proposed_contracts import judged, proposed, write_csv
 
 from pipelines import cli
-from pipelines.proposal import output
 from pipelines.proposal.contract_yaml import scalar
+from provenance.base import atomic
 from provenance.base.errors import AssayError
 
 TABLES = Path(__file__).parents[2].parent / "shared" / "data" / "tables"
@@ -284,6 +284,6 @@ def test_the_command_to_copy_runs_nothing_that_a_name_says(tmp_path, monkeypatch
 def test_a_contract_is_written_through_no_link_that_lies_in_wait(tmp_path):
     (tmp_path / "victim").write_text("theirs")
     (tmp_path / f".c.yaml.{os.getpid()}").symlink_to(tmp_path / "victim")
-    output.write(tmp_path / "c.yaml", "ours")
+    atomic.write_output(tmp_path / "c.yaml", b"ours")
     assert (tmp_path / "victim").read_text() == "theirs"
     assert (tmp_path / "c.yaml").read_text() == "ours"

@@ -227,7 +227,7 @@ def test_rows_that_cannot_be_split_are_told(tmp_path):
     path = tmp_path / "x.csv"
     path.write_text(sink.getvalue())
     limits = ingest.Limits.of({})
-    dialect = ingest.seen_dialect(str(path), limits, tmp_path)
+    dialect = ingest.detect_dialect(str(path), limits, tmp_path)
     from pipelines.proposal import propose
 
     read = ingest.ingest([str(path)], None, tmp_path / "a", limits=limits, dialect=dialect)

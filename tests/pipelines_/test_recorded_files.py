@@ -141,5 +141,5 @@ def test_a_file_that_no_entry_records_cannot_be_asked_for(store):
     made = Store(store)
     files = made.reader(made.find("2"))
     for name in ("../000000000001/contract.yaml", "clean/part-00007.parquet", "/etc/passwd"):
-        with pytest.raises(AssayError, match="recorded no"):
+        with pytest.raises(AssayError, match="did not record"):
             files.read(name)

@@ -206,7 +206,7 @@ def test_verify_holds_and_sees_a_change_in_each(made, name):
     path.write_bytes(whole.replace(b"\n", b" ", 1))
     try:
         done = standards_fixture.assay(made.home, *words, expect=(4,))
-        assert f"sha256 of {name}" in done.stdout + done.stderr
+        assert f"{name} has the sha256" in done.stdout + done.stderr
     finally:
         path.write_bytes(whole)
 

@@ -158,7 +158,7 @@ def test_an_unforeseen_error_in_a_child_tells_no_cell(tmp_path):
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert "E104: unforeseen ValueError" in done.stdout
+    assert "E104: unexpected ValueError" in done.stdout
     assert "loud.py:2" in done.stdout
     assert CELL not in done.stdout + done.stderr
 

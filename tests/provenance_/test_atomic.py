@@ -89,7 +89,7 @@ def test_a_lock_that_another_process_keeps_is_e004_and_names_it(tmp_path, monkey
         child.kill()
     assert (refused.value.code, refused.value.exit_code) == ("ASSAY-E004", 3)
     assert refused.value.where == str(tmp_path / "lock")
-    assert f"process {child.pid};" in refused.value.what
+    assert f"process {child.pid} " in refused.value.what
     with atomic.exclusive(tmp_path / "lock"):  # it went with its holder
         pass
 
@@ -167,6 +167,17 @@ def test_what_cannot_be_written_over_leaves_nothing_and_the_old_file(tmp_path, m
         atomic.write_over(tmp_path / "out.txt", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["out.txt"]
     assert (tmp_path / "out.txt").read_bytes() == b"old"
+
+
+def test_an_output_that_cannot_be_written_gets_a_code_and_no_advice_about_the_store(tmp_path):
+    with pytest.raises(AssayError) as refused:
+        atomic.write_output(tmp_path / "missing" / "out.txt", b"new")
+    assert (refused.value.code, "--store" in refused.value.fix) == ("ASSAY-E003", False)
+    (tmp_path / "out.txt").touch()
+    with pytest.raises(AssayError) as refused:
+        atomic.refuse_existing(tmp_path / "out.txt", "contract", force=False)
+    assert refused.value.code == "ASSAY-C012"
+    atomic.refuse_existing(tmp_path / "out.txt", "contract", force=True)
 
 
 def test_what_is_no_regular_file_is_written_into_and_stays(tmp_path):
@@ -258,6 +269,6 @@ def test_an_exclusive_lock_is_asked_of_a_file_that_is_open_for_writing(tmp_path,
 
 
 def test_a_file_that_may_not_be_read_is_not_said_to_be_the_store(tmp_path):
-    found = atomic.foreseen(PermissionError(errno.EACCES, "denied", str(tmp_path / "python")))
+    found = atomic.with_code(PermissionError(errno.EACCES, "denied", str(tmp_path / "python")))
     assert (found.code, found.where) == ("ASSAY-E003", str(tmp_path / "python"))
     assert "--store" not in found.fix

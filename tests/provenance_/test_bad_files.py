@@ -16,8 +16,7 @@ import pyarrow as pa
 import pytest
 from bad_files import kind, reader
 
-from provenance.rows.original_text import as_read
-from provenance.rows.shards import ROW, read_shard, read_table
+from provenance.rows.shards import ROW, as_read, read_shard, read_table
 from provenance.rows.snapshot import Snapshot
 
 NOBODY = 65534

@@ -264,12 +264,12 @@ def test_slices_are_cast_as_slices():
         ("integer", "forty", "a word"),
         ("integer", "007", "a leading zero"),
         ("integer", "12 ", "blanks around a value"),
-        ("number", "NaN", "a NaN"),
-        ("date", "31.02.2025", "does not exist or is not of the form"),
+        ("number", "NaN", "NaN (not a number"),
+        ("date", "31.02.2025", "does not exist"),
     ],
 )
 def test_evidence_names_the_kind_and_not_the_value(logical, text, phrase):
     (sentence,) = describe(pa.array([text]), ColumnSpec("c", logical)).to_pylist()
-    assert sentence.startswith("column 'c' holds ")
+    assert sentence.startswith("column 'c' contains ")
     assert phrase in sentence
     assert text not in sentence or text == "NaN"

@@ -6,8 +6,7 @@ import pyarrow as pa
 import pytest
 
 from provenance.readers.ingest import Limits, ingest
-from provenance.rows.original_text import as_read
-from provenance.rows.shards import read_shard
+from provenance.rows.shards import as_read, read_shard
 
 SAMPLE, ALL = 60, 1000
 # texts that look odd are kept and told of; nothing else may be said of an honest file

@@ -2,7 +2,8 @@
 
 import pytest
 
-from provenance.readers import csv_swallowed_rows
+from provenance.readers.csv_block import Form
+from provenance.readers.csv_block import swallowed as reasons_of
 from provenance.readers.csv_dialect import Dialect
 from provenance.readers.ingest import Limits
 from provenance.rows.column_types import ColumnSpec
@@ -16,10 +17,11 @@ TYPED = tuple(
 ROW = "7,Ada,Oslo,Main 1,ok,0123,a,2025-03-04"
 
 
-def swallowed(text, *options):
+def swallowed(text, columns, specs, dialect, limits):
     """Return the verdict on one row, which must be the same among others."""
-    alone = csv_swallowed_rows.swallowed([text], *options)
-    assert csv_swallowed_rows.swallowed([b"x", text, b"y\nz"], *options)[1:2] == alone
+    form = Form("a.csv", columns, specs, limits, dialect)
+    alone = reasons_of(form, [text])
+    assert reasons_of(form, [b"x", text, b"y\nz"])[1:2] == alone
     return alone[0]
 
 

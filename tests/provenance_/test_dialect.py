@@ -14,7 +14,7 @@ from provenance.base.errors import AssayError
 from provenance.readers.csv_dialect import ENCODINGS, Dialect, codec_of, detect, may_delimit
 from provenance.readers.csv_rows import find_rows
 from provenance.readers.encoding import as_utf8
-from provenance.readers.ingest import Limits, ingest, seen_dialect
+from provenance.readers.ingest import Limits, detect_dialect, ingest
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.shards import read_shard, read_table
 
@@ -82,7 +82,7 @@ def test_the_other_quote_is_a_character(tmp_path):
 )
 def test_another_delimiter_is_refused_and_named(tmp_path, mark, told):
     named = Dialect(";" if mark == "," else "")
-    with pytest.raises(AssayError, match=f"a {told}: the delimiter") as caught:
+    with pytest.raises(AssayError, match=f"a {told}, probably the delimiter") as caught:
         read(tmp_path, written(Dialect(mark), ROWS[:5]), named)
     assert caught.value.code == "ASSAY-I038"
     assert "assay.csv" in caught.value.fix
@@ -210,9 +210,9 @@ def test_a_nul_here_and_there_is_no_wide_text():
 
 def test_only_csv_files_have_a_dialect(tmp_path):
     (tmp_path / "a.jsonl").write_bytes(b'{"a": 1}\n')
-    assert seen_dialect(str(tmp_path / "a.jsonl"), Limits(), tmp_path) == Dialect()
+    assert detect_dialect(str(tmp_path / "a.jsonl"), Limits(), tmp_path) == Dialect()
     with pytest.raises(AssayError, match="I014"):
-        seen_dialect(str(tmp_path / "none.csv"), Limits(), tmp_path)
+        detect_dialect(str(tmp_path / "none.csv"), Limits(), tmp_path)
 
 
 def test_names_of_encodings():

@@ -13,8 +13,7 @@ import pytest
 from provenance.base.errors import AssayError
 from provenance.readers.ingest import Limits, ingest
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.original_text import as_read
-from provenance.rows.shards import ROW, read_shard, read_table
+from provenance.rows.shards import ROW, as_read, read_shard, read_table
 
 NAMES = ["id", "code", "age", "amount", "city", "day", "label", "note"]
 KINDS = ["integer", "string", "integer", "number", "string", "date", "string", "string"]

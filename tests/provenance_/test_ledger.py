@@ -135,7 +135,7 @@ def test_nothing_is_chained_onto_an_edited_head(ledger, signer):
 
 def test_nothing_is_chained_onto_a_replayed_head(ledger, signer):
     ledger.path_of(6).write_bytes(ledger.path_of(2).read_bytes())
-    with pytest.raises(AssayError, match="entry 6 holds the number 2"):
+    with pytest.raises(AssayError, match="entry 6 has the number 2"):
         grown(ledger.folder, 1, signer)
 
 

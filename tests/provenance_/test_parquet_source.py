@@ -331,7 +331,7 @@ def test_several_files_run_on_and_must_agree(tmp_path):
     assert table.to_pylist() == TABLE.to_pylist()
     assert [(s.first_row, s.rows) for s in snapshot.sources] == [(0, 150), (150, 250)]
     other = save(tmp_path / "c.parquet", second.set_column(0, "id", second["id"].cast(pa.int64())))
-    assert "'id' is int64 here and int32" in str(refused(tmp_path, [paths[0], other], "I017"))
+    assert "'id' is int64 here but int32" in str(refused(tmp_path, [paths[0], other], "I017"))
     fewer = save(tmp_path / "d.parquet", second.drop_columns("id"))
     refused(tmp_path, [paths[0], fewer], "I017")
     (tmp_path / "e.csv").write_bytes(b"id\n1\n")

@@ -16,8 +16,7 @@ from provenance.base.limits import Limits
 from provenance.readers import row_bytes
 from provenance.readers.csv_dialect import Dialect
 from provenance.readers.ingest import ingest
-from provenance.rows.original_text import as_read
-from provenance.rows.shards import read_shard, read_table
+from provenance.rows.shards import as_read, read_shard, read_table
 
 ODD = {
     "plain": b"a,b\n1,x\n2,y\n",
