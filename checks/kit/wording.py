@@ -1,0 +1,39 @@
+"""Figures in sentences: p-values, shares and counts, written the same way by every check."""
+
+LEAST_P = 0.001  # a smaller p-value is only bounded: its digits say nothing
+
+
+def p_value(p: float) -> str:
+    """Return a p-value for a sentence: `p < 0.001`, `p = 0.012`."""
+    return f"p < {LEAST_P}" if p < LEAST_P else f"p = {p:.3f}"
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """Return a share as a percentage that never rounds something to nothing, or most to all.
+
+    Args:
+        share: in [0, 1].
+        decimals: digits after the point, >= 0.
+    """
+    least = 10.0 ** -(decimals + 2)
+    if 0 < share < least:
+        return f"under {least:.{decimals}%}"
+    if 1 - least < share < 1:
+        return f"over {1 - least:.{decimals}%}"
+    return f"{share:.{decimals}%}"
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, singular or plural: `1 row`, `2,500 rows`, `0 entries`.
+
+    Args:
+        number: >= 0.
+        noun: singular; only regular plurals are known.
+    """
+    return f"{number:,} {noun if number == 1 else _plural(noun)}"
+
+
+def _plural(noun: str) -> str:
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith(("s", "x", "z", "ch", "sh")) else f"{noun}s"
