@@ -11,6 +11,7 @@ Source: min-hash, Broder 1997; the contrast of inner and outer boxes is our own.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from checks.duplicates import exact as repeats
 from checks.duplicates import test_overlap
 from checks.kit import copy_floods, findings, sample
 from checks.kit.option_types import Takes
-from checks.kit.protocol import Check, Context, Model
+from checks.kit.protocol import Check, Context, FileUse, Model
 from provenance.rows.shards import Shard
 
 FLOOD = "ASSAY-V017"
@@ -56,6 +57,7 @@ class Duplicates(Check[Seen, Copies]):
     name: ClassVar[str] = "duplicates"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning", "model inversion", "data leakage")
     takes: ClassVar[Takes] = {"sample": "whole", "test": "path"}
+    named_files: ClassVar[Mapping[str, FileUse]] = {"test": "rows"}
 
     def __init__(self, context: Context) -> None:
         """Choose the columns that a model may learn from."""

@@ -7,16 +7,12 @@ few beyond; a bare `name` counts, and `product_name` does not.
 
 from typing import Literal
 
-from checks.kit.column_words import words_of
+from checks.kit.column_words import word_set, words_of
 
 Kind = Literal["names of persons", "places or addresses", "dates of birth"]
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_NAMES = _set(
+_NAMES = word_set(
     "surname surnames forename forenames firstname lastname fullname givenname middlename "
     "familyname maidenname nickname patronymic nachname vorname familienname geburtsname prenom "
     "prenoms nom noms apellido apellidos nombres cognome cognomi sobrenome apelido achternaam "
@@ -27,8 +23,8 @@ _NAMES = _set(
     "ονομα επωνυμο 姓名 名前 氏名 이름"
 )
 # mean a person's name alone, or beside a word for a person
-_NAME = _set("name names nombre nome naam navn namn nimi nev")
-_PERSONS = _set(
+_NAME = word_set("name names nombre nome naam navn namn nimi nev")
+_PERSONS = word_set(
     "first last full given family middle maiden legal birth preferred person user customer client "
     "patient employee student member applicant contact holder cardholder owner guest passenger "
     "driver borrower lender author buyer seller tenant doctor nurse teacher parent mother father "
@@ -36,7 +32,7 @@ _PERSONS = _set(
     "manager agent assignee reviewer approver operator supervisor clerk officer caller salesperson "
     "insured beneficiary subscriber resident citizen voter player recipient sender"
 )
-_PLACES = _set(
+_PLACES = word_set(
     "address addresses street city town village hamlet postcode postalcode zip zipcode residence "
     "birthplace adresse anschrift strasse wohnort ort stadt plz gemeinde geburtsort rue ville "
     "commune codepostal direccion calle ciudad domicilio municipio indirizzo citta comune "
@@ -45,23 +41,25 @@ _PLACES = _set(
     "oras sokak sehir адрес улица город 住所 地址 주소"
 )
 # of places, those that many share
-_TOWNS = _set(
+_TOWNS = word_set(
     "city town village hamlet stadt ort gemeinde ville commune ciudad municipio citta comune "
     "cidade stad poststed kaupunki miasto miejscowosc mesto obec varos oras sehir город"
 )
-_OTHER_ADDRESSES = _set("email mail ip ipv mac web url uri http host server wallet memory device")
-_BIRTHS = _set(
+_OTHER_ADDRESSES = word_set(
+    "email mail ip ipv mac web url uri http host server wallet memory device"
+)
+_BIRTHS = word_set(
     "dob birthdate birthday dateofbirth geburtsdatum geburtstag datenaissance naissance "
     "nacimiento nascita nascimento geboortedatum fodselsdato fodselsdag fodelsedatum "
     "syntymaaika dataurodzenia urodzenia narozeni rojstva rojen"
 )
-_BIRTH = _set("birth born")
+_BIRTH = word_set("birth born")
 # numbers of persons that a numeric column may hold; other numbers in it are amounts and ids
-_NUMBERS = _set(
+_NUMBERS = word_set(
     "phone phones telephone tel mobile cell cellphone fax whatsapp landline telefon telefono "
     "telefone handy mobil msisdn ssn itin nhs passport card cards creditcard cardnumber pan"
 )
-CARDS = _set("card cards creditcard cardnumber pan")
+CARDS = word_set("card cards creditcard cardnumber pan")
 
 
 def kind_of(name: str) -> Kind | None:

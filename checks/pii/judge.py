@@ -16,37 +16,34 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from checks.kit.column_words import word_set
 from checks.pii.recognizers import Hit
 from checks.pii.taken import Taken
 
 Verdict = Literal["error", "warning"] | None
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
 _BEFORE, _BEHIND = 40, 15
 _WORDS = re.compile(r"[a-z]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_PHONE = _set(
+_PHONE = word_set(
     "phone phones telephone tel mobile cell cellphone call calls called fax sms whatsapp dial "
     "ph landline telefon handy mobil text texted"
 )
-_NUMBERED = _set(
+_NUMBERED = word_set(
     "order invoice ref reference ticket tracking case sku isbn item part serial batch version "
     "transaction id claim policy loan contract customer product parcel ean upc gtin barcode imei"
 )
-_CARD = _set("card cards credit debit visa mastercard amex discover diners jcb cc")
+_CARD = word_set("card cards credit debit visa mastercard amex discover diners jcb cc")
 _NEAR = {
-    "US_SSN": _set("ssn ssns social ssid"),
-    "US_ITIN": _set("itin tax taxpayer tin"),
-    "US_PASSPORT": _set("passport passports"),
-    "US_DRIVER_LICENSE": _set("driver drivers driving license licence permit dl"),
-    "US_BANK_NUMBER": _set("account acct bank routing checking savings"),
-    "UK_NHS": _set("nhs health patient"),
-    "MEDICAL_LICENSE": _set("dea medical prescriber physician license licence"),
-    "MAC_ADDRESS": _set("mac ethernet hardware bluetooth wifi"),
+    "US_SSN": word_set("ssn ssns social ssid"),
+    "US_ITIN": word_set("itin tax taxpayer tin"),
+    "US_PASSPORT": word_set("passport passports"),
+    "US_DRIVER_LICENSE": word_set("driver drivers driving license licence permit dl"),
+    "US_BANK_NUMBER": word_set("account acct bank routing checking savings"),
+    "UK_NHS": word_set("nhs health patient"),
+    "MEDICAL_LICENSE": word_set("dea medical prescriber physician license licence"),
+    "MAC_ADDRESS": word_set("mac ethernet hardware bluetooth wifi"),
 }
 _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}|3[47]\d{13}"

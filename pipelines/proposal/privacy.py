@@ -1,10 +1,11 @@
 """What `assay init` says of columns that may tell of persons; it decides nothing about them."""
 
+import dataclasses
+
 import pyarrow as pa
 
-from checks.disclosure.headings import is_quasi_identifier
-from checks.pii.headings import kind_of
-from pipelines.proposal import personal
+from checks.kit import registry
+from checks.kit.contract_model import Column
 from pipelines.proposal.contract_yaml import Proposal
 from provenance.rows.shards import Shard
 
@@ -19,26 +20,22 @@ def note(proposals: list[Proposal], shard: Shard) -> None:
         shard: the first rows, to look for personal data in.
     """
     for proposal in proposals:
-        _note_held(proposal, shard.table)
-        if proposal.is_key or {"label", "text"} & set(proposal.roles):
-            continue
-        name, is_text = proposal.seen.name, proposal.seen.logical == "string"
-        kind = kind_of(name) if is_text and proposal.valid is None else None
-        if kind:
-            proposal.comments.append(f"check: may hold {kind}: set assay.pii")
-        if is_quasi_identifier(name):
-            proposal.comments.append(
-                "check: tells of a person? {property: assay.role, value: quasi_identifier}"
-            )
+        texts = _texts(proposal, shard.table)
+        proposal.comments += registry.suggest(column_of(proposal), texts)
 
 
-def _note_held(proposal: Proposal, table: pa.Table) -> None:
+def column_of(proposal: Proposal) -> Column:
+    """Return the column of a contract that is proposed so far."""
+    return Column(
+        dataclasses.replace(proposal.seen.spec),
+        roles=frozenset(proposal.roles),  # type: ignore[arg-type]
+        key=proposal.is_key,
+        valid_values=tuple(proposal.valid) if proposal.valid is not None else None,
+    )
+
+
+def _texts(proposal: Proposal, table: pa.Table) -> pa.Array:
     name = proposal.seen.name
     if proposal.seen.logical != "string" or name not in table.column_names:
-        return
-    texts = table[name].slice(0, ROWS).combine_chunks().cast(pa.string())
-    if kinds := personal.held(proposal, texts):
-        proposal.comments.append(
-            f"check: rows with {kinds} go to quarantine until assay.pii says redact, "
-            "pseudonymise or allow"
-        )
+        return pa.array([], pa.string())
+    return table[name].slice(0, ROWS).combine_chunks().cast(pa.string())
