@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from checks.kit import wording
 from checks.pii import deny_list, names
-from checks.pii.recognizers import CLASSES, Hit, UnscannedError
+from checks.pii.hits import Hit, SpanSet, UnscannedError
+from checks.pii.recognizers import CLASSES
 from checks.pii.scan import Found, scan
 from checks.pii.settings import Settings
-from checks.pii.taken import Taken
 from provenance.base.errors import AssayError
 
 _TYPES = (*CLASSES, "SECRET", "UNSCANNED", deny_list.ENTITY, *set(names.LABELS.values()))
@@ -74,13 +74,13 @@ def _joined(before: Found, hits: list[Hit] | UnscannedError, text: str) -> Found
     if isinstance(hits, UnscannedError):
         return dataclasses.replace(before, unscanned=str(hits))
     spans = [(hit.start, hit.end) for hit, _ in before.hits]
-    taken = Taken([*spans, *(match.span() for match in PLACEHOLDER.finditer(text))])
+    occupied = SpanSet([*spans, *(match.span() for match in PLACEHOLDER.finditer(text))])
     new = []
     # longer names first: a window or a list may hold a part of one too
     for hit in sorted(hits, key=lambda hit: (hit.start - hit.end, hit)):
-        if not taken.overlaps(hit.start, hit.end):
+        if not occupied.overlaps(hit.start, hit.end):
             new.append((hit, "error"))
-            taken.add(hit.start, hit.end)
+            occupied.add(hit.start, hit.end)
     return dataclasses.replace(before, hits=tuple(sorted([*before.hits, *new])))
 
 
