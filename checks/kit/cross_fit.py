@@ -45,7 +45,7 @@ class Crossfit:
     members: tuple[tuple[Any, ...], ...]
     shares: np.ndarray
     classes: int
-    copies: near_copies.Alike | None = None
+    copies: near_copies.NearCopies | None = None
 
     def predict(self, table: pa.Table, folds: np.ndarray) -> np.ndarray:
         """Return chances, shape (n, classes), or predicted numbers, shape (n,).
@@ -113,7 +113,7 @@ def fit(
     return made, np.asarray(sum(share * side for share, side in zip(shares, sides, strict=True)))
 
 
-def _apart(copies: near_copies.Alike | None, table: pa.Table, folds: np.ndarray) -> np.ndarray:
+def _apart(copies: near_copies.NearCopies | None, table: pa.Table, folds: np.ndarray) -> np.ndarray:
     return folds if copies is None else copies.folds(table, folds)
 
 

@@ -26,15 +26,18 @@ Fitted = TypeVar("Fitted", bound="Model")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Panel:
-    """One column in the reference and now, as counts, for the report to draw.
+    """One column in the reference and in this run, as counts, for the report to draw.
 
     Attributes:
         edges: inner edges of a number's bins, ascending; empty for categories.
         categories: names of a category's bins; empty for a number.
-        reference: int counts per bin; current: the same bins now, new categories last.
-        statistic: what was measured, in words, worst first; limit: from where it is an error.
-        missing: shares of missing cells in the reference and now.
-        absent: numbers of missing cells in the reference and now.
+        reference: int counts per bin; with one more than `categories`, the last is of new ones.
+        current: the same bins in this run.
+        statistic: name of the worst measure, e.g. "PSI"; of a protected column, a note instead.
+        value: the measure; limit: from which it is an error, None where none is set.
+        is_drifted: whether the column is beyond its limit.
+        missing: shares of missing cells in the reference and in this run, or None.
+        absent: numbers of missing cells in the reference and in this run.
         is_protected: whether the counts may only be published with noise; then `value` is None.
     """
 
@@ -43,11 +46,11 @@ class Panel:
     categories: tuple[str, ...]
     reference: tuple[int, ...]
     current: tuple[int, ...]
-    statistic: str
-    value: float | None
-    limit: float | None
-    is_drifted: bool
-    missing: tuple[float, float] | None
+    statistic: str = ""
+    value: float | None = None
+    limit: float | None = None
+    is_drifted: bool = False
+    missing: tuple[float, float] | None = None
     absent: tuple[int, int] = (0, 0)
     is_protected: bool = False
 

@@ -1,7 +1,6 @@
 """The pages of a run: its facts gathered for the report, and the report drawn."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,12 +11,10 @@ from pipelines.checking.examine import Status
 from pipelines.report import finding_tables, page, privacy_noise
 from pipelines.report.facts import (
     ContractFacts,
-    DriftPanel,
     ReportFacts,
     SourceFacts,
     WorthFacts,
-    category_panel,
-    number_panel,
+    folded,
 )
 from pipelines.store import commit
 from pipelines.store.store import Store
@@ -89,7 +86,7 @@ def draw(number: int, drawn: Drawn) -> dict[str, str]:
             for item in facts["inputs"]
         ),
         timings=drawn.timings,
-        drift=tuple(_panel(p) for p in drawn.panels if p.edges or p.column in drawn.shown),
+        drift=tuple(folded(p) for p in drawn.panels if p.edges or p.column in drawn.shown),
         policy=facts["policy"],
         worth=drawn.worth,
         unchecked=tuple(n.message for n in drawn.warnings if n.code == "ASSAY-K020"),
@@ -108,25 +105,3 @@ def _check(status: Status) -> dict[str, Any]:
         "notes": status.notes,
         "why_skipped": status.why,
     }
-
-
-def _panel(panel: Panel) -> DriftPanel:
-    if panel.edges:
-        edges = (-math.inf, *panel.edges, math.inf)
-        drawn = number_panel(panel.column, edges, panel.reference, panel.current)
-    else:
-        names = [*panel.categories, "new"]
-        before = dict(zip(names, panel.reference, strict=True))
-        drawn = category_panel(panel.column, before, dict(zip(names, panel.current, strict=True)))
-    if panel.is_protected:
-        return dataclasses.replace(
-            drawn, is_drifted=panel.is_drifted, missing=panel.missing, note=panel.statistic + "."
-        )
-    return dataclasses.replace(
-        drawn,
-        statistic=panel.statistic,
-        value=panel.value,
-        limit=panel.limit,
-        is_drifted=panel.is_drifted,
-        missing=panel.missing,
-    )

@@ -7,14 +7,13 @@ import pyarrow as pa
 
 from checks.kit import findings
 from checks.kit.model_comparison import Measure, Worth
+from checks.kit.protocol import Panel
 from pipelines.report.facts import (
     ContractFacts,
     ReportFacts,
     SourceFacts,
     StampFacts,
     WorthFacts,
-    category_panel,
-    number_panel,
 )
 from pipelines.report.finding_tables import facts_of
 from provenance.base.errors import Notice
@@ -40,6 +39,18 @@ WORTH = WorthFacts(
     "the rows of the reference",
     (StampFacts(("note",), "repaid", 0.312, 0.987, 0.304),),
 )
+
+
+def number_panel(column, edges, reference, current):
+    """Return the panel of a number from counts between edges, the outer ones of which are open."""
+    return Panel(column, tuple(edges[1:-1]), (), tuple(reference), tuple(current))
+
+
+def category_panel(column, reference, current):
+    """Return the panel of a category from counts by name."""
+    names = tuple({**reference, **current})
+    counts = (tuple(by_name.get(name, 0) for name in names) for by_name in (reference, current))
+    return Panel(column, (), names, *counts)
 
 
 def failing() -> ReportFacts:

@@ -7,13 +7,14 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
-from pipelines_.report_fixture import ROWS, failing, passing
+from pipelines_.report_fixture import ROWS, category_panel, failing, number_panel, passing
 
 from checks.kit import findings
 from checks.kit.model_comparison import Worth
+from checks.kit.protocol import Panel
 from pipelines.report import charts, finding_tables
 from pipelines.report import page as report
-from pipelines.report.facts import STAGED, WorthFacts, category_panel, number_panel
+from pipelines.report.facts import STAGED, WorthFacts, folded
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice
 
@@ -268,10 +269,10 @@ def test_scores_are_drawn_only_where_they_differ():
 
 
 def test_densities_have_area_one_for_unequal_and_open_bins():
-    panel = number_panel("x", [-np.inf, 0, 1, 4, np.inf], [1, 2, 3, 4], [0, 0, 5, 5])
-    assert np.isfinite(panel.edges).all()
-    for side in (panel.reference, panel.current):
-        assert np.isclose(np.sum(np.array(side) * np.diff(panel.edges)), 1)
+    panel = Panel("x", (0.0, 1.0, 4.0), (), (1, 2, 3, 4), (0, 0, 5, 5))
+    assert charts.ends(panel).tolist() == [-1, 0, 1, 4, 7]
+    for shares in charts.shares(panel):
+        assert np.isclose(shares.sum(), 1)
     assert "reference, n = 10" in charts.drift_chart(panel, "d1")
 
 
@@ -282,11 +283,18 @@ def test_a_column_without_values_is_drawn_all_the_same():
 
 
 def test_many_categories_become_one():
-    panel = category_panel("x", {f"c{i:02}": 100 - i for i in range(60)}, {"new": 1_000})
+    many = {f"c{i:02}": 100 - i for i in range(60)}
+    panel = folded(category_panel("x", many, {"new": 1_000}))
     assert panel.categories[0] == "new"
     assert panel.categories[-1] == "41 others"
-    assert np.isclose(sum(panel.reference), 1)
-    assert np.isclose(sum(panel.current), 1)
+    assert sum(panel.reference) == sum(many.values())
+    assert sum(panel.current) == 1_000
+
+
+def test_new_categories_are_drawn_and_those_of_one_name_are_added():
+    panel = folded(Panel("x", (), ("a", "<PERSON>", "<PERSON>"), (5, 2, 1, 0), (5, 0, 1, 7)))
+    assert panel.categories == ("a", "new", "<PERSON>")
+    assert (panel.reference, panel.current) == ((5, 0, 3), (5, 7, 1))
 
 
 @pytest.mark.parametrize(
