@@ -141,6 +141,6 @@ def _agree(
             with np.errstate(invalid="ignore"):
                 same |= np.abs(left - right) <= 1
         agreeing += same
-        chance += np.where(same, copy_floods.TOGETHER * share[pairs[:, 1]], 0.0)
+        chance += np.where(same, lsh.TOGETHER * share[pairs[:, 1]], 0.0)
     alike: np.ndarray = (agreeing >= ALIKE * len(ours)) & (chance <= np.log(RARER))
     return alike

@@ -110,8 +110,8 @@ def notes(settings: Settings) -> list[str]:
     left = [word for word, kind in _UNSEARCHED if kind not in types]
     if left:
         listed = left[0] if len(left) == 1 else f"{', '.join(left[:-1])} and {left[-1]}"
-        why = "the configured one does not find them" if settings.model else "none is configured"
+        why = "the one used does not find them" if settings.model else "none is used"
         made.append(
-            f"ASSAY-K020: {listed} were not searched for: this needs a language model, and {why}."
+            f"ASSAY-K020: {listed} were not searched for: that needs a language model, and {why}."
         )
     return made

@@ -91,7 +91,7 @@ def test_persons_and_places_act_like_other_types(ruled):
     ]
     assert "Anna" not in json.dumps(found)
     told = " ".join(model.notes)
-    assert "A language model searched for LOCATION, PERSON" in told
+    assert "A language model searched all texts for LOCATION, PERSON" in told
     assert "ASSAY-K020: dates and addresses were not searched for" in told
     contract = contract_of(model=ruled, action="redact")
     assert {f["severity"] for f in run(pa.table({"note": TEXTS}), contract)[0]} == {"info"}
@@ -149,13 +149,13 @@ def gliner(tmp_path):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda path: path / "nowhere", "no such folder"),
+        (lambda path: path / "nowhere", "does not exist"),
         (empty, "holds no model"),
         (broken, "cannot be loaded"),
         (nameless, "neither persons nor places"),
         (gliner, "gliner is not installed|cannot be loaded"),
-        (lambda _: "en_core_web_nowhere", "no spaCy pipeline of that name"),
-        (lambda _: "antigravity", "no spaCy pipeline of that name"),  # never just imported
+        (lambda _: "en_core_web_nowhere", "no spaCy pipeline"),
+        (lambda _: "antigravity", "no spaCy pipeline"),  # never just imported
     ],
 )
 def test_a_model_that_cannot_be_used_is_an_error_and_nothing_passes(tmp_path, make, why):
@@ -244,7 +244,7 @@ def test_a_file_of_tens_of_thousands_of_names(tmp_path):
     contract = contract_of(deny_file=str(path))
     found, model = run(pa.table({"note": texts}), contract)
     assert [f["row"] for f in found] == list(range(500))
-    assert "the 30,000 names of the deny list" in " ".join(model.notes)
+    assert "the 30,000 names on the deny list" in " ".join(model.notes)
     path.write_text("plain\n")  # a changed file is read anew
     assert len(run(pa.table({"note": texts}), contract)[0]) == 20_000
 

@@ -186,7 +186,7 @@ def test_the_report_says_what_was_and_was_not_searched():
     contract = contract_of(("note", "free"), free="allow")
     _, model = run(pa.table({"note": MIXED, "free": MIXED}), contract)
     told = " ".join(model.notes)
-    assert "4 texts in 1 columns" in told
+    assert "4 texts in 1 column for" in told
     assert "EMAIL_ADDRESS" in told
     assert "ASSAY-K020: personal names, places" in told
     assert "free" in told

@@ -32,7 +32,7 @@ WORTH = WorthFacts(
         held=1_209,
         asked=8_000,
         measures=(
-            Measure("told right", 0.9381, 0.9424, 0.0012, 0.0074, is_share=True),
+            Measure("accuracy", 0.9381, 0.9424, 0.0012, 0.0074, is_share=True),
             Measure("log loss", 0.1612, 0.1633, -0.0008, 0.005),
         ),
     ),

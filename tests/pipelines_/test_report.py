@@ -115,8 +115,8 @@ def test_what_the_clean_output_is_worth_is_said_with_what_it_was_measured_on():
     shown = text_of(page[page.index('<section id="worth"') : page.index('<section id="drift"')])
     assert "a sample of 10,000 rows with 1,209 held ones" in shown
     assert "Asked about 8,000 rows: the rows of the reference." in shown
-    assert "told right 93.81 % 94.24 % +0.12 points to +0.74 points better" in shown
-    assert "log loss 0.1612 0.1633 -0.0008 to +0.0050 no different" in shown
+    assert "accuracy 93.81 % 94.24 % +0.12 points to +0.74 points better" in shown
+    assert "log loss 0.1612 0.1633 -0.0008 to +0.0050 no significant difference" in shown
     assert "note repaid 31.20 % 98.70 % 30.40 %" in shown
 
 
