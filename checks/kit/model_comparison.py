@@ -87,14 +87,14 @@ def compare(
     usable = np.asarray(pc.is_valid(table[label]).to_numpy(zero_copy_only=False))
     is_number = numeric_label.is_quantity(table[label])
     apart = asked if isinstance(asked, pa.Table) else None
-    given, told, classes = _targets(
+    given, other, classes = _targets(
         table[label], apart[label] if apart else None, is_number=is_number
     )
     usable &= np.isfinite(given)
     if not is_number and not 1 < classes <= MOST_CLASSES:
         return Worth(f"the label has {count(classes, 'class')}")
     usable = _few(usable, MOST_WORK // max(len(how) * max(classes, 1), 1), seed)
-    parts = _parts(usable, asked, told)
+    parts = _parts(usable, asked, other)
     if not how or usable.sum() < LEAST or sum(len(rows) for _, rows in parts) < LEAST:
         return Worth("there are too few rows or columns to train or evaluate a model")
     if why := _alike(given, usable, held, parts):
@@ -103,12 +103,12 @@ def compare(
     encoder = encode.fit(table, how)
     of_table = encoder.linear(table), encoder.trees(table)
     of_asked = (encoder.linear(apart), encoder.trees(apart)) if apart else of_table
-    truth = given if told is None else told
+    truth = given if other is None else other
     for learn, rows in parts:
-        for side, kept in enumerate((learn, learn[~held[learn]])):
+        for which, kept in enumerate((learn, learn[~held[learn]])):
             model = _fitted(encoder, of_table, given, kept, classes, seed)
-            losses[side].append(_losses(model([view[rows] for view in of_asked]), truth[rows]))
-    raw, clean = (np.concatenate(side, axis=1) for side in losses)
+            losses[which].append(_losses(model([view[rows] for view in of_asked]), truth[rows]))
+    raw, clean = (np.concatenate(one, axis=1) for one in losses)
     names = (DISTANCE,) if is_number else (ACCURACY, "log loss")
     made = [_measure(*each) for each in zip(names, raw, clean, strict=True)]
     held_of = int((held & usable).sum())
@@ -162,11 +162,11 @@ def _few(usable: np.ndarray, most: int, seed: int) -> np.ndarray:
 
 
 def _parts(
-    usable: np.ndarray, asked: pa.Table | np.ndarray, told: np.ndarray | None
+    usable: np.ndarray, asked: pa.Table | np.ndarray, other: np.ndarray | None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return pairs of rows to train on and rows to evaluate on."""
-    if told is not None:
-        return [(np.flatnonzero(usable), np.flatnonzero(np.isfinite(told)))]
+    if other is not None:
+        return [(np.flatnonzero(usable), np.flatnonzero(np.isfinite(other)))]
     half = np.random.default_rng(len(usable)).random(len(usable)) < 0.5  # noqa: PLR2004
     return [
         (np.flatnonzero(usable & ~side), np.flatnonzero(usable & asked & side))
