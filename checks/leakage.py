@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import encode, findings, sample
+from checks.kit import encode, findings, numeric_label, sample
 from checks.kit.protocol import Check, Context, Model
 from checks.kit.wording import count
 from provenance.rows.shards import Shard
@@ -24,7 +24,6 @@ LEVELS = 200  # distinct values to count; numbers with more are binned by quanti
 FOLDS = 5
 LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
-NUMERIC_CLASSES = 50
 COPY = 0.98  # recall of every class, by the lower bound, from which a column is as good as a copy
 TO_DO = (
     "remove it from the source; or set assay.role: ignore and leave it out of training, since it "
@@ -75,14 +74,17 @@ class Leakage(Check[pa.Table, Model]):
         """Judge each column alone."""
         table = sample.settled(state)
         table = table.filter(pc.is_valid(table[self.label]))
-        if _is_quantity(table[self.label]):
+        if numeric_label.is_quantity(table[self.label]):
             return Model(overall=findings.concat(self._ranked(table)))
         counted = table[self.label].combine_chunks().value_counts()
         kept = pc.greater_equal(counted.field("counts"), LEAST_OF_CLASS)
         classes = counted.field("values").filter(kept)
         if not 2 <= len(classes) <= MOST_CLASSES:  # noqa: PLR2004
             classes_ = count(len(classes), "class")
-            note = f"Not checked for leakage: {classes_} with at least {LEAST_OF_CLASS} rows."
+            note = (
+                f"Not checked for leakage: the label has {classes_} with at least {LEAST_OF_CLASS} "
+                f"rows, and 2 to {MOST_CLASSES} are needed."
+            )
             return Model(notes=(note,))
         table = table.filter(pc.is_in(table[self.label], value_set=classes))
         given = pc.index_in(table[self.label], value_set=classes).to_numpy().astype(np.int64)
@@ -122,7 +124,7 @@ class Leakage(Check[pa.Table, Model]):
                 continue
             values = encode.numbers(table[name])
             both = np.isfinite(values) & np.isfinite(target)
-            if len(np.unique(values[both])) <= NUMERIC_CLASSES:
+            if len(np.unique(values[both])) <= numeric_label.MOST_CLASSES:
                 continue
             rank = abs(float(spearmanr(values[both], target[both]).statistic))
             if rank > NEAR_RANK:
@@ -145,14 +147,6 @@ class Leakage(Check[pa.Table, Model]):
             evidence=evidence,
             suggestion=TO_DO,
         )
-
-
-def _is_quantity(column: pa.ChunkedArray) -> bool:
-    if pa.types.is_floating(column.type):
-        return True
-    return bool(
-        pa.types.is_integer(column.type) and pc.count_distinct(column).as_py() > NUMERIC_CLASSES
-    )
 
 
 def _levels(column: pa.ChunkedArray) -> np.ndarray:
