@@ -139,7 +139,7 @@ class Disclosure(Check[Classes, Small]):
         """Propose the role of a quasi-identifier where the column's name suggests it."""
         if column.key or column.roles & {"label", "text"} or not is_quasi_identifier(column.name):
             return ()
-        return ("check: tells of a person? {property: assay.role, value: quasi_identifier}",)
+        return ("check: describes a person? {property: assay.role, value: quasi_identifier}",)
 
     def _note(self, state: Classes, share: float) -> str:
         counts = state.counts

@@ -21,7 +21,7 @@ CLIP = 2.0**40  # cells from 0; numbers farther away share the last one
 
 
 def size_of(columns: int) -> int:
-    """Return how many of so many columns a subset has."""
+    """Return the size of a subset of so many columns."""
     return max(LEAST_COLUMNS, round(SHARE * columns))
 
 

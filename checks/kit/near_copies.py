@@ -52,7 +52,7 @@ class NearCopies:
 
 
 def fit(table: pa.Table, how: dict[str, Kind], own: np.ndarray) -> NearCopies | None:
-    """Find the groups of a sample; None if too few columns could tell copies from chance.
+    """Find the groups of a sample; None if the columns are too few to rule out chance.
 
     Args:
         table: the sample, shape (n, columns).

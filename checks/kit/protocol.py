@@ -31,7 +31,7 @@ class Panel:
     Attributes:
         edges: inner edges of a number's bins, ascending; empty for categories.
         categories: names of a category's bins; empty for a number.
-        reference: int counts per bin; with one more than `categories`, the last is of new ones.
+        reference: int counts per bin; if they are one more than `categories`, the last is new ones.
         current: the same bins in this run.
         statistic: name of the worst measure, e.g. "PSI"; of a protected column, a note instead.
         value: the measure; limit: from which it is an error, None where none is set.

@@ -218,7 +218,7 @@ def _test(region: str) -> Callable[[str], bool]:
         if pattern.fullmatch(digits) is None:
             return False
         # in most regions a number counts only with its national prefix
-        return led.match(digits) is not None or not _wants_prefix(own, digits)
+        return led.match(digits) is not None or not _needs_prefix(own, digits)
 
     return test
 
@@ -229,7 +229,7 @@ def _patterns(metadata: Any) -> list[str]:
     return [kind.national_number_pattern for kind in types if kind and kind.national_number_pattern]
 
 
-def _wants_prefix(metadata: Any, number: str) -> bool:
+def _needs_prefix(metadata: Any, number: str) -> bool:
     library: Any = importlib.import_module("phonenumbers.phonenumberutil")
     form = library._choose_formatting_pattern_for_number(metadata.number_format, number)  # noqa: SLF001
     if form is None or form.national_prefix_optional_when_formatting:

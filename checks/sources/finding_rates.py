@@ -1,6 +1,6 @@
 """Sources in whose rows the checks find far more than in the rows of all others.
 
-A check sees no other check's findings, so this looks at the findings of all of them at the end: one
+No check sees another's findings, so this examines the findings of all of them at the end, in one
 pass over one column. It compares a source with the others in this run, and with earlier runs.
 """
 

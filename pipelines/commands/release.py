@@ -219,7 +219,7 @@ class _Changes:
         mask = np.isin(rows, chosen)
         if not mask.any():
             return table
-        redacting = pa.array(registry.offering("redact"), pa.string())
+        redacting = pa.array(sorted(registry.offering("redact")), pa.string())
         hits = self.found.filter(
             pc.and_(pc.is_in(self.found["check"], redacting), pc.is_valid(self.found["row"]))
         )
