@@ -28,7 +28,7 @@ import presidio_plain  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import regex  # noqa: E402
 
-from checks.pii import gate_table, prefilters  # noqa: E402
+from checks.pii import prefilters  # noqa: E402
 from checks.pii.recognizers import CLASSES, analyzer  # noqa: E402
 from checks.pii.scan import raw_hits, scan  # noqa: E402
 from checks.pii.settings import ENTITIES, Settings  # noqa: E402
@@ -215,8 +215,8 @@ def write_table():
             runs.append([code, code])
     ranges = "".join(f"\\x{{{low:x}}}-\\x{{{high:x}}}" for low, high in runs)
     derived = prefilters.derive(analyzer(tuple(STORED), 0.4, 500_000))
-    gate_table.PATH.write_text(gate_table.text_of(ranges, derived), "utf-8")
-    print(f"{gate_table.PATH}: {len(derived)} entities")
+    prefilters.PATH.write_text(prefilters.text_of(ranges, derived), "utf-8")
+    print(f"{prefilters.PATH}: {len(derived)} entities")
 
 
 def is_digit(char):

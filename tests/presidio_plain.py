@@ -10,7 +10,8 @@ from unittest.mock import patch
 
 from checks.pii import recognizers
 from checks.pii.context import nlp_engine
-from checks.pii.recognizers import CLASSES, Hit
+from checks.pii.hits import Hit
+from checks.pii.recognizers import CLASSES
 from checks.pii.settings import ENTITIES
 
 DENIED = "CODENAME"

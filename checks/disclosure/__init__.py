@@ -1,10 +1,10 @@
-"""Disclosure risk: rows that stand out by their quasi-identifiers, and how few changes hide them.
+"""Disclosure risk: rows that their quasi-identifiers single out, and the smallest remedy.
 
-Threat: data leakage, model inversion. State: one line a class of equal quasi-identifiers, up to
-500,000 classes; beyond that those of lowest hash, each with its whole count. Cost: one pass, a sort
-a shard; the search for a plan adds up to 100 groupings of the classes. Nulls: a value like others.
-Blind to: columns that nobody declared; persons with several rows (a class counts rows); rows that
-go to quarantine for other reasons afterwards, which can make classes smaller.
+Threat: data leakage, model inversion. State: one entry per equivalence class, at most 500,000; in
+excess of that, those of lowest hash, each with its full count. Cost: one pass and one sort per
+shard; the search for a plan regroups the classes up to 100 times. Nulls: a value like any other.
+Blind to: quasi-identifiers that nobody declared; persons with several rows (a class counts rows);
+rows quarantined later for other reasons, which can make classes smaller.
 Source: k-anonymity (Samarati 2001; Sweeney 2002), l-diversity (Machanavajjhala et al. 2007).
 """
 
@@ -12,12 +12,16 @@ import dataclasses
 from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
 
 from checks.disclosure import equivalence_classes, generalisation_plan
 from checks.disclosure.equivalence_classes import Classes
 from checks.kit import findings
+from checks.kit.column_words import word_set, words_of
+from checks.kit.contract_model import Column
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.wording import count, percent
 from provenance.rows.shards import Shard
 
 RISK, ALIKE, ROW = "disclosure.k_anonymity", "disclosure.l_diversity", "disclosure.small_class"
@@ -28,6 +32,17 @@ TAKES: Takes = {
     "severity": frozenset({"warning", "error"}),
     "sensitive": "columns",
 }
+# names of columns whose values a neighbour or an employer may know
+_KNOWN_TO_OTHERS = word_set(
+    "age alter edad eta idade leeftijd alder wiek sex gender geschlecht sexo sesso sexe kjonn kon "
+    "birth birthdate birthday dob born geburtsdatum geburtstag naissance nacimiento nascita "
+    "nascimento zip zipcode postcode postal postalcode plz cap city town village district county "
+    "municipality region state province country ort stadt ville ciudad citta cidade gemeinde "
+    "occupation profession job employment employer beruf metier profesion professione nationality "
+    "citizenship race ethnicity religion marital married education school degree language height "
+    "weight household children dependents"
+)
+_OF_THINGS = word_set("average mean account loan product contract order device network solid")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,11 +50,11 @@ class Settings:
     """Options of the check.
 
     Attributes:
-        k: rows that the smallest class is to have.
-        l: different values of each sensitive column that a class is to have.
+        k: least number of rows in a class.
+        l: least number of distinct values of each sensitive column in a class.
         max_suppressed: share of the rows that may be left out to reach k.
-        severity: of what is found, `warning` or `error`.
-        sensitive: columns that nobody may learn of a person; None for the label.
+        severity: of the findings, `warning` or `error`.
+        sensitive: columns that nobody may infer about a person; None for the label.
     """
 
     k: int = 5
@@ -51,7 +66,7 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Small(Model):
-    """The model; `keys`: hashes of classes under k whose rows are told one by one, ascending."""
+    """The model; `keys`: hashes of the classes under k whose rows are reported, ascending."""
 
     keys: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.uint64))
 
@@ -89,7 +104,7 @@ class Disclosure(Check[Classes, Small]):
     }
 
     def __init__(self, context: Context) -> None:
-        """Read the options and name the columns."""
+        """Read the options and choose the columns."""
         super().__init__(context)
         names = context.schema.names
         self.settings = Settings(**self.options)
@@ -110,7 +125,7 @@ class Disclosure(Check[Classes, Small]):
         return equivalence_classes.merge(left, right)
 
     def finish(self, state: Classes) -> Small:
-        """Measure, and search for the smallest change."""
+        """Measure the classes and search for the smallest change."""
         if not self.columns or not len(state.counts):
             return Small()
         counts, k = state.counts, self.settings.k
@@ -121,17 +136,15 @@ class Disclosure(Check[Classes, Small]):
         if not share:
             overall = findings.concat([part for part in parts if part is not None])
             return Small(overall=overall, notes=tuple(notes))
-        told = generalisation_plan.propose(
-            state, self.columns, k, self.settings.max_suppressed
-        ).told()
+        plan = generalisation_plan.propose(state, self.columns, k, self.settings.max_suppressed)
         is_few = share <= self.settings.max_suppressed and state.is_whole
-        parts.append(self._risk(state, share, told, is_few=is_few))
+        parts.append(self._risk(state, share, plan.sentence(), is_few=is_few))
         keys = state.keys[small] if is_few else state.keys[:0]
         overall = findings.concat([part for part in parts if part is not None])
-        return Small(overall=overall, notes=(*notes, told), keys=keys)
+        return Small(overall=overall, notes=(*notes, plan.sentence()), keys=keys)
 
     def score(self, shard: Shard, model: Small) -> findings.Findings:
-        """Report the rows of classes under k, where there are few enough to leave them out."""
+        """Report the rows of classes under k if they are few enough to be left out."""
         if not len(model.keys) or not len(shard.rows):
             return findings.empty()
         hit = np.isin(equivalence_classes.keys_of(shard.table, self.columns), model.keys)
@@ -140,37 +153,44 @@ class Disclosure(Check[Classes, Small]):
             check=self.name,
             rule=ROW,
             severity="error" if self.is_strict else "info",  # nothing is suspicious about a row
-            evidence=f"Fewer than {self.settings.k} rows agree with it in "
+            evidence=f"Fewer than {self.settings.k} rows share its values of "
             f"{', '.join(self.columns)}.",
-            suggestion="leave the row out, or make these columns coarser at the source",
+            suggestion="leave the row out, or generalise these columns at the source",
         )
+
+    @classmethod
+    def suggest(cls, column: Column, texts: pa.Array) -> tuple[str, ...]:  # noqa: ARG003
+        """Propose the role of a quasi-identifier where the column's name suggests it."""
+        if column.key or column.roles & {"label", "text"} or not is_quasi_identifier(column.name):
+            return ()
+        return ("check: describes a person? {property: assay.role, value: quasi_identifier}",)
 
     def _note(self, state: Classes, share: float) -> str:
         counts = state.counts
         alone = float(counts[counts == 1].sum() / counts.sum())
         part = "" if state.is_whole else f" (estimated from {len(counts):,} classes)"
         return (
-            f"Rows that agree in {', '.join(self.columns)}: {len(counts):,} classes, the smallest "
-            f"of {int(counts.min()):,}; {generalisation_plan.percent(share)} of the rows in "
-            f"classes under {self.settings.k}, {generalisation_plan.percent(alone)} alone{part}."
+            f"Rows grouped by {', '.join(self.columns)}: {count(len(counts), 'class')}, the "
+            f"smallest of {count(int(counts.min()), 'row')}; {percent(share, 2)} of the rows are "
+            f"in classes of fewer than {self.settings.k}, {percent(alone, 2)} are unique{part}."
         )
 
-    def _risk(self, state: Classes, share: float, told: str, *, is_few: bool) -> findings.Findings:
-        evidence = self._note(state, share) + " " + told
+    def _risk(self, state: Classes, share: float, plan: str, *, is_few: bool) -> findings.Findings:
+        evidence = f"{self._note(state, share)} {plan}"
         return findings.make(
             None,
             check=self.name,
             rule=RISK,
-            # where the rows themselves go to quarantine, the rest is as it should be
+            # with those rows in quarantine, the remaining ones reach k
             severity="info" if is_few and self.is_strict else self.settings.severity,
             score=share,
             evidence=evidence,
-            suggestion="change the columns as proposed at their source; or set "
-            "assay.checks.disclosure.k to what your policy asks for",
+            suggestion="generalise the columns at the source as proposed, or set "
+            "assay.checks.disclosure.k to the value that your policy requires",
         )
 
     def _alike(self, state: Classes, column: str) -> findings.Findings | None:
-        """Report rows whose class gives a sensitive value away; information unless l is set."""
+        """Report classes that give a sensitive value away; only `info` unless l is set."""
         least = self.settings.l
         distinct = state.distinct(self.sensitive.index(column))
         share = float(state.counts[distinct < least].sum() / state.counts.sum())
@@ -184,7 +204,13 @@ class Disclosure(Check[Classes, Small]):
             column=column,
             severity=self.settings.severity if "l" in self.options else "info",
             score=share,
-            evidence=f"{generalisation_plan.percent(share)} of the rows stand in classes that hold "
-            f"{few} of '{column}': who knows a person's {', '.join(self.columns)} knows it too.",
-            suggestion="make these columns coarser, or set assay.checks.disclosure.l",
+            evidence=f"{percent(share, 2)} of the rows are in classes with {few} of '{column}': "
+            f"anyone who knows {', '.join(self.columns)} of a person can infer it.",
+            suggestion="generalise these columns, or set assay.checks.disclosure.l",
         )
+
+
+def is_quasi_identifier(name: str) -> bool:
+    """Return whether a column's name says that others may know its value for a person."""
+    words = words_of(name)
+    return bool(words & _KNOWN_TO_OTHERS) and not words & _OF_THINGS

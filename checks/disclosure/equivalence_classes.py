@@ -1,8 +1,8 @@
-"""Classes: rows that agree in every quasi-identifier, with what is needed to make them coarser.
+"""Equivalence classes: rows with equal quasi-identifiers, and the values to generalise them from.
 
-A class is known by a 64-bit hash of its values. Of each sensitive column a class keeps the least
-and the greatest hash and one bit of 64 for each value, so that states of a class join: that there
-are two different values is known for sure, and how many there are at least.
+A 64-bit hash of its values identifies a class. For each sensitive column a class keeps the lowest
+and the highest hash and a 64-bit map of its values, so that states of a class can be merged: they
+give a lower bound on the number of distinct values, exact up to two.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ class Classes:
         keys: uint64 hashes; counts: int64 rows of each class.
         cells: the quasi-identifiers of each class.
         lows, highs, bits: uint64, of each sensitive column.
-        is_whole: False when classes were left out for want of room.
+        is_whole: whether no class was left out for lack of room.
     """
 
     keys: np.ndarray
@@ -35,12 +35,12 @@ class Classes:
     is_whole: bool = True
 
     def distinct(self, number: int) -> np.ndarray:
-        """Return how many values of a sensitive column each class has at least: int64."""
+        """Return a lower bound on each class's distinct values of a sensitive column: int64."""
         return at_least(self.lows[:, number], self.highs[:, number], self.bits[:, number])
 
 
 def at_least(lows: np.ndarray, highs: np.ndarray, bits: np.ndarray) -> np.ndarray:
-    """Return the least number of values that ends and bits of classes allow: int64, shape (n,)."""
+    """Return the lower bound that lowest and highest hash and bit map imply: int64, shape (n,)."""
     found: np.ndarray = np.maximum(np.bitwise_count(bits).astype(np.int64), 1 + (lows != highs))
     return found
 
@@ -54,7 +54,7 @@ def keys_of(table: pa.Table, columns: list[str]) -> np.ndarray:
 
 
 def _hashes(column: pa.ChunkedArray, seed: int = 0) -> np.ndarray:
-    # what many rows share is hashed once: such columns have few values
+    # each distinct value is hashed once: such columns have few
     coded = hashing.whole(column).dictionary_encode()
     known = np.append(hashing.value_hashes(coded.dictionary, seed), hashing.MISSING)
     places = coded.indices.fill_null(len(known) - 1).to_numpy(zero_copy_only=False)
@@ -65,8 +65,8 @@ def _hashes(column: pa.ChunkedArray, seed: int = 0) -> np.ndarray:
 def gather(table: pa.Table, columns: list[str], sensitive: list[str]) -> Classes:
     """Return the classes of a shard."""
     keys = keys_of(table, columns)
-    sides = [_hashes(table[name]) for name in sensitive]
-    hashes = np.stack(sides, axis=1) if sides else np.zeros((len(keys), 0), np.uint64)
+    columns_ = [_hashes(table[name]) for name in sensitive]
+    hashes = np.stack(columns_, axis=1) if columns_ else np.zeros((len(keys), 0), np.uint64)
     bits = np.uint64(1) << (hashes >> np.uint64(58))
     ones = np.ones(len(keys), np.int64)
     return _joined(keys, ones, table.select(columns), (hashes, hashes, bits), is_whole=True)
@@ -89,7 +89,7 @@ def _joined(
     keys: np.ndarray,
     counts: np.ndarray,
     values: pa.Table,
-    sides: tuple[np.ndarray, np.ndarray, np.ndarray],
+    sensitive: tuple[np.ndarray, np.ndarray, np.ndarray],
     *,
     is_whole: bool,
 ) -> Classes:
@@ -97,10 +97,10 @@ def _joined(
     keys = keys[order]
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]]) if len(keys) else order
     kept, is_whole = min(len(starts), CAP), is_whole and len(starts) <= CAP
-    # a class is kept or left out whole: what is below the cap now was below it in every part
+    # a class is kept or dropped whole: one below the cap now was below it in every part
     end = starts[kept] if kept < len(starts) else len(keys)
     order, starts = order[:end], starts[:kept]
-    lows, highs, bits = (side[order] for side in sides)
+    lows, highs, bits = (values_[order] for values_ in sensitive)
     return Classes(
         keys[starts],
         np.add.reduceat(counts[order], starts) if kept else counts[:0],

@@ -1,8 +1,8 @@
-"""Ladders: ever coarser ways to tell one column, each step made of whole steps of the one before.
+"""Ladders: ever coarser generalisations of one column, each a union of the groups before it.
 
-Numbers go to steps of 1, 5, 10, 50, ... units; moments to month, year and ten years; codes lose
-letters from the end; other categories lose the rare ones to `other`. The last step leaves the
-column out. A ladder tells what to do in words and never quotes a value.
+Numbers go to steps of 1, 5, 10, 50, ... units; dates to month, year and decade; codes lose
+characters from the end; among other categories the rare ones become `other`. The last step drops
+the column. A step describes itself in words and never quotes a value.
 """
 
 import dataclasses
@@ -14,19 +14,19 @@ import pyarrow.compute as pc
 
 from checks.kit import hashing
 
-_STEPS = 6  # of a ladder, besides the column as it is and its absence
+_STEPS = 6  # of a ladder, in addition to the unchanged and the dropped column
 _FEW_BINS = 2
 _MIDDLE = (0.005, 0.995)
 _CODE = r"^[0-9A-Za-z][0-9A-Za-z -]{1,11}$"
-_CODED = 0.9  # of a code column's values look like one
+_CODED = 0.9  # share of values that must look like a code
 _RARE = (0.0005, 0.002, 0.01, 0.05)  # shares of the rows
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Step:
-    """One step: what it does in words, "" for nothing; codes: int64 of each class, shape (n,)."""
+    """One step: `change` in words, "" for none; codes: int64 of each class, shape (n,)."""
 
-    told: str
+    change: str
     codes: np.ndarray
     loss: float
 
@@ -36,7 +36,7 @@ def ladder(column: pa.Array, name: str, counts: np.ndarray) -> list[Step]:
 
     Args:
         column: one value for each class, shape (n,).
-        name: for the words.
+        name: the column's name, to describe the steps.
         counts: int64 rows of each class.
     """
     kind = column.type
@@ -51,11 +51,11 @@ def ladder(column: pa.Array, name: str, counts: np.ndarray) -> list[Step]:
         made = []
     most = _entropy(raw, counts)
     steps = [Step("", raw, 0.0)]
-    for told, codes in made:
+    for change, codes in made:
         small = np.unique(codes, return_inverse=True)[1].astype(np.int64)
         loss = 1 - _entropy(small, counts) / most if most else 0.0
         if steps[-1].codes.max(initial=0) > small.max(initial=0) > 0:
-            steps.append(Step(f"{name} {told}", small, max(loss, steps[-1].loss)))
+            steps.append(Step(f"{name} {change}", small, max(loss, steps[-1].loss)))
     return [*steps, Step(f"without {name}", np.zeros(len(raw), np.int64), 1.0)]
 
 
@@ -76,7 +76,7 @@ def _numbers(column: pa.Array) -> list[tuple[str, np.ndarray]]:
     floats = values.astype(float)
     if not usable.any():
         return []
-    # a few absurd values must not set the width of the steps
+    # a few extreme values must not set the width of the steps
     low, high = np.quantile(floats[usable], _MIDDLE)
     with np.errstate(over="ignore"):
         span = high - low
@@ -91,7 +91,7 @@ def _numbers(column: pa.Array) -> list[tuple[str, np.ndarray]]:
             width = factor * 10.0**exponent
             if least <= width <= span * _FEW_BINS:
                 bins = np.floor(floats / width)
-                # what is missing stays a value of its own
+                # a missing number stays a value of its own
                 codes = np.where(usable, bins, bins[usable].min() - 1)
                 made.append((f"in steps of {width:g}", codes))
     return made
@@ -107,7 +107,7 @@ def _moments(column: pa.Array) -> list[tuple[str, np.ndarray]]:
         ("to the day", (years * 12 + months) * 32 + days),
         ("to the month", years * 12 + months),
         ("to the year", years),
-        ("to ten years", years // 10),
+        ("to the decade", years // 10),
     ]
 
 

@@ -1,10 +1,10 @@
-"""The plan: the smallest change of the quasi-identifiers under which classes reach k.
+"""The plan: the smallest generalisation of the quasi-identifiers whose classes all reach k.
 
-Every choice of one step a column is a point of a lattice. A coarser point never needs more rows
-left out, so points are tried by rising loss and all below a failed one are skipped; the first that
-holds is the best. When the lattice is too large, the column with most values is made coarser until
-k is reached (Datafly), and then each column finer as long as k holds.
-Loss: 1 - entropy of the coarser column / entropy of the column, added over the columns.
+Each choice of one step per column is a point of a lattice. A coarser point never needs more rows
+left out, so points are tried in order of loss, skipping all that are finer than a failed one; the
+first that reaches k is the best. If the lattice is too large, the column with the most values is
+coarsened until k is reached (Datafly); then each column is refined as far as k still holds.
+Loss: 1 - entropy of the coarser column / entropy of the column, summed over the columns.
 """
 
 import dataclasses
@@ -15,23 +15,23 @@ import numpy as np
 from checks.disclosure.equivalence_classes import Classes
 from checks.disclosure.generalisation_ladders import Step, ladder
 from checks.kit import hashing
+from checks.kit.wording import percent
 
 MOST_TRIES = 100
 MOST_POINTS = 20_000
 MOST_CELLS = 1 << 22
-_LEAST = 0.0001
 Point = tuple[int, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do.
+    """A change that makes every class reach k.
 
     Attributes:
-        steps: in words, one a changed column.
-        suppressed: share of the rows to leave out besides, in [0, 1].
+        steps: in words, one per changed column.
+        suppressed: share of the rows that must still be left out, in [0, 1].
         alone: share to leave out if no column is changed.
-        k: what is reached; is_best: whether no smaller change reaches it.
+        k: rows of the smallest class then; is_best: whether no smaller change reaches it.
     """
 
     steps: tuple[str, ...]
@@ -40,24 +40,17 @@ class Plan:
     k: int
     is_best: bool
 
-    def told(self) -> str:
-        """Return the plan as a sentence."""
+    def sentence(self) -> str:
+        """Return the plan in words."""
+        alone, suppressed = percent(self.alone, 2), percent(self.suppressed, 2)
         if not self.steps:
-            return f"To reach k = {self.k}, leave {percent(self.alone)} of the rows out."
+            return f"To reach k = {self.k}, leave out {alone} of the rows."
         kind = "The smallest change" if self.is_best else "A change"
-        more = f", and {percent(self.suppressed)} of the rows left out" if self.suppressed else ""
-        changes = "; ".join(self.steps)
+        more = f", with {suppressed} of the rows left out" if self.suppressed else ""
         return (
-            f"{kind} that reaches k = {self.k}: {changes}{more}. "
-            f"Leaving rows out alone would take {percent(self.alone)} of them."
+            f"{kind} that reaches k = {self.k}: {'; '.join(self.steps)}{more}. "
+            f"Without changing any column, {alone} of the rows must be left out."
         )
-
-
-def percent(share: float) -> str:
-    """Return a share as per cent that never rounds something to nothing, or most to all."""
-    if 0 < share < _LEAST or 1 - _LEAST < share < 1:
-        return f"under {_LEAST:.2%}" if share < _LEAST else f"over {1 - _LEAST:.2%}"
-    return f"{share:.2%}"
 
 
 def propose(classes: Classes, columns: list[str], k: int, most: float) -> Plan:
@@ -66,7 +59,7 @@ def propose(classes: Classes, columns: list[str], k: int, most: float) -> Plan:
     Args:
         classes: all classes, or a sample of them.
         columns: the quasi-identifiers.
-        k: rows of the smallest class.
+        k: least number of rows in a class.
         most: share of the rows that may be left out, in [0, 1].
     """
     counts = classes.counts
@@ -79,13 +72,13 @@ def propose(classes: Classes, columns: list[str], k: int, most: float) -> Plan:
     size = int(np.prod([len(steps) for steps in ladders], dtype=float))
     found = _best(ladders, tried, most) if size <= MOST_POINTS else None
     point = found or _greedy(ladders, tried, most)
-    told = tuple(steps[at].told for steps, at in zip(ladders, point, strict=True) if at)
+    changes = tuple(steps[at].change for steps, at in zip(ladders, point, strict=True) if at)
     is_best = found is not None and classes.is_whole
-    return Plan(told, tried.suppressed(point), alone, k, is_best=is_best)
+    return Plan(changes, tried.suppressed(point), alone, k, is_best=is_best)
 
 
 class _Tried:
-    """Shares to leave out, by point."""
+    """The share to leave out at each point that was tried."""
 
     def __init__(self, ladders: list[list[Step]], counts: np.ndarray, k: int) -> None:
         self.ladders, self.counts, self.k = ladders, counts, k
@@ -99,7 +92,7 @@ class _Tried:
         return self.known[point]
 
     def _sizes(self, point: Point) -> np.ndarray:
-        """Return the rows of each class at a point; some of them may be empty."""
+        """Return the number of rows in each class at a point; some may be 0."""
         chosen = [steps[at].codes for steps, at in zip(self.ladders, point, strict=True)]
         widths = [int(codes.max(initial=0)) + 1 for codes in chosen]
         if np.prod(widths, dtype=float) <= MOST_CELLS:
@@ -119,7 +112,7 @@ def _loss(ladders: list[list[Step]], point: Point) -> float:
 
 
 def _best(ladders: list[list[Step]], tried: _Tried, most: float) -> Point | None:
-    """Return the point of least loss that holds; None if that takes too many tries."""
+    """Return the point of least loss that reaches k; None if that takes too many tries."""
     points = sorted(
         itertools.product(*(range(len(steps)) for steps in ladders)),
         key=lambda point: (_loss(ladders, point), point),

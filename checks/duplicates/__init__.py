@@ -11,6 +11,7 @@ Source: min-hash, Broder 1997; the contrast of inner and outer boxes is our own.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow as pa
 from checks.duplicates import exact, test_overlap
 from checks.kit import copy_floods, findings, sample
 from checks.kit.option_types import Takes
-from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.protocol import Check, Context, Explains, Explanation, FileUse, Model
 from checks.kit.wording import count, percent
 from provenance.rows.shards import Shard
 
@@ -60,6 +61,7 @@ class Duplicates(Check[State, Copies]):
     name: ClassVar[str] = "duplicates"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning", "model inversion", "data leakage")
     takes: ClassVar[Takes] = {"sample": "whole", "test": "path"}
+    named_files: ClassVar[Mapping[str, FileUse]] = {"test": "rows"}
     explains: ClassVar[Explains] = {
         "duplicates.exact": Explanation(
             ("info",),

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from checks.duplicates import exact
-from checks.kit import copy_floods, sample
+from checks.kit import copy_floods, lsh, sample
 from provenance.base.errors import AssayError
 
 CHANCE = 1e-4  # of so much overlap among legitimate rows
@@ -110,7 +110,7 @@ def _close(near: pa.Table, test: pa.Table, grid: copy_floods.Grid) -> np.ndarray
     every = range(len(grid.axes))
     ours = list(copy_floods.coordinates(near, grid, every).values())
     theirs = list(copy_floods.coordinates(test, grid, every).values())
-    shares = [np.log(copy_floods.shares(column)) for column in ours]
+    shares = [np.log(lsh.shares(column)) for column in ours]
     cells, tested = copy_floods.hashes(near, grid), copy_floods.hashes(test, grid)
     found = [none]
     for own, other in zip(cells, tested, strict=True):
@@ -140,6 +140,6 @@ def _agree(
             with np.errstate(invalid="ignore"):
                 same |= np.abs(left - right) <= 1
         agreeing += same
-        chance += np.where(same, copy_floods.TOGETHER * share[pairs[:, 1]], 0.0)
+        chance += np.where(same, lsh.TOGETHER * share[pairs[:, 1]], 0.0)
     alike: np.ndarray = (agreeing >= ALIKE * len(ours)) & (chance <= np.log(RARER))
     return alike

@@ -1,10 +1,15 @@
-"""The words of a column's name, as names are written in many languages and styles."""
+"""The words of a column's name, in whatever language or style it is written."""
 
 import re
 import unicodedata
 
 _CAMEL = re.compile(r"(?<=[a-z\d])(?=[A-Z])")
 _WORD = re.compile(r"[^\W\d_]+")
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a text that separates them by blanks."""
+    return frozenset(text.split())
 
 
 def words_of(name: str) -> frozenset[str]:

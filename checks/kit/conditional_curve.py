@@ -1,8 +1,8 @@
-"""How one column follows another, robustly: the test for rows that are normal in each column.
+"""How one column depends on another, robustly: for rows that are normal in each column alone.
 
-A curve holds the median of one column along another, and the spread above and below it; a
-row's score is its distance from the curve in local spreads. Inner quantiles alone are used, so
-that a few per cent of outliers, even in one place, neither bend the curve nor widen it.
+A curve holds the median of one column along another and the spread above and below it; a row's
+score is its distance from the curve in local spreads. It uses inner quantiles only, so that a few
+per cent of outliers, even in one place, neither bend nor widen it.
 """
 
 import dataclasses
@@ -13,11 +13,11 @@ import pyarrow as pa
 from checks.kit import cross_fit, encode, sample
 
 SECOND_ROWS = 8_000
-ACQUITTED = 1.0  # spreads from what all other columns foretell; nearer is explained by them
+ACQUITTED = 1.0  # spreads from the prediction by all other columns; nearer values are explained
 KNOTS = 40
 LEAST_IN_KNOT = 25
 UNIT = 1.036  # the normal's 85 % quantile: spreads are comparable to standard deviations
-LEAST_SPREAD = 0.10  # of the whole column's; where one value rules, its neighbours are no outliers
+LEAST_SPREAD = 0.10  # of the whole column's: neighbours of a dominant value are not outliers
 LEAST_SHARE = 0.05  # of the variance of ranks that a curve must explain
 
 
@@ -51,13 +51,13 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Second:
-    """A column foretold by all others out of fold, and how it follows what is foretold."""
+    """The out-of-fold prediction of a column by all others, and the column's curve along it."""
 
     fitted: cross_fit.Crossfit
     curve: Curve | None
 
     def agrees(self, table: pa.Table, folds: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Return whether a value is high and whether it is low for its row, shape (n, 2)."""
+        """Return whether each value is high, and whether it is low, for its row: shape (n, 2)."""
         if self.curve is None:
             return np.ones((table.num_rows, 2), bool)
         far = self.curve.distance(values, self.fitted.predict(table, folds))
@@ -72,25 +72,25 @@ def second(
     *,
     seed: int,
 ) -> Second:
-    """Fit what foretells one column from all others but texts.
+    """Fit models that predict one column from all others except texts.
 
     Args:
         table: the sample, with its folds.
         how: columns to learn from, see `encode.kinds`.
         name: the column itself, left out.
-        values: float64, shape (n,), the column as placed.
-        seed: of everything random.
+        values: float64, shape (n,), the column on its robust scale.
+        seed: for everything random.
     """
     others: dict[str, encode.Kind] = {n: k for n, k in how.items() if n != name and k != "text"}
     picked = np.arange(0, table.num_rows, -(-table.num_rows // SECOND_ROWS))
     few, own = table.take(pa.array(picked)), values[picked]
     folds = few[sample.FOLD].to_numpy()
-    fitted, told = cross_fit.fit(few, others, own, folds, classes=0, seed=seed)
-    return Second(fitted, curve(own, told))
+    fitted, predicted = cross_fit.fit(few, others, own, folds, classes=0, seed=seed)
+    return Second(fitted, curve(own, predicted))
 
 
 def curve(values: np.ndarray, along: np.ndarray) -> Curve | None:
-    """Fit a curve on the sample, or return None where the columns do not go together.
+    """Fit a curve on the sample, or return None if the columns are unrelated.
 
     Args:
         values: float64, shape (n,), NaN where missing.

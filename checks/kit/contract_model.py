@@ -1,6 +1,7 @@
-"""The contract in memory: what a dataset promises, and what Assay is asked to do about it.
+"""The contract in memory: what a dataset promises, and how Assay enforces it.
 
-Built by `checks.contract.loader` from Open Data Contract Standard v3.1 YAML; immutable, picklable.
+`checks.contract.loader` builds it from Open Data Contract Standard v3.1 YAML; it is immutable and
+picklable.
 """
 
 import dataclasses
@@ -23,7 +24,7 @@ class Rule:
         id: stable name, unique in the contract, e.g. `age.minimum`.
         kind: `minimum`, `maximum`, `pattern`, `required`, `unique`, `rowCount`, `sql`, or the
             type of a Great Expectations expectation (`expect_...`).
-        column: the column it speaks of, None for the whole table.
+        column: the column it applies to, None for the whole table.
         params: its numbers and texts.
         severity: `error`, `warning` or `info`.
         where: `contract.yaml:12`, for messages.
@@ -39,9 +40,9 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its type for the cast, its roles, and what to do about personal data in it.
+    """One column: its type for the cast, its roles, and the action on personal data in it.
 
-    `is_personal` tells whether the contract itself marks it by `assay.pii`, whatever the action.
+    `is_personal` says whether the contract sets `assay.pii` for it, whatever the action.
     """
 
     spec: ColumnSpec
@@ -58,7 +59,7 @@ class Column:
 
     @property
     def is_protected(self) -> bool:
-        """Return whether statistics of the column are only published with noise, or not at all."""
+        """Return whether statistics of the column are published only with noise, or not at all."""
         return (self.is_personal and self.pii != "allow") or "quasi_identifier" in self.roles
 
 
@@ -67,10 +68,10 @@ class Policy:
     """From findings to fates and verdict.
 
     Attributes:
-        alpha: share of false quarantines to accept, in (0, 1).
+        alpha: accepted share of false alarms among quarantined rows, in (0, 1).
         max_quarantine_share, max_rejected_share: of the source rows, in [0, 1].
-        epsilon, epsilon_total: privacy budget of one run, and of all runs of the dataset, for what
-            is published of protected columns; >= 0.
+        epsilon, epsilon_total: privacy budget of one run, and of all runs of the dataset, for
+            statistics of protected columns; >= 0.
         fail_on: `error`, or `warning` to fail on warnings too.
     """
 
@@ -84,9 +85,9 @@ class Policy:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Contract:
-    """A whole contract; paths are resolved, texts are as the YAML has them.
+    """A whole contract; paths are resolved, texts are as in the YAML.
 
-    `root` is the folder that nothing which the contract names may leave.
+    `root` is the folder that contains everything the contract may name.
     """
 
     name: str
@@ -105,7 +106,7 @@ class Contract:
     root: str = ""
 
     def column(self, name: str) -> Column:
-        """Return the column of that name; KeyError if there is none."""
+        """Return the column with that name; StopIteration if it does not exist."""
         return next(column for column in self.columns if column.name == name)
 
     def having(self, role: Role) -> tuple[str, ...]:
@@ -124,23 +125,23 @@ class Contract:
 
     @property
     def protected(self) -> frozenset[str]:
-        """Return the columns whose statistics are only published with noise, or not at all."""
+        """Return the columns whose statistics are published only with noise, or not at all."""
         return frozenset(column.name for column in self.columns if column.is_protected)
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Return the columns a model may learn from: no label, key, source, time or ignored one."""
+        """Return the columns a model may learn from: all but label, key, source, time, ignored."""
         skip = {"label", "source", "time", "ignore"}
         return tuple(c.name for c in self.columns if not c.key and not c.roles & skip)
 
     @property
     def test_set(self) -> str | None:
-        """Return the path of the rows that models will be measured on, if a check asks for them."""
+        """Return the path of the rows that models will be evaluated on, if a check needs them."""
         test = self.options("duplicates").get("test")
         return str(test) if test else None
 
     def options(self, check: str) -> dict[str, Any]:
-        """Return the options that `assay.checks` gives to a check."""
+        """Return the options of a check in `assay.checks`."""
         given = self.checks.get(check)
         return dict(given) if isinstance(given, Mapping) else {}
 

@@ -1,9 +1,9 @@
-"""Models that judge only rows they have not seen: one set per fold of the rows.
+"""Cross-fitting: models that predict only rows they were not trained on, one set per fold.
 
-A logistic regression beside gradient-boosted trees, and in small samples, where more is cheap, a
-kernel's landmarks and a forest too; they are mixed by their likelihood out of fold. Near copies
-share a fold (`near_copies`), so that none vouches for another. One thread a model, so that the
-numbers do not depend on the machine's cores.
+A logistic regression and gradient-boosted trees, and in small samples, where more is cheap, a
+kernel approximation and a forest too; they are mixed by their out-of-fold likelihood. Near copies
+share a fold (`near_copies`), so that none vouches for another. Each model uses one thread, so that
+the numbers do not depend on the machine's cores.
 """
 
 import dataclasses
@@ -15,17 +15,36 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import encode, extra_trees, near_copies
+from checks.kit import encode, near_copies
 
 FOLDS, MOST_FOLDS = 5, 10
-LEARNT = 120_000  # rows that all folds of classes learn together: so a sample may have more folds
-SMALL = 5_000  # rows up to which two more models are cheaper than more folds, and tell more
+LEARNT = 120_000  # rows to learn in all folds of a class label together: small samples get more
+SMALL = 5_000  # rows up to which two more models are cheaper than more folds, and help more
 LANDMARKS = 300
 TREES = 40
-MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear model where a number is foretold
+LARGEST = 1e38  # a tree's numbers have 32 bits
+MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear model for a numeric label
 MIX_STEPS = 60
-LEAST_SHARE = 0.01  # of a member; below it the mix does without
+LEAST_SHARE = 0.01  # of a member; below it the member is dropped from the mix
 THREADS = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Forest:
+    """Extremely random trees (Geurts, Ernst, Wehenkel 2006) and their classes, int64, ascending.
+
+    scikit-learn's own forest swaps the process's warning filters for each tree, and threads share
+    those; this one works in the calling thread alone.
+    """
+
+    trees: tuple[Any, ...]
+    classes_: np.ndarray  # named as in scikit-learn's models
+
+    def predict_proba(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the mean probabilities of the trees, float64, shape (n, classes)."""
+        view = _small(matrix)
+        made = [tree.predict_proba(view, check_input=False) for tree in self.trees]
+        return np.asarray(np.mean(made, axis=0))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,27 +53,27 @@ class Crossfit:
 
     Attributes:
         encoder: columns to matrices.
-        members: of each fold, models that have not seen its rows: linear, trees, and of a small
+        members: for each fold, models not trained on its rows: linear, trees, and in a small
             sample kernel and forest.
         shares: of the members in the mix, float64, shape (members,); they sum to 1.
         classes: number of classes; 0 for a numeric label.
-        copies: which rows are near copies of each other, None where nothing could tell.
+        copies: which rows are near copies of each other, None if that could not be determined.
     """
 
     encoder: encode.Encoder
     members: tuple[tuple[Any, ...], ...]
     shares: np.ndarray
     classes: int
-    copies: near_copies.Alike | None = None
+    copies: near_copies.NearCopies | None = None
 
     def predict(self, table: pa.Table, folds: np.ndarray) -> np.ndarray:
-        """Return chances, shape (n, classes), or predicted numbers, shape (n,).
+        """Return probabilities, shape (n, classes), or predicted numbers, shape (n,).
 
         Args:
             table: rows of a shard or sample.
-            folds: uint32, shape (n,), see `sample.folds`; copies and the modulus are seen to here.
+            folds: uint32, shape (n,), see `sample.folds`, before copies and the modulus.
         """
-        fold = _apart(self.copies, table, folds) % len(self.members)
+        fold = _with_copies(self.copies, table, folds) % len(self.members)
         views = _views(self.encoder, table, self.shares > 0)
         made = np.zeros((table.num_rows, self.classes) if self.classes else table.num_rows)
         for number, members in enumerate(self.members):
@@ -74,46 +93,50 @@ def fit(
     classes: int,
     seed: int = 0,
 ) -> tuple[Crossfit, np.ndarray]:
-    """Fit all folds; return the models and their predictions out of fold.
+    """Fit all folds; return the models and their out-of-fold predictions.
 
     Args:
         table: the sample, shape (n, columns).
         how: columns to learn from, see `encode.kinds`.
-        given: int64 class codes or float64 numbers, shape (n,); a negative code is not learnt.
+        given: int64 class codes or float64 numbers, shape (n,); negative codes are not learnt.
         folds: uint32, shape (n,).
         classes: number of classes; 0 for a numeric label.
-        seed: of everything random.
+        seed: for everything random.
     """
     copies = near_copies.fit(table, how, folds)
     encoder = encode.fit(table, how)
     views = _views(encoder, table, np.ones(4 if classes and len(given) <= SMALL else 2, bool))
     count = _count(len(given), classes)
-    fold = _apart(copies, table, folds) % count
+    fold = _with_copies(copies, table, folds) % count
     usable = given >= 0 if classes else np.isfinite(given)
 
     def one(number: int) -> tuple[tuple[Any, ...], list[np.ndarray]]:
         learn = np.flatnonzero((fold != number) & usable)
         mine = np.flatnonzero(fold == number)
         if _varies(given[learn]):
-            seen = [view[learn] for view in views]
-            members = _members(encoder, seen, given[learn], classes, seed)
+            parts = [view[learn] for view in views]
+            members = _members(encoder, parts, given[learn], classes, seed)
         else:  # nearly all rows are copies of each other, and copies share a fold
             plain = _constant(classes).fit(np.zeros((int(usable.sum()), 1)), given[usable])
             members = (plain,) * len(views)
-        told = zip(members, views, strict=True)
-        return members, [chances(model, view[mine], classes) for model, view in told]
+        pairs = zip(members, views, strict=True)
+        return members, [chances(model, view[mine], classes) for model, view in pairs]
 
     with warnings.catch_warnings(), _one_thread("blas"), ThreadPoolExecutor(THREADS) as pool:
-        warnings.simplefilter("ignore")  # lbfgs says when it stops early; a rough fit will do
+        warnings.simplefilter("ignore")  # lbfgs warns if it stops early; a rough fit suffices
         done = list(pool.map(one, range(count)))
     order = np.argsort(np.concatenate([np.flatnonzero(fold == n) for n in range(count)]))
-    sides = [np.concatenate(side)[order] for side in zip(*(told for _, told in done), strict=True)]
-    shares = (_shares if classes else _mixed)([side[usable] for side in sides], given[usable])
+    by_member = zip(*(predicted for _, predicted in done), strict=True)
+    predicted = [np.concatenate(parts)[order] for parts in by_member]
+    shares = (_shares if classes else _mixed)([one[usable] for one in predicted], given[usable])
     made = Crossfit(encoder, tuple(members for members, _ in done), shares, classes, copies)
-    return made, np.asarray(sum(share * side for share, side in zip(shares, sides, strict=True)))
+    mixed = sum(share * part for share, part in zip(shares, predicted, strict=True))
+    return made, np.asarray(mixed)
 
 
-def _apart(copies: near_copies.Alike | None, table: pa.Table, folds: np.ndarray) -> np.ndarray:
+def _with_copies(
+    copies: near_copies.NearCopies | None, table: pa.Table, folds: np.ndarray
+) -> np.ndarray:
     return folds if copies is None else copies.folds(table, folds)
 
 
@@ -124,12 +147,12 @@ def _count(rows: int, classes: int) -> int:
 
 
 def _views(encoder: encode.Encoder, table: pa.Table, used: np.ndarray) -> list[Any]:
-    """Return what each member looks at, None for those that are not used."""
+    """Return the matrix of each member, None for unused ones."""
     is_linear = np.array([True, False, True, False])[: len(used)]
     wide = encoder.linear(table) if used[is_linear].any() else None
     deep = encoder.trees(table) if used[~is_linear].any() else None
-    sides = zip(used, is_linear, strict=True)
-    return [(wide if linear else deep) if kept else None for kept, linear in sides]
+    members = zip(used, is_linear, strict=True)
+    return [(wide if linear else deep) if kept else None for kept, linear in members]
 
 
 def _members(
@@ -138,23 +161,23 @@ def _members(
     both = pair(encoder, views[:2], given, classes, seed)
     if len(views) == 2:  # noqa: PLR2004
         return both
-    return *both, _kernel(views[2], given, seed), extra_trees.grown(views[3], given, TREES, seed)
+    return *both, _kernel(views[2], given, seed), _forest(views[3], given, seed)
 
 
 def pair(
     encoder: encode.Encoder, views: Sequence[Any], given: np.ndarray, classes: int, seed: int
 ) -> tuple[Any, Any]:
-    """Return a linear model and grown trees, fitted to their views of the same rows.
+    """Return a linear model and boosted trees, fitted to their views of the same rows.
 
     Args:
-        encoder: that made the views, (linear, trees).
+        encoder: made the views, (linear, trees).
         views: matrices, shape (n, columns) each.
-        given: int64 class codes, two at least, or float64 numbers, shape (n,).
+        given: int64 class codes, at least two distinct ones, or float64 numbers, shape (n,).
         classes: number of classes; 0 for numbers.
-        seed: of everything random.
+        seed: for everything random.
     """
     linear = _linear(classes).fit(views[0], given)
-    return linear, _grown(encoder, views[1], given, classes, seed)
+    return linear, _boosted(encoder, views[1], given, classes, seed)
 
 
 def _varies(given: np.ndarray) -> bool:
@@ -180,15 +203,15 @@ def _kernel(wide: Any, given: np.ndarray, seed: int) -> Any:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    # as wide as the rows lie apart: the mean squared distance of two of them
+    # the width of the kernel: the mean squared distance between two rows
     mean = np.asarray(wide.mean(axis=0)).ravel()
-    apart = 2 * float(wide.multiply(wide).sum() / wide.shape[0] - (mean**2).sum())
+    distance = 2 * float(wide.multiply(wide).sum() / wide.shape[0] - (mean**2).sum())
     landmarks = min(LANDMARKS, wide.shape[0])
-    kernel = Nystroem(gamma=1 / max(apart, 1e-9), n_components=landmarks, random_state=seed)
+    kernel = Nystroem(gamma=1 / max(distance, 1e-9), n_components=landmarks, random_state=seed)
     return make_pipeline(kernel, LogisticRegression(C=10.0, max_iter=100)).fit(wide, given)
 
 
-def _grown(
+def _boosted(
     encoder: encode.Encoder, deep: np.ndarray, given: np.ndarray, classes: int, seed: int
 ) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -204,10 +227,29 @@ def _grown(
         categorical_features=[part.kind == "category" for part in encoder.parts],
         random_state=seed,
     )
-    # a column without a value in these folds cannot be binned; as a constant it is never split
+    # a column without a value in these folds cannot be binned; a constant one is never split
     deep[:, np.isnan(deep).all(axis=0)] = 0.0
     with _one_thread("openmp"):
         return model.fit(deep, given)
+
+
+def _forest(deep: np.ndarray, given: np.ndarray, seed: int) -> Forest:
+    from sklearn.tree import ExtraTreeClassifier
+
+    matrix = _small(deep)
+    seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, TREES)
+    made = tuple(
+        ExtraTreeClassifier(max_features="sqrt", min_samples_leaf=3, random_state=int(one)).fit(
+            matrix, given
+        )
+        for one in seeds
+    )
+    return Forest(made, made[0].classes_)
+
+
+def _small(matrix: np.ndarray) -> np.ndarray:
+    made: np.ndarray = np.clip(matrix, -LARGEST, LARGEST).astype(np.float32)
+    return made
 
 
 def _one_thread(api: str) -> Any:
@@ -217,32 +259,32 @@ def _one_thread(api: str) -> Any:
 
 
 def chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
-    """Return a member's chances, shape (n, classes), or its numbers, shape (n,), for its view."""
+    """Return a member's probabilities, shape (n, classes), or its numbers, shape (n,)."""
     rows = matrix.shape[0]
     if not rows:
         return np.zeros((0, classes) if classes else 0)
     if not classes:
         return np.asarray(model.predict(matrix), dtype=float)
     made = np.zeros((rows, classes))
-    # a class that this fold's models never saw keeps chance 0
+    # a class that is missing from this fold's training rows keeps probability 0
     made[:, model.classes_] = model.predict_proba(matrix)
     return made
 
 
-def _shares(sides: list[np.ndarray], given: np.ndarray) -> np.ndarray:
-    """Return the shares of greatest likelihood, by expectation and maximisation."""
-    seen = np.clip([side[np.arange(len(given)), given] for side in sides], 1e-6, None)
-    shares = np.full(len(sides), 1 / len(sides))
+def _shares(predicted: list[np.ndarray], given: np.ndarray) -> np.ndarray:
+    """Return the shares of maximum likelihood, by expectation maximisation."""
+    likelihood = np.clip([one[np.arange(len(given)), given] for one in predicted], 1e-6, None)
+    shares = np.full(len(predicted), 1 / len(predicted))
     for _ in range(MIX_STEPS):
-        part = shares[:, None] * seen
+        part = shares[:, None] * likelihood
         shares = (part / part.sum(0)).mean(1)
     kept = np.where(shares < LEAST_SHARE, 0.0, shares)
     return np.asarray(kept / kept.sum())
 
 
-def _mixed(sides: list[np.ndarray], given: np.ndarray) -> np.ndarray:
-    """Return the shares of least median error, of two members."""
-    left, right = sides
+def _mixed(predicted: list[np.ndarray], given: np.ndarray) -> np.ndarray:
+    """Return the shares of two members that minimise the median error."""
+    left, right = predicted
 
     def loss(mix: float) -> float:
         return float(np.median(np.abs(given - (mix * left + (1 - mix) * right))))

@@ -1,8 +1,8 @@
-"""Mixed columns to matrices: one view for linear models, one for trees.
+"""Mixed columns to matrices: one for linear models, one for trees.
 
-Fitted on the sample, applied to shards; every row's numbers depend on that row alone. Numbers
-and dates are clipped on a robust scale, categories are one-hot up to a number of levels and
-hashed beyond it, texts are TF-IDF over the sample's most frequent words. Infinite is missing.
+Fitted on the sample and applied to shards; a row's numbers depend on that row alone. Numbers and
+dates are clipped on a robust scale, categories are one-hot up to a number of levels and hashed
+beyond it, texts are TF-IDF over the sample's most frequent words. Infinite values are missing.
 """
 
 import dataclasses
@@ -19,10 +19,10 @@ from checks.kit.hashed_values import opaque
 Kind = Literal["number", "category", "text"]
 
 LEVELS = 64  # categories with a column of their own
-BUCKETS = 64  # for all further categories of a column
+BUCKETS = 64  # for all other categories of a column
 WORDS = 4096  # vocabulary of a text column
 CLIP = 6.0  # robust standard deviations
-MAX_TOKENS_OF_CATEGORY = 3.0  # mean words a cell; beyond it a varied string is a text
+MAX_TOKENS_OF_CATEGORY = 3.0  # mean words per cell; with more, a varied string is a text
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Part:
     """One fitted column.
 
     Attributes:
-        name, kind: the column and how it is read.
+        name, kind: the column and how to encode it.
         center, scale: of a number, median and robust standard deviation.
         known: levels of a category, most frequent first, or words of a text; see `opaque`.
         weight: inverse document frequency of each word.
-        hashed: whether further levels go into buckets.
+        hashed: whether other levels go into buckets.
     """
 
     name: str
@@ -88,7 +88,7 @@ class Encoder:
 
 
 def kinds(contract: Contract, table: pa.Table) -> dict[str, Kind]:
-    """Return how each feature of the contract that the table has is to be read."""
+    """Return how to encode each feature of the contract that the table has."""
     texts = set(contract.having("text"))
     return {
         name: _kind(table[name], is_text=name in texts)
@@ -108,7 +108,7 @@ def fit(table: pa.Table, how: dict[str, Kind]) -> Encoder:
 
 
 def numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a numeric, boolean or time column as float64, shape (n,); not finite is NaN."""
+    """Return a numeric, boolean or time column as float64, shape (n,), NaN where not finite."""
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_temporal(flat.type):
         width = pa.int32() if flat.type.bit_width == 32 else pa.int64()  # noqa: PLR2004
@@ -122,7 +122,7 @@ def numbers(column: pa.ChunkedArray) -> np.ndarray:
 def spread(values: np.ndarray) -> tuple[float, float]:
     """Return median and robust standard deviation of the values that are not NaN.
 
-    Where more than half of the values are equal the deviation falls back to wider quantiles.
+    If more than half of the values are equal, the deviation is taken from wider quantiles.
     """
     values = values[~np.isnan(values)]
     if not len(values):
@@ -135,7 +135,7 @@ def spread(values: np.ndarray) -> tuple[float, float]:
 
 
 def words(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
-    """Return (row of each word, word): lower case, split where neither letter nor digit is."""
+    """Return (row of each word, word): lower case, split at all but letters and digits."""
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     plain = pc.replace_substring_regex(pc.utf8_lower(flat.cast(pa.string())), r"[^\pL\pN]+", " ")
     lists = pc.split_pattern(pc.utf8_trim_whitespace(plain), " ")
@@ -209,7 +209,7 @@ def _tree_column(part: Part, column: pa.ChunkedArray) -> np.ndarray:
         return numbers(pc.utf8_length(column))
     values = categories(column)
     codes = _codes(part, values).astype(float)
-    # a level that is not among the frequent ones is a value of its own; a null is missing
+    # all infrequent levels are one value; a null is missing
     codes[codes < 0] = LEVELS
     codes[np.asarray(values.is_null())] = np.nan
     return codes

@@ -1,7 +1,7 @@
-"""Findings: the table in which every check speaks, one row of it per thing found.
+"""Findings: the table that every check returns, one row per finding.
 
-Identity of a finding is (row, check, rule, column). `row` is null for what concerns the whole
-dataset. `evidence` and `suggestion` never hold a cell's value of a column that may be personal.
+A finding's identity is (row, check, rule, column). `row` is null if it concerns the whole dataset.
+`evidence` and `suggestion` never quote a cell of a column that may be personal.
 """
 
 from typing import Literal, TypeAlias
@@ -55,18 +55,18 @@ def make(
 
 
 def empty() -> Findings:
-    """Return a findings table with no row."""
+    """Return a findings table without rows."""
     return SCHEMA.empty_table()
 
 
 def count(found: Findings, check: str) -> tuple[int, int]:
-    """Return how many findings a check has, and in how many rows."""
+    """Return the number of findings of a check, and of rows they concern."""
     mine = found.filter(pc.equal(found["check"], check))
     return len(mine), len(mine["row"].drop_null().unique())
 
 
 def concat(parts: list[Findings]) -> Findings:
-    """Join findings; no order is promised, see `ordered`."""
+    """Join findings, in no particular order; see `ordered`."""
     return pa.concat_tables([empty(), *parts]).combine_chunks()
 
 

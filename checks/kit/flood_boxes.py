@@ -1,8 +1,8 @@
-"""The box round a group of near copies: what they share in every column, and who else fits in.
+"""The bounding box of a group of near copies: what they share in each column, and who else fits.
 
-A number's side is as wide as the group's own jitter, a category or a text's min-hash is one value;
-columns that the copies do not share are left out. Copies stop at the walls: a box of nearly three
-times the width, and two more values each way, holds hardly more rows. Honest crowds thin out
+A number's side is as wide as the group's own jitter, a category's or min-hash's is one value;
+columns that the copies do not share have no side. Copies end at the walls: a box of nearly three
+times the width, and two more values each way, holds hardly more rows. Natural clusters thin out
 gradually.
 """
 
@@ -11,16 +11,16 @@ import dataclasses
 import numpy as np
 
 INNER = 0.9  # share of a group that sets the width of its box
-SHARED = 0.8  # of a group must hold one value, or a column is left out
-NARROW = 0.5  # a side that holds more of the other rows tells nothing
+SHARED = 0.8  # share of a group that must hold one value for a column to have a side
+NARROW = 0.5  # a side that holds more of the other rows is uninformative
 WIDER = 8 / 3
 STEPS = 2  # values beyond the walls, where values are few and far between
-MISSES = 0.2  # of the sides that are numbers or texts
+MISSES = 0.2  # share of the numeric and text sides that a row may miss
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Side:
-    """One column of a box: `reach` round `centre` in cells, or exactly `value`; `outer`: wider."""
+    """One column of a box: `reach` around `centre` in cells, or exactly `value`; `outer`: wider."""
 
     axis: int
     centre: float = 0.0
@@ -40,7 +40,7 @@ class Side:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Box:
-    """The sides that tell something; shares: of the other rows that each holds, same order."""
+    """The informative sides; shares: of the other rows that each holds, same order."""
 
     sides: tuple[Side, ...]
     shares: tuple[float, ...]
@@ -59,7 +59,7 @@ class Box:
 
 
 def fit(columns: list[np.ndarray], is_text: list[bool], group: np.ndarray) -> Box:
-    """Return the box round the rows `group`.
+    """Return the box around the rows `group`.
 
     Args:
         columns: coordinates in cells (float64, inf where missing) or hashes (uint64), shape (n,).
@@ -70,12 +70,12 @@ def fit(columns: list[np.ndarray], is_text: list[bool], group: np.ndarray) -> Bo
     sides = [side for side in found if side is not None]
     if not sides:
         return Box((), ())
-    # the group is but a part of the copies: none of them may count among the other rows
+    # the group is only a part of the copies: none of them may count among the other rows
     others = ~Box(tuple(sides), ()).holds(dict(enumerate(columns)))
     rows = max(int(others.sum()), 1)
     shares = [max(int(s.holds(columns[s.axis])[others].sum()), 1) / rows for s in sides]
-    told = [(side, share) for side, share in zip(sides, shares, strict=True) if share <= NARROW]
-    return Box(tuple(side for side, _ in told), tuple(share for _, share in told))
+    kept = [(side, share) for side, share in zip(sides, shares, strict=True) if share <= NARROW]
+    return Box(tuple(side for side, _ in kept), tuple(share for _, share in kept))
 
 
 def _side(axis: int, column: np.ndarray, group: np.ndarray, *, is_text: bool) -> Side | None:
@@ -90,13 +90,13 @@ def _side(axis: int, column: np.ndarray, group: np.ndarray, *, is_text: bool) ->
         is_shared = len(known) <= (1 - SHARED) * len(own)
         return Side(axis, centre=np.inf) if is_shared else None
     centre = float(np.median(known))
-    # a cell at least, since values are rounded; a little room, since the group is but a sample
+    # at least one cell, since values are rounded; some slack, since the group is only a sample
     reach = max(1.0, 1.25 * float(np.quantile(np.abs(known - centre), INNER)))
     return Side(axis, centre, reach, max(WIDER * reach, _beyond(column, centre, reach)))
 
 
 def _beyond(column: np.ndarray, centre: float, reach: float) -> float:
-    """Return how far it is to the second value beyond either wall, whichever is farther."""
+    """Return the distance to the second value beyond a wall, the larger of the two walls."""
     farthest = 0.0
     for sign in (1.0, -1.0):
         away = sign * (column[~np.isinf(column)] - centre)

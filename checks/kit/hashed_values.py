@@ -1,9 +1,9 @@
-"""Strings as numbers that can be compared but not read: what a saved model keeps of them.
+"""Strings as numbers that can be compared but not read, for use in saved models.
 
-A model has to know a category or a word again; it need not be able to say it. So a names' list or
-a card number that stands in a column does not end up in `models/`. Not proof against guessing: who
-holds a model and a guess can test it, and 64 bits of a short number can be tried through.
-Cost: about a microsecond a distinct string.
+A model has to recognise a category or a word, not to reproduce it, so names or card numbers in a
+column do not end up in `models/`. This does not protect against guessing: anyone with a model can
+test a guess, and the 64-bit hashes of short numbers can be searched exhaustively.
+Cost: about a microsecond per distinct string.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ _SIZE = 8  # bytes; two of a million strings share a number in one of thirty mil
 
 
 def opaque(values: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return a number for each string, equal for equal ones: uint64, shape (n,); null stays null.
+    """Return a number for each string, equal for equal strings: uint64, shape (n,); null if null.
 
     Args:
         values: strings, shape (n,).

@@ -48,7 +48,7 @@ def numbers(array: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Return whether a column's values are ordered numbers: integer, float, date or time."""
+    """Return whether a column holds ordered numbers: integers, floats, dates or times."""
     return bool(
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_temporal(kind)
     )
@@ -86,12 +86,12 @@ def text_hashes(array: pa.Array) -> np.ndarray:
 
 
 def tokens(array: pa.Array) -> tuple[np.ndarray, np.ndarray, pa.Array]:
-    """Split texts at blanks, in lower case, without punctuation at the ends of a word.
+    """Split texts at blanks into lower-case words without punctuation at their ends.
 
     Returns:
-        places: int64, shape (m,), index of the text that each token stands in, ascending.
+        places: int64, shape (m,), index of each token's text, ascending.
         codes: int64, shape (m,), index into the vocabulary.
-        vocabulary: distinct tokens, in no promised order.
+        vocabulary: distinct tokens, in no particular order.
     """
     lists = pc.utf8_split_whitespace(pc.utf8_lower(array))
     places = pc.list_parent_indices(lists).to_numpy(zero_copy_only=False)
@@ -108,7 +108,7 @@ def tokens(array: pa.Array) -> tuple[np.ndarray, np.ndarray, pa.Array]:
 def min_hashes(array: pa.Array, count: int) -> np.ndarray:
     """Return `count` min-hashes of each text's tokens: uint64, shape (count, n).
 
-    Two texts share one with the probability of their tokens' Jaccard similarity.
+    Two texts share one with a probability equal to the Jaccard similarity of their tokens.
     """
     places, codes, vocabulary = tokens(array)
     found = np.full((count, len(array)), MISSING, np.uint64)

@@ -1,9 +1,9 @@
-"""What the clean output is worth: a model trained on it beside one trained on every row.
+"""What cleaning is worth to a model: one trained on the clean output against one on every row.
 
-Both are the mean of a logistic regression and of gradient boosting, as in `checks.kit.cross_fit`;
-they learn from the same rows but those that are held, and are asked about the same rows. These are
-a named test set's or the reference's; where there is none, rows that no check doubts, in two
-halves, each told by models that learnt from the other.
+Both are the mean of a logistic regression and gradient boosting, as in `checks.kit.cross_fit`. They
+train on the same rows except the quarantined ones and are evaluated on the same rows: those of a
+named test set or the reference; without either, rows that no check doubts, in two halves, each
+predicted by models trained on the other.
 """
 
 import dataclasses
@@ -16,20 +16,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import cross_fit, encode, numeric_label
+from checks.kit.wording import count
 
-DISTANCE = "distance from the true number, in its robust standard deviations"
-LEAST = 100  # rows to learn from, and to ask about
+ACCURACY = "accuracy"
+DISTANCE = "distance from the true number, in robust standard deviations"
+LEAST = 100  # rows to train on, and to evaluate on
 MOST_CLASSES = 50
-MOST_WORK = 4_000_000  # rows x columns x classes: a comparison must not cost what the checks do
+MOST_WORK = 4_000_000  # rows x columns x classes: a comparison must cost less than the checks
 SIDE = 1.96  # standard errors on each side of a difference: 95 %
-SUREST = 1e-3  # a chance is not believed to be smaller
+SUREST = 1e-3  # smaller probabilities count as this one
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Measure:
-    """One figure of both models: means over the rows asked about, and the interval of the gain.
+    """One figure of both models: means over the evaluated rows, and the interval of the gain.
 
-    `raw` is the model's that learnt from every row; `low` and `high` bound clean less raw at 95 %.
+    `raw` belongs to the model trained on every row; `low` and `high` bound clean - raw at 95 %.
     """
 
     name: str
@@ -41,19 +43,19 @@ class Measure:
 
     @property
     def word(self) -> str:
-        """Return whether the clean output is better or worse, as far as these rows can tell."""
+        """Return whether the clean output is significantly better or worse."""
         if self.low <= 0 <= self.high:
-            return "no different, as far as these rows tell"
+            return "no significant difference"
         return "better" if (self.low > 0) == self.is_share else "worse"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Worth:
-    """What was compared, or `why` nothing was.
+    """The comparison, or `why` there is none.
 
     Attributes:
-        learnt, held: rows that the models learnt from, and how many of them are held.
-        asked: rows that both models were asked about.
+        learnt, held: rows to train on, and how many of them are not in the clean output.
+        asked: rows that both models were evaluated on.
     """
 
     why: str = ""
@@ -72,42 +74,42 @@ def compare(
     *,
     seed: int = 0,
 ) -> Worth:
-    """Compare both models.
+    """Train and compare both models.
 
     Args:
         table: a sample of the dataset, shape (n, columns).
         how: columns to learn from, see `encode.kinds`.
         label: the label's column, a class or a number.
         held: rows that are not in the clean output, bool, shape (n,).
-        asked: a table of rows to ask about, or which rows of `table`, bool, shape (n,).
-        seed: of everything random.
+        asked: a table of rows to evaluate on, or which rows of `table`, bool, shape (n,).
+        seed: for everything random.
     """
     usable = np.asarray(pc.is_valid(table[label]).to_numpy(zero_copy_only=False))
     is_number = numeric_label.is_quantity(table[label])
     apart = asked if isinstance(asked, pa.Table) else None
-    given, told, classes = _targets(
+    given, other, classes = _targets(
         table[label], apart[label] if apart else None, is_number=is_number
     )
     usable &= np.isfinite(given)
     if not is_number and not 1 < classes <= MOST_CLASSES:
-        return Worth(f"the label has {classes} class{'es' if classes > 1 else ''}")
+        return Worth(f"the label has {count(classes, 'class')}")
     usable = _few(usable, MOST_WORK // max(len(how) * max(classes, 1), 1), seed)
-    parts = _parts(usable, asked, told)
+    parts = _parts(usable, asked, other)
     if not how or usable.sum() < LEAST or sum(len(rows) for _, rows in parts) < LEAST:
-        return Worth("there are too few rows or columns to learn from, or to ask about")
+        return Worth("there are too few rows or columns to train or evaluate a model")
     if why := _alike(given, usable, held, parts):
         return Worth(why)
     losses: list[list[np.ndarray]] = [[], []]
     encoder = encode.fit(table, how)
     of_table = encoder.linear(table), encoder.trees(table)
     of_asked = (encoder.linear(apart), encoder.trees(apart)) if apart else of_table
-    truth = given if told is None else told
+    truth = given if other is None else other
     for learn, rows in parts:
-        for side, kept in enumerate((learn, learn[~held[learn]])):
+        for which, kept in enumerate((learn, learn[~held[learn]])):
             model = _fitted(encoder, of_table, given, kept, classes, seed)
-            losses[side].append(_losses(model([view[rows] for view in of_asked]), truth[rows]))
-    raw, clean = (np.concatenate(side, axis=1) for side in losses)
-    names = (DISTANCE,) if is_number else ("told right", "log loss")
+            losses[which].append(_losses(model([view[rows] for view in of_asked]), truth[rows]))
+    raw, clean = (np.concatenate(one, axis=1) for one in losses)
+    names = (DISTANCE,) if is_number else (ACCURACY, "log loss")
     made = [_measure(*each) for each in zip(names, raw, clean, strict=True)]
     held_of = int((held & usable).sum())
     return Worth("", int(usable.sum()), held_of, raw.shape[1], tuple(made))
@@ -116,7 +118,7 @@ def compare(
 def _targets(
     own: pa.ChunkedArray, other: pa.ChunkedArray | None, *, is_number: bool
 ) -> tuple[np.ndarray, np.ndarray | None, int]:
-    """Return the label of both tables as codes or in robust deviations, NaN where there is none."""
+    """Return the label of both tables as codes or in robust deviations, NaN where missing."""
     if is_number:
         values = encode.numbers(own)
         center, scale = encode.spread(values)
@@ -140,17 +142,17 @@ def _alike(
     held: np.ndarray,
     parts: list[tuple[np.ndarray, np.ndarray]],
 ) -> str:
-    """Return why both models would be the same, or one would have nothing to tell apart."""
+    """Return why both models would be equal, or one could not be trained; else ""."""
     if not (held & usable).any():
-        return "none of the sampled rows is held, so that both models would be the same"
+        return "none of the sampled rows is quarantined, so both models would be the same"
     sides = [rows[~out[rows]] for rows, _ in parts for out in (held & False, held)]
     if any(len(np.unique(given[rows])) < 2 for rows in sides):  # noqa: PLR2004
-        return "one class alone would be left to learn from"
+        return "only one class would be left to train on"
     return ""
 
 
 def _few(usable: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """Return so many of the usable rows, drawn at random, or all of them."""
+    """Return at most so many of the usable rows, drawn at random."""
     if usable.sum() <= most:
         return usable
     order = np.random.default_rng(seed).permutation(np.flatnonzero(usable))
@@ -160,11 +162,11 @@ def _few(usable: np.ndarray, most: int, seed: int) -> np.ndarray:
 
 
 def _parts(
-    usable: np.ndarray, asked: pa.Table | np.ndarray, told: np.ndarray | None
+    usable: np.ndarray, asked: pa.Table | np.ndarray, other: np.ndarray | None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return pairs of rows to learn from and rows to ask about."""
-    if told is not None:
-        return [(np.flatnonzero(usable), np.flatnonzero(np.isfinite(told)))]
+    """Return pairs of rows to train on and rows to evaluate on."""
+    if other is not None:
+        return [(np.flatnonzero(usable), np.flatnonzero(np.isfinite(other)))]
     half = np.random.default_rng(len(usable)).random(len(usable)) < 0.5  # noqa: PLR2004
     return [
         (np.flatnonzero(usable & ~side), np.flatnonzero(usable & asked & side))
@@ -182,24 +184,24 @@ def _fitted(
 ) -> Callable[[Sequence[Any]], np.ndarray]:
     target = given[rows].astype(np.int64) if classes else given[rows]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # lbfgs says when it stops early; a rough fit will do
+        warnings.simplefilter("ignore")  # lbfgs warns if it stops early; a rough fit suffices
         members = cross_fit.pair(encoder, [view[rows] for view in views], target, classes, seed)
 
-    def told(seen: Sequence[Any]) -> np.ndarray:
-        sides = zip(members, seen, strict=True)
-        made = [cross_fit.chances(member, view, classes) for member, view in sides]
+    def predict(matrices: Sequence[Any]) -> np.ndarray:
+        pairs = zip(members, matrices, strict=True)
+        made = [cross_fit.chances(member, matrix, classes) for member, matrix in pairs]
         return np.asarray(np.mean(made, axis=0))
 
-    return told
+    return predict
 
 
-def _losses(told: np.ndarray, truth: np.ndarray) -> np.ndarray:
+def _losses(predicted: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Return each measure of each row: float64, shape (measures, n)."""
-    if told.ndim == 1:
-        return np.asarray(np.abs(told - truth)[None, :])
+    if predicted.ndim == 1:
+        return np.asarray(np.abs(predicted - truth)[None, :])
     code = truth.astype(np.int64)
-    chance = np.clip(told[np.arange(len(code)), code], SUREST, 1.0)
-    return np.stack([(told.argmax(1) == code).astype(float), -np.log(chance)])
+    chance = np.clip(predicted[np.arange(len(code)), code], SUREST, 1.0)
+    return np.stack([(predicted.argmax(1) == code).astype(float), -np.log(chance)])
 
 
 def _measure(name: str, raw: np.ndarray, clean: np.ndarray) -> Measure:
@@ -207,5 +209,5 @@ def _measure(name: str, raw: np.ndarray, clean: np.ndarray) -> Measure:
     side = SIDE * float(gain.std()) / np.sqrt(len(gain))
     mean = float(gain.mean())
     return Measure(
-        name, float(raw.mean()), float(clean.mean()), mean - side, mean + side, name == "told right"
+        name, float(raw.mean()), float(clean.mean()), mean - side, mean + side, name == ACCURACY
     )

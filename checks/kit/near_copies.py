@@ -1,11 +1,9 @@
-"""Rows that nearly repeat each other: they share a fold, or one would vouch for the others.
+"""Near copies: rows that nearly repeat each other share a fold, so that none vouches for another.
 
-Numbers are cut into cells of a tenth of a robust deviation; each of some subsets of the columns
-makes a key of a row's cells. Rows with a key in common are alike where chance would hardly give two
-rows the same one; who is alike to any of a group belongs to it. Decided on the sample; a row of a
-shard joins a group whose key it has, so it depends on that row and the sample alone.
-Cost: O(rows x columns x subsets), vectorised. O(sample x subsets) memory.
-Source: hashing into subsets of cells as in locality-sensitive hashing (Indyk, Motwani 1998).
+Rows are linked if they share a key (`lsh`) that chance would hardly give to two rows; linked rows
+form a group. Groups are found in the sample; a row of a shard joins a group whose key it has, so
+the result depends on that row and the sample alone.
+Cost: O(rows x columns x subsets), vectorised; O(sample x subsets) memory.
 """
 
 import dataclasses
@@ -13,24 +11,20 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import encode, hashing
+from checks.kit import encode, hashing, lsh
 from checks.kit.encode import Kind
+from checks.kit.lsh import LEAST_COLUMNS, SUBSETS, TOGETHER
 
-SUBSETS = 16
-SHARE = 0.6  # of the columns that a subset has
-LEAST_COLUMNS = 3
-CELL = 0.1  # robust deviations
-TOGETHER = 0.6  # power of the product of shares: columns that go together tell less than they seem
-CHANCE = 0.3  # pairs for each row that chance may give a key, so that its rows count as alike
-MOST = 0.05  # of the sample; a larger group is how the table is
+CHANCE = 0.3  # expected chance matches of a row, below which a shared key links rows
+MOST = 0.05  # of the sample; a larger group is a property of the table
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Alike:
+class NearCopies:
     """Groups of near copies.
 
     Attributes:
-        units: of each column its kind and, of a number, the width of a cell.
+        units: of each column its kind and, for a number, the width of a cell.
         chosen: bool, shape (subsets, columns).
         keys: of all rows in groups, uint64, ascending.
         fold: of each key's group, uint32, same shape.
@@ -42,11 +36,11 @@ class Alike:
     fold: np.ndarray
 
     def folds(self, table: pa.Table, own: np.ndarray) -> np.ndarray:
-        """Return each row's fold, its group's if it has one: uint32, shape (n,).
+        """Return each row's fold, that of its group if it has one: uint32, shape (n,).
 
         Args:
             table: rows with the columns of `units`.
-            own: fold of each row by itself, uint32, shape (n,).
+            own: each row's fold without a group, uint32, shape (n,).
         """
         made = own.copy()
         if not len(self.keys):
@@ -57,13 +51,13 @@ class Alike:
         return made
 
 
-def fit(table: pa.Table, how: dict[str, Kind], own: np.ndarray) -> Alike | None:
-    """Find the groups of a sample; None where the columns are too few to tell copies from chance.
+def fit(table: pa.Table, how: dict[str, Kind], own: np.ndarray) -> NearCopies | None:
+    """Find the groups of a sample; None if the columns are too few to rule out chance.
 
     Args:
         table: the sample, shape (n, columns).
         how: columns to compare, see `encode.kinds`.
-        own: fold of each row by itself, uint32, shape (n,).
+        own: each row's fold without a group, uint32, shape (n,).
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -71,14 +65,12 @@ def fit(table: pa.Table, how: dict[str, Kind], own: np.ndarray) -> Alike | None:
     if len(how) < LEAST_COLUMNS or table.num_rows < 2:  # noqa: PLR2004
         return None
     units = tuple((name, kind, _width(table, name, kind)) for name, kind in how.items())
-    size = max(LEAST_COLUMNS, round(SHARE * len(units)))
-    chosen = np.zeros((SUBSETS, len(units)), bool)
-    draw = np.random.default_rng(len(units))
-    for subset in chosen:
-        subset[draw.choice(len(units), size, replace=False)] = True
+    draw, every = np.random.default_rng(len(units)), np.arange(len(units))
+    chosen = lsh.subsets(SUBSETS, len(units), every, lsh.size_of(len(units)), draw)
     cells = _cells(table, units)
     keys = _keys(cells, chosen)
-    expected = np.log(table.num_rows) + TOGETHER * (chosen @ _logs(cells))
+    logs = np.log(np.stack([lsh.shares(column) for column in cells]))
+    expected = np.log(table.num_rows) + TOGETHER * (chosen @ logs)
     rare = (expected < np.log(CHANCE)).ravel()
     row = np.tile(np.arange(table.num_rows), SUBSETS)[rare]
     found, place, count = np.unique(keys.ravel()[rare], return_inverse=True, return_counts=True)
@@ -91,24 +83,22 @@ def fit(table: pa.Table, how: dict[str, Kind], own: np.ndarray) -> Alike | None:
     kept = (members > 1) & (members <= max(MOST * table.num_rows, 2))
     fold = np.full(group.max() + 1, np.iinfo(np.uint32).max, np.uint32)
     np.minimum.at(fold, group[: table.num_rows], own)
-    of = group[table.num_rows :]
-    seen = (count > 1) & kept[of]
-    return Alike(units, chosen, found[seen], fold[of[seen]])
+    owner = group[table.num_rows :]
+    is_shared = (count > 1) & kept[owner]
+    return NearCopies(units, chosen, found[is_shared], fold[owner[is_shared]])
 
 
 def _width(table: pa.Table, name: str, kind: Kind) -> float:
-    return CELL * encode.spread(encode.numbers(table[name]))[1] if kind == "number" else 0.0
+    return lsh.CELL * encode.spread(encode.numbers(table[name]))[1] if kind == "number" else 0.0
 
 
 def _cells(table: pa.Table, units: tuple[tuple[str, Kind, float], ...]) -> np.ndarray:
-    """Return each cell as one hash: uint64, shape (columns, n); a missing one is a value too."""
+    """Return each cell as one hash: uint64, shape (columns, n); missing is a value too."""
     made = np.zeros((len(units), table.num_rows), np.uint64)
     for number, (name, kind, width) in enumerate(units):
         if kind == "number":
-            with np.errstate(over="ignore", invalid="ignore"):
-                steps = np.floor(np.clip(encode.numbers(table[name]) / width, -1e15, 1e15))
-            hashes = np.where(np.isnan(steps), 2.0**60, steps).astype(np.int64).view(np.uint64)
-            made[number] = hashing.mixed(hashes, number)
+            values = encode.numbers(table[name])
+            made[number] = hashing.mixed(lsh.cells(values, ~np.isnan(values), width), number)
         else:
             made[number] = hashing.value_hashes(hashing.whole(table[name]), number)
     return made
@@ -116,16 +106,7 @@ def _cells(table: pa.Table, units: tuple[tuple[str, Kind, float], ...]) -> np.nd
 
 def _keys(cells: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     """Return the key of each row by each subset: uint64, shape (subsets, n)."""
-    made = np.zeros((len(chosen), cells.shape[1]), np.uint64)
-    for number, subset in enumerate(chosen):
-        made[number] = hashing.mixed(cells[subset].sum(0, dtype=np.uint64), number)
-    return made
-
-
-def _logs(cells: np.ndarray) -> np.ndarray:
-    """Return the log of the share of rows with the same cell: float64, shape (columns, n)."""
-    made = np.zeros(cells.shape)
-    for number, column in enumerate(cells):
-        _, place, count = np.unique(column, return_inverse=True, return_counts=True)
-        made[number] = np.log(count[place] / len(column))
+    made = lsh.keys(zip(cells, chosen.T, strict=True), len(chosen), cells.shape[1])
+    for number, key in enumerate(made):  # keys of different subsets must differ
+        made[number] = hashing.mixed(key, number)
     return made

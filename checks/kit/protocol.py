@@ -1,4 +1,4 @@
-"""The check protocol: four verbs, and no fifth.
+"""The check protocol: four verbs that every check has, and hooks that a check may offer.
 
 Laws, tested over every check of the registry (`tests/laws`):
   merge(a, merge(b, c)) == merge(merge(a, b), c)      merge(a, b) == merge(b, a)
@@ -10,15 +10,16 @@ Laws, tested over every check of the registry (`tests/laws`):
 import abc
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import pyarrow as pa
 
 from checks.kit import findings
-from checks.kit.contract_model import Contract
+from checks.kit.contract_model import Column, Contract
 from checks.kit.option_types import Takes
-from provenance.rows.shards import Shard
+from provenance.rows.shards import Shard, ShardRef
 
+FileUse: TypeAlias = Literal["private", "model", "rows"]
 State = TypeVar("State")
 Fitted = TypeVar("Fitted", bound="Model")
 
@@ -37,15 +38,18 @@ Explains: TypeAlias = Mapping[str, Explanation]  # by rule id, as findings carry
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Panel:
-    """One column in the reference and now, as counts, for the report to draw.
+    """One column in the reference and in this run, as counts, for the report to draw.
 
     Attributes:
         edges: inner edges of a number's bins, ascending; empty for categories.
         categories: names of a category's bins; empty for a number.
-        reference: int counts per bin; current: the same bins now, new categories last.
-        statistic: what was measured, in words, worst first; limit: from where it is an error.
-        missing: shares of missing cells in the reference and now.
-        absent: numbers of missing cells in the reference and now.
+        reference: int counts per bin; if they are one more than `categories`, the last is new ones.
+        current: the same bins in this run.
+        statistic: name of the worst measure, e.g. "PSI"; of a protected column, a note instead.
+        value: the measure; limit: from which it is an error, None where none is set.
+        is_drifted: whether the column is beyond its limit.
+        missing: shares of missing cells in the reference and in this run, or None.
+        absent: numbers of missing cells in the reference and in this run.
         is_protected: whether the counts may only be published with noise; then `value` is None.
     """
 
@@ -54,25 +58,25 @@ class Panel:
     categories: tuple[str, ...]
     reference: tuple[int, ...]
     current: tuple[int, ...]
-    statistic: str
-    value: float | None
-    limit: float | None
-    is_drifted: bool
-    missing: tuple[float, float] | None
+    statistic: str = ""
+    value: float | None = None
+    limit: float | None = None
+    is_drifted: bool = False
+    missing: tuple[float, float] | None = None
     absent: tuple[int, int] = (0, 0)
     is_protected: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """What `finish` makes of a state; a check adds its own fields.
+    """What `finish` makes of a state; a check adds fields of its own.
 
     Attributes:
-        overall: findings on the dataset as a whole (`row` is null), reported once.
+        overall: findings about the whole dataset (`row` is null), reported once.
         notes: sentences for the report, e.g. the expected share of false quarantines.
         panels: columns for the report to draw.
-        memory: what the ledger shall keep of this run for the same check on later nights: few plain
-            JSON values, numbers rounded to `findings.DECIMALS`, nothing of a protected column.
+        memory: what the ledger keeps of this run for the same check in later runs: a few plain
+            JSON values, numbers rounded to `findings.DECIMALS`, nothing from a protected column.
     """
 
     overall: findings.Findings = dataclasses.field(default_factory=findings.empty)
@@ -83,17 +87,17 @@ class Model:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Context:
-    """What a check may know beside the shards; plain data, travels between processes.
+    """What a check may know in addition to the shards: plain data that travels between processes.
 
     Attributes:
-        contract: columns with roles, policy, options of each check.
+        contract: columns with their roles, the policy, the options of each check.
         schema: Arrow schema of the shards' own columns.
         rows: number of rows in all shards.
         reference: trusted rows with the same columns, or None.
-        seed: of everything random.
-        history: of each check, what earlier nights of the dataset under the same reference left as
-            its memory, oldest first, each with the `run` and `time` it is of.
-        test: rows that models will be measured on, with the same columns, or None.
+        seed: for everything random.
+        history: by check, the memory of earlier runs on the dataset with the same reference,
+            oldest first, each with its `run` and `time`.
+        test: rows that models will be evaluated on, with the same columns, or None.
     """
 
     contract: Contract
@@ -105,7 +109,7 @@ class Context:
     test: pa.Table | None = None
 
     def without(self, names: list[str]) -> "Context":
-        """Return the context in which the named columns are ignored."""
+        """Return the same context with the named columns ignored."""
         columns = tuple(
             dataclasses.replace(column, roles=column.roles | {"ignore"})
             if column.name in names
@@ -120,12 +124,19 @@ class Context:
 class Check(abc.ABC, Generic[State, Fitted]):
     """Base of all checks. `name` and rule ids are storage keys: never rename them.
 
+    The pipeline reaches a check only through the registry. What else it may need from one is a
+    hook: a class method whose default does nothing, overridden by the check that offers it.
+
     Class attributes:
         name: the check's name in findings, contracts and reports.
-        threats: the threats of README.md that it stands against.
+        threats: the threats of README.md that it addresses.
         needs: what must exist for it to run: any of "label", "source", "time", "reference",
             "quasi_identifier".
-        takes: options that `assay.checks` may give it, and what each one is: see `option_types`.
+        takes: the options that `assay.checks` may give it, with their types: see `option_types`.
+        named_files: the options that name a file, with its use. The run records a digest of each.
+            "private": personal data, whose digest is keyed; the check may read only the bytes
+            that were digested, whose SHA-256 the run adds as option `NAME_sha256`. "model": a
+            folder or an installed package. "rows": a dataset, read like a source.
         is_option: whether it runs only where `assay.checks` names it.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
@@ -136,6 +147,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
     threats: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]] = frozenset()
     takes: ClassVar[Takes] = {}
+    named_files: ClassVar[Mapping[str, FileUse]] = {}
     is_option: ClassVar[bool] = False
     finds_telling_columns: ClassVar[bool] = False
     explains: ClassVar[Explains] = {}
@@ -160,3 +172,73 @@ class Check(abc.ABC, Generic[State, Fitted]):
     @abc.abstractmethod
     def score(self, shard: Shard, model: Fitted) -> findings.Findings:
         """Report what the model finds in one shard."""
+
+    # the hooks
+
+    @classmethod
+    def prepare(cls, contract: Contract) -> None:
+        """Load what the options name; AssayError ASSAY-K003 if it cannot be used."""
+
+    @classmethod
+    def redact(
+        cls,
+        texts: pa.Array,
+        column: str,  # noqa: ARG003
+        contract: Contract,  # noqa: ARG003
+        *,
+        key: bytes | None = None,  # noqa: ARG003
+    ) -> pa.Array:
+        """Return a column's cells with placeholders for what must not be published.
+
+        Args:
+            texts: shape (n,); null stays null, and cells other than text stay unchanged.
+            column: the column's name; a column that the contract allows stays unchanged.
+            contract: whose options say what to replace.
+            key: with it, equal values get equal pseudonyms.
+        """
+        return texts
+
+    @classmethod
+    def scan_clean(cls, table: pa.Table, contract: Contract) -> findings.Findings:  # noqa: ARG003
+        """Return what rows about to be published still hold; `row` counts from 0 in `table`."""
+        return findings.empty()
+
+    @classmethod
+    def suggest(cls, column: Column, texts: pa.Array) -> tuple[str, ...]:  # noqa: ARG003
+        """Return comments on a column for the person who reviews a proposed contract.
+
+        Args:
+            column: as proposed so far.
+            texts: some cells of a string column, shape (n,); empty for other columns.
+        """
+        return ()
+
+    @classmethod
+    def is_private(cls, column: str, values: pa.Array | None = None) -> bool:  # noqa: ARG003
+        """Return whether values must stay out of a contract, which many people read.
+
+        Args:
+            column: the column's name.
+            values: strings, shape (n,), judged by their content; None to judge the name alone.
+        """
+        return False
+
+    @classmethod
+    def conclude(
+        cls,
+        context: Context,  # noqa: ARG003
+        found: findings.Findings,  # noqa: ARG003
+        shards: list[ShardRef],  # noqa: ARG003
+        memory: Mapping[str, Any],
+    ) -> Model:
+        """Return further overall findings, drawn from the findings of all checks, and a memory.
+
+        Called once, after all checks, if this one ran.
+
+        Args:
+            context: the context of the run.
+            found: the findings of all checks.
+            shards: what was examined.
+            memory: the memory that `finish` left; the one returned replaces it.
+        """
+        return Model(memory=memory)

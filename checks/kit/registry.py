@@ -1,21 +1,44 @@
 """The registry: a module in `checks/` with a `Check` subclass is a check, and nothing else is.
 
-Found by walking the package, so a new check is one new file; a name used twice raises.
+It walks the package, so a new check is one new file; a name used twice raises. The functions below
+`select` ask every check that offers a hook, whether or not the contract turns the check off.
 """
 
+import dataclasses
+import functools
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Iterator
+
+import pyarrow as pa
 
 import checks
-from checks.kit.protocol import Check, Context
+from checks.kit import findings
+from checks.kit.contract_model import Column, Contract
+from checks.kit.protocol import Check, Context, FileUse
 
-NO_CHECKS = ("checks.kit", "checks.contract", "checks.rules")  # what checks stand on
+NO_CHECKS = ("checks.kit", "checks.contract", "checks.rules")  # what checks are built on
 Registry = dict[str, type[Check]]  # type: ignore[type-arg]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NamedFile:
+    """A file that an option of a check names."""
+
+    check: str
+    option: str
+    path: str
+    use: FileUse
 
 
 def load() -> Registry:
     """Return every check by name, sorted by name."""
+    return dict(_found())
+
+
+@functools.cache
+def _found() -> Registry:
     found: Registry = {}
     for info in pkgutil.iter_modules(checks.__path__, "checks."):
         if info.name not in NO_CHECKS:
@@ -28,7 +51,7 @@ def load() -> Registry:
 
 
 def select(context: Context) -> tuple[dict[str, Check], dict[str, str]]:  # type: ignore[type-arg]
-    """Return the checks to run, and the reason for each one that is not but for unasked options."""
+    """Return the checks to run, and why each other is skipped, except options nobody asked for."""
     chosen: dict[str, Check] = {}  # type: ignore[type-arg]
     skipped: dict[str, str] = {}
     for name, kind in load().items():
@@ -41,6 +64,55 @@ def select(context: Context) -> tuple[dict[str, Check], dict[str, str]]:  # type
         else:
             chosen[name] = kind(context)
     return chosen, skipped
+
+
+def offering(hook: str) -> Registry:
+    """Return the checks that override a hook, by name."""
+    default = getattr(Check, hook).__func__
+    return {
+        name: kind for name, kind in load().items() if getattr(kind, hook).__func__ is not default
+    }
+
+
+def named_files(contract: Contract) -> Iterator[NamedFile]:
+    """Yield the files that the options of the contract's active checks name."""
+    for name, kind in load().items():
+        options = {} if contract.is_off(name) else contract.options(name)
+        for option, use in kind.named_files.items():
+            if options.get(option):
+                yield NamedFile(name, option, str(options[option]), use)
+
+
+def prepare(contract: Contract) -> None:
+    """Load what options name; AssayError ASSAY-K003 if it cannot be used."""
+    for kind in offering("prepare").values():
+        kind.prepare(contract)
+
+
+def redact(
+    texts: pa.Array, column: str, contract: Contract, *, key: bytes | None = None
+) -> pa.Array:
+    """Return a column's cells with placeholders for what must not be published."""
+    for kind in offering("redact").values():
+        texts = kind.redact(texts, column, contract, key=key)
+    return texts
+
+
+def scan_clean(table: pa.Table, contract: Contract) -> findings.Findings:
+    """Return what rows about to be published still hold; `row` counts from 0 in `table`."""
+    kinds = offering("scan_clean").values()
+    return findings.concat([kind.scan_clean(table, contract) for kind in kinds])
+
+
+def suggest(column: Column, texts: pa.Array) -> list[str]:
+    """Return comments on a column for the person who reviews a proposed contract."""
+    kinds = offering("suggest").values()
+    return [comment for kind in kinds for comment in kind.suggest(column, texts)]
+
+
+def is_private(column: str, values: pa.Array | None = None) -> bool:
+    """Return whether values must stay out of a contract; None: judged by the name alone."""
+    return any(kind.is_private(column, values) for kind in offering("is_private").values())
 
 
 def _classes(module: object) -> list[type[Check]]:  # type: ignore[type-arg]

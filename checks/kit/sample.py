@@ -1,8 +1,8 @@
-"""A bounded sample of rows that is the same for every cut into shards.
+"""A bounded sample of rows that is the same for every division into shards.
 
-Each row gets a rank from its digest and ordinal; the sample is the rows of lowest rank. So it
-merges (union, keep the lowest), is stable from night to night, and copies of one row are drawn
-independently of each other. Cost: one pass, O(n) a shard, O(size) memory.
+Each row gets a rank from its digest and ordinal; the sample holds the rows of lowest rank. So it
+merges (union, keep the lowest), is stable from run to run, and copies of one row are drawn
+independently of each other. Cost: one pass, O(n) per shard, O(size) memory.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ FOLD = "__assay_fold"
 
 
 def take(shard: Shard, columns: list[str], size: int) -> pa.Table:
-    """Return the up to `size` lowest-ranked rows of a shard: columns, ROW, FOLD, RANK."""
+    """Return at most `size` rows of a shard, those of lowest rank: columns, ROW, FOLD, RANK."""
     rank = ranks(shard)
     keep = np.argpartition(rank, size - 1)[:size] if len(rank) > size else np.arange(len(rank))
     table = shard.table.select(columns).take(pa.array(keep))

@@ -1,10 +1,10 @@
-"""Text as a reader sees it: folds away invisible, look-alike and escaped characters.
+"""Text as a reader sees it, without invisible, look-alike and escaped characters.
 
-`Aligned` carries for each character where it came from, so that a span found in folded text
-can be shown, counted or replaced in the raw text. `folded` undoes disguises that keep the text's
-order; `joined` also closes up digits that were pulled apart. Nothing here judges.
-Cost: O(n) a text in Python: call it for the few texts that need it (`NEEDS_FOLDING`, RE2).
-Source: Unicode Standard Annex 15 (NFKC), Unicode Technical Standard 39 (confusables; own subset).
+`Aligned` keeps the raw span of each character, so that a span in folded text can be shown, counted
+or replaced in the raw text. `folded` undoes disguises that keep the order of characters; `joined`
+also joins separated digits. Nothing here decides what is personal.
+Cost: O(n) per text in Python: call it only for texts that need it (`NEEDS_FOLDING`, RE2).
+Source: Unicode Standard Annex 15 (NFKC), Unicode Technical Standard 39 (a subset of confusables).
 """
 
 import dataclasses
@@ -15,8 +15,8 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 # RE2: texts that `folded` or `joined` would change in a way that matters: invisible characters
-# and look-alikes beside ASCII, other forms of letters and digits, escapes, spelt-out signs,
-# digits that stand apart
+# and look-alikes next to ASCII, other forms of letters and digits, escapes, spelt-out signs,
+# separated digits
 _WORD = "[0-9A-Za-z@._-]"
 _INVISIBLE = (
     r"[\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{206f}\x{feff}"
@@ -113,18 +113,18 @@ _DOT = re.compile(
 )
 _SPACED = re.compile(r"(?<![0-9])[0-9](?:[ ._/-]{1,2}[0-9]){8,}(?![0-9])")
 _GROUPED = re.compile(r"(?<![0-9.])[0-9]{4}(?:[._/][0-9]{4}){2,}(?:[._/][0-9]{1,3})?(?![0-9.])")
-# groups that a blank or a dash parts, or one run: were the separator optional, a long run would be
-# cut into groups in every way there is before it is given up
+# groups separated by a blank or a dash, or one run: with an optional separator, a long run would be
+# divided into groups in every possible way before the match fails
 _SWAPPED = re.compile(r"(?<!\w)(?:[0-9OoIl|]{3,}(?:[ -][0-9OoIl|]{2,}){1,6}|[0-9OoIl|]{5,})(?!\w)")
 _SWAP = str.maketrans("OoIl|", "00111")
 _SEPARATORS = re.compile(r"[ ._/-]+")
 _FEW = 3  # rounds of undoing a doubled escape
-_LONG = 9  # digits of the shortest number that is read through swapped letters
+_LONG = 9  # digits of the shortest number in which letters may stand for digits
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Aligned:
-    """A text and, for each character, the raw span it stands for.
+    """A text and, for each character, its raw span.
 
     Attributes:
         text: the characters.
@@ -140,7 +140,7 @@ class Aligned:
         return min(self.starts[start:end]), max(self.ends[start:end])
 
     def each(self, change: Callable[[str], str]) -> "Aligned":
-        """Replace every character by the text that `change` makes of it."""
+        """Replace every character by the text that `change` returns for it."""
         parts = [change(char) for char in self.text]
         return Aligned(
             "".join(parts),
@@ -195,13 +195,13 @@ def folded(text: str) -> Aligned:
 
 
 def joined(text: Aligned) -> Aligned:
-    """Close up digits that stand apart, and read O and l inside long numbers as 0 and 1."""
+    """Join separated digits, and read O and l inside long numbers as 0 and 1."""
     now = text.sub(_SWAPPED, _digits)
     return now.sub(_SPACED, _closed).sub(_GROUPED, _closed)
 
 
 def skeleton(text: str) -> str:
-    """Return a key that texts share which look alike: no case, blanks, marks or scripts."""
+    """Return a key that is equal for look-alike texts: no case, blanks, marks or scripts."""
     whole = unicodedata.normalize("NFKC", text)
     return "".join("".join(map(plain, whole)).casefold().split())
 

@@ -1,9 +1,9 @@
-"""From findings to fates and a verdict: the default policy of the contract, in one place.
+"""From findings to fates and a verdict: the policy of the contract, in one place.
 
 A finding of severity `error` sends its row to quarantine; `warning` and `info` leave it clean.
-The verdict is `fail` when a finding of severity `error` concerns the whole dataset, when too many
-rows are quarantined or rejected, when something did not run, or - if the policy asks - on
-warnings. Every ground is a line of `reasons`.
+The verdict is `fail` if an `error` concerns the whole dataset, if too many rows are quarantined or
+rejected, if something did not run, or, if the policy says so, on warnings. Each cause is a line of
+`reasons`.
 """
 
 import dataclasses
@@ -14,17 +14,18 @@ import pyarrow.compute as pc
 
 from checks.kit.contract_model import Policy
 from checks.kit.findings import Findings
+from checks.kit.wording import count
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice
 
-REJECTED_FLOOR = 1_000  # the limit on rejected rows counts on sources of so many rows and more
+REJECTED_FLOOR = 1_000  # smallest source, in rows, to which the limit on rejected rows applies
 LATE = "ASSAY-K002"
 UNRUN = ("ASSAY-K001", "ASSAY-K002", "ASSAY-K003", "ASSAY-K016")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """`passed`, with the grounds if not; `checked` is False when something did not run."""
+    """`passed`, with the reasons if not; `checked` is False if something did not run."""
 
     passed: bool
     checked: bool
@@ -37,14 +38,14 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """Return 0, 1 for data that failed, 3 for what could not be checked."""
+        """Return 0 for a pass, 1 for data that failed, 3 if something could not be checked."""
         if self.passed:
             return 0
         return 1 if self.checked else 3
 
 
 def quarantined_rows(found: Findings) -> np.ndarray:
-    """Return the rows that a finding of severity `error` names: int64, sorted, unique."""
+    """Return the rows with a finding of severity `error`: int64, sorted, unique."""
     errors = found.filter(pc.equal(found["severity"], "error"))["row"].drop_null()
     rows: np.ndarray = np.unique(errors.to_numpy())
     return rows
@@ -53,14 +54,14 @@ def quarantined_rows(found: Findings) -> np.ndarray:
 def decide(
     found: Findings, policy: Policy, *, source: int, quarantine: int, rejected: int
 ) -> Verdict:
-    """Return the verdict over all findings and the counts of rows.
+    """Return the verdict on all findings and the counts of rows.
 
     Args:
         found: findings of rules, checks and the scan of the clean dataset.
         policy: thresholds.
-        source: rows of the source.
-        quarantine: rows of it in quarantine.
-        rejected: rows of it that could not be read; a reviewer's rejects do not count.
+        source: rows in the source.
+        quarantine: how many of them are in quarantine.
+        rejected: how many could not be read; a reviewer's rejections do not count.
     """
     overall = found.filter(pc.and_(pc.is_null(found["row"]), pc.equal(found["severity"], "error")))
     reasons = [_reason(item) for item in overall.to_pylist()]
@@ -71,15 +72,17 @@ def decide(
         reasons += _share("ASSAY-K012", "rejected", rejected, source, policy.max_rejected_share)
     warnings = pc.sum(pc.equal(found["severity"], "warning")).as_py() or 0
     if policy.fail_on == "warning" and warnings:
-        reasons.append(_told("ASSAY-K015", f"{warnings:,} warnings, and the policy allows none"))
+        reasons.append(
+            _notice("ASSAY-K015", f"{count(warnings, 'warning')}; the policy allows none")
+        )
     checked = not any(reason.code in UNRUN for reason in reasons)
-    # what did not run comes first: nothing else can be trusted before it is mended
+    # what did not run comes first: until it is repaired, nothing else can be trusted
     reasons.sort(key=lambda reason: reason.code not in UNRUN)
     return Verdict(not reasons, checked, tuple(reasons))
 
 
 def _most(found: Findings) -> str:
-    """Return which rule holds the most rows, and in which column."""
+    """Return the rule that quarantines the most rows, and its column, as part of a sentence."""
     errors = found.filter(pc.and_(pc.equal(found["severity"], "error"), pc.is_valid(found["row"])))
     if not len(errors):
         return ""
@@ -95,13 +98,13 @@ def _share(code: str, fate: str, rows: int, source: int, limit: float) -> list[N
         return []
     share = rows / source
     what = f"{rows:,} of {source:,} rows are {fate} ({share:.1%}, limit {limit:.1%})"
-    return [_told(code, what)]
+    return [_notice(code, what)]
 
 
-def _told(code: str, what: str, advice: str = "", where: str = "") -> Notice:
-    """Return a reason that says what to do: as the finding suggests, else as the code's page."""
-    told = advice or CODES[code.removeprefix("ASSAY-")][1]
-    return Notice(code, f"{what.rstrip('.')}. To do: {told}", where)
+def _notice(code: str, what: str, fix: str = "", where: str = "") -> Notice:
+    """Return a reason with a fix: the finding's suggestion, else that of the code's page."""
+    fix = fix or CODES[code.removeprefix("ASSAY-")][1]
+    return Notice(code, f"{what.rstrip('.')}. To do: {fix}", where)
 
 
 def _reason(item: dict[str, object]) -> Notice:
@@ -109,13 +112,13 @@ def _reason(item: dict[str, object]) -> Notice:
     code = rule if rule.startswith("ASSAY-") else "ASSAY-K014"
     named = "" if rule == code else f"{rule}: "
     where = f"{item['check']}, column {column}" if column else str(item["check"])
-    return _told(code, f"{named}{item['evidence']}", str(item["suggestion"] or ""), where)
+    return _notice(code, f"{named}{item['evidence']}", str(item["suggestion"] or ""), where)
 
 
 def reasons_of(found: Findings) -> pa.ListArray:
-    """Return the list<struct> column `_reasons` for findings sorted by row, one list a row.
+    """Return the list<struct> column `_reasons` of the rows with findings, one list per row.
 
-    Order of the lists: the distinct rows of `found`, ascending; inside, errors come first.
+    The lists are in ascending order of the rows; within a list, errors come first.
     """
     rank = pc.index_in(found["severity"], pa.array(["error", "warning", "info"]))
     keyed = found.append_column("rank", rank)

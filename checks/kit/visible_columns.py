@@ -1,8 +1,8 @@
 """A dataset as checks see it: in its contract's types, whatever types its file has.
 
-Parquet knows a dozen ways to write the same column: dictionaries, large texts, half floats,
-decimals, unsigned integers, columns that are null throughout. What is clean and recorded keeps
-them; a check sees one type for each logical type, so that no check has to know them all.
+Parquet has a dozen ways to store the same column: dictionaries, large strings, half floats,
+decimals, unsigned integers, columns of nulls only. The clean dataset and the records keep them; a
+check sees one type per logical type, so that no check has to know them all.
 """
 
 import dataclasses
@@ -25,10 +25,10 @@ def shard_seen(shard: Shard, contract: Contract) -> Shard:
 
 
 def table_seen(table: pa.Table, contract: Contract) -> pa.Table:
-    """Return a table in the types of its contract's columns; others stay as they are.
+    """Return a table in the types of its contract's columns; other columns stay unchanged.
 
     Decimals become floats, times microseconds in UTC. Where the contract says number, integers stay
-    whole but for unsigned ones of 64 bits; where it says integer, ingest held what is too large.
+    integers, except unsigned 64-bit ones; where it says integer, ingest quarantined larger values.
     """
     logical = {column.name: column.spec.logical for column in contract.columns}
     for place, field in enumerate(table.schema):

@@ -1,40 +1,40 @@
-"""Personal data and secrets in text columns, found fast, reported masked, replaced on request.
+"""Personal data and secrets in text columns: found fast, reported masked, redacted on request.
 
-Threat: data leakage. State: texts by column, integers. Cost: one RE2 pass over the unique texts,
-Presidio on the few candidates; O(n); the user's language model on all of them. Nulls: ignored.
-Blind to: names and places without a model or a deny list (said in the report); numbers in numeric
-columns whose name does not tell of them; disguises that `text_folding` does not know; pictures.
-Source: Presidio (recognizers, context words), phonenumbers, own judgement (checks.pii.judge).
+Threat: data leakage. State: number of texts by column. Cost: one RE2 pass over the unique texts and
+Presidio on the few candidates, O(n); the user's language model, if any, on every unique text.
+Nulls: ignored.
+Blind to: names and places without a language model or a deny list (the report says so); numbers in
+numeric columns whose names do not announce them; disguises that `text_folding` does not know;
+images.
+Source: Presidio (recognizers, context words), phonenumbers, our own decisions (checks.pii.judge).
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, hashing
+from checks.kit import findings, hashing, wording
 from checks.kit.column_words import words_of
-from checks.kit.contract_model import Contract, PiiAction
+from checks.kit.contract_model import Column, Contract, PiiAction
 from checks.kit.option_types import Takes
-from checks.kit.protocol import Check, Context, Explains, Explanation, Model
-from checks.pii import deny_list, names, pseudonyms, search
-from checks.pii.headings import CARDS, has_numbers, kind_of
+from checks.kit.protocol import Check, Context, Explains, Explanation, FileUse, Model
+from checks.pii import deny_list, headings, names, redaction, search
 from checks.pii.recognizers import CLASSES
-from checks.pii.scan import Found, is_text, spans, texts_of
-from checks.pii.search import search as scan
+from checks.pii.scan import Found, is_text, scan, texts_of
 from checks.pii.settings import TAKES, Settings, settings_of
 from provenance.rows.shards import Shard
 
 NAME = "pii"
-UNSCANNED = "<UNSCANNED>"
-_ROUNDS = 4  # a replaced span may bring its neighbours together
 Line: TypeAlias = tuple[str, str, float, str, str]  # rule, severity, score, evidence, suggestion
 _CLASSES = ((8, "up to 8"), (16, "9 to 16"), (32, "17 to 32"))
-_ADVICE = "remove it at the source, set assay.pii of the column, or release the row if it is none"
-_REPLACED = "nothing: the clean dataset has a placeholder instead"
+_ADVICE = (
+    "remove it at the source, set the column's assay.pii, or release the row if it is a false alarm"
+)
+_REPLACED = "nothing to do: the clean dataset has a placeholder instead"
 _EXPLAINS: Explains = {
     **dict.fromkeys(
         [
@@ -85,6 +85,7 @@ class Pii(Check[dict[str, int], Scanned]):
     threats: ClassVar[tuple[str, ...]] = ("data leakage", "model inversion")
     takes: ClassVar[Takes] = TAKES
     explains: ClassVar[Explains] = _EXPLAINS
+    named_files: ClassVar[Mapping[str, FileUse]] = {"deny_file": "private", "model": "model"}
 
     def __init__(self, context: Context) -> None:
         """Read the options."""
@@ -92,7 +93,7 @@ class Pii(Check[dict[str, int], Scanned]):
         self.settings = settings_of(context.contract)
 
     def fit(self, shard: Shard) -> dict[str, int]:
-        """Count the texts of each column that is to be scanned.
+        """Count the texts of each column to scan.
 
         Raises:
             AssayError: ASSAY-K003 if the model or the deny list cannot be used.
@@ -106,39 +107,91 @@ class Pii(Check[dict[str, int], Scanned]):
         return {n: left.get(n, 0) + right.get(n, 0) for n in left.keys() | right.keys()}
 
     def finish(self, state: dict[str, int]) -> Scanned:
-        """Say what is searched for, and what is not."""
+        """Say what was searched for and what was not."""
         secrets = ["SECRET"] if self.settings.secrets else []
         types = ", ".join([*self.settings.entities, *secrets])
-        count = sum(state.values())
-        notes = [f"{count:,} texts in {len(state)} columns were searched for {types}."]
-        notes += search.told(self.settings)
+        texts = wording.count(sum(state.values()), "text")
+        columns_ = wording.count(len(state), "column")
+        notes = [f"Searched {texts} in {columns_} for {types}."]
+        notes += search.notes(self.settings)
         allowed = [c.name for c in self.context.contract.columns if c.pii == "allow"]
         if allowed:
-            notes.append(f"Not searched, as the contract allows it: {', '.join(allowed)}.")
-        told = findings.concat(list(_suspects(self.context)))
-        return Scanned(overall=told, notes=tuple(notes), texts=dict(sorted(state.items())))
+            notes.append(f"Not searched, because the contract allows it: {', '.join(allowed)}.")
+        suspects = findings.concat(list(_suspects(self.context)))
+        return Scanned(overall=suspects, notes=tuple(notes), texts=dict(sorted(state.items())))
 
     def score(self, shard: Shard, model: Scanned) -> findings.Findings:  # noqa: ARG002
         """Report the rows that hold personal data, once for each type and column."""
         contract = self.context.contract
         return findings.concat(list(_found(shard.table, shard.rows, contract)))
 
+    @classmethod
+    def prepare(cls, contract: Contract) -> None:
+        """Load the model and the deny list; ASSAY-K003 if either cannot be used."""
+        search.ready(settings_of(contract))
 
-def ready(contract: Contract) -> None:
-    """Load what a contract's texts are to be searched with; ASSAY-K003 if that fails."""
-    search.ready(settings_of(contract))
+    @classmethod
+    def redact(
+        cls, texts: pa.Array, column: str, contract: Contract, *, key: bytes | None = None
+    ) -> pa.Array:
+        """Replace personal data by placeholders, or by pseudonyms with a key."""
+        is_allowed = any(c.name == column and c.pii == "allow" for c in contract.columns)
+        if is_allowed or not is_text(texts.type):
+            return texts
+        return redaction.redact(texts, column, contract, key=key)
+
+    @classmethod
+    def scan_clean(cls, table: pa.Table, contract: Contract) -> findings.Findings:
+        """Return the personal data that a clean dataset still holds.
+
+        A certain hit is an error whatever the column's action: it should be gone by now.
+        """
+        rows = np.arange(table.num_rows, dtype=np.int64)
+        return findings.concat(list(_found(table, rows, contract, is_clean=True)))
+
+    @classmethod
+    def suggest(cls, column: Column, texts: pa.Array) -> tuple[str, ...]:
+        """Name the personal data in a column, or what its name announces."""
+        comments = []
+        if kinds := _certain_kinds(column.name, texts):
+            comments.append(
+                f"check: rows with {', '.join(kinds)} go to quarantine until assay.pii says "
+                "redact, pseudonymise or allow"
+            )
+        is_open = (
+            not (column.key or column.roles & {"label", "text"}) and column.valid_values is None
+        )
+        kind = headings.kind_of(column.name) if column.spec.logical == "string" else None
+        if is_open and kind:
+            comments.append(f"check: may hold {kind}: set assay.pii")
+        return tuple(comments)
+
+    @classmethod
+    def is_private(cls, column: str, values: pa.Array | None = None) -> bool:
+        """Return whether values, or each value by the column's name, may identify a person."""
+        if values is None:
+            return headings.is_of_persons(column)
+        return bool(scan(values.unique(), column, Settings()))
+
+
+def _certain_kinds(column: str, texts: pa.Array) -> list[str]:
+    """Return the kinds of personal data for which rows will be quarantined, sorted."""
+    found = scan(texts.drop_null().unique(), column, Settings())
+    return sorted(
+        {hit.entity for one in found.values() for hit, sure in one.hits if sure == "error"}
+    )
 
 
 def columns(table: pa.Table, contract: Contract) -> dict[str, PiiAction]:
-    """Return the columns to scan, with what is to be done; one unknown is quarantined.
+    """Return the columns to scan with their actions; an unknown column is quarantined.
 
-    Texts, and numbers where the column's name says that they are telephone or card numbers.
+    These are texts, and numbers where the column's name announces telephone or card numbers.
     """
     actions = {column.name: column.pii for column in contract.columns}
     names = [
         field.name
         for field in table.schema
-        if is_text(field.type) or (_is_number(field.type) and has_numbers(field.name))
+        if is_text(field.type) or (_is_number(field.type) and headings.has_numbers(field.name))
     ]
     chosen: dict[str, PiiAction] = {name: actions.get(name, "quarantine") for name in names}
     return {name: action for name, action in chosen.items() if action != "allow"}
@@ -149,7 +202,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column's cells as texts; whole numbers without a point, others are null."""
+    """Return a column's cells as texts; whole numbers without a point, fractions as null."""
     whole = hashing.whole(column)
     if is_text(whole.type):
         return whole
@@ -160,11 +213,11 @@ def _as_text(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _suspects(context: Context) -> Iterator[findings.Findings]:
-    """Yield a warning for each column whose name says names or places, and of which nothing is."""
+    """Yield a warning for each column that may hold names or places, where assay.pii is not set."""
     for column in context.contract.columns:
         if column.is_personal or column.valid_values is not None or column.key:
             continue
-        kind = kind_of(column.name)
+        kind = headings.kind_of(column.name)
         names = context.schema.names
         if kind and column.name in names and is_text(context.schema.field(column.name).type):
             yield findings.make(
@@ -173,63 +226,10 @@ def _suspects(context: Context) -> Iterator[findings.Findings]:
                 rule="pii.column",
                 column=column.name,
                 severity="warning",
-                evidence=f"The column may hold {kind}, by its name; assay.pii is not set for it.",
-                suggestion="set its assay.pii to redact, pseudonymise or quarantine and name a "
-                "model (docs/privacy.md), leave the column out, or set it to allow",
+                evidence=f"The column's name suggests {kind}, and assay.pii is not set for it.",
+                suggestion="set assay.pii to redact, pseudonymise or quarantine and configure a "
+                "language model (docs/privacy.md); or drop the column; or set assay.pii to allow",
             )
-
-
-def rescan(table: pa.Table, contract: Contract) -> findings.Findings:
-    """Return what a clean dataset still holds; `row` counts the rows of `table` from 0.
-
-    Whatever the column's action, what is sure is an error here: it was to be gone.
-    """
-    rows = np.arange(table.num_rows, dtype=np.int64)
-    return findings.concat(list(_found(table, rows, contract, is_clean=True)))
-
-
-def redact(
-    texts: pa.Array, column: str, contract: Contract, *, key: bytes | None = None
-) -> pa.Array:
-    """Replace personal data by placeholders, as `<EMAIL_ADDRESS>`; a rescan then finds none.
-
-    Args:
-        texts: strings, shape (n,).
-        column: their column's name.
-        contract: its options say what is personal data.
-        key: with it, equal values get equal pseudonyms (`<EMAIL_ADDRESS:cafgkcbphaebbafk>`)
-            in every column and run of the same key, see checks.pii.pseudonyms.
-
-    Returns:
-        Strings of the same length; a text that cannot be scanned becomes `<UNSCANNED>`, null
-        stays null.
-    """
-    settings = settings_of(contract)
-    unique, codes = texts_of(texts)
-    values = unique.to_pylist()
-    left = list(range(len(values)))
-    for _ in range(_ROUNDS):
-        found = scan(pa.array([values[at] for at in left], pa.string()), column, settings)
-        left = [left[at] for at in sorted(found)]
-        for at, what in zip(left, (found[at] for at in sorted(found)), strict=True):
-            values[at] = _replaced(values[at], what, key)
-        if not left:
-            break
-    for at in left:
-        values[at] = UNSCANNED
-    taken = pa.array(codes, mask=codes < 0)
-    return pa.array(values, pa.string()).take(taken).cast(texts.type)
-
-
-def _replaced(text: str, found: Found, key: bytes | None) -> str:
-    if found.unscanned:
-        return UNSCANNED
-    out, last = [], 0
-    for start, end, entity in spans(found):
-        mark = ":" + pseudonyms.of(text[start:end], entity, key) if key is not None else ""
-        out += [text[last:start], f"<{entity}{mark}>"]
-        last = end
-    return "".join([*out, text[last:]])
 
 
 def _without_cards(found: dict[int, Found]) -> dict[int, Found]:
@@ -245,11 +245,11 @@ def _without_cards(found: dict[int, Found]) -> dict[int, Found]:
 def _found(
     table: pa.Table, rows: np.ndarray, contract: Contract, *, is_clean: bool = False
 ) -> Iterator[findings.Findings]:
-    settings: Settings = settings_of(contract)
+    settings = settings_of(contract)
     for name, action in columns(table, contract).items():
         unique, codes = texts_of(_as_text(table[name]))
-        found = scan(unique, name, settings)
-        if not is_text(table.schema.field(name).type) and not words_of(name) & CARDS:
+        found = search.search(unique, name, settings)
+        if not is_text(table.schema.field(name).type) and not words_of(name) & headings.CARDS:
             found = _without_cards(found)  # one number in ten passes a card's checksum
         if found:
             is_replaced = action in {"redact", "pseudonymise"} and not is_clean
@@ -260,7 +260,7 @@ def _found(
 def _expanded(
     rows: np.ndarray, codes: np.ndarray, lines: dict[int, list[Line]], column: str
 ) -> findings.Findings:
-    """Repeat what was found in each unique text for all rows that hold it."""
+    """Repeat the findings of each unique text for all rows that hold it."""
     places = np.array(sorted(lines), dtype=np.int64)
     flat = [line for place in places.tolist() for line in lines[place]]
     counts = np.array([len(lines[place]) for place in places.tolist()], dtype=np.int64)
@@ -269,9 +269,9 @@ def _expanded(
     which = np.searchsorted(places, codes[flagged])
     repeats = counts[which]
     inner = np.arange(repeats.sum()) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    taken = pa.array(np.repeat(firsts[which], repeats) + inner)
+    chosen = pa.array(np.repeat(firsts[which], repeats) + inner)
     rule, severity, score, evidence, advice = (
-        pa.array(list(field)).take(taken) for field in zip(*flat, strict=True)
+        pa.array(list(field)).take(chosen) for field in zip(*flat, strict=True)
     )
     return findings.make(
         rows[np.repeat(flagged, repeats)],
@@ -288,7 +288,13 @@ def _expanded(
 def _lines(found: Found, *, is_replaced: bool) -> Iterator[Line]:
     if found.unscanned:
         why = f"not scanned: {found.unscanned}"
-        yield "pii.unscanned", "error", 1.0, why, "shorten the text, or raise the option's limit"
+        yield (
+            "pii.unscanned",
+            "error",
+            1.0,
+            why,
+            "shorten the text, or raise the limit in the options",
+        )
         return
     entities = dict.fromkeys(hit.entity for hit, _ in found.hits)
     for entity in entities:
@@ -297,8 +303,9 @@ def _lines(found: Found, *, is_replaced: bool) -> Iterator[Line]:
         score = max(hit.score for hit, _ in mine)
         first = mine[0][0]
         evidence = (
-            f"{len(mine)} x {entity}, the first of {_length(first.end - first.start)} characters "
-            f"at character {first.start}" + (", one of them disguised" if found.disguised else "")
+            f"{len(mine)} x {entity}; the first starts at character {first.start} and is "
+            f"{_length(first.end - first.start)} characters long"
+            + ("; at least one was disguised" if found.disguised else "")
         )
         severity, advice = ("info", _REPLACED) if is_replaced else (worst, _ADVICE)
         yield f"pii.{entity}", severity, score, evidence, advice

@@ -1,9 +1,9 @@
-"""Presidio's context words, looked up in a time that grows with the text and not with its square.
+"""Presidio's context words in time linear, not quadratic, in the length of the text.
 
-For each hit Presidio goes through the tokens from the first, and through the keywords for each
-token; here both are looked up in tables made once a text. What it finds is the same. spaCy's
-tokenizer takes a run without blanks apart from its ends, each time from the start, so only very
-long runs are cut before it; there a token may end at the cut.
+For each hit Presidio walks the tokens from the first one, and for each token the keywords; here
+both are looked up in tables built once per text, with equal results. spaCy's tokenizer strips a run
+without blanks from both ends, starting over each time, so very long runs are cut first; there a
+token may end at the cut.
 """
 
 import bisect
@@ -13,18 +13,18 @@ import itertools
 import re
 from typing import Any
 
-# characters without a blank, and signs in a row, behind which spaCy's tokenizer starts anew
+# runs of signs, or without blanks, after which spaCy's tokenizer starts anew
 _CUTS = (re.compile(r"[^\w\s]{32}"), re.compile(r"\S{1000}"))
 
 
 def lifted(text: str, results: list[Any], recognizers: list[Any], context: list[str]) -> list[Any]:
-    """Return results with the scores that the words around them make of theirs.
+    """Return results with their scores raised by the words around them.
 
     Args:
         text: one text.
         results: Presidio's, in `text`.
         recognizers: those that found the results.
-        context: words beside the text.
+        context: words that belong to the text, such as the column's name.
     """
     artifacts = nlp_engine().process_text(text, "en")
     raised: list[Any] = _enhancer()(artifacts).enhance_using_context(
@@ -67,7 +67,7 @@ def _enhancer() -> Any:
 
 
 class _Cut:
-    """A spaCy tokenizer that is given long runs piece by piece."""
+    """A spaCy tokenizer that gets long runs piece by piece."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
@@ -88,7 +88,7 @@ def _cuts(text: str) -> list[int]:
 def nlp_engine() -> Any:
     """Return a Presidio NLP engine on a blank tokenizer whose lemma is the lower-case word.
 
-    A blank pipeline leaves lemmas empty, and with them Presidio's context words would never match.
+    A blank pipeline leaves lemmas empty, and Presidio's context words would never match.
     """
     spacy: Any = importlib.import_module("spacy")
 

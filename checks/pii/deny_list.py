@@ -1,10 +1,10 @@
-"""The deny list: names that the user gives, found as whole words whatever their case or disguise.
+"""The deny list: the user's own names, found as whole words whatever their case or disguise.
 
-Texts are cut into words by Arrow; only those that hold the first word of a name are read one by
-one, over folded text, with spans mapped back. A name of several words matches across blanks and
-punctuation. Nothing here tells which name was found.
+Arrow splits the texts into words; only texts that hold the first word of a name are searched one
+by one, in folded form, with spans mapped back. A name of several words matches across blanks and
+punctuation. No result says which name was found.
 Cost: one pass over the words of the unique texts, whatever the length of the list.
-Blind to: names inside longer words; scripts that put no blanks between words.
+Blind to: names inside longer words; scripts without blanks between words.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit.text_folding import NEEDS_FOLDING, Aligned, folded, normalise
-from checks.pii.recognizers import Hit
+from checks.pii.hits import Hit
 from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
 from provenance.files.safe_open import Opened
@@ -38,12 +38,12 @@ _FEW = 3  # characters between two words of one name
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Names:
-    """Names ready to be searched for.
+    """Names, indexed for the search.
 
     Attributes:
-        by_first: tuples of folded words by the first of them.
-        lengths: how many words the names have, by the first of them.
-        firsts: those first words as texts may spell them when Arrow has lowered their case.
+        by_first: names as tuples of folded words, by their first word.
+        lengths: the numbers of words of those names, by their first word.
+        firsts: the first words, as Arrow's lower case of a text may spell them.
     """
 
     by_first: dict[str, frozenset[tuple[str, ...]]]
@@ -51,22 +51,22 @@ class Names:
     firsts: frozenset[str]
 
     def __len__(self) -> int:
-        """Return how many names there are."""
+        """Return the number of names."""
         return sum(len(names) for names in self.by_first.values())
 
 
 def names_of(listed: Iterable[str], file: str, sha256: str = "") -> Names:
-    """Return the names of a list and a file, ready to be searched for.
+    """Return the names of a list and a file.
 
     Args:
-        listed: names as the contract gives them.
-        file: path of a text with one name a line (UTF-8; blank lines and those that begin with
-            `#` do not count), or "".
-        sha256: that the file's bytes must have; "" if they may be any.
+        listed: the names in the contract.
+        file: path of a text with one name per line (UTF-8; blank lines and lines that begin with
+            `#` are skipped), or "".
+        sha256: that the file's bytes must have; "" for any.
 
     Raises:
-        AssayError: ASSAY-K003 if the file cannot be read, I013 if it is another one by now; it
-            never quotes it.
+        AssayError: ASSAY-K003 if the file cannot be read, I013 if its bytes have another digest;
+            neither quotes it.
     """
     lines: tuple[str, ...] = ()
     if file and sha256:
@@ -80,21 +80,21 @@ def names_of(listed: Iterable[str], file: str, sha256: str = "") -> Names:
     return _built(tuple(listed), lines)
 
 
-def content_of(file: str) -> bytes:
-    """Return the bytes of a deny list; ASSAY-K003 if they cannot be read or are too many."""
+def _content_of(file: str) -> bytes:
+    """Return the bytes of a deny list; ASSAY-K003 if it cannot be read or is too large."""
     try:
         with Opened(file, Limits(max_bytes=MOST_BYTES)) as opened:
             return opened.content()
     except AssayError as error:
         if error.code == "ASSAY-I006":
-            what = f"the deny list is over {MOST_BYTES:,} bytes"
+            what = f"the deny list is larger than {MOST_BYTES:,} bytes"
             raise AssayError("K003", what, where=_WHERE) from None
         raise _unreadable(error.what) from None
 
 
 @functools.lru_cache(maxsize=4)
 def _lines(file: str, sha256: str, *_: int) -> tuple[str, ...]:
-    content = content_of(file)
+    content = _content_of(file)
     if sha256 and hashlib.sha256(content).hexdigest() != sha256:
         what, fix = "the deny list changed during the run", "run again"
         raise AssayError("I013", what, where=_WHERE, fix=fix)
@@ -110,7 +110,7 @@ _WHERE = "assay.checks.pii.deny_file"
 
 
 def _unreadable(why: str) -> AssayError:
-    fix = "give a UTF-8 text with one name a line, below the contract's root"
+    fix = "name a UTF-8 text file with one name per line, below the contract's root"
     return AssayError("K003", f"the deny list cannot be read: {why}", where=_WHERE, fix=fix)
 
 
@@ -134,7 +134,7 @@ def hits(texts: pa.Array, names: Names) -> dict[int, list[Hit]]:
 
     Args:
         texts: strings without nulls, shape (n,).
-        names: as `names_of` gives them.
+        names: from `names_of`.
     """
     if not len(names) or not len(texts):
         return {}
@@ -143,7 +143,7 @@ def hits(texts: pa.Array, names: Names) -> dict[int, list[Hit]]:
 
 
 def _candidates(texts: pa.Array, names: Names) -> np.ndarray:
-    # what is disguised by other letters or escapes is folded first, in Python
+    # texts disguised by look-alikes or escapes are folded first, in Python
     odd = pc.match_substring_regex(texts, NEEDS_FOLDING).to_numpy(zero_copy_only=False)
     plain = pc.utf8_lower(texts)
     if not pc.all(pc.string_is_ascii(texts)).as_py():

@@ -1,7 +1,7 @@
-"""Texts as they would read without a disguise, each aligned with the raw text.
+"""The undisguised forms of a text, each aligned with the raw text.
 
-Folded and joined text comes from `text_folding`; runs of base64 and hexadecimal are decoded, and
-are texts only if every byte of them is printable UTF-8, which ids and hashes are not.
+`text_folding` folds and joins it; runs of base64 and hexadecimal are decoded, and count as text
+only if they decode to printable UTF-8, which ids and hashes do not.
 Cost: one RE2 pass (`GATE`); 20 to 100 microseconds for a text that matches it.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from checks.kit.text_folding import NEEDS_FOLDING, Aligned, aligned, folded, joined
 
-# a run of base64 in which a small letter stands before a large one or a digit, as in no word
+# a run of base64 in which a capital or a digit follows a small letter, as in no word
 _RUN = "[A-Za-z0-9+/_-]"
 _ENCODED = "|".join(
     (
@@ -27,7 +27,7 @@ GATE = f"{NEEDS_FOLDING}|{_ENCODED}"
 
 
 def variants(text: str) -> Iterator[Aligned]:
-    """Return the undisguised forms of a text that differ from it and from each other."""
+    """Yield the undisguised forms of a text that differ from it and from each other."""
     seen = {text}
     flat = folded(text)
     for variant in (flat, joined(flat), *_decoded(text)):

@@ -1,22 +1,18 @@
-"""What a column's name tells: that it may hold names or places, or numbers of a personal kind.
+"""What a column's name announces: names of persons, places, or personal numbers.
 
-A column of bare names looks like any other category, so where no language model reads it, its own
-name is the only sign. Words are compared whole, without accents, in the languages of Europe and a
-few beyond; a bare `name` counts, and `product_name` does not.
+A column of bare names looks like any other category, so without a language model its heading is
+the only sign. Whole words are compared, without accents, in the languages of Europe and a few more;
+a bare `name` counts, `product_name` does not.
 """
 
 from typing import Literal
 
-from checks.kit.column_words import words_of
+from checks.kit.column_words import word_set, words_of
 
 Kind = Literal["names of persons", "places or addresses", "dates of birth"]
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_NAMES = _set(
+_NAMES = word_set(
     "surname surnames forename forenames firstname lastname fullname givenname middlename "
     "familyname maidenname nickname patronymic nachname vorname familienname geburtsname prenom "
     "prenoms nom noms apellido apellidos nombres cognome cognomi sobrenome apelido achternaam "
@@ -26,9 +22,9 @@ _NAMES = _set(
     "nume prenume imya familiya otchestvo isim soyad soyadi имя фамилия отчество прізвище όνομα "
     "ονομα επωνυμο 姓名 名前 氏名 이름"
 )
-# mean a person's name alone, or beside a word for a person
-_NAME = _set("name names nombre nome naam navn namn nimi nev")
-_PERSONS = _set(
+# a person's name if alone or next to a word for a person
+_NAME = word_set("name names nombre nome naam navn namn nimi nev")
+_PERSONS = word_set(
     "first last full given family middle maiden legal birth preferred person user customer client "
     "patient employee student member applicant contact holder cardholder owner guest passenger "
     "driver borrower lender author buyer seller tenant doctor nurse teacher parent mother father "
@@ -36,7 +32,7 @@ _PERSONS = _set(
     "manager agent assignee reviewer approver operator supervisor clerk officer caller salesperson "
     "insured beneficiary subscriber resident citizen voter player recipient sender"
 )
-_PLACES = _set(
+_PLACES = word_set(
     "address addresses street city town village hamlet postcode postalcode zip zipcode residence "
     "birthplace adresse anschrift strasse wohnort ort stadt plz gemeinde geburtsort rue ville "
     "commune codepostal direccion calle ciudad domicilio municipio indirizzo citta comune "
@@ -44,28 +40,30 @@ _PLACES = _set(
     "gata stad osoite katu kaupunki ulica miasto miejscowosc mesto obec grad utca varos strada "
     "oras sokak sehir адрес улица город 住所 地址 주소"
 )
-# of places, those that many share
-_TOWNS = _set(
+# places that many persons share
+_TOWNS = word_set(
     "city town village hamlet stadt ort gemeinde ville commune ciudad municipio citta comune "
     "cidade stad poststed kaupunki miasto miejscowosc mesto obec varos oras sehir город"
 )
-_OTHER_ADDRESSES = _set("email mail ip ipv mac web url uri http host server wallet memory device")
-_BIRTHS = _set(
+_OTHER_ADDRESSES = word_set(
+    "email mail ip ipv mac web url uri http host server wallet memory device"
+)
+_BIRTHS = word_set(
     "dob birthdate birthday dateofbirth geburtsdatum geburtstag datenaissance naissance "
     "nacimiento nascita nascimento geboortedatum fodselsdato fodselsdag fodelsedatum "
     "syntymaaika dataurodzenia urodzenia narozeni rojstva rojen"
 )
-_BIRTH = _set("birth born")
-# numbers of persons that a numeric column may hold; other numbers in it are amounts and ids
-_NUMBERS = _set(
+_BIRTH = word_set("birth born")
+# personal numbers that a numeric column may hold; numbers in other columns are amounts and ids
+_NUMBERS = word_set(
     "phone phones telephone tel mobile cell cellphone fax whatsapp landline telefon telefono "
     "telefone handy mobil msisdn ssn itin nhs passport card cards creditcard cardnumber pan"
 )
-CARDS = _set("card cards creditcard cardnumber pan")
+CARDS = word_set("card cards creditcard cardnumber pan")
 
 
 def kind_of(name: str) -> Kind | None:
-    """Return what a text column may hold by its name, None if the name tells nothing."""
+    """Return what a text column's name announces, or None."""
     words = words_of(name)
     if words & _BIRTHS or (words & _BIRTH and words & {"date", "day", "year", "on"}):
         return "dates of birth"
@@ -77,10 +75,10 @@ def kind_of(name: str) -> Kind | None:
 
 
 def is_of_persons(name: str) -> bool:
-    """Return whether a column's name says that each of its values may tell of one person."""
+    """Return whether a column's name says that each value may identify one person."""
     return kind_of(name) is not None and not words_of(name) & _TOWNS
 
 
 def has_numbers(name: str) -> bool:
-    """Return whether a numeric column's name says that it holds telephone or card numbers."""
+    """Return whether a numeric column's name announces telephone or card numbers."""
     return bool(words_of(name) & _NUMBERS)

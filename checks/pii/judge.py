@@ -1,10 +1,10 @@
-"""From a hit to a decision: is it personal data (error), perhaps (warning), or a plain number?
+"""From a hit to a decision: personal data (error), possibly (warning), or a plain number?
 
-Presidio's scores are kept as they are; the decision is stricter, because order numbers, amounts,
-dates and ids fill training tables. Checksums that one number in ten passes by chance need more: a
-card needs an issuer's prefix and length, an NHS or licence number a word beside it, a telephone
-number an international prefix, a word beside it or the grouping of one. Words are whole words
-within 40 characters before the hit, 15 behind it, or in the column's name.
+Presidio's scores stay unchanged; the decision is stricter, because training tables are full of
+order numbers, amounts, dates and ids. Checksums that one number in ten passes by chance do not
+suffice: a card needs an issuer's prefix and length, an NHS or licence number a word next to it, a
+telephone number an international prefix, a word next to it or the usual grouping. Words are whole
+words within 40 characters before the hit, 15 after it, or in the column's name.
 """
 
 import ipaddress
@@ -16,37 +16,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.pii.recognizers import Hit
-from checks.pii.taken import Taken
+from checks.kit.column_words import word_set
+from checks.pii.hits import Hit, SpanSet
 
 Verdict = Literal["error", "warning"] | None
-
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
 
 
 _BEFORE, _BEHIND = 40, 15
 _WORDS = re.compile(r"[a-z]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_PHONE = _set(
+_PHONE = word_set(
     "phone phones telephone tel mobile cell cellphone call calls called fax sms whatsapp dial "
     "ph landline telefon handy mobil text texted"
 )
-_NUMBERED = _set(
+_NUMBERED = word_set(
     "order invoice ref reference ticket tracking case sku isbn item part serial batch version "
     "transaction id claim policy loan contract customer product parcel ean upc gtin barcode imei"
 )
-_CARD = _set("card cards credit debit visa mastercard amex discover diners jcb cc")
+_CARD = word_set("card cards credit debit visa mastercard amex discover diners jcb cc")
 _NEAR = {
-    "US_SSN": _set("ssn ssns social ssid"),
-    "US_ITIN": _set("itin tax taxpayer tin"),
-    "US_PASSPORT": _set("passport passports"),
-    "US_DRIVER_LICENSE": _set("driver drivers driving license licence permit dl"),
-    "US_BANK_NUMBER": _set("account acct bank routing checking savings"),
-    "UK_NHS": _set("nhs health patient"),
-    "MEDICAL_LICENSE": _set("dea medical prescriber physician license licence"),
-    "MAC_ADDRESS": _set("mac ethernet hardware bluetooth wifi"),
+    "US_SSN": word_set("ssn ssns social ssid"),
+    "US_ITIN": word_set("itin tax taxpayer tin"),
+    "US_PASSPORT": word_set("passport passports"),
+    "US_DRIVER_LICENSE": word_set("driver drivers driving license licence permit dl"),
+    "US_BANK_NUMBER": word_set("account acct bank routing checking savings"),
+    "UK_NHS": word_set("nhs health patient"),
+    "MEDICAL_LICENSE": word_set("dea medical prescriber physician license licence"),
+    "MAC_ADDRESS": word_set("mac ethernet hardware bluetooth wifi"),
 }
 _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|5[1-5]\d{14}|2(?:2[2-9]|[3-6]\d|7[01])\d{13}|3[47]\d{13}"
@@ -62,8 +58,8 @@ _GROUPED = re.compile(
     r"\(\d{2,5}\)[ .-]?\d{2,4}[ .-]?\d{2,4}.*|1?[-. ]?\d{3}([-. ])\d{3}\1\d{4}"
     r"|0\d{1,4}(?:[ ./-]\d{2,4}){2,5}|0\d{2,4}[/ -]\d{5,8}"
 )
-# RE2: ASCII without a plus sign whose digits stand in one run, so that none of the groupings
-# above fits; and what a word that makes a number of it would be a part of
+# RE2: ASCII without a plus sign and with one run of digits, so that no grouping above fits; and
+# the words that would turn the digits into a telephone number
 _OTHERS = r"[\x00-\x2a\x2c-\x2f\x3a-\x7f]*"
 _ONE_RUN = rf"\A{_OTHERS}[0-9]+{_OTHERS}\z"
 _CALLED = f"(?i:{'|'.join(sorted(_PHONE | {'number'}))})"
@@ -71,7 +67,7 @@ _FEW, _SOME = 7, 8  # digits of the shortest number, and of one written with a p
 
 
 def strength(hit: Hit, text: str, words: frozenset[str]) -> Verdict:
-    """Return what a hit amounts to.
+    """Return the verdict on a hit; None if it does not count.
 
     Args:
         hit: found in `text`.
@@ -89,9 +85,9 @@ def strength(hit: Hit, text: str, words: frozenset[str]) -> Verdict:
 
 
 def has_no_phone(texts: pa.Array, words: frozenset[str]) -> np.ndarray:
-    """Return for which texts no telephone number in them could count: bool, shape (n,).
+    """Return in which texts no telephone number could count: bool, shape (n,).
 
-    Those are the ids that fill key columns; the recognizer takes 0.2 ms for each of them.
+    These are the ids that fill key columns; the recognizer would take 0.2 ms for each.
 
     Args:
         texts: strings without nulls, shape (n,).
@@ -111,8 +107,8 @@ def words_of(name: str) -> frozenset[str]:
 
 
 def without_contained(hits: list[Hit]) -> list[Hit]:
-    """Drop telephone numbers that are a part of something surer."""
-    sure = Taken((hit.start, hit.end) for hit in hits if hit.entity != "PHONE_NUMBER")
+    """Drop telephone numbers inside hits of other, more certain types."""
+    sure = SpanSet((hit.start, hit.end) for hit in hits if hit.entity != "PHONE_NUMBER")
     return [
         hit for hit in hits if hit.entity != "PHONE_NUMBER" or not sure.overlaps(hit.start, hit.end)
     ]
@@ -124,7 +120,7 @@ def _near(hit: Hit, text: str) -> frozenset[str]:
 
 
 def _is_inside(hit: Hit, text: str) -> bool:
-    """Return whether the hit is a part of a longer id, as 2024-000123 is of L-2024-000123."""
+    """Return whether the hit is part of a longer id, like 2024-000123 in L-2024-000123."""
     before, behind = text[max(0, hit.start - 2) : hit.start], text[hit.end : hit.end + 2]
     return bool(re.fullmatch(r"\w[-_/#.:]|.?[-_#]", before) or re.match(r"[-_/#:]\w|[_#]", behind))
 

@@ -1,10 +1,10 @@
-"""A language model of the user's own that finds names of persons and places: spaCy or GLiNER.
+"""The user's own language model, spaCy or GLiNER, which finds names of persons and places.
 
-Loaded from a folder or an installed spaCy package, never from the network. One that cannot be
-loaded, or that knows neither persons nor places, is an error (ASSAY-K003); a text that it cannot
-read is unscanned. Placeholders that Assay wrote are not names.
-Cost: the model's own, 0.1 to 50 ms a text; once for each unique text that holds a letter.
-Blind to: what the model does not know; no limit of time on one text, so `max_chars` bounds it.
+It is loaded from a folder or an installed spaCy package, never from the network. A model that
+cannot be loaded, or that finds neither persons nor places, is an error (ASSAY-K003); a text that it
+cannot read is unscanned. Placeholders that Assay wrote are not names.
+Cost: the model's own, 0.1 to 50 ms per text; once for each unique text that holds a letter.
+Blind to: what the model does not know. A text has no timeout; `max_chars` bounds it.
 """
 
 import functools
@@ -20,10 +20,10 @@ from typing import Any, Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.pii.recognizers import Hit, UnscannedError
+from checks.pii.hits import Hit, UnscannedError
 from provenance.base.errors import AssayError
 
-# what models call them: our type
+# the models' labels, and our types for them
 LABELS = {
     "PERSON": "PERSON",
     "PER": "PERSON",
@@ -37,13 +37,13 @@ LABELS = {
     "ADDRESS": "ADDRESS",
     "STREET_ADDRESS": "ADDRESS",
 }
-ASKED = ("person", "location", "address")  # of a model that takes any label
-SURE = 0.85  # score of a model that gives none, as Presidio has it
+ASKED = ("person", "location", "address")  # labels for a model that accepts any
+SURE = 0.85  # Presidio's score for hits of a model that gives none
 BATCH = 64
 _WINDOW, _OVERLAP = 120, 30  # words and signs
 _TOKEN = re.compile(r"\w{1,40}|[^\w\s]")
 _WHERE = "assay.checks.pii.model"
-_FIX = "give the folder of a spaCy or GLiNER model, as ./people, or an installed spaCy package"
+_FIX = "name the folder of a spaCy or GLiNER model, e.g. ./people, or an installed spaCy package"
 Results = list[list[Hit] | UnscannedError]
 
 
@@ -62,7 +62,7 @@ class Reader(Protocol):
 
 
 def load(model: str) -> Reader:
-    """Return a model, loaded once a process.
+    """Return a model, loaded once per process.
 
     Args:
         model: path of a folder, or name of an installed spaCy package.
@@ -91,35 +91,35 @@ def _loaded(model: str) -> Reader | AssayError:
 def _kind_of(model: str) -> Callable[[str], Reader]:
     if os.sep not in model:
         known = importlib.metadata.entry_points(group="spacy_models").names
-        # only what says of itself that it is a pipeline: a contract must not import what it likes
+        # only a registered pipeline: a contract must not import arbitrary packages
         if model.replace("-", "_") not in known:
-            raise _unusable("no spaCy pipeline of that name is installed")
+            raise _unusable("no spaCy pipeline with that name is installed")
         return Spacy
     folder = Path(model)
     if (folder / "gliner_config.json").is_file():
         if importlib.util.find_spec("gliner") is None:
-            fix = "install Assay with its extra: assay[ner]"
+            fix = "install Assay with the extra `ner`: assay[ner]"
             raise _unusable("it is a GLiNER model, and gliner is not installed", fix)
         return Gliner
     if (folder / "config.cfg").is_file() and (folder / "meta.json").is_file():
         return Spacy
-    what = "there is no such folder" if not folder.is_dir() else "the folder holds no model"
+    what = "the folder does not exist" if not folder.is_dir() else "the folder holds no model"
     raise _unusable(what)
 
 
 def _unusable(why: str, fix: str = _FIX) -> AssayError:
-    return AssayError("K003", f"the model for names is not usable: {why}", where=_WHERE, fix=fix)
+    return AssayError("K003", f"the language model is not usable: {why}", where=_WHERE, fix=fix)
 
 
 class Spacy:
-    """A spaCy pipeline: its named entities, from whatever component they come."""
+    """A spaCy pipeline: its named entities, whichever component finds them."""
 
     def __init__(self, model: str) -> None:
-        """Load the pipeline without what names do not need."""
+        """Load the pipeline without the components that names do not need."""
         import spacy
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of versions: a pipeline that loads is usable
+            warnings.simplefilter("ignore")  # about versions: a pipeline that loads is usable
             name = model if os.sep in model else model.replace("-", "_")
             self.pipeline = spacy.load(name, exclude=["parser", "lemmatizer", "textcat"])
         labels = {label for some in self.pipeline.pipe_labels.values() for label in some}
@@ -136,7 +136,7 @@ class Spacy:
 
 
 class Gliner:
-    """A GLiNER model, which is asked for labels in plain words."""
+    """A GLiNER model, which takes labels in plain words."""
 
     def __init__(self, model: str) -> None:
         """Load the weights; the library is kept off the network."""
@@ -160,7 +160,7 @@ class Gliner:
 
 
 def windows(text: str) -> Iterator[tuple[int, int]]:
-    """Yield spans of a few words that overlap: what is longer, such a model cuts off in silence."""
+    """Yield overlapping spans of a few words: GLiNER silently truncates longer texts."""
     spans = [match.span() for match in _TOKEN.finditer(text)]
     for first in range(0, max(len(spans) - _OVERLAP, 1), _WINDOW - _OVERLAP):
         part = spans[first : first + _WINDOW]
@@ -174,7 +174,7 @@ def hits(texts: pa.Array, model: str, least: float) -> dict[int, list[Hit] | Uns
     Args:
         texts: strings without nulls, shape (n,).
         model: see `load`.
-        least: score from which a hit counts, in [0, 1].
+        least: lowest score of a hit, in [0, 1].
     """
     lettered = pc.match_substring_regex(texts, r"\p{L}")
     places = [at for at, is_one in enumerate(lettered.to_pylist()) if is_one]
@@ -191,10 +191,10 @@ def hits(texts: pa.Array, model: str, least: float) -> dict[int, list[Hit] | Uns
 
 
 def _read(reader: Reader, texts: list[str], least: float) -> Results:
-    """Return what is found in each text; one that the model cannot read spoils no other."""
+    """Return the hits in each text; a text that the model cannot read affects no other."""
     try:
         return [*reader.read(texts, least)]
     except Exception as error:  # noqa: BLE001 - whatever it is, the text was not read
         if len(texts) == 1:
-            return [UnscannedError(f"the model for names raised {type(error).__name__}")]
+            return [UnscannedError(f"the language model raised {type(error).__name__}")]
     return [one for text in texts for one in _read(reader, [text], least)]

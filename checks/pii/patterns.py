@@ -1,37 +1,37 @@
-"""Presidio's patterns, searched in a time that grows with the text and not with its square.
+"""Presidio's patterns, searched in time linear, not quadratic, in the length of the text.
 
-Presidio logs a pattern that runs out of time and goes on; here no pattern has a clock. All but two
-repeat a bounded number of times. The pattern of e-mail addresses starts anew at each word of a long
-run, so its matches are put together from the parts around each at sign. The pattern of URLs tries
-up to 253 starts for each dot, so its steps are counted beforehand, and too many raise.
+Presidio logs a pattern that times out and continues; here no pattern has a timeout. All but two
+repeat a bounded number of times. The email pattern starts anew at each word of a long run, so its
+matches are assembled from the parts around each at sign. The URL pattern tries up to 253 starts for
+each dot, so its steps are counted in advance, and too many raise.
 """
 
 import importlib
 from collections.abc import Iterator
 from typing import Any
 
-FLAGS = 26  # DOTALL | MULTILINE | IGNORECASE, which Presidio's default registry gives to all
+FLAGS = 26  # DOTALL | MULTILINE | IGNORECASE, which Presidio's default registry sets for all
 
 _ONE, _ANY = r"[!#$%&'*+\-/=?^_`{|}~\w]", r"[!#$%&'*+\-/=?^_`{|}~\.\w]"
 _DOMAIN = r"[@]\w+(?:-+\w+)*(?:\.\w+(?:-+\w+)*)+"
 EMAIL = rf"\b((({_ONE})|({_ONE}{_ANY}{{0,}}{_ONE})){_DOMAIN})\b"
-_LABEL = 253  # characters of a domain, by the pattern of URLs
+_LABEL = 253  # characters of a domain in the URL pattern
 
 
 class Bounded:
-    """A compiled pattern without a limit of time, as its work is bounded by the text's length."""
+    """A compiled pattern without a timeout, since the text's length bounds its work."""
 
     def __init__(self, pattern: Any) -> None:
-        """Take the pattern, compiled by the regex module."""
+        """Wrap a pattern compiled by the regex module."""
         self._pattern = pattern
 
     def finditer(self, text: str, timeout: float | None = None) -> Iterator[Any]:  # noqa: ARG002
-        """Yield the matches; Presidio's limit of time is not heeded, as it would pass over text."""
+        """Yield the matches; Presidio's timeout is ignored, since it would skip text."""
         yield from self._pattern.finditer(text)
 
 
 class Emails:
-    """The matches of `EMAIL`, found at sign by sign."""
+    """The matches of `EMAIL`, found from one at sign to the next."""
 
     def __init__(self) -> None:
         """Compile the parts of the pattern."""
@@ -42,7 +42,7 @@ class Emails:
         self._domain = regex.compile(rf"{_DOMAIN}\b", FLAGS)
 
     def finditer(self, text: str, timeout: float | None = None) -> Iterator[Any]:  # noqa: ARG002
-        """Yield the matches: before an at sign from the first start of the run that leads to it."""
+        """Yield the matches: each starts as early as possible in the run before its at sign."""
         last = 0
         for run in self._run.finditer(text):
             at = run.end()
@@ -56,10 +56,10 @@ class Emails:
 
 
 class Urls:
-    """A pattern of URLs whose steps are counted before it is searched for."""
+    """A pattern of URLs whose steps are counted before the search."""
 
     def __init__(self, pattern: Any, steps: int, unscanned: Exception) -> None:
-        """Take the compiled pattern, and what to raise beyond `steps` a text."""
+        """Wrap the compiled pattern; `unscanned` is raised beyond `steps` per text."""
         regex: Any = importlib.import_module("regex")
         self._pattern, self._steps, self._unscanned = pattern, steps, unscanned
         self._run = regex.compile(r"[a-z0-9.\-]+", FLAGS)

@@ -1,13 +1,13 @@
-"""Presidio's telephone recognizer, made several times faster without changing what it finds.
+"""Presidio's telephone recognizer, several times faster and with the same results.
 
-Presidio runs the phonenumbers matcher once for each of eight regions. The texts it would try to
-parse are the same for every region as long as none is a number, so they are listed once, and a
-region runs only if one of them could be a number there, judged by the library's own metadata:
-an international prefix, or the region's country code and national prefix before digits that are
-a number of some type. Numbers behind a plus sign are always left to the library, which reads them
-once for all regions.
-Cost: linear; counted in steps, never in time, so that a text ends the same way on every machine.
-Fail closed: out of steps raises. Source: phonenumbers (libphonenumber) metadata.
+Presidio runs the phonenumbers matcher once for each of eight regions. The candidates it would try
+to parse are the same for every region as long as none is a number, so they are listed once, and a
+region runs only if a candidate could be a number there by the library's own metadata: an
+international prefix, or the region's country code and national prefix before the digits of some
+number type. Numbers after a plus sign are always left to the library, which parses them once for
+all regions.
+Cost: linear, limited in steps rather than time, so that the result is equal on every machine.
+Fails closed: too many steps raise. Source: phonenumbers (libphonenumber) metadata.
 """
 
 import functools
@@ -18,12 +18,12 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-# what stands between the digits of a number, from the library's own table, and what leads it
+# the marks between the digits of a number and before it, from the library's own table
 _MARK = (
     r"[ ()\-./Xx\[\]~\x{a0}\x{ad}\x{200b}\x{2010}-\x{2015}\x{2053}\x{2060}\x{2212}\x{223c}"
     r"\x{3000}\x{30fc}\x{ff08}\x{ff09}\x{ff0d}-\x{ff0f}\x{ff3b}\x{ff3d}\x{ff5e}]{0,4}"
 )
-# no number of the eight regions has fewer than six digits, but for German pagers (1640, 01691)
+# except for German pagers (1640, 01691), every number of the eight regions has six digits or more
 _ONE, _SIX = r"[1\x{80}-\x{10ffff}]", r"[6\x{80}-\x{10ffff}]"
 GATE = rf"[\d](?:{_MARK}[\d]){{5}}|{_ONE}{_MARK}{_SIX}(?:{_MARK}[\d]){{2}}"
 
@@ -40,7 +40,7 @@ _TYPES = (
     "voicemail",
     "voip",
 )
-# the marks that may stand between digits; what else a candidate holds may be an extension
+# marks allowed between digits; anything else in a candidate may be an extension
 _MARKS = dict.fromkeys(
     map(
         ord,
@@ -48,28 +48,28 @@ _MARKS = dict.fromkeys(
         "\u3000\u30fc\uff08\uff09\uff0d\uff0e\uff0f\uff3b\uff3d",
     )
 )
-_MORE = str.maketrans("", "", "xX~\uff5e")  # marks that may lead an extension too
+_MORE = str.maketrans("", "", "xX~\uff5e")  # marks that may also introduce an extension
 _LETTERS = 2  # with three, the library reads letters as the digits on their keys
-# letters and digits of a candidate: fewer are no number anywhere, more no number and extension
+# letters and digits of a candidate: fewer or more are never a number with its extension
 _FEWEST, _MOST = 4, 80
 _LONGEST = 250  # characters that the library reads
-_DIGITS = 40  # of the longest number with all its prefixes, and some
+_DIGITS = 40  # more than the longest number with all its prefixes has
 _CODE = 3  # digits of the longest country code
-PARSE = 20  # steps: what the library's reading costs beside the test of a candidate
+PARSE = 20  # steps: the cost of the library's parser, relative to the test of a candidate
 _TRAILING = re.compile(r"\(\\d\{[0-9,]+\}\)")  # the number itself inside a prefix pattern
 
 
 class TooManyStepsError(Exception):
-    """The search took more steps than it was allowed."""
+    """The search would take more steps than allowed."""
 
 
 def recognizer(steps: int, unscanned: Exception) -> Any:
-    """Return Presidio's telephone recognizer; it raises `unscanned` beyond `steps` a text."""
+    """Return Presidio's telephone recognizer; it raises `unscanned` beyond `steps` per text."""
     presidio = importlib.import_module("presidio_analyzer")
     predefined = importlib.import_module("presidio_analyzer.predefined_recognizers")
 
     class Phone(predefined.PhoneRecognizer):  # type: ignore[misc, name-defined]
-        """Presidio's telephone recognizer with a limit of steps; explanations are left out."""
+        """Presidio's telephone recognizer with a step limit and without explanations."""
 
         def analyze(self, text: str, *_: Any, **__: Any) -> list[Any]:
             """Return the telephone numbers of a text, by every region."""
@@ -93,17 +93,17 @@ def recognizer(steps: int, unscanned: Exception) -> Any:
 
 
 class Search:
-    """The search of one text, and what it has cost.
+    """The search of one text and its cost.
 
     Attributes:
-        left: steps that it may still take; one a candidate that is tested, PARSE one that is read.
+        left: remaining steps; testing a candidate takes one, parsing it takes PARSE.
         possible: regions in which something inside a candidate could be a number, by the
             candidate's start and length.
-        abroad: what the library made of numbers behind a plus sign, by their start and text.
+        abroad: the library's matches for numbers after a plus sign, by their start and text.
     """
 
     def __init__(self, text: str, steps: int) -> None:
-        """Take a text and the steps that its search may take."""
+        """Start the search of a text that may take so many steps."""
         self.text, self.left = text, steps
         self.possible: dict[tuple[int, int], frozenset[str]] = {}
         self.abroad: dict[tuple[int, str], Any] = {}
@@ -111,13 +111,13 @@ class Search:
         self._regions_of = functools.cache(_regions_of)
 
     def spend(self, steps: int) -> None:
-        """Count steps; TooManyStepsError if there were not as many left."""
+        """Count steps; TooManyStepsError if too few are left."""
         self.left -= steps
         if self.left < 0:
             raise TooManyStepsError
 
     def regions(self) -> list[str]:
-        """Return the regions in which the text may hold a number; Presidio is not needed for it.
+        """Return the regions in which the text may hold a number, without Presidio.
 
         Raises:
             TooManyStepsError: beyond the steps allowed.
@@ -128,11 +128,11 @@ class Search:
         return [region for region in REGIONS if region in found]
 
     def matches(self, region: str | None, **given: Any) -> Any:
-        """Return the library's matches for a region; for None, only list what could be one."""
+        """Return the library's matches for a region; for None, only list candidates."""
         return _matcher()(self, region, max_tries=sys.maxsize, **given)
 
     def listed(self, extract: Callable[[str, int], Any], candidate: str, offset: int) -> None:
-        """Note the regions of all that the library would try inside a candidate."""
+        """Note the regions of everything that the library would try inside a candidate."""
         self._inside.clear()
         extract(candidate, offset)
         found = frozenset[str]().union(*map(self._regions_of, self._inside))
@@ -145,7 +145,7 @@ class Search:
     def tried(
         self, read: Callable[[str, int], Any], region: str | None, candidate: str, offset: int
     ) -> Any:
-        """Return what the library's reading makes of a candidate if it could be a number."""
+        """Return the library's match for a candidate if it could be a number."""
         self.spend(1)
         if region is None:
             self._inside.add(candidate)
@@ -217,19 +217,19 @@ def _test(region: str) -> Callable[[str], bool]:
     def test(digits: str) -> bool:
         if pattern.fullmatch(digits) is None:
             return False
-        # most regions want their national prefix before the number; without one it is none
-        return led.match(digits) is not None or not _wants_prefix(own, digits)
+        # in most regions a number counts only with its national prefix
+        return led.match(digits) is not None or not _needs_prefix(own, digits)
 
     return test
 
 
 def _patterns(metadata: Any) -> list[str]:
-    # a number is valid only if it is of some type
+    # a number is valid only if it has a type
     types = (getattr(metadata, name) for name in _TYPES)
     return [kind.national_number_pattern for kind in types if kind and kind.national_number_pattern]
 
 
-def _wants_prefix(metadata: Any, number: str) -> bool:
+def _needs_prefix(metadata: Any, number: str) -> bool:
     library: Any = importlib.import_module("phonenumbers.phonenumberutil")
     form = library._choose_formatting_pattern_for_number(metadata.number_format, number)  # noqa: SLF001
     if form is None or form.national_prefix_optional_when_formatting:
@@ -239,7 +239,7 @@ def _wants_prefix(metadata: Any, number: str) -> bool:
 
 
 def _is_abroad(candidate: str) -> bool:
-    """Return whether a plus sign and a country code lead, so that no region is asked."""
+    """Return whether a plus sign and a country code come first, so no region matters."""
     bare = candidate.translate(_MARKS)
     digits = bare.lstrip("+\uff0b")
     if digits == bare or not digits.isdecimal():
@@ -254,7 +254,7 @@ def _matcher() -> Callable[..., Any]:
     phonenumbers = importlib.import_module("phonenumbers")
 
     class Matcher(phonenumbers.PhoneNumberMatcher):  # type: ignore[misc, name-defined]
-        """The library's matcher, counted; without a region it lists candidates and reads none."""
+        """The library's matcher with counted steps; without a region it only lists candidates."""
 
         def __init__(self, search: Search, region: str | None, **given: Any) -> None:
             super().__init__(search.text, region, **given)

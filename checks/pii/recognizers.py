@@ -1,16 +1,15 @@
-"""Presidio's own recognizers, driven so that nothing they could not read passes as clean.
+"""Presidio's recognizers, run so that no text that they could not read counts as clean.
 
-Only the recognizers asked for are built, on a blank spaCy tokenizer (no model: no names, no
-places). No recognizer has a clock: a text that takes too many steps raises, where Presidio logs a
-pattern that is out of time and goes on. E-mail domains are checked against the public suffix list
-that ships with tldextract, never over the network; and Presidio's logger, which would write matched
-text, is silenced.
-Cost: about 20 microseconds a text and pattern, 0.3 ms for the telephone numbers of a text; linear
-in the text and its hits.
+Only the requested recognizers are built, on a blank spaCy tokenizer (no model, so no names and no
+places). They have no timeouts: a text that takes too many steps raises, where Presidio would log
+the timeout and continue. Email domains are checked against the public suffix list that ships with
+tldextract, never over the network, and Presidio's logger, which would write matched text, is
+silenced.
+Cost: about 20 microseconds per text and pattern, 0.3 ms for the telephone numbers of a text;
+linear in the text and its hits.
 """
 
 import copy
-import dataclasses
 import functools
 import importlib
 import logging
@@ -19,9 +18,10 @@ from typing import Any
 
 from checks.pii import context as around
 from checks.pii import phone
+from checks.pii.hits import Hit, UnscannedError
 from checks.pii.patterns import EMAIL, FLAGS, Bounded, Emails, Urls
 
-# entity: Presidio's class; the names are known without importing it
+# entity: the name of Presidio's class, which is imported only when needed
 CLASSES = {
     "CREDIT_CARD": "CreditCardRecognizer",
     "CRYPTO": "CryptoRecognizer",
@@ -42,38 +42,18 @@ CLASSES = {
     "UUID": "UuidRecognizer",
 }
 _PREDEFINED = "presidio_analyzer.predefined_recognizers"
-LIFT, LIFTED = 0.35, 0.4  # what a context word adds to a score, and the least it then is
-TOO_MANY = "a recognizer would take more steps than the option allows"
-
-
-class UnscannedError(Exception):
-    """A text that a recognizer could not read to its end; says why, and carries no text."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, order=True)
-class Hit:
-    """Personal data at [start, end) of a text.
-
-    Attributes:
-        start, end: characters, half open.
-        entity: Presidio's entity type, or SECRET.
-        score: Presidio's, in (0, 1].
-    """
-
-    start: int
-    end: int
-    entity: str
-    score: float
+LIFT, LIFTED = 0.35, 0.4  # what a context word adds to a score, and the lowest score it leaves
+TOO_MANY = "a recognizer would need more steps than the option `steps` allows"
 
 
 @functools.lru_cache(maxsize=4)
 def analyzer(entities: tuple[str, ...], threshold: float, steps: int) -> "Analyzer":
-    """Return the analyzer of these entities; built once a process."""
+    """Return the analyzer of these entities; built once per process."""
     return Analyzer(entities, threshold, steps)
 
 
 class Analyzer:
-    """Presidio's analysis of one text by chosen recognizers; equal to its AnalyzerEngine."""
+    """Presidio's analysis of one text by chosen recognizers, with AnalyzerEngine's results."""
 
     def __init__(self, entities: tuple[str, ...], threshold: float, steps: int) -> None:
         """Build the recognizers of `entities`; `steps` limits each of them on one text."""
@@ -91,16 +71,16 @@ class Analyzer:
         Args:
             text: one text.
             entities: those whose gates the text passed.
-            context: words beside the text, as the column's name.
+            context: words that belong to the text, such as the column's name.
 
         Raises:
-            UnscannedError: if a recognizer ran out of steps, or failed in any other way.
+            UnscannedError: if a recognizer ran out of steps or failed in any other way.
         """
         try:
             return self._hits(text, entities, context)
         except UnscannedError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the text was not read; its words stay here
+        except Exception as error:  # noqa: BLE001 - whatever it is, the text was not read; its message may quote it
             raise UnscannedError(type(error).__name__) from None
 
     def _hits(self, text: str, entities: Iterable[str], context: tuple[str, ...]) -> list[Hit]:
@@ -116,7 +96,7 @@ class Analyzer:
         return sorted(Hit(r.start, r.end, r.entity_type, r.score) for r in kept)
 
     def _lifted(self, text: str, results: list[Any], context: tuple[str, ...]) -> list[Any]:
-        # context can only raise a score, so texts where it cannot are not cut into tokens
+        # context can only raise a score: texts without a context word need no tokenizer
         lower = (text + "".join(context)).lower()
         open_ = {result.entity_type for result in results if result.score < 1}
         if not any(word in lower for entity in open_ for word in self.words[entity]):
@@ -130,7 +110,7 @@ def _silent(_: logging.LogRecord) -> bool:
 
 
 def _build(entity: str, steps: int) -> Any:
-    """Return Presidio's recognizer of one entity, with patterns whose work is bounded."""
+    """Return Presidio's recognizer for one entity, with patterns whose work is bounded."""
     if entity == "PHONE_NUMBER":
         return phone.recognizer(steps, UnscannedError(TOO_MANY))
     special = {"EMAIL_ADDRESS": _email, "IBAN_CODE": _iban}
@@ -152,11 +132,11 @@ def _finder(entity: str, pattern: str, steps: int) -> Any:
 
 
 def _email() -> Any:
-    # suffix_list_urls=() keeps to the list in the package: no network, the same on every machine
+    # suffix_list_urls=() uses the list in the package: no network, equal on every machine
     extract = _module("tldextract").TLDExtract(suffix_list_urls=(), cache_dir=None)
 
     class Email(_module(_PREDEFINED).EmailRecognizer):  # type: ignore[misc]
-        """Presidio's e-mail recognizer, offline."""
+        """Presidio's email recognizer, offline."""
 
         def validate_result(self, pattern_text: str) -> bool:
             """Return whether the address ends in a registered domain."""
@@ -168,10 +148,10 @@ def _email() -> Any:
 
 def _iban() -> Any:
     class Iban(_module(_PREDEFINED).IbanRecognizer):  # type: ignore[misc]
-        """Presidio's IBAN recognizer, which would search by itself and with a limit of time."""
+        """Presidio's IBAN recognizer without its own search, which has a timeout."""
 
         def analyze(self, text: str, *_: Any, **__: Any) -> Any:
-            """Return the IBANs of a text: of each match the longest part that is one."""
+            """Return the IBANs of a text: in each match, the longest part that is one."""
             matches = [m for p in self.patterns for m in p.compiled_regex.finditer(text)]
             return [result for match in matches if (result := self._longest(match)) is not None]
 
@@ -198,7 +178,7 @@ def _iban() -> Any:
 
 
 def _module(name: str) -> Any:
-    # heavy: imported when the first candidate comes, never with this file
+    # heavy: imported for the first candidate, never with this file
     return importlib.import_module(name)
 
 

@@ -1,8 +1,8 @@
 r"""From a pattern of the regex module to RE2 that matches wherever the pattern does.
 
-What RE2 cannot say is forgotten (look-around, word boundaries, back references stand for their
-group), what could narrow is widened (negated classes, long repeats), and at both ends only what
-must be there is kept. `\d` in the result stands for every decimal digit the regex module knows.
+What RE2 cannot express is dropped (look-around, word boundaries; a back reference becomes a copy of
+its group), what could narrow is widened (negated classes, long repeats), and both ends keep only
+what must occur. `\d` in the result stands for every decimal digit that the regex module knows.
 """
 
 import importlib
@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-# Python's own parser of patterns; it has no stubs
+# Python's own pattern parser, which has no stubs
 sre: Any = importlib.import_module("re._constants")
 parser: Any = importlib.import_module("re._parser")
 ANY = r"[\x00-\x{10ffff}]"
-OTHER = r"\x{80}-\x{10ffff}"  # whatever is not ASCII
+OTHER = r"\x{80}-\x{10ffff}"  # everything beyond ASCII
 WORD = rf"[0-9A-Za-z_{OTHER}]"
 SPACE = rf"[\x09-\x0d\x1c-\x20{OTHER}]"
 # letters that match an ASCII one when case is ignored: dotted I, dotless i, long s, Kelvin sign
@@ -26,12 +26,12 @@ _MANY = 40  # repeats beyond which RE2 programs grow too large
 
 
 def words_of(words: Iterable[str]) -> str:
-    """Return RE2 that matches wherever one of the words occurs, in any case."""
+    """Return RE2 that matches wherever one of the words occurs, ignoring case."""
     return "|".join(sorted(_literals(word.strip()) for word in words if word.strip()))
 
 
 def sign(pattern: str) -> str:
-    """Return "@" or "digit" if nothing matches the pattern without one, else ""."""
+    """Return "@" or "digit" if every match of the pattern holds one, else ""."""
     try:
         return max(_required(list(parser.parse(pattern))), default="")
     except re.error:
@@ -41,7 +41,7 @@ def sign(pattern: str) -> str:
 def relax(pattern: str, *, ignore_case: bool = True) -> str:
     """Return RE2 that matches in every text in which `pattern` (regex module) matches.
 
-    "" if the pattern has a part that is not understood: then every text is a candidate.
+    "" if the pattern has an unsupported part: then every text is a candidate.
     """
     try:
         tree = parser.parse(pattern)
@@ -55,14 +55,14 @@ class _NotUnderstoodError(Exception):
 
 
 class _Relaxer:
-    """Walks the tree of a parsed pattern and writes RE2."""
+    """Walk the tree of a parsed pattern and write RE2."""
 
     def __init__(self, *, ignore_case: bool) -> None:
         self.ignore_case = ignore_case
         self.groups: dict[int, Any] = {}
 
     def whole(self, items: list[Any]) -> str:
-        """Write a whole pattern; at both ends only what must be there is kept."""
+        """Write a whole pattern; both ends keep only what must occur."""
         items = [item for item in items if self.node(*item)]
         while items and self._least(items[0]) == 0:
             items.pop(0)
@@ -76,7 +76,7 @@ class _Relaxer:
         return "".join(self.node(op, value) for op, value in items)
 
     def node(self, op: Any, value: Any, *, end: bool = False) -> str:  # noqa: C901, PLR0911
-        """Write one node; `end` allows to keep only the fewest repeats."""
+        """Write one node; at an `end` only the fewest repeats are kept."""
         if op in {sre.AT, sre.ASSERT, sre.ASSERT_NOT}:
             return ""
         if op is sre.LITERAL:
@@ -150,7 +150,7 @@ def _range(low: int, high: int, *, ignore_case: bool) -> str:
     out += "".join(_span(a, z) + _span(a + 32, z + 32) for a, z in cased)
     folds = any(a <= ord(letter) <= z for a, z in cased for letter in "ISK")
     out += _FOLDS if folds else ""
-    if high >= _ASCII:  # whatever other cases its letters have
+    if high >= _ASCII:  # its letters may have other cases
         out += OTHER + ("ISKisk" if any(low <= code <= high for code in _FOLDED) else "")
     return out
 
@@ -165,7 +165,7 @@ def _literals(word: str) -> str:
 
 
 def _required(items: list[Any]) -> frozenset[str]:
-    """Return the signs without which a sequence cannot match: "digit", "@"."""
+    """Return the signs that every match of a sequence holds: "digit", "@"."""
     return frozenset[str]().union(*(_required_by(op, value) for op, value in items))
 
 

@@ -1,12 +1,12 @@
 """The columnar scan: gates over unique values, recognizers on candidates, raw and undisguised.
 
-A text goes through three passes: as it is; folded and joined (invisible characters, look-alikes,
-escapes, digits apart); and with base64 and hexadecimal runs decoded. What is found in the
-second and third is mapped back to the raw text and counts only if it is sure, or an address of a
+A text is scanned three times: unchanged; folded and joined (invisible characters, look-alikes,
+escapes, separated digits); and with base64 and hexadecimal runs decoded. Hits of the second and
+third scan are mapped back to the raw text and count only if they are certain, or addresses of a
 private network. A text that is too long, or that a recognizer could not finish, is unscanned, which
 is an error and never "clean".
-Cost: one RE2 pass for most texts, 0.1 to 1 ms for a candidate; linear in a long one. The limit is
-one of steps and not of time: which texts are unscanned depends on the texts alone.
+Cost: one RE2 pass for most texts, 0.1 to 1 ms for a candidate, linear in its length. The limit
+counts steps, not time, so which texts are unscanned depends on the texts alone.
 """
 
 import dataclasses
@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 
 from checks.kit.text_folding import Aligned
 from checks.pii import announced_phones, disguise, judge, phone, prefilters, secrets
-from checks.pii.recognizers import Hit, UnscannedError, analyzer
+from checks.pii.hits import Hit, SpanSet, UnscannedError
+from checks.pii.recognizers import analyzer
 from checks.pii.settings import Settings
-from checks.pii.taken import Taken
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Found:
 
     Attributes:
         hits: (hit, "error" or "warning"), spans in the raw text, in order.
-        disguised: whether any was found only after undoing a disguise.
+        disguised: whether any hit needed a disguise to be undone.
         unscanned: why the text could not be scanned, or "".
     """
 
@@ -40,7 +40,7 @@ class Found:
 
 
 def scan(texts: pa.Array, column: str, settings: Settings) -> dict[int, Found]:
-    """Return what the texts hold, by position; a text that holds nothing is left out.
+    """Return what the texts hold, by position; texts that hold nothing are left out.
 
     Args:
         texts: unique strings without nulls, shape (n,).
@@ -69,10 +69,10 @@ def scan(texts: pa.Array, column: str, settings: Settings) -> dict[int, Found]:
 def raw_hits(
     texts: pa.Array, column: str, settings: Settings, *, counting: bool = False
 ) -> dict[int, list[Hit] | UnscannedError]:
-    """Return every hit in texts as they are, by position; equal to Presidio's own results.
+    """Return every hit in the unchanged texts, by position: Presidio's own results, and secrets.
 
-    Secrets are found beside. A text that a recognizer could not finish has the error instead.
-    With `counting`, telephone numbers are not looked for where none would count: in most ids.
+    A text that a recognizer could not finish has the error instead. With `counting`, texts in
+    which no telephone number would count, such as most ids, are not searched for one.
     """
     found: dict[int, list[Hit] | UnscannedError] = {}
     context = _context(column, settings)
@@ -98,12 +98,12 @@ def _candidates(
 ) -> dict[int, list[str]]:
     """Return the entities whose gates each text passes, by position.
 
-    With the `words` of the column's name, no telephone numbers where none would count.
+    With the `words` of the column's name, telephone numbers only where one would count.
     """
     chosen = prefilters.gates(settings.entities, settings.score)
     out: dict[int, list[str]] = {}
     ascii_ = pc.string_is_ascii(texts).to_numpy(zero_copy_only=False)
-    beside = " ".join(context)
+    heading = " ".join(context)
     for is_ascii in (True, False):
         places = np.flatnonzero(ascii_ == is_ascii)
         part = texts if len(places) == len(texts) else texts.take(pa.array(places))
@@ -112,7 +112,7 @@ def _candidates(
         if not len(part):
             continue
         for gate in chosen:
-            helped = bool(gate.words and prefilters.python(gate.words).search(beside))
+            helped = bool(gate.words and prefilters.python(gate.words).search(heading))
             passed = prefilters.passed(part, gate, helped=helped, ascii_only=is_ascii)
             if gate.entity == "PHONE_NUMBER" and words is not None and passed.any():
                 passed &= ~judge.has_no_phone(part, words)
@@ -125,7 +125,7 @@ def _candidates(
 
 
 def _may_be_called(text: str, steps: int) -> bool:
-    # a second gate, in Python: digits are common, and few of them could be a telephone number
+    # a second gate, in Python: digits are common, but few of them could be a telephone number
     try:
         return bool(phone.Search(text, steps).regions())
     except phone.TooManyStepsError:
@@ -134,7 +134,7 @@ def _may_be_called(text: str, steps: int) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _context(column: str, settings: Settings) -> tuple[str, ...]:
-    # Presidio takes context words as parts of longer ones, so only whole words are handed over
+    # Presidio also accepts context words inside longer ones, so it only gets whole words
     known_ = [g.words for g in prefilters.gates(settings.entities, settings.score) if g.words]
     words = sorted(judge.words_of(column))
     return tuple(w for w in words if any(prefilters.python(k).fullmatch(w) for k in known_))
@@ -166,9 +166,9 @@ def _announced(
     for at in np.flatnonzero(prefilters.matches(texts, announced_phones.GATE)).tolist():
         owner = int(places[at])
         already = decided.get(owner, [])
-        taken = Taken((hit.start, hit.end) for hit, _, _ in already)
+        occupied = SpanSet((hit.start, hit.end) for hit, _, _ in already)
         found = announced_phones.hits(texts[at].as_py()) if owner not in out else []
-        new = [(hit, "error", False) for hit in found if not taken.overlaps(hit.start, hit.end)]
+        new = [(hit, "error", False) for hit in found if not occupied.overlaps(hit.start, hit.end)]
         if new:
             decided[owner] = [*already, *new]
 
@@ -198,25 +198,27 @@ def _disguised(
             out[owner] = Found(unscanned=str(hits))
             continue
         already = decided.get(owner, [])
-        taken = Taken((hit.start, hit.end) for hit, _, _ in already)
-        new = list(_sure(hits, variant, words, taken))
+        occupied = SpanSet((hit.start, hit.end) for hit, _, _ in already)
+        new = list(_sure(hits, variant, words, occupied))
         if new:
             decided[owner] = [*already, *new]
 
 
 def _sure(
-    hits: list[Hit], variant: Aligned, words: frozenset[str], taken: Taken
+    hits: list[Hit], variant: Aligned, words: frozenset[str], occupied: SpanSet
 ) -> Iterator[tuple[Hit, str, bool]]:
     for hit in judge.without_contained(hits):
         start, end = variant.span(hit.start, hit.end)
         raw = dataclasses.replace(hit, start=start, end=end)
-        verdict = None if taken.overlaps(start, end) else judge.strength(hit, variant.text, words)
+        if occupied.overlaps(start, end):
+            continue
+        verdict = judge.strength(hit, variant.text, words)
         if verdict == "error" or (verdict and hit.entity == "IP_ADDRESS"):
             yield raw, verdict, True
 
 
 def texts_of(column: pa.ChunkedArray | pa.Array) -> tuple[pa.Array, np.ndarray]:
-    """Return a column's unique texts, and for each row its place in them, -1 for null."""
+    """Return a column's unique texts and, for each row, its index among them; -1 for null."""
     whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     if pa.types.is_dictionary(whole.type):
         whole = whole.cast(whole.type.value_type)
@@ -232,7 +234,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def spans(found: Found) -> Iterable[tuple[int, int, str]]:
-    """Return the spans to replace as (start, end, entity), in order, none overlapping."""
+    """Yield the spans to replace as (start, end, entity), in order and disjoint."""
     last = -1
     for hit, _ in sorted(found.hits, key=lambda pair: (pair[0].start, -pair[0].end)):
         if hit.start >= last:

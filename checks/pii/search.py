@@ -1,7 +1,7 @@
-"""All that is searched for in texts: patterns, the user's deny list, the user's language model.
+"""The whole search of texts: patterns, the user's deny list, the user's language model.
 
-What patterns find comes first; a name that overlaps it is not told twice. A placeholder that Assay
-wrote is nothing, whatever a model takes it for.
+Hits of patterns come first; a name that overlaps one is not reported again. A placeholder that
+Assay wrote is never a hit, even if a model takes it for a name.
 """
 
 import dataclasses
@@ -11,16 +11,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from checks.kit import wording
 from checks.pii import deny_list, names
-from checks.pii.recognizers import CLASSES, Hit, UnscannedError
+from checks.pii.hits import Hit, SpanSet, UnscannedError
+from checks.pii.recognizers import CLASSES
 from checks.pii.scan import Found, scan
 from checks.pii.settings import Settings
-from checks.pii.taken import Taken
 from provenance.base.errors import AssayError
 
 _TYPES = (*CLASSES, "SECRET", "UNSCANNED", deny_list.ENTITY, *set(names.LABELS.values()))
 PLACEHOLDER = re.compile(rf"<(?:{'|'.join(sorted(_TYPES))})(?::[a-p]{{16}})?>")
-# what needs a model, and the type that says that one was used for it
+# what only a model finds, and the type of its hits
 _UNSEARCHED = (
     ("personal names", "PERSON"),
     ("places", "LOCATION"),
@@ -30,7 +31,7 @@ _UNSEARCHED = (
 
 
 def search(texts: pa.Array, column: str, settings: Settings) -> dict[int, Found]:
-    """Return what the texts hold, by position; a text that holds nothing is left out.
+    """Return what the texts hold, by position; texts that hold nothing are left out.
 
     Args:
         texts: unique strings without nulls, shape (n,).
@@ -64,7 +65,7 @@ def _named(texts: pa.Array, settings: Settings) -> list[dict[int, list[Hit] | Un
 
 
 def _denied(settings: Settings) -> deny_list.Names:
-    return deny_list.names_of(settings.deny, settings.deny_file, settings.deny_sha256)
+    return deny_list.names_of(settings.deny, settings.deny_file, settings.deny_file_sha256)
 
 
 def _joined(before: Found, hits: list[Hit] | UnscannedError, text: str) -> Found:
@@ -73,18 +74,18 @@ def _joined(before: Found, hits: list[Hit] | UnscannedError, text: str) -> Found
     if isinstance(hits, UnscannedError):
         return dataclasses.replace(before, unscanned=str(hits))
     spans = [(hit.start, hit.end) for hit, _ in before.hits]
-    taken = Taken([*spans, *(match.span() for match in PLACEHOLDER.finditer(text))])
+    occupied = SpanSet([*spans, *(match.span() for match in PLACEHOLDER.finditer(text))])
     new = []
-    # a longer name first: windows and lists may tell a part of it too
+    # longer names first: a window or a list may hold a part of one too
     for hit in sorted(hits, key=lambda hit: (hit.start - hit.end, hit)):
-        if not taken.overlaps(hit.start, hit.end):
+        if not occupied.overlaps(hit.start, hit.end):
             new.append((hit, "error"))
-            taken.add(hit.start, hit.end)
+            occupied.add(hit.start, hit.end)
     return dataclasses.replace(before, hits=tuple(sorted([*before.hits, *new])))
 
 
 def ready(settings: Settings) -> None:
-    """Load what is to be searched with.
+    """Load the model and the deny list.
 
     Raises:
         AssayError: ASSAY-K003 if the model or the deny list cannot be used.
@@ -95,22 +96,22 @@ def ready(settings: Settings) -> None:
         names.load(settings.model)
 
 
-def told(settings: Settings) -> list[str]:
-    """Return sentences on names: what they were searched with, and what was not searched for."""
-    notes = []
+def notes(settings: Settings) -> list[str]:
+    """Return sentences on the search for names: what was used, and what was not searched for."""
+    made = []
     types = set(settings.entities)
     if settings.model:
         types |= set(names.load(settings.model).types)
         which = ", ".join(sorted(types - set(settings.entities)))
-        notes.append(f"A language model searched for {which} in all texts.")
+        made.append(f"A language model searched all texts for {which}.")
     if settings.denies:
-        count = len(_denied(settings))
-        notes.append(f"All texts were searched for the {count:,} names of the deny list.")
+        names_ = wording.count(len(_denied(settings)), "name")
+        made.append(f"All texts were searched for the {names_} on the deny list.")
     left = [word for word, kind in _UNSEARCHED if kind not in types]
     if left:
         listed = left[0] if len(left) == 1 else f"{', '.join(left[:-1])} and {left[-1]}"
-        why = "the one used does not know them" if settings.model else "none is used"
-        notes.append(
+        why = "the one used does not find them" if settings.model else "none is used"
+        made.append(
             f"ASSAY-K020: {listed} were not searched for: that needs a language model, and {why}."
         )
-    return notes
+    return made

@@ -1,22 +1,21 @@
-"""Secrets: keys and passwords that have a form of their own; high entropy alone only if asked for.
+"""Secrets: keys and passwords with a recognisable format; mere high entropy only on request.
 
 Each rule is a pattern with literal keywords, one of which every match holds: so the scan of a
 column without secrets is one RE2 pass for the keywords, and patterns run on the few texts that
 hold one. Ids and hashes are as random as keys and fill training tables, so plain entropy is off by
 default (option `entropy`) and then only a warning. Matched text is never reported.
-Blind to: passwords without a form (`password: tulip`), keys of issuers not listed, keys cut in two.
-Source: the issuers' own documents on the forms of their tokens.
+Blind to: passwords without a format (`password: tulip`), keys of issuers not listed, split keys.
+Source: the issuers' documentation of their token formats.
 """
 
 import math
 import re
 from collections import Counter
 
-from checks.pii.recognizers import Hit
-from checks.pii.taken import Taken
+from checks.pii.hits import Hit, SpanSet
 
 ENTITY = "SECRET"
-# name: (keywords, pattern); matched case by case, as the issuers write them
+# name: (keywords, pattern); case-sensitive, as the issuers write them
 RULES: dict[str, tuple[tuple[str, ...], str]] = {
     "private key": (
         ("PRIVATE KEY",),
@@ -81,7 +80,7 @@ RULES: dict[str, tuple[tuple[str, ...], str]] = {
         ("eyJ",),
         r"\beyJ[0-9A-Za-z_-]{8,}\.eyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]{8,}",
     ),
-    # not what documents put there: ${PASSWORD}, <password>, ****, xxxx
+    # but not the placeholders of documentation, such as ${PASSWORD}, <password>, ****, xxxx
     "password in a URL": (
         ("://",),
         r"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]{1,100}:(?![$<{*%]|[xX]+@)[^\s/:@]{3,100}@[0-9A-Za-z]",
@@ -95,7 +94,7 @@ RANDOM_GATE = r"[0-9A-Za-z+/_=-]{20}"
 RANDOM_SCORE = 0.5
 _RUN = re.compile(r"[0-9A-Za-z+/_=-]{20,}")
 _HEX = re.compile(r"[0-9a-fA-F-]+")
-_HEX_BITS, _BITS = 3.0, 4.2  # a character; random hex has nearly 4, random base64 nearly 6
+_HEX_BITS, _BITS = 3.0, 4.2  # per character; random hex has nearly 4, random base64 nearly 6
 
 
 def hits(text: str, *, random: bool = False) -> list[Hit]:
@@ -103,7 +102,7 @@ def hits(text: str, *, random: bool = False) -> list[Hit]:
 
     Args:
         text: one text.
-        random: whether runs of high entropy count too, with `RANDOM_SCORE`.
+        random: whether high-entropy runs count too, with `RANDOM_SCORE`.
     """
     spans = {
         match.span()
@@ -113,12 +112,12 @@ def hits(text: str, *, random: bool = False) -> list[Hit]:
     }
     found = [Hit(*span, ENTITY, 1.0) for span in spans]
     if random:
-        taken = Taken(spans)
+        occupied = SpanSet(spans)
         runs = (match.span() for match in _RUN.finditer(text) if _is_random(match[0]))
         found += [
             Hit(low, high, ENTITY, RANDOM_SCORE)
             for low, high in runs
-            if not taken.overlaps(low, high)
+            if not occupied.overlaps(low, high)
         ]
     return sorted(found)
 

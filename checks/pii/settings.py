@@ -1,7 +1,7 @@
 """Options of the scan, from `assay.checks: {pii: {...}}` of the contract.
 
 Dates, URLs and UUIDs are everywhere in training tables, and bare account and licence numbers look
-like any other number: those types are searched only if they are asked for.
+like any other number: these types are searched for only on request.
 """
 
 import dataclasses
@@ -46,17 +46,17 @@ class Settings:
 
     Attributes:
         entities: Presidio's types to search for.
-        score: least score of a hit, in [0, 1].
-        max_chars: longest text that is scanned.
-        steps: limit of one recognizer on one text; see `checks.pii.phone` for what is counted.
+        score: lowest score of a hit, in [0, 1].
+        max_chars: longest text to scan.
+        steps: limit for one recognizer on one text; `checks.pii.phone` says what is counted.
         secrets: whether to search for keys and passwords.
-        entropy: whether random runs of letters and digits count as secrets, as warnings.
+        entropy: whether high-entropy runs of letters and digits are warned of as secrets.
         disguised: whether to search folded and decoded text too.
         model: folder or installed package of a language model for names; "" for none.
-        model_score: least score of what it finds, in [0, 1].
-        deny, deny_file: names to search for, and the path of a text with more of them.
-        deny_sha256: digest of that file's bytes, which no other ones may be read as; "" for any.
-            A run sets it, a contract cannot.
+        model_score: lowest score of its hits, in [0, 1].
+        deny, deny_file: names to search for, and the path of a text file with more of them.
+        deny_file_sha256: digest that the bytes of that file must have; "" for any. A run sets it,
+            a contract cannot.
     """
 
     entities: tuple[str, ...] = ENTITIES
@@ -70,16 +70,16 @@ class Settings:
     model_score: float = 0.5
     deny: tuple[str, ...] = ()
     deny_file: str = ""
-    deny_sha256: str = ""
+    deny_file_sha256: str = ""
 
     @property
     def denies(self) -> bool:
-        """Return whether there is a deny list."""
+        """Return whether names are denied."""
         return bool(self.deny or self.deny_file)
 
 
 def settings_of(contract: Contract) -> Settings:
-    """Return the settings that the contract's `assay.checks: {pii: ...}` asks for."""
+    """Return the settings from the contract's `assay.checks: {pii: ...}`."""
     options: dict[str, Any] = contract.options("pii")
     if "entities" in options:
         options["entities"] = tuple(sorted(set(options["entities"])))

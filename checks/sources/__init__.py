@@ -1,15 +1,17 @@
-"""Source contrast: a source whose labels, influence or share is not as others and its past suggest.
+"""Source contrast: a source whose labels, influence or share deviate from the others or its past.
 
 Threat: data poisoning by one supplier. State: hash-ranked sample of 30,000 rows (option `sample`).
-Cost: two folds of one model per label class on the sample (binary labels: one class); sums over
-rows for the influence. Nulls: rows without a label or source are left out; missing stays missing.
-Blind to: a source that poisons few of its rows; sources under 50 rows of the sample, and for the
-influence all but the 20 largest; labels beyond ten values; a shift that all sources share (see
-drift); without a reference, any change of a source; five nights make the first past. An odd kind of
-rows may look guilty.
+Cost: two folds of one model per label class on the sample (one class if labels are binary); sums
+over rows for the influence. Nulls: rows without a label or source are skipped; missing features
+count as missing.
+Blind to: a source that poisons few of its rows; sources with fewer than 50 sampled rows, and for
+the influence all but the 20 largest; labels with more than ten values; a shift that all sources
+share (see drift); without a reference, changes that five earlier runs do not show. A source of
+unusual but correct rows may be reported.
 Source: direct standardisation; leave-one-out influence (Cook 1977; Koh, Liang 2017).
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,9 +21,10 @@ import pyarrow.compute as pc
 from checks.kit import findings, hashing, sample
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
-from checks.sources import contrast, influence, nights, shares
+from checks.kit.wording import count, percent
+from checks.sources import contrast, finding_rates, influence, past_runs, shares
 from checks.sources.contrast import OWNER
-from provenance.rows.shards import Shard
+from provenance.rows.shards import Shard, ShardRef
 
 LEAST = 50
 NOISE = 5.0  # standard deviations over draws that an influence must pass
@@ -29,9 +32,9 @@ HARM = 0.005  # of the loss that a source must cost the others
 
 
 class Sources(Check[pa.Table, Model]):
-    """Contrast each source with the others, and with itself in the reference."""
+    """Compare each source with the others, with the reference and with earlier runs."""
 
-    name: ClassVar[str] = "sources"
+    name: ClassVar[str] = "sources"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"source"})
     takes: ClassVar[Takes] = {"sample": "whole"}
@@ -74,7 +77,7 @@ class Sources(Check[pa.Table, Model]):
     }
 
     def __init__(self, context: Context) -> None:
-        """Choose the columns that are there."""
+        """Choose the columns that exist."""
         super().__init__(context)
         contract, names = context.contract, set(context.schema.names)
         self.label = contract.label if contract.label in names else None
@@ -99,25 +102,36 @@ class Sources(Check[pa.Table, Model]):
         """Report the sources that stand out."""
         rows = self._owned(sample.settled(state))
         if rows.num_rows < 2 * LEAST:
-            return Model(notes=("Sources were not compared: too few rows.",))
+            return Model(notes=("Sources were not compared: there are too few rows.",))
         before = None if self.context.reference is None else self._owned(self.context.reference)
         parts, notes = [], []
         if before is None or before.num_rows < 2 * LEAST:
-            notes.append("Without a reference no change of a source's share or labels was sought.")
+            notes.append("No reference: sources were not checked for changes in share or labels.")
         else:
             moved = shares.moved(rows[OWNER], before[OWNER])
-            parts += [self._found("share", move.size, move.told) for move in moved]
-        told, why = self._labelled(rows, before if parts or not notes else None)
+            parts += [self._found("share", move.size, move.evidence) for move in moved]
+        labelled, why = self._labelled(rows, before if parts or not notes else None)
         kept = {} if self.is_withheld else self._remembered(rows)
         if kept:
             past = self.context.history.get(self.name, ())
-            parts.append(nights.changed(kept, past, self.source))
-        return Model(overall=findings.concat(parts + told), notes=(*notes, *why), memory=kept)
+            parts.append(past_runs.changed(kept, past, self.source))
+        return Model(overall=findings.concat(parts + labelled), notes=(*notes, *why), memory=kept)
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:
-        """Report nothing: the contrast is of sources, not of rows."""
+        """Report nothing: sources are judged, not rows."""
         del shard, model
         return findings.empty()
+
+    @classmethod
+    def conclude(
+        cls,
+        context: Context,
+        found: findings.Findings,
+        shards: list[ShardRef],
+        memory: Mapping[str, Any],
+    ) -> Model:
+        """Report sources whose rows have far more findings than others, or than in earlier runs."""
+        return finding_rates.conclude(context, found, shards, memory)
 
     def _owned(self, rows: pa.Table) -> pa.Table:
         if self.source not in rows.column_names:
@@ -129,17 +143,19 @@ class Sources(Check[pa.Table, Model]):
         label = None if self.label is None else rows[self.label]
         if label is not None and pc.count_distinct(label).as_py() > contrast.MOST_CLASSES:
             label = None
-        return nights.remembered(rows[OWNER], label)
+        return past_runs.remembered(rows[OWNER], label)
 
     def _labelled(
         self, rows: pa.Table, before: pa.Table | None
     ) -> tuple[list[findings.Findings], list[str]]:
         if self.label is None:
-            return [], ["Without a label only the shares of sources were compared."]
+            return [], ["No label: only the shares of sources were compared."]
         rows = rows.filter(pc.is_valid(rows[self.label]))
         labels = hashing.whole(rows[self.label]).dictionary_encode()
         if rows.num_rows < 2 * LEAST or not 1 < len(labels.dictionary) <= contrast.MOST_CLASSES:
-            return [], ["Labels of sources were not compared: too few rows, or one or many labels."]
+            most = contrast.MOST_CLASSES
+            why = f"too few rows, or the label does not have between 2 and {most} values"
+            return [], [f"Labels of sources were not compared: {why}."]
         seed = self.context.seed
         found = contrast.contrasts(rows, self.features, labels, least=LEAST, seed=seed)
         parts = [self._mix(item) for item in contrast.apart(found)]
@@ -168,30 +184,30 @@ class Sources(Check[pa.Table, Model]):
 
     def _mix(self, item: contrast.Contrast) -> findings.Findings:
         text = (
-            f"A source with {item.rows} rows of the sample has the label {item.label!r} in "
-            f"{item.seen:.1%} of them; the other columns foretell {item.expected:.1%}."
+            f"{percent(item.observed)} of {count(item.rows, 'sampled row')} from one source are "
+            f"labelled {item.label!r}; the other columns predict {percent(item.expected)}."
         )
         return self._found("label_mix", item.gap, text)
 
     def _change(self, item: contrast.Contrast) -> findings.Findings:
         text = (
-            f"A source with {item.rows} rows of the sample has the label {item.label!r} in "
-            f"{item.seen:.1%} of them; by its rows in the reference and by what all sources "
-            f"changed it should be {item.expected:.1%}."
+            f"{percent(item.observed)} of {count(item.rows, 'sampled row')} from one source are "
+            f"labelled {item.label!r}; its rows in the reference and the change common to all "
+            f"sources suggest {percent(item.expected)}."
         )
         return self._found("label_change", item.gap, text)
 
     def _harm(self, item: influence.Influence) -> findings.Findings:
         text = (
-            f"Without a source of {item.rows} rows of the sample a model errs less on the rows of "
-            f"all others: its loss falls by {item.gain / item.loss:.1%} beyond what leaving out as "
-            f"many random rows does, {item.gain / max(item.noise, 1e-12):.0f} times the spread of "
-            "random draws."
+            f"A model trained without one source ({count(item.rows, 'sampled row')}) has a loss "
+            f"on the rows of all others that is {percent(item.gain / item.loss)} lower than a "
+            "model trained without as many random rows: "
+            f"{item.gain / max(item.noise, 1e-12):,.0f} standard deviations over random draws."
         )
         return self._found("influence", item.gain / item.loss, text)
 
     def _found(self, rule: str, size: float, text: str) -> findings.Findings:
-        if self.is_withheld:  # its figures are of persons: only that it stands out
+        if self.is_withheld:  # its figures concern persons: report only that it stands out
             size, text = 1.0, "A source stands out; figures of protected columns are not shown."
         return findings.make(
             None,
@@ -207,9 +223,9 @@ class Sources(Check[pa.Table, Model]):
 
 ADVICE = {
     "label_mix": "Group the labels by source, and ask that source how it labels.",
-    "label_change": "Group the labels by source now and in the reference; ask what changed.",
+    "label_change": "Compare the labels of each source with the reference; ask what changed.",
     "influence": "Train without that source and compare; ask that source how it labels.",
-    "share": "Count the rows by source now and in the reference; ask why.",
+    "share": "Compare the rows of each source with the reference; ask what changed.",
 }
 
 

@@ -1,6 +1,6 @@
-"""Labels of a source against what a model of the other columns expects of its rows.
+"""Labels of a source compared with what a model of the other columns predicts for its rows.
 
-Source: direct standardisation (observed against expected), with the noise of chance taken off.
+Source: direct standardisation (observed against expected), less an allowance for chance.
 """
 
 import dataclasses
@@ -20,44 +20,44 @@ OWNER = "__assay_owner"  # the source as a string
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Contrast:
-    """A source's rows with one label: share seen, share expected, what chance allows."""
+    """A source's rows with one label: share observed, share expected, what chance allows."""
 
     source: str
     label: Any
     rows: int
-    seen: float
+    observed: float
     expected: float
     noise: float
 
     @property
     def gap(self) -> float:
-        """Return how far the share lies from what was expected."""
-        return abs(self.seen - self.expected)
+        """Return how far the observed share lies from the expected one."""
+        return abs(self.observed - self.expected)
 
 
 def contrasts(
     rows: pa.Table, features: list[str], labels: pa.DictionaryArray, *, least: int, seed: int
 ) -> list[Contrast]:
-    """Return each source of `least` rows against what other sources' rows lead to expect.
+    """Return each source of `least` rows compared with what other sources' rows predict.
 
     Args:
         rows: the sample, with the column OWNER.
         features: columns to learn from.
-        labels: of the rows, with at most MOST_CLASSES values; of two the first is looked at.
+        labels: of the rows, with at most MOST_CLASSES values; of two, only the first is compared.
         least: rows that a source must have.
         seed: of the model.
     """
     sources = hashing.whole(rows[OWNER]).dictionary_encode()
     codes = labels.indices.to_numpy(zero_copy_only=False)
     owner = sources.indices.to_numpy(zero_copy_only=False)
-    shown = _matrix(rows, features)
-    folds = owner % 2  # a source is judged by a model that learnt from other sources only
+    matrix = _matrix(rows, features)
+    folds = owner % 2  # the model that judges a source has learnt from other sources only
     classes = range(1 if len(labels.dictionary) == 2 else len(labels.dictionary))  # noqa: PLR2004
     large = np.flatnonzero(np.bincount(owner) >= least)
     found = []
     for number in classes:
         target, label = codes == number, labels.dictionary[number].as_py()
-        expected = _expected(shown, target, folds, seed)
+        expected = _expected(matrix, target, folds, seed)
         for place in large:
             mine, name = owner == place, sources.dictionary[int(place)].as_py()
             found.append(_contrast(name, label, target[mine], expected[mine]))
@@ -65,17 +65,19 @@ def contrasts(
 
 
 def apart(found: list[Contrast]) -> list[Contrast]:
-    """Return those that lie beyond chance and beyond what sources usually differ."""
+    """Return those whose gap exceeds both chance and what is usual among sources."""
     usual = float(np.median([item.gap for item in found])) if found else 0.0
     return [item for item in found if item.gap - item.noise >= GAP + 2 * usual]
 
 
 def against(now: pa.Table, before: pa.Table, label: str, *, least: int) -> list[Contrast]:
-    """Return each source's labels against its own before, less the median change of all sources.
+    """Return each source's labels compared with its own in the reference.
+
+    The median change of all sources is expected of each.
 
     Args:
-        now: rows with the columns OWNER and `label`, no cell of them missing.
-        before: the same of the reference.
+        now: rows with the columns OWNER and `label`, neither missing anywhere.
+        before: the same for the reference.
         label: name of the label column.
         least: rows that a source must have in both.
     """
@@ -89,7 +91,7 @@ def against(now: pa.Table, before: pa.Table, label: str, *, least: int) -> list[
         return []
     found = []
     keys = sorted({key for each in counts.values() for key in each}, key=str)
-    for key in keys[:1] if len(keys) == 2 else keys:  # noqa: PLR2004  # of two one says it all
+    for key in keys[:1] if len(keys) == 2 else keys:  # noqa: PLR2004  # one determines the other
         shares = {
             source: (counts[source].get(key, 0) / pair[0], old[source].get(key, 0) / pair[1])
             for source, pair in sizes.items()
@@ -126,8 +128,8 @@ def _matrix(rows: pa.Table, names: list[str]) -> np.ndarray:
     return np.column_stack(columns)
 
 
-def _expected(shown: np.ndarray, target: np.ndarray, folds: np.ndarray, seed: int) -> np.ndarray:
-    """Return each row's chance of the label by a model of the other fold."""
+def _expected(matrix: np.ndarray, target: np.ndarray, folds: np.ndarray, seed: int) -> np.ndarray:
+    """Return each row's probability of the label by a model of the other fold."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -140,9 +142,9 @@ def _expected(shown: np.ndarray, target: np.ndarray, folds: np.ndarray, seed: in
             max_iter=ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=seed
         )
         with threadpool_limits(1):
-            model.fit(shown[learn], target[learn])
+            model.fit(matrix[learn], target[learn])
             if (~learn).any():
-                expected[~learn] = model.predict_proba(shown[~learn])[:, 1]
+                expected[~learn] = model.predict_proba(matrix[~learn])[:, 1]
     return expected
 
 

@@ -1,8 +1,8 @@
-"""What a model loses or gains on all other sources' rows when one source is left out.
+"""How a model's loss on all other sources' rows changes when one source is left out.
 
 An additive model (each column in bins, one ridge regression on the labels) needs only sums over
-rows, so a source is taken out of the sums exactly and nothing is trained again. What its absence
-changes is held against the absence of as many rows drawn from everywhere.
+rows, so a source is subtracted from the sums exactly and nothing is trained again. The change is
+compared with that of leaving out as many rows drawn from all sources.
 Source: leave-one-out influence (Cook 1977), of groups and on validation loss (Koh, Liang 2017).
 """
 
@@ -14,25 +14,25 @@ import pyarrow as pa
 from checks.kit import hashing, sample
 
 BINS = 8
-LEVELS = 14  # of a category that stand alone; the rest is one level
+LEVELS = 14  # of a category, the most frequent; the rest is one level
 MOST_COLUMNS = 32
 MOST_SOURCES = 20
 DRAWS = 16
 RIDGE = 1.0
-SAME_SIZE = 1.2  # sources whose sizes differ by no more share their draws
-MOST_SHARE = 0.5  # of the rows; what is left of more is no measure
+SAME_SIZE = 1.2  # sources whose sizes differ by at most this factor share their draws
+MOST_SHARE = 0.5  # of the rows; without a larger source too few are left to measure on
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Influence:
-    """One source, and the mean squared error on the rows of all others.
+    """One source and the mean squared error on the rows of all others.
 
     Attributes:
-        source: its place among the sources.
-        rows: of it in the sample.
-        loss: with everybody's rows to learn from.
-        gain: fall of the loss without this source, beyond the fall without as many random rows.
-        noise: standard deviation of that fall over draws of random rows.
+        source: its index among the sources.
+        rows: how many it has in the sample.
+        loss: after learning from all rows.
+        gain: drop in loss without this source, in excess of that without as many random rows.
+        noise: standard deviation of the latter over draws of random rows.
     """
 
     source: int
@@ -44,34 +44,34 @@ class Influence:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Half:
-    """Rows to learn from and rows to measure on: one-hot designs, one-hot labels, owners."""
+    """Rows to learn from and rows to test on: one-hot designs, one-hot labels, owners."""
 
     learn: "scipy.sparse.csr_matrix"  # type: ignore[name-defined]  # noqa: F821
-    told: np.ndarray
+    targets: np.ndarray
     owner: np.ndarray
-    tried: "scipy.sparse.csr_matrix"  # type: ignore[name-defined]  # noqa: F821
+    test: "scipy.sparse.csr_matrix"  # type: ignore[name-defined]  # noqa: F821
     truth: np.ndarray
-    tried_owner: np.ndarray
+    test_owner: np.ndarray
 
     def sums(self, rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-        """Return what a ridge regression needs of these rows, shapes (d, d) and (d, classes)."""
+        """Return the sums that a ridge regression needs, shapes (d, d) and (d, classes)."""
         part = self.learn[rows]
-        return (part.T @ part).toarray(), part.T @ self.told[rows]
+        return (part.T @ part).toarray(), part.T @ self.targets[rows]
 
     def losses(self, square: np.ndarray, product: np.ndarray) -> np.ndarray:
-        """Return the squared error of each row to measure on, shape (n,)."""
+        """Return the squared error of each row to test on, shape (n,)."""
         weights = np.linalg.solve(square + RIDGE * np.eye(len(square)), product)
-        lost: np.ndarray = ((self.tried @ weights - self.truth) ** 2).sum(1)
+        lost: np.ndarray = ((self.test @ weights - self.truth) ** 2).sum(1)
         return lost
 
 
 def influences(
     rows: pa.Table, features: list[str], labels: np.ndarray, *, owner: str, least: int, seed: int
 ) -> list[Influence]:
-    """Return the influence of each source that is neither small nor most of the rows.
+    """Return the influence of each source that is neither small nor a majority of the rows.
 
     Args:
-        rows: the sample; of copies of a row none is measured by the other.
+        rows: the sample; copies of a row share a fold, so none is tested against another.
         features: columns to learn from.
         labels: int, shape (n,), code of each row's label.
         owner: name of the column with each row's source, a string, none missing.
@@ -82,26 +82,26 @@ def influences(
 
     codes = hashing.whole(rows[owner]).dictionary_encode().indices.to_numpy(zero_copy_only=False)
     sizes, folds = np.bincount(codes), rows[sample.FOLD].to_numpy() % 2
-    asked = np.flatnonzero((sizes >= least) & (sizes <= MOST_SHARE * len(codes)))
-    asked = asked[np.argsort(-sizes[asked], kind="stable")][:MOST_SOURCES]
-    design, told = _design(rows, features), np.eye(labels.max() + 1)[labels]
+    chosen = np.flatnonzero((sizes >= least) & (sizes <= MOST_SHARE * len(codes)))
+    chosen = chosen[np.argsort(-sizes[chosen], kind="stable")][:MOST_SOURCES]
+    design, targets = _design(rows, features), np.eye(labels.max() + 1)[labels]
     made = []
     for learn in (folds == 0, folds == 1):
-        parts = [(design[side], told[side], codes[side]) for side in (learn, ~learn)]
+        parts = [(design[mask], targets[mask], codes[mask]) for mask in (learn, ~learn)]
         made.append(_Half(*parts[0], *parts[1]))
-    if not len(asked) or min(len(half.owner) for half in made) < least:
+    if not len(chosen) or min(len(half.owner) for half in made) < least:
         return []
     with threadpool_limits(1):
-        return _measured(made, asked, sizes, seed)
+        return _measured(made, chosen, sizes, seed)
 
 
 def _measured(
-    halves: list[_Half], asked: np.ndarray, sizes: np.ndarray, seed: int
+    halves: list[_Half], chosen: np.ndarray, sizes: np.ndarray, seed: int
 ) -> list[Influence]:
     whole = [half.sums(slice(None)) for half in halves]
     before = [half.losses(*sums) for half, sums in zip(halves, whole, strict=True)]
     found, drawn, size = [], [], np.inf
-    for source in asked:  # largest first
+    for source in chosen:  # largest first
         if sizes[source] * SAME_SIZE < size:
             size, draw = sizes[source], np.random.default_rng([seed, int(sizes[source])])
             drawn = [
@@ -109,8 +109,8 @@ def _measured(
             ]
         own, other, base = [], [], []
         for half, sums, old, random in zip(halves, whole, before, drawn, strict=True):
-            kept = half.tried_owner != source
-            new = half.losses(*_less(sums, half.sums(half.owner == source)))
+            kept = half.test_owner != source
+            new = half.losses(*_without(sums, half.sums(half.owner == source)))
             own.append((new - old)[kept].mean())
             other.append((random[:, kept] - old[kept]).mean(1))
             base.append(old[kept].mean())
@@ -130,17 +130,17 @@ def _drawn(
     """Return the losses without as many random rows, shape (draws, n)."""
     count = round(share * len(half.owner))
     out = [np.sort(draw.permutation(len(half.owner))[:count]) for _ in range(DRAWS)]
-    return np.stack([half.losses(*_less(sums, half.sums(rows))) for rows in out])
+    return np.stack([half.losses(*_without(sums, half.sums(rows))) for rows in out])
 
 
-def _less(
+def _without(
     sums: tuple[np.ndarray, np.ndarray], part: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     return sums[0] - part[0], sums[1] - part[1]
 
 
 def _design(rows: pa.Table, features: list[str]) -> "scipy.sparse.csr_matrix":  # type: ignore[name-defined]  # noqa: F821
-    """Return one-hot bins and levels, CSR float64, shape (n, d), one entry a column and row."""
+    """Return one-hot bins and levels: CSR float64, shape (n, d), one entry per column and row."""
     from scipy import sparse
 
     codes = [_coded(hashing.whole(rows[name])) for name in features[:MOST_COLUMNS]]

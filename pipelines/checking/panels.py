@@ -1,12 +1,12 @@
-"""What a check gives to draw, without personal data among its categories' names."""
+"""The panels of a check without personal data among the names of their categories."""
 
 import dataclasses
 
 import pyarrow as pa
 
+from checks.kit import registry
 from checks.kit.contract_model import Contract
 from checks.kit.protocol import Model, Panel
-from checks.pii import columns, redact
 
 
 def masked(model: Model, contract: Contract) -> Model:
@@ -16,7 +16,7 @@ def masked(model: Model, contract: Contract) -> Model:
 
 def _masked(panel: Panel, contract: Contract) -> Panel:
     names = pa.array(panel.categories, pa.string())
-    if not len(names) or not columns(pa.table({panel.column: names}), contract):
-        return panel  # numbers, or a column that the contract allows
-    shown = redact(names, panel.column, contract).to_pylist()
+    if not len(names):
+        return panel  # of numbers
+    shown = registry.redact(names, panel.column, contract).to_pylist()
     return dataclasses.replace(panel, categories=tuple(shown))

@@ -15,11 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks import pii
-from checks.kit import findings, verdict
+from checks.kit import findings, registry, verdict
 from checks.kit.contract_model import Contract, Policy
 from checks.kit.verdict import Verdict
-from checks.pii.scan import is_text
 from pipelines import config
 from pipelines.checking.examine import Status
 from pipelines.clock import now
@@ -108,7 +106,7 @@ def _contract(base: Entry, files: RunReader) -> Contract:
     """Return the contract that the base run recorded, with the current state of its lists."""
     home = Path(base.facts["contract"]["path"]).parent  # the lists lie next to the original
     contract = bound(row_history.contract_of(files, home))
-    pii.ready(contract)
+    registry.prepare(contract)
     return contract
 
 
@@ -221,13 +219,14 @@ class _Changes:
         mask = np.isin(rows, chosen)
         if not mask.any():
             return table
+        redacting = pa.array(sorted(registry.offering("redact")), pa.string())
         hits = self.found.filter(
-            pc.and_(pc.equal(self.found["check"], "pii"), pc.is_valid(self.found["row"]))
+            pc.and_(pc.is_in(self.found["check"], redacting), pc.is_valid(self.found["row"]))
         )
         for column in hits["column"].unique().drop_null().to_pylist():
-            if is_text(table.schema.field(column).type):
-                texts = table[column].combine_chunks().filter(pa.array(mask))
-                table = _replace(table, column, mask, pii.redact(texts, column, self.contract))
+            cells = table[column].combine_chunks().filter(pa.array(mask))
+            texts = registry.redact(cells, column, self.contract)
+            table = _replace(table, column, mask, texts)
         return table
 
 

@@ -6,13 +6,13 @@ one. Lines that a person should review are marked `# check:`. A column that give
 found by the very check that runs later, and is ignored.
 """
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any
 
 from checks.contract.node import nearest
-from checks.kit.contract_model import Column, Contract
+from checks.kit import findings, registry
+from checks.kit.contract_model import Contract
 from checks.kit.protocol import Context
 from checks.kit.wording import count
 from pipelines.proposal import columns, privacy, rules
@@ -223,23 +223,12 @@ def _ignore_empty(proposals: list[Proposal], notes: list[str]) -> None:
 
 
 def _ignore_leaks(proposals: list[Proposal], snapshot: Snapshot, notes: list[str]) -> None:
-    """Ignore columns for which the leakage check would refuse the dataset; mark its warnings."""
-    from checks.leakage import Leakage
-
+    """Ignore what the leakage check would refuse the dataset for, and mark what it warns of."""
     contract = _contract(proposals)
     if contract.label is None or not snapshot.shards:
         return
-    seen = [proposal.seen for proposal in proposals]
-    first = columns.as_typed(read_shard(snapshot.shards[0]).table, seen)
-    check = Leakage(Context(contract, first.schema, snapshot.rows))
-    state = None
-    for ref in snapshot.shards:
-        shard = read_shard(ref)
-        typed = columns.as_typed(shard.table, seen)
-        part = check.fit(Shard(shard.number, typed, shard.rows, shard.digests))
-        state = part if state is None else check.merge(state, part)
     by_name = {proposal.seen.name: proposal for proposal in proposals}
-    for item in check.finish(state).overall.to_pylist():
+    for item in _telling_columns(proposals, snapshot, contract):
         if item["column"] not in by_name:
             continue
         proposal = by_name[item["column"]]
@@ -251,17 +240,31 @@ def _ignore_leaks(proposals: list[Proposal], snapshot: Snapshot, notes: list[str
             proposal.comments.append(f"check: {item['evidence']}")
 
 
+def _telling_columns(
+    proposals: list[Proposal], snapshot: Snapshot, contract: Contract
+) -> list[dict[str, Any]]:
+    """Return what the checks that find telling columns report on the whole source."""
+    seen = [proposal.seen for proposal in proposals]
+    first = columns.as_typed(read_shard(snapshot.shards[0]).table, seen)
+    context = Context(contract, first.schema, snapshot.rows)
+    kinds = [kind for kind in registry.load().values() if kind.finds_telling_columns]
+    checks = [kind(context) for kind in kinds if kind.needs <= {"label"}]
+    states: dict[str, Any] = {}
+    for ref in snapshot.shards:
+        shard = read_shard(ref)
+        typed = Shard(shard.number, columns.as_typed(shard.table, seen), shard.rows, shard.digests)
+        for check in checks:
+            part, name = check.fit(typed), check.name
+            states[name] = check.merge(states[name], part) if name in states else part
+    found = [check.finish(states[check.name]).overall for check in checks]
+    rows: list[dict[str, Any]] = findings.concat(found).to_pylist()
+    return rows
+
+
 def _contract(proposals: list[Proposal]) -> Contract:
-    columns = tuple(
-        Column(
-            dataclasses.replace(p.seen.spec),
-            roles=frozenset(p.roles),  # type: ignore[arg-type]
-            key=p.is_key,
-            valid_values=tuple(p.valid) if p.valid is not None else None,
-        )
-        for p in proposals
+    return Contract(
+        "proposal", "1", "contract.yaml", "0" * 64, tuple(map(privacy.column_of, proposals))
     )
-    return Contract("proposal", "1", "contract.yaml", "0" * 64, columns)
 
 
 def _path_below(source: str | None, folder: Path | None) -> str | None:

@@ -15,11 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from checks.kit import registry
 from checks.kit.contract_model import Contract, Rule
 from checks.kit.wording import count
-from checks.pii.headings import is_of_persons
-from checks.pii.scan import scan
-from checks.pii.settings import Settings
 from pipelines.proposal import rules, yaml_edit
 from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal
@@ -285,7 +283,8 @@ def _longer(rule: Rule, right: Sequence[Any]) -> dict[str, Any] | None:
         return None
     new = sorted({_plain(value) for value in right} - set(before))
     texts = pa.array([str(value) for value in new], pa.string())
-    if is_of_persons(rule.column or "") or scan(texts, rule.column or "", Settings()):
+    column = rule.column or ""
+    if registry.is_private(column) or registry.is_private(column, texts):
         return None
     return {**rule.params, key: [*before, *new]}
 

@@ -1,7 +1,6 @@
 """Gathers a run's facts and builds its report from them."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,11 +10,9 @@ from checks.kit.protocol import Panel
 from pipelines.checking.examine import Status
 from pipelines.report import finding_tables, page, privacy_noise
 from pipelines.report.facts import (
-    DriftPanel,
     ReportFacts,
     WorthFacts,
-    category_panel,
-    number_panel,
+    folded,
 )
 from pipelines.store import commit
 from pipelines.store.store import Store
@@ -83,31 +80,9 @@ def draw(number: int, drawn: Drawn) -> dict[str, str]:
         checks=drawn.statuses,
         sources=tuple(facts["inputs"]),
         timings=drawn.timings,
-        drift=tuple(_panel(p) for p in drawn.panels if p.edges or p.column in drawn.shown),
+        drift=tuple(folded(p) for p in drawn.panels if p.edges or p.column in drawn.shown),
         policy=facts["policy"],
         worth=drawn.worth,
         unchecked=tuple(n.message for n in drawn.warnings if n.code == "ASSAY-K020"),
     )
     return {"report.html": page.render(finding_tables.facts_of(report, drawn.found))}
-
-
-def _panel(panel: Panel) -> DriftPanel:
-    if panel.edges:
-        edges = (-math.inf, *panel.edges, math.inf)
-        drawn = number_panel(panel.column, edges, panel.reference, panel.current)
-    else:
-        names = [*panel.categories, "new"]
-        before = dict(zip(names, panel.reference, strict=True))
-        drawn = category_panel(panel.column, before, dict(zip(names, panel.current, strict=True)))
-    if panel.is_protected:
-        return dataclasses.replace(
-            drawn, is_drifted=panel.is_drifted, missing=panel.missing, note=panel.statistic + "."
-        )
-    return dataclasses.replace(
-        drawn,
-        statistic=panel.statistic,
-        value=panel.value,
-        limit=panel.limit,
-        is_drifted=panel.is_drifted,
-        missing=panel.missing,
-    )

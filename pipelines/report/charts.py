@@ -6,12 +6,13 @@ works in light and dark mode and on paper. The reference is dashed and filled, t
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from markupsafe import Markup, escape
 
-from pipelines.report.facts import DriftPanel, ScoreHistogram
+from checks.kit.protocol import Panel
+from pipelines.report.facts import ScoreHistogram
 from provenance.base.errors import printable
 from provenance.ledger.run_files import FATES
 
@@ -46,10 +47,10 @@ def fates_bar(rows: Mapping[str, int]) -> Markup:
     return Markup(f"<svg {box} {head}{''.join(parts)}</svg>")  # noqa: S704 - numbers only
 
 
-def drift_chart(panel: DriftPanel, uid: str) -> Markup:
+def drift_chart(panel: Panel, uid: str) -> Markup:
     """Draw one column in the reference and in this run on a shared axis; `uid` names its title."""
     title = f"{panel.column}: reference and this run"
-    legend = _legend(panel.reference_rows, panel.current_rows)
+    legend = _legend(sum(panel.reference), sum(panel.current))
     body = _number_body(panel) if panel.edges else _category_body(panel)
     head = _head(uid, title, drift_summary(panel))
     return Markup(f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {head}{legend}{body}</svg>')  # noqa: S704
@@ -84,13 +85,13 @@ def score_chart(scores: ScoreHistogram, uid: str) -> Markup:
     return Markup(f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {head}{"".join(parts)}</svg>')  # noqa: S704
 
 
-def drift_summary(panel: DriftPanel) -> str:
+def drift_summary(panel: Panel) -> str:
     """Describe a panel in words: the statistic, and where the two distributions differ most."""
     parts = []
     if panel.value is not None:
         limit = "" if panel.limit is None else f", limit {panel.limit:g}"
         parts.append(f"{panel.statistic} {panel.value:.3g}{limit}.")
-    before, now = panel.shares
+    before, now = shares(panel)
     if len(before):
         most = int(np.argmax(np.abs(now - before)))
         change = f"{percent(before[most])} in the reference, {percent(now[most])} in this run"
@@ -98,7 +99,22 @@ def drift_summary(panel: DriftPanel) -> str:
     if panel.missing is not None and panel.missing[0] != panel.missing[1]:
         old, new = (percent(share) for share in panel.missing)
         parts.append(f"Missing values: {old} in the reference, {new} in this run.")
-    return " ".join([*parts, *([panel.note] if panel.note else [])])
+    if panel.is_protected and panel.statistic:
+        parts.append(f"{panel.statistic}.")
+    return " ".join(parts)
+
+
+def shares(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """Return the share of each bin or category in the reference and in this run."""
+    before, now = (np.asarray(c, float) for c in (panel.reference, panel.current))
+    return before / max(before.sum(), 1), now / max(now.sum(), 1)
+
+
+def ends(panel: Panel) -> np.ndarray:
+    """Return the edges of a number's bins; the open outer ones are as wide as their neighbour."""
+    widths = np.diff(panel.edges) if len(panel.edges) > 1 else np.ones(1)
+    first, last = panel.edges[0] - widths[0], panel.edges[-1] + widths[-1]
+    return np.array([first, *panel.edges, last])
 
 
 def score_summary(scores: ScoreHistogram) -> str:
@@ -114,11 +130,11 @@ def score_summary(scores: ScoreHistogram) -> str:
     return f"{over:,} of {total} at or above {scores.threshold:g}; logarithmic axis."
 
 
-def bin_name(panel: DriftPanel, index: int) -> str:
+def bin_name(panel: Panel, index: int) -> str:
     """Name one bin or category of a panel."""
     if not panel.edges:
         return panel.categories[index]
-    low, high = panel.edges[index : index + 2]
+    low, high = ends(panel)[index : index + 2]
     decimals = max(0, 1 - math.floor(math.log10(high - low)))
     return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
 
@@ -138,13 +154,14 @@ def compact(value: float) -> str:
     return f"{value:.3g}"
 
 
-def _number_body(panel: DriftPanel) -> str:
-    low, high = panel.edges[0], panel.edges[-1]
-    peak = max([*panel.reference, *panel.current, SMALLEST])
-    paths = [_steps(panel.edges, share, peak) for share in (panel.reference, panel.current)]
+def _number_body(panel: Panel) -> str:
+    edges = ends(panel)
+    widths = np.diff(edges)
+    densities = [share / widths for share in shares(panel)]  # whose area is 1
+    peak = max(float(np.max(densities)), SMALLEST)
+    paths = [_steps(edges, density, peak) for density in densities]
     base = f"V{_y(0):.1f}H{LEFT}Z"
     parts = [_line(LEFT, _y(share), WIDTH - RIGHT, _y(share), "grid") for share in (0, 0.5, 1)]
-    widths = np.diff(panel.edges)
     # bins of equal width can show the share in the highest; others compare by area only
     is_even = np.allclose(widths, widths[0], rtol=1e-6)
     label = f"{peak * widths[0] * 100:.2g} %" if is_even else "density"
@@ -152,18 +169,19 @@ def _number_body(panel: DriftPanel) -> str:
     parts.append(_text(LEFT - 4, _y(0) + 3, "0", "end"))
     parts.append(f'<path class="area" d="{paths[0]}{base}"/><path class="ref" d="{paths[0]}"/>')
     parts.append(f'<path class="cur" d="{paths[1]}"/>')
-    return "".join([*parts, *_ticks(low, high)])
+    return "".join([*parts, *_ticks(edges[0], edges[-1])])
 
 
-def _steps(edges: Sequence[float], densities: Sequence[float], peak: float) -> str:
+def _steps(edges: np.ndarray, densities: np.ndarray, peak: float) -> str:
     xs = [_x(edge, edges[0], edges[-1]) for edge in edges]
     ups = [_y(density / peak) for density in densities]
     steps = (f"V{y:.1f}H{x:.1f}" for y, x in zip(ups, xs[1:], strict=True))
     return f"M{LEFT} {_y(0):.1f}{''.join(steps)}"
 
 
-def _category_body(panel: DriftPanel) -> str:
-    peak = max([*panel.reference, *panel.current, SMALLEST])
+def _category_body(panel: Panel) -> str:
+    before, now = shares(panel)
+    peak = max([*before, *now, SMALLEST])
     slot = (WIDTH - LEFT - RIGHT) / max(len(panel.categories), 1)
     wide = min(slot * 0.36, 22)
     parts = [_line(LEFT, _y(share), WIDTH - RIGHT, _y(share), "grid") for share in (0, 0.5, 1)]
@@ -173,7 +191,7 @@ def _category_body(panel: DriftPanel) -> str:
     letters = min(NAME_LIMIT, int(slot / 5.4))
     for index, name in enumerate(panel.categories):
         middle = LEFT + slot * (index + 0.5)
-        both = ((panel.reference[index], "ref", -wide - 1), (panel.current[index], "cur", 1))
+        both = ((before[index], "ref", -wide - 1), (now[index], "cur", 1))
         for share, kind, offset in both:
             y = _y(share / peak)
             box = f'x="{middle + offset:.1f}" y="{y:.1f}" width="{wide:.1f}"'

@@ -5,12 +5,12 @@ are drawn only for columns whose valid values the contract declares.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from checks.kit.model_comparison import Worth
+from checks.kit.protocol import Panel
 from pipelines.checking.examine import Status
 from provenance.base.errors import Notice
 
@@ -51,42 +51,6 @@ class RuleFacts:
     columns: tuple[str, ...] = ()
     examples: tuple[int, ...] = ()
     top: tuple[FindingFacts, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class DriftPanel:
-    """One column in the reference and in this run, on one axis.
-
-    Attributes:
-        edges: of the bins of a number, shape (n + 1,), ascending; empty for categories.
-        categories: names, shape (n,); empty for a number.
-        reference, current: densities of a number (their area is 1) or shares of categories.
-        reference_rows, current_rows: how many values each is made of.
-        statistic, value, limit: e.g. ("PSI", 0.31, 0.2); limit None where none is set.
-        is_drifted: whether the column is beyond its limit.
-        missing: share of missing cells in the reference and in this run, or None.
-        note: one more sentence, or "".
-    """
-
-    column: str
-    reference: tuple[float, ...]
-    current: tuple[float, ...]
-    edges: tuple[float, ...] = ()
-    categories: tuple[str, ...] = ()
-    reference_rows: int = 0
-    current_rows: int = 0
-    statistic: str = ""
-    value: float | None = None
-    limit: float | None = None
-    is_drifted: bool = False
-    missing: tuple[float, float] | None = None
-    note: str = ""
-
-    @property
-    def shares(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the share of each bin or category in the reference and in this run."""
-        width = np.diff(self.edges) if self.edges else 1.0
-        return np.asarray(self.reference) * width, np.asarray(self.current) * width
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -160,68 +124,31 @@ class ReportFacts:
     sources: tuple[Mapping[str, Any], ...] = ()
     rules: tuple[RuleFacts, ...] = ()
     timings: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    drift: tuple[DriftPanel, ...] = ()
+    drift: tuple[Panel, ...] = ()
     scores: tuple[ScoreHistogram, ...] = ()
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
     worth: WorthFacts | None = None
 
 
-def number_panel(
-    column: str, edges: Sequence[float], reference: Sequence[int], current: Sequence[int]
-) -> DriftPanel:
-    """Build the panel of a number from counts per bin; `dataclasses.replace` adds the statistic.
+def folded(panel: Panel) -> Panel:
+    """Return a panel with its largest categories first and the smallest ones as one.
 
-    Open outer bins (an edge of -inf or inf) are drawn as wide as their neighbour.
+    Categories that share a name, as placeholders may, become one too.
     """
-    ends, before, now = _closed(edges), np.asarray(reference), np.asarray(current)
-    return DriftPanel(
-        column,
-        _floats(_shares(before) / np.diff(ends)),
-        _floats(_shares(now) / np.diff(ends)),
-        edges=_floats(ends),
-        reference_rows=int(before.sum()),
-        current_rows=int(now.sum()),
+    if panel.edges:
+        return panel
+    before, now = Counter[str](), Counter[str]()
+    names = [*panel.categories, "new"][: len(panel.reference)]
+    for name, old, new in zip(names, panel.reference, panel.current, strict=True):
+        before[name] += old
+        now[name] += new
+    order = sorted(before, key=lambda name: (-before[name] - now[name], name))
+    kept, rest = order[:MAX_CATEGORIES], order[MAX_CATEGORIES:]
+    groups = {name: [name] for name in kept} | ({f"{len(rest)} others": rest} if rest else {})
+    return dataclasses.replace(
+        panel,
+        categories=tuple(groups),
+        reference=tuple(sum(before[name] for name in group) for group in groups.values()),
+        current=tuple(sum(now[name] for name in group) for group in groups.values()),
     )
-
-
-def category_panel(
-    column: str, reference: Mapping[str, int], current: Mapping[str, int]
-) -> DriftPanel:
-    """Build the panel of a category from counts per name, the largest first, the rest as one."""
-    either = {
-        name: reference.get(name, 0) + current.get(name, 0) for name in {**reference, **current}
-    }
-    names = sorted(either, key=lambda name: (-either[name], name))
-    kept, rest = names[:MAX_CATEGORIES], names[MAX_CATEGORIES:]
-    counts = [
-        np.array([side.get(n, 0) for n in kept] + [sum(side.get(n, 0) for n in rest)] * bool(rest))
-        for side in (reference, current)
-    ]
-    return DriftPanel(
-        column,
-        _floats(_shares(counts[0])),
-        _floats(_shares(counts[1])),
-        categories=(*kept, *([f"{len(rest)} others"] if rest else [])),
-        reference_rows=int(counts[0].sum()),
-        current_rows=int(counts[1].sum()),
-    )
-
-
-def _closed(edges: Sequence[float]) -> np.ndarray:
-    ends = np.asarray(edges, float).copy()
-    finite = ends[np.isfinite(ends)]
-    widths = np.diff(finite) if len(finite) > 1 else np.ones(1)
-    if np.isneginf(ends[0]):
-        ends[0] = finite[0] - widths[0]
-    if np.isposinf(ends[-1]):
-        ends[-1] = finite[-1] + widths[-1]
-    return ends
-
-
-def _shares(counts: np.ndarray) -> np.ndarray:
-    return np.asarray(counts / max(counts.sum(), 1))
-
-
-def _floats(values: np.ndarray) -> tuple[float, ...]:
-    return tuple(values.astype(float).tolist())

@@ -11,19 +11,23 @@ digested, and a test set and a model are compared again at the commit.
 import dataclasses
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 
+from checks.kit import registry
 from checks.kit.contract_model import Contract
-from checks.pii import deny_list
+from checks.kit.registry import NamedFile
 from provenance.base.errors import AssayError
+from provenance.base.limits import Limits
+from provenance.files.safe_open import Opened
 from provenance.ledger.signing import Signer
 from provenance.rows.snapshot import Snapshot, Source
 
 PURPOSE = "beside"
-DENIED, MODEL, TEST = "pii.deny_file", "pii.model", "duplicates.test"
 UNREAD = "unread"  # no file has this digest
+MOST_PRIVATE = 64 << 20  # bytes of a private file
+Contents = Mapping[NamedFile, bytes | AssayError]  # of private files, or why there are none
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,13 +36,13 @@ class Beside:
 
     Attributes:
         digests: to be recorded, by the name of each option.
-        contract: the same, but with the deny list bound to its digest.
-        model: what the model's files were, more closely than it is recorded; "" without a model.
+        contract: the same, but with each private file bound to its digest.
+        models: by option, what a model's files were, more closely than it is recorded.
     """
 
     digests: dict[str, str]
     contract: Contract
-    model: str
+    models: dict[str, str]
 
     def require_same(self, read: Path) -> None:
         """Compare with what the run used; `read` is the folder of what the reading child left.
@@ -47,12 +51,15 @@ class Beside:
             AssayError: ASSAY-I013 if the test set or the model became another one.
         """
         test = read / "test" / "snapshot.json"
-        if TEST in self.digests:
-            used = _digest_of_test(_told(source) for source in Snapshot.load(test).sources)
-            if used != self.digests[TEST]:
-                raise self._changed("the test set of duplicates")
-        if _files_of_model(self.contract) != self.model:
-            raise self._changed("the model of assay.checks.pii")
+        for file in _files(self.contract, "rows"):
+            if (option := _name(file)) in self.digests:
+                used = _digest_of_rows(_told(source) for source in Snapshot.load(test).sources)
+                if used != self.digests[option]:
+                    raise self._changed(f"the test set of {file.check}")
+        models = _models(self.contract)
+        for option in models:
+            if models[option] != self.models.get(option):
+                raise self._changed(f"the model of assay.checks.{option.partition('.')[0]}")
 
     def _changed(self, what: str) -> AssayError:
         where = self.contract.path
@@ -64,18 +71,18 @@ def taken(contract: Contract, signer: Callable[[], Signer]) -> Beside:
 
     The check that needs it says so, and the run fails.
     """
-    bound, content = _bound(contract)
+    bound, contents = _bound(contract)
     try:
-        found = _digests(contract, content, signer)
+        found = _digests(contract, contents, signer)
     except AssayError as error:
         if error.code != "ASSAY-K003":
             raise
         found = {}
-    return Beside(found, bound, _files_of_model(contract))
+    return Beside(found, bound, _models(contract))
 
 
 def bound(contract: Contract) -> Contract:
-    """Return the contract with its deny list bound to the bytes that the file has now."""
+    """Return the contract with its private files bound to the bytes that they have now."""
     return _bound(contract)[0]
 
 
@@ -90,60 +97,71 @@ def digests(contract: Contract, signer: Callable[[], Signer]) -> dict[str, str]:
 
 
 def _digests(
-    contract: Contract, content: bytes | AssayError | None, signer: Callable[[], Signer]
+    contract: Contract, contents: Contents, signer: Callable[[], Signer]
 ) -> dict[str, str]:
-    found = _test_set(contract)
-    if isinstance(content, AssayError):
-        what = "assay.checks.pii.deny_file cannot be read"
-        raise AssayError("K003", what, where=contract.path) from content
-    if content is not None:
-        found[DENIED] = hmac.digest(signer().derived(PURPOSE), content, "sha256").hex()
-    if model := _options(contract).get("model"):
+    found = {_name(file): _digest_of_path(contract, file) for file in _files(contract, "rows")}
+    for file, content in contents.items():
+        if isinstance(content, AssayError):
+            raise _unreadable(contract, file) from content
+        found[_name(file)] = hmac.digest(signer().derived(PURPOSE), content, "sha256").hex()
+    for file in _files(contract, "model"):
         try:
-            found[MODEL] = hashlib.sha256(_listing(str(model)).encode()).hexdigest()
+            found[_name(file)] = hashlib.sha256(_listing(file.path).encode()).hexdigest()
         except OSError as error:
-            what = "assay.checks.pii.model cannot be read"
-            raise AssayError("K003", what, where=contract.path) from error
+            raise _unreadable(contract, file) from error
     return found
 
 
-def _bound(contract: Contract) -> tuple[Contract, bytes | AssayError | None]:
-    """Return the contract with its deny list bound, and that list's bytes, or why there are none.
+def _files(contract: Contract, use: str) -> list[NamedFile]:
+    return [file for file in registry.named_files(contract) if file.use == use]
+
+
+def _name(file: NamedFile) -> str:
+    return f"{file.check}.{file.option}"
+
+
+def _unreadable(contract: Contract, file: NamedFile) -> AssayError:
+    what = f"assay.checks.{_name(file)} cannot be read"
+    return AssayError("K003", what, where=contract.path)
+
+
+def _bound(contract: Contract) -> tuple[Contract, Contents]:
+    """Return the contract with its private files bound, and their bytes or why there are none.
 
     One that cannot be read now is bound to nothing: it must not turn up while the run goes on.
     """
-    options = _options(contract)
-    if not (file := options.get("deny_file")):
-        return contract, None
-    content: bytes | AssayError
+    checks = dict(contract.checks)
+    contents: dict[NamedFile, bytes | AssayError] = {}
+    for file in _files(contract, "private"):
+        content = contents[file] = _content(file.path)
+        sha256 = UNREAD
+        if isinstance(content, bytes):
+            sha256 = hashlib.sha256(content).hexdigest()
+        checks[file.check] = {**checks[file.check], f"{file.option}_sha256": sha256}
+    return dataclasses.replace(contract, checks=checks), contents
+
+
+def _content(path: str) -> bytes | AssayError:
     try:
-        content = deny_list.content_of(str(file))
-        sha256 = hashlib.sha256(content).hexdigest()
+        with Opened(path, Limits(max_bytes=MOST_PRIVATE)) as opened:
+            return opened.content()
     except AssayError as error:
-        content, sha256 = error, UNREAD
-    checks = {**contract.checks, "pii": {**options, "deny_sha256": sha256}}
-    return dataclasses.replace(contract, checks=checks), content
+        return error
 
 
-def _options(contract: Contract) -> dict[str, object]:
-    return {} if contract.is_off("pii") else contract.options("pii")
-
-
-def _test_set(contract: Contract) -> dict[str, str]:
+def _digest_of_path(contract: Contract, file: NamedFile) -> str:
     from pipelines.run.reading import source_limits
-    from provenance.files import delta, remote, safe_open
+    from provenance.files import delta, remote
     from provenance.readers import ingest
 
-    if not contract.test_set:
-        return {}
     read = []
-    for name in ingest.expand(contract.test_set):
+    for name in ingest.expand(file.path):
         if delta.is_table(name):  # whose version tells it apart
             read.append(remote.shown(delta.pinned(name, name)))
             continue
-        with safe_open.Opened(name, source_limits(contract)) as file:
-            read.append(file.digest())
-    return {TEST: _digest_of_test(read)}
+        with Opened(name, source_limits(contract)) as opened:
+            read.append(opened.digest())
+    return _digest_of_rows(read)
 
 
 def _told(source: Source) -> str:
@@ -152,7 +170,7 @@ def _told(source: Source) -> str:
     return source.name if delta.is_table(source.name) else source.sha256
 
 
-def _digest_of_test(read: Iterable[str]) -> str:
+def _digest_of_rows(read: Iterable[str]) -> str:
     return hashlib.sha256("".join(read).encode()).hexdigest()
 
 
@@ -168,12 +186,15 @@ def _listing(model: str) -> str:
     return "\n".join(f"{name} {fact.st_size} {fact.st_mtime_ns}" for name, fact in facts)
 
 
-def _files_of_model(contract: Contract) -> str:
-    """Return which files a model is now, so that one that was swapped and put back is told too."""
-    model = str(_options(contract).get("model", ""))
+def _models(contract: Contract) -> dict[str, str]:
+    """Return which files each model is now, so that one swapped and put back is noticed."""
+    return {_name(file): _files_of_model(file.path) for file in _files(contract, "model")}
+
+
+def _files_of_model(model: str) -> str:
     folder = Path(model)
     if not folder.is_absolute():
-        return model and _listing(model)
+        return _listing(model)
     try:
         facts = [(path.as_posix(), path.stat()) for path in (folder, *sorted(folder.rglob("*")))]
     except OSError as error:

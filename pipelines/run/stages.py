@@ -14,14 +14,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, sample, verdict
+from checks.kit import findings, registry, sample, verdict
 from checks.kit.contract_model import Contract, Policy
 from checks.kit.protocol import Context
 from checks.kit.visible_columns import shard_seen, table_seen
 from pipelines.checking import engine
+from pipelines.checking.conclusions import with_conclusions
 from pipelines.checking.examine import Examined, Status, examine
 from pipelines.checking.resume import Kept
-from pipelines.checking.source_rates import with_rates
 from pipelines.run import fates
 from pipelines.run.fates import Sorting
 from pipelines.run.plan import Plan
@@ -113,8 +113,7 @@ def run_checks(plan: Plan, contract: Contract, past: Memory, done: Kept | None =
     )
     try:
         examined = examine(context, list(snapshot.shards), chosen, models, done)
-        past_rates = history.get("sources", ())
-        examined = with_rates(examined, contract, list(snapshot.shards), past_rates)
+        examined = with_conclusions(examined, context, list(snapshot.shards))
     finally:
         chosen.close()
     for status in examined.statuses:
@@ -141,14 +140,13 @@ def emit(plan: Plan, contract: Contract) -> tuple[Fated, findings.Findings]:
 
 
 def protected(table: pa.Table, contract: Contract) -> pa.Table:
-    """Replace personal data in the columns for which the contract asks so."""
-    from checks import pii
-
+    """Replace personal data in the columns for which the contract asks for it."""
     for column in contract.columns:
         if column.pii in ("redact", "pseudonymise") and column.name in table.column_names:
             key = _signer().derived("pseudonym") if column.pii == "pseudonymise" else None
             place = table.column_names.index(column.name)
-            texts = pii.redact(table[column.name].combine_chunks(), column.name, contract, key=key)
+            cells = table[column.name].combine_chunks()
+            texts = registry.redact(cells, column.name, contract, key=key)
             table = table.set_column(place, table.schema.field(place), texts)
     return table
 
@@ -167,15 +165,13 @@ def rescan(
         sources: of the run; needed with `accepted`.
         accepted: int64 ordinals of rows that a person released as they are.
     """
-    from checks import pii
-
     counts: Counter[tuple[str, str]] = Counter()
     for path in sorted((out / "clean").iterdir()):
         table = read_table(path)
         if accepted is not None and len(accepted) and len(table):
             rows, _ = rebuild.clean_rows(_lineage_of(path), sources)
             table = table.filter(pa.array(~np.isin(rows, accepted)))
-        found = pii.rescan(table_seen(table, contract), contract)
+        found = registry.scan_clean(table_seen(table, contract), contract)
         errors = found.filter(pc.equal(found["severity"], "error"))
         for pair in errors.group_by(["rule", "column"]).aggregate([([], "count_all")]).to_pylist():
             counts[pair["rule"], pair["column"]] += pair["count_all"]

@@ -10,10 +10,14 @@ import pyarrow as pa
 import pytest
 import tables
 
-from checks.disclosure import Disclosure, equivalence_classes, generalisation_plan
+from checks.disclosure import (
+    Disclosure,
+    equivalence_classes,
+    generalisation_plan,
+    is_quasi_identifier,
+)
 from checks.disclosure.generalisation_ladders import ladder
-from checks.disclosure.headings import is_quasi_identifier
-from checks.kit import findings
+from checks.kit import findings, wording
 from checks.kit.protocol import Context
 
 
@@ -53,11 +57,11 @@ def test_the_counts_are_those_of_a_group_by(columns):
     sizes = grouped["label"].transform("size")
     told, _, model = run(table, columns, (700, 0, 1_100))
     note = model.notes[0]
-    assert f"{grouped.ngroups:,} classes, the smallest of {sizes.min():,};" in note
-    assert (
-        f"{generalisation_plan.percent((sizes < 5).mean())} of the rows in classes under 5" in note
+    assert f"{grouped.ngroups:,} classes, the smallest of {sizes.min():,} row" in note
+    small, unique = (
+        wording.percent(share, 2) for share in ((sizes < 5).mean(), (sizes == 1).mean())
     )
-    assert f"{generalisation_plan.percent((sizes == 1).mean())} alone" in note
+    assert f"{small} of the rows are in classes of fewer than 5, {unique} are unique" in note
     alike = (grouped["label"].transform("nunique") < 2).mean()
     if alike:
         assert told["disclosure.l_diversity"]["score"] == pytest.approx(alike, abs=1e-6)
@@ -76,7 +80,7 @@ def test_few_small_classes_are_told_row_by_row():
     told, again, _ = run(table, ["age", "sex"], k=3, severity="error")
     assert again == rows
     assert told["disclosure.k_anonymity"]["severity"] == "info"  # the rows are held
-    assert "leave 0." in told["disclosure.k_anonymity"]["evidence"]
+    assert "leave out 0." in told["disclosure.k_anonymity"]["evidence"]
 
 
 def test_many_small_classes_are_a_finding_on_the_dataset():
@@ -85,7 +89,7 @@ def test_many_small_classes_are_a_finding_on_the_dataset():
     assert told["disclosure.k_anonymity"]["severity"] == "warning"
     told, _, _ = run(people(), ["age", "zip", "born"], severity="error", k=10)
     assert told["disclosure.k_anonymity"]["severity"] == "error"
-    assert "classes under 10" in told["disclosure.k_anonymity"]["evidence"]
+    assert "fewer than 10" in told["disclosure.k_anonymity"]["evidence"]
 
 
 def test_nothing_is_said_where_all_classes_are_large():
@@ -110,7 +114,7 @@ def changed(frame, told):
         elif found := re.search(rf"{name} to the (day|month|year)", told):
             cut = {"day": 10, "month": 7, "year": 4}[found[1]]
             frame[name] = frame[name].astype(str).str[:cut]
-        elif f"{name} to ten years" in told:
+        elif f"{name} to the decade" in told:
             frame[name] = frame[name].astype(str).str[:3]
     return frame
 
@@ -130,7 +134,7 @@ def test_the_plan_reaches_k_when_it_is_done(columns, seed):
     small = float((sizes < 5).mean())
     assert small <= 0.05, said
     if small >= 0.0001:
-        assert f"{generalisation_plan.percent(small)} of the rows left out" in said
+        assert f"{wording.percent(small, 2)} of the rows left out" in said
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -198,7 +202,7 @@ def test_missing_and_odd_cells_are_values_of_their_own():
         }
     )
     _, _, model = run(table, ["age", "town", "seen", "flag"])
-    assert "5 classes, the smallest of 1" in model.notes[0]
+    assert "5 classes, the smallest of 1 row" in model.notes[0]
     assert len(pd.DataFrame(model.overall.to_pylist())) == 2
 
 

@@ -73,7 +73,7 @@ def test_too_few_classes_are_noted(values):
     check = Leakage(tables.context_for(table, label="label"))
     model = check.finish(check.fit(tables.cut(table)[0]))
     assert not len(model.overall)
-    assert "not judged" in model.notes[0]
+    assert "Not checked" in model.notes[0]
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the shared data are not here")

@@ -13,8 +13,9 @@ import tables
 from checks.kit import findings
 from checks.kit.contract_model import Column, Contract
 from checks.kit.protocol import Context
-from checks.pii import Pii, deny_list, names, pseudonyms, redact, rescan
+from checks.pii import Pii, deny_list, names
 from checks.pii.headings import kind_of
+from checks.pii.redaction import pseudonym, redact
 from checks.pii.search import PLACEHOLDER
 from provenance.base.errors import AssayError
 from provenance.rows.column_types import ColumnSpec
@@ -90,14 +91,14 @@ def test_persons_and_places_act_like_other_types(ruled):
     ]
     assert "Anna" not in json.dumps(found)
     told = " ".join(model.notes)
-    assert "A language model searched for LOCATION, PERSON" in told
+    assert "A language model searched all texts for LOCATION, PERSON" in told
     assert "ASSAY-K020: dates and addresses were not searched for" in told
     contract = contract_of(model=ruled, action="redact")
     assert {f["severity"] for f in run(pa.table({"note": TEXTS}), contract)[0]} == {"info"}
     clean = redact(pa.array(TEXTS), "note", contract)
     assert clean.to_pylist() == ["please call <PERSON> today", "<LOCATION> was wet", *TEXTS[2:]]
-    assert rescan(pa.table({"note": TEXTS}), contract).num_rows == 2
-    assert rescan(pa.table({"note": clean}), contract).num_rows == 0
+    assert Pii.scan_clean(pa.table({"note": TEXTS}), contract).num_rows == 2
+    assert Pii.scan_clean(pa.table({"note": clean}), contract).num_rows == 0
 
 
 def test_a_trained_model_is_read_and_what_it_lacks_is_said(trained):
@@ -148,13 +149,13 @@ def gliner(tmp_path):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda path: path / "nowhere", "no such folder"),
+        (lambda path: path / "nowhere", "does not exist"),
         (empty, "holds no model"),
         (broken, "cannot be loaded"),
         (nameless, "neither persons nor places"),
         (gliner, "gliner is not installed|cannot be loaded"),
-        (lambda _: "en_core_web_nowhere", "no spaCy pipeline of that name"),
-        (lambda _: "antigravity", "no spaCy pipeline of that name"),  # never just imported
+        (lambda _: "en_core_web_nowhere", "no spaCy pipeline"),
+        (lambda _: "antigravity", "no spaCy pipeline"),  # never just imported
     ],
 )
 def test_a_model_that_cannot_be_used_is_an_error_and_nothing_passes(tmp_path, make, why):
@@ -166,7 +167,7 @@ def test_a_model_that_cannot_be_used_is_an_error_and_nothing_passes(tmp_path, ma
     assert "antigravity" not in sys.modules
     # what is written all the same holds no text that was not read
     assert redact(pa.array(TEXTS), "note", contract).to_pylist() == ["<UNSCANNED>"] * 3 + [None]
-    assert set(rescan(table, contract)["rule"].to_pylist()) == {"pii.unscanned"}
+    assert set(Pii.scan_clean(table, contract)["rule"].to_pylist()) == {"pii.unscanned"}
 
 
 def test_a_text_that_the_model_cannot_read_spoils_no_other(ruled, monkeypatch):
@@ -243,7 +244,7 @@ def test_a_file_of_tens_of_thousands_of_names(tmp_path):
     contract = contract_of(deny_file=str(path))
     found, model = run(pa.table({"note": texts}), contract)
     assert [f["row"] for f in found] == list(range(500))
-    assert "the 30,000 names of the deny list" in " ".join(model.notes)
+    assert "the 30,000 names on the deny list" in " ".join(model.notes)
     path.write_text("plain\n")  # a changed file is read anew
     assert len(run(pa.table({"note": texts}), contract)[0]) == 20_000
 
@@ -256,7 +257,9 @@ def test_a_deny_list_that_cannot_be_read_is_an_error(tmp_path, content):
     contract = contract_of(deny_file=str(path))
     with pytest.raises(AssayError, match=r"K003.*deny list"):
         run(pa.table({"note": ["x"]}), contract)
-    assert rescan(pa.table({"note": ["x"]}), contract)["rule"].to_pylist() == ["pii.unscanned"]
+    assert Pii.scan_clean(pa.table({"note": ["x"]}), contract)["rule"].to_pylist() == [
+        "pii.unscanned"
+    ]
 
 
 def test_placeholders_are_no_names(ruled):
@@ -323,7 +326,7 @@ def test_numbers_count_where_the_columns_name_tells_of_them():
             logical = "integer" if kind == pa.int64() else "number"
             found, _ = run(table, contract_of(column, logical))
             assert [f["rule"] for f in found] == rules, (column, found)
-            assert rescan(table, contract_of(column, logical)).num_rows == len(rules)
+            assert Pii.scan_clean(table, contract_of(column, logical)).num_rows == len(rules)
 
 
 def test_one_person_has_one_pseudonym_however_written():
@@ -334,10 +337,10 @@ def test_one_person_has_one_pseudonym_however_written():
         ("PERSON", "Anna  Berg", "ANNA BERG"),
     ]
     for entity, one, two in same:
-        assert pseudonyms.of(one, entity, key) == pseudonyms.of(two, entity, key)
-        assert pseudonyms.of(one, entity, key) != pseudonyms.of(one, entity, other)
-        assert pseudonyms.of(one, entity, key) != pseudonyms.of(one, "IBAN_CODE", key)
-    assert pseudonyms.of("AbC", "SECRET", key) != pseudonyms.of("abc", "SECRET", key)
+        assert pseudonym(one, entity, key) == pseudonym(two, entity, key)
+        assert pseudonym(one, entity, key) != pseudonym(one, entity, other)
+        assert pseudonym(one, entity, key) != pseudonym(one, "IBAN_CODE", key)
+    assert pseudonym("AbC", "SECRET", key) != pseudonym("abc", "SECRET", key)
 
 
 def test_pseudonyms_look_like_no_value(ruled):
@@ -345,17 +348,17 @@ def test_pseudonyms_look_like_no_value(ruled):
     contract = contract_of(model=ruled, deny=["abc"], action="pseudonymise")
     clean = redact(values, "note", contract, key=b"k" * 32)
     assert len(clean.unique()) == 3_000
-    assert rescan(pa.table({"note": clean}), contract).num_rows == 0
+    assert Pii.scan_clean(pa.table({"note": clean}), contract).num_rows == 0
     again = redact(clean, "note", contract, key=b"k" * 32)
     assert again.equals(clean)
 
 
 def test_nothing_of_a_model_is_imported_without_one():
     code = (
-        "import sys, pyarrow as pa\nfrom checks.pii import rescan\n"
+        "import sys, pyarrow as pa\nfrom checks.pii import Pii\n"
         "from checks.kit.contract_model import Contract\n"
         "c = Contract('t', '1', 'c', '0' * 64, (), checks={'pii': {'deny': ['anna']}})\n"
-        "assert rescan(pa.table({'note': ['anna', 'b']}), c).num_rows == 1\n"
+        "assert Pii.scan_clean(pa.table({'note': ['anna', 'b']}), c).num_rows == 1\n"
         "print([m for m in ('spacy', 'gliner', 'torch') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

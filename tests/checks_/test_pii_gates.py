@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from presidio_plain import DENIED, NAMES, ODD, SEEDS, mutated
 
-from checks.pii import gate_table, phone, prefilters, regex_to_re2
-from checks.pii.recognizers import Analyzer, UnscannedError, analyzer
+from checks.pii import phone, prefilters, regex_to_re2
+from checks.pii.hits import UnscannedError
+from checks.pii.recognizers import Analyzer, analyzer
 from checks.pii.scan import raw_hits
 from checks.pii.settings import ENTITIES, Settings
 
@@ -34,16 +35,16 @@ def gated(texts, options=PLAIN):
 
 
 def test_the_stored_gates_are_those_of_the_installed_presidio():
-    stored = {entity: gate_table.PATTERNS[entity] for entity in gate_table.PATTERNS}
+    stored = {entity: prefilters.PATTERNS[entity] for entity in prefilters.PATTERNS}
     derived = prefilters.derive(analyzer(tuple(stored), 0.4, 0))
-    assert json.loads(gate_table.text_of(gate_table.DIGITS, derived)) == json.loads(
-        gate_table.PATH.read_text()
+    assert json.loads(prefilters.text_of(prefilters.DIGITS, derived)) == json.loads(
+        prefilters.PATH.read_text()
     )
 
 
 def test_every_entity_searched_by_default_has_stored_gates():
     for entity in ENTITIES:
-        assert all(gate for gate, *_ in gate_table.PATTERNS[entity][0]), entity
+        assert all(gate for gate, *_ in prefilters.PATTERNS[entity][0]), entity
 
 
 def test_digits_are_all_that_the_regex_module_knows():

@@ -18,10 +18,10 @@ import checks.pii
 from checks.kit import text_folding as folding
 from checks.pii import deny_list, patterns, phone
 from checks.pii.context import nlp_engine
+from checks.pii.hits import SpanSet
 from checks.pii.recognizers import CLASSES, Analyzer, analyzer
 from checks.pii.scan import scan
 from checks.pii.settings import Settings
-from checks.pii.taken import Taken
 
 LONG = 99_000
 WORDS = ["the", "loan", "of", "a", "customer", "was", "late", "account", "while", "we", "waited"]
@@ -287,7 +287,7 @@ def test_taken_spans_overlap_as_each_of_them_does():
     rng = random.Random(10)
     for _ in range(500):
         spans = [(at, at + rng.randint(1, 6)) for at in rng.choices(range(40), k=rng.randint(0, 8))]
-        taken = Taken(spans)
+        taken = SpanSet(spans)
         for _ in range(20):
             start = rng.randint(0, 45)
             end = start + rng.randint(1, 8)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from checks.sources import Sources, nights
+from checks.sources import Sources, past_runs
 
 ROOT = Path(__file__).parents[2]
 SPEC = importlib.util.spec_from_file_location("poisoning", ROOT / "benchmarks" / "poisoning.py")
@@ -30,9 +30,9 @@ def night(seed, change=None):
 
 def kept(table, found=None):
     owner, label = (pa.chunked_array([table[name]]) for name in ("branch", "defaulted"))
-    made = nights.remembered(owner, label)
+    made = past_runs.remembered(owner, label)
     if found is not None:
-        numbers = nights.numbers(pa.array(sorted(made_names(table))))
+        numbers = past_runs.numbers(pa.array(sorted(made_names(table))))
         counts = {name: int((table["branch"] == name).sum()) for name in made_names(table)}
         made["found"] = {
             number: [round(found(name) * counts[name]), counts[name]]
@@ -49,7 +49,7 @@ PAST = tuple(kept(night(seed), lambda _: 0.02) for seed in range(NIGHTS))
 
 
 def judged(table, found=None, past=PAST):
-    return nights.changed(kept(table, found), past, "branch").to_pylist()
+    return past_runs.changed(kept(table, found), past, "branch").to_pylist()
 
 
 @pytest.mark.parametrize("seed", range(NIGHTS, NIGHTS + 14))
@@ -78,7 +78,7 @@ def comes(table):
     [(grows, "error"), (doubles, "warning"), (vanishes, "warning"), (comes, "warning")],
 )
 def test_a_share_that_changes_at_once(change, severity):
-    found = [f for f in judged(night(14, change)) if "share of the rows is" in f["evidence"]]
+    found = [f for f in judged(night(14, change)) if "share of all rows is" in f["evidence"]]
     assert severity in {f["severity"] for f in found}
     assert {(f["rule"], f["check"], f["column"]) for f in found} == {
         ("ASSAY-K022", "sources", "branch")
@@ -94,7 +94,7 @@ def test_labels_of_one_source_that_change_at_once(turned, severity):
 
     [finding] = judged(night(14, turns))
     assert finding["severity"] == severity
-    assert "10 nights" in finding["evidence"]
+    assert "previous 10 runs" in finding["evidence"]
 
 
 def test_labels_that_change_in_all_sources_are_left_to_drift():
@@ -108,7 +108,7 @@ def test_labels_that_change_in_all_sources_are_left_to_drift():
 def test_findings_of_one_source_that_become_many_at_once(rate, severity):
     [finding] = judged(night(14), lambda name: rate if name == "b3" else 0.02)
     assert finding["severity"] == severity
-    assert "that the checks name" in finding["evidence"]
+    assert "share of rows with findings" in finding["evidence"]
 
 
 def test_a_few_nights_are_no_past():
@@ -145,5 +145,5 @@ def test_more_sources_than_are_remembered_are_no_change():
     many = {"branch": np.array([f"s{n % 120}" for n in range(ROWS)], object)}
     table = {**night(14), **many}
     past = tuple(kept({**night(seed), **many}) for seed in range(NIGHTS))
-    assert len(past[0]["share"]) == nights.MOST
+    assert len(past[0]["share"]) == past_runs.MOST
     assert judged(table, past=past) == []

@@ -42,7 +42,7 @@ def test_honest_rows_held_at_random_make_no_difference():
     _, _, table = poisoned()
     held = np.random.default_rng(2).random(3_000) < 0.01
     right, _ = compared(table, held, poisoned(seed=1)[2]).measures
-    assert right.word.startswith("no different")
+    assert right.word.startswith("no significant")
 
 
 def test_without_nearly_all_rows_of_a_class_a_model_is_worse():
@@ -73,19 +73,19 @@ def test_a_number_is_measured_by_its_distance():
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (lambda table, held: (table, held & False), "none of the sampled rows is held"),
+        (lambda table, held: (table, held & False), "none of the sampled rows is quarantined"),
         (lambda table, held: (table.slice(0, 50), held[:50]), "too few rows"),
         (lambda table, held: (table.select(["y"]), held), "too few rows or columns"),
         (
             lambda table, _: (table, np.asarray(table["y"].to_numpy() == "yes")),
-            "one class alone",
+            "only one class",
         ),
         (
             lambda table, held: (
                 table.set_column(2, "y", pa.array([str(n) for n in range(3_000)])),
                 held,
             ),
-            "3000 classes",
+            "3,000 classes",
         ),
     ],
 )

@@ -7,13 +7,12 @@ import pyarrow as pa
 
 from checks.kit import findings
 from checks.kit.model_comparison import Measure, Worth
+from checks.kit.protocol import Panel
 from pipelines.checking.examine import Status
 from pipelines.report.facts import (
     ReportFacts,
     StampFacts,
     WorthFacts,
-    category_panel,
-    number_panel,
 )
 from pipelines.report.finding_tables import facts_of
 from provenance.base.errors import Notice
@@ -34,13 +33,25 @@ WORTH = WorthFacts(
         held=1_209,
         asked=8_000,
         measures=(
-            Measure("told right", 0.9381, 0.9424, 0.0012, 0.0074, is_share=True),
+            Measure("accuracy", 0.9381, 0.9424, 0.0012, 0.0074, is_share=True),
             Measure("log loss", 0.1612, 0.1633, -0.0008, 0.005),
         ),
     ),
     "the rows of the reference",
     (StampFacts(("note",), "repaid", 0.312, 0.987, 0.304),),
 )
+
+
+def number_panel(column, edges, reference, current):
+    """Return the panel of a number from counts between edges, the outer ones of which are open."""
+    return Panel(column, tuple(edges[1:-1]), (), tuple(reference), tuple(current))
+
+
+def category_panel(column, reference, current):
+    """Return the panel of a category from counts by name."""
+    names = tuple({**reference, **current})
+    counts = (tuple(by_name.get(name, 0) for name in names) for by_name in (reference, current))
+    return Panel(column, (), names, *counts)
 
 
 def failing() -> ReportFacts:

@@ -283,7 +283,7 @@ def test_only_the_deny_list_that_was_digested_is_searched_with(home):
     ready(settings_of(named.contract))
     path.unlink()
     ready(settings_of(named.contract))  # read once, and never from the disk again
-    assert len(deny_list.names_of([], str(path), settings_of(named.contract).deny_sha256)) == 1
+    assert len(deny_list.names_of([], str(path), settings_of(named.contract).deny_file_sha256)) == 1
 
 
 def test_a_deny_list_that_turns_up_after_the_digest_is_not_used(home):
@@ -299,7 +299,9 @@ def test_a_deny_list_that_turns_up_after_the_digest_is_not_used(home):
 
 
 def test_a_contract_cannot_bind_a_deny_list_itself(home):
-    (home / "mine.yaml").write_text(STRICT.replace("{deny_file", "{deny_sha256: abc, deny_file"))
+    (home / "mine.yaml").write_text(
+        STRICT.replace("{deny_file", "{deny_file_sha256: abc, deny_file")
+    )
     with pytest.raises(AssayError, match="C004"):
         loader.load(home / "mine.yaml")
 

@@ -114,7 +114,7 @@ def test_a_model_that_cannot_be_loaded_fails_the_run_and_no_text_gets_through(tm
     told = json.loads(out)
     assert told["verdict"] == "fail"
     assert told["reasons"][0]["code"] == "ASSAY-K003"
-    assert "there is no such folder" in told["reasons"][0]["message"]
+    assert "the folder does not exist" in told["reasons"][0]["message"]
     rows = clean(tmp_path, 1).values()
     assert {row["sender"] for row in rows} == {"<UNSCANNED>"}
 

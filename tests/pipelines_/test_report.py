@@ -7,14 +7,15 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
-from pipelines_.report_fixture import ROWS, failing, passing
+from pipelines_.report_fixture import ROWS, category_panel, failing, number_panel, passing
 
 from checks.kit import findings
 from checks.kit.model_comparison import Worth
+from checks.kit.protocol import Panel
 from pipelines.checking.examine import Status
 from pipelines.report import charts, finding_tables
 from pipelines.report import page as report
-from pipelines.report.facts import WorthFacts, category_panel, number_panel
+from pipelines.report.facts import WorthFacts, folded
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice
 
@@ -115,8 +116,8 @@ def test_what_the_clean_output_is_worth_is_said_with_what_it_was_measured_on():
     shown = text_of(page[page.index('<section id="worth"') : page.index('<section id="drift"')])
     assert re.search(r"sample of 10,000\b.* 1,209 of them .* held", shown)
     assert "8,000 rows: the rows of the reference." in shown
-    assert "told right 93.81 % 94.24 % +0.12 points to +0.74 points better" in shown
-    assert "log loss 0.1612 0.1633 -0.0008 to +0.0050 no different" in shown
+    assert "accuracy 93.81 % 94.24 % +0.12 points to +0.74 points better" in shown
+    assert "log loss 0.1612 0.1633 -0.0008 to +0.0050 no significant difference" in shown
     assert "note repaid 31.20 % 98.70 % 30.40 %" in shown
 
 
@@ -277,10 +278,10 @@ def test_scores_are_drawn_only_where_they_differ():
 
 
 def test_densities_have_area_one_for_unequal_and_open_bins():
-    panel = number_panel("x", [-np.inf, 0, 1, 4, np.inf], [1, 2, 3, 4], [0, 0, 5, 5])
-    assert np.isfinite(panel.edges).all()
-    for side in (panel.reference, panel.current):
-        assert np.isclose(np.sum(np.array(side) * np.diff(panel.edges)), 1)
+    panel = Panel("x", (0.0, 1.0, 4.0), (), (1, 2, 3, 4), (0, 0, 5, 5))
+    assert charts.ends(panel).tolist() == [-1, 0, 1, 4, 7]
+    for shares in charts.shares(panel):
+        assert np.isclose(shares.sum(), 1)
     assert "reference, n = 10" in charts.drift_chart(panel, "d1")
 
 
@@ -291,11 +292,18 @@ def test_a_column_without_values_is_drawn_all_the_same():
 
 
 def test_many_categories_become_one():
-    panel = category_panel("x", {f"c{i:02}": 100 - i for i in range(60)}, {"new": 1_000})
+    many = {f"c{i:02}": 100 - i for i in range(60)}
+    panel = folded(category_panel("x", many, {"new": 1_000}))
     assert panel.categories[0] == "new"
     assert panel.categories[-1] == "41 others"
-    assert np.isclose(sum(panel.reference), 1)
-    assert np.isclose(sum(panel.current), 1)
+    assert sum(panel.reference) == sum(many.values())
+    assert sum(panel.current) == 1_000
+
+
+def test_new_categories_are_drawn_and_those_of_one_name_are_added():
+    panel = folded(Panel("x", (), ("a", "<PERSON>", "<PERSON>"), (5, 2, 1, 0), (5, 0, 1, 7)))
+    assert panel.categories == ("a", "new", "<PERSON>")
+    assert (panel.reference, panel.current) == ((5, 0, 3), (5, 7, 1))
 
 
 @pytest.mark.parametrize(

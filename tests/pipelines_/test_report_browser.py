@@ -4,11 +4,10 @@ import dataclasses
 import shutil
 
 import pytest
-from pipelines_.report_fixture import failing, passing
+from pipelines_.report_fixture import category_panel, failing, passing
 from pipelines_.test_report import HOSTILE, wide
 
 from pipelines.report import page as report
-from pipelines.report.facts import category_panel
 from provenance.base.errors import Notice
 
 CHROMIUM = shutil.which("chromium")

@@ -8,7 +8,9 @@ import pytest
 import tables
 
 from checks.kit import findings
-from pipelines.checking import source_rates
+from checks.kit.protocol import Context
+from checks.sources import finding_rates
+from pipelines.checking.conclusions import with_conclusions
 from pipelines.checking.examine import Examined, Status
 from provenance.rows.shards import write_shard
 
@@ -26,7 +28,7 @@ def told(folder, branch, rows, status="ok", severity="warning", more_roles=()):
         dataclasses.replace(c, roles=roles) if c.name == "branch" else c for c in contract.columns
     )
     contract = dataclasses.replace(contract, columns=columns)
-    after = source_rates.with_rates(examined, contract, refs)
+    after = with_conclusions(examined, Context(contract, table.schema, len(table)), refs)
     more = after.found.filter(pa.compute.equal(after.found["check"], "sources")).to_pylist()
     assert [s.findings for s in after.statuses] == [3, 1 + len(more)]
     return more
@@ -68,14 +70,15 @@ def test_figures_of_a_protected_column_are_not_shown(tmp_path):
 
 
 def test_more_names_than_suppliers_can_be_are_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(source_rates, "MOST_SOURCES", 2)
+    monkeypatch.setattr(finding_rates, "MOST_SOURCES", 2)
     assert told(tmp_path, BRANCH, NORTH[:60]) == []
 
 
 def test_without_a_source_nothing_changes():
-    examined = Examined(findings.empty(), (Status("sources", "ok"),), ())
-    contract = tables.contract_for(tables.loans(3).schema)
-    assert source_rates.with_rates(examined, contract, []) is examined
+    examined = Examined(findings.empty(), (Status("sources", "skipped"),), ())
+    schema = tables.loans(3).schema
+    after = with_conclusions(examined, Context(tables.contract_for(schema), schema, 3), [])
+    assert (after.found, after.statuses, after.memory) == (examined.found, examined.statuses, {})
 
 
 def test_what_was_found_is_remembered_and_compared_by_night(tmp_path):
@@ -89,7 +92,9 @@ def test_what_was_found_is_remembered_and_compared_by_night(tmp_path):
     def examined(rows, before=()):
         found = findings.make(np.array(rows), check="labels", rule="x", severity="warning")
         first = Examined(found, statuses, (), memory={"sources": {"share": {}, "whole": True}})
-        return source_rates.with_rates(first, contract, refs, before)
+        history = {"sources": tuple(before)}
+        context = Context(contract, table.schema, len(table), history=history)
+        return with_conclusions(first, context, refs)
 
     few = [*NORTH[:5], *SOUTH[:5]]
     past = [examined(few).memory["sources"]] * 6
