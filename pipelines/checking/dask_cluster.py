@@ -1,9 +1,9 @@
-"""A Dask cluster of this run's own: on this machine, for this run's client alone.
+"""A local Dask cluster, on this machine and for the client of this run alone.
 
-Scheduler, workers and their guards listen on the loopback address, which other users of the machine
-reach as well. So they talk TLS only, with a key that is made for this cluster: who has it not gets
-no word through. Dask's HTTP servers, which ask for no key, are not started, and no worker puts
-results on disk, since they would be unpickled from there.
+Scheduler, workers and their nannies listen on the loopback address, which other users of the
+machine can reach. So they accept TLS only, with a key made for this cluster: without it nobody gets
+in. Dask's HTTP servers, which ask for no key, are not started, and no worker spills results to
+disk, from where they would be unpickled.
 """
 
 import logging
@@ -25,20 +25,20 @@ class QuietScheduler(Scheduler):  # type: ignore[misc]  # distributed is typed i
     """A scheduler without a dashboard or any other HTTP server."""
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
-        """Start none: Dask has no setting for it."""
+        """Start nothing: Dask has no setting for it."""
 
 
 class QuietWorker(Worker):  # type: ignore[misc]
     """A worker without an HTTP server."""
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
-        """Start none: Dask has no setting for it."""
+        """Start nothing: Dask has no setting for it."""
 
 
 def made(workers: int, scratch: Path) -> Any:
-    """Return a cluster of so many processes, with their lock files below `scratch`."""
-    # the key gets to the workers over a pipe, and to OpenSSL by a file that is there for a moment,
-    # in a folder that only this user may enter
+    """Return a cluster of that many processes, with their lock files below `scratch`."""
+    # the key reaches the workers over a pipe, and OpenSSL by a short-lived file in a folder that
+    # only this user may enter
     security = Security.temporary()
     where = {"host": HOST, "protocol": "tls://", "security": security}
     worker = {

@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 import datetime as dt
 import hashlib
-import json
 import os
 import re
 import sys
@@ -131,11 +130,9 @@ def _tell(arguments: argparse.Namespace, store: Store, entry: Entry, made: Outco
         _warn(Notice(**told) for told in entry.facts.get("warnings", ()))
     else:
         _warn(made.warnings)
-    if arguments.json and made:
-        outcome.show(made, as_json=True)
-    elif arguments.json:
-        told = outcome.recorded(entry, store.run_folder(entry.seq))
-        sys.stdout.write(json.dumps(told) + "\n")
+    if arguments.json:
+        told = made or outcome.recorded(entry, store.run_folder(entry.seq))
+        outcome.show(told, as_json=True)
 
 
 def _warn(warnings: Iterable[Notice]) -> None:

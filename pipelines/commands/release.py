@@ -25,12 +25,12 @@ from pipelines.checking.examine import Status
 from pipelines.clock import now
 from pipelines.events import openlineage
 from pipelines.report import build
-from pipelines.run import fates, stages
+from pipelines.run import entry_facts, fates, stages
 from pipelines.run.fates import Sorting
 from pipelines.run.named_files import bound
 from pipelines.store import outcome, row_history, trust
 from pipelines.store.commit import Committer
-from pipelines.store.outcome import Fated, Outcome
+from pipelines.store.outcome import Committed, Fated, Outcome
 from pipelines.store.rebuild import rebuild
 from pipelines.store.row_history import Decision
 from pipelines.store.store import Store
@@ -65,19 +65,18 @@ def release(store: Store, entry: Entry) -> Outcome:
     trust.require_whole(store)
     base, files = _base(store, entry)
     run_id = uuid.uuid4().hex
-    with openlineage.telling("release", base.facts["dataset"], run_id) as told:
-        told.outcome = _emitted(store, base, files, run_id)
-    return told.outcome
+    committed = Committed()
+    with openlineage.telling("release", base.facts["dataset"], run_id, committed):
+        _emit(store, base, files, run_id, committed)
+    return committed.result()
 
 
-def _emitted(store: Store, base: Entry, files: RunReader, run_id: str) -> Outcome:
+def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: Committed) -> None:
     began = time.perf_counter()
     contract = _contract(base, files)
     standing = row_history.standing(store, base.seq)
     started, found = now(), _findings(files)
-    committed: list[Entry] = []
-    late = outcome.Late()
-    with outcome.unless_committed(committed, late), store.staged() as work:
+    with committed, store.staged() as work:
         out, scratch = work / "out", work / "scratch"
         out.mkdir()
         scratch.mkdir()
@@ -93,15 +92,14 @@ def _emitted(store: Store, base: Entry, files: RunReader, run_id: str) -> Outcom
         stages.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
         facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}
-        statuses = stages.all_statuses(found, _inherited(base, found), clock)
+        statuses = entry_facts.all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
         drawn = build.Drawn(facts, found, statuses, warnings, store, clock)
         committer = Committer.of(store, facts["time"])
-        committed += [committer.commit_run(out, facts, lambda number: build.draw(number, drawn))]
+        made = committer.commit_run(out, facts, lambda number: build.draw(number, drawn))
+        folder = store.run_folder(made.seq)
+        committed.outcome = Outcome(made, folder, decided, fated, statuses, warnings, clock)
     clock["total"] = round(time.perf_counter() - began, 3)
-    [made] = committed
-    folder = store.run_folder(made.seq)
-    return late.marked(Outcome(made, folder, decided, fated, statuses, warnings, clock))
 
 
 def _contract(base: Entry, files: RunReader) -> Contract:
@@ -134,7 +132,7 @@ def _inherited(base: Entry, found: findings.Findings) -> tuple[Status, ...]:
     """Return the statuses of the base run's checks; its stages have their own."""
     made = []
     for name, status in base.facts["checks"].items():
-        if name not in dict(stages.FINDING_STAGES):
+        if name not in dict(entry_facts.FINDING_STAGES):
             made.append(Status(name, status, *findings.count(found, name)))
     return tuple(made)
 

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from pipelines.diff.causes import Ground, Judge, Weighed
 from pipelines.diff.pairing import ALTERED, OTHER
-from pipelines.diff.side import FATES, Side
+from pipelines.diff.side import Side
+from provenance.ledger.lineage import FATES
 
 if TYPE_CHECKING:
     import duckdb

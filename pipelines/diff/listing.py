@@ -10,7 +10,8 @@ import numpy as np
 
 from pipelines.diff.causes import Ground, Weighed
 from pipelines.diff.pairing import ALTERED, OTHER
-from pipelines.diff.side import FATES, Side
+from pipelines.diff.side import Side
+from provenance.ledger.lineage import FATES
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,10 +1,10 @@
-"""What a contract names beside itself: digests that tell whether a verdict still speaks of it.
+"""The other files that a contract names: digests that show whether a verdict still applies.
 
-A deny list is personal data, so its digest is keyed and tells nothing to who guesses at names. A
-model is told by the names, sizes and times of its files, or by its package's version: another copy
-only costs a new run.
+A deny list is personal data, so its digest is keyed and useless to someone who guesses names. A
+model is identified by the names, sizes and times of its files, or by its package's version: another
+copy merely costs a new run.
 
-What a run records is what it used: a deny list is only searched with as the bytes that were
+A run records what it used: a deny list is only searched with if its bytes are those that were
 digested, and a test set and a model are compared again at the commit.
 """
 
@@ -17,9 +17,10 @@ from pathlib import Path
 
 from checks.kit.contract_model import Contract
 from checks.pii import deny_list
+from pipelines.run.request import Plan
 from provenance.base.errors import AssayError
 from provenance.ledger.signing import Signer
-from provenance.rows.snapshot import Snapshot, Source
+from provenance.rows.snapshot import Source
 
 PURPOSE = "beside"
 DENIED, MODEL, TEST = "pii.deny_file", "pii.model", "duplicates.test"
@@ -27,28 +28,28 @@ UNREAD = "unread"  # no file has this digest
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Beside:
-    """What a contract named before anything was read.
+class NamedFiles:
+    """The files that a contract named, as they were before anything was read.
 
     Attributes:
-        digests: to be recorded, by the name of each option.
-        contract: the same, but with the deny list bound to its digest.
-        model: what the model's files were, more closely than it is recorded; "" without a model.
+        digests: by the name of each option, to be recorded.
+        contract: the contract, with the deny list bound to its digest.
+        model: the model's files in more detail than is recorded; "" without a model.
     """
 
     digests: dict[str, str]
     contract: Contract
     model: str
 
-    def require_same(self, read: Path) -> None:
-        """Compare with what the run used; `read` is the folder of what the reading child left.
+    def require_same(self, plan: Plan) -> None:
+        """Compare with what the run used.
 
         Raises:
-            AssayError: ASSAY-I013 if the test set or the model became another one.
+            AssayError: ASSAY-I013 if the test set or the model changed.
         """
-        test = read / "test" / "snapshot.json"
         if TEST in self.digests:
-            used = _digest_of_test(_told(source) for source in Snapshot.load(test).sources)
+            test = plan.read_as("test")
+            used = _digest_of_test(_identity(source) for source in test.sources) if test else ""
             if used != self.digests[TEST]:
                 raise self._changed("the test set of duplicates")
         if _files_of_model(self.contract) != self.model:
@@ -59,10 +60,10 @@ class Beside:
         return AssayError("I013", f"{what} changed during the run", where=where, fix="run again")
 
 
-def taken(contract: Contract, signer: Callable[[], Signer]) -> Beside:
-    """Return what a contract names as it is now; without digests if one cannot be read.
+def taken(contract: Contract, signer: Callable[[], Signer]) -> NamedFiles:
+    """Return the files that a contract names as they are now; no digests if one cannot be read.
 
-    The check that needs it says so, and the run fails.
+    The check that needs the file reports it, and the run fails.
     """
     bound, content = _bound(contract)
     try:
@@ -71,7 +72,7 @@ def taken(contract: Contract, signer: Callable[[], Signer]) -> Beside:
         if error.code != "ASSAY-K003":
             raise
         found = {}
-    return Beside(found, bound, _files_of_model(contract))
+    return NamedFiles(found, bound, _files_of_model(contract))
 
 
 def bound(contract: Contract) -> Contract:
@@ -80,11 +81,10 @@ def bound(contract: Contract) -> Contract:
 
 
 def digests(contract: Contract, signer: Callable[[], Signer]) -> dict[str, str]:
-    """Return a digest by the name of each option; empty where none names a file.
+    """Return a digest by the name of each option that names a file.
 
     Raises:
-        AssayError: ASSAY-K003 if one of them cannot be read; the codes of any source for a test
-            set.
+        AssayError: ASSAY-K003 if a file cannot be read; for a test set the codes of any source.
     """
     return _digests(contract, _bound(contract)[1], signer)
 
@@ -108,9 +108,9 @@ def _digests(
 
 
 def _bound(contract: Contract) -> tuple[Contract, bytes | AssayError | None]:
-    """Return the contract with its deny list bound, and that list's bytes, or why there are none.
+    """Return the contract with its deny list bound, and the list's bytes or why they are missing.
 
-    One that cannot be read now is bound to nothing: it must not turn up while the run goes on.
+    A list that cannot be read now is bound to nothing: it must not appear during the run.
     """
     options = _options(contract)
     if not (file := options.get("deny_file")):
@@ -138,7 +138,7 @@ def _test_set(contract: Contract) -> dict[str, str]:
         return {}
     read = []
     for name in ingest.expand(contract.test_set):
-        if delta.is_table(name):  # whose version tells it apart
+        if delta.is_table(name):  # its version identifies it
             read.append(remote.shown(delta.pinned(name, name)))
             continue
         with safe_open.Opened(name, source_limits(contract)) as file:
@@ -146,7 +146,7 @@ def _test_set(contract: Contract) -> dict[str, str]:
     return {TEST: _digest_of_test(read)}
 
 
-def _told(source: Source) -> str:
+def _identity(source: Source) -> str:
     from provenance.files import delta
 
     return source.name if delta.is_table(source.name) else source.sha256
@@ -169,7 +169,7 @@ def _listing(model: str) -> str:
 
 
 def _files_of_model(contract: Contract) -> str:
-    """Return which files a model is now, so that one that was swapped and put back is told too."""
+    """Return the files of a model in enough detail to notice one swapped and put back."""
     model = str(_options(contract).get("model", ""))
     folder = Path(model)
     if not folder.is_absolute():

@@ -26,6 +26,7 @@ from provenance.rows import digest
 from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
 from provenance.rows.snapshot import Source
 
+FATES = ("clean", "quarantine", "rejected")
 ALGORITHM = f"rfc6962-{digest.ALGORITHM}"
 LINEAGE_SCHEMA = pa.schema(
     [
@@ -142,7 +143,7 @@ def verify(parts: Iterable[pa.Table], run: int, facts: dict[str, Any], where: st
     often = {bytes.fromhex(source.sha256): 0 for source in sources}
     for source in sources:
         often[bytes.fromhex(source.sha256)] += 1
-    tree, fates = merkle.Tree(), dict.fromkeys(("clean", "quarantine", "rejected"), 0)
+    tree, fates = merkle.Tree(), dict.fromkeys(FATES, 0)
     for table in parts:
         tree.extend(leaves(table))
         for fate in table["fate"].value_counts().to_pylist():
