@@ -1,7 +1,7 @@
-"""Sources of whose rows the checks find far more than of the others' rows.
+"""Sources with a far higher rate of findings than the others, now or compared with earlier runs.
 
-A check sees no other check's findings, so this looks at all of them together, after the checks and
-in the name of `sources`: one pass over one column. The same of the nights before, by source.
+A check does not get the findings of other checks, so this counts all of them per source after the
+checks, and reports as the check `sources`. It takes one pass over one column.
 """
 
 import dataclasses
@@ -20,10 +20,10 @@ from provenance.rows.shards import ROW, ShardRef, read_table
 
 CHECK = "sources"
 LEAST = 50  # rows of a source
-LEAST_FOUND = 20  # of them with a finding
-MOST_SOURCES = 10_000  # more are no suppliers
-TIMES = 3.0  # the others' rate
-NOISE = 5.0  # standard deviations that are put down to chance
+LEAST_FOUND = 20  # of these rows with a finding
+MOST_SOURCES = 10_000  # with more values the column does not name suppliers
+TIMES = 3.0  # the rate of the others
+NOISE = 5.0  # standard deviations attributed to chance
 GAP = 0.01  # of the source's rows, beyond chance
 
 
@@ -33,23 +33,24 @@ def with_rates(
     shards: list[ShardRef],
     before: Sequence[nights.Night] = (),
 ) -> Examined:
-    """Return the same with a finding for each source that stands out, tonight or among nights.
+    """Return `examined` with a finding for each source that stands out, now or over earlier runs.
 
-    What later nights are to know is added to what the check itself remembers.
+    The counts that later runs need are added to the memory of the check.
 
     Args:
         examined: of all checks.
-        contract: names the source; nothing is done where it names none or the check did not run.
-        shards: what was examined.
-        before: what the check left on earlier nights, oldest first.
+        contract: names the column of the source; without one, or if the check did not run, nothing
+            is done.
+        shards: the rows that were examined.
+        before: what the check remembered of earlier runs, oldest first.
     """
     is_run = any(item.check == CHECK and item.status == "ok" for item in examined.statuses)
     named = contract.having("source")
     if not is_run or not named:
         return examined
     totals, hits = _counts(named[0], _rows(examined.found), shards)
-    is_shown = named[0] not in contract.protected  # else its figures are of persons
-    told = [
+    is_shown = named[0] not in contract.protected  # else the figures describe persons
+    added = [
         _finding(named[0], totals[source], hits[source], rate if is_shown else None)
         for source in sorted(totals)
         if (rate := _others(source, totals, hits)) is not None
@@ -57,12 +58,12 @@ def with_rates(
     kept = dict(examined.memory.get(CHECK, {}))
     if is_shown and kept:
         kept["found"] = _remembered(totals, hits)
-        told.append(nights.changed({"found": kept["found"]}, before, named[0]))
+        added.append(nights.changed({"found": kept["found"]}, before, named[0]))
         examined = dataclasses.replace(examined, memory={**examined.memory, CHECK: kept})
-    more = sum(map(len, told))
+    more = sum(map(len, added))
     if not more:
         return examined
-    found = findings.ordered(findings.concat([examined.found, *told]))
+    found = findings.ordered(findings.concat([examined.found, *added]))
     statuses = tuple(_more(status, more) for status in examined.statuses)
     return dataclasses.replace(examined, found=found, statuses=statuses)
 
@@ -97,7 +98,7 @@ def _counts(
 
 
 def _others(source: str, totals: Counter[str], hits: Counter[str]) -> float | None:
-    """Return the rate of findings in all other sources if this one's lies far above it."""
+    """Return the rate of findings in all other sources if this one's is far higher."""
     rows, found = totals[source], hits[source]
     rest = totals.total() - rows
     if rows < LEAST or found < LEAST_FOUND or rest < LEAST:
@@ -109,11 +110,11 @@ def _others(source: str, totals: Counter[str], hits: Counter[str]) -> float | No
 
 
 def _finding(column: str, rows: int, found: int, other: float | None) -> findings.Findings:
-    text = "The checks name far more of one source's rows than of the others'; figures not shown."
+    text = "one source has a far higher rate of findings than the others; figures not shown"
     if other is not None:
         text = (
-            f"Of {rows:,} rows of one source the checks name {found / rows:.1%} for quarantine or "
-            f"review; of all others' rows {other:.1%}."
+            f"{found / rows:.1%} of {rows:,} rows of one source have a finding for quarantine or "
+            f"review, against {other:.1%} of the rows of all other sources"
         )
     return findings.make(
         None,
@@ -123,7 +124,7 @@ def _finding(column: str, rows: int, found: int, other: float | None) -> finding
         column=column,
         score=1.0 if other is None else found / rows,
         evidence=text,
-        suggestion="Review that source's rows together, and ask it what is different.",
+        suggestion="review that source's rows together, and ask the supplier what is different",
     )
 
 

@@ -21,7 +21,7 @@ from pipelines.clock import now
 from pipelines.commands.run import request_of
 from pipelines.console import Progress
 from pipelines.orchestration import server_address
-from pipelines.run.handover import Relay, faults, handed
+from pipelines.run.handover import Relay, delivered, faults
 from pipelines.run.request import prepare
 from pipelines.run.reuse import reusable
 from pipelines.run.run import execute
@@ -80,7 +80,7 @@ def _hand_over(
     relay = Relay()
     try:
         with relay:
-            with handed(store, entry, in_place=arguments.in_place) as given:
+            with delivered(store, entry, in_place=arguments.in_place) as given:
                 record(store, entry, arguments.command)
                 _tell(arguments, store, entry, made)
                 code = relay.run(arguments.command, given.added_to(arguments.environment))

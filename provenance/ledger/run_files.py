@@ -287,6 +287,12 @@ def _why(error: OSError) -> str:
     return f"cannot be read ({os.strerror(error.errno or 0)})"
 
 
+def refuse(found: Sequence[Notice]) -> None:
+    """Raise the first of the faults that were found, if there is one."""
+    for notice in found[:1]:
+        raise broken(notice.message, Path(notice.where))
+
+
 def broken(what: str, path: Path) -> AssayError:
     """Return the error of a run that does not have its recorded files, and nothing else."""
     fix = (

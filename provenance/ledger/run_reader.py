@@ -60,8 +60,7 @@ class RunReader:
         for name in sorted(self._recorded):
             if not parts or name.startswith(parts):
                 fault = run_files.fault_of(self.folder, self.seq, self._recorded[name])
-                if fault:
-                    raise run_files.broken(fault.message, Path(fault.where))
+                run_files.refuse([fault] if fault else [])
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[pa.NativeFile]:
@@ -129,8 +128,7 @@ class RunReader:
     def _search_once(self) -> None:
         if not self._is_searched:
             recorded = list(self._recorded.values())
-            for notice in run_files.strangers(self.folder, self.seq, recorded)[:1]:
-                raise run_files.broken(notice.message, Path(notice.where))
+            run_files.refuse(run_files.strangers(self.folder, self.seq, recorded))
             self._is_searched = True
 
     def _record(self, name: str) -> Recorded:
