@@ -87,24 +87,16 @@ def run(  # noqa: PLR0913  one argument per choice of the caller
     from pipelines.run.request import Request
     from pipelines.store.store import Store
 
-    config.quiet_libraries()
-    folder = Store(config.store_folder(str(store) if store is not None else None))
+    config.quiet_libraries()  # before the run imports them
+    folder = Store(config.store_folder(_text(store)))
     with contextlib.ExitStack() as stack:
-        name = None
-        given = _paths(source)
+        given, name = _paths(source), None
         if given is None and source is not None:
             given, name = stack.enter_context(frame.staged(source, folder))
         request = Request(
-            contract=Path(contract),
-            store=folder.folder,
-            source=given,
-            reference=str(reference) if reference is not None else None,
-            engine=engine,
-            direct=direct,
-            fail_on=fail_on,
-            checkpoint=str(checkpoint) if checkpoint is not None else None,
-            source_name=name,
-        )
+            Path(contract), folder.folder, given, _text(reference), engine, direct=direct,
+            fail_on=fail_on, checkpoint=_text(checkpoint), source_name=name,
+        )  # fmt: skip
         from pipelines.run.run import execute
 
         with Progress(is_quiet=is_quiet) as progress:
@@ -144,9 +136,9 @@ def open_run(
     from pipelines.store import outcome, trust
     from pipelines.store.store import Store
 
-    folder = Store(config.store_folder(str(store) if store is not None else None))
+    folder = Store(config.store_folder(_text(store)))
     folder.require()
-    trust.require_whole(folder, str(checkpoint) if checkpoint is not None else None)
+    trust.require_whole(folder, _text(checkpoint))
     entry = folder.find(str(run))
     folder.reader(entry).require()
     return outcome.recorded(entry, folder.run_folder(entry.seq))
@@ -172,6 +164,10 @@ def load_contract(path: str | Path) -> "Contract":
     from checks.contract import loader
 
     return loader.load(Path(path))
+
+
+def _text(path: str | Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def _paths(source: Any) -> str | tuple[str, ...] | None:

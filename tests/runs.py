@@ -12,7 +12,7 @@ from checks.contract import loader
 from checks.kit import findings, verdict
 from checks.kit.contract_model import Policy
 from pipelines.clock import now
-from pipelines.run import reading, stages
+from pipelines.run import clean_scan, fates, reading
 from pipelines.run.request import Plan
 from pipelines.store.commit import Committer
 from pipelines.store.store import Store
@@ -43,10 +43,10 @@ def committed(
             folder.mkdir(parents=True)
         reading.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))
         snapshot = plan.read()
-        every = findings.ordered(findings.concat([stages.held_findings(snapshot), *found]))
+        every = findings.ordered(findings.concat([fates.held_findings(snapshot), *found]))
         held = verdict.quarantined_rows(every)
-        fated = stages.emit(snapshot, promised, every, held, plan.out)
-        stages.save_findings(every, plan.out)
+        fated = fates.emit(snapshot, promised, every, held, plan.out)
+        clean_scan.save_findings(every, plan.out)
         shutil.copy(contract, plan.out / "contract.yaml")
         for check, content in ({"outliers": b"0", "pii": b"0"} | (models or {})).items():
             (plan.out / "models" / f"{check}.pkl").write_bytes(content)

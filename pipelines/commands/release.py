@@ -25,7 +25,7 @@ from pipelines.checking.examine import Status
 from pipelines.clock import now
 from pipelines.events import openlineage
 from pipelines.report import build
-from pipelines.run import entry_facts, fates, stages
+from pipelines.run import clean_scan, entry_facts, fates
 from pipelines.run.fates import Sorting
 from pipelines.run.named_files import bound
 from pipelines.store import outcome, row_history, trust
@@ -85,11 +85,11 @@ def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: C
         fated = fates.Emitter(snapshot, sorting, out).write()
         (out / row_history.CONTRACT).write_bytes(files.read(row_history.CONTRACT))
         clock = {"emit": round(time.perf_counter() - began, 3)}
-        scanned = stages.rescan(out, contract, snapshot.sources, _accepted(standing))
+        scanned = clean_scan.rescan(out, contract, snapshot.sources, _accepted(standing))
         clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
         # the base's own rescan was of a clean dataset that is no more
         found = findings.ordered(findings.concat([_without_rescan(found), scanned]))
-        stages.save_findings(found, out)
+        clean_scan.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
         facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}
         statuses = entry_facts.all_statuses(found, _inherited(base, found), clock)
@@ -214,7 +214,7 @@ class _Changes:
 
     def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
         # the contract's own replacements first: a pseudonym is nothing that is left to redact
-        table = stages.protected(table, self.contract)
+        table = fates.protected(table, self.contract)
         chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
         mask = np.isin(rows, chosen)
         if not mask.any():

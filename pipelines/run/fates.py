@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings, verdict
+from checks.kit.contract_model import Contract
+from pipelines.store import keys
 from pipelines.store.outcome import Fated
 from provenance.base.errors import AssayError
 from provenance.ledger import lineage, merkle
-from provenance.ledger.lineage import FATES
+from provenance.ledger.lineage import FATES, RowIds
 from provenance.rows import digest
 from provenance.rows.original_text import as_read
 from provenance.rows.shards import DIGEST, ROW, read_shard, read_table, unpacked, write_table
@@ -24,6 +26,53 @@ from provenance.rows.snapshot import REJECTED_SCHEMA, Snapshot
 
 Change = Callable[[pa.Table, np.ndarray], pa.Table]
 Name = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def held_findings(snapshot: Snapshot) -> findings.Findings:
+    """Return why rows could not be cast, as findings of `ingest`."""
+    if not snapshot.held_findings:
+        return findings.empty()
+    held = read_table(snapshot.held_findings)
+    codes = [f"ASSAY-{code}" for code in held["code"].to_pylist()]
+    return findings.make(
+        held["row"],
+        check="ingest",
+        rule=codes,
+        column=held["column"],
+        evidence=held["evidence"],
+        suggestion="repair the cell at its source, or reject the row",
+    ).cast(findings.SCHEMA)
+
+
+def emit(
+    snapshot: Snapshot, contract: Contract, found: findings.Findings, held: np.ndarray, out: Path
+) -> Fated:
+    """Write clean, quarantine, rejected and lineage; return the counts of rows.
+
+    Args:
+        snapshot: of the source.
+        contract: says which columns to protect.
+        found: all findings, for the reasons of each row.
+        held: int64 ordinals of the rows that go to quarantine.
+        out: the run's folder.
+    """
+    secrets = lineage.secrets_of(keys.own(make=True)) if contract.is_personal else None
+    name = RowIds(snapshot.sources, secrets).of
+    sorting = Sorting(found, held, held[:0], lambda table, _: protected(table, contract), name)
+    return Emitter(snapshot, sorting, out).write()
+
+
+def protected(table: pa.Table, contract: Contract) -> pa.Table:
+    """Replace personal data in the columns for which the contract asks so."""
+    from checks import pii
+
+    for column in contract.columns:
+        if column.pii in ("redact", "pseudonymise") and column.name in table.column_names:
+            key = keys.own(make=True).derived("pseudonym") if column.pii == "pseudonymise" else None
+            place = table.column_names.index(column.name)
+            texts = pii.redact(table[column.name].combine_chunks(), column.name, contract, key=key)
+            table = table.set_column(place, table.schema.field(place), texts)
+    return table
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

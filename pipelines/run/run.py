@@ -26,7 +26,15 @@ from pipelines.events import openlineage, retrain
 from pipelines.orchestration import scheduler
 from pipelines.report import build
 from pipelines.report.facts import WorthFacts
-from pipelines.run import downstream_model, entry_facts, examination, named_files, reading, stages
+from pipelines.run import (
+    clean_scan,
+    downstream_model,
+    entry_facts,
+    examination,
+    fates,
+    named_files,
+    reading,
+)
 from pipelines.run.background import RULES, warming
 from pipelines.run.child_process import Child
 from pipelines.run.named_files import NamedFiles
@@ -139,21 +147,21 @@ def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Findings:
         AssayError: ASSAY-I013 if a child parsed another contract.
     """
     run.staged.require_one([parsed, *([ruled.parsed] if ruled.parsed else [])])
-    held = stages.held_findings(run.plan.read())
+    held = fates.held_findings(run.plan.read())
     return findings.ordered(findings.concat([held, checked.examined.found, ruled.found]))
 
 
 def emit(run: Run, found: Findings) -> Fated:
     """Write each row to clean, quarantine or rejected, with its lineage."""
     held = verdict.quarantined_rows(found)
-    return stages.emit(run.plan.read(), run.contract, found, held, run.plan.out)
+    return fates.emit(run.plan.read(), run.contract, found, held, run.plan.out)
 
 
 def rescan(run: Run, found: Findings, _: Fated) -> Findings:
     """Search the clean dataset for personal data; write and return all findings."""
-    every = findings.concat([found, stages.rescan(run.plan.out, run.contract)])
+    every = findings.concat([found, clean_scan.rescan(run.plan.out, run.contract)])
     found = findings.ordered(every)
-    stages.save_findings(found, run.plan.out)
+    clean_scan.save_findings(found, run.plan.out)
     return found
 
 

@@ -1,4 +1,4 @@
-"""From findings to files: sort the rows, protect personal data, search the result again."""
+"""The clean dataset, searched for personal data once more as it was written."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,63 +10,11 @@ import pyarrow.compute as pc
 from checks.kit import findings
 from checks.kit.contract_model import Contract
 from checks.kit.visible_columns import table_seen
-from pipelines.run import fates
-from pipelines.run.fates import Sorting
-from pipelines.store import keys, rebuild
-from pipelines.store.outcome import Fated
-from provenance.ledger import lineage
-from provenance.ledger.lineage import RowIds
+from pipelines.store import rebuild
 from provenance.rows.shards import read_table, write_table
-from provenance.rows.snapshot import Snapshot, Source
+from provenance.rows.snapshot import Source
 
 PART_ROWS = 1_000_000  # findings per file
-
-
-def held_findings(snapshot: Snapshot) -> findings.Findings:
-    """Return why rows could not be cast, as findings of `ingest`."""
-    if not snapshot.held_findings:
-        return findings.empty()
-    held = read_table(snapshot.held_findings)
-    codes = [f"ASSAY-{code}" for code in held["code"].to_pylist()]
-    return findings.make(
-        held["row"],
-        check="ingest",
-        rule=codes,
-        column=held["column"],
-        evidence=held["evidence"],
-        suggestion="repair the cell at its source, or reject the row",
-    ).cast(findings.SCHEMA)
-
-
-def emit(
-    snapshot: Snapshot, contract: Contract, found: findings.Findings, held: np.ndarray, out: Path
-) -> Fated:
-    """Write clean, quarantine, rejected and lineage; return the counts of rows.
-
-    Args:
-        snapshot: of the source.
-        contract: says which columns to protect.
-        found: all findings, for the reasons of each row.
-        held: int64 ordinals of the rows that go to quarantine.
-        out: the run's folder.
-    """
-    secrets = lineage.secrets_of(keys.own(make=True)) if contract.is_personal else None
-    name = RowIds(snapshot.sources, secrets).of
-    sorting = Sorting(found, held, held[:0], lambda table, _: protected(table, contract), name)
-    return fates.Emitter(snapshot, sorting, out).write()
-
-
-def protected(table: pa.Table, contract: Contract) -> pa.Table:
-    """Replace personal data in the columns for which the contract asks so."""
-    from checks import pii
-
-    for column in contract.columns:
-        if column.pii in ("redact", "pseudonymise") and column.name in table.column_names:
-            key = keys.own(make=True).derived("pseudonym") if column.pii == "pseudonymise" else None
-            place = table.column_names.index(column.name)
-            texts = pii.redact(table[column.name].combine_chunks(), column.name, contract, key=key)
-            table = table.set_column(place, table.schema.field(place), texts)
-    return table
 
 
 def rescan(
