@@ -25,7 +25,8 @@ from pipelines.checking.examine import Status
 from pipelines.clock import now
 from pipelines.events import openlineage
 from pipelines.report import build
-from pipelines.run import clean_scan, entry_facts, fates
+from pipelines.run import clean_scan, fates
+from pipelines.run.entry_facts import FINDING_STAGES, all_statuses
 from pipelines.run.fates import Sorting
 from pipelines.run.named_files import bound
 from pipelines.store import outcome, row_history, trust
@@ -92,7 +93,7 @@ def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: C
         clean_scan.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
         facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}
-        statuses = entry_facts.all_statuses(found, _inherited(base, found), clock)
+        statuses = all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
         drawn = build.Drawn(facts, found, statuses, warnings, store, clock)
         committer = Committer.of(store, facts["time"])
@@ -132,7 +133,7 @@ def _inherited(base: Entry, found: findings.Findings) -> tuple[Status, ...]:
     """Return the statuses of the base run's checks; its stages have their own."""
     made = []
     for name, status in base.facts["checks"].items():
-        if name not in dict(entry_facts.FINDING_STAGES):
+        if name not in dict(FINDING_STAGES):
             made.append(Status(name, status, *findings.count(found, name)))
     return tuple(made)
 

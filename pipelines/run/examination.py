@@ -24,6 +24,14 @@ REFERENCE_ROWS = 100_000
 TEST_ROWS = 500_000  # of a larger test set, a sample of this size
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checked:
+    """The results of the checks, and the past that they were given."""
+
+    examined: Examined
+    past: Memory
+
+
 def run_checks(plan: Plan, contract: Contract, past: Memory, kept: Kept) -> Examined:
     """Fit and score every check over the shards.
 

@@ -1,25 +1,16 @@
 """One run, from a contract and a source to a committed run and its verdict.
 
 `STAGES`, below its functions, is the run. Each stage gets the context `Run` and the results of the
-stages that it needs, returns its own result, and keeps nothing elsewhere. What is slow starts
-first: the child that reads, the child that imports Great Expectations, and a thread that imports
-what the checks need.
+stages that it needs, returns its own result, and keeps nothing elsewhere.
 """
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 from checks.kit import findings, verdict
-from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
-from checks.kit.verdict import Verdict
 from pipelines.checking import engine
-from pipelines.checking.examine import Examined, Status
-from pipelines.checking.resume import Kept
-from pipelines.clock import now
 from pipelines.config import take_key
 from pipelines.console import Progress
 from pipelines.events import openlineage, retrain
@@ -32,58 +23,19 @@ from pipelines.run import (
     entry_facts,
     examination,
     fates,
-    named_files,
     reading,
 )
-from pipelines.run.background import RULES, warming
-from pipelines.run.child_process import Child
-from pipelines.run.named_files import NamedFiles
-from pipelines.run.request import Plan, Prepared, Request, prepare
-from pipelines.store import commit as committing
-from pipelines.store import keys, trust
+from pipelines.run.context import Run, opened
+from pipelines.run.examination import Checked
+from pipelines.run.request import Prepared, Request, prepare
+from pipelines.store.commit import Committer
 from pipelines.store.drift_memory import Memory
 from pipelines.store.outcome import Committed, Fated, Outcome
-from pipelines.store.staged_contract import StagedContract, share, stage
-from pipelines.store.store import Store
-from provenance.base import own_code
+from pipelines.store.staged_contract import share
 from provenance.base.errors import AssayError, Notice
 from provenance.rows.shards import read_table
 
 NOT_RUN = ("ASSAY-K002", "ASSAY-E005")  # the child was late or died; other codes are refusals
-RULES_MEMORY = 16 << 30  # bytes of address space for a contract's SQL and the large libraries
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Run:
-    """What every stage of one run gets.
-
-    Attributes:
-        request, prepared: what is asked for, and what was found for it.
-        contract: the prepared one, with its deny list bound to the bytes that were digested.
-        plan: where to read and write.
-        named: digests of the other files that the contract names, from before anything was read.
-        staged: the copy of the contract that the children parse.
-        reader, evaluator: the children that read the source and evaluate the rules.
-        warmed: waits for the imports that began in the background.
-        kept: what a killed run of the same work finished.
-        timings: seconds of each stage that is done.
-        committed: empty until the ledger has the entry.
-    """
-
-    request: Request
-    prepared: Prepared
-    contract: Contract
-    plan: Plan
-    store: Store
-    named: NamedFiles
-    staged: StagedContract
-    reader: Child
-    evaluator: Child
-    warmed: Callable[[], None]
-    kept: Kept
-    committed: Committed
-    started: str = dataclasses.field(default_factory=now)
-    timings: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,14 +44,6 @@ class Ruled:
 
     found: Findings
     parsed: str | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Checked:
-    """The results of the checks, and the past that they were given."""
-
-    examined: Examined
-    past: Memory
 
 
 def ingest(run: Run) -> str:
@@ -186,15 +130,16 @@ def commit(
         quarantine=rows.quarantine,
         rejected=rows.rejected,
     )
-    statuses = entry_facts.all_statuses(found, checked.examined.statuses, run.timings)
-    facts = _facts(run, checked, rows, decided, statuses)
+    examined = checked.examined
+    statuses = entry_facts.all_statuses(found, examined.statuses, run.timings)
+    facts = entry_facts.facts_of(run, checked, rows, decided, statuses)
     drawn = build.Drawn(
-        facts, found, statuses, _warnings(run, checked), run.store, run.timings,
-        checked.examined.panels, build.nameable(run.contract), worth,
+        facts, found, statuses, entry_facts.warnings_of(run, examined.statuses), run.store,
+        run.timings, examined.panels, build.nameable(run.contract), worth,
     )  # fmt: skip
     # drawn under the ledger's lock, where the run has its number and the privacy budget is spent
     report = build.drawing(drawn, run.contract, facts)
-    committer = committing.Committer.of(run.store, facts["time"])
+    committer = Committer.of(run.store, facts["time"])
     entry = committer.commit_run(run.plan.out, facts, report)
     folder = run.store.run_folder(entry.seq)
     warnings = tuple(Notice(**notice) for notice in facts["warnings"])
@@ -255,7 +200,7 @@ def execute(request: Request, progress: Progress, prepared: Prepared | None = No
     # nor, out here, the cleaning up
     with (
         committed,
-        _opened(request, prepared, committed) as run,
+        opened(request, prepared, committed) as run,
         openlineage.telling("run", run.contract.name, run.plan.run_id, committed, run.plan.sources),
     ):
         with committed:
@@ -263,47 +208,6 @@ def execute(request: Request, progress: Progress, prepared: Prepared | None = No
         run.timings["total"] = round(time.perf_counter() - began, 3)
         committed.result()
     return committed.result()
-
-
-@contextlib.contextmanager
-def _opened(request: Request, prepared: Prepared, committed: Committed) -> Iterator[Run]:
-    """Give the context of a run: its staging folder and children, which are gone on the way out."""
-    store = Store(request.store, request.share)
-    with contextlib.ExitStack() as stack:
-        work = stack.enter_context(store.staged(trust.once_open(store, request.checkpoint)))
-        plan = Plan(
-            work.name, work, prepared.sources, prepared.reference, request.engine,
-            request.dask_address,
-        )  # fmt: skip
-        for folder in (plan.out, plan.scratch):
-            folder.mkdir()
-        named = named_files.taken(prepared.contract, lambda: keys.own(make=True))
-        staged = stage(prepared.document, named.contract, plan.out)
-        kept = Kept(store.folder / "resume", named.digests)
-        stack.callback(kept.close)
-        reader = _reader(request, named.contract, plan, staged)
-        stack.callback(reader.stop)
-        evaluator = Child("pipelines.run.contract_rules:run_rules", warm=RULES, memory=RULES_MEMORY)
-        stack.callback(evaluator.stop)
-        warmed = stack.enter_context(warming())
-        yield Run(
-            request, prepared, named.contract, plan, store, named, staged, reader, evaluator,
-            warmed, kept, committed,
-        )  # fmt: skip
-
-
-def _reader(request: Request, contract: Contract, plan: Plan, staged: StagedContract) -> Child:
-    """Return the child that reads, which starts at once."""
-    memory = int(contract.limits.get("max_memory_bytes", reading.MEMORY))
-    reader = reading.started("read_sources", memory)
-    reader.ask(
-        contract=staged.arguments(),
-        sources=list(plan.sources),
-        reference=list(plan.reference),
-        folder=str(plan.snapshot),
-        name=request.source_name,
-    )
-    return reader
 
 
 def _call(run: Run, progress: Progress) -> None:
@@ -343,43 +247,3 @@ def _require_used(run: Run) -> None:
     run.named.require_same(run.plan)
     run.prepared.require_anchored(run.plan.reference_facts())
     share(run.plan.out, like=run.plan.out / "findings" / "part-00000.parquet")
-
-
-def _warnings(run: Run, checked: Checked) -> tuple[Notice, ...]:
-    from pipelines.checking import dask_engine
-
-    statuses = checked.examined.statuses
-    return (
-        *entry_facts.warnings_of(run.contract, run.plan.read(), statuses),
-        *run.prepared.anchor.warnings(is_used=run.prepared.is_anchored),
-        *dask_engine.warnings(run.plan.dask_address),
-    )
-
-
-def _facts(
-    run: Run, checked: Checked, rows: Fated, decided: Verdict, statuses: tuple[Status, ...]
-) -> dict[str, Any]:
-    """Return the body of the entry: who, what, under which contract and code, and why."""
-    reference = run.plan.reference_facts()
-    memory = checked.past.facts(reference, checked.examined.memory) if reference else None
-    return {
-        "schema": "assay.entry/1",
-        "kind": "run",
-        "run_id": run.plan.run_id,
-        "started": run.started,
-        "time": now(),
-        "dataset": run.contract.name,
-        "contract": committing.contract_facts(run.contract),
-        "code": own_code.facts(),
-        "engine": run.plan.engine,
-        "orchestrator": "none" if run.request.direct else "prefect",
-        "inputs": [dataclasses.asdict(source) for source in run.plan.read().sources],
-        "reference": reference,
-        "anchor": run.prepared.anchor.facts(),
-        **({"memory": memory} if memory else {}),
-        "beside": run.named.digests,
-        "rows": rows.as_dict(),
-        "lineage": entry_facts.lineage_facts(run.contract, rows.root),
-        "policy": dataclasses.asdict(run.request.policy(run.contract)),
-        **entry_facts.decided_facts(decided, statuses),
-    }
