@@ -69,7 +69,7 @@ def opened(request: Request, prepared: Prepared, committed: Committed) -> Iterat
         )  # fmt: skip
         for folder in (plan.out, plan.scratch):
             folder.mkdir()
-        named = named_files.taken(prepared.contract, lambda: keys.own(make=True))
+        named = named_files.named_by(prepared.contract, lambda: keys.own(make=True))
         staged = stage(prepared.document, named.contract, plan.out)
         kept = Kept(store.folder / "resume", named.digests)
         stack.callback(kept.close)

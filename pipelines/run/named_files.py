@@ -60,7 +60,7 @@ class NamedFiles:
         return AssayError("I013", f"{what} changed during the run", where=where, fix="run again")
 
 
-def taken(contract: Contract, signer: Callable[[], Signer]) -> NamedFiles:
+def named_by(contract: Contract, signer: Callable[[], Signer]) -> NamedFiles:
     """Return the files that a contract names as they are now; no digests if one cannot be read.
 
     The check that needs the file reports it, and the run fails.

@@ -234,7 +234,7 @@ def test_a_release_is_made_under_the_recorded_contract(home, tmp_path):
 
 def test_a_test_set_that_changes_before_it_is_read_is_refused(home, staged):
     prepared, contract, plan = staged
-    named = named_files.taken(prepared.contract, signer)
+    named = named_files.named_by(prepared.contract, signer)
     read(contract, plan)
     named.require_same(plan)
     swap(home / "test.csv", rows(2000, 2040))
@@ -270,7 +270,7 @@ def test_an_anchored_reference_that_is_swapped_after_the_comparison_is_refused(h
 
 
 def test_only_the_deny_list_that_was_digested_is_searched_with(home):
-    named = named_files.taken(loader.load(home / "mine.yaml"), signer)
+    named = named_files.named_by(loader.load(home / "mine.yaml"), signer)
     assert set(named.digests) == {"pii.deny_file", "duplicates.test"}
     path, before = home / "names.txt", (home / "names.txt").stat()
     path.write_text("Quentin Quire\n")  # of the same length, and with the time set back
@@ -287,14 +287,14 @@ def test_only_the_deny_list_that_was_digested_is_searched_with(home):
 
 def test_a_deny_list_that_turns_up_after_the_digest_is_not_used(home):
     (home / "names.txt").unlink()
-    named = named_files.taken(loader.load(home / "mine.yaml"), signer)
+    named = named_files.named_by(loader.load(home / "mine.yaml"), signer)
     assert named.digests == {}
     (home / "names.txt").write_text("Quentin Quist\n")
     with pytest.raises(AssayError, match="I013"):
         ready(settings_of(named.contract))
     (home / "names.txt").unlink()
     os.mkfifo(home / "names.txt")  # nobody writes into it
-    assert named_files.taken(loader.load(home / "mine.yaml"), signer).digests == {}
+    assert named_files.named_by(loader.load(home / "mine.yaml"), signer).digests == {}
 
 
 def test_a_contract_cannot_bind_a_deny_list_itself(home):
@@ -309,7 +309,7 @@ def test_a_model_that_is_swapped_and_put_back_is_refused(home, staged):
     swap(home / "mine.yaml", STRICT.replace("deny_file: names.txt", "model: ./people"))
     _, contract, plan = staged
     read(contract, plan)
-    named = named_files.taken(loader.load(home / "mine.yaml"), signer)
+    named = named_files.named_by(loader.load(home / "mine.yaml"), signer)
     assert "pii.model" in named.digests
     named.require_same(plan)
     (home / "people").rename(home / "away")
