@@ -1,4 +1,4 @@
-"""Motion: the only package that knows Prefect, the clock, the terminal and the layout of a store."""
+"""Motion: the only package that knows Prefect, the clock, the terminal and a store's layout."""
 
 from pipelines.orchestration import prefect_files
 

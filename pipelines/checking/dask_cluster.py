@@ -1,9 +1,9 @@
-"""A local Dask cluster, on this machine and for the client of this run alone.
+"""A run's own Dask cluster: on this machine, for this run's client alone.
 
-Scheduler, workers and their nannies listen on the loopback address, which other users of the
-machine can reach. So they accept TLS only, with a key made for this cluster: without it nobody gets
-in. Dask's HTTP servers, which ask for no key, are not started, and no worker spills results to
-disk, from where they would be unpickled.
+Scheduler, workers and nannies listen on the loopback address, which other users of the machine can
+reach, too. So they speak TLS only, with a key made for this cluster: without it no message gets
+through. Dask's HTTP servers, which ask for no key, are not started, and no worker spills results to
+disk, since they would be unpickled from there.
 """
 
 import logging
@@ -25,20 +25,20 @@ class QuietScheduler(Scheduler):  # type: ignore[misc]  # distributed is typed i
     """A scheduler without a dashboard or any other HTTP server."""
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
-        """Start nothing: Dask has no setting for it."""
+        """Start nothing: Dask has no setting for this."""
 
 
 class QuietWorker(Worker):  # type: ignore[misc]
     """A worker without an HTTP server."""
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
-        """Start nothing: Dask has no setting for it."""
+        """Start nothing: Dask has no setting for this."""
 
 
 def made(workers: int, scratch: Path) -> Any:
-    """Return a cluster of that many processes, with their lock files below `scratch`."""
-    # the key reaches the workers over a pipe, and OpenSSL by a short-lived file in a folder that
-    # only this user may enter
+    """Return a cluster of `workers` processes, with their lock files below `scratch`."""
+    # the key reaches the workers over a pipe, and OpenSSL through a file that exists for a moment
+    # in a folder that only this user may enter
     security = Security.temporary()
     where = {"host": HOST, "protocol": "tls://", "security": security}
     worker = {

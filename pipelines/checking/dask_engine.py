@@ -1,8 +1,8 @@
-"""The Dask engine: the same map on the workers of a cluster, either local or already running.
+"""The Dask engine: the same map on the workers of a cluster, a local one or an existing one.
 
-The scheduler carries paths and results, and the secrets that open the sealed files with the rest,
-which are in the run's scratch folder: so the workers must see the store's file system. When a
-worker dies, Dask repeats its work elsewhere; on a local cluster, once.
+Tasks travel through the scheduler as paths, with the secrets that open the sealed files behind
+them in the run's scratch folder: so the workers must see the store's file system. A worker that
+dies loses no work: Dask repeats it on another, once with a local cluster.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 ANSWER = 5.0  # seconds in which a scheduler must answer
 ALONE = 60.0  # seconds that a cluster may have no worker
+EXTRA = "dask"
 POLL = 1.0
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^\s/@]+:[0-9]{1,5}")
 _TLS = ("tls://", "wss://")
@@ -35,10 +36,11 @@ def ensure_answers(address: str) -> None:
     """Refuse a scheduler that does not answer, before anything is read; warn of one without TLS.
 
     Raises:
-        AssayError: ASSAY-C012 if the address is malformed, E106 if nothing answers there or no
-            worker can do the work.
+        AssayError: ASSAY-C012 if this is not an address, E106 if no scheduler answers there or it
+            has no worker that can do the work.
     """
     _refuse_misspelt(address)
+    require_installed()
     for notice in warnings(address):
         sys.stderr.write(f"warning {notice.code}: {notice.message}\n")
     client = _client(address)
@@ -48,14 +50,23 @@ def ensure_answers(address: str) -> None:
         client.close()
 
 
+def require_installed() -> None:
+    """Refuse (ASSAY-E106) where Dask is not installed: it is an extra."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        what = f"the engine dask needs the extra '{EXTRA}', which is not installed"
+        fix = f"pip install 'assay[{EXTRA}]', or use --engine processes"
+        raise AssayError("E106", what, where="--engine dask", fix=fix) from None
+
+
 def warnings(address: str | None) -> tuple[Notice, ...]:
-    """Return ASSAY-E111 for a scheduler without TLS; a local cluster uses it."""
+    """Return ASSAY-E111 for a scheduler without TLS; a local cluster has it."""
     if address is None or address.startswith(_TLS):
         return ()
     what = (
-        "plain TCP: anyone who can reach the scheduler's port can run code as its workers' user "
-        "and read what they read, and so can anyone who can reach a worker's; traffic can be read "
-        "and altered on the way"
+        "plain TCP: anyone who can reach the port of the scheduler or of a worker can run code as "
+        "its workers' user and read what they read; traffic can be read and altered on the way"
     )
     return (Notice("ASSAY-E111", what, address),)
 
@@ -66,14 +77,18 @@ class Dask:
     def __init__(
         self, address: str | None, workers: int, timeout: float | None, scratch: Path
     ) -> None:
-        """Prepare; the first map connects.
+        """Connect when first used.
 
         Args:
             address: of a scheduler, e.g. tls://10.0.0.5:8786; None for a local cluster.
-            workers: processes of that cluster.
+            workers: processes of a local cluster.
             timeout: seconds for one map; None to wait for ever.
             scratch: existing folder that all workers see at the same path.
+
+        Raises:
+            AssayError: ASSAY-E106 if Dask is not installed.
         """
+        require_installed()
         self._address = address
         self._workers = workers
         self._timeout = timeout
@@ -86,7 +101,7 @@ class Dask:
         """Return function(item) for each item, in order.
 
         Raises:
-            AssayError: ASSAY-E005 if workers die over the same work, E106 if the cluster is lost,
+            AssayError: ASSAY-E005 if workers die at the same task, E106 if the cluster is lost,
                 K002 if the map takes too long.
         """
         from distributed import KilledWorker
@@ -104,19 +119,19 @@ class Dask:
         try:
             return self._done(shared, names)
         except KilledWorker as error:
-            what = "workers died repeatedly at the same work"
+            what = "several workers died at the same task"
             raise AssayError("E005", what, fix=KILLED) from error
         except (CommClosedError, FutureCancelledError, FuturesCancelledError) as error:
             raise self._lost() from error
 
     @property
     def width(self) -> int:
-        """Return how many items its workers take at once."""
+        """How many items its workers process at once."""
         threads: dict[str, int] = self._connected().nthreads()
         return max(1, sum(threads.values()))
 
     def close(self) -> None:
-        """Disconnect; end the cluster if it is a local one."""
+        """Disconnect from the cluster, and end a local one."""
         for held in (self._client, self._cluster):
             if held is not None:
                 held.close(timeout=ANSWER)
@@ -129,12 +144,12 @@ class Dask:
             self._wait(client, futures)
             answers: list[Any] = client.gather(futures)
         finally:
-            if self._client is client:  # a late map has closed it
+            if self._client is client:  # a map that timed out has closed it
                 client.cancel(futures, force=True)
         return answers
 
     def _wait(self, client: Any, futures: list[Any]) -> None:
-        """Wait for all, in slices so that an interrupt gets through."""
+        """Wait for all, in slices, so that an interrupt is noticed."""
         from distributed import wait
 
         begun = seen = time.monotonic()
@@ -148,7 +163,7 @@ class Dask:
                 if now - seen > ALONE:
                     raise self._lost() from None
                 if self._timeout is not None and now - begun > self._timeout:
-                    self.close()  # local workers are ended; others finish their current item
+                    self.close()  # ends local workers; others finish their task
                     raise late(self._timeout) from None
             else:
                 return
@@ -166,7 +181,7 @@ class Dask:
     def _lost(self) -> AssayError:
         where = self._address or "the local cluster"
         fix = "check the scheduler and its workers, or use --engine processes"
-        return AssayError("E106", "the cluster was lost during the work", where=where, fix=fix)
+        return AssayError("E106", "the Dask cluster was lost during the run", where=where, fix=fix)
 
 
 def _client(address: Any) -> Any:
@@ -177,12 +192,12 @@ def _client(address: Any) -> Any:
         fix = "start it, or check distributed.comm.tls in Dask's configuration"
     try:
         if isinstance(address, str):
-            # a client that cannot connect leaves a thread behind that prints
+            # a client that never connected leaves a thread behind that prints
             asyncio.run(asyncio.wait_for(_answer(address), ANSWER))
         from distributed import Client
 
         return Client(address, timeout=ANSWER, set_as_default=False)
-    except Exception as error:  # whatever answers there, in another protocol
+    except Exception as error:  # some other server may answer anything
         what = f"no Dask scheduler answers within {ANSWER:g} s ({type(error).__name__})"
         raise AssayError("E106", what, where=str(address), fix=fix) from error
 
@@ -191,9 +206,9 @@ async def _answer(address: str) -> None:
     from distributed import Security
     from distributed.comm import connect
 
-    # with the certificates of Dask's own configuration, like any client
-    settings = Security().get_connection_args("client")
-    comm = await connect(address, timeout=ANSWER, **settings)
+    # with the certificates of Dask's own configuration, as a client uses them
+    told = Security().get_connection_args("client")
+    comm = await connect(address, timeout=ANSWER, **told)
     try:
         await comm.write({"op": "identity", "reply": True})
         await comm.read()
@@ -211,7 +226,7 @@ def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
     """Refuse workers that run another version of Assay, or do not see the store."""
     try:
         facts = client.run(_facts, str(folder))
-    except Exception as error:  # anything that a worker without Assay answers
+    except Exception as error:  # a worker without Assay may raise anything
         what = f"a worker cannot run Assay ({type(error).__name__})"
         fix = "install this version of Assay on every worker"
         raise AssayError("E106", what, where=address, fix=fix) from error
@@ -220,8 +235,10 @@ def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
         raise AssayError("E106", "the cluster has no workers", where=address, fix=fix)
     for worker, (code, sees) in facts.items():
         if code != own_code.facts():
-            fix = "install this version of Assay on it"
-            raise AssayError("E106", "a worker runs another version", where=worker, fix=fix)
+            fix = "install this version of Assay there"
+            raise AssayError(
+                "E106", "a worker runs another version of Assay", where=worker, fix=fix
+            )
         if not sees:
             fix = "put the store on a file system that every worker mounts at the same path"
             what = f"a worker does not see {folder}"

@@ -17,10 +17,9 @@ from pipelines.diff import listing as diff_listed
 from pipelines.diff.causes import Ground, Judge, Weighed
 from pipelines.diff.pairing import ALTERED, OTHER, How, Pairing
 from pipelines.diff.run_differences import differences
-from pipelines.diff.side import Side
+from pipelines.diff.side import FATES, Side
 from pipelines.store import trust
 from pipelines.store.store import Store
-from provenance.ledger.lineage import FATES
 from provenance.rows import digest
 
 LISTS = ("went", "came", "changed", "fate_changed")

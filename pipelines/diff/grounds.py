@@ -8,8 +8,7 @@ import pyarrow as pa
 
 from pipelines.diff.causes import Ground, Judge, Weighed
 from pipelines.diff.pairing import ALTERED, OTHER
-from pipelines.diff.side import Side
-from provenance.ledger.lineage import FATES
+from pipelines.diff.side import FATES, Side
 
 if TYPE_CHECKING:
     import duckdb

@@ -10,8 +10,7 @@ import numpy as np
 
 from pipelines.diff.causes import Ground, Weighed
 from pipelines.diff.pairing import ALTERED, OTHER
-from pipelines.diff.side import Side
-from provenance.ledger.lineage import FATES
+from pipelines.diff.side import FATES, Side
 
 if TYPE_CHECKING:
     import duckdb

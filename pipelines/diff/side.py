@@ -21,12 +21,12 @@ from pipelines.store.row_history import Decision
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 from provenance.ledger.entry import Entry
-from provenance.ledger.lineage import FATES
 from provenance.ledger.run_reader import RunReader
 from provenance.rows import cast, digest
 from provenance.rows.shard_parts import whole
 from provenance.rows.shards import unpacked
 
+FATES = ("clean", "quarantine", "rejected")
 WORDS = 4  # 64-bit words of a digest
 ROWS = pa.schema(
     [

@@ -21,7 +21,7 @@ from checks.kit.verdict import UNRUN
 from pipelines import config
 from pipelines.store.outcome import Committed, Outcome
 from provenance.base import atomic
-from provenance.ledger.lineage import FATES
+from provenance.ledger.run_files import FATES
 from provenance.ledger.segments import DIGITS
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"

@@ -13,7 +13,6 @@ from markupsafe import Markup, escape
 
 from pipelines.report.facts import DriftPanel, ScoreHistogram
 from provenance.base.errors import printable
-from provenance.ledger.lineage import FATES
 
 WIDTH, HEIGHT = 360, 172
 LEFT, RIGHT, TOP, BOTTOM = 40, 8, 28, 22
@@ -23,6 +22,7 @@ NAME_LIMIT = 16
 TICKS = 4
 LOG_FOOT = 0.3
 SMALLEST = 1e-300  # keeps the height of an empty panel above 0
+FATES = ("clean", "quarantine", "rejected")
 THOUSAND = 1000
 
 

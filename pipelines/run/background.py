@@ -1,4 +1,4 @@
-"""Imports that begin in the background, before they are needed."""
+"""Imports that start before they are needed."""
 
 import contextlib
 import importlib

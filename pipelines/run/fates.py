@@ -18,7 +18,8 @@ from pipelines.store import keys
 from pipelines.store.outcome import Fated
 from provenance.base.errors import AssayError
 from provenance.ledger import lineage, merkle
-from provenance.ledger.lineage import FATES, RowIds
+from provenance.ledger.lineage import RowIds
+from provenance.ledger.run_files import FATES
 from provenance.rows import digest
 from provenance.rows.original_text import as_read
 from provenance.rows.shards import DIGEST, ROW, read_shard, read_table, unpacked, write_table

@@ -64,7 +64,7 @@ def delivered(store: Store, entry: Entry, *, in_place: bool) -> Iterator[Deliver
     """
     folder = store.run_folder(entry.seq)
     if in_place:
-        run_files.refuse(faults(store, entry))
+        _refuse(faults(store, entry))
         yield Delivery(folder / CLEAN, folder / manifest.FILE, entry.seq)
         return
     with contextlib.ExitStack() as stack:
@@ -78,13 +78,13 @@ def delivered(store: Store, entry: Entry, *, in_place: bool) -> Iterator[Deliver
 def _copy(folder: Path, entry: Entry, work: Path) -> None:
     """Copy the files that a command gets, and verify the run's other files in place."""
     outputs: list[dict[str, Any]] = entry.facts["outputs"]
-    run_files.refuse(run_files.strangers(folder, entry.seq, outputs))
+    _refuse(run_files.strangers(folder, entry.seq, outputs))
     (work / CLEAN).mkdir(mode=0o700)
     for file in outputs:
         name = str(file["name"])
         if not (name == manifest.FILE or name.startswith(f"{CLEAN}/")):
             fault = run_files.fault_of(folder, entry.seq, file)
-            run_files.refuse([fault] if fault else [])
+            _refuse([fault] if fault else [])
         elif not run_files.is_inside(name):
             raise broken("L011", f"run {entry.seq}: {name} is not a file of the run", folder)
         else:
@@ -92,6 +92,11 @@ def _copy(folder: Path, entry: Entry, work: Path) -> None:
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             run_files.copy(folder, entry.seq, file, target)
             target.chmod(0o400)
+
+
+def _refuse(found: Sequence[Notice]) -> None:
+    for notice in found[:1]:
+        raise run_files.broken(notice.message, Path(notice.where))
 
 
 @contextlib.contextmanager

@@ -21,12 +21,12 @@ import pyarrow.compute as pc
 
 from provenance.base.errors import Notice
 from provenance.ledger import merkle
+from provenance.ledger.run_files import FATES
 from provenance.ledger.signing import Signer
 from provenance.rows import digest
 from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
 from provenance.rows.snapshot import Source
 
-FATES = ("clean", "quarantine", "rejected")
 ALGORITHM = f"rfc6962-{digest.ALGORITHM}"
 LINEAGE_SCHEMA = pa.schema(
     [

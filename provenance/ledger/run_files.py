@@ -14,15 +14,16 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from provenance.base import no_follow
 from provenance.base.errors import AssayError, Notice
 
+FATES = ("clean", "quarantine", "rejected")  # of a row, and the folders of a run that hold them
 # folders that a run may leave empty
-MAY_BE_EMPTY = frozenset({"clean", "quarantine", "rejected", "findings", "lineage", "models"})
+MAY_BE_EMPTY = frozenset({*FATES, "findings", "lineage", "models"})
 DEEPEST = 32
 _BLOCK = 1 << 18  # more does not stay in the cache of a core, and takes more than twice as long
 _SMALL = 8 << 20  # bytes: such a file is read once, and kept in memory while it is used
@@ -126,6 +127,13 @@ def fault_of(folder: Path, seq: int, file: Recorded, *, what: str = "run") -> No
         return Notice("ASSAY-L011", f"{what} {seq}: {name} {_why(error)}", where)
     other = _other(actual, file)
     return Notice("ASSAY-L011", f"{what} {seq}: {other}", where) if other else None
+
+
+def require(folder: Path, seq: int, files: Iterable[Recorded]) -> None:
+    """Refuse (ASSAY-L011) the first recorded file of a run that is not there as recorded."""
+    for file in files:
+        if fault := fault_of(folder, seq, file):
+            raise broken(fault.message, Path(fault.where))
 
 
 @contextlib.contextmanager
@@ -285,12 +293,6 @@ def _why(error: OSError) -> str:
     if isinstance(error, no_follow.IrregularError):
         return f"is {error.kind}"
     return f"cannot be read ({os.strerror(error.errno or 0)})"
-
-
-def refuse(found: Sequence[Notice]) -> None:
-    """Raise the first of the faults that were found, if there is one."""
-    for notice in found[:1]:
-        raise broken(notice.message, Path(notice.where))
 
 
 def broken(what: str, path: Path) -> AssayError:

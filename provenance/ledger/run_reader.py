@@ -60,7 +60,8 @@ class RunReader:
         for name in sorted(self._recorded):
             if not parts or name.startswith(parts):
                 fault = run_files.fault_of(self.folder, self.seq, self._recorded[name])
-                run_files.refuse([fault] if fault else [])
+                if fault:
+                    raise run_files.broken(fault.message, Path(fault.where))
 
     @contextlib.contextmanager
     def opened(self, name: str) -> Iterator[pa.NativeFile]:
@@ -128,7 +129,8 @@ class RunReader:
     def _search_once(self) -> None:
         if not self._is_searched:
             recorded = list(self._recorded.values())
-            run_files.refuse(run_files.strangers(self.folder, self.seq, recorded))
+            for notice in run_files.strangers(self.folder, self.seq, recorded)[:1]:
+                raise run_files.broken(notice.message, Path(notice.where))
             self._is_searched = True
 
     def _record(self, name: str) -> Recorded:
