@@ -82,12 +82,14 @@ def run(  # noqa: PLR0913  one argument per choice of the caller
     import contextlib
 
     from pipelines import config
+
+    config.quiet_libraries()  # before anything below imports them
     from pipelines.console import Progress
     from pipelines.run import frame
     from pipelines.run.request import Request
+    from pipelines.run.run import execute
     from pipelines.store.store import Store
 
-    config.quiet_libraries()  # before the run imports them
     folder = Store(config.store_folder(_text(store)))
     with contextlib.ExitStack() as stack:
         given, name = _paths(source), None
@@ -97,8 +99,6 @@ def run(  # noqa: PLR0913  one argument per choice of the caller
             Path(contract), folder.folder, given, _text(reference), engine, direct=direct,
             fail_on=fail_on, checkpoint=_text(checkpoint), source_name=name,
         )  # fmt: skip
-        from pipelines.run.run import execute
-
         with Progress(is_quiet=is_quiet) as progress:
             return execute(request, progress)
 
