@@ -1,4 +1,4 @@
-"""Motion: alone knows Prefect, the clock, the terminal and the store's layout."""
+"""Motion: the only package that knows Prefect, the clock, the terminal and a store's layout."""
 
 from pipelines.orchestration import prefect_files
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 TYPE_CHECKING = False  # importing `typing` would add a tenth to the time of `--help`
 if TYPE_CHECKING:
-    from typing import Any, NoReturn
+    from typing import NoReturn
 
     from provenance.base.errors import AssayError
 
@@ -328,16 +328,11 @@ def _refuse(raised: BaseException, *, as_json: bool, debug: bool) -> int:
     if as_json:
         import json
 
-        sys.stdout.write(json.dumps(_refusal(error)) + "\n")
+        from pipelines.store.outcome import run_object
+
+        told = run_object(verdict="error", error=error.as_dict())
+        sys.stdout.write(json.dumps(told) + "\n")
     return error.exit_code
-
-
-def _refusal(error: "AssayError") -> "dict[str, Any]":
-    rows = dict.fromkeys(("source", "clean", "quarantine", "rejected"), 0)
-    return {
-        "schema": "assay.run/1", "run": None, "path": None, "verdict": "error", "rows": rows,
-        "checks": [], "reasons": [], "warnings": [], "timings": {}, "error": error.as_dict(),
-    }  # fmt: skip
 
 
 if __name__ == "__main__":

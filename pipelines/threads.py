@@ -1,9 +1,11 @@
 """Ends a thread by raising an exception inside it, since Python cannot kill one."""
 
 import ctypes
+import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 POLL = 0.02  # seconds between two checks of a thread that is importing
 IMPORTS = "<frozen importlib._bootstrap>"
@@ -42,3 +44,13 @@ def _is_importing(thread: threading.Thread) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def exit_after(wait: Callable[[], object]) -> None:
+    """End this process once `wait` returns, as it does when the parent process has died."""
+
+    def watch() -> None:
+        wait()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="exit-with-parent", daemon=True).start()

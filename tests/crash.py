@@ -149,14 +149,14 @@ def main():
 def _warm_up():
     from checks.kit import registry
     from pipelines import cli
-    from pipelines.run import background, run
+    from pipelines.run import background
 
     registry.load()
     for verb in cli.VERBS:
         importlib.import_module(f"pipelines.commands.{verb}")
     for name in (
         *background.WARM,
-        *run.RULES,
+        *background.RULES,
         "provenance.readers.ingest",
         "pipelines.report.build",
     ):

@@ -9,17 +9,15 @@ import shutil
 from pathlib import Path
 
 from checks.contract import loader
-from checks.kit import findings
+from checks.kit import findings, verdict
 from checks.kit.contract_model import Policy
 from pipelines.clock import now
-from pipelines.run import reading, stages
-from pipelines.run.plan import Plan
+from pipelines.run import clean_scan, fates, reading
+from pipelines.run.request import Plan
 from pipelines.store.commit import Committer
 from pipelines.store.store import Store
 from provenance.base import own_code
 from provenance.ledger import lineage
-from provenance.rows.shards import write_table
-from provenance.rows.snapshot import Snapshot
 
 CHECKS = ("ingest", "contract", "rescan", "outliers", "pii")
 
@@ -40,19 +38,20 @@ def committed(
     """
     promised = loader.load(contract)
     with store.staged() as work:
-        plan = Plan(work.name, work, contract, tuple(map(str, sources)), (), "serial")
+        plan = Plan(work.name, work, tuple(map(str, sources)), (), "serial")
         for folder in (plan.out / "models", plan.scratch):
             folder.mkdir(parents=True)
         reading.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))
-        write_table(findings.concat(list(found)), plan.scratch / "findings-given.parquet")
-        fated, every = stages.emit(plan, promised)
-        stages.save_findings(every, plan.out)
+        snapshot = plan.read()
+        every = findings.ordered(findings.concat([fates.held_findings(snapshot), *found]))
+        held = verdict.quarantined_rows(every)
+        fated = fates.emit(snapshot, promised, every, held, plan.out)
+        clean_scan.save_findings(every, plan.out)
         shutil.copy(contract, plan.out / "contract.yaml")
         for check, content in ({"outliers": b"0", "pii": b"0"} | (models or {})).items():
             (plan.out / "models" / f"{check}.pkl").write_bytes(content)
         if also:
             also(plan.out)
-        snapshot = Snapshot.load(plan.snapshot / "source" / "snapshot.json")
         whole = _facts(plan, promised, snapshot, fated) | facts
         committer = Committer.of(store, whole["time"])
         return committer.commit_run(plan.out, whole, lambda _: {"report.html": "<html></html>"})

@@ -63,7 +63,7 @@ def said(folder):
         "gate": block("sh", "assay gate"),
         "desk": block("sh", "--apply"),
         "proof": "set -e\n" + block("sh", "ledger checkpoint"),
-        "notebook": f"python - <<'END'\n{block('python', 'frame.run')}END\n",
+        "notebook": f"python - <<'END'\n{block('python', 'assay.run')}END\n",
     }.items():
         done = subprocess.run(
             ["bash", "-c", script], cwd=folder, env=environ, capture_output=True, text=True,

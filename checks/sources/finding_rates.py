@@ -83,7 +83,7 @@ def _counts(
 
 
 def _others(source: str, totals: Counter[str], hits: Counter[str]) -> float | None:
-    """Return the rate of findings in all other sources if this one's lies far above it."""
+    """Return the rate of findings in all other sources if this one's is far higher."""
     rows, found = totals[source], hits[source]
     rest = totals.total() - rows
     if rows < LEAST or found < LEAST_FOUND or rest < LEAST:
@@ -112,5 +112,5 @@ def _finding(column: str, rows: int, found: int, other: float | None) -> finding
         column=column,
         score=1.0 if other is None else found / rows,
         evidence=text,
-        suggestion="Review that source's rows together, and ask it what is different.",
+        suggestion="Review that source's rows together, and ask the supplier what is different.",
     )

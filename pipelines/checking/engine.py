@@ -1,11 +1,12 @@
-"""Engines: any `map` over items that keeps their order. Serial, a pool of processes, or Dask.
+"""Engines: a `map` over items that keeps their order. Serial, a pool of processes, or Dask.
 
-Findings are the same on all. A worker that dies is tried again once, in a new pool. A map that
-does not end in time is ASSAY-K002 on both: it ends the pool, and leaves the serial thread behind.
+Findings are the same on all. When a worker dies, its map is tried once more, in a new pool. A map
+that takes too long is ASSAY-K002: it ends the pool, and leaves the serial thread behind.
 """
 
 import concurrent.futures
 import contextvars
+import dataclasses
 import functools
 import itertools
 import multiprocessing
@@ -16,26 +17,29 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
+from checks.kit.contract_model import Contract
 from pipelines import threads
-from pipelines.checking import handed
 from pipelines.checking.sealed import SealedFolder
 from provenance.base.errors import AssayError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 NAMES = ("serial", "processes", "dask")
-SERIAL_ROWS = 300_000  # below it, starting workers costs more than they bring
+FUNCTION = "function.pkl"
+KILLED = "check free memory; the process was probably killed for using too much"
+SERIAL_ROWS = 300_000  # with fewer, starting workers costs more time than they save
+CHECK_SECONDS = 3_600.0
 POLL = 0.1  # seconds until an interrupt reaches a thread that waits for another
 
 
 class Engine(Protocol):
-    """A map, and its end."""
+    """Maps a function over items."""
 
     @property
     def width(self) -> int:
-        """How many items it works on at once."""
+        """Return how many items it works on at once."""
         ...
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -43,22 +47,22 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Free what the engine holds."""
+        """Release the engine's workers."""
         ...
 
 
 class Serial:
     """One item after another, in this process.
 
-    With a timeout each item runs in a daemon thread. Python cannot kill a thread: one that is late
-    is told to end at its next line of Python that is no import, and left behind, for good if it
-    hangs in C code.
+    With a timeout each item runs in a daemon thread. Python cannot kill a thread: a late one gets
+    an exception at its next line of Python that is not an import, and is left behind, for good if
+    it hangs in C code.
     """
 
     width = 1
 
     def __init__(self, timeout: float | None = None) -> None:
-        """Take `timeout`: seconds for one map, None to wait for ever."""
+        """Set `timeout`: seconds for one map, None to wait for ever."""
         self._timeout = timeout
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
@@ -73,7 +77,7 @@ class Serial:
         return [self._timed(function, item, deadline) for item in items]
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Do nothing: there are no workers."""
 
     def _timed(self, function: Callable[[Item], Result], item: Item, deadline: float) -> Result:
         future: concurrent.futures.Future[Result] = concurrent.futures.Future()
@@ -82,7 +86,7 @@ class Serial:
         def run() -> None:
             try:
                 future.set_result(context.run(function, item))
-            except BaseException as error:  # noqa: BLE001  handed to the thread that waits
+            except BaseException as error:  # noqa: BLE001  raised in the thread that waits
                 future.set_exception(error)
 
         thread = threading.Thread(target=run, name="check", daemon=True)
@@ -105,12 +109,13 @@ class Processes:
     def __init__(
         self, workers: int, timeout: float | None = None, scratch: Path | None = None
     ) -> None:
-        """Start processes when first used.
+        """Prepare; the processes start with the first map.
 
         Args:
             workers: how many.
             timeout: seconds for one map; None to wait for ever.
-            scratch: existing folder for what the workers share; None for a temporary one.
+            scratch: existing folder for the function that the workers share; None for a temporary
+                one.
         """
         self.width = workers
         self._timeout = timeout
@@ -127,8 +132,7 @@ class Processes:
         listed = list(items)
         name = f"map-{next(self._numbers)}-"
         with tempfile.TemporaryDirectory(prefix=name, dir=self._scratch) as folder:
-            kept = handed.keep(SealedFolder(Path(folder), "map"), function)
-            return self._twice(functools.partial(handed.apply, kept), listed)
+            return self._twice(Shared.of(SealedFolder(Path(folder), "map"), function), listed)
 
     def _twice(self, function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
         try:
@@ -138,14 +142,14 @@ class Processes:
         try:
             return self._attempt(function, items)
         except BrokenProcessPool as error:
-            self.close()  # the next map starts with workers that live
+            self.close()  # the next map starts new workers
             what = "a worker process died twice at the same work"
-            raise AssayError("E005", what, fix="look at the memory there is") from error
+            raise AssayError("E005", what, fix=KILLED) from error
 
     def close(self) -> None:
-        """End the workers, whatever they do."""
+        """End the workers, even in the middle of their work."""
         if self._pool:
-            workers = list((self._pool._processes or {}).values())  # noqa: SLF001  no public way
+            workers = list((self._pool._processes or {}).values())  # noqa: SLF001  nothing public
             self._pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
                 worker.terminate()
@@ -157,7 +161,7 @@ class Processes:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = concurrent.futures.ProcessPoolExecutor(
-                self.width, context, initializer=_end_with_parent
+                self.width, context, initializer=_exit_with_parent
             )
         try:
             return list(self._pool.map(function, items, timeout=self._timeout))
@@ -166,15 +170,37 @@ class Processes:
             raise late(self._timeout) from error
 
 
-def _end_with_parent() -> None:
-    """Let this worker end when its parent is killed; else it would wait for work for ever."""
+def _exit_with_parent() -> None:
+    """End this worker when its parent is killed; otherwise it would wait for work for ever."""
+    if parent := multiprocessing.parent_process():
+        threads.exit_after(parent.join)
 
-    def watch() -> None:
-        if parent := multiprocessing.parent_process():
-            parent.join()
-            os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shared:
+    """A function in a sealed file, so that each worker loads it once and not with each item.
+
+    A check carries its reference, which would cost more to send along than small shards do. Only
+    the file's place and the secrets that open it travel.
+    """
+
+    folder: SealedFolder
+    folders: tuple[SealedFolder, ...]  # those within the function
+
+    @staticmethod
+    def of(folder: SealedFolder, function: Callable[[Any], Any]) -> "Shared":
+        """Write a function to a folder that the workers see."""
+        return Shared(folder, folder.write_without_secrets(FUNCTION, function))
+
+    def __call__(self, item: Any) -> Any:
+        """Call the function, which a worker keeps loaded for the next item."""
+        return _loaded(self)(item)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(shared: Shared) -> Callable[[Any], Any]:
+    loaded: Callable[[Any], Any] = shared.folder.read(FUNCTION, shared.folders)
+    return loaded
 
 
 def make(
@@ -185,14 +211,14 @@ def make(
     address: str | None = None,
     scratch: Path | None = None,
 ) -> Engine:
-    """Return the engine of that name; `auto` takes processes for many rows.
+    """Return the engine of that name; `auto` uses processes for many rows.
 
     Args:
         name: one of `NAMES`, or `auto`.
-        rows: that are to be examined.
+        rows: number of rows to examine.
         timeout: seconds for one map.
         address: of a Dask scheduler; None for a cluster on this machine.
-        scratch: existing folder that the workers see; Dask's may be on other machines.
+        scratch: existing folder that the workers see; those of Dask may be on other machines.
     """
     cores = len(os.sched_getaffinity(0))
     if name == "dask":
@@ -202,6 +228,11 @@ def make(
     if name == "processes" or (name == "auto" and rows >= SERIAL_ROWS and cores > 1):
         return Processes(cores, timeout, scratch)
     return Serial(timeout)
+
+
+def seconds_for(contract: Contract) -> float:
+    """Return how long the rules, and each map over the shards, may take."""
+    return float(contract.limits.get("check_seconds", CHECK_SECONDS))
 
 
 def late(timeout: float | None) -> AssayError:

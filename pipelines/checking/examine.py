@@ -1,13 +1,12 @@
 """The checks over the shards: fit each shard, merge, finish once, score each shard.
 
-Two maps with a merge between them. A check that raises at whatever verb, takes too long,
-kills its worker twice or lacks its reference becomes a finding of its own (ASSAY-K001, K002, K003)
-and its status `failed`; the others go on.
+Two maps with a merge between them. A check that raises in any verb, takes too long, kills its
+worker twice or lacks its reference becomes a finding of its own (ASSAY-K001, K002, K003) with the
+status `failed` or `timeout`; the others go on.
 """
 
 import dataclasses
 import functools
-import hashlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,9 +19,8 @@ from checks.kit.protocol import Check, Context, Model, Panel
 from checks.kit.verdict import LATE, UNRUN
 from pipelines.checking import state_files, tasks
 from pipelines.checking.engine import Engine
-from pipelines.checking.resume import Kept, Left
 from pipelines.checking.sealed import SealedFolder
-from pipelines.checking.tasks import Fault, Part
+from pipelines.checking.tasks import Checks, Fault, Part
 from provenance.base.errors import AssayError
 from provenance.rows.shards import ShardRef
 
@@ -31,7 +29,7 @@ BROKEN = ("ASSAY-K002", "ASSAY-E005")  # a map ran out of time, or of workers
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Status:
-    """How one check fared; `status` is `ok`, `failed` or `skipped`."""
+    """How one check fared; `status` is `ok`, `failed`, `timeout` or `skipped`."""
 
     check: str
     status: str
@@ -45,7 +43,7 @@ class Status:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Examined:
-    """All findings in order, one status a check, what the report draws and the ledger keeps.
+    """All findings in order, one status per check, what the report draws and the ledger keeps.
 
     `models` holds the fitted model of each check that did not fail, as `check.pkl`.
     """
@@ -60,7 +58,7 @@ class Examined:
 
 @dataclasses.dataclass(slots=True)
 class _Work:
-    """One check on its way through the verbs."""
+    """One check and what its last verb made."""
 
     check: Check[Any, Any]
     value: Any = None
@@ -68,39 +66,31 @@ class _Work:
     seconds: float = 0.0
 
 
-def examine(
-    context: Context,
-    shards: list[ShardRef],
-    engine: Engine,
-    models: Path,
-    done: Kept | None = None,
-) -> Examined:
+def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Path) -> Examined:
     """Run every check of the registry that the contract gives what it needs.
 
-    Checks that find telling columns go first, and no other check learns from those: beside a
-    column that gives the label away, a model believes every label.
+    Checks that find telling columns run first, and no other check learns from those columns: next
+    to one that gives the label away, a model believes every label.
 
     Args:
         context: the same for all checks.
-        shards: what to examine.
-        engine: the map.
-        models: existing folder for states and models, of this call alone.
-        done: what a killed run of the same work has finished, and where to keep what this one does.
+        shards: the rows to examine.
+        engine: maps the verbs; see `resume` for one that goes on where a killed run stopped.
+        models: existing folder for states and models, used by this call alone.
     """
-    done = done or Kept(models)
     folder = SealedFolder(models, "models")
-    context, unready = _ready(context)
+    context, unready = _without_empty_reference(context)
     chosen, skipped = registry.select(context)
-    early = {name: check for name, check in chosen.items() if check.finds_telling_columns}
-    first = _examine(early, shards, engine, folder, done)
-    told = first.found.filter(
+    finding = {name: check for name, check in chosen.items() if check.finds_telling_columns}
+    first = _examine(finding, shards, engine, folder)
+    errors = first.found.filter(
         pc.and_(pc.is_null(first.found["row"]), pc.equal(first.found["severity"], "error"))
     )
-    telling = told["column"].drop_null().to_pylist()
-    # made once where nothing is left out: a check lays its reference out when it is made
+    telling = errors["column"].drop_null().to_pylist()
+    # a check prepares its reference when it is made, so none is made twice without need
     rest = registry.select(context.without(telling))[0] if telling else chosen
-    late = {name: check for name, check in rest.items() if name not in early}
-    parts = (unready, first, _examine(late, shards, engine, folder, done))
+    others = {name: check for name, check in rest.items() if name not in finding}
+    parts = (unready, first, _examine(others, shards, engine, folder))
     statuses = {status.check: status for part in parts for status in part.statuses}
     unrun = {name: Status(name, "skipped", why=why) for name, why in skipped.items()}
     found = findings.ordered(findings.concat([part.found for part in parts]))
@@ -109,16 +99,16 @@ def examine(
         tuple(status for _, status in sorted((unrun | statuses).items())),
         tuple(fault for part in parts for fault in part.faults),
         tuple(panel for part in parts for panel in part.panels),
-        {name: kept for part in parts for name, kept in part.memory.items()},
+        {name: memory for part in parts for name, memory in part.memory.items()},
         folder,
     )
 
 
-def _ready(context: Context) -> tuple[Context, Examined]:
-    """Set a reference without rows aside: the checks that need it fail, the others go on."""
+def _without_empty_reference(context: Context) -> tuple[Context, Examined]:
+    """Drop a reference without rows: the checks that need it fail, the others go on."""
     if context.reference is None or len(context.reference):
         return context, Examined(findings.empty(), (), ())
-    what, fix = "no row of it can be read", "give a reference that keeps this contract"
+    what, fix = "no row of it can be read", "give a reference that satisfies this contract"
     fault = tasks.fault("reading the reference", AssayError("K003", what, fix=fix))
     needing = {
         name: kind
@@ -140,26 +130,16 @@ def _examine(
     shards: list[ShardRef],
     engine: Engine,
     models: SealedFolder,
-    done: Kept,
 ) -> Examined:
-    def fit(some: list[_Work]) -> list[dict[str, Part]]:
-        call, names = functools.partial(tasks.fit, [w.check for w in some], models), _names(some)
-        cut = state_files.groups(shards, engine.width)
-        left = Left(functools.partial(state_files.left_by, names), models)
-        return engine.map(done.once(call, "fit", *names, whole=tasks.is_whole, left=left), cut)
+    def fit(checks: Checks) -> list[dict[str, Part]]:
+        return engine.map(tasks.Fit(checks, models), state_files.groups(shards, engine.width))
 
-    def finish(some: list[_Work]) -> list[dict[str, Part]]:
-        call = functools.partial(tasks.finish, {w.check.name: w.check for w in some}, models)
-        asked = [(work.check.name, work.value) for work in some]
-        left = Left(tasks.left_by, models)
-        return engine.map(done.once(call, "finish", whole=tasks.is_whole, left=left), asked)
+    def finish(checks: Checks) -> list[dict[str, Part]]:
+        items = [(check.name, works[check.name].value) for check in checks]
+        return engine.map(tasks.Finish(checks, models), items)
 
-    def score(some: list[_Work]) -> list[dict[str, Part]]:
-        call, names = functools.partial(tasks.score, [w.check for w in some], models), _names(some)
-        # by what is in the files: each run seals with a secret of its own
-        files = [models.content(f"{name}.pkl") for name in names] if done.folder else []
-        by = [hashlib.sha256(file).hexdigest() for file in files]
-        return engine.map(done.once(call, "score", *names, *by, whole=tasks.is_whole), shards)
+    def score(checks: Checks) -> list[dict[str, Part]]:
+        return engine.map(tasks.Score(checks, models), shards)
 
     works = {name: _Work(check) for name, check in chosen.items()}
     for name, parts in _mapped("fit", works, fit):
@@ -167,30 +147,26 @@ def _examine(
     for name, parts in _mapped("finish", works, finish):
         _collect(works[name], parts, "finish", lambda values: values[0])
     for path in models.path.glob(f"*{state_files.ENDING}"):
-        path.unlink()  # the models have what was in them
+        path.unlink()  # the models have replaced them
     for name, parts in _mapped("score", works, score):
         _collect(works[name], parts, "score", functools.partial(_with_overall, works[name].value))
     return _examined(works)
 
 
-def _names(some: list[_Work]) -> list[str]:
-    return [work.check.name for work in some]
-
-
 def _mapped(
-    verb: str, works: dict[str, _Work], run: Callable[[list[_Work]], list[dict[str, Part]]]
+    verb: str, works: dict[str, _Work], run: Callable[[Checks], list[dict[str, Part]]]
 ) -> list[tuple[str, list[Part]]]:
     """Return the parts of each check that has not failed yet.
 
-    A map that breaks is run again for one check at a time, each with the engine's whole timeout:
-    so only those fail that break it alone.
+    A map that breaks is run again for one check at a time, each with the engine's whole timeout, so
+    that only the checks that break it fail.
     """
     alive = {name: work for name, work in works.items() if not work.fault}
     if not alive:
         return []
     start = time.perf_counter()
     try:
-        done = run([*alive.values()])
+        done = run(tuple(work.check for work in alive.values()))
     except AssayError as error:
         if error.code not in BROKEN:
             raise
@@ -221,24 +197,24 @@ def _examined(works: dict[str, _Work]) -> Examined:
     panels: list[Panel] = []
     memory = {}
     for name, work in works.items():
-        told = Model(_not_run(name, work.fault)) if work.fault else work.value
-        if told.memory:
-            memory[name] = told.memory
-        statuses.append(_status(name, work.check.threats, told, work.seconds, work.fault))
-        found.append(told.overall)
-        panels += told.panels
+        model = Model(_not_run(name, work.fault)) if work.fault else work.value
+        if model.memory:
+            memory[name] = model.memory
+        statuses.append(_status(name, work.check.threats, model, work.seconds, work.fault))
+        found.append(model.overall)
+        panels += model.panels
     faults = tuple(work.fault for work in works.values() if work.fault)
     return Examined(findings.concat(found), tuple(statuses), faults, tuple(panels), memory)
 
 
 def _status(
-    name: str, threats: tuple[str, ...], told: Model, seconds: float, fault: Fault | None
+    name: str, threats: tuple[str, ...], model: Model, seconds: float, fault: Fault | None
 ) -> Status:
-    rows = len(told.overall["row"].drop_null().unique())
+    rows = len(model.overall["row"].drop_null().unique())
     word = "timeout" if fault and fault.kind == LATE else "failed"
     status, why = (word, fault.why) if fault else ("ok", "")
-    size = len(told.overall)
-    return Status(name, status, size, rows, round(seconds, 3), told.notes, threats, why)
+    size = len(model.overall)
+    return Status(name, status, size, rows, round(seconds, 3), model.notes, threats, why)
 
 
 def _not_run(name: str, fault: Fault) -> findings.Findings:

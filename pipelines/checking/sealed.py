@@ -1,9 +1,9 @@
-"""Pickles on their way within a run, sealed: no byte that somebody else wrote is ever unpickled.
+"""Sealed pickles, used within one run: no byte that someone else wrote is ever unpickled.
 
     FOLDER/NAME     a pickle, then its seal: 32 bytes of HMAC-SHA256
 The seal covers the folder's purpose and the file's name, so that no sealed file passes for another.
-The secret is held in memory alone: workers get it over a pipe or a cluster's connection, never from
-a file, a command line or an environment. No other module of Assay unpickles anything.
+The secret is in memory only: workers get it over a pipe or a cluster's connection, never from a
+file, a command line or an environment. No other module of Assay unpickles anything.
 """
 
 import contextlib
@@ -27,21 +27,21 @@ SEAL = 32
 BROKEN = "ASSAY-E110"
 PROTOCOL = 5
 DOMAIN = b"assay.sealed/1\n"
-# a link, a pipe or a device without a reader ends at once, and is found out before a byte is read
+# opening a link, a pipe or a device without a writer never blocks; it is refused before a read
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# what opening a file of our own never meets, unless somebody took it away or put another there
-_TAKEN = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.ENOTDIR, errno.EACCES,
+# errors of opening a file that Assay wrote: somebody removed or replaced it
+_REPLACED = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.ENOTDIR, errno.EACCES,
           errno.EPERM)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SealedFolder:
-    """An existing folder of sealed pickles; who holds this value can write and read them.
+    """An existing folder of sealed pickles; whoever has this value can write and read them.
 
     Attributes:
-        path: the folder; not part of the seal, since workers may see it elsewhere.
-        purpose: what its files are for, of no other folder with this secret.
+        path: the folder; not part of the seal, since workers may see it under another path.
+        purpose: what its files are for; unique among the folders with this secret.
         secret: 32 random bytes, or derived from a key for files that outlive the run.
     """
 
@@ -50,15 +50,15 @@ class SealedFolder:
     secret: bytes = dataclasses.field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
     def write(self, name: str, value: Any, *, most: int | None = None) -> bool:
-        """Write a value to a file, which is there whole or not at all.
+        """Write a value to a file, completely or not at all.
 
         Args:
             name: of the file.
-            value: without a `SealedFolder` in it, whose secret would get to disk.
+            value: must not contain a `SealedFolder`, whose secret would reach the disk.
             most: bytes; a larger pickle is not kept.
 
         Returns:
-            Whether it is there.
+            Whether the file was written.
         """
         with self._draft(name, most) as sealing:
             pickler = pickle.Pickler(sealing, PROTOCOL)
@@ -67,14 +67,14 @@ class SealedFolder:
         return not sealing.is_too_large
 
     def write_without_secrets(self, name: str, value: Any) -> tuple["SealedFolder", ...]:
-        """Write a value, and return the folders in it, which `read` needs to put them back."""
+        """Write a value without the folders in it; return them for `read` to put back."""
         with self._draft(name) as sealing:
             pickler = _WithoutSecrets(sealing, PROTOCOL)
             pickler.dump(value)
         return tuple(pickler.folders)
 
     def put(self, name: str, content: bytes) -> None:
-        """Write what `content` gave, as a file of this folder."""
+        """Write a pickle that `content` returned, as a file of this folder."""
         with self._draft(name) as sealing:
             sealing.write(content)
 
@@ -85,11 +85,11 @@ class SealedFolder:
 
         Args:
             name: of the file.
-            folders: what was left out when it was written.
+            folders: those that `write_without_secrets` returned.
             most: bytes; a larger file is refused.
 
         Raises:
-            AssayError: ASSAY-E110 if it is not the very file that was written under this name.
+            AssayError: ASSAY-E110 if it is not the file that was written under this name.
         """
         return _WithSecrets(io.BytesIO(self.content(name, most=most)), folders).load()
 
@@ -102,7 +102,7 @@ class SealedFolder:
             if not stat.S_ISREG(facts.st_mode) or size < 0 or (most and size > most):
                 raise self._altered(name)
             with os.fdopen(descriptor, "rb", closefd=False) as file:
-                # all of it first: it may be changed in place while it is looked at
+                # read it all first: it may be changed in place while it is verified
                 content, seal = file.read(size), file.read(SEAL + 1)
         finally:
             os.close(descriptor)
@@ -116,14 +116,14 @@ class SealedFolder:
         try:
             return os.open(self.path / name, _READ)
         except OSError as error:
-            if error.errno in _TAKEN:
+            if error.errno in _REPLACED:
                 raise self._altered(name) from error
             raise
 
     @contextlib.contextmanager
     def _draft(self, name: str, most: int | None = None) -> Iterator["_Sealing"]:
-        """Give what takes a pickle's bytes; at the end the file gets its seal and its name."""
-        # a name that nobody can foresee, for a file that must be new: no link of another's is used
+        """Give a file object for a pickle's bytes; at the end the file gets its seal and name."""
+        # an unpredictable name for a file that must be new, so that nobody's link is followed
         draft = self.path / f"{name}.{uuid.uuid4().hex}"
         descriptor = os.open(draft, _WRITE, 0o666)
         try:
@@ -137,8 +137,8 @@ class SealedFolder:
             draft.unlink(missing_ok=True)
 
     def _mac(self, name: str) -> hmac.HMAC:
-        told = [part.encode(errors="surrogateescape") for part in (self.purpose, name)]
-        head = b"".join(len(part).to_bytes(4) + part for part in told)
+        parts = [part.encode(errors="surrogateescape") for part in (self.purpose, name)]
+        head = b"".join(len(part).to_bytes(4) + part for part in parts)
         return hmac.new(self.secret, DOMAIN + head, "sha256")
 
     def _altered(self, name: str) -> AssayError:
@@ -147,7 +147,7 @@ class SealedFolder:
 
 
 class _Sealing:
-    """A file to a pickler: what is written to it is sealed as it goes, and never held whole."""
+    """A file for a pickler, which computes the seal as the bytes come and holds none of them."""
 
     def __init__(self, file: IO[bytes], mac: hmac.HMAC, most: int | None) -> None:
         self.mac = mac
@@ -169,7 +169,7 @@ class _Sealing:
 
 
 class _WithoutSecrets(pickle.Pickler):
-    """Leaves the folders out, and keeps them in the order of their numbers in the pickle."""
+    """Leaves the folders out, and lists them in the order of their numbers in the pickle."""
 
     def __init__(self, file: _Sealing, protocol: int) -> None:
         super().__init__(file, protocol)
@@ -184,7 +184,7 @@ class _WithoutSecrets(pickle.Pickler):
 
 
 class _WithSecrets(pickle.Unpickler):
-    """Puts the folders back that were left out."""
+    """Puts the folders that were left out back in."""
 
     def __init__(self, file: IO[bytes], folders: tuple[SealedFolder, ...]) -> None:
         super().__init__(file)
@@ -195,4 +195,4 @@ class _WithSecrets(pickle.Unpickler):
 
 
 def _refuse(_: SealedFolder) -> Never:
-    raise TypeError("a secret is not written to a file")
+    raise TypeError("a secret must not be written to a file")

@@ -1,8 +1,7 @@
-"""States on their way from the shards to one model: merged where they are made, kept in files.
+"""States between the shards and a model: merged where they are made, kept in files.
 
-A worker fits a group of neighbouring shards and merges as it goes, so what is held at once does
-not grow with the dataset; what it leaves for `finish` is a file a check, which the parent never
-reads.
+A worker fits a group of neighbouring shards and merges as it goes, so memory does not grow with the
+dataset. It writes one file per check for `finish`, which the parent never reads.
 """
 
 import itertools
@@ -14,24 +13,24 @@ from pipelines.checking.sealed import SealedFolder
 from provenance.rows.shards import ShardRef
 
 ENDING = ".state"
-LARGEST = 10  # shards of a group, about: what a run that is killed may have to do again
-PER_WORKER = 4  # groups: so few that states are few, so many that no worker is idle for long
+LARGEST = 10  # shards per group, about: what a killed run may have to repeat
+PER_WORKER = 4  # groups: few enough for few states, enough that no worker is idle for long
 
 
 class Merging:
-    """The states of one check, of which as many are held as a number of them has binary digits.
+    """Merges the states of one check in the order in which they come, holding log2(n) of them.
 
-    Neighbours of equal weight are merged as soon as both are there, so no state is merged more
-    than log2(n) times, in the order in which they came.
+    Neighbours of equal weight are merged as soon as both are there, so that no state is merged more
+    than log2(n) times.
     """
 
     def __init__(self, check: Check[Any, Any]) -> None:
-        """Hold nothing yet."""
+        """Start without a state."""
         self._check = check
         self._held: list[tuple[int, Any]] = []  # how often merged, and the state
 
     def add(self, state: Any) -> None:
-        """Take the next state."""
+        """Add the next state."""
         times = 0
         while self._held and self._held[-1][0] == times:
             state = self._check.merge(self._held.pop()[1], state)
@@ -39,7 +38,7 @@ class Merging:
         self._held.append((times, state))
 
     def whole(self) -> Any:
-        """Merge and return what is held: at least one state must have come."""
+        """Return all states merged; there must be at least one."""
         _, state = self._held.pop()
         while self._held:
             state = self._check.merge(self._held.pop()[1], state)
@@ -47,17 +46,12 @@ class Merging:
 
 
 def name_of(check: str, number: int) -> str:
-    """Return the name of the file of a check's state of the group that begins with a number."""
+    """Return the name of the file with a check's state of the group that begins at `number`."""
     return f"{check}.{number}{ENDING}"
 
 
-def left_by(checks: list[str], group: tuple[ShardRef, ...]) -> tuple[str, ...]:
-    """Return the names of the files that the checks leave of a group."""
-    return tuple(name_of(check, group[0].number) for check in checks)
-
-
 def groups(shards: Sequence[ShardRef], width: int) -> list[tuple[ShardRef, ...]]:
-    """Cut the shards, in their order, into groups of nearly equal numbers for so many workers."""
+    """Cut the shards, in order, into groups of nearly equal size for `width` workers."""
     count = max(1, min(len(shards), max(PER_WORKER * width, len(shards) // LARGEST)))
     ends = [len(shards) * place // count for place in range(count + 1)]
     return [tuple(shards[low:high]) for low, high in itertools.pairwise(ends)]

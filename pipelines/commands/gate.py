@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import datetime as dt
 import hashlib
-import json
 import os
 import re
 import sys
@@ -21,7 +20,7 @@ from pipelines.clock import now
 from pipelines.commands.run import request_of
 from pipelines.console import Progress
 from pipelines.orchestration import server_address
-from pipelines.run.handover import Relay, faults, handed
+from pipelines.run.handover import Relay, delivered, faults
 from pipelines.run.request import prepare
 from pipelines.run.reuse import reusable
 from pipelines.run.run import execute
@@ -82,7 +81,7 @@ def _hand_over(
     relay = Relay()
     try:
         with relay:
-            with handed(store, entry, in_place=arguments.in_place) as given:
+            with delivered(store, entry, in_place=arguments.in_place) as given:
                 record(store, entry, arguments.command)
                 _tell(arguments, store, entry, made)
                 code = relay.run(arguments.command, given.added_to(arguments.environment))
@@ -132,11 +131,9 @@ def _tell(arguments: argparse.Namespace, store: Store, entry: Entry, made: Outco
         _warn(Notice(**told) for told in entry.facts.get("warnings", ()))
     else:
         _warn(made.warnings)
-    if arguments.json and made:
-        outcome.show(made, as_json=True)
-    elif arguments.json:
-        told = outcome.recorded(entry, store.run_folder(entry.seq))
-        sys.stdout.write(json.dumps(told) + "\n")
+    if arguments.json:
+        told = made or outcome.recorded(entry, store.run_folder(entry.seq))
+        outcome.show(told, as_json=True)
 
 
 def _warn(warnings: Iterable[Notice]) -> None:

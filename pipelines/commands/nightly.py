@@ -17,7 +17,7 @@ def main(arguments: argparse.Namespace) -> int:
     contract = prepare(request).contract
     schedule = nightly.parse_cron(arguments.cron)
     words = ["run", str(request.contract.absolute()), "--engine", request.engine]
-    given = {"--source": request.source, "--reference": request.reference}
+    given = {"--source": arguments.source, "--reference": request.reference}
     for option, path in given.items():
         words += [option, str(Path(path).absolute())] if path else []
     words += ["--store", str(config.store_folder(arguments.store).absolute())]

@@ -23,12 +23,13 @@ from pipelines.checking.examine import Status
 from pipelines.clock import now
 from pipelines.events import openlineage
 from pipelines.report import build
-from pipelines.run import fates, stages
+from pipelines.run import clean_scan, fates
+from pipelines.run.entry_facts import FINDING_STAGES, all_statuses
 from pipelines.run.fates import Sorting
 from pipelines.run.named_files import bound
 from pipelines.store import outcome, row_history, trust
 from pipelines.store.commit import Committer
-from pipelines.store.outcome import Fated, Outcome
+from pipelines.store.outcome import Committed, Fated, Outcome
 from pipelines.store.rebuild import rebuild
 from pipelines.store.row_history import Decision
 from pipelines.store.store import Store
@@ -63,19 +64,18 @@ def release(store: Store, entry: Entry) -> Outcome:
     trust.require_whole(store)
     base, files = _base(store, entry)
     run_id = uuid.uuid4().hex
-    with openlineage.telling("release", base.facts["dataset"], run_id) as told:
-        told.outcome = _emitted(store, base, files, run_id)
-    return told.outcome
+    committed = Committed()
+    with openlineage.telling("release", base.facts["dataset"], run_id, committed):
+        _emit(store, base, files, run_id, committed)
+    return committed.result()
 
 
-def _emitted(store: Store, base: Entry, files: RunReader, run_id: str) -> Outcome:
+def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: Committed) -> None:
     began = time.perf_counter()
     contract = _contract(base, files)
     standing = row_history.standing(store, base.seq)
     started, found = now(), _findings(files)
-    committed: list[Entry] = []
-    late = outcome.Late()
-    with outcome.unless_committed(committed, late), store.staged() as work:
+    with committed, store.staged() as work:
         out, scratch = work / "out", work / "scratch"
         out.mkdir()
         scratch.mkdir()
@@ -84,22 +84,21 @@ def _emitted(store: Store, base: Entry, files: RunReader, run_id: str) -> Outcom
         fated = fates.Emitter(snapshot, sorting, out).write()
         (out / row_history.CONTRACT).write_bytes(files.read(row_history.CONTRACT))
         clock = {"emit": round(time.perf_counter() - began, 3)}
-        scanned = stages.rescan(out, contract, snapshot.sources, _accepted(standing))
+        scanned = clean_scan.rescan(out, contract, snapshot.sources, _accepted(standing))
         clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
         # the base run's rescan covered another clean dataset
         found = findings.ordered(findings.concat([_without_rescan(found), scanned]))
-        stages.save_findings(found, out)
+        clean_scan.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
         facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}
-        statuses = stages.all_statuses(found, _inherited(base, found), clock)
+        statuses = all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
         drawn = build.Drawn(facts, found, statuses, warnings, store, clock)
         committer = Committer.of(store, facts["time"])
-        committed += [committer.commit_run(out, facts, lambda number: build.draw(number, drawn))]
+        made = committer.commit_run(out, facts, lambda number: build.draw(number, drawn))
+        folder = store.run_folder(made.seq)
+        committed.outcome = Outcome(made, folder, decided, fated, statuses, warnings, clock)
     clock["total"] = round(time.perf_counter() - began, 3)
-    [made] = committed
-    folder = store.run_folder(made.seq)
-    return late.marked(Outcome(made, folder, decided, fated, statuses, warnings, clock))
 
 
 def _contract(base: Entry, files: RunReader) -> Contract:
@@ -133,7 +132,7 @@ def _inherited(base: Entry, found: findings.Findings) -> tuple[Status, ...]:
     return tuple(
         Status(name, status, *findings.count(found, name))
         for name, status in base.facts["checks"].items()
-        if name not in dict(stages.FINDING_STAGES)
+        if name not in dict(FINDING_STAGES)
     )
 
 
@@ -214,7 +213,7 @@ class _Changes:
 
     def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
         # the contract's own replacements first: a pseudonym needs no redaction
-        table = stages.protected(table, self.contract)
+        table = fates.protected(table, self.contract)
         chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
         mask = np.isin(rows, chosen)
         if not mask.any():

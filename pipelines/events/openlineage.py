@@ -19,8 +19,9 @@ from typing import Any
 
 from checks.kit.verdict import UNRUN
 from pipelines import config
-from pipelines.store.outcome import Outcome
+from pipelines.store.outcome import Committed, Outcome
 from provenance.base import atomic
+from provenance.ledger.run_files import FATES
 from provenance.ledger.segments import DIGITS
 
 SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
@@ -36,29 +37,25 @@ FACETS = {
     "TagsRunFacet": "1-0-0",
     "TestRunFacet": "1-0-1",
 }
-FATES = ("clean", "quarantine", "rejected")
-
-
-@dataclasses.dataclass(slots=True)
-class Told:
-    """What came of a run, for its last event; None as long as nothing was committed."""
-
-    outcome: Outcome | None = None
 
 
 @contextlib.contextmanager
-def telling(kind: str, dataset: str, run_id: str, sources: Sequence[str] = ()) -> Iterator[Told]:
+def telling(
+    kind: str, dataset: str, run_id: str, committed: Committed, sources: Sequence[str] = ()
+) -> Iterator[None]:
     """Tell that a run starts and how it ends, if someone asked for it; never raises of its own.
 
     Args:
         kind: `run` or `release`.
         dataset: the contract's name.
         run_id: 32 hex digits; the run of the events has the same.
+        committed: holds the outcome once there is one; an interrupt that cuts the sending short is
+            noted there.
         sources: the files that are about to be read.
     """
-    target, told = config.lineage_target(), Told()
+    target = config.lineage_target()
     if target is None:
-        yield told
+        yield
         return
     from pipelines.events.delivery import Sink
 
@@ -66,7 +63,7 @@ def telling(kind: str, dataset: str, run_id: str, sources: Sequence[str] = ()) -
     local = [_file(source) for source in sources if "://" not in source]  # a URL may hold a key
     sink.put(functools.partial(story.event, "START", _now(), inputs=local))
     try:
-        yield told
+        yield
     except BaseException as error:
         is_stop = isinstance(error, KeyboardInterrupt | SystemExit)
         why = "interrupted" if is_stop else _message(error)
@@ -74,11 +71,11 @@ def telling(kind: str, dataset: str, run_id: str, sources: Sequence[str] = ()) -
         sink.put(functools.partial(story.event, word, _now(), facets=story.failure(why)))
         raise
     else:
-        if told.outcome:
-            sink.put(functools.partial(story.ended, told.outcome, _now()))
+        if committed.outcome:
+            sink.put(functools.partial(story.ended, committed.outcome, _now()))
     finally:
-        if sink.close() and told.outcome:
-            told.outcome = dataclasses.replace(told.outcome, is_interrupted=True)
+        if sink.close() and committed.outcome:
+            committed.is_interrupted = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -38,16 +38,18 @@ def run_flow(
     order: Sequence[Stage],
     summary: Mapping[str, str | int],
     *,
-    server: PrefectServer,
     name: str,
+    server: PrefectServer | None = None,
+    debug: bool = False,
 ) -> dict[str, float]:
     """Run the stages as a flow run named `name`; same results and errors as `run_direct`.
 
     Args:
         order: the stages; about eight at most, since each costs tens of milliseconds.
         summary: the flow's parameters: paths, digests, counts; stored by the server.
-        server: started already; it is waited for here and stopped by who started it.
         name: such as `assay-people-4f2a`.
+        server: a running one, which is left running; by default one for this flow alone.
+        debug: whether Prefect may log to the terminal.
 
     Returns:
         Seconds per stage, in the order given.
@@ -56,6 +58,9 @@ def run_flow(
         AssayError: ASSAY-E101 if the server or Prefect fails before the stages could start.
         BaseException: the very object that a stage raised.
     """
+    if server is None:
+        with PrefectServer(debug=debug) as own:
+            return run_flow(order, summary, name=name, server=own)
     outcome = _Outcome()
     try:
         preload()

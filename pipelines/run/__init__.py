@@ -1,1 +1,1 @@
-"""One run, from a contract and a source to a committed run."""
+"""One run, from a contract and a source to a committed run; start reading at `run.py`."""

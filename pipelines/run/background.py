@@ -1,4 +1,4 @@
-"""Work that starts before it is needed: imports, and a stage that others wait for."""
+"""Imports that start before they are needed."""
 
 import contextlib
 import importlib
@@ -20,42 +20,19 @@ RULES = (
 POLL = 0.1  # seconds until an interrupt reaches a thread that waits for another
 
 
-class Ahead:
-    """A call that starts at once in a thread; `join` waits and raises what it raised."""
-
-    def __init__(self, call: Callable[[], None]) -> None:
-        """Start the call."""
-        self._error: BaseException | None = None
-        self._call = call
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait for the call's end and raise what it raised."""
-        self._thread.join()
-        if self._error:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            self._call()
-        except BaseException as error:  # noqa: BLE001  handed to whoever joins
-            self._error = error
-
-
 @contextlib.contextmanager
 def warming() -> Iterator[Callable[[], None]]:
-    """Import what the checks will need while the source is being read; yields what waits for it.
+    """Import what the checks need while the source is read; yield a function that waits for it.
 
-    Wait before anything else is imported in another thread: two threads that enter a package by
-    different doors, one by the whole and one by a part, hold what the other needs. Python then
-    hands out a module that is half made, and one or both of the imports end with an error.
+    Wait before another thread imports anything: when one thread imports a package and another a
+    module of it, each holds what the other needs. Python then returns a half-initialised module,
+    and one or both of the imports raise.
     """
     over = threading.Event()
 
     def warm() -> None:
         for name in WARM:
-            if not over.is_set():  # a refusal need not wait for all of them
+            if not over.is_set():  # a refusal does not wait for all of them
                 importlib.import_module(name)
 
     thread = threading.Thread(target=warm, name="warm-imports", daemon=True)

@@ -1,7 +1,7 @@
-"""A child process for one stage: started early so that its imports run beside other work.
+"""A child process for one stage, started early so that its imports overlap with other work.
 
 The parent writes one line of JSON to the child's stdin and reads one line back. A child whose
-parent dies reads the end of its stdin and leaves; a child that dies is ASSAY-E005.
+parent dies reads the end of its stdin and exits; a child that dies is ASSAY-E005.
 """
 
 import contextlib
@@ -14,14 +14,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from typing import IO, Any
 
-from pipelines import config
+from pipelines import config, threads
 from provenance.base.atomic import with_code
 from provenance.base.errors import AssayError
 
-# how libraries say that memory, also for one more thread, was not to be had
+# what libraries say when they cannot get memory, or a thread for want of it
 STARVED = ("bad_alloc", "Failed to launch worker thread")
 
 
@@ -31,7 +30,13 @@ class Child:
     def __init__(
         self, target: str, *, warm: tuple[str, ...] = (), memory: int | None = None
     ) -> None:
-        """Start the process; `warm` are modules to import at once, `memory` bytes at most."""
+        """Start the process.
+
+        Args:
+            target: `module:function`.
+            warm: modules to import at once.
+            memory: most bytes of address space; None for no limit.
+        """
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed in stop
         self._target = target
         command = [
@@ -52,17 +57,27 @@ class Child:
         )
 
     def call(self, *, timeout: float | None = None, **arguments: Any) -> Any:
-        """Run the stage; returns its JSON value or raises the AssayError that it raised.
+        """Run the stage: `ask`, then `answer`."""
+        self.ask(**arguments)
+        return self.answer(timeout)
+
+    def ask(self, **arguments: Any) -> None:
+        """Start the stage; if the child is dead, `answer` says so."""
+        if self._process.stdin:
+            with contextlib.suppress(OSError, ValueError):
+                self._process.stdin.write(json.dumps(arguments).encode() + b"\n")
+                self._process.stdin.flush()
+
+    def answer(self, timeout: float | None = None) -> Any:
+        """Wait for the stage; return its JSON value or raise the AssayError that it raised.
 
         Raises:
             AssayError: ASSAY-K002 after `timeout` seconds, ASSAY-E005 if the child died.
         """
-        asked, answers = self._process.stdin, self._process.stdout
-        if asked is None or answers is None:
+        answers = self._process.stdout
+        if answers is None:
             raise self._died()
         try:
-            asked.write(json.dumps(arguments).encode() + b"\n")
-            asked.flush()
             if not select.select([answers], [], [], timeout)[0]:
                 raise self._late(timeout)
             reply = json.loads(answers.readline())
@@ -78,7 +93,7 @@ class Child:
             self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._log):
-            with contextlib.suppress(OSError):  # a line that a dead child never took
+            with contextlib.suppress(OSError):  # a line that a dead child never read
                 if stream:
                     stream.close()
 
@@ -101,15 +116,16 @@ class Child:
         self._process.wait()
         if self._log.closed:
             return AssayError("E005", f"the stage {self._name} was stopped")
-        # what it logged stays unsaid: a library's last words may quote a cell
+        # its log is not shown: a library's last message may quote a cell
         what = f"the stage {self._name} ended with code {self._process.returncode}"
-        return AssayError("E005", what, fix="look at the memory there is")
+        fix = "check free memory; the process was probably killed for using too much"
+        return AssayError("E005", what, fix=fix)
 
 
 def serve(target: str, memory: int, warm: list[str]) -> None:
     """Be the child: import, wait for one line, run, answer."""
     answer = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints goes to the log, not into the answer
+    os.dup2(2, 1)  # what a library prints goes to the log, not into the answer
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     for module in warm:
@@ -118,7 +134,7 @@ def serve(target: str, memory: int, warm: list[str]) -> None:
     line = sys.stdin.readline()
     if not line:
         return
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threads.exit_after(sys.stdin.read)  # the parent holds our stdin open for as long as it lives
     try:
         reply = {"value": getattr(importlib.import_module(module), name)(**json.loads(line))}
     except Exception as raised:  # noqa: BLE001  the parent decides, and shows no cell
@@ -129,17 +145,11 @@ def serve(target: str, memory: int, warm: list[str]) -> None:
 
 
 def _out_of_memory(raised: Exception) -> AssayError | None:
-    """Return the refusal for want of memory, whichever library noticed it first."""
+    """Return the refusal if the stage ran out of memory, whichever library noticed it first."""
     if not isinstance(raised, MemoryError) and not any(word in str(raised) for word in STARVED):
         return None
     fix = "raise assay.limits.max_memory_bytes"
     return AssayError("E005", "the stage ran out of memory", fix=fix)
-
-
-def _leave_with_parent() -> None:
-    # the parent keeps our stdin open for as long as it lives and wants the answer
-    sys.stdin.read()
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The stage of the contract's rules: Great Expectations' suite and one pass for the rows.
+"""The rules of a contract: Great Expectations' suite, and one pass that finds the rows.
 
-Leaves `findings-contract.parquet` and `expectations/` (suite.json, result.json, data_docs/). The
-rows of broken rules come from the pass, the counts from both, and they must agree. What could not
+Writes `findings-contract.parquet` and `expectations/` (suite.json, result.json, data_docs/). The
+violating rows come from the pass and the counts from both, which must agree. A rule that could not
 be evaluated is an error of the dataset (ASSAY-K001): not checked is never passed.
 """
 
@@ -21,27 +21,48 @@ from checks.kit.contract_model import Contract, Rule
 from checks.kit.findings import Findings
 from checks.rules import ge_adapter, one_pass, suite
 from checks.rules.suite import Clause
+from pipelines.checking import engine
 from pipelines.run import data_docs
+from pipelines.store import staged_contract
 from provenance.rows.shards import write_table
 from provenance.rows.snapshot import Snapshot
 
 CHECK = "contract"
-GRACE = 30.0  # seconds after an interrupt until this process is given up
+GRACE = 30.0  # seconds from the interrupt of a query until this process exits
 LATE = 70  # its exit code then
 FAILED, DISAGREES = "ASSAY-K001", "ASSAY-K016"
 _ADVICE = "repair the row at its source, correct the rule, or release the row"
 _TOTALS = re.compile(r"\s*select\s+(count|avg|sum|stddev|median|count_if)\w*\s*\(", re.IGNORECASE)
 
 
-def run_rules(
+def run_rules(contract: str | Mapping[str, str], snapshot: str, out: str) -> str:
+    """Evaluate a contract's rules; runs in a child process that holds Great Expectations.
+
+    Args:
+        contract: see `staged_contract.loaded`.
+        snapshot: folder of the source's snapshot.
+        out: folder of the run.
+
+    Returns:
+        The digest of the contract that the child parsed.
+    """
+    parsed = staged_contract.loaded(contract)
+    # half of the stage's own time, so that a slow SQL rule is reported by name
+    seconds = min(one_pass.Budget().seconds, engine.seconds_for(parsed) / 2)
+    source = Snapshot.load(Path(snapshot) / "snapshot.json")
+    evaluate(parsed, source, Path(out), budget=one_pass.Budget(seconds=seconds))
+    return parsed.sha256
+
+
+def evaluate(
     contract: Contract, snapshot: Snapshot, out: Path, *, budget: one_pass.Budget | None = None
 ) -> Path:
     """Evaluate every rule of a contract over a snapshot.
 
     Args:
-        contract: as the loader gives it.
+        contract: from the loader.
         snapshot: its shards are read; rows that were held or rejected are not judged here.
-        out: an existing folder for what this stage leaves.
+        out: an existing folder, which gets the findings and `expectations/`.
         budget: memory, threads and time of the engine.
 
     Returns:
@@ -57,32 +78,32 @@ def run_rules(
         tempfile.TemporaryDirectory(prefix="spill-", dir=out) as spill,
         one_pass.opened(contract, shards, Path(spill), allowed) as connection,
     ):
-        parts, told = _sql_findings(contract, connection, allowed.seconds)
-        parts += _suite_findings(contract, connection, out / "expectations", told)
+        parts, sql_results = _sql_findings(contract, connection, allowed.seconds)
+        parts += _suite_findings(contract, connection, out / "expectations", sql_results)
     path = out / "findings-contract.parquet"
     write_table(findings.ordered(findings.concat(parts)), path)
     return path
 
 
 def _suite_findings(
-    contract: Contract, connection: Any, folder: Path, told: list[dict[str, Any]]
+    contract: Contract, connection: Any, folder: Path, sql_results: list[dict[str, Any]]
 ) -> list[Findings]:
     clauses = suite.clauses(contract)
     expectations = suite.expectations(clauses)
-    engine = ge_adapter.Adapter(connection)
+    adapter = ge_adapter.Adapter(connection)
     try:
-        results = engine.validate(expectations)
+        results = adapter.validate(expectations)
         by_row = [clause for clause in clauses if clause.by_row]
-        conditions = engine.conditions(by_row)
+        conditions = adapter.conditions(by_row)
         usable = {n: sql for n, sql in conditions.items() if isinstance(sql, str)}
         failed = {n: error for n, error in conditions.items() if not isinstance(error, str)}
         rows, broken = one_pass.offending_each(connection, usable)
     finally:
-        engine.close()
+        adapter.close()
     failed |= broken
     parts = _row_findings(by_row, rows, failed, results)
     parts += _overall_findings(clauses, results)
-    if why := data_docs.write(folder, contract, expectations, results, told):
+    if why := data_docs.write(folder, contract, expectations, results, sql_results):
         parts.append(
             findings.make(None, check=CHECK, rule=FAILED, severity="warning", evidence=why)
         )
@@ -112,7 +133,7 @@ def _row_findings(
 
 
 def _overall_findings(clauses: tuple[Clause, ...], results: Mapping[str, Any]) -> list[Findings]:
-    """Return findings of the rules on the dataset, and settle the success of their results."""
+    """Return the findings of rules on the whole dataset, and set the success of their results."""
     parts: list[Findings] = []
     grouped: dict[int, list[Clause]] = {}
     for clause in clauses:
@@ -137,14 +158,14 @@ def _overall_findings(clauses: tuple[Clause, ...], results: Mapping[str, Any]) -
 
 def _bounded(rule: Rule, clause: Clause, outcomes: list[Any]) -> tuple[bool, str]:
     bound = rule.params["bound"]
-    wanted = suite.worded(bound, _unit(rule))
+    limit = suite.worded(bound, _unit(rule))
     if rule.kind == "rowCount":
         number = outcomes[0].result["observed_value"]
-        return suite.within(number, bound), f"the dataset has {number:,} rows; it {wanted}"
+        return suite.within(number, bound), f"the dataset has {number:,} rows; it {limit}"
     count = sum(_count(result) for result in outcomes)
     total = outcomes[0].result.get("element_count") or 0
     share = 100 * count / total if total else 0.0
-    says = f"{clause.says} in {count:,} of {total:,} rows ({share:.2f} percent); it {wanted}"
+    says = f"{clause.says} in {count:,} of {total:,} rows ({share:.2f} percent); it {limit}"
     return suite.within(share if _unit(rule) == "percent" else count, bound), says
 
 
@@ -154,33 +175,33 @@ def _sql_findings(
     import duckdb
 
     parts: list[Findings] = []
-    told: list[dict[str, Any]] = []
+    results: list[dict[str, Any]] = []
     for rule in contract.rules:
         if rule.kind != "sql":
             continue
-        wanted, query = suite.worded(rule.params["bound"]), rule.params["query"]
+        limit, query = suite.worded(rule.params["bound"]), rule.params["query"]
         try:
             with _backstop(seconds + GRACE):
                 number = one_pass.number_of(connection, query, seconds)
             is_kept = suite.within(number, rule.params["bound"])
         except (duckdb.Error, ValueError, TimeoutError) as error:
             parts.append(_failure(rule, error))
-            told.append({"rule": rule.id, "bound": wanted, "success": None})
+            results.append({"rule": rule.id, "bound": limit, "success": None})
             continue
-        told.append({"rule": rule.id, "bound": wanted, "success": is_kept})
+        results.append({"rule": rule.id, "bound": limit, "success": is_kept})
         if not is_kept:
-            # a minimum or maximum may be one person's cell; counts and means are not
+            # a minimum or maximum may be one person's cell; a count or a mean is not
             may_show = _TOTALS.match(query) and not _mentions(query, contract.protected)
-            shown = f"is {number:g}" if may_show else "is another"
-            parts.append(_overall(rule, f"the result of the SQL rule {shown}; it {wanted}"))
-    return parts, told
+            shown = f"is {number:g}" if may_show else "is not shown"
+            parts.append(_overall(rule, f"the result of the SQL rule {shown}; it {limit}"))
+    return parts, results
 
 
 @contextlib.contextmanager
 def _backstop(seconds: float) -> Iterator[None]:
-    """End this process if a query heeds no interrupt: the stage then did not run, and all can see.
+    """End this process if a query ignores its interrupt: the rules then count as not run.
 
-    DuckDB looks for interrupts between chunks of rows, and never while it plans a query.
+    DuckDB checks for interrupts between chunks of rows, and never while it plans a query.
     """
     timer = threading.Timer(seconds, os._exit, (LATE,))
     timer.daemon = True
@@ -192,7 +213,7 @@ def _backstop(seconds: float) -> Iterator[None]:
 
 
 def _mentions(query: str, names: frozenset[str]) -> bool:
-    """Return whether a query may read one of the columns; a star reads all of them."""
+    """Return whether a query may read one of the columns; `*` reads all of them."""
     text = query.casefold().replace("count(*)", "")
     return bool(names) and ("*" in text or any(name.casefold() in text for name in names))
 
@@ -228,7 +249,7 @@ def _overall(rule: Rule, says: str) -> Findings:
 
 
 def _failure(rule: Rule, error: Exception | None) -> Findings:
-    # a database's message may quote a cell, so only our own exceptions are quoted
+    # a database's message may quote a cell, so only Assay's own exceptions are quoted
     own = isinstance(error, ValueError | TimeoutError | NotImplementedError)
     why = f": {error}" if own else f" ({type(error).__name__})" if error else ""
     return findings.make(
@@ -248,7 +269,7 @@ def _disagreement(rule: Rule, passed: int, counted: int) -> Findings:
         rule=DISAGREES,
         column=rule.column,
         evidence=f"rule '{rule.id}': the pass found {passed:,} rows, the suite {counted:,}",
-        suggestion="report it with the contract",
+        suggestion="report this as a fault of Assay, with the contract",
     )
 
 

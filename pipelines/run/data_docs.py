@@ -1,8 +1,8 @@
-"""What Great Expectations leaves behind, fit to be mailed: suite, result and Data Docs pages.
+"""The files of Great Expectations, safe to mail: suite, result and Data Docs pages.
 
-The pages are rendered by the library's own page renderers, without a project folder. Everything
-that would be fetched from the network is cut out, scripts with it, and the results hold counts
-and statistics only: no cell of a column whose personal data are not allowed.
+The library's own page renderers make the pages, without a project folder. Scripts and everything
+that would be fetched from the network are removed. The results hold counts and statistics only: no
+cell of a column unless its personal data are allowed.
 """
 
 import json
@@ -24,7 +24,7 @@ _COUNTS = (
     "bound",
 )
 _WITHHELD = frozenset({"missing_count", "missing_percent", "unexpected_percent_nonmissing"})
-# statistics that are no cell of the dataset; a minimum, a maximum or a set of values is
+# statistics that are not a cell of the dataset, unlike a minimum, a maximum or a set of values
 _STATISTICS = (
     "mean",
     "stdev",
@@ -58,16 +58,16 @@ def write(
     contract: Contract,
     expectations: Sequence[Any],
     results: Mapping[str, Any],
-    told: list[dict[str, Any]],
+    sql_results: list[dict[str, Any]],
 ) -> str | None:
     """Write suite.json, result.json and data_docs/ into a new folder.
 
     Args:
-        folder: is made.
+        folder: to make.
         contract: says which columns may be shown.
         expectations: Great Expectations' objects, in order.
         results: its results by key.
-        told: outcome of each SQL rule, which the library does not run.
+        sql_results: outcome of each SQL rule, which the library does not run.
 
     Returns:
         Why the pages could not be rendered, None if they were.
@@ -78,21 +78,21 @@ def write(
     pages.mkdir(parents=True)
     suite = ExpectationSuite(name=contract.name, expectations=list(expectations))
     ordered = [_cleaned(results[item.meta["key"]], contract) for item in expectations]
-    result = _whole(contract, ordered, told)
+    result = _whole(contract, ordered, sql_results)
     _write_json(folder / "suite.json", suite.to_json_dict())
     _write_json(folder / "result.json", result.to_json_dict())
     try:
         _write_pages(pages, suite, result)
     except OSError:
         raise  # the disk's fault, not the page's
-    except Exception as error:  # noqa: BLE001  a page that cannot be drawn hides no finding
-        why = f"Data Docs could not be rendered ({type(error).__name__}); result.json is whole"
+    except Exception as error:  # noqa: BLE001  a page that cannot be rendered hides no finding
+        why = f"Data Docs could not be rendered ({type(error).__name__}); result.json is complete"
         (pages / "index.html").write_text(f"<!doctype html><p>{why}</p>\n", encoding="utf-8")
         return why
     return None
 
 
-def _whole(contract: Contract, ordered: list[Any], told: list[dict[str, Any]]) -> Any:
+def _whole(contract: Contract, ordered: list[Any], sql_results: list[dict[str, Any]]) -> Any:
     """Return the suite's result: each expectation's, the totals, and the SQL rules' outcome."""
     from great_expectations.core.expectation_validation_result import (
         ExpectationSuiteValidationResult,
@@ -106,9 +106,9 @@ def _whole(contract: Contract, ordered: list[Any], told: list[dict[str, Any]]) -
         "unsuccessful_expectations": total - kept,
         "success_percent": 100.0 * kept / total if total else None,
     }
-    meta: Any = {"contract_sha256": contract.sha256, "sql_rules": told}
+    meta: Any = {"contract_sha256": contract.sha256, "sql_rules": sql_results}
     return ExpectationSuiteValidationResult(
-        success=kept == total and all(item["success"] for item in told),
+        success=kept == total and all(item["success"] for item in sql_results),
         results=ordered,
         suite_name=contract.name,
         statistics=statistics,
@@ -132,17 +132,17 @@ def _write_pages(pages: Path, suite: Any, result: Any) -> None:
 
 
 def _offline(page: str) -> str:
-    """Return a page that fetches nothing and runs nothing."""
+    """Return the page without anything that fetches or runs."""
     text = _HREF.sub("", _REMOTE.sub("", page))
     return re.sub(r"<head\b[^>]*>", lambda _: _HEAD, text, count=1, flags=re.IGNORECASE)
 
 
 def _cleaned(result: Any, contract: Contract) -> Any:
-    """Return a result without what may be a cell, and without texts of exceptions."""
+    """Return a result without values that may be a cell, and without texts of exceptions."""
     config = result.expectation_config
     given = dict(result.result or {})
     columns = _columns_of(config.kwargs)
-    # the rows that break a rule are findings anyway; what is missing or usual is of persons
+    # rows that break a rule are findings anyway; counts of the other cells may identify persons
     withheld = _WITHHELD if columns & contract.protected else frozenset()
     shown = {key: given[key] for key in _COUNTS if key in given and key not in withheld}
     if "observed_value" in given and _may_show(config, contract):

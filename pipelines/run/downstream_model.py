@@ -1,8 +1,8 @@
 """What a run's clean output is worth to a model, for the report.
 
-Measured on a sample, when all findings are known; the rows to ask about are those of the test set
-that the contract names, else of the reference, else those of the sample that no check doubts. No
-part of the verdict: what cannot be measured is said, and the run goes on.
+Measured on a sample once all findings are known. The models are evaluated on the test set that the
+contract names, else on the reference, else on the rows of the sample that no check flagged. It is
+not part of the verdict: if it cannot be measured, the report says so and the run goes on.
 """
 
 import math
@@ -18,16 +18,16 @@ from checks.kit.protocol import Context
 from checks.kit.verdict import quarantined_rows
 from pipelines.checking.examine import Examined
 from pipelines.report.facts import StampFacts, WorthFacts
-from pipelines.run import stages
-from pipelines.run.plan import Plan
+from pipelines.run import examination
+from pipelines.run.request import Plan
 
 ROWS = 10_000
-ASKED = {
+EVALUATED_ON = {
     "test": "the rows of the test set that the contract names",
     "reference": "the rows of the reference",
     "": (
-        "rows of the same dataset that no check doubts, told by models that learnt from the other "
-        "half; those rows are not known to be right, and checks of this run chose them"
+        "rows of the same dataset that no check flagged, each predicted by models trained on the "
+        "other half; these rows are not known to be right, and checks of this run chose them"
     ),
 }
 
@@ -35,7 +35,7 @@ ASKED = {
 def measured(
     plan: Plan, contract: Contract, found: Findings, examined: Examined
 ) -> WorthFacts | None:
-    """Return what the report shows, None where there is no label or the option `worth` is off."""
+    """Return what the report shows, None without a label or if the option `worth` is off."""
     if not contract.label or contract.is_off("labels"):
         return None
     if contract.options("labels").get("worth") is False:
@@ -43,9 +43,9 @@ def measured(
     stamps = () if contract.label in contract.protected else _stamps(examined)
     try:
         made, role = _compared(plan, contract, found)
-    except Exception as error:  # noqa: BLE001  a run is not lost for a comparison
+    except Exception as error:  # noqa: BLE001  a run does not fail because of a comparison
         return WorthFacts(model_comparison.Worth(f"it raised {type(error).__name__}"), "", stamps)
-    return WorthFacts(made, ASKED[role], stamps)
+    return WorthFacts(made, EVALUATED_ON[role], stamps)
 
 
 def _compared(
@@ -54,37 +54,39 @@ def _compared(
     label = str(contract.label)
     if label in contract.protected:
         return model_comparison.Worth("the label is protected"), ""
-    table = stages.sampled(plan, "source", ROWS, contract)
+    table = examination.sampled(plan, "source", ROWS, contract)
     if table is None or label not in table.column_names:
         return model_comparison.Worth("there are no rows with a label"), ""
     row = table[sample.ROW].to_numpy()
     held = np.isin(row, quarantined_rows(found))
-    how = encode.kinds(_without_telling(contract, table, found), table)
-    role, asked = _asked(plan, contract, [*how, label])
-    if asked is None:
-        doubts = found.filter(pc.not_equal(found["severity"], "info"))["row"].drop_null()
-        asked = ~np.isin(row, doubts.to_numpy())
-    return model_comparison.compare(table, how, label, held, asked), role
+    kinds = encode.kinds(_without_telling(contract, table, found), table)
+    role, evaluated = _evaluation_rows(plan, contract, [*kinds, label])
+    if evaluated is None:
+        flagged = found.filter(pc.not_equal(found["severity"], "info"))["row"].drop_null()
+        evaluated = ~np.isin(row, flagged.to_numpy())
+    return model_comparison.compare(table, kinds, label, held, evaluated), role
 
 
-def _asked(plan: Plan, contract: Contract, names: list[str]) -> tuple[str, pa.Table | None]:
-    """Return the first of test set and reference that has all columns, and which one it is."""
+def _evaluation_rows(
+    plan: Plan, contract: Contract, names: list[str]
+) -> tuple[str, pa.Table | None]:
+    """Return test set or reference, the first that has all columns, with its name before it."""
     for role in ("test", "reference"):
-        table = stages.sampled(plan, role, ROWS, contract)
+        table = examination.sampled(plan, role, ROWS, contract)
         if table is not None and set(names) <= set(table.column_names):
             return role, table
     return "", None
 
 
 def _without_telling(contract: Contract, table: pa.Table, found: Findings) -> Contract:
-    # beside a column that gives the label away every model is right
+    # with a column that gives the label away, every model is right
     is_telling = pc.and_(pc.equal(found["check"], "leakage"), pc.equal(found["severity"], "error"))
     names = found.filter(is_telling)["column"].drop_null().unique().to_pylist()
     return Context(contract, table.schema, len(table)).without(names).contract
 
 
 def _stamps(examined: Examined) -> tuple[StampFacts, ...]:
-    """Return the held triggers that were replayed, strongest first."""
+    """Return the quarantined triggers that were replayed, strongest first."""
     is_mined = any(one.check == "poison" and one.status == "ok" for one in examined.statuses)
     if examined.models is None or not is_mined:
         return ()

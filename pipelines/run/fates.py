@@ -1,7 +1,7 @@
 """Fates: write every source row to exactly one of clean, quarantine, rejected, with its lineage.
 
-The clean dataset has the source's columns and types, nothing added; the quarantine has them as
-read, with `_row` and `_reasons`. The conservation law is checked before anything is committed.
+The clean dataset has the source's columns and types and nothing else; the quarantine has them as
+read, with `_row` and `_reasons`. Before anything is committed, the counts must add up.
 """
 
 import dataclasses
@@ -12,10 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, verdict
+from checks.kit import findings, registry, verdict
+from checks.kit.contract_model import Contract
+from pipelines.store import keys
 from pipelines.store.outcome import Fated
 from provenance.base.errors import AssayError
 from provenance.ledger import lineage, merkle
+from provenance.ledger.lineage import RowIds
+from provenance.ledger.run_files import FATES
 from provenance.rows import digest
 from provenance.rows.shards import (
     DIGEST,
@@ -32,15 +36,61 @@ Change = Callable[[pa.Table, np.ndarray], pa.Table]
 Name = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
+def held_findings(snapshot: Snapshot) -> findings.Findings:
+    """Return why rows could not be cast, as findings of `ingest`."""
+    if not snapshot.held_findings:
+        return findings.empty()
+    held = read_table(snapshot.held_findings)
+    codes = [f"ASSAY-{code}" for code in held["code"].to_pylist()]
+    return findings.make(
+        held["row"],
+        check="ingest",
+        rule=codes,
+        column=held["column"],
+        evidence=held["evidence"],
+        suggestion="repair the cell at its source, or reject the row",
+    ).cast(findings.SCHEMA)
+
+
+def emit(
+    snapshot: Snapshot, contract: Contract, found: findings.Findings, held: np.ndarray, out: Path
+) -> Fated:
+    """Write clean, quarantine, rejected and lineage; return the counts of rows.
+
+    Args:
+        snapshot: of the source.
+        contract: says which columns to protect.
+        found: all findings, for the reasons of each row.
+        held: int64 ordinals of the rows that go to quarantine.
+        out: the run's folder.
+    """
+    secrets = lineage.secrets_of(keys.own(make=True)) if contract.is_personal else None
+    name = RowIds(snapshot.sources, secrets).of
+    sorting = Sorting(found, held, held[:0], lambda table, _: protected(table, contract), name)
+    return Emitter(snapshot, sorting, out).write()
+
+
+def protected(table: pa.Table, contract: Contract) -> pa.Table:
+    """Replace personal data in the columns for which the contract asks for it."""
+    for column in contract.columns:
+        if column.pii in ("redact", "pseudonymise") and column.name in table.column_names:
+            key = keys.own(make=True).derived("pseudonym") if column.pii == "pseudonymise" else None
+            place = table.column_names.index(column.name)
+            cells = table[column.name].combine_chunks()
+            texts = registry.redact(cells, column.name, contract, key=key)
+            table = table.set_column(place, table.schema.field(place), texts)
+    return table
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sorting:
     """Which rows leave the clean dataset, and what changes in those that stay.
 
     Attributes:
         found: findings of all rows, for `_reasons` and lineage.
-        quarantined, refused: int64 row ordinals; `refused` are those a person rejected.
-        change: what is done to the clean rows (redaction, relabelling), given their ordinals.
-        name: from the snapshot's row digests and the ordinals to the ids that are published.
+        quarantined, refused: int64 row ordinals; `refused` are those that a reviewer rejected.
+        change: redacts or relabels clean rows, given their ordinals.
+        name: turns the snapshot's row digests and ordinals into the ids that are published.
     """
 
     found: findings.Findings
@@ -56,10 +106,9 @@ class Emitter:
     def __init__(self, snapshot: Snapshot, sorting: Sorting, out: Path) -> None:
         """Make the folders and index the findings by row."""
         self._snapshot, self._sorting, self._out = snapshot, sorting, out
-        self._counts = {"clean": 0, "quarantine": 0, "rejected": 0}
-        self._parts = {"clean": 0, "quarantine": 0, "rejected": 0}
+        self._counts, self._parts = dict.fromkeys(FATES, 0), dict.fromkeys(FATES, 0)
         self._tree = merkle.Tree()
-        for name in ("clean", "quarantine", "rejected", "lineage"):
+        for name in (*FATES, "lineage"):
             (out / name).mkdir(parents=True)
         rowed = sorting.found.filter(pc.is_valid(sorting.found["row"]))
         order = pc.sort_indices(rowed, sort_keys=[("row", "ascending"), ("rule", "ascending")])
@@ -81,7 +130,7 @@ class Emitter:
         return fated
 
     def _write_unread(self, number: int) -> None:
-        """Write the rows that could not be cast, and those that could not be split into fields."""
+        """Write the rows that could not be cast, then those that could not be split into cells."""
         if self._snapshot.held:
             held = read_table(self._snapshot.held)
             rows = held[ROW].to_numpy()
@@ -111,7 +160,7 @@ class Emitter:
         digests: np.ndarray,
         gone: np.ndarray,
     ) -> None:
-        """Write rows that left the clean dataset: to quarantine, or to rejected if refused."""
+        """Write rows that left the clean dataset: to rejected if refused, else to quarantine."""
         kept = as_read.filter(pa.array(~gone))
         table = kept.append_column("_row", pa.array(rows[~gone], pa.int64()))
         table = table.append_column("_reasons", self._reasons(rows[~gone]))
@@ -135,7 +184,7 @@ class Emitter:
         near = self._found.slice(low, high - low)
         reasons = verdict.reasons_of(near.filter(pa.array(np.isin(self._rows[low:high], rows))))
         if len(reasons) != len(rows):
-            raise AssayError("K016", "a row is quarantined for no recorded reason")
+            raise AssayError("K016", "a row is quarantined without a recorded reason")
         return reasons
 
     def _put(
@@ -150,7 +199,7 @@ class Emitter:
         ids = self._sorting.name(digests, rows)
         placed = fate, name
         table = lineage.table_of(self._snapshot.sources, rows, ids, placed, self._rules(rows))
-        self._tree.extend(lineage.leaves(table))  # the parts' names sort as they are written
+        self._tree.extend(lineage.leaves(table))  # the parts' names sort in the order of writing
         write_table(table, self._out / "lineage" / f"part-{number:05d}-{fate}.parquet")
 
     def _rules(self, rows: np.ndarray) -> pa.Array:
@@ -163,21 +212,21 @@ class Emitter:
         return pa.ListArray.from_arrays(offsets, taken)
 
     def _ensure_a_part(self) -> None:
-        """Write an empty clean part when no row is clean, so that readers find the columns."""
+        """Write an empty clean part if no row is clean, so that readers find the columns."""
         if not self._parts["clean"]:
             empty = read_shard(self._snapshot.shards[0]).table.slice(0, 0)
             write_table(empty, self._out / "clean" / "part-00000.parquet")
 
 
 def _apart(table: pa.Table) -> tuple[pa.Table, np.ndarray]:
-    """Return rows without the ids that a rebuilt snapshot carries, and these or fresh digests."""
+    """Return rows without the ids that a rebuilt snapshot has, and these ids or new digests."""
     if DIGEST in table.column_names:
         return table.drop_columns([DIGEST]), unpacked(table[DIGEST])
     return table, digest.of_rows(table)
 
 
 def _as_json(table: pa.Table) -> Iterator[str]:
-    """Yield rows that a person refused as JSON lines, the raw form that `rejected` keeps."""
+    """Yield rows that a reviewer rejected as JSON lines, the raw form in `rejected`."""
     import json
 
     for item in table.to_pylist():

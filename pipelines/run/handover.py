@@ -1,8 +1,8 @@
-"""The handover: a command gets the very bytes that were checked, whatever happens to the run's own.
+"""The handover: a command gets the very bytes that were checked, even if the run's files change.
 
-A run's clean files are copied into a private folder while they are hashed, and the command is given
-the copy: who changes, swaps or has linked the run's files changes nothing of what it reads. With
-`in_place` it is given the run's own files, held against their digests before and after.
+A run's clean files are copied into a private folder while they are hashed, and the command gets the
+copy: someone who changes, swaps or has linked the run's files cannot affect what it reads. With
+`in_place` it gets the run's own files, which are verified before and after.
 """
 
 import contextlib
@@ -27,21 +27,21 @@ from provenance.ledger.entry import Entry
 from provenance.ledger.refusals import broken, refuse
 
 CLEAN = "clean"
-HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+FORWARDED = (signal.SIGTERM, signal.SIGHUP)
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 SIGNALLED = 128
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Handed:
-    """What a command is given: the folder of the clean files, the manifest, the run's number."""
+class Delivery:
+    """What a command gets: the folder of the clean files, the manifest, the run's number."""
 
     clean: Path
     manifest: Path
     number: int
 
     def added_to(self, environment: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment of the command; the signing key itself is nothing for it."""
+        """Return the environment of the command, without the signing key itself."""
         return config.without_key(environment) | {
             "ASSAY_CLEAN": str(self.clean.absolute()),
             "ASSAY_RUN": str(self.number),
@@ -50,33 +50,33 @@ class Handed:
 
 
 def faults(store: Store, entry: Entry) -> list[Notice]:
-    """Return what is not as recorded in a run's own folder, all of its files read."""
+    """Return every file in a run's own folder that is not as recorded; reads all of them."""
     return run_files.faults(store.run_folder(entry.seq), entry.seq, entry.facts["outputs"])
 
 
 @contextlib.contextmanager
-def handed(store: Store, entry: Entry, *, in_place: bool) -> Iterator[Handed]:
-    """Have a run's clean files ready for a command; a private copy is gone on the way out.
+def delivered(store: Store, entry: Entry, *, in_place: bool) -> Iterator[Delivery]:
+    """Give a run's clean files to a command; a private copy is removed on the way out.
 
     Raises:
-        AssayError: ASSAY-L011 if a file of the run is not as recorded, E002 if there is no room for
-            the copy, E001 or E003 if it cannot be made.
+        AssayError: ASSAY-L011 if a file of the run is not as recorded, E002 if there is no space
+            for the copy, E001 or E003 if it cannot be made.
     """
     folder = store.run_folder(entry.seq)
     if in_place:
         refuse(faults(store, entry))
-        yield Handed(folder / CLEAN, folder / manifest.FILE, entry.seq)
+        yield Delivery(folder / CLEAN, folder / manifest.FILE, entry.seq)
         return
     with contextlib.ExitStack() as stack:
-        with _with_way_out(store):
+        with _advised(store):
             work = stack.enter_context(store.staged())
-            work.chmod(0o700)  # also where the store is shared
+            work.chmod(0o700)  # even if the store is shared
             _copy(folder, entry, work)
-        yield Handed(work / CLEAN, work / manifest.FILE, entry.seq)
+        yield Delivery(work / CLEAN, work / manifest.FILE, entry.seq)
 
 
 def _copy(folder: Path, entry: Entry, work: Path) -> None:
-    """Copy what a command is given, and look at the run's other files where they lie."""
+    """Copy the files that a command gets, and verify the run's other files in place."""
     outputs: list[dict[str, Any]] = entry.facts["outputs"]
     refuse(run_files.unrecorded(folder, entry.seq, outputs))
     (work / CLEAN).mkdir(mode=0o700)
@@ -85,7 +85,7 @@ def _copy(folder: Path, entry: Entry, work: Path) -> None:
         if not (name == manifest.FILE or name.startswith(f"{CLEAN}/")):
             run_files.require(folder, entry.seq, file)
         elif not run_files.is_inside(name):
-            raise broken("L011", f"run {entry.seq}: {name} is no file of the run", folder)
+            raise broken("L011", f"run {entry.seq}: {name} is not a file of the run", folder)
         else:
             target = work / name
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -94,15 +94,15 @@ def _copy(folder: Path, entry: Entry, work: Path) -> None:
 
 
 @contextlib.contextmanager
-def _with_way_out(store: Store) -> Iterator[None]:
-    """Let a disk that has no room for the copy be told with what to do."""
-    fix = "free some space, or hand the run's own files over: assay gate --in-place"
+def _advised(store: Store) -> Iterator[None]:
+    """Add advice to the refusal of a disk that has no space for the copy."""
+    fix = "free some space, or use the run's own files: assay gate --in-place"
     try:
         yield
     except OSError as error:
-        if error.errno not in NO_ROOM:
+        if error.errno not in NO_SPACE:
             raise atomic.refusal(error, store.folder) from error
-        what = "the disk has no room for the command's own copy of the clean dataset"
+        what = "the disk has no space for the command's own copy of the clean dataset"
         raise AssayError("E002", what, where=str(store.folder), fix=fix) from error
     except AssayError as error:
         if error.code == "ASSAY-E002":
@@ -111,23 +111,23 @@ def _with_way_out(store: Store) -> Iterator[None]:
 
 
 class Relay:
-    """What becomes of signals while a command is prepared, runs, and is cleaned up after.
+    """Handles signals before, during and after a command. A context manager.
 
-    Before it runs they end the gate. While it runs a termination is handed on to it and Ctrl-C
-    reaches it anyway; its exit code is what counts, so after it they are held off until its copy
-    is gone. A context manager.
+    Before it runs they end the gate. While it runs, a termination is forwarded to it, and Ctrl-C
+    reaches it anyway. After it they are ignored until its copy is removed, since its exit code is
+    what counts.
     """
 
     def __init__(self) -> None:
-        """Take no signal yet."""
+        """Handle no signal yet."""
         self._state: Literal["before", "starting", "running", "after"] = "before"
         self._process: subprocess.Popen[bytes] | None = None
         self._waiting: list[int] = []
         self._former: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        """Take the signals, but for those that somebody asked to ignore, as `nohup` does."""
-        for number in (*HANDED_ON, signal.SIGINT):
+        """Handle the signals, except those that are ignored already, as under `nohup`."""
+        for number in (*FORWARDED, signal.SIGINT):
             if signal.getsignal(number) != signal.SIG_IGN:
                 self._former[number] = signal.signal(number, self._take)
         return self
@@ -138,7 +138,7 @@ class Relay:
             signal.signal(number, handler)
 
     def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
-        """Run a command with the user's own umask; returns its exit code, G002 if there is none."""
+        """Run a command with the user's umask; return its exit code, G002 if it cannot start."""
         sys.stdout.flush()
         self._state = "starting"
         try:
@@ -152,7 +152,7 @@ class Relay:
             raise AssayError("G002", what, where=command[0], fix=fix) from error
         self._state = "running"
         while self._waiting:
-            self._hand_on(self._waiting.pop())
+            self._forward(self._waiting.pop())
         with self._process as process:
             code = process.wait()
         self._state = "after"
@@ -164,7 +164,7 @@ class Relay:
         return self._process is not None
 
     def heed_again(self) -> None:
-        """Let signals end the gate again: what is still to be done decides its exit code."""
+        """Let signals end the gate again: the checks that follow decide its exit code."""
         self._state = "before"
 
     def _take(self, number: int, _: FrameType | None) -> None:
@@ -173,8 +173,8 @@ class Relay:
         if self._state == "starting":
             self._waiting.append(number)
         elif self._state == "running":
-            self._hand_on(number)
+            self._forward(number)
 
-    def _hand_on(self, number: int) -> None:
-        if self._process and number in HANDED_ON:
+    def _forward(self, number: int) -> None:
+        if self._process and number in FORWARDED:
             self._process.send_signal(number)

@@ -1,10 +1,10 @@
-"""What a contract names beside itself: digests that tell whether a verdict still speaks of it.
+"""The other files that a contract names: digests that show whether a verdict still applies.
 
-A deny list is personal data, so its digest is keyed and tells nothing to who guesses at names. A
-model is told by the names, sizes and times of its files, or by its package's version: another copy
-only costs a new run.
+A deny list is personal data, so its digest is keyed and useless to someone who guesses names. A
+model is identified by the names, sizes and times of its files, or by its package's version: another
+copy merely costs a new run.
 
-What a run records is what it used: a deny list is only searched with as the bytes that were
+A run records what it used: a deny list is only searched with if its bytes are those that were
 digested, and a test set and a model are compared again at the commit.
 """
 
@@ -18,11 +18,12 @@ from pathlib import Path
 from checks.kit import registry
 from checks.kit.contract_model import Contract
 from checks.kit.registry import NamedFile
+from pipelines.run.request import Plan
 from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
 from provenance.files.safe_open import Opened
 from provenance.ledger.signing import Signer
-from provenance.rows.snapshot import Snapshot, Source
+from provenance.rows.snapshot import Source
 
 PURPOSE = "beside"
 UNREAD = "unread"  # no file has this digest
@@ -31,29 +32,29 @@ Contents = Mapping[NamedFile, bytes | AssayError]  # of private files, or why th
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Beside:
-    """What a contract named before anything was read.
+class NamedFiles:
+    """The files that a contract named, as they were before anything was read.
 
     Attributes:
-        digests: to be recorded, by the name of each option.
-        contract: the same, but with each private file bound to its digest.
-        models: by option, what a model's files were, more closely than it is recorded.
+        digests: by the name of each option, to be recorded.
+        contract: the contract, with each private file bound to its digest.
+        models: by option, the model's files in more detail than is recorded.
     """
 
     digests: dict[str, str]
     contract: Contract
     models: dict[str, str]
 
-    def require_same(self, read: Path) -> None:
-        """Compare with what the run used; `read` is the folder of what the reading child left.
+    def require_same(self, plan: Plan) -> None:
+        """Compare with what the run used.
 
         Raises:
-            AssayError: ASSAY-I013 if the test set or the model became another one.
+            AssayError: ASSAY-I013 if the test set or the model changed.
         """
-        test = read / "test" / "snapshot.json"
+        test = plan.read_as("test")
         for file in _files(self.contract, "rows"):
             if (option := _name(file)) in self.digests:
-                used = _digest_of_rows(_told(source) for source in Snapshot.load(test).sources)
+                used = _digest_of_rows(map(_identity, test.sources)) if test else ""
                 if used != self.digests[option]:
                     raise self._changed(f"the test set of {file.check}")
         models = _models(self.contract)
@@ -66,10 +67,10 @@ class Beside:
         return AssayError("I013", f"{what} changed during the run", where=where, fix="run again")
 
 
-def taken(contract: Contract, signer: Callable[[], Signer]) -> Beside:
-    """Return what a contract names as it is now; without digests if one cannot be read.
+def named_by(contract: Contract, signer: Callable[[], Signer]) -> NamedFiles:
+    """Return the files that a contract names as they are now; no digests if one cannot be read.
 
-    The check that needs it says so, and the run fails.
+    The check that needs the file reports it, and the run fails.
     """
     bound, contents = _bound(contract)
     try:
@@ -78,7 +79,7 @@ def taken(contract: Contract, signer: Callable[[], Signer]) -> Beside:
         if error.code != "ASSAY-K003":
             raise
         found = {}
-    return Beside(found, bound, _models(contract))
+    return NamedFiles(found, bound, _models(contract))
 
 
 def bound(contract: Contract) -> Contract:
@@ -87,11 +88,10 @@ def bound(contract: Contract) -> Contract:
 
 
 def digests(contract: Contract, signer: Callable[[], Signer]) -> dict[str, str]:
-    """Return a digest by the name of each option; empty where none names a file.
+    """Return a digest by the name of each option that names a file.
 
     Raises:
-        AssayError: ASSAY-K003 if one of them cannot be read; the codes of any source for a test
-            set.
+        AssayError: ASSAY-K003 if a file cannot be read; for a test set the codes of any source.
     """
     return _digests(contract, _bound(contract)[1], signer)
 
@@ -128,7 +128,7 @@ def _unreadable(contract: Contract, file: NamedFile) -> AssayError:
 def _bound(contract: Contract) -> tuple[Contract, Contents]:
     """Return the contract with its private files bound, and their bytes or why there are none.
 
-    One that cannot be read now is bound to nothing: it must not turn up while the run goes on.
+    One that cannot be read now is bound to nothing: it must not appear during the run.
     """
     checks = dict(contract.checks)
     contents: dict[NamedFile, bytes | AssayError] = {}
@@ -156,7 +156,7 @@ def _digest_of_path(contract: Contract, file: NamedFile) -> str:
 
     read = []
     for name in ingest.expand(file.path):
-        if delta.is_table(name):  # whose version tells it apart
+        if delta.is_table(name):  # its version identifies it
             read.append(remote.shown(delta.pinned(name, name)))
             continue
         with Opened(name, source_limits(contract)) as opened:
@@ -164,7 +164,7 @@ def _digest_of_path(contract: Contract, file: NamedFile) -> str:
     return _digest_of_rows(read)
 
 
-def _told(source: Source) -> str:
+def _identity(source: Source) -> str:
     from provenance.files import delta
 
     return source.name if delta.is_table(source.name) else source.sha256

@@ -1,6 +1,6 @@
-"""Reading: what runs in the child process that alone touches untrusted data, under limits.
+"""Reading: the child process that alone touches untrusted data, under limits.
 
-Only paths and small facts go in and out; a source comes out as a snapshot's folder.
+Only paths and small facts go in and out; a source comes out as the folder of a snapshot.
 """
 
 import contextlib
@@ -20,31 +20,37 @@ from provenance.rows.snapshot import Snapshot
 MEMORY = 8 << 30  # bytes of address space for the child
 SECONDS = 3_600.0
 ROLES = {"reference": "the reference", "test": "the test set of duplicates"}
-WARM = ("provenance.readers.ingest",)  # what the child imports before it is asked
+WARM = ("provenance.readers.ingest",)  # what the child imports at once
 _CRASHES = ("SIGABRT", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL")
-# limits of the contract that are not the source's own
+# limits of the contract that do not concern the source
 _OTHERS = ("max_memory_bytes", "ingest_seconds", "check_seconds")
 
 
 def started(function: str, memory: int = MEMORY) -> Child:
-    """Start the child for one of the functions below; its imports begin at once."""
+    """Start a child for one of the functions below; its imports begin at once."""
     return Child(f"{__name__}:{function}", warm=WARM, memory=memory)
 
 
 def ask(child: Child, timeout: float, **arguments: Any) -> Any:
-    """Let the child read; returns what its function does.
+    """Let the child read and wait for its `answer`."""
+    child.ask(**arguments)
+    return answer(child, timeout)
+
+
+def answer(child: Child, timeout: float) -> Any:
+    """Return what the function of a child that was asked returns.
 
     Raises:
-        AssayError: what the reading refuses with; ASSAY-I005 if a library that decodes the source
-            crashed over it, E005 if the child was killed, K002 after `timeout` seconds.
+        AssayError: the code that the reading refuses with; ASSAY-I005 if a library that decodes
+            the source crashed on it, E005 if the child was killed, K002 after `timeout` seconds.
     """
     try:
-        return child.call(timeout=timeout, **arguments)
+        return child.answer(timeout)
     except AssayError:
         if child.died_of not in _CRASHES:
             raise
-        what = f"the library that decodes the source crashed over it ({child.died_of})"
-        fix = "leave it out, and look at where it came from: it may be made to do harm"
+        what = f"the library that decodes the source crashed on it ({child.died_of})"
+        fix = "leave the file out and check where it came from: it may be malicious"
         raise AssayError("I005", what, fix=fix) from None
 
 
@@ -61,41 +67,41 @@ def read_sources(
         contract: see `staged_contract.loaded`.
         sources: files, in order; URLs as they are.
         reference: the same, none if there is none.
-        folder: holds a snapshot for each role afterwards.
+        folder: gets a snapshot of each role.
         name: what a source of one file is called instead of its path.
 
     Returns:
-        The digest of the contract that was read by.
+        The digest of the contract that the child parsed.
     """
     from provenance.readers import ingest
 
-    promised = staged_contract.loaded(contract)
-    specs = tuple(column.spec for column in promised.columns)
-    limits = source_limits(promised)
-    empty = any(_allows_empty(rule) for rule in promised.rules)
+    parsed = staged_contract.loaded(contract)
+    specs = tuple(column.spec for column in parsed.columns)
+    limits = source_limits(parsed)
+    empty = any(_allows_empty(rule) for rule in parsed.rules)
     sources = _listed(sources)
-    with told_of("reference"):
+    with blamed_on("reference"):
         reference = _listed(reference)
     places = {"source": Path(folder) / "source"}
     places["source"].mkdir(parents=True)
     with _named(sources[0], name, places["source"]):
         ingest.ingest(
-            sources, specs, places["source"], limits=limits, dialect=promised.csv, allow_empty=empty
+            sources, specs, places["source"], limits=limits, dialect=parsed.csv, allow_empty=empty
         )
-    with told_of("test"):
-        test = _listed(ingest.expand(promised.test_set)) if promised.test_set else []
+    with blamed_on("test"):
+        test = _listed(ingest.expand(parsed.test_set)) if parsed.test_set else []
     for role, files in (("reference", reference), ("test", test)):
         if files:
             places[role] = Path(folder) / role
             places[role].mkdir()
-            with told_of(role):
-                ingest.ingest(files, specs, places[role], limits=limits, dialect=promised.csv)
-    return promised.sha256
+            with blamed_on(role):
+                ingest.ingest(files, specs, places[role], limits=limits, dialect=parsed.csv)
+    return parsed.sha256
 
 
 @contextlib.contextmanager
-def told_of(role: str) -> Iterator[None]:
-    """Let a refusal say that it is not the source which cannot be read, but what stands by it."""
+def blamed_on(role: str) -> Iterator[None]:
+    """Make a refusal say that the reference or the test set, not the source, cannot be read."""
     try:
         yield
     except AssayError as error:
@@ -105,7 +111,7 @@ def told_of(role: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _named(path: str, name: str | None, folder: Path) -> Iterator[None]:
-    """Let what is told and recorded of a file call it by its name."""
+    """Make messages and records call a file by its name instead of its path."""
     try:
         yield
     except AssayError as error:
@@ -124,7 +130,7 @@ def _named(path: str, name: str | None, folder: Path) -> Iterator[None]:
 def read_bare(source: str, folder: str, delimiter: str | None = None) -> dict[str, Any]:
     """Read a source without a contract, all of it as text; runs in a child process with limits.
 
-    A CSV's `delimiter` is looked for, unless it is given.
+    The delimiter of a CSV is detected unless it is given.
     """
     from provenance.readers import ingest
 
@@ -139,7 +145,7 @@ def read_bare(source: str, folder: str, delimiter: str | None = None) -> dict[st
 
 
 def _listed(sources: list[str]) -> list[str]:
-    """Return the files of sources, of which the local ones are listed already."""
+    """Return the files of sources; the local ones are listed already."""
     from provenance.files import remote
     from provenance.readers import ingest
 
@@ -151,7 +157,7 @@ def _listed(sources: list[str]) -> list[str]:
 
 
 def source_limits(contract: Contract) -> Limits:
-    """Return what a source may hold: the defaults, and what the contract raises."""
+    """Return the limits on a source: the defaults, with the contract's own in their place."""
     given = {key: item for key, item in contract.limits.items() if key not in _OTHERS}
     return Limits.of(given)
 

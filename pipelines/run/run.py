@@ -1,306 +1,249 @@
 """One run, from a contract and a source to a committed run and its verdict.
 
-Everything slow starts at once: the reading child, the child that imports Great Expectations, the
-orchestrator's server; the stages then take them as they become ready.
+`STAGES`, below its functions, is the run. Each stage gets the context `Run` and the results of the
+stages that it needs, returns its own result, and keeps nothing elsewhere.
 """
 
-import contextlib
 import dataclasses
-import functools
 import time
 from collections.abc import Callable
-from typing import Any
 
 from checks.kit import findings, verdict
-from checks.kit.verdict import Verdict
-from pipelines.checking.examine import Examined, Status
-from pipelines.checking.resume import Kept
-from pipelines.clock import now
+from checks.kit.findings import Findings
+from pipelines.checking import engine
 from pipelines.config import take_key
 from pipelines.console import Progress
 from pipelines.events import openlineage, retrain
-from pipelines.orchestration.scheduler import Stage, run_direct
+from pipelines.orchestration import scheduler
+from pipelines.report import build
 from pipelines.report.facts import WorthFacts
-from pipelines.run import downstream_model, named_files, reading, stages
-from pipelines.run.background import RULES, Ahead, warming
-from pipelines.run.child_process import Child
-from pipelines.run.plan import Plan
+from pipelines.run import (
+    clean_scan,
+    downstream_model,
+    entry_facts,
+    examination,
+    fates,
+    reading,
+)
+from pipelines.run.context import Run, opened
+from pipelines.run.examination import Checked
 from pipelines.run.request import Prepared, Request, prepare
-from pipelines.store import commit, keys, trust
 from pipelines.store.commit import Committer
 from pipelines.store.drift_memory import Memory
-from pipelines.store.outcome import Fated, Late, Outcome, unless_committed
-from pipelines.store.staged_contract import share, stage
-from pipelines.store.store import Store
-from provenance.base import own_code
+from pipelines.store.outcome import Committed, Fated, Outcome
+from pipelines.store.staged_contract import share
 from provenance.base.errors import AssayError, Notice
-from provenance.ledger import lineage
-from provenance.rows.shards import write_table
-from provenance.rows.snapshot import Snapshot
+from provenance.rows.shards import read_table
 
-NOT_RUN = ("ASSAY-K002", "ASSAY-E005")  # late or dead; what it refuses by itself is a refusal
+NOT_RUN = ("ASSAY-K002", "ASSAY-E005")  # the child was late or died; other codes are refusals
 
 
-class _Run:
-    """The state that the stages of one run share in this process."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ruled:
+    """Findings of the contract's rules; digest of the contract parsed, None if they did not run."""
 
-    def __init__(self, request: Request, prepared: Prepared, plan: Plan, store: Store) -> None:
-        # taken before anything is read: a list that changes meanwhile is not the one named here
-        self.beside = named_files.taken(prepared.contract, lambda: keys.own(make=True))
-        contract = self.beside.contract
-        self.request, self.contract, self.plan, self.store = request, contract, plan, store
-        self.prepared = prepared
-        self.staged = stage(prepared.document, contract, plan.out)
-        self.parsed: list[str] = []  # digests of the contracts that the children had
-        self.policy = stages.policy_of(contract, request.fail_on)
-        self.started = now()
-        self.clock: dict[str, float] = {}
-        memory = int(contract.limits.get("max_memory_bytes", reading.MEMORY))
-        self.reader = reading.started("read_sources", memory)
-        self.expectations = Child(
-            "pipelines.run.stages:run_rules", warm=RULES, memory=stages.RULES_MEMORY
+    found: Findings
+    parsed: str | None
+
+
+def ingest(run: Run) -> str:
+    """Wait for the child that reads; return the digest of the contract that it parsed."""
+    seconds = float(run.contract.limits.get("ingest_seconds", reading.SECONDS))
+    parsed: str = reading.answer(run.reader, seconds)
+    run.reader.stop()  # the next stages need its memory
+    run.warmed()  # and they import in threads of their own
+    return parsed
+
+
+def rules(run: Run, _: str) -> Ruled:
+    """Evaluate the contract's rules in a child; a child that is late or dies is a finding."""
+    table = run.plan.scratch / "findings-contract.parquet"
+    try:
+        parsed = run.evaluator.call(
+            timeout=engine.seconds_for(run.contract),
+            contract=run.staged.arguments(),
+            snapshot=str(run.plan.snapshot / "source"),
+            out=str(run.plan.out),
         )
-        self.past = Memory()
-        self.kept = Kept(store.folder / "resume", self.beside.digests)
-        self.examined: Examined
-        self.fated: Fated
-        self.found: findings.Findings
-        self.worth: WorthFacts | None
-        self.outcomes: list[Outcome] = []
-        self.warmed: Callable[[], None]
-
-    def close(self) -> None:
-        self.reader.stop()
-        self.expectations.stop()
-        self.kept.close()
-
-    def order(self, progress: Progress, *, ahead: bool) -> list[Stage]:
-        """Return the stages; rules and checks go side by side.
-
-        With `ahead`, the reading starts at once and its stage only waits for it: so it runs beside
-        the start of an orchestrator's server.
-        """
-        reading = Ahead(self.ingest).join if ahead else self.ingest
-        stops = {"ingest": self.reader.stop, "rules": self.expectations.stop}
-        calls = {
-            "ingest": (reading, ()),
-            "rules": (self.rules, ("ingest",)),
-            "checks": (self.checks, ("ingest",)),
-            "emit": (self.emit, ("rules", "checks")),
-            "rescan": (self.rescan, ("emit",)),
-            "worth": (self.compare, ("emit",)),
-            "commit": (self.commit, ("rescan", "worth")),
-        }
-
-        def timed(name: str, call: Callable[[], None]) -> Callable[[], None]:
-            def stage() -> None:
-                with progress.stage(name):
-                    start = time.perf_counter()
-                    call()
-                    self.clock[name] = round(time.perf_counter() - start, 3)
-
-            return stage
-
-        return [
-            Stage(name, timed(name, call), after, stop=stops.get(name))
-            for name, (call, after) in calls.items()
-        ]
-
-    def ingest(self) -> None:
-        seconds = float(self.contract.limits.get("ingest_seconds", reading.SECONDS))
-        parsed = reading.ask(
-            self.reader,
-            timeout=seconds,
-            contract=self.staged.arguments(),
-            sources=list(self.plan.sources),
-            reference=list(self.plan.reference),
-            folder=str(self.plan.snapshot),
-            name=self.request.source_name,
+    except AssayError as error:
+        if error.code not in NOT_RUN:
+            raise
+        evidence = f"the rules of the contract did not run: {error.code}: {error.what}"
+        return Ruled(
+            findings.make(None, check="contract", rule="ASSAY-K001", evidence=evidence), None
         )
-        self.parsed.append(parsed)
-        self.reader.stop()  # what it holds is needed by the stages that follow
-        self.warmed()  # and they import in threads of their own
+    finally:
+        run.evaluator.stop()
+    (run.plan.out / table.name).rename(table)
+    return Ruled(read_table(table), parsed)
 
-    def rules(self) -> None:
-        table = self.plan.scratch / "findings-contract.parquet"
-        try:
-            parsed = self.expectations.call(
-                timeout=float(self.contract.limits.get("check_seconds", stages.CHECK_SECONDS)),
-                contract=self.staged.arguments(),
-                snapshot=str(self.plan.snapshot / "source"),
-                out=str(self.plan.out),
-            )
-        except AssayError as error:
-            if error.code not in NOT_RUN:
-                raise
-            # not checked is a finding like any other, so that the rest is told all the same
-            write_table(stages.contract_unrun(error), table)
-            return
-        finally:
-            self.expectations.stop()
-        self.parsed.append(parsed)
-        (self.plan.out / table.name).rename(table)
 
-    def checks(self) -> None:
-        if self.plan.reference:
-            self.past = Memory.of(self.store, self.contract.name)
-        self.examined = stages.run_checks(self.plan, self.contract, self.past, self.kept)
+def checks(run: Run, _: str) -> Checked:
+    """Run every check that the contract gives what it needs."""
+    past = Memory.of(run.store, run.contract.name) if run.plan.reference else Memory()
+    return Checked(examination.run_checks(run.plan, run.contract, past, run.kept), past)
 
-    def emit(self) -> None:
-        self.fated, self.found = stages.emit(self.plan, self.contract)
 
-    def compare(self) -> None:
-        self.worth = downstream_model.measured(self.plan, self.contract, self.found, self.examined)
+def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Findings:
+    """Bring all findings together: an error sends its row to quarantine.
 
-    def rescan(self) -> None:
-        scanned = stages.rescan(self.plan.out, self.contract)
-        self.found = findings.ordered(findings.concat([self.found, scanned]))
-        stages.save_findings(self.found, self.plan.out)
+    Raises:
+        AssayError: ASSAY-I013 if a child parsed another contract.
+    """
+    run.staged.require_one([parsed, *([ruled.parsed] if ruled.parsed else [])])
+    held = fates.held_findings(run.plan.read())
+    return findings.ordered(findings.concat([held, checked.examined.found, ruled.found]))
 
-    def commit(self) -> None:
-        from pipelines.checking import dask_engine
-        from pipelines.report import build
 
-        self.require_used()
-        snapshot = Snapshot.load(self.plan.snapshot / "source" / "snapshot.json")
-        rows, examined = self.fated, self.examined.statuses
-        decided = verdict.decide(
-            self.found,
-            self.policy,
-            source=rows.source,
-            quarantine=rows.quarantine,
-            rejected=rows.rejected,
-        )
-        statuses = stages.all_statuses(self.found, examined, self.clock)
-        warnings = (
-            *stages.warnings_of(self.contract, snapshot, examined),
-            *self.prepared.anchor.warnings(is_used=self.prepared.is_anchored),
-            *dask_engine.warnings(self.plan.dask_address),
-        )
-        facts = self.facts(snapshot, decided, statuses)
-        drawn = build.Drawn(
-            facts, self.found, statuses, warnings, self.store, self.clock, self.examined.panels,
-            build.nameable(self.contract), self.worth,
-        )  # fmt: skip
-        drawn_as = build.drawing(drawn, self.contract, facts)
-        entry = Committer.of(self.store, facts["time"]).commit_run(self.plan.out, facts, drawn_as)
-        warnings = tuple(Notice(**notice) for notice in facts["warnings"])
-        folder = self.store.run_folder(entry.seq)
-        outcome = Outcome(entry, folder, decided, rows, statuses, warnings, self.clock)
-        self.outcomes.append(outcome)  # it stands, whatever comes of telling
-        told = retrain.signal(entry, self.found, decided)
-        if retrain.tell(told, is_flow=not self.request.direct):
-            self.outcomes[:] = [dataclasses.replace(outcome, is_interrupted=True)]
+def emit(run: Run, found: Findings) -> Fated:
+    """Write each row to clean, quarantine or rejected, with its lineage."""
+    held = verdict.quarantined_rows(found)
+    return fates.emit(run.plan.read(), run.contract, found, held, run.plan.out)
 
-    def require_used(self) -> None:
-        """Refuse (ASSAY-I013) if what was used is not what is about to be recorded."""
-        self.staged.require_one(self.parsed)
-        self.beside.require_same(self.plan.snapshot)
-        self.prepared.require_anchored(stages.reference_facts(self.plan))
-        share(self.plan.out, like=self.plan.out / "findings" / "part-00000.parquet")
 
-    def facts(
-        self, snapshot: Snapshot, decided: Verdict, statuses: tuple[Status, ...]
-    ) -> dict[str, Any]:
-        """Return the body of the entry: who, what, under which contract and code, and why."""
-        contract = self.contract
-        reference = stages.reference_facts(self.plan)
-        kept = self.past.facts(reference, self.examined.memory) if reference else None
-        return {
-            "schema": "assay.entry/1",
-            "kind": "run",
-            "run_id": self.plan.run_id,
-            "started": self.started,
-            "time": now(),
-            "dataset": contract.name,
-            "contract": commit.contract_facts(contract),
-            "code": own_code.facts(),
-            "engine": self.plan.engine,
-            "orchestrator": "none" if self.request.direct else "prefect",
-            "inputs": [dataclasses.asdict(source) for source in snapshot.sources],
-            "reference": reference,
-            "anchor": self.prepared.anchor.facts(),
-            **({"memory": kept} if kept else {}),
-            "beside": self.beside.digests,
-            "rows": self.fated.as_dict(),
-            "lineage": {
-                "algorithm": lineage.ALGORITHM,
-                "keyed": contract.is_personal,
-                "root": self.fated.root,
-            },
-            "verdict": decided.word,
-            "checked": decided.checked,
-            "reasons": [reason.as_dict() for reason in decided.reasons],
-            "policy": dataclasses.asdict(self.policy),
-            "checks": {s.check: s.status for s in statuses},
-        }
+def rescan(run: Run, found: Findings, _: Fated) -> Findings:
+    """Search the clean dataset for personal data; write and return all findings."""
+    every = findings.concat([found, clean_scan.rescan(run.plan.out, run.contract)])
+    found = findings.ordered(every)
+    clean_scan.save_findings(found, run.plan.out)
+    return found
+
+
+def compare(run: Run, found: Findings, checked: Checked, _: Fated) -> WorthFacts | None:
+    """Compare a model of the clean rows with one of all rows, for the report."""
+    return downstream_model.measured(run.plan, run.contract, found, checked.examined)
+
+
+def commit(
+    run: Run, checked: Checked, rows: Fated, found: Findings, worth: WorthFacts | None
+) -> Outcome:
+    """Reach the verdict, and put the files and their signed entry into the store.
+
+    Raises:
+        AssayError: ASSAY-I013 if what was used is not what is about to be recorded.
+    """
+    _require_used(run)
+    decided = verdict.decide(
+        found,
+        run.request.policy(run.contract),
+        source=rows.source,
+        quarantine=rows.quarantine,
+        rejected=rows.rejected,
+    )
+    examined = checked.examined
+    statuses = entry_facts.all_statuses(found, examined.statuses, run.timings)
+    facts = entry_facts.facts_of(run, checked, rows, decided, statuses)
+    drawn = build.Drawn(
+        facts, found, statuses, entry_facts.warnings_of(run, examined.statuses), run.store,
+        run.timings, examined.panels, build.nameable(run.contract), worth,
+    )  # fmt: skip
+    # drawn under the ledger's lock, where the run has its number and the privacy budget is spent
+    report = build.drawing(drawn, run.contract, facts)
+    committer = Committer.of(run.store, facts["time"])
+    entry = committer.commit_run(run.plan.out, facts, report)
+    folder = run.store.run_folder(entry.seq)
+    warnings = tuple(Notice(**notice) for notice in facts["warnings"])
+    outcome = Outcome(entry, folder, decided, rows, statuses, warnings, run.timings)
+    run.committed.outcome = outcome  # from here on no failure to report it undoes it
+    signal = retrain.signal(entry, found, decided)
+    if retrain.tell(signal, is_flow=not run.request.direct):
+        run.committed.is_interrupted = True
+    return outcome
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage: its name in `timings`, its function, the results that this takes after the context.
+
+    `stop` ends what the function waits for, when the run is given up.
+    """
+
+    name: str
+    call: Callable[..., object]
+    needs: tuple[str, ...] = ()
+    stop: Callable[[Run], None] = lambda _: None
+
+
+# rules and checks run side by side, and so do rescan and worth
+STAGES = (
+    Stage("ingest", ingest, stop=lambda run: run.reader.stop()),
+    Stage("rules", rules, ("ingest",), stop=lambda run: run.evaluator.stop()),
+    Stage("checks", checks, ("ingest",)),
+    Stage("decide", decide, ("ingest", "rules", "checks")),
+    Stage("emit", emit, ("decide",)),
+    Stage("rescan", rescan, ("decide", "emit")),
+    Stage("worth", compare, ("decide", "checks", "emit")),
+    Stage("commit", commit, ("checks", "emit", "rescan", "worth")),
+)
 
 
 def execute(request: Request, progress: Progress, prepared: Prepared | None = None) -> Outcome:
-    """Run all stages and commit; nothing is left behind when any of them refuses.
+    """Run all stages and commit; nothing is left behind if any of them refuses.
 
-    What was `prepared` of the request already is not read again.
+    Args:
+        request: what to do.
+        progress: shows each stage.
+        prepared: of the request, if it was prepared before.
 
     Raises:
-        AssayError: whatever code the contract, the source, the store or a stage earns.
+        AssayError: the code of what the contract, the source, the store or a stage refuses with.
     """
     began = time.perf_counter()
-    take_key()  # before the first child
+    take_key()  # before the first child starts
     prepared = prepared or prepare(request)
-    contract, sources = prepared.contract, prepared.sources
     if request.dask_address:
         from pipelines.checking import dask_engine
 
         dask_engine.ensure_answers(request.dask_address)
-    store = Store(request.store, request.share)
-    outcomes: list[Outcome] = []
-    late = Late()
-    with unless_committed(outcomes, late), contextlib.ExitStack() as stack:
-        check = trust.once_open(store, request.checkpoint)
-        work = stack.enter_context(store.staged(check))
-        plan = Plan(
-            work.name, work, request.contract, sources, prepared.reference,
-            request.engine, request.dask_address,
-        )  # fmt: skip
-        for folder in (plan.out, plan.scratch):
-            folder.mkdir()
-        server = None if request.direct else _server(stack, request)
-        run = _Run(request, prepared, plan, store)
-        run.outcomes = outcomes
-        stack.callback(run.close)
-        run.warmed = stack.enter_context(warming())
-        call = _call(run, progress, server)
-        with openlineage.telling("run", contract.name, plan.run_id, sources) as told:
-            with unless_committed(outcomes, late):
-                call()
-            run.clock["total"] = round(time.perf_counter() - began, 3)
-            if not outcomes:
-                raise AssayError("E005", "the run ended before its commit")
-            told.outcome = outcomes[0]
-    ended: tuple[Outcome | None, ...] = (told.outcome, *outcomes)  # the first if it was told
-    return late.marked(next(outcome for outcome in ended if outcome))
+    committed = Committed()
+    # entered twice: an interrupt after the commit must cut short neither what follows the stages
+    # nor, out here, the cleaning up
+    with (
+        committed,
+        opened(request, prepared, committed) as run,
+        openlineage.telling("run", run.contract.name, run.plan.run_id, committed, run.plan.sources),
+    ):
+        with committed:
+            _call(run, progress)
+        run.timings["total"] = round(time.perf_counter() - began, 3)
+        committed.result()
+    return committed.result()
 
 
-def _call(run: _Run, progress: Progress, server: Any) -> Callable[[], object]:
-    """Return what runs all stages: as they are, or as a flow on the server."""
-    if server is None:
-        return functools.partial(run_direct, run.order(progress, ahead=False))
+def _call(run: Run, progress: Progress) -> None:
+    """Call the stages, each as soon as its needs are there: directly, or as a Prefect flow."""
+    results: dict[str, object] = {}
+
+    def bound(stage: Stage) -> scheduler.Stage:
+        def call() -> None:
+            with progress.stage(stage.name):
+                start = time.perf_counter()
+                given = [results[name] for name in stage.needs]
+                results[stage.name] = stage.call(run, *given)
+                run.timings[stage.name] = round(time.perf_counter() - start, 3)
+
+        return scheduler.Stage(stage.name, call, stage.needs, stop=lambda: stage.stop(run))
+
+    order = [bound(stage) for stage in STAGES]
+    if run.request.direct:
+        scheduler.run_direct(order)
+        return
     from pipelines.orchestration.flow import run_flow
 
+    run.warmed()  # Prefect is imported next, here and in threads
     contract, plan = run.contract, run.plan
-    told = {"dataset": contract.name, "contract_sha256": contract.sha256, "run_id": plan.run_id,
-            "engine": plan.engine}  # fmt: skip
+    parameters = {
+        "dataset": contract.name,
+        "contract_sha256": contract.sha256,
+        "run_id": plan.run_id,
+        "engine": plan.engine,
+    }
     name = f"assay-{contract.name}-{plan.run_id[:8]}"
-    order = run.order(progress, ahead=server.own)
-
-    def flow() -> object:
-        run.warmed()  # Prefect is imported next, here and in threads
-        return run_flow(order, told, server=server, name=name)
-
-    return flow
+    run_flow(order, parameters, name=name, debug=run.request.debug)
 
 
-def _server(stack: contextlib.ExitStack, request: Request) -> Any:
-    from pipelines.orchestration.server import PrefectServer
-
-    return stack.enter_context(PrefectServer(debug=request.debug))
+def _require_used(run: Run) -> None:
+    """Refuse (ASSAY-I013) if what was used is not what is about to be recorded."""
+    run.named.require_same(run.plan)
+    run.prepared.require_anchored(run.plan.reference_facts())
+    share(run.plan.out, like=run.plan.out / "findings" / "part-00000.parquet")

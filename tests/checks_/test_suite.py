@@ -9,7 +9,7 @@ import pytest
 from checks.contract import expectation_gallery
 from checks.kit.contract_model import Column, Contract, Rule
 from checks.rules import suite
-from pipelines.run.contract_rules import run_rules
+from pipelines.run.contract_rules import evaluate
 from provenance.base.errors import AssayError
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.shards import Shard, read_table, write_shard
@@ -84,7 +84,7 @@ def test_every_expectation_runs_and_the_counts_agree(tmp_path):
             "s": [None if i % 40 == 1 else f"ab{i % 7}" for i in range(200)],
         }
     )
-    found = read_table(run_rules(contract_of(rules), snapshot_of(tmp_path, table), tmp_path))
+    found = read_table(evaluate(contract_of(rules), snapshot_of(tmp_path, table), tmp_path))
     assert not {"ASSAY-K001", "ASSAY-K016"} & set(found["rule"].to_pylist())
     counts = dict(
         zip(*(c.to_pylist() for c in found["rule"].value_counts().flatten()), strict=True)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRODUCT = [p for name in ("provenance", "checks", "pipelines") for p in (ROOT / name).rglob("*.py")]
+PACKAGES = ("provenance", "checks", "pipelines")
+PRODUCT = [ROOT / "assay.py", *(p for name in PACKAGES for p in (ROOT / name).rglob("*.py"))]
 HEAVY = {"pandas", "great_expectations", "prefect", "sklearn", "cleanlab", "presidio_analyzer",
          "pyarrow", "numpy", "duckdb", "fastapi", "rich", "spacy", "scipy"}  # fmt: skip
 UNFINISHED = re.compile(r"\b(TODO|FIXME|raise NotImplementedError)\b")
@@ -45,6 +46,25 @@ def test_every_check_says_what_gets_past_it():
         if path.name != "__init__.py":
             assert "Threat:" in docstring, path
             assert "Blind to:" in docstring, path
+
+
+def test_a_row_walks_through_few_files_and_none_of_them_twice():
+    """The walk in ADR 0001: each file is reached from one before it, by import or by name."""
+    text = (ROOT / "docs" / "adr" / "0001-three-floors.md").read_text()
+    table = text.partition("| stage | files |")[2].partition("**Consequences.**")[0]
+    walk = re.findall(r"`([a-z_/]+)\.py`", table)
+    assert len(walk) == len(set(walk)) <= 35
+    reached = ""
+    for name in walk:
+        path = ROOT / f"{name}.py"
+        package, _, module = name.replace("/", ".").rpartition(".")
+        is_named = re.search(rf"\b{re.escape(package)}\.{module}\b", reached) or any(
+            re.search(rf"\b{module}\b", names)
+            for names in re.findall(rf"from {re.escape(package)} import \(?([\w,\s]+)", reached)
+        )
+        is_started_by_name = name.startswith("pipelines/commands/") or package == "checks"
+        assert not reached or is_named or is_started_by_name, name
+        reached += path.read_text()
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["--version"], []], ids=str)

@@ -1,4 +1,4 @@
-"""The wheel as others install it: three packages, their templates, and nothing else."""
+"""The wheel as others install it: `assay.py`, three packages with their templates, no more."""
 
 import shutil
 import subprocess
@@ -28,12 +28,12 @@ def wheel(tmp_path_factory):
     return zipfile.ZipFile(path)
 
 
-def test_the_wheel_holds_three_packages_and_no_more(wheel):
+def test_the_wheel_holds_the_public_module_three_packages_and_no_more(wheel):
     names = wheel.namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"pipelines", "checks", "provenance"}
+    assert tops == {"assay.py", "pipelines", "checks", "provenance"}
     assert all(
-        name.endswith((".py", ".j2", ".css", ".js", ".json", ".yml"))
+        name.endswith((".py", ".j2", ".css", ".js", ".json", ".yml", ".typed"))
         for name in names
         if "dist-info" not in name
     )
@@ -41,7 +41,7 @@ def test_the_wheel_holds_three_packages_and_no_more(wheel):
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel):
     tracked = subprocess.run(
-        ["git", "ls-files", "pipelines", "checks", "provenance"],
+        ["git", "ls-files", "assay.py", "pipelines", "checks", "provenance"],
         capture_output=True, text=True, cwd=ROOT, check=False,
     ).stdout.split()  # fmt: skip
     assert not set(tracked) - set(wheel.namelist())

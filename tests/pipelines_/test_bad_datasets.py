@@ -11,7 +11,7 @@ from checks.kit import findings, verdict
 from checks.kit.protocol import Context
 from pipelines.checking import engine
 from pipelines.checking.examine import examine
-from pipelines.run import contract_rules, reading, stages
+from pipelines.run import contract_rules, fates, reading
 from provenance.rows.shards import read_shard, read_table
 from provenance.rows.snapshot import Snapshot
 
@@ -33,12 +33,12 @@ def judged(case, folder):
     reading.read_sources(str(path), [source], [], str(folder / "read"))
     contract = loader.load(path)
     snapshot = Snapshot.load(folder / "read" / "source" / "snapshot.json")
-    ruled = read_table(contract_rules.run_rules(contract, snapshot, folder))
+    ruled = read_table(contract_rules.evaluate(contract, snapshot, folder))
     schema = read_shard(snapshot.shards[0]).table.schema
     context = Context(contract, schema, snapshot.rows, None)
     serial = engine.Serial()
     checked = examine(context, list(snapshot.shards), serial, folder / "models").found
-    found = findings.concat([stages.held_findings(snapshot), ruled, checked])
+    found = findings.concat([fates.held_findings(snapshot), ruled, checked])
     rows = len(verdict.quarantined_rows(found))
     return found, verdict.decide(
         found, contract.policy, source=snapshot.rows, quarantine=rows, rejected=0

@@ -20,10 +20,9 @@ from checks.pii.search import ready
 from checks.pii.settings import settings_of
 from pipelines import cli
 from pipelines.console import Progress
-from pipelines.run import named_files, reading, run, stages
+from pipelines.run import named_files, reading, run
 from pipelines.run.child_process import Child
-from pipelines.run.plan import Plan
-from pipelines.run.request import Request, prepare
+from pipelines.run.request import Plan, Request, prepare
 from pipelines.store import commit, keys, reference_anchor, staged_contract
 from pipelines.store.commit import Committer
 from pipelines.store.store import Store
@@ -75,7 +74,7 @@ def home(tmp_path):
 def staged(home, tmp_path):
     """What a run has prepared and staged: (prepared, staged contract, plan)."""
     prepared = prepare(Request(home / "mine.yaml", tmp_path / "store"))
-    plan = Plan("1", tmp_path / "work", home / "mine.yaml", prepared.sources, (), "serial")
+    plan = Plan("1", tmp_path / "work", prepared.sources, (), "serial")
     for folder in (plan.out, plan.scratch):
         folder.mkdir(parents=True)
     made = staged_contract.stage(prepared.document, prepared.contract, plan.out)
@@ -101,7 +100,7 @@ def read(contract, plan):
 
 
 def ruled(contract, plan):
-    child = Child("pipelines.run.stages:run_rules")
+    child = Child("pipelines.run.contract_rules:run_rules")
     try:
         return child.call(
             timeout=120, contract=contract.arguments(),
@@ -235,26 +234,26 @@ def test_a_release_is_made_under_the_recorded_contract(home, tmp_path):
 
 def test_a_test_set_that_changes_before_it_is_read_is_refused(home, staged):
     prepared, contract, plan = staged
-    named = named_files.taken(prepared.contract, signer)
+    named = named_files.named_by(prepared.contract, signer)
     read(contract, plan)
-    named.require_same(plan.snapshot)
+    named.require_same(plan)
     swap(home / "test.csv", rows(2000, 2040))
-    named.require_same(plan.snapshot)  # the other one was not read
+    named.require_same(plan)  # the other one was not read
     shutil.rmtree(plan.snapshot)
     read(contract, plan)
     swap(home / "test.csv", rows(1000, 1040))  # back again, so that a second look sees nothing
     with pytest.raises(AssayError, match=r"I013.*test set"):
-        named.require_same(plan.snapshot)
+        named.require_same(plan)
 
 
 def test_the_digest_of_a_reference_is_that_of_the_bytes_that_were_read(home, staged):
     _, contract, plan = staged
     (home / "ref.csv").write_text(rows(0, 40))
-    given = Plan("1", plan.work, plan.contract, plan.sources, (str(home / "ref.csv"),), "serial")
+    given = Plan("1", plan.work, plan.sources, (str(home / "ref.csv"),), "serial")
     swap(home / "ref.csv", rows(0, 41))
     read(contract, given)
     swap(home / "ref.csv", rows(0, 42))
-    [told] = stages.reference_facts(given)
+    [told] = given.reference_facts()
     assert told == {"name": str(home / "ref.csv"), "sha256": sha256(rows(0, 41))}
 
 
@@ -271,7 +270,7 @@ def test_an_anchored_reference_that_is_swapped_after_the_comparison_is_refused(h
 
 
 def test_only_the_deny_list_that_was_digested_is_searched_with(home):
-    named = named_files.taken(loader.load(home / "mine.yaml"), signer)
+    named = named_files.named_by(loader.load(home / "mine.yaml"), signer)
     assert set(named.digests) == {"pii.deny_file", "duplicates.test"}
     path, before = home / "names.txt", (home / "names.txt").stat()
     path.write_text("Quentin Quire\n")  # of the same length, and with the time set back
@@ -288,14 +287,14 @@ def test_only_the_deny_list_that_was_digested_is_searched_with(home):
 
 def test_a_deny_list_that_turns_up_after_the_digest_is_not_used(home):
     (home / "names.txt").unlink()
-    named = named_files.taken(loader.load(home / "mine.yaml"), signer)
+    named = named_files.named_by(loader.load(home / "mine.yaml"), signer)
     assert named.digests == {}
     (home / "names.txt").write_text("Quentin Quist\n")
     with pytest.raises(AssayError, match="I013"):
         ready(settings_of(named.contract))
     (home / "names.txt").unlink()
     os.mkfifo(home / "names.txt")  # nobody writes into it
-    assert named_files.taken(loader.load(home / "mine.yaml"), signer).digests == {}
+    assert named_files.named_by(loader.load(home / "mine.yaml"), signer).digests == {}
 
 
 def test_a_contract_cannot_bind_a_deny_list_itself(home):
@@ -312,13 +311,13 @@ def test_a_model_that_is_swapped_and_put_back_is_refused(home, staged):
     swap(home / "mine.yaml", STRICT.replace("deny_file: names.txt", "model: ./people"))
     _, contract, plan = staged
     read(contract, plan)
-    named = named_files.taken(loader.load(home / "mine.yaml"), signer)
+    named = named_files.named_by(loader.load(home / "mine.yaml"), signer)
     assert "pii.model" in named.digests
-    named.require_same(plan.snapshot)
+    named.require_same(plan)
     (home / "people").rename(home / "away")
     (home / "away").rename(home / "people")
     with pytest.raises(AssayError, match=r"I013.*model"):
-        named.require_same(plan.snapshot)
+        named.require_same(plan)
 
 
 def test_a_document_is_read_once(home):

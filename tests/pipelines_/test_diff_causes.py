@@ -216,7 +216,7 @@ def test_a_decision_recorded_while_a_release_was_made_is_not_taken_for_its_own(s
     from pipelines.commands import release as releasing
 
     commit(store, grounds=[AGE])
-    before = releasing.stages.rescan
+    before = releasing.clean_scan.rescan
     path = store.folder.parent / "late.csv"
     path.write_text("row,decision\n3,reject\n")
 
@@ -224,7 +224,7 @@ def test_a_decision_recorded_while_a_release_was_made_is_not_taken_for_its_own(s
         assert main(["review", "1", "--apply", str(path), "--store", str(store.folder)]) == 0
         return before(*given, **named)
 
-    monkeypatch.setattr(releasing.stages, "rescan", rescan)
+    monkeypatch.setattr(releasing.clean_scan, "rescan", rescan)
     made = decide(store, 1, "7,release,")
     assert told(store, 1, made)["fate_changed"] == [(7, "quarantine", "clean", "decision")]
     facts = compare.compare(store, "1", str(made), 0)

@@ -22,7 +22,7 @@ from pipelines import cli
 from pipelines.checking import engine
 from pipelines.checking.engine import Processes, Serial
 from pipelines.checking.examine import examine
-from pipelines.run import reading, stages
+from pipelines.run import examination, reading
 from provenance.base.errors import AssayError
 from provenance.rows.shards import write_shard
 
@@ -203,7 +203,7 @@ def test_only_the_check_that_kills_its_worker_fails(tmp_path, monkeypatch):
     [found] = [item for item in done.found.to_pylist() if item["check"] == "values"]
     assert found["rule"] == "ASSAY-K001"  # what the verdict takes for `did not run`
     assert "fit raised ASSAY-E005: a worker process died twice" in found["evidence"]
-    assert found["suggestion"] == "look at the memory there is"
+    assert found["suggestion"] == engine.KILLED
 
 
 def test_another_refusal_of_the_engine_is_not_a_checks_fault(tmp_path, monkeypatch):
@@ -271,7 +271,7 @@ def test_a_run_with_a_check_that_hangs_commits_and_fails(small, monkeypatch, cap
     monkeypatch.setattr(Values, "fit", lambda *_: time.sleep(HANG))
     start = time.monotonic()
     code, told, found = ran([*small, "--engine", "serial"], capsys)
-    assert given == [stages.CHECK_SECONDS]
+    assert given == [engine.CHECK_SECONDS]
     assert (code, told["verdict"], told["run"]) == (3, "fail", 1)
     assert statuses_of(told)["values"] == "timeout"
     assert {statuses_of(told)[name] for name in ("leakage", "shape", "contract")} == {"ok"}
@@ -308,19 +308,19 @@ def test_checks_begin_when_the_first_imports_are_done(small, tmp_path, monkeypat
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr("pipelines.run.background.WARM", ("slow_to_load",))
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    ask, run_checks, seen = reading.ask, stages.run_checks, []
+    answer, run_checks, seen = reading.answer, examination.run_checks, []
 
-    def asked(*arguments, **named):
-        answer = ask(*arguments, **named)
+    def answered(*arguments, **named):
+        value = answer(*arguments, **named)
         mark.touch()
-        return answer
+        return value
 
     def look(*arguments):
         seen.extend(thread.name for thread in threading.enumerate())
         return run_checks(*arguments)
 
-    monkeypatch.setattr(reading, "ask", asked)
-    monkeypatch.setattr(stages, "run_checks", look)
+    monkeypatch.setattr(reading, "answer", answered)
+    monkeypatch.setattr(examination, "run_checks", look)
     code, _, _ = ran(small, capsys)
     assert code == 0
     assert "MainThread" in seen
@@ -331,7 +331,7 @@ def test_the_small_run_passes_when_nothing_is_planted(small, capsys):
     code, told, _ = ran(small, capsys)
     assert (code, told["verdict"], told["reasons"]) == (0, "pass", [])
     assert statuses_of(told)["drift"] == "skipped"
-    assert {path.name for path in stages.Path(told["path"], "models").iterdir()} == {
+    assert {path.name for path in Path(told["path"], "models").iterdir()} == {
         f"{name}.pkl" for name in ("leakage", "shape", "values")
     }
 

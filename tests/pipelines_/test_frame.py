@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import assay
 from pipelines.run import frame, reading
 from provenance.base.errors import AssayError
 from provenance.rows.snapshot import Snapshot
@@ -85,10 +86,10 @@ def test_what_cannot_be_columns_is_refused_without_a_value(tmp_path, given, told
     assert "Ada" not in str(caught.value)
 
 
-@pytest.mark.parametrize("given", [[1, 2], {"a": [1]}, "a.csv", None])
+@pytest.mark.parametrize("given", [[1, 2], [], {"a": [1]}, b"a.csv", 3])
 def test_what_is_no_frame_is_refused_before_anything_is_made(tmp_path, given):
     with pytest.raises(AssayError, match="I004"):
-        frame.run(given, "contract.yaml", store=tmp_path / "store")
+        assay.run(given, "contract.yaml", store=tmp_path / "store")
     assert not (tmp_path / "store").exists()
 
 
@@ -96,7 +97,7 @@ def test_a_refusal_names_the_frame_and_leaves_no_store(tmp_path):
     (tmp_path / "contract.yaml").write_text(CONTRACT)
     given = pd.DataFrame({"id": [1.0, None], "x": [1.5, 2.5]})
     with pytest.raises(AssayError, match="contract says integer") as caught:
-        frame.run(given, tmp_path / "contract.yaml", store=tmp_path / "store")
+        assay.run(given, tmp_path / "contract.yaml", store=tmp_path / "store")
     assert (caught.value.code, caught.value.where) == ("ASSAY-I008", "memory:pandas")
     assert "Int64" in caught.value.fix
     assert not (tmp_path / "store").exists()

@@ -243,7 +243,7 @@ def test_a_recorded_name_that_leaves_the_run_is_refused(home):
     forged = type("Forged", (), {"seq": entry.seq, "facts": facts})
     with (
         pytest.raises(AssayError, match="L011"),
-        handover.handed(home.store, forged, in_place=False),
+        handover.delivered(home.store, forged, in_place=False),
     ):
         pass
     assert staged(home) == []

@@ -4,9 +4,9 @@ import pyarrow.compute as pc
 import pytest
 
 from checks.contract import loader
-from pipelines.run import named_files, reading, stages
-from pipelines.run.plan import Plan
-from pipelines.run.request import Request, prepare
+from pipelines.checking.resume import Kept
+from pipelines.run import examination, named_files, reading
+from pipelines.run.request import Plan, Request, prepare
 from pipelines.store.drift_memory import Memory
 from provenance.base.errors import AssayError
 
@@ -56,11 +56,12 @@ def folder(tmp_path):
 def _reasons(folder):
     contract = folder / "contract.yaml"
     work = folder / "work"
-    plan = Plan("1", work, contract, (str(folder / "data.csv"),), None, "serial")
+    plan = Plan("1", work, (str(folder / "data.csv"),), (), "serial")
     for part in (plan.out, plan.scratch):
         part.mkdir(parents=True)
     reading.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))
-    found = stages.run_checks(plan, loader.load(contract), Memory()).found
+    kept = Kept(work / "resume")
+    found = examination.run_checks(plan, loader.load(contract), Memory(), kept).found
     return found.filter(pc.equal(found["rule"], "ASSAY-V020"))
 
 

@@ -332,7 +332,7 @@ def test_whose_dead_run_blocks_a_shared_store_is_told(tmp_path, sharing):
     number = store.ledger.head().seq + 1
     store.run_folder(number).mkdir(parents=True)
     os.chown(store.run_folder(number), stranger, -1)
-    with pytest.raises(AssayError, match="stands where the next run belongs") as raised:
+    with pytest.raises(AssayError, match="in the place of the next run") as raised:
         appended(store)
     assert raised.value.code == "ASSAY-L013"
     is_told = f"user {stranger}" in raised.value.what and f"user {stranger}" in raised.value.fix

@@ -145,7 +145,7 @@ def test_an_sql_rule_over_them_does_not_tell_its_number(nights):
 
     found = ds.dataset(nights[0][1] / "findings").to_table().to_pylist()
     (told,) = [f["evidence"] for f in found if f["rule"] == "mean age"]
-    assert told.startswith("the result of the SQL rule is another;")
+    assert told.startswith("the result of the SQL rule is not shown;")
 
 
 def test_without_a_budget_nothing_is_published(tmp_path):

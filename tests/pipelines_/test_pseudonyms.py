@@ -122,7 +122,7 @@ def test_a_model_that_cannot_be_loaded_fails_the_run_and_no_text_gets_through(tm
 def test_a_hit_that_is_left_in_the_clean_dataset_fails_the_run(tmp_path):
     prepared(tmp_path, "{}")
     code = (
-        "import sys\nfrom pipelines.run import stages\nstages.protected = lambda table, _: table\n"
+        "import sys\nfrom pipelines.run import fates\nfates.protected = lambda table, _: table\n"
         "from pipelines.cli import main\n"
         "sys.exit(main(['run', 'c.yaml', '--source', 'in.csv', '--direct', '--json']))"
     )

@@ -114,7 +114,9 @@ def test_what_a_past_run_found_is_told_by_its_recorded_findings(store):
     made = Store(store)
     entry = made.find("2")
     folder = made.run_folder(2)
-    found = {item["check"]: item["findings"] for item in recorded(entry, folder)["checks"]}
+    found = {
+        item["check"]: item["findings"] for item in recorded(entry, folder).as_dict()["checks"]
+    }
     assert found["contract"] == 2
     attacks.findings_without_rows(store)
     with pytest.raises(AssayError, match="L011"):

@@ -79,7 +79,7 @@ def place(tmp_path, monkeypatch):
         kept.begin(facts, len(refs), lambda: by)
         try:
             context = tables.context_for(rows, None, **tables.ROLES)
-            done = examine(context, refs, engine or Serial(), models, kept)
+            done = examine(context, refs, kept.over(engine or Serial()), models)
         finally:
             kept.close()
         return done.found, {path.name: len(path.read_text()) for path in calls.iterdir()}

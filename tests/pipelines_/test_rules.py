@@ -54,7 +54,7 @@ from provenance.rows.snapshot import Snapshot
 contract = load(Path(sys.argv[1]))
 assert "great_expectations" not in sys.modules
 from pipelines.run import contract_rules
-contract_rules.run_rules(contract, Snapshot.load(Path(sys.argv[2])), Path(sys.argv[3]))
+contract_rules.evaluate(contract, Snapshot.load(Path(sys.argv[2])), Path(sys.argv[3]))
 sys.stdout.flush()
 sys.stderr.flush()
 os._exit(0)
@@ -77,7 +77,7 @@ def setting(tmp_path):
 
 
 def test_findings_are_numbered_by_the_ordinals_of_ingest(setting):
-    found = read_table(contract_rules.run_rules(*setting)).to_pylist()
+    found = read_table(contract_rules.evaluate(*setting)).to_pylist()
     got = {(item["row"], item["rule"], item["column"]) for item in found}
     assert got == {
         (100, "age.minimum", "age"),
@@ -96,7 +96,7 @@ def test_findings_are_numbered_by_the_ordinals_of_ingest(setting):
 
 def test_what_the_stage_leaves(setting):
     contract, _, out = setting
-    contract_rules.run_rules(*setting)
+    contract_rules.evaluate(*setting)
     left = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert left == [
         "expectations/data_docs/index.html",
@@ -128,7 +128,7 @@ def test_counts_that_disagree_are_an_error(setting, monkeypatch):
         return {number: rows[1:] for number, rows in found.items()}, failed
 
     monkeypatch.setattr(one_pass, "offending_each", forgetful)
-    found = read_table(contract_rules.run_rules(*setting)).to_pylist()
+    found = read_table(contract_rules.evaluate(*setting)).to_pylist()
     told = [item for item in found if item["rule"] == "ASSAY-K016"]
     assert len(told) == 5
     assert {(item["row"], item["severity"]) for item in told} == {(None, "error")}
@@ -137,7 +137,7 @@ def test_counts_that_disagree_are_an_error(setting, monkeypatch):
 
 def test_pages_that_cannot_be_drawn_hide_no_finding(setting, monkeypatch):
     monkeypatch.setattr(contract_rules.data_docs, "_offline", lambda page: page / 0)
-    found = read_table(contract_rules.run_rules(*setting)).to_pylist()
+    found = read_table(contract_rules.evaluate(*setting)).to_pylist()
     assert len([item for item in found if item["rule"] == "ASSAY-V013"]) == 2
     (told,) = [item for item in found if item["rule"] == "ASSAY-K001"]
     assert (told["severity"], told["row"]) == ("warning", None)
@@ -146,8 +146,8 @@ def test_pages_that_cannot_be_drawn_hide_no_finding(setting, monkeypatch):
 def test_two_runs_leave_the_same_findings(setting, tmp_path):
     contract, snapshot, out = setting
     (tmp_path / "again").mkdir()
-    first = contract_rules.run_rules(contract, snapshot, out)
-    second = contract_rules.run_rules(
+    first = contract_rules.evaluate(contract, snapshot, out)
+    second = contract_rules.evaluate(
         contract, snapshot, tmp_path / "again", budget=one_pass.Budget(memory="200MB", threads=1)
     )
     assert first.read_bytes() == second.read_bytes()

@@ -17,8 +17,8 @@ from pipelines_.test_engine import CONTRACT, Quick
 
 from checks.kit import registry
 from pipelines import cli
-from pipelines.checking import engine, handed
-from pipelines.checking.engine import Processes, Serial
+from pipelines.checking import engine
+from pipelines.checking.engine import Processes, Serial, Shared
 from pipelines.checking.examine import Examined, Status, examine
 from pipelines.checking.resume import Kept
 from pipelines.checking.sealed import SEAL, SealedFolder
@@ -184,14 +184,14 @@ def test_a_secret_is_not_written_by_mistake(folder):
 
 
 def test_a_function_on_its_way_to_workers_is_not_taken_from_another(monkeypatch, tmp_path):
-    keep = handed.keep
+    write = Shared.of
 
     def altered(folder, function):
-        kept = keep(folder, function)
-        (folder.path / handed.NAME).write_bytes(pickle.dumps(Trap(tmp_path / "trapped")))
-        return kept
+        shared = write(folder, function)
+        (folder.path / engine.FUNCTION).write_bytes(pickle.dumps(Trap(tmp_path / "trapped")))
+        return shared
 
-    monkeypatch.setattr(handed, "keep", altered)
+    monkeypatch.setattr(Shared, "of", staticmethod(altered))
     pool = Processes(1, scratch=tmp_path)
     try:
         assert code_of(pool.map, operator.neg, [1]) == "ASSAY-E110"
@@ -240,7 +240,7 @@ def test_a_broken_seal_ends_the_examination_and_is_no_checks_fault(
         kept.begin({}, 2, lambda: signing.load_or_make(tmp_path / "key.pem"))
     context = tables.context_for(rows, None, **tables.ROLES)
     try:
-        given = context, refs, Intruder(inner, after, act), models, kept
+        given = context, refs, kept.over(Intruder(inner, after, act)), models
         assert code_of(examine, *given) == "ASSAY-E110"
     finally:
         inner.close()

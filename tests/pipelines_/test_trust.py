@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.cli import main
-from pipelines.run import run
+from pipelines.run.child_process import Child
 
 ASSAY = str(Path(sys.executable).parent / "assay")
 CELL = "4532 0151 1283 0366"
@@ -179,14 +179,14 @@ def test_a_child_that_dies_before_it_is_asked_is_told():
 
 
 def test_rules_that_die_are_a_finding_and_the_run_commits(home, told, monkeypatch):
-    before = run.Child.call
+    before = Child.call
 
     def call(self, **named):
         if "run_rules" in self._target:
             self._process.kill()
         return before(self, **named)
 
-    monkeypatch.setattr(run.Child, "call", call)
+    monkeypatch.setattr(Child, "call", call)
     code, object_ = told("run", "c.yaml", "--direct", "--json")
     assert (code, object_["verdict"], object_["run"]) == (3, "fail", 1)
     assert "ASSAY-K001" in {reason["code"] for reason in object_["reasons"]}

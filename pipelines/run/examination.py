@@ -1,0 +1,125 @@
+"""The checks of one run: what they may know, the engine that runs them, and their models' files."""
+
+import dataclasses
+from typing import Any
+
+import pyarrow as pa
+
+from checks.kit import sample
+from checks.kit.contract_model import Contract
+from checks.kit.protocol import Context
+from checks.kit.visible_columns import shard_seen, table_seen
+from pipelines.checking import engine
+from pipelines.checking.conclusions import with_conclusions
+from pipelines.checking.examine import Examined, examine
+from pipelines.checking.resume import Kept
+from pipelines.run.request import Plan
+from pipelines.store import keys
+from pipelines.store.drift_memory import Histories, Memory
+from provenance.base import own_code
+from provenance.ledger.signing import Signer
+from provenance.rows.shards import read_shard
+
+REFERENCE_ROWS = 100_000
+TEST_ROWS = 500_000  # of a larger test set, a sample of this size
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checked:
+    """The results of the checks, and the past that they were given."""
+
+    examined: Examined
+    past: Memory
+
+
+def run_checks(plan: Plan, contract: Contract, past: Memory, kept: Kept) -> Examined:
+    """Fit and score every check over the shards.
+
+    Args:
+        plan: of the run. States and models are made in its scratch folder, where a late check may
+            still write after it was given up; the models of checks that ran are copied to `out`.
+        contract: with the roles of the columns, and the options of each check.
+        past: what earlier runs of the dataset remembered.
+        kept: what a killed run of the same work finished, and where to keep what this one does.
+    """
+    snapshot = plan.read()
+    shards = list(snapshot.shards)
+    rows = sum(ref.rows for ref in shards)
+    inputs = [dataclasses.asdict(source) for source in snapshot.sources]
+    history = past.histories(plan.reference_facts(), inputs)
+    context = Context(
+        contract,
+        table_seen(read_shard(shards[0]).table.slice(0, 0), contract).schema,
+        rows,
+        _rows_of(plan, "reference", REFERENCE_ROWS, contract),
+        history=history,
+        test=_rows_of(plan, "test", TEST_ROWS, contract),
+    )
+    models = plan.scratch / "models"
+    models.mkdir()
+    # workers of Dask may be on other machines, where nothing is kept
+    kept.begin(
+        _grounds(plan, contract, history), 0 if plan.engine == "dask" else len(shards), _signer
+    )
+    chosen = engine.make(
+        plan.engine,
+        rows,
+        timeout=engine.seconds_for(contract),
+        address=plan.dask_address,
+        scratch=plan.scratch,
+    )
+    try:
+        examined = examine(context, shards, kept.over(chosen), models)
+        examined = with_conclusions(examined, context, shards)
+    finally:
+        chosen.close()
+    _copy_models(plan, examined)
+    return examined
+
+
+def _copy_models(plan: Plan, examined: Examined) -> None:
+    """Copy the models without their seals, whose secret ends with the run, to be recorded."""
+    (plan.out / "models").mkdir()
+    for status in examined.statuses:
+        if status.status == "ok" and examined.models is not None:
+            name = f"{status.check}.pkl"
+            (plan.out / "models" / name).write_bytes(examined.models.content(name))
+
+
+def _grounds(plan: Plan, contract: Contract, history: Histories) -> dict[str, Any]:
+    """Return all that the checks' results depend on, other than the shards and the libraries."""
+    read = [plan.read_as(role) for role in ("source", "reference", "test")]
+    return {
+        "contract": [contract.path, contract.sha256],
+        "code": own_code.facts(),
+        "read": [[file.sha256 for file in snapshot.sources] for snapshot in read if snapshot],
+        "history": history,
+    }
+
+
+def sampled(plan: Plan, role: str, most: int, contract: Contract) -> pa.Table | None:
+    """Return up to `most` rows of a role as checks see them, with `sample.ROW`, in order.
+
+    The table has no columns if the role has no rows; the result is None if it has no files.
+    """
+    snapshot = plan.read_as(role)
+    if snapshot is None:
+        return None
+    chosen = None
+    for ref in snapshot.shards:
+        shard = shard_seen(read_shard(ref), contract)
+        part = sample.take(shard, shard.table.column_names, most)
+        chosen = part if chosen is None else sample.merge(chosen, part, most)
+    if chosen is None:
+        return pa.table({})  # `examine`, or the check that needs the rows, reports it
+    return sample.settled(chosen).drop_columns([sample.RANK, sample.FOLD])
+
+
+def _rows_of(plan: Plan, role: str, most: int, contract: Contract) -> pa.Table | None:
+    rows = sampled(plan, role, most, contract)
+    return rows.drop_columns([sample.ROW]) if rows is not None and rows.num_columns else rows
+
+
+def _signer() -> Signer:
+    # what is derived from it is the same in every run and never in the store
+    return keys.own(make=True)
