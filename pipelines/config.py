@@ -1,4 +1,4 @@
-"""Settings of Assay from the environment; those of Prefect are read by `server_address`.
+"""Settings of Assay from the environment; those of Prefect are read by `orchestration.server`.
 
 ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file, or the PEM itself), ASSAY_PUBLIC_KEY (PEM file),
 ASSAY_CHECKPOINT (file), ASSAY_OPENLINEAGE (file or address), XDG_CONFIG_HOME, XDG_STATE_HOME;
@@ -15,14 +15,16 @@ from pathlib import Path
 from provenance.base.errors import AssayError
 
 KEY = "ASSAY_SIGNING_KEY"
-QUIET = {
-    # analytics of every library off, and none of their chatter on the terminal
+TELEMETRY_OFF = {
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+}
+QUIET = {
+    **TELEMETRY_OFF,
     "TQDM_DISABLE": "1",
-    # a folder named `checks` or `pipelines` where a child starts must not shadow ours
+    # a folder named `checks` or `pipelines` in a child's working folder must not shadow ours
     "PYTHONSAFEPATH": "1",
 }
 
@@ -52,7 +54,7 @@ def store_words(folder: Path) -> str:
 
 def config_folder() -> Path:
     """Return the user's configuration folder for Assay; E003 if there is no home folder."""
-    if folder := _user_folder("XDG_CONFIG_HOME", "~/.config"):
+    if folder := user_folder("XDG_CONFIG_HOME", "~/.config"):
         return folder / "assay"
     fix = "set HOME or XDG_CONFIG_HOME, or ASSAY_SIGNING_KEY to the key's file"
     raise AssayError("E003", "there is no home folder to keep the signing key in", fix=fix)
@@ -63,11 +65,16 @@ def state_folder() -> Path:
 
     Without a home folder it is one that cannot be used, which is told as any other.
     """
-    return (_user_folder("XDG_STATE_HOME", "~/.local/state") or Path(os.devnull)) / "assay"
+    return (user_folder("XDG_STATE_HOME", "~/.local/state") or Path(os.devnull)) / "assay"
 
 
-def _user_folder(variable: str, usual: str) -> Path | None:
-    """Return a folder of the user's, None without a home; relative ones do not count (XDG)."""
+def user_folder(variable: str, usual: str) -> Path | None:
+    """Return the XDG folder of this user, None without a home folder.
+
+    Args:
+        variable: names it in the environment; the standard ignores a relative path there.
+        usual: where it lies otherwise, such as `~/.config`.
+    """
     if (given := os.environ.get(variable)) and Path(given).is_absolute():
         return Path(given)
     try:

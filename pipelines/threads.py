@@ -1,9 +1,11 @@
 """Ends a thread by an exception that is raised inside it, for Python cannot kill one."""
 
 import ctypes
+import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 POLL = 0.02  # seconds between looks at a thread that imports
 IMPORTS = "<frozen importlib._bootstrap>"
@@ -42,3 +44,13 @@ def _imports(thread: threading.Thread) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def exit_after(wait: Callable[[], object]) -> None:
+    """End this process once `wait` returns, as it does when the parent process has died."""
+
+    def watch() -> None:
+        wait()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="exit-with-parent", daemon=True).start()

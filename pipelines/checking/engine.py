@@ -157,7 +157,7 @@ class Processes:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = concurrent.futures.ProcessPoolExecutor(
-                self.width, context, initializer=_end_with_parent
+                self.width, context, initializer=_exit_with_parent
             )
         try:
             return list(self._pool.map(function, items, timeout=self._timeout))
@@ -166,15 +166,10 @@ class Processes:
             raise late(self._timeout) from error
 
 
-def _end_with_parent() -> None:
-    """Let this worker end when its parent is killed; else it would wait for work for ever."""
-
-    def watch() -> None:
-        if parent := multiprocessing.parent_process():
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+def _exit_with_parent() -> None:
+    """End this worker when its parent is killed; otherwise it would wait for work for ever."""
+    if parent := multiprocessing.parent_process():
+        threads.exit_after(parent.join)
 
 
 def make(

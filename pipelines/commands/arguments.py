@@ -57,7 +57,16 @@ def _init(parser: argparse.ArgumentParser) -> None:
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     _source(parser)
-    parser.add_argument("--direct", action="store_true", help="without Prefect")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
+        "--flow", action="store_true",
+        help="run as a Prefect flow, on an ephemeral server unless PREFECT_API_URL names one",
+    )  # fmt: skip
+    way.add_argument(
+        "--direct",
+        action="store_true",
+        help="run without Prefect, also where PREFECT_API_URL is set",
+    )
     parser.add_argument(
         "--retrain-exit", type=int, metavar="CODE",
         help="exit with CODE (5 to 125) instead of 1 if it fails for drift alone",

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from pipelines import config
-from pipelines.orchestration import server_address
+from pipelines.orchestration import server
 from pipelines.store import keys
 from pipelines.store.store import Store
 from provenance.base.codes import EXIT
@@ -109,14 +109,16 @@ def _key() -> Line:
 
 
 def _prefect() -> Line:
-    url = server_address.configured_url()
+    url = server.configured_url()
     if not url:
-        return Line("prefect", ok=True, seen="no server configured; each run starts its own")
+        return Line(
+            "prefect", ok=True, seen="no server configured; runs call their stages directly"
+        )
     try:
-        server_address.check_answers(url, ANSWER_SECONDS)
+        address = server.check_answers(url, ANSWER_SECONDS)
     except AssayError as error:
         return Line("prefect", ok=False, seen=f"{error.what} ({error.where})", fix=error.fix)
-    return Line("prefect", ok=True, seen=f"{url.rpartition('@')[2]} answers")
+    return Line("prefect", ok=True, seen=f"{address} answers")
 
 
 def _names() -> Line:

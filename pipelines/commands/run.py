@@ -8,6 +8,7 @@ from pathlib import Path
 from pipelines import config
 from pipelines.console import Progress
 from pipelines.events import retrain
+from pipelines.orchestration.server import configured_url
 from pipelines.run.request import Request
 from pipelines.run.run import execute
 from pipelines.store import outcome
@@ -47,8 +48,9 @@ def main(arguments: argparse.Namespace) -> int:
     if instead is not None and not retrain.LEAST_EXIT <= instead <= retrain.MOST_EXIT:
         what = f"--retrain-exit is from {retrain.LEAST_EXIT} to {retrain.MOST_EXIT}"
         raise AssayError("C012", what, fix="the others mean something else already")
+    direct = arguments.direct or not (arguments.flow or configured_url())
     with Progress(sys.stderr, os.environ) as progress:
-        made = execute(request_of(arguments, direct=arguments.direct), progress)
+        made = execute(request_of(arguments, direct=direct), progress)
     outcome.show(made, as_json=arguments.json)
     if instead is not None and made.verdict.checked and retrain.is_only_drift(made.verdict):
         return int(instead)

@@ -61,9 +61,9 @@ def tell(told: Mapping[str, Any] | None, *, is_flow: bool) -> bool:
     if told is None:
         return False
     if is_flow:
-        from pipelines.orchestration import prefect_events
+        from pipelines.orchestration import flow
 
-        _unless(prefect_events.emit(EVENT, str(told["dataset"]), told))
+        _unless(flow.emit(EVENT, str(told["dataset"]), told))
     if not (place := config.retrain_target()):
         return False
     from pipelines.events.delivery import Sink

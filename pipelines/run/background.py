@@ -1,4 +1,4 @@
-"""Work that starts before it is needed: imports, and a stage that others wait for."""
+"""Imports that start before they are needed."""
 
 import contextlib
 import importlib
@@ -18,29 +18,6 @@ RULES = (
     "checks.rules.duckdb_metrics", "great_expectations.render.renderer.page_renderer",
 )  # fmt: skip
 POLL = 0.1  # seconds until an interrupt reaches a thread that waits for another
-
-
-class Ahead:
-    """A call that starts at once in a thread; `join` waits and raises what it raised."""
-
-    def __init__(self, call: Callable[[], None]) -> None:
-        """Start the call."""
-        self._error: BaseException | None = None
-        self._call = call
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait for the call's end and raise what it raised."""
-        self._thread.join()
-        if self._error:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            self._call()
-        except BaseException as error:  # noqa: BLE001  handed to whoever joins
-            self._error = error
 
 
 @contextlib.contextmanager

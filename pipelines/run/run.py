@@ -1,7 +1,7 @@
 """One run, from a contract and a source to a committed run and its verdict.
 
-Everything slow starts at once: the reading child, the child that imports Great Expectations, the
-orchestrator's server; the stages then take them as they become ready.
+Everything slow starts at once: the reading child and the child that imports Great Expectations;
+the stages then take them as they become ready.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from pipelines.events import openlineage, retrain
 from pipelines.orchestration.scheduler import Stage, run_direct
 from pipelines.report.facts import WorthFacts
 from pipelines.run import downstream_model, named_files, reading, stages
-from pipelines.run.background import RULES, Ahead, warming
+from pipelines.run.background import RULES, warming
 from pipelines.run.child_process import Child
 from pipelines.run.plan import Plan
 from pipelines.run.request import Prepared, Request, prepare
@@ -74,16 +74,11 @@ class _Run:
         self.expectations.stop()
         self.kept.close()
 
-    def order(self, progress: Progress, *, ahead: bool) -> list[Stage]:
-        """Return the stages; rules and checks go side by side.
-
-        With `ahead`, the reading starts at once and its stage only waits for it: so it runs beside
-        the start of an orchestrator's server.
-        """
-        reading = Ahead(self.ingest).join if ahead else self.ingest
+    def order(self, progress: Progress) -> list[Stage]:
+        """Return the stages; rules and checks run concurrently."""
         stops = {"ingest": self.reader.stop, "rules": self.expectations.stop}
         calls = {
-            "ingest": (reading, ()),
+            "ingest": (self.ingest, ()),
             "rules": (self.rules, ("ingest",)),
             "checks": (self.checks, ("ingest",)),
             "emit": (self.emit, ("rules", "checks")),
@@ -264,12 +259,11 @@ def execute(request: Request, progress: Progress, prepared: Prepared | None = No
         )  # fmt: skip
         for folder in (plan.out, plan.scratch):
             folder.mkdir()
-        server = None if request.direct else _server(stack, request)
         run = _Run(request, prepared, plan, store)
         run.outcomes = outcomes
         stack.callback(run.close)
         run.warmed = stack.enter_context(warming())
-        call = _call(run, progress, server)
+        call = _call(run, progress)
         with openlineage.telling("run", contract.name, plan.run_id, sources) as told:
             with unless_committed(outcomes, late):
                 call()
@@ -281,26 +275,20 @@ def execute(request: Request, progress: Progress, prepared: Prepared | None = No
     return late.marked(next(outcome for outcome in ended if outcome))
 
 
-def _call(run: _Run, progress: Progress, server: Any) -> Callable[[], object]:
-    """Return what runs all stages: as they are, or as a flow on the server."""
-    if server is None:
-        return functools.partial(run_direct, run.order(progress, ahead=False))
+def _call(run: _Run, progress: Progress) -> Callable[[], object]:
+    """Return what runs all stages: directly, or as a Prefect flow."""
+    order = run.order(progress)
+    if run.request.direct:
+        return functools.partial(run_direct, order)
     from pipelines.orchestration.flow import run_flow
 
     contract, plan = run.contract, run.plan
     told = {"dataset": contract.name, "contract_sha256": contract.sha256, "run_id": plan.run_id,
             "engine": plan.engine}  # fmt: skip
     name = f"assay-{contract.name}-{plan.run_id[:8]}"
-    order = run.order(progress, ahead=server.own)
 
     def flow() -> object:
         run.warmed()  # Prefect is imported next, here and in threads
-        return run_flow(order, told, server=server, name=name)
+        return run_flow(order, told, name=name, debug=run.request.debug)
 
     return flow
-
-
-def _server(stack: contextlib.ExitStack, request: Request) -> Any:
-    from pipelines.orchestration.server import PrefectServer
-
-    return stack.enter_context(PrefectServer(debug=request.debug))
