@@ -169,6 +169,11 @@ def retrain_target() -> str | None:
     return os.environ.get("ASSAY_RETRAIN") or None
 
 
+def proxy() -> str | None:
+    """Return the proxy for events sent over HTTP; the usual proxy variables do not count."""
+    return os.environ.get("ASSAY_PROXY") or None
+
+
 def reviewer() -> str:
     """Return the name under which decisions are recorded when none is given."""
     return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid-{os.getuid()}"

@@ -1,9 +1,9 @@
-"""A Dask cluster of this run's own: on this machine, for this run's client alone.
+"""A run's own Dask cluster: on this machine, for this run's client alone.
 
-Scheduler, workers and their guards listen on the loopback address, which other users of the machine
-reach as well. So they talk TLS only, with a key that is made for this cluster: who has it not gets
-no word through. Dask's HTTP servers, which ask for no key, are not started, and no worker puts
-results on disk, since they would be unpickled from there.
+Scheduler, workers and nannies listen on the loopback address, which other users of the machine can
+reach, too. So they speak TLS only, with a key made for this cluster: without it no message gets
+through. Dask's HTTP servers, which ask for no key, are not started, and no worker spills results to
+disk, since they would be unpickled from there.
 """
 
 import logging
@@ -25,19 +25,19 @@ class QuietScheduler(Scheduler):  # type: ignore[misc]  # distributed is typed i
     """A scheduler without a dashboard or any other HTTP server."""
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
-        """Start none: Dask has no setting for it."""
+        """Start nothing: Dask has no setting for this."""
 
 
 class QuietWorker(Worker):  # type: ignore[misc]
     """A worker without an HTTP server."""
 
     def start_http_server(self, *_: Any, **__: Any) -> None:
-        """Start none: Dask has no setting for it."""
+        """Start nothing: Dask has no setting for this."""
 
 
 def made(workers: int, scratch: Path) -> Any:
-    """Return a cluster of so many processes, with their lock files below `scratch`."""
-    # the key gets to the workers over a pipe, and to OpenSSL by a file that is there for a moment,
+    """Return a cluster of `workers` processes, with their lock files below `scratch`."""
+    # the key reaches the workers over a pipe, and OpenSSL through a file that exists for a moment
     # in a folder that only this user may enter
     security = Security.temporary()
     where = {"host": HOST, "protocol": "tls://", "security": security}

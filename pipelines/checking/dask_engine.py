@@ -1,9 +1,8 @@
-"""The Dask engine: the same map on the workers of a cluster, its own on this machine or another's.
+"""The Dask engine: the same map on the workers of a cluster, a local one or an existing one.
 
-Work and answers travel through the scheduler as paths and results, and with them what opens the
-sealed files that hold the rest, in the run's scratch folder: so the workers must see the store's
-file system. A worker that dies loses no work: Dask does it again elsewhere, once with a cluster of
-our own.
+Tasks travel through the scheduler as paths, with the secrets that open the sealed files behind
+them in the run's scratch folder: so the workers must see the store's file system. A worker that
+dies loses no work: Dask repeats it on another, once with a local cluster.
 """
 
 import asyncio
@@ -28,20 +27,22 @@ from provenance.base.errors import AssayError, Notice
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 ANSWER = 5.0  # seconds in which a scheduler must answer
-ALONE = 60.0  # seconds that a cluster may be without any worker
+ALONE = 60.0  # seconds that a cluster may have no worker
+EXTRA = "dask"
 POLL = 1.0
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss|ucx)://[^\s/@]+:[0-9]{1,5}")
 _TLS = ("tls://", "wss://")
 
 
 def ensure_answers(address: str) -> None:
-    """Refuse a scheduler that is not there, before anything is read; warn of one without TLS.
+    """Refuse a scheduler that does not answer, before anything is read; warn of one without TLS.
 
     Raises:
-        AssayError: ASSAY-C012 if this is no address, E106 if nothing answers there or there is no
-            worker that can do the work.
+        AssayError: ASSAY-C012 if this is not an address, E106 if no scheduler answers there or it
+            has no worker that can do the work.
     """
     _refuse_misspelt(address)
+    require_installed()
     for notice in warnings(address):
         sys.stderr.write(f"warning {notice.code}: {notice.message}\n")
     client = _client(address)
@@ -51,14 +52,23 @@ def ensure_answers(address: str) -> None:
         client.close()
 
 
+def require_installed() -> None:
+    """Refuse (ASSAY-E106) where Dask is not installed: it is an extra."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        what = f"the engine dask needs the extra '{EXTRA}', which is not installed"
+        fix = f"pip install 'assay[{EXTRA}]', or use --engine processes"
+        raise AssayError("E106", what, where="--engine dask", fix=fix) from None
+
+
 def warnings(address: str | None) -> tuple[Notice, ...]:
-    """Return ASSAY-E111 for a scheduler without TLS; a cluster of our own has it."""
+    """Return ASSAY-E111 for a scheduler without TLS; a local cluster has it."""
     if address is None or address.startswith(_TLS):
         return ()
     what = (
-        "plain TCP: anyone who can reach the scheduler's port can run code as its workers' user "
-        "and read what they read, and so can anyone who can reach a worker's; what travels can be "
-        "read and altered on the way"
+        "plain TCP: anyone who can reach the port of the scheduler or of a worker can run code as "
+        "its workers' user and read what they read; traffic can be read and altered on the way"
     )
     return (Notice("ASSAY-E111", what, address),)
 
@@ -72,11 +82,15 @@ class Dask:
         """Connect when first used.
 
         Args:
-            address: of a scheduler, e.g. tls://10.0.0.5:8786; None for a cluster of our own.
-            workers: processes of that cluster.
+            address: of a scheduler, e.g. tls://10.0.0.5:8786; None for a local cluster.
+            workers: processes of a local cluster.
             timeout: seconds for one map; None to wait for ever.
             scratch: existing folder that all workers see at the same path.
+
+        Raises:
+            AssayError: ASSAY-E106 if Dask is not installed.
         """
+        require_installed()
         self._address = address
         self._workers = workers
         self._timeout = timeout
@@ -89,7 +103,7 @@ class Dask:
         """Return function(item) for each item, in order.
 
         Raises:
-            AssayError: ASSAY-E005 if workers die over the same work, E106 if the cluster is gone,
+            AssayError: ASSAY-E005 if workers die at the same task, E106 if the cluster is lost,
                 K002 if the map takes too long.
         """
         from distributed import KilledWorker
@@ -107,19 +121,20 @@ class Dask:
         try:
             return self._done(kept, names)
         except KilledWorker as error:
-            what = "workers died over and over at the same work"
-            raise AssayError("E005", what, fix="look at the memory there is") from error
+            what = "several workers died at the same task"
+            fix = "check free memory; they were probably killed for using too much"
+            raise AssayError("E005", what, fix=fix) from error
         except (CommClosedError, FutureCancelledError, FuturesCancelledError) as error:
             raise self._lost() from error
 
     @property
     def width(self) -> int:
-        """How many items its workers take at once."""
+        """How many items its workers process at once."""
         threads: dict[str, int] = self._connected().nthreads()
         return max(1, sum(threads.values()))
 
     def close(self) -> None:
-        """Leave the cluster, or end it if it is our own."""
+        """Disconnect from the cluster, and end a local one."""
         for held in (self._client, self._cluster):
             if held is not None:
                 held.close(timeout=ANSWER)
@@ -132,12 +147,12 @@ class Dask:
             self._wait(client, futures)
             answers: list[Any] = client.gather(futures)
         finally:
-            if self._client is client:  # a map that is late has closed it
+            if self._client is client:  # a map that timed out has closed it
                 client.cancel(futures, force=True)
         return answers
 
     def _wait(self, client: Any, futures: list[Any]) -> None:
-        """Wait for all, in slices, so that an interrupt gets through."""
+        """Wait for all, in slices, so that an interrupt is noticed."""
         from distributed import wait
 
         begun = seen = time.monotonic()
@@ -151,7 +166,7 @@ class Dask:
                 if now - seen > ALONE:
                     raise self._lost() from None
                 if self._timeout is not None and now - begun > self._timeout:
-                    self.close()  # workers of our own are ended; others finish what they are at
+                    self.close()  # ends local workers; others finish their task
                     raise late(self._timeout) from None
             else:
                 return
@@ -168,8 +183,8 @@ class Dask:
 
     def _lost(self) -> AssayError:
         where = self._address or "the local cluster"
-        fix = "look at the scheduler and its workers, or use --engine processes"
-        return AssayError("E106", "the cluster was lost during the work", where=where, fix=fix)
+        fix = "check the scheduler and its workers, or use --engine processes"
+        return AssayError("E106", "the Dask cluster was lost during the run", where=where, fix=fix)
 
 
 def _client(address: Any) -> Any:
@@ -177,15 +192,15 @@ def _client(address: Any) -> Any:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     fix = "start it, or use --engine processes"
     if isinstance(address, str) and address.startswith(_TLS):
-        fix = "start it, or look at distributed.comm.tls in Dask's configuration"
+        fix = "start it, or check distributed.comm.tls in Dask's configuration"
     try:
         if isinstance(address, str):
-            # a client that never got through leaves a thread behind that prints
+            # a client that never connected leaves a thread behind that prints
             asyncio.run(asyncio.wait_for(_answer(address), ANSWER))
         from distributed import Client
 
         return Client(address, timeout=ANSWER, set_as_default=False)
-    except Exception as error:  # whatever there answers in another language
+    except Exception as error:  # some other server may answer anything
         what = f"no Dask scheduler answers within {ANSWER:g} s ({type(error).__name__})"
         raise AssayError("E106", what, where=str(address), fix=fix) from error
 
@@ -194,7 +209,7 @@ async def _answer(address: str) -> None:
     from distributed import Security
     from distributed.comm import connect
 
-    # with the certificates of Dask's own configuration, as a client has them
+    # with the certificates of Dask's own configuration, as a client uses them
     told = Security().get_connection_args("client")
     comm = await connect(address, timeout=ANSWER, **told)
     try:
@@ -207,14 +222,14 @@ async def _answer(address: str) -> None:
 def _refuse_misspelt(address: str) -> None:
     if not _ADDRESS.fullmatch(address):
         fix = "write it as tls://host:8786"
-        raise AssayError("C012", "this is no scheduler's address", where=address, fix=fix)
+        raise AssayError("C012", "not the address of a scheduler", where=address, fix=fix)
 
 
 def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
-    """Refuse workers that run other code than this, or do not see the store."""
+    """Refuse workers that run another version of Assay, or do not see the store."""
     try:
         facts = client.run(_facts, str(folder))
-    except Exception as error:  # whatever a worker without Assay answers
+    except Exception as error:  # a worker without Assay may raise anything
         what = f"a worker cannot run Assay ({type(error).__name__})"
         fix = "install this version of Assay on every worker"
         raise AssayError("E106", what, where=address, fix=fix) from error
@@ -224,7 +239,9 @@ def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
     for worker, (code, sees) in facts.items():
         if code != own_code.facts():
             fix = "install this version of Assay there"
-            raise AssayError("E106", "a worker runs another version", where=worker, fix=fix)
+            raise AssayError(
+                "E106", "a worker runs another version of Assay", where=worker, fix=fix
+            )
         if not sees:
             fix = "put the store on a file system that every worker mounts at the same path"
             what = f"a worker does not see {folder}"
@@ -232,7 +249,6 @@ def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
 
 
 def _facts(folder: str) -> tuple[dict[str, Any], bool]:
-
     return own_code.facts(), Path(folder).is_dir()
 
 

@@ -140,7 +140,9 @@ class Processes:
         except BrokenProcessPool as error:
             self.close()  # the next map starts with workers that live
             what = "a worker process died twice at the same work"
-            raise AssayError("E005", what, fix="look at the memory there is") from error
+            raise AssayError(
+                "E005", what, fix="check free memory; it was probably killed for using too much"
+            ) from error
 
     def close(self) -> None:
         """End the workers, whatever they do."""

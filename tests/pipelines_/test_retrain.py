@@ -103,7 +103,7 @@ def test_an_address_that_does_not_take_it_is_a_warning_without_its_key(monkeypat
         assert retrain.tell({"run": 3}, is_flow=False) is False
     told = capsys.readouterr().err
     assert told.startswith("warning ASSAY-E107: http://127.0.0.1:")
-    assert "did not take the retrain signal: it answered 500" in told
+    assert "retrain signal: status 500" in told
     assert "s3cr3t" not in told
 
 
