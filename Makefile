@@ -25,7 +25,7 @@ $(READY): pyproject.toml uv.lock
 
 # exit 1 is the verdict `fail`, which the faulty sample deserves
 demo: $(READY)
-	@$(BIN)/assay run data_samples/contract.yaml --store assay-store; test $$? -le 1
+	@$(BIN)/assay run data_samples/contract.yaml --store assay-store --flow; test $$? -le 1
 
 test: $(READY)
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not long"

@@ -46,10 +46,12 @@ def connected(*, debug: bool = False) -> Iterator[str]:
         if url:
             address = check_answers(url)
             _set_environment(before | quiet)
+            _refresh_prefect()
             yield address
         else:
             folder = _folder()
             _set_environment(_ephemeral_settings(folder) | quiet)
+            _refresh_prefect()
             with _ephemeral(folder):
                 yield ""
     finally:
@@ -155,7 +157,6 @@ def _set_environment(wanted: dict[str, str]) -> None:
     for name in os.environ.keys() - wanted.keys():
         del os.environ[name]
     os.environ.update(wanted)
-    _refresh_prefect()
 
 
 def _refresh_prefect() -> None:

@@ -218,9 +218,9 @@ def test_without_dask_its_extra_is_named_before_anything_is_read(
     store = ["--store", str(tmp_path / "store"), "--json"]
     assert cli.main(["run", str(tmp_path / "none.yaml"), *store, *words]) == 3
     error = json.loads(capsys.readouterr().out)["error"]
-    assert error["code"] == "ASSAY-E106"
+    assert error["code"] == "ASSAY-E103"
     assert "pip install 'assay[dask]'" in error["fix"]
-    with pytest.raises(AssayError, match="E106"):
+    with pytest.raises(AssayError, match="E103"):
         engine.make("dask", 1)
 
 

@@ -107,10 +107,14 @@ def test_an_address_that_does_not_take_it_is_a_warning_without_its_key(monkeypat
     assert "s3cr3t" not in told
 
 
-def test_prefect_gets_an_event_of_the_dataset():
+def test_prefect_gets_an_event_of_the_dataset(prefect, monkeypatch):
+    for name, value in prefect.env.items():
+        monkeypatch.setenv(name, value)
+    from prefect.context import refresh_global_settings_context
     from prefect.events.clients import AssertingEventsClient
     from prefect.events.worker import EventsWorker
 
+    refresh_global_settings_context()
     EventsWorker.set_client_override(AssertingEventsClient)
     AssertingEventsClient.reset()
     try:
