@@ -140,7 +140,7 @@ class _Story:
         )
 
     def output(self, fate: str, outcome: Outcome) -> dict[str, Any]:
-        """Return one of the datasets that a run wrote, under a name that is the same in every run."""
+        """Return a dataset that a run wrote, under a name that stays the same from run to run."""
         files = [f for f in outcome.entry.facts["outputs"] if f["name"].startswith(f"{fate}/")]
         facets = {"symlinks": _place(outcome.folder / fate)}
         if fate == "clean":
