@@ -21,8 +21,8 @@ ISLANDS = ("Biscoe", "Dream", "Torgersen")
 WAYS = {
     "direct": (["--direct"], False),
     "no option": ([], False),
-    "--flow, first ever": (["--flow"], True),
-    "--flow": (["--flow"], False),
+    "flow, first ever": (["--flow"], True),
+    "flow": (["--flow"], False),
 }
 
 
@@ -57,7 +57,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--assay", default=str(Path(sys.executable).parent / "assay"))
-    parser.add_argument("--ways", nargs="+", default=["direct", "--flow, first ever", "--flow"])
+    parser.add_argument(
+        "--ways", nargs="+", choices=WAYS, default=["direct", "flow, first ever", "flow"]
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         kept = {name: v for name, v in os.environ.items() if not name.startswith("PREFECT_")}

@@ -21,10 +21,6 @@ LONGEST_NAME = 200
 log = logging.getLogger(f"assay.{__name__}")
 
 
-class StageFailed(Exception):  # noqa: N818  reported to Prefect, never raised to a caller
-    """Tells Prefect that a stage failed, without the text of its exception."""
-
-
 @dataclasses.dataclass(slots=True)
 class _Outcome:
     """How the stages ended, no matter what Prefect does afterwards."""
@@ -131,13 +127,15 @@ def _as_tasks(stages: Sequence[Stage], outcome: _Outcome) -> list[Stage]:
 def _as_task(stage: Stage, states: dict[str, Any], outcome: _Outcome) -> Callable[[], None]:
     from prefect import task
     from prefect.cache_policies import NO_CACHE
+    from prefect.states import Completed, Failed
 
-    def attempt() -> None:
+    def attempt() -> Any:
         try:
             stage.call()
         except Exception as error:  # noqa: BLE001  kept, and raised again by run_flow
             outcome.raised[stage.name] = error
-            raise StageFailed(_label(error)) from None
+            return Failed(message=_label(error))
+        return Completed()
 
     wrap = task(
         name=stage.name,

@@ -39,7 +39,7 @@ def connected(*, debug: bool = False) -> Iterator[str]:
     Raises:
         AssayError: ASSAY-E101 if the server does not answer or start.
     """
-    before = dict(os.environ)
+    before, was_imported = dict(os.environ), "prefect.context" in sys.modules
     quiet = config.QUIET | ({} if debug else {"PREFECT_LOGGING_SETTINGS_PATH": str(LOGGING)})
     url = configured_url()
     try:
@@ -56,13 +56,13 @@ def connected(*, debug: bool = False) -> Iterator[str]:
                 yield ""
     finally:
         _set_environment(before)
+        if was_imported:  # a program that uses Prefect itself goes on with its own settings
+            _refresh_prefect()
 
 
 def configured_url() -> str | None:
     """Return the API's address, or None when no server is configured."""
-    profiles = _read_toml(prefect_files.profiles_path())
-    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
-    for value in (os.environ.get(API), _at(profiles, "profiles", active, API)):
+    for value in (os.environ.get(API), _in_profile()):
         if isinstance(value, str) and value.strip():
             return value.strip().rstrip("/")
     return None
@@ -169,20 +169,15 @@ def _refresh_prefect() -> None:
         setup_logging(incremental=False)
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    """Return the file's settings; if it is missing or broken, Prefect will say so."""
-    with contextlib.suppress(OSError, ValueError):
+def _in_profile() -> Any:
+    """Return the active profile's address; of a missing or broken file, Prefect will complain."""
+    path = prefect_files.profiles_path()
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         if path.stat().st_size <= LARGEST_PROFILES:
-            return tomllib.loads(path.read_text(encoding="utf-8"))
-    return {}
-
-
-def _at(settings: Any, *keys: Any) -> Any:
-    for key in keys:
-        if not isinstance(settings, dict):
-            return None
-        settings = settings.get(key)
-    return settings
+            profiles = tomllib.loads(path.read_text(encoding="utf-8"))
+            active = os.environ.get("PREFECT_PROFILE") or profiles["active"]
+            return profiles["profiles"][active][API]
+    return None
 
 
 def _root(error: BaseException) -> BaseException:
