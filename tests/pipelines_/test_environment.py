@@ -254,7 +254,7 @@ def serving(place, script, *words, **more):
     )  # fmt: skip
 
 
-def wait_for(path, seconds=120):
+def wait_for(path, seconds=400):
     until = time.monotonic() + seconds
     while not path.exists() and time.monotonic() < until:
         time.sleep(0.1)
