@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from prefect import flow
-from prefect._vendor.croniter import CroniterBadDateError, croniter
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -52,6 +51,7 @@ POLL = 10.0  # seconds between checks for runs that are due
 MOST_RUNS = 200  # the most that a server returns at once; it schedules some 100 runs ahead
 ENGINE = "prefect.flow_engine"
 START = "_run_serialized_call_with_control_bootstrap"
+croniter: Any = importlib.import_module("prefect._vendor.croniter")  # has no types
 
 
 def serve(
@@ -117,7 +117,7 @@ def parse_cron(line: str, timezone: str | None = None) -> Schedule:
             raise ValueError("a sixth field would be seconds")  # noqa: TRY301  handled below
         schedule = Schedule(cron=CronSchedule(cron=line, timezone=zone).cron, timezone=zone)
         described(schedule)
-    except CroniterBadDateError as error:
+    except croniter.CroniterBadDateError as error:
         what = f"--cron {line!r} names a day that never comes"
         raise AssayError("C012", what, fix="correct its day and month") from error
     except (ValueError, KeyError) as error:  # pydantic's and croniter's errors are ValueErrors
@@ -131,7 +131,7 @@ def described(schedule: Schedule) -> str:
     if schedule.interval:
         return f"every {schedule.interval.total_seconds():g} s"
     now = dt.datetime.now(zoneinfo.ZoneInfo(schedule.timezone or "UTC"))
-    due: dt.datetime = croniter(schedule.cron, now).get_next(dt.datetime)
+    due: dt.datetime = croniter.croniter(schedule.cron, now).get_next(dt.datetime)
     return f"next run {due:%Y-%m-%d %H:%M} {schedule.timezone} (cron {schedule.cron})"
 
 
