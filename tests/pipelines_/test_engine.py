@@ -203,7 +203,7 @@ def test_only_the_check_that_kills_its_worker_fails(tmp_path, monkeypatch):
     [found] = [item for item in done.found.to_pylist() if item["check"] == "values"]
     assert found["rule"] == "ASSAY-K001"  # what the verdict takes for `did not run`
     assert "fit raised ASSAY-E005: a worker process died twice" in found["evidence"]
-    assert found["suggestion"] .startswith("check free memory")
+    assert found["suggestion"].startswith("check free memory")
 
 
 def test_another_refusal_of_the_engine_is_not_a_checks_fault(tmp_path, monkeypatch):
