@@ -10,7 +10,7 @@ BIN := .venv/bin
 SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
 export PYTHONSAFEPATH := 1
 
-.PHONY: setup demo test test-long check format fuzz threats detection errors clean
+.PHONY: setup demo test test-long check format fuzz threats detection reference clean
 
 setup: $(READY)
 
@@ -25,7 +25,7 @@ $(READY): pyproject.toml uv.lock
 
 # exit 1 is the verdict `fail`, which the faulty sample deserves
 demo: $(READY)
-	@$(BIN)/assay run data_samples/contract.yaml --store assay-store; test $$? -le 1
+	@$(BIN)/assay run data_samples/contract.yaml --store assay-store --flow; test $$? -le 1
 
 test: $(READY)
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not long"
@@ -55,8 +55,9 @@ threats: $(READY)
 detection: $(READY)
 	$(BIN)/python -P benchmarks/detection.py all $(PARTS) --seeds $(or $(SEEDS),5)
 
-errors: $(READY)
-	$(BIN)/python -m pipelines.errors_page docs/errors.md
+reference: $(READY)
+	$(BIN)/python docs/make_errors.py
+	$(BIN)/python docs/make_commands.py
 
 # only what make made: a store holds a ledger, which nothing makes again
 clean:

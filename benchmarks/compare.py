@@ -74,7 +74,7 @@ def programs(folder: Path, scratch: Path, number: int) -> dict[str, list[str]]:
     return {
         "glue": [*glue, str(scratch / f"glue-{number}")],
         "assay run --direct": outcome.run_command(contract, data, stores[0]),
-        "assay run": outcome.run_command(contract, data, stores[1], direct=False),
+        "assay run --flow": outcome.run_command(contract, data, stores[1], flow=True),
     }
 
 

@@ -16,10 +16,10 @@ ASSAY = Path(sys.executable).parent / "assay"
 CHECKED = (0, 1)  # pass, or the data failed: either way everything was looked at
 
 
-def run_command(contract: Path, source: Path, store: Path, *, direct: bool = True) -> list[str]:
+def run_command(contract: Path, source: Path, store: Path, *, flow: bool = False) -> list[str]:
     """Return the command that examines a source."""
     words = [str(ASSAY), "run", str(contract), "--source", str(source), "--store", str(store)]
-    return [*words, "--json", *(["--direct"] if direct else [])]
+    return [*words, "--json", "--flow" if flow else "--direct"]
 
 
 def run(contract: Path, source: Path, store: Path) -> dict[str, Any]:

@@ -1,111 +1,86 @@
-"""What Prefect costs a run: seconds over `--direct`, and the memory of its server.
+"""What Prefect costs a run: CPU and wall seconds of `assay run` on 344 rows, one way after another.
 
-`python benchmarks/prefect_overhead.py [--rounds N]` prints a table for docs/operations.md. Every
-figure comes from a fresh process; the ways take turns, so that a busy machine hits them alike.
+`python benchmarks/prefect_overhead.py [--rounds N]` prints medians for docs/adr/0009. The ways take
+turns, so that a busy machine affects them alike. Processor time includes all children.
 """
 
 import argparse
-import json
 import os
+import random
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-CHILD = """
-import json, os, sys, time
-began = time.perf_counter()
-from pipelines.orchestration.scheduler import Stage, run_direct
-way, seconds = sys.argv[1], float(sys.argv[2])
-told = {}
-
-def work():
-    told.setdefault("first", time.perf_counter() - began)
-
-def spin():
-    until = time.process_time() + seconds
-    while time.process_time() < until:
-        sum(range(1000))
-
-order = [Stage("only", work)]
-if way == "direct":
-    spin()
-    run_direct(order)
-else:
-    from pipelines.orchestration.server import PrefectServer
-    with PrefectServer() as server:
-        spin()
-        from pipelines.orchestration.flow import run_flow
-        run_flow(order, {}, server=server, name="one")
-        start = time.perf_counter()
-        run_flow(order, {}, server=server, name="two")
-        told["again"] = time.perf_counter() - start
-        if server.pid:
-            status = open(f"/proc/{server.pid}/status").read()
-            told["peak"] = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-        end = time.perf_counter()
-    told["stop"] = time.perf_counter() - end
-told["total"] = time.perf_counter() - began - told.get("again", 0.0)
-print(json.dumps(told))
-"""
-BUSY = 5.0  # seconds of CPU that the parent spends while the server comes up
+ROWS = 344  # as many as the table of penguins that many examples use
+SPECIES = {"Adelie": (38.8, 190, 3700), "Gentoo": (47.5, 217, 5080), "Chinstrap": (48.8, 196, 3730)}
+ISLANDS = ("Biscoe", "Dream", "Torgersen")
+# way: (its options, whether Prefect's database is made anew)
+WAYS = {
+    "direct": (["--direct"], False),
+    "no option": ([], False),
+    "flow, first ever": (["--flow"], True),
+    "flow": (["--flow"], False),
+}
 
 
-def measured(way, busy, env):
-    words = [sys.executable, "-P", "-c", CHILD, way, str(busy)]
-    done = subprocess.run(words, env=os.environ | env, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+def table(path):
+    chance = random.Random(7)  # noqa: S311  not for secrets
+    lines = ["species,island,bill_length_mm,flipper_length_mm,body_mass_g,sex"]
+    for _ in range(ROWS):
+        name = chance.choice(list(SPECIES))
+        bill, flipper, mass = SPECIES[name]
+        lines.append(
+            f"{name},{chance.choice(ISLANDS)},{chance.gauss(bill, 2.5):.1f},"
+            f"{chance.gauss(flipper, 6):.0f},{chance.gauss(mass, 350):.0f},"
+            f"{chance.choice(['female', 'male'])}"
+        )
+    path.write_text("\n".join(lines) + "\n")
 
 
-def against_running(env):
-    from pipelines.orchestration.server_process import ServerProcess
-
-    server = ServerProcess()
-    try:
-        server.wait(180)
-        return measured("flow", 0, env | server.client)
-    finally:
-        server.stop()
+def took(command, folder, environment):
+    """Return CPU seconds (user, system) of a command with its children, and its wall seconds."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 1):
+        raise SystemExit(f"{command} ended with {process.returncode}")
+    return used.ru_utime, used.ru_stime, time.perf_counter() - began
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
-    ways = {
-        name: []
-        for name in ("direct", "direct busy", "first ever", "cold", "warm", "warm busy", "running")
-    }
-    with tempfile.TemporaryDirectory() as folder:
-        kept = {"XDG_CACHE_HOME": str(Path(folder) / "kept")}
-        measured("flow", 0, kept)
-        for number in range(rounds):
-            empty = {"XDG_CACHE_HOME": str(Path(folder) / f"empty{number}")}
-            ways["direct"].append(measured("direct", 0, kept))
-            ways["direct busy"].append(measured("direct", BUSY, kept))
-            uncompiled = {"PYTHONPYCACHEPREFIX": str(Path(folder) / f"bytecode{number}")}
-            other = {"XDG_CACHE_HOME": str(Path(folder) / f"other{number}")}
-            ways["first ever"].append(measured("flow", 0, uncompiled | other))
-            ways["cold"].append(measured("flow", 0, empty))
-            ways["warm"].append(measured("flow", 0, kept))
-            ways["warm busy"].append(measured("flow", BUSY, kept))
-            ways["running"].append(against_running(kept))
-    shown(ways)
-
-
-def shown(ways):
-    def middle(way, key):
-        return statistics.median(told.get(key, float("nan")) for told in ways[way])
-
-    print("| way | s to the first stage | s over direct | s for a second flow | server MiB |")
-    print("|---|---|---|---|---|")
-    for way in ("first ever", "cold", "warm", "warm busy", "running"):
-        base = middle("direct busy" if "busy" in way else "direct", "total")
-        print(
-            f"| {way} | {middle(way, 'first'):.1f} | {middle(way, 'total') - base:.1f} "
-            f"| {middle(way, 'again'):.2f} | {middle(way, 'peak'):.0f} |"
-        )
+    parser.add_argument("--assay", default=str(Path(sys.executable).parent / "assay"))
+    parser.add_argument(
+        "--ways", nargs="+", choices=WAYS, default=["direct", "flow, first ever", "flow"]
+    )
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        kept = {name: v for name, v in os.environ.items() if not name.startswith("PREFECT_")}
+        for name in ("CONFIG", "STATE", "CACHE"):
+            kept[f"XDG_{name}_HOME"] = str(Path(work) / name.lower())
+        table(Path(work) / "penguins.csv")
+        words = [given.assay, "init", "penguins.csv", "--label", "species", "-o", "c.yaml"]
+        took(words, work, kept)
+        run = [given.assay, "run", "c.yaml", "--source", "penguins.csv", "--store", "store"]
+        ways = {name: WAYS[name] for name in given.ways}
+        rounds = {name: [] for name in ways}
+        for number in range(-1, given.rounds):  # the first round makes byte code and the database
+            for name, (options, is_new) in ways.items():
+                cache = {"XDG_CACHE_HOME": f"{work}/new{number}"} if is_new else {}
+                used = took([*run, *options], work, kept | cache)
+                rounds[name] += [used] if number >= 0 else []
+    print("| way | user s | system s | wall s |")
+    print("|---|---|---|---|")
+    for name, each in rounds.items():
+        middle = [f"{statistics.median(column):.1f}" for column in zip(*each, strict=True)]
+        print(f"| {name} | {' | '.join(middle)} |")
 
 
 if __name__ == "__main__":

@@ -24,17 +24,21 @@ def page() -> str:
 
 def section(verb: str) -> str:
     """Return one command: what it does, an example, and its arguments."""
-    text, example = cli.VERBS[verb]
+    _, text, examples = cli.VERBS[verb]
+    parser = command(verb)
     actions = [
         action
-        for action in command(verb)._actions  # noqa: SLF001 - argparse has no public list of them
+        for action in parser._actions  # noqa: SLF001 - argparse has no public list of them
         if action.dest not in ("help", "debug") and action.help != argparse.SUPPRESS
     ]
+    _, _, listed = (parser.description or "").partition("\n\n")
     rows = "".join(f"| {name_of(action)} | {help_of(action)} |\n" for action in actions)
     return (
         f"\n## assay {verb}\n\n{text[0].upper()}{text[1:]}.\n\n```text\n"
-        + "".join(f"{line.strip()}\n" for line in example.split(";"))
-        + f"```\n\n| argument | meaning |\n|---|---|\n{rows}"
+        + "".join(f"{line}\n" for line in ([examples] if isinstance(examples, str) else examples))
+        + "```\n"
+        + (f"\n```text\n{listed}\n```\n" if listed else "")
+        + f"\n| argument | meaning |\n|---|---|\n{rows}"
     )
 
 

@@ -61,7 +61,11 @@ def _init(parser: argparse.ArgumentParser) -> None:
 def _run_options(parser: argparse.ArgumentParser) -> None:
     _source(parser)
     add = parser.add_argument
-    add("--direct", action="store_true", help="run without Prefect")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--flow", action="store_true", help="run as a Prefect flow, on an ephemeral "
+        "server unless PREFECT_API_URL names one")  # fmt: skip
+    way.add_argument("--direct", action="store_true", help="run without Prefect, even if "
+        "PREFECT_API_URL is set")  # fmt: skip
     add("--retrain-exit", type=int, metavar="CODE", help="exit with CODE (5 to 125) instead of 1 "
         "if drift is the only reason that the run fails")  # fmt: skip
 

@@ -1,9 +1,9 @@
 """Assay's settings from the environment; `orchestration.server` reads those of Prefect.
 
 ASSAY_STORE, ASSAY_SIGNING_KEY (PEM file, or the PEM itself), ASSAY_PUBLIC_KEY (PEM file),
-ASSAY_CHECKPOINT (file), ASSAY_OPENLINEAGE and ASSAY_RETRAIN (file or URL), XDG_CONFIG_HOME,
-XDG_STATE_HOME; OPENLINEAGE_URL, _ENDPOINT, _API_KEY, _NAMESPACE and _DISABLED as that standard
-defines them. The command line takes precedence over the environment.
+ASSAY_CHECKPOINT (file), ASSAY_OPENLINEAGE and ASSAY_RETRAIN (file or URL), ASSAY_PROXY (URL),
+XDG_CONFIG_HOME, XDG_STATE_HOME, XDG_CACHE_HOME; OPENLINEAGE_URL, _ENDPOINT, _API_KEY, _NAMESPACE
+and _DISABLED as that standard defines them. The command line takes precedence over the environment.
 """
 
 import dataclasses
@@ -167,6 +167,11 @@ def lineage_target() -> LineageTarget | None:
 def retrain_target() -> str | None:
     """Return the file or URL that gets the retrain signal, None if it was not asked for."""
     return os.environ.get("ASSAY_RETRAIN") or None
+
+
+def proxy() -> str | None:
+    """Return the proxy for events sent over HTTP; the usual proxy variables do not count."""
+    return os.environ.get("ASSAY_PROXY") or None
 
 
 def reviewer() -> str:

@@ -1,8 +1,11 @@
-"""Fixtures shared by all tests: a key and a configuration of their own, and small shards."""
+"""Fixtures shared by all tests: a key, a configuration and a Prefect server of their own."""
 
+import json
 import signal
+import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,10 +22,36 @@ def interrupts_arrive():
 
 @pytest.fixture(scope="session", autouse=True)
 def own_state(tmp_path_factory):
-    """Keep what scenery of whole modules makes out of the state folder of whoever runs them."""
+    """Keep fixtures of whole modules out of the state and cache folders of whoever runs them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+SERVER = """
+import json, os, sys
+from pipelines.orchestration.server import connected
+with connected():
+    print(json.dumps(dict(os.environ)), flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(scope="session")
+def prefect(own_state):  # noqa: ARG001  whose cache folder holds its database
+    """Return one Prefect server for all tests: what its clients need to be told, and its folder."""
+    words = [sys.executable, "-P", "-c", SERVER]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        told = json.loads(process.stdout.readline())
+        names = ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "NO_PROXY", "no_proxy")
+        yield SimpleNamespace(
+            env={name: told[name] for name in names}, folder=Path(told["PREFECT_HOME"])
+        )
+        process.stdin.close()
+        process.wait(60)
 
 
 @pytest.fixture(autouse=True)

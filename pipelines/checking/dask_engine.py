@@ -8,6 +8,7 @@ dies loses no work: Dask repeats it on another, once with a local cluster.
 import asyncio
 import concurrent.futures
 import functools
+import importlib.util
 import itertools
 import logging
 import re
@@ -51,13 +52,11 @@ def ensure_answers(address: str) -> None:
 
 
 def require_installed() -> None:
-    """Refuse (ASSAY-E106) where Dask is not installed: it is an extra."""
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
+    """Refuse (ASSAY-E103) where Dask is not installed: it is an extra."""
+    if importlib.util.find_spec("distributed") is None:
         what = f"the engine dask needs the extra '{EXTRA}', which is not installed"
         fix = f"pip install 'assay[{EXTRA}]', or use --engine processes"
-        raise AssayError("E106", what, where="--engine dask", fix=fix) from None
+        raise AssayError("E103", what, where="--engine dask", fix=fix)
 
 
 def warnings(address: str | None) -> tuple[Notice, ...]:
@@ -86,7 +85,7 @@ class Dask:
             scratch: existing folder that all workers see at the same path.
 
         Raises:
-            AssayError: ASSAY-E106 if Dask is not installed.
+            AssayError: ASSAY-E103 if Dask is not installed.
         """
         require_installed()
         self._address = address

@@ -1,4 +1,4 @@
-"""`assay doctor`: check this machine and installation, one line each, and say what to do."""
+"""`assay doctor`: check this machine and installation, one line per check, with what to do."""
 
 import argparse
 import dataclasses
@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 
 from pipelines import config
-from pipelines.orchestration import server_address
+from pipelines.orchestration import server
 from pipelines.store import keys
 from pipelines.store.store import Store
 from provenance.base.codes import EXIT
@@ -19,7 +19,7 @@ from provenance.base.errors import AssayError
 from provenance.ledger import signing
 
 PACKAGES = ("provenance", "checks", "pipelines")
-# what is known to break beside Prefect 3.8: name, first version that does
+# what breaks Prefect 3.8: name, first version that does
 BREAKING = (("fastapi", (0, 154)), ("sqlalchemy", (2, 1)))
 LIBRARIES = ("pandas", "great-expectations", "cleanlab", "scikit-learn", "pyarrow", "prefect",
              "duckdb", "presidio-analyzer")  # fmt: skip
@@ -29,7 +29,7 @@ ANSWER_SECONDS = 2.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Line:
-    """One thing looked at: its name, whether it is well, what was seen, what to do."""
+    """One check: its name, whether it passed, what was found, how to fix it."""
 
     name: str
     ok: bool
@@ -38,13 +38,13 @@ class Line:
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Print every line; exit 3 if anything is not well."""
+    """Print every line; exit 3 if any check failed."""
     store = config.store_folder(arguments.store)
-    looks: list[Callable[[], Line]] = [
+    checks: list[Callable[[], Line]] = [
         _python, _shadowed, _breaking, _libraries, _key, _prefect, _names,
         lambda: _store(store), lambda: _disk(store),
     ]  # fmt: skip
-    lines = [look() for look in looks]
+    lines = [check() for check in checks]
     if arguments.json:
         whole = {"schema": "assay.doctor/1", "ok": all(line.ok for line in lines),
                  "lines": [dataclasses.asdict(line) for line in lines]}  # fmt: skip
@@ -68,7 +68,7 @@ def _shadowed() -> Line:
         fix = "install Assay in an environment of its own (ASSAY-E102)"
         return Line("packages", ok=False, seen=f"also shipped by {', '.join(bad)}", fix=fix)
     return Line(
-        "packages", ok=True, seen=f"assay {metadata.version('assay')} alone ships its three"
+        "packages", ok=True, seen=f"only assay {metadata.version('assay')} ships its three packages"
     )
 
 
@@ -79,7 +79,7 @@ def _breaking() -> Line:
         if tuple(int(part) for part in metadata.version(name).split(".")[:2]) >= first
     ]
     fix = "install fastapi<0.154 and sqlalchemy<2.1; Prefect's scheduler fails with newer ones"
-    return Line("pins", not bad, ", ".join(bad) or "nothing known to break", fix)
+    return Line("pins", not bad, ", ".join(bad) or "no version known to break Prefect", fix)
 
 
 def _libraries() -> Line:
@@ -100,7 +100,7 @@ def _key() -> Line:
             "key", ok=True, seen=f"{keys.own().verifier.key_id.hex()}, from ASSAY_SIGNING_KEY"
         )
     if not path.exists():
-        return Line("key", ok=True, seen=f"none yet; the first run makes {path}")
+        return Line("key", ok=True, seen=f"none yet; the first run will create {path}")
     try:
         key = signing.load(path).verifier.key_id.hex()
     except AssayError as error:
@@ -109,18 +109,20 @@ def _key() -> Line:
 
 
 def _prefect() -> Line:
-    url = server_address.configured_url()
+    url = server.configured_url()
     if not url:
-        return Line("prefect", ok=True, seen="no server configured; each run starts its own")
+        return Line(
+            "prefect", ok=True, seen="no server configured; runs call their stages directly"
+        )
     try:
-        server_address.check_answers(url, ANSWER_SECONDS)
+        address = server.check_answers(url, ANSWER_SECONDS)
     except AssayError as error:
         return Line("prefect", ok=False, seen=f"{error.what} ({error.where})", fix=error.fix)
-    return Line("prefect", ok=True, seen=f"{url.rpartition('@')[2]} answers")
+    return Line("prefect", ok=True, seen=f"{address} answers")
 
 
 def _names() -> Line:
-    seen = "no language model: personal names and places are not searched for"
+    seen = "no language model: personal names and places are not detected"
     return Line("names", ok=True, seen=seen)
 
 
@@ -129,7 +131,7 @@ def _store(store: Path) -> Line:
     while not place.exists():
         place = place.parent
     ok = os.access(place, os.W_OK | os.X_OK)
-    what = "exists" if store.exists() else "will be made"
+    what = "exists" if store.exists() else "will be created"
     if store.is_symlink() or store.exists():
         try:
             Store(store).refuse_foreign()
@@ -137,7 +139,7 @@ def _store(store: Path) -> Line:
                 pass
         except AssayError as error:
             return Line("store", ok=False, seen=f"{error.what}: {error.where}", fix=error.fix)
-    return Line("store", ok, f"{store} {what}", "choose a folder you can write with --store")
+    return Line("store", ok, f"{store} {what}", "choose a writable folder with --store")
 
 
 def _disk(store: Path) -> Line:

@@ -19,7 +19,7 @@ from pipelines import config
 from pipelines.clock import now
 from pipelines.commands.run import request_of
 from pipelines.console import Progress
-from pipelines.orchestration import server_address
+from pipelines.orchestration import server
 from pipelines.run.handover import Relay, delivered, faults
 from pipelines.run.request import prepare
 from pipelines.run.reuse import reusable
@@ -166,11 +166,11 @@ def _interrupted(entry: Entry, *, has_run: bool = False) -> AssayError:
 
 def _is_orchestrated() -> bool:
     """Return whether a configured Prefect server answers; warn if it does not."""
-    url = server_address.configured_url()
+    url = server.configured_url()
     if not url:
         return False
     try:
-        server_address.check_answers(url, ANSWER_SECONDS)
+        server.check_answers(url, ANSWER_SECONDS)
     except AssayError as error:
         _write(f"warning {error.code}: {error.what}; running without Prefect")
         return False

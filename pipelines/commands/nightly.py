@@ -6,15 +6,16 @@ from pathlib import Path
 
 from pipelines import config
 from pipelines.commands.run import request_of
-from pipelines.orchestration import nightly
 from pipelines.run.request import prepare
 from provenance.base.errors import AssayError
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Check the contract and the cron line now, not at night; then serve."""
+    """Check the contract and the cron line before the first run is due; then serve."""
     request = request_of(arguments, direct=False)
     contract = prepare(request).contract
+    from pipelines.orchestration import nightly
+
     schedule = nightly.parse_cron(arguments.cron)
     words = ["run", str(request.contract.absolute()), "--engine", request.engine]
     given = {"--source": arguments.source, "--reference": request.reference}
@@ -25,8 +26,8 @@ def main(arguments: argparse.Namespace) -> int:
     words += ["--fail-on", request.fail_on] if request.fail_on else []
     words += ["--share", request.share] if request.share else []
     if arguments.json:
-        what = "a served deployment has no result to print"
-        raise AssayError("C012", what, fix="leave --json out; `assay ledger log --json` lists runs")
+        what = "a served deployment has no result to print as JSON"
+        raise AssayError("C012", what, fix="omit --json; `assay ledger log --json` lists runs")
     nightly.serve(words, schedule, name=contract.name, debug=request.debug)
     sys.stderr.write("stopped serving\n")
     return 0

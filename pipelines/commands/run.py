@@ -1,4 +1,4 @@
-"""`assay run`: examine a source under a contract, print what came of it."""
+"""`assay run`: examine a source under a contract and print the result."""
 
 import argparse
 import os
@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 from pipelines import config
+from pipelines.checking import dask_engine
 from pipelines.console import Progress
 from pipelines.events import retrain
+from pipelines.orchestration.server import configured_url
 from pipelines.run.request import Request
 from pipelines.run.run import execute
 from pipelines.store import outcome
@@ -15,7 +17,7 @@ from provenance.base.errors import AssayError
 
 
 def request_of(arguments: argparse.Namespace, *, direct: bool) -> Request:
-    """Return the request that a command line makes."""
+    """Return the request of a command line."""
     return Request(
         contract=Path(arguments.contract),
         store=config.store_folder(arguments.store),
@@ -31,13 +33,14 @@ def request_of(arguments: argparse.Namespace, *, direct: bool) -> Request:
 
 
 def _engine(arguments: argparse.Namespace) -> str:
-    """Return the engine's name; the address of a cluster says which one is meant."""
+    """Return the engine's name; the address of a cluster implies Dask, which must be installed."""
     name: str = arguments.engine
-    if not arguments.dask_address or name == "dask":
+    if arguments.dask_address and name not in ("auto", "dask"):
+        what = f"--dask-address cannot be used with the engine {name}"
+        raise AssayError("C012", what, where="--engine", fix="use --engine dask")
+    if not arguments.dask_address and name != "dask":
         return name
-    if name != "auto":
-        what = f"--dask-address is of no use to the engine {name}"
-        raise AssayError("C012", what, where="--engine", fix="give --engine dask")
+    dask_engine.require_installed()
     return "dask"
 
 
@@ -45,10 +48,11 @@ def main(arguments: argparse.Namespace) -> int:
     """Run, print the summary or one JSON object, and return the verdict's exit code."""
     instead = arguments.retrain_exit
     if instead is not None and not retrain.LEAST_EXIT <= instead <= retrain.MOST_EXIT:
-        what = f"--retrain-exit is from {retrain.LEAST_EXIT} to {retrain.MOST_EXIT}"
-        raise AssayError("C012", what, fix="the others mean something else already")
+        what = f"--retrain-exit must be from {retrain.LEAST_EXIT} to {retrain.MOST_EXIT}"
+        raise AssayError("C012", what, fix="choose one in this range; others have a meaning")
+    direct = arguments.direct or not (arguments.flow or configured_url())
     with Progress(sys.stderr, os.environ) as progress:
-        made = execute(request_of(arguments, direct=arguments.direct), progress)
+        made = execute(request_of(arguments, direct=direct), progress)
     outcome.show(made, as_json=arguments.json)
     if instead is not None and made.verdict.checked and retrain.is_only_drift(made.verdict):
         return int(instead)

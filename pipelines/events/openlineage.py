@@ -1,9 +1,9 @@
-"""Tells of a run as OpenLineage 2-0-2 events: START, then COMPLETE, FAIL or ABORT.
+"""Reports a run as OpenLineage 2-0-2 events: START, then COMPLETE, FAIL or ABORT.
 
 COMPLETE: everything was checked, whatever the verdict. FAIL: something could not be checked, or
-the run was refused. ABORT: interrupted. Standard facets only: how each check fared and why the
-verdict is what it is (test), rows and bytes (statistics), digests (version), columns (schema).
-Own code instead of the library: docs/adr/0007.
+the run was refused. ABORT: interrupted. Standard facets only: the result of each check and the
+reasons of the verdict (test), rows and bytes (statistics), digests (version), columns (schema).
+Why this is not the library: docs/adr/0007.
 """
 
 import contextlib
@@ -117,7 +117,7 @@ class _Story:
         }
 
     def failure(self, why: str) -> dict[str, Any]:
-        """Return the facet that says why a run did not reach its end."""
+        """Return the facet that says why a run did not finish."""
         told = _facet("ErrorMessageRunFacet", message=why, programmingLanguage="PYTHON")
         return {"errorMessage": told}
 
@@ -137,7 +137,7 @@ class _Story:
         )
 
     def output(self, fate: str, outcome: Outcome) -> dict[str, Any]:
-        """Return one of the datasets that a run wrote: its name stays from run to run."""
+        """Return a dataset that a run wrote, under a name that stays the same from run to run."""
         files = [f for f in outcome.entry.facts["outputs"] if f["name"].startswith(f"{fate}/")]
         facets = {"symlinks": _place(outcome.folder / fate)}
         if fate == "clean":
@@ -153,7 +153,7 @@ class _Story:
         return {**made, "outputFacets": {"outputStatistics": statistics}}
 
     def parents(self, outcome: Outcome) -> list[dict[str, Any]]:
-        """Return what a release read: the base run's datasets, and the decisions."""
+        """Return the inputs of a release: the base run's datasets, and the decisions."""
         facts = outcome.entry.facts
         reviews = outcome.folder.parents[1] / "reviews"
         decided = [_file(str(reviews / f"{seq:0{DIGITS}}.parquet")) for seq in facts["reviews"]]
@@ -182,7 +182,7 @@ def _inputs(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _tests(outcome: Outcome) -> dict[str, Any]:
-    """Return what each check found, which blocks nothing by itself, and each reason that does."""
+    """Return the findings per check, which do not block alone, and each reason, which does."""
     made = []
     for status in outcome.statuses:
         is_run = status.status == "ok"
@@ -204,7 +204,7 @@ def _tests(outcome: Outcome) -> dict[str, Any]:
 
 
 def _tags(outcome: Outcome) -> dict[str, Any]:
-    """Return what leads back to the ledger, and the verdict."""
+    """Return the verdict and what identifies the ledger entry."""
     told = {
         "verdict": outcome.verdict.word,
         "run": str(outcome.entry.seq),
@@ -227,7 +227,7 @@ def _place(folder: Path) -> dict[str, Any]:
 
 
 def _file(name: str) -> dict[str, Any]:
-    """Return a file as the standard names it: by its path, or by an address's host and path."""
+    """Return a file under the standard's name: its path, or the host and path of its URL."""
     scheme, is_address, rest = name.partition("://")
     if not is_address:
         return {"namespace": "file", "name": os.path.realpath(name)}

@@ -1,9 +1,9 @@
-"""The retrain signal: the data drifted, so a model that learned from the old ones grows stale.
+"""The retrain signal: the data drifted, so a model trained on the old data becomes stale.
 
-Raised when everything was checked and the check `drift` has an error. It goes to whoever asked: to
-the file or address of `ASSAY_RETRAIN`, to Prefect as the event `assay.retrain` when a flow runs on
-a server, and as the exit code of `assay run --retrain-exit`. Never to an address that a contract
-names. It holds names of columns and codes, nothing of a cell.
+Sent when everything was checked and the check `drift` has an error: to the file or address in
+`ASSAY_RETRAIN`, to Prefect as the event `assay.retrain` when the run is a flow, and as the exit
+code of `assay run --retrain-exit`; never to an address that a contract names. It holds column names
+and codes, and no cell.
 """
 
 import contextlib
@@ -22,11 +22,11 @@ from provenance.ledger.entry import Entry
 CODES = ("ASSAY-K010", "ASSAY-K017")
 EVENT = "assay.retrain"
 FAULT = "ASSAY-E107"
-LEAST_EXIT, MOST_EXIT = 5, 125  # below are Assay's own, above a shell's
+LEAST_EXIT, MOST_EXIT = 5, 125  # Assay uses the codes below, a shell those above
 
 
 def signal(entry: Entry, found: Findings, decided: Verdict) -> dict[str, Any] | None:
-    """Return what to tell of a run that drifted, None if it did not or was not wholly checked."""
+    """Return the signal of a run that drifted, None if it did not or was not fully checked."""
     is_drift = pc.and_(pc.equal(found["check"], "drift"), pc.equal(found["severity"], "error"))
     drifted = found.filter(pc.and_(is_drift, pc.is_in(found["rule"], pa.array(CODES))))
     if not decided.checked or not len(drifted):
@@ -44,26 +44,26 @@ def signal(entry: Entry, found: Findings, decided: Verdict) -> dict[str, Any] | 
 
 
 def is_only_drift(decided: Verdict) -> bool:
-    """Return whether a run failed for drift alone."""
+    """Return whether drift is the only reason that a run failed."""
     return bool(decided.reasons) and all(reason.code in CODES for reason in decided.reasons)
 
 
 def tell(told: Mapping[str, Any] | None, *, is_flow: bool) -> bool:
-    """Hand the signal over to whoever asked for it; what goes wrong is a warning on stderr.
+    """Send the signal to whoever asked for it; a failure is a warning on stderr.
 
     Args:
-        told: of `signal`; None is told to nobody.
+        told: from `signal`; None sends nothing.
         is_flow: whether a Prefect flow runs in this process.
 
     Returns:
-        Whether an interrupt cut the waiting short; the run stands by then.
+        Whether an interrupt cut the waiting short; the run is committed by then.
     """
     if told is None:
         return False
     if is_flow:
-        from pipelines.orchestration import prefect_events
+        from pipelines.orchestration import flow
 
-        _unless(prefect_events.emit(EVENT, str(told["dataset"]), told))
+        _unless(flow.emit(EVENT, str(told["dataset"]), told))
     if not (place := config.retrain_target()):
         return False
     from pipelines.events.delivery import Sink
@@ -74,7 +74,9 @@ def tell(told: Mapping[str, Any] | None, *, is_flow: bool) -> bool:
 
 
 def _unless(kind: str) -> None:
-    """Warn of the kind of error that kept Prefect from taking the signal, if there was one."""
+    """Warn that Prefect refused the signal, with the type of the error, if there was one."""
     if kind:
         with contextlib.suppress(OSError, ValueError):
-            sys.stderr.write(f"warning {FAULT}: Prefect did not take the retrain signal: {kind}\n")
+            sys.stderr.write(
+                f"warning {FAULT}: Prefect did not accept the retrain signal: {kind}\n"
+            )

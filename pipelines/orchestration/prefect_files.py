@@ -1,9 +1,9 @@
-"""Keep Prefect from taking settings out of the working folder.
+"""Keep Prefect from reading settings in the working folder.
 
-Prefect 3.8 reads `.env`, `prefect.toml` and `pyproject.toml` wherever it is imported. A cloned
-project's could send the user's API key to a server of its author, or name a logging configuration,
-which is code. The user's own environment and profiles are read as ever. Installed by the package
-`pipelines` itself, so that nothing of Assay can import Prefect without it.
+Prefect 3.8 reads `.env`, `prefect.toml` and `pyproject.toml` wherever it is imported. Those of a
+cloned project could send the user's API key to a server of its author, or name a logging
+configuration, which is code. The user's own environment and profiles still count. The package
+`pipelines` installs this, so nothing in Assay can import Prefect without it.
 """
 
 import importlib.machinery
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-BASE = "prefect.settings.base"  # is imported before the first settings are read
+BASE = "prefect.settings.base"  # imported before any settings are read
 SOURCES = "prefect.settings.sources"
 CHANGED = ("build_settings_config", "_build_settings_config")
 
 
 class _Finder:
-    """Finds `prefect.settings.base` as ever, and changes the module once it is there."""
+    """Finds `prefect.settings.base` as usual, and changes the module once it is loaded."""
 
     @staticmethod
     def find_spec(
@@ -45,16 +45,16 @@ class _Finder:
 
 
 def install() -> None:
-    """See to it that Prefect, once it is imported, reads no file of the working folder."""
+    """Make sure that Prefect, once imported, reads no file in the working folder."""
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
     sys.meta_path.insert(0, _Finder())
-    if BASE in sys.modules:  # somebody's program imported Prefect before Assay
+    if BASE in sys.modules:  # a program imported Prefect before Assay
         _reopen()
 
 
 def profiles_path() -> "Path":
-    """Return the file of the user's Prefect profiles, whatever the working folder says."""
+    """Return the file of the user's Prefect profiles, regardless of the working folder."""
     from pathlib import Path
 
     if given := os.environ.get("PREFECT_PROFILES_PATH"):
@@ -68,10 +68,10 @@ def profiles_path() -> "Path":
 
 
 def _close(base: "Any") -> None:
-    """Change Prefect's module of settings: no file is looked for beside where we are.
+    """Change Prefect's settings module so that it looks for no file in the working folder.
 
     Raises:
-        ImportError: if this Prefect has other names; better none at all than one that reads them.
+        ImportError: if this Prefect has other names; no Prefect is better than one that reads them.
     """
     sources: Any = sys.modules[SOURCES]
     names = [(base, name) for name in CHANGED]
@@ -102,7 +102,7 @@ def _or_default(default: "Path") -> "Path":
 
 
 def _reopen() -> None:
-    """Close a Prefect that was imported already, and let it read its settings again."""
+    """Do the same to a Prefect that is already imported, and let it read its settings again."""
     base: Any = sys.modules[BASE]
     _close(base)
     waiting = [base.PrefectBaseSettings]

@@ -1,6 +1,6 @@
-"""The order of stages: which may run side by side, how a failure or an interrupt ends them.
+"""The order of stages: which run concurrently, and how a failure or an interrupt ends them.
 
-One scheduler for both ways of running: `--direct` calls the stages as they are, the Prefect flow
+One scheduler for both ways of running: without Prefect the stages are called directly; the flow
 passes the same stages with each `call` wrapped in a task. Nothing here imports Prefect.
 """
 
@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 
 from pipelines.threads import end
 
-GRACE = 3.0  # seconds that stages get to end after a failure or an interrupt
+GRACE = 3.0  # seconds in which stages must end after a failure or an interrupt
 
 
 class StageStopped(BaseException):
-    """Raised inside a stage that runs beside one that failed; not an error of its own."""
+    """Raised inside a stage when a concurrent one has failed; not an error of its own."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,46 +27,30 @@ class Stage:
 
     Attributes:
         name: unique in its order; the name of the Prefect task.
-        call: does the work; what it returns is dropped, so results travel as files.
-        after: names of stages before it in the order that must be done first.
-        retries: further attempts after an exception.
-        retry_seconds: pause before each of them.
-        stop: makes a `call` that waits in another thread return soon, such as by ending its
-            child process; called from the main thread when the run is given up.
+        call: does the work; its return value is dropped, so results travel as files.
+        needs: names of earlier stages in the order that must finish first.
+        stop: makes a `call` that waits in another thread return soon, for example by ending its
+            child process; called from the main thread when the run is abandoned.
     """
 
     name: str
     call: Callable[[], object]
-    after: tuple[str, ...] = ()
-    retries: int = 0
-    retry_seconds: float = 2.0
+    needs: tuple[str, ...] = ()
     stop: Callable[[], object] | None = None
 
 
 def run_direct(order: Sequence[Stage]) -> dict[str, float]:
-    """Run the stages as plain Python, each as often as its `retries` allow.
-
-    Returns:
-        Seconds per stage, in the order given.
-
-    Raises:
-        BaseException: the very object that a stage raised.
-    """
-    return run_in_order([dataclasses.replace(stage, call=_retried(stage)) for stage in order])
-
-
-def run_in_order(order: Sequence[Stage]) -> dict[str, float]:
-    """Call every stage once, as soon as what it comes after is done.
+    """Call every stage once, as soon as the stages that it needs have finished.
 
     A stage that is ready alone runs in the calling thread, so that an interrupt ends it at once;
-    stages that are ready together run in threads. After a failure nothing new starts.
+    stages that are ready together run in threads. After a failure no further stage starts.
 
     Returns:
         Seconds per stage, in the order given.
 
     Raises:
-        BaseException: of the stages that failed, what the first in the order raised.
-        ValueError: if a name is used twice, or `after` names no stage before it.
+        BaseException: the very object raised by the first stage in the order that failed.
+        ValueError: if a name is used twice, or `needs` names a stage that is not earlier.
     """
     _check(order)
     seconds: dict[str, float] = {}
@@ -74,7 +58,7 @@ def run_in_order(order: Sequence[Stage]) -> dict[str, float]:
     threads = _Threads()
     try:
         while waiting or threads.running:
-            ready = [stage for stage in waiting if seconds.keys() >= set(stage.after)]
+            ready = [stage for stage in waiting if seconds.keys() >= set(stage.needs)]
             waiting = [stage for stage in waiting if stage not in ready]
             if len(ready) == 1 and not threads.running:
                 start = time.perf_counter()
@@ -98,7 +82,7 @@ def run_in_order(order: Sequence[Stage]) -> dict[str, float]:
 
 
 class _Threads:
-    """The stages that run side by side, one daemon thread each."""
+    """The stages that run concurrently, one daemon thread each."""
 
     def __init__(self) -> None:
         self.running: dict[str, tuple[Stage, threading.Thread]] = {}
@@ -114,14 +98,14 @@ class _Threads:
             error: BaseException | None = None
             try:
                 context.run(stage.call)
-            except BaseException as raised:  # noqa: BLE001  handed to the main thread
+            except BaseException as raised:  # noqa: BLE001  raised again in the main thread
                 error = raised
             self.ended.put((stage.name, time.perf_counter() - start, error))
 
         def run_to_end() -> None:
             try:
                 run()
-            except StageStopped as late:  # it came after the stage, while the end was told
+            except StageStopped as late:  # it arrived after the stage had ended
                 self.ended.put((stage.name, 0.0, late))
 
         # a daemon: a stage that hangs in C must not keep an interrupted process alive
@@ -130,8 +114,8 @@ class _Threads:
         thread.start()
 
     def stop(self) -> None:
-        """Ask the stages still running to end, and wait for `GRACE` seconds at most."""
-        while not self.ended.empty():  # these ended by themselves, before they were told to
+        """Ask the running stages to end, and wait `GRACE` seconds at most."""
+        while not self.ended.empty():  # these ended before anyone asked them to
             name, _, error = self.ended.get()
             self.running.pop(name, None)
             if error is not None:
@@ -147,21 +131,7 @@ class _Threads:
                 name, _, _ = self.ended.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
                 return
-            self.running.pop(name, None)  # what it raises now says that it was stopped
-
-
-def _retried(stage: Stage) -> Callable[[], None]:
-    def call() -> None:
-        for _ in range(stage.retries):
-            try:
-                stage.call()
-            except Exception:  # noqa: BLE001  the last attempt below lets it out
-                time.sleep(stage.retry_seconds)
-            else:
-                return
-        stage.call()
-
-    return call
+            self.running.pop(name, None)  # any error now is a result of being stopped
 
 
 def _check(order: Sequence[Stage]) -> None:
@@ -169,6 +139,6 @@ def _check(order: Sequence[Stage]) -> None:
     for stage in order:
         if stage.name in names:
             raise ValueError(f"two stages are named {stage.name}")
-        if unknown := set(stage.after) - names:
-            raise ValueError(f"stage {stage.name} comes after {sorted(unknown)}, not before it")
+        if unknown := set(stage.needs) - names:
+            raise ValueError(f"stage {stage.name} needs {sorted(unknown)}, which is not earlier")
         names.add(stage.name)

@@ -222,11 +222,11 @@ E004 Another process has held the ledger's lock for too long.
 E005 A process of the run ended early; it was probably killed for using too much memory.
      Check free memory and the memory limits, then run again.
 E101 The Prefect server did not start or does not respond.
-     Use --direct, or check the server's log.
+     Run without --flow or with --direct, or check the server's log.
 E102 Another installed package shadows one of Assay's packages.
      Install Assay in its own environment.
-E103 The requested engine is not available here.
-     Use --engine serial or --engine processes.
+E103 The requested engine is not installed.
+     Install the extra that the message names, or use --engine processes.
 E104 An unexpected error occurred; nothing was committed.
      Run again with --debug and report the output.
 E105 The file or server configured for OpenLineage did not accept an event.

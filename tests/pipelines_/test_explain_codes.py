@@ -1,5 +1,6 @@
 """Codes: one table, one page, one exit code each."""
 
+import importlib.util
 import json
 import re
 import subprocess
@@ -8,15 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cli, errors_page
+from pipelines import cli
 from provenance.base import codes
 from provenance.base.codes import CODES, exit_of
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_page_is_made_from_the_table():
-    assert (ROOT / "docs" / "errors.md").read_text() == errors_page.page()
+@pytest.mark.parametrize("name", ["errors", "commands"])
+def test_the_page_is_generated(name):
+    place = ROOT / "docs" / f"make_{name}.py"
+    spec = importlib.util.spec_from_file_location(place.stem, place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / f"{name}.md").read_text() == module.page()
 
 
 @pytest.mark.parametrize("code", sorted(CODES))

@@ -1,5 +1,6 @@
 """The nightly run: cron lines, and a served schedule that is seen to fire and to end in order."""
 
+import datetime as dt
 import os
 import re
 import signal
@@ -13,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from pipelines.orchestration import nightly
-from pipelines.orchestration.server_process import MARKER
 from provenance.base.errors import AssayError
 
 NIGHT = """
@@ -29,20 +29,23 @@ def night(words):
 """
 
 SERVE = """
-import sys
+import datetime, sys
 from pipelines.orchestration import nightly
 from nights import night
 
 if __name__ == "__main__":
-    when = nightly.Schedule(interval=4) if sys.argv[1] == "-" else nightly.parse_cron(sys.argv[1])
-    nightly.serve(["run", *sys.argv[2:]], when, name="people", entry=night)
+    name, when = sys.argv[1:3]
+    every = nightly.Schedule(interval=datetime.timedelta(seconds=4))
+    when = every if when == "-" else nightly.parse_cron(when)
+    nightly.serve(["run", *sys.argv[3:]], when, name=name, entry=night)
     print("served", flush=True)
 """
 
 
 @pytest.mark.parametrize("line", ["0 2 * * *", "*/15 1-3 * * mon-fri", "@daily", "0 0 29 2 *"])
 def test_a_cron_line_is_taken(line):
-    assert nightly.parse_cron(line, "Europe/Paris") == nightly.Schedule(line, "Europe/Paris")
+    parsed = nightly.parse_cron(line, "Europe/Paris")
+    assert (parsed.cron, parsed.timezone, parsed.interval) == (line, "Europe/Paris", None)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_an_unknown_time_zone_is_c012():
 
 
 def test_the_next_run_is_told_in_the_time_of_the_zone():
-    told = nightly.told(nightly.parse_cron("30 2 * * *", "Europe/Paris"))
+    told = nightly.described(nightly.parse_cron("30 2 * * *", "Europe/Paris"))
     assert re.fullmatch(r"next run \d{4}-\d\d-\d\d 02:30 Europe/Paris \(cron 30 2 \* \* \*\)", told)
 
 
@@ -84,9 +87,14 @@ def test_a_tz_that_names_no_zone_is_not_believed(monkeypatch, named):
     assert zoneinfo.ZoneInfo(nightly.local_timezone())
 
 
-def test_a_name_cannot_lead_out_of_the_history_folder(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    assert nightly.history_path("../a b").parent == tmp_path / "assay" / "nightly"
+def test_an_interval_is_told_in_seconds():
+    every = nightly.Schedule(interval=dt.timedelta(seconds=4))
+    assert nightly.described(every) == "every 4 s"
+
+
+def test_a_name_cannot_lead_out_of_the_folder_of_locks(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert nightly.lock_path("../a b").parent == tmp_path / "assay" / "nightly"
 
 
 @pytest.fixture
@@ -101,9 +109,11 @@ def place(tmp_path):
     return tmp_path
 
 
-def serving(place, *words):
+def serving(place, *words, server=None):
+    """Serve on an ephemeral server with a database in `place`, or on the given server."""
     env = {name: os.environ[name] for name in os.environ if not name.startswith("PREFECT_")}
-    env |= {"PYTHONPATH": str(place / "lib"), "XDG_DATA_HOME": str(place / "data"), "TZ": "UTC"}
+    env |= {"PYTHONPATH": str(place / "lib"), "XDG_CACHE_HOME": str(place / "data"), "TZ": "UTC"}
+    env |= server.env if server else {}
     return subprocess.Popen(
         [sys.executable, "-P", str(place / "lib" / "serve.py"), *map(str, words)],
         cwd=place / "work", env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -134,42 +144,49 @@ def related(word):
     return found
 
 
-def states(place):
-    database = sqlite3.connect(place / "data" / "assay" / "nightly" / "people.db")
+def states(database, deployment):
+    opened = sqlite3.connect(database)
     try:
-        return [row[0] for row in database.execute("SELECT state_name FROM flow_run")]
+        query = (
+            "SELECT r.state_name FROM flow_run r JOIN deployment d ON r.deployment_id = d.id"
+            " WHERE d.name = ? AND r.state_name != 'Scheduled' ORDER BY r.created"
+        )
+        return [row[0] for row in opened.execute(query, [deployment])]
     finally:
-        database.close()
+        opened.close()
 
 
 def test_a_schedule_fires_in_a_process_nobody_shadows_and_sigterm_ends_it_in_order(place):
+    """On a machine without any Prefect server."""
     night = place / "night"
-    server = serving(place, "-", night, 0, 0)
+    server = serving(place, "people", "-", night, 0, 0)
     try:
-        assert len(wait_for(night, 2, 90)) >= 2
-        second = serving(place, "-", night, 0, 0)
-        assert "ASSAY-E101: the deployment people is served already" in second.communicate()[1]
+        assert len(wait_for(night, 2, 300)) >= 2, server.stderr.read()
+        second = serving(place, "people", "-", night, 0, 0)
+        assert "ASSAY-E101" in (told := second.communicate()[1])
+        assert "already served" in told
         server.send_signal(signal.SIGTERM)
         start = time.monotonic()
-        out, err = server.communicate(timeout=30)
+        out, err = server.communicate(timeout=60)
     finally:
         server.kill()
-    assert time.monotonic() - start < 15
+    assert time.monotonic() - start < 30
     assert server.returncode == 0
     assert set(lines(night)) == {str(Path(nightly.__file__).parents[1] / "__init__.py")}
     assert out.splitlines()[-1] == "served"
     assert out.count("a night is done") >= 2
-    assert err.splitlines() == ["serving assay-nightly/people on a server of its own; every 4 s"]
+    [line] = err.splitlines()
+    assert line.startswith("serving assay-nightly/people on an ephemeral ")
     assert related(str(place / "data")) == []
-    assert "Completed" in states(place)  # the history stays
-    kept = place / "data" / "assay" / "nightly"
-    assert {oct(path.stat().st_mode & 0o077) for path in [kept, *kept.iterdir()]} == {"0o0"}
+    kept = place / "data" / "assay" / "prefect"
+    assert "Completed" in states(kept / "prefect.db", "people")  # the history stays
+    assert kept.stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.long
-def test_an_interrupt_ends_a_night_that_is_running(place):
+def test_an_interrupt_ends_a_night_that_is_running(place, prefect):
     night = place / "night"
-    server = serving(place, "-", night, 300, 0)
+    server = serving(place, "interrupted", "-", night, 300, 0, server=prefect)
     try:
         assert len(wait_for(night, 1, 90)) == 1
         time.sleep(5)  # the next night is due, and has to wait
@@ -182,13 +199,13 @@ def test_an_interrupt_ends_a_night_that_is_running(place):
     assert out == "served\n"
     assert "Traceback" not in err
     assert related(str(place / "data")) == []
-    assert "Running" not in states(place)
+    assert "Running" not in states(prefect.folder / "prefect.db", "interrupted")
 
 
 @pytest.mark.long
-def test_cron_fires_at_the_minute_and_a_failed_night_is_told_as_failed(place):
+def test_cron_fires_at_the_minute_and_a_failed_night_is_told_as_failed(place, prefect):
     night = place / "night"
-    server = serving(place, "* * * * *", night, 0, 3)
+    server = serving(place, "failing", "* * * * *", night, 0, 3, server=prefect)
     try:
         assert len(wait_for(night, 1, 120)) == 1
         time.sleep(3)
@@ -196,5 +213,5 @@ def test_cron_fires_at_the_minute_and_a_failed_night_is_told_as_failed(place):
         server.communicate(timeout=60)
     finally:
         server.kill()
-    assert states(place)[0] == "Failed"
-    assert not [pid for pid in related(MARKER) if pid in related(str(place))]
+    assert states(prefect.folder / "prefect.db", "failing")[0] == "Failed"
+    assert related(str(place / "data")) == []

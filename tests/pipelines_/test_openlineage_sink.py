@@ -61,8 +61,10 @@ def listening(answer=201, elsewhere=None):
 
 
 @pytest.fixture(autouse=True)
-def no_proxy(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
+def proxies(monkeypatch):
+    """Proxies that nobody gave to Assay, and that answer nothing."""
+    for name in ("http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
 
 
 def send(place, events, *, key=""):
@@ -120,7 +122,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path, capsys):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == before
-    assert "did not take an OpenLineage event: No space left" in capsys.readouterr().err
+    assert "did not accept an OpenLineage event: No space left" in capsys.readouterr().err
 
 
 def test_a_server_gets_events_in_order_with_its_key(capsys):
@@ -148,7 +150,7 @@ def test_a_redirection_is_not_followed(capsys, answer):
         send(f"http://{host}/", [{"n": 1}], key=SECRET)
     assert not other.taken
     told = capsys.readouterr().err
-    assert f"http://{host} did not take an OpenLineage event: it answered {answer}" in told
+    assert f"http://{host} did not accept an OpenLineage event: status {answer}" in told
 
 
 @pytest.mark.parametrize("answer", [400, 401, 404, 500, 503])
@@ -157,8 +159,43 @@ def test_a_refusal_is_a_warning_told_once(capsys, answer):
         send(f"http://{host}/", [{"n": 1}, {"n": 2}])
     assert len(server.taken) == 2
     told = capsys.readouterr().err.splitlines()
-    what = f"http://{host} did not take an OpenLineage event: it answered {answer}"
+    what = f"http://{host} did not accept an OpenLineage event: status {answer}"
     assert told == [f"warning ASSAY-E105: {what}"]
+
+
+def test_events_go_through_the_proxy_that_assay_is_given_and_no_other(capsys, monkeypatch):
+    with listening() as (proxy, host):
+        monkeypatch.setenv("ASSAY_PROXY", f"http://{host}")
+        send("http://lineage.invalid/x", [{"n": 1}])
+    assert [path for path, _, _ in proxy.taken] == ["http://lineage.invalid/x"]
+    assert not capsys.readouterr().err
+
+
+def test_no_secret_is_logged(capsys, caplog):
+    caplog.set_level("DEBUG")
+    with listening() as (_, host):
+        send(f"http://ann:{SECRET}@{host}/x?key={SECRET}", [{"n": 1}])
+        send(f"http://{host}/x?key={SECRET}", [{"n": 1}], key=SECRET)
+    assert not capsys.readouterr().err
+    assert SECRET not in caplog.text
+
+
+def test_the_body_of_an_answer_is_not_read(capsys, monkeypatch):
+    """One that never ends would fill the memory."""
+
+    def endless(self):
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x" * 65536)
+
+    monkeypatch.setattr(Listener, "do_POST", endless)
+    begun = time.monotonic()
+    with listening() as (_, host):
+        send(f"http://{host}/", [{"n": 1}])
+    assert time.monotonic() - begun < delivery.SECONDS
+    assert not capsys.readouterr().err
 
 
 @contextlib.contextmanager
@@ -188,7 +225,7 @@ def test_a_server_that_is_slow_is_left_behind(capsys, monkeypatch, drip):
     with mute(drip) as host:
         send(f"http://{host}/", [{"n": 1}])
         told = capsys.readouterr().err
-    assert f"http://{host} did not take an OpenLineage event: no answer within" in told
+    assert f"http://{host} did not accept an OpenLineage event: no answer within" in told
 
 
 @pytest.mark.parametrize(
@@ -302,7 +339,7 @@ def test_a_dead_server_changes_nothing_but_stderr(tmp_path):
     out, errors = (process := run(tmp_path, "--source", "a.csv", **told)).communicate()
     assert process.returncode == 3
     assert json.loads(out)["error"]["code"] == "ASSAY-I002"
-    assert "warning ASSAY-E105: http://127.0.0.1:9 did not take" in errors
+    assert "warning ASSAY-E105: http://127.0.0.1:9 did not accept" in errors
     assert SECRET not in out + errors
 
 

@@ -1,33 +1,38 @@
-"""The Prefect server of a run: found or started, reached by us alone, and always gone again."""
+"""The Prefect server of a flow: found or started, reached by us alone, and always gone again."""
 
-import contextlib
 import http.server
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 
-from pipelines.orchestration import server_address
-from pipelines.orchestration.server import PrefectServer
-from pipelines.orchestration.server_process import MARKER, ServerProcess, template_path
+from pipelines import cli
+from pipelines.orchestration import server
 from provenance.base.errors import AssayError
 
-SCRIPT = """
-import sys, time
-from pipelines.orchestration.server import PrefectServer
-with PrefectServer() as server:
-    if sys.argv[1] == "up":
-        server.wait()
-    print(server.pid, flush=True)
-    time.sleep(120)
+# in a process of its own: another Prefect in this one would have settings of its own
+UP = """
+import json, os, sys, urllib.error, urllib.request
+before = dict(os.environ)
+from pipelines.orchestration.server import connected
+with connected() as address:
+    url = os.environ["PREFECT_API_URL"]
+    assert address == "" and url.startswith("http://127.0.0.1:")
+    assert os.environ["DO_NOT_TRACK"] == os.environ["PYTHONSAFEPATH"] == "1"
+    assert os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
+    try:
+        urllib.request.urlopen(url + "/admin/version")
+    except urllib.error.HTTPError as error:
+        print("up", error.code, flush=True)
+    sys.stdin.readline()
+assert dict(os.environ) == before
 """
 
 
@@ -39,103 +44,129 @@ def fresh(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.delenv("XDG_CACHE_HOME")
     for name in ("home", "tmp", "work"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return tmp_path
 
 
-def servers():
-    """Return the process ids of all servers on this machine that Assay started."""
-    found = set()
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = entry.read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if MARKER.encode() in words:
-            found.add(int(entry.parent.name))
-    return found
-
-
-def wait_until(condition, seconds=10.0):
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.05)
-    return condition()
+def up():
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", UP], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
 
 
 def test_two_servers_at_once_on_a_fresh_machine_and_nothing_left(fresh):
-    before = dict(os.environ)
-    with PrefectServer() as one:
-        inside = dict(os.environ)
-        with contextlib.ExitStack() as stack:
-            two = ServerProcess()
-            stack.callback(two.stop)
-            assert wait_until(lambda: {one.pid, two.pid} <= servers())  # between fork and exec
-            assert one.wait() == inside["PREFECT_API_URL"] == one.url
-            two.wait(180)
-            with pytest.raises(urllib.error.HTTPError, match="401"):
-                urllib.request.urlopen(f"{one.url}/admin/version")  # noqa: S310  our own server
-        assert template_path().is_file()
-        assert inside["DO_NOT_TRACK"] == inside["PYTHONSAFEPATH"] == "1"
-        pids = {one.pid, two.pid}
-    assert dict(os.environ) == before
-    assert not pids & servers()
+    """Both migrate one database; each is reached by its own process alone."""
+    both = [up(), up()]
+    answers = [one.stdout.readline() for one in both]
+    children = [child for one in both for child in psutil.Process(one.pid).children()]
+    for child in children:
+        listening = [c for c in child.net_connections() if c.status == psutil.CONN_LISTEN]
+        assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
+    ends = [one.communicate("\n", timeout=120)[1] for one in both]
+    assert (answers, ends) == (["up 401\n"] * 2, [""] * 2)
+    assert len(children) == 2
+    assert not [child for child in children if child.is_running()]
     assert list((fresh / "tmp").iterdir()) == []
     assert not (fresh / "home" / ".prefect").exists()
+    folder = fresh / "home" / ".cache" / "assay"
+    assert {path.stat().st_mode & 0o777 for path in (folder, folder / "prefect")} == {0o700}
+    assert (folder / "prefect" / "prefect.db").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("kill", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_parent_that_dies_takes_its_server_along(fresh, kill):
-    parent = subprocess.Popen(
-        [sys.executable, "-P", "-c", SCRIPT, "early"],
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    pid = int(parent.stdout.readline())
-    assert wait_until(lambda: pid in servers())
-    parent.send_signal(kill)
-    parent.wait(10)
-    parent.stdout.close()
-    assert wait_until(lambda: pid not in servers())
-    assert wait_until(lambda: not list((fresh / "tmp").glob("assay-prefect-*")))
+def test_a_parent_that_is_killed_takes_its_server_along():
+    parent = up()
+    assert parent.stdout.readline().startswith("up")
+    [child] = psutil.Process(parent.pid).children()
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate()
+    child.wait(10)
 
 
-def test_a_server_that_cannot_start_is_e101_with_the_end_of_its_log(fresh, monkeypatch):
-    (fresh / "lib").mkdir()
-    (fresh / "lib" / "uvicorn.py").write_text("raise RuntimeError('out of order')\n")
-    monkeypatch.setenv("PYTHONPATH", str(fresh / "lib"))
-    template = template_path()
-    template.parent.mkdir(parents=True)
-    template.write_bytes(b"not a database")  # and a spoilt template is replaced, not trusted
-    with PrefectServer() as server, pytest.raises(AssayError, match="out of order") as raised:
-        server.wait()
-    assert raised.value.code == "ASSAY-E101"
-    assert raised.value.exit_code == 3
-    assert "--direct" in raised.value.fix
-    assert template.read_bytes().startswith(b"SQLite format 3")
-    assert Path(raised.value.where.partition(": ")[0]).is_file()  # the log stays to be read
-
-
-@pytest.mark.usefixtures("fresh")
-def test_a_server_that_is_late_is_e101():
-    with PrefectServer() as server, pytest.raises(AssayError, match="not up after 0 s"):
-        server.wait(timeout=0.2)
+def test_a_server_that_cannot_start_is_e101_and_names_its_log(fresh, monkeypatch):
+    folder = fresh / "home" / ".cache" / "assay" / "prefect"
+    folder.mkdir(parents=True)
+    (folder / "prefect.db").write_bytes(b"not a database" * 100)
+    script = "from pipelines.orchestration.server import connected\nwith connected(): pass"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script], capture_output=True, text=True, check=False
+    )
+    assert "ASSAY-E101" in done.stderr
+    assert str(folder / "server.log") in done.stderr
+    assert "not a database" in (folder / "server.log").read_text()
+    monkeypatch.setattr(server.config, "user_folder", lambda *_: None)
+    with pytest.raises(AssayError, match="E003"), server.connected():
+        pass
+    monkeypatch.setattr(server.config, "user_folder", lambda *_: Path(os.devnull))
+    with pytest.raises(AssayError, match="E003"), server.connected():
+        pass
 
 
 @pytest.mark.usefixtures("fresh")
-def test_a_server_configured_in_the_profile_is_used_and_no_child_started():
-    assert server_address.configured_url() is None
+def test_nobody_starts_a_server_or_imports_prefect_unasked():
+    """Without a server, and with `--direct` also with one."""
+    script = """
+import sys
+from pipelines import cli
+code = cli.main(sys.argv[1:])
+assert not [name for name in sys.modules if name.partition(".")[0] in ("prefect", "uvicorn")]
+sys.exit(code)
+"""
+    Path("a.csv").write_text("size\n" + "1.5\n" * 40)
+    Path("c.yaml").write_text(
+        "apiVersion: v3.1.0\nkind: DataContract\nname: a\n"
+        "schema: [{name: a, properties: [{name: size, logicalType: number}]}]\n"
+    )
+    words = ["run", "c.yaml", "--source", "a.csv", "--store", "store"]
+    for more, env in (([], {}), (["--direct"], {"PREFECT_API_URL": "http://127.0.0.1:9/api"})):
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", script, *words, *more],
+            env=os.environ | env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode in (0, 1), done.stderr
+        assert "AssertionError" not in done.stderr
+    assert not Path("../home/.cache/assay/prefect").exists()
+
+
+def test_direct_and_flow_at_once_is_a_usage_error(capsys):
+    assert cli.main(["run", "c.yaml", "--direct", "--flow"]) == 2
+    assert "ASSAY-C012" in capsys.readouterr().err
+
+
+def test_a_flow_is_kept_by_the_configured_server(prefect, tmp_path):
+    """Also without `--flow`."""
+    (tmp_path / "a.csv").write_text("size\n" + "1.5\n" * 40)
+    (tmp_path / "c.yaml").write_text(
+        "apiVersion: v3.1.0\nkind: DataContract\nname: kept\n"
+        "schema: [{name: a, properties: [{name: size, logicalType: number}]}]\n"
+    )
+    assay = str(Path(sys.executable).parent / "assay")
+    words = [assay, "run", "c.yaml", "--source", "a.csv", "--store", "store"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=os.environ | prefect.env, capture_output=True, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr
+    database = sqlite3.connect(prefect.folder / "prefect.db")
+    try:
+        runs = database.execute("SELECT name, state_name FROM flow_run").fetchall()
+    finally:
+        database.close()
+    assert [state for name, state in runs if name.startswith("assay-kept-")] == ["Completed"]
+
+
+@pytest.mark.usefixtures("fresh")
+def test_a_server_configured_in_the_profile_is_used():
+    assert server.configured_url() is None
     Path("../home/.prefect").mkdir()
     Path("../home/.prefect/profiles.toml").write_text(
         'active = "x"\n[profiles.x]\nPREFECT_API_URL = "http://127.0.0.1:9/api"\n'
     )
-    assert server_address.configured_url() == "http://127.0.0.1:9/api"
-    with PrefectServer() as server:
-        assert not server.own
-        assert server.pid is None
-        with pytest.raises(AssayError, match=r"127\.0\.0\.1:9/api") as raised:
-            server.wait()
+    assert server.configured_url() == "http://127.0.0.1:9/api"
+    with pytest.raises(AssayError, match=r"127\.0\.0\.1:9/api") as raised, server.connected():
+        pass
     assert raised.value.code == "ASSAY-E101"
 
 
@@ -154,7 +185,7 @@ def test_only_the_active_profile_counts(fresh, monkeypatch, profiles, chosen):
     if chosen:
         monkeypatch.setenv("PREFECT_PROFILE", chosen)
     (fresh / "profiles.toml").write_text(profiles)
-    assert server_address.configured_url() == ("http://b/api" if chosen else None)
+    assert server.configured_url() == ("http://b/api" if chosen else None)
 
 
 @pytest.mark.parametrize(("status", "there"), [(200, True), (401, True), (404, True), (503, False)])
@@ -172,10 +203,10 @@ def test_what_counts_as_an_answer(status, there):
         threading.Thread(target=answering.handle_request, daemon=True).start()
         url = f"http://127.0.0.1:{answering.server_port}/api"
         if there:
-            server_address.check_answers(url)
+            server.check_answers(url)
         else:
             with pytest.raises(AssayError, match="E101"):
-                server_address.check_answers(url)
+                server.check_answers(url)
 
 
 def test_a_server_that_never_answers_is_given_up_and_its_password_not_shown():
@@ -184,8 +215,8 @@ def test_a_server_that_never_answers_is_given_up_and_its_password_not_shown():
         silent.listen()
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/api"
         with pytest.raises(AssayError, match="E101"):
-            server_address.check_answers(url, patience=0.3)
+            server.check_answers(url, patience=0.3)
     for bad in ("http://me:secret@127.0.0.1:9/api", "ftp://me:secret@x/api", "http://[x/api"):
         with pytest.raises(AssayError, match="E101") as raised:
-            server_address.check_answers(bad, patience=0.3)
+            server.check_answers(bad, patience=0.3)
         assert "secret" not in str(raised.value)

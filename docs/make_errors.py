@@ -1,7 +1,6 @@
 """The page docs/errors.md, generated from the table of codes and from the registry of checks."""
 
 import itertools
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,7 +14,7 @@ HEAD = """# Codes and rules
 
 Every refusal, reason and warning carries one of these codes, every finding one of these codes or
 rules; `assay explain ASSAY-I035` and `assay explain outliers.joint` print the same text. Codes and
-rule ids are never reused. `make errors` writes this page from `provenance/base/codes.py` and the
+rule ids are never reused. `make reference` writes this page from `provenance/base/codes.py` and the
 checks.
 
 Exit codes: 0 pass; 1 the data failed; 2 usage or contract error; 3 could not check; 4 the ledger or
@@ -80,4 +79,4 @@ def _table(rules: Mapping[str, Explanation]) -> str:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(page(), encoding="utf-8")
+    Path(__file__).with_name("errors.md").write_text(page(), encoding="utf-8")
