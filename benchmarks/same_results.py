@@ -73,6 +73,8 @@ def digests(assay, contract, source, store, work):
         if any((run / part).glob("*.parquet")):
             table = ds.dataset(run / part, format="parquet").to_table()
             kept = table.drop_columns([name for name in TEXTS if name in table.column_names])
+            if part == "findings":  # findings that differ in their text alone are in its order
+                kept = kept.sort_by([(name, "ascending") for name in kept.column_names])
             found[part] = (len(table), digest_of(kept))
     return found
 
