@@ -4,7 +4,7 @@ Threat: poisoning by values that wreck a scale or hide a trigger; look-alike cat
 State: per text column up to 1,000 categories with counts; one bounded sample of the numbers.
 Cost: two passes, O(n); only the unique values are searched for characters (RE2).
 Nulls: ignored; ingest has already refused NaN and infinities (V001, V002).
-Blind to: outliers within reason (see the check `outliers`); odd spellings of rare categories.
+Blind to: less extreme outliers (see the check `outliers`); odd spellings of rare categories.
 Source: Unicode Standard Annex 9 (bidi) and Technical Standard 39; Hampel 1974 (median, MAD).
 """
 
@@ -187,7 +187,7 @@ class Values(Check[State, Fitted]):
         rows = np.flatnonzero(far)
         evidence = (
             f"the number is more than {ABSURD:.0e} times the column's scale ({scale:.3g}) away "
-            "from its median"
+            "from the column's median"
         )
         advice = "repair the source, or set a minimum and a maximum in the contract"
         fixed = {"check": self.name, "rule": "ASSAY-V004", "column": name}

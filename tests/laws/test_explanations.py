@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.contract import expectation_gallery, odcs
+from checks.contract import expectation_gallery, quality_rules
 from checks.kit import registry
 from checks.rules import explanations, suite
 from pipelines.commands import explain
@@ -73,7 +73,14 @@ def test_a_rule_is_explained_in_whole_sentences(rule):
         assert not set("|\n") & set(facts[field]), field
 
 
-KINDS = {*suite._BY_KIND, *suite._NULLS, *suite._LISTS, *odcs.METRICS, "unique", "sql"} - {
+KINDS = {
+    *suite._BY_KIND,
+    *suite._NULLS,
+    *suite._LISTS,
+    *quality_rules.ARGUMENTS,
+    "unique",
+    "sql",
+} - {
     "invalidValues"  # its rules are `validValues` and `pattern`
 }
 
