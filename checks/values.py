@@ -274,7 +274,7 @@ def _shown(category: str) -> str:
 
 def _oddity(value: str, code: str) -> str:
     if code == "V008":
-        return "differs from a common category only in blanks or case"
+        return "differs from a common category only in whitespace or letter case"
     foreign = [(at, char) for at, char in enumerate(value) if not char.isascii()]
     shown = ", ".join(f"U+{ord(char):04X} at character {at}" for at, char in foreign[:_SHOWN])
     return f"looks like a common category but is spelt with {shown or 'other characters'}"
