@@ -4,9 +4,9 @@ Threat: data poisoning by rows of any kind. State: up to 60,000 rows (option `sa
 for each of 50 partitions (option `partitions`). Cost: one small forest per partition.
 Nulls: rows without a label are left out; missing features stay missing. Runs only if `assay.checks`
 names it.
-Blind to: models other than such a vote, so it says nothing about yours; rows that are poisoned
-already (it counts further ones, and rows that other checks quarantine are still included); wrong
-labels of the held-out rows; text beyond its length. It never covers more than a few rows.
+Blind to: models other than such a vote, such as the one you train; rows that are already poisoned
+(only further ones count, and rows that other checks quarantine are still included); wrong labels of
+the held-out rows; all of a text value but its length. The number of rows is never more than a few.
 Source: deep partition aggregation (Levine, Feizi 2021).
 """
 
@@ -43,10 +43,11 @@ class Certificate(Check[pa.Table, Model]):
     explains: ClassVar[Explains] = {
         "certificate.votes": Explanation(
             ("info",),
-            "How many added or removed rows a majority vote of models withstands, whatever they "
-            "contain; or why there is no certificate.",
+            "States how many added or removed rows, whatever they contain, a majority vote of "
+            "models withstands, or why there is no certificate.",
             "Always, if the contract turns the check on.",
-            "Set `partitions`: more partitions withstand more rows and are right less often.",
+            "Set the option `partitions`; with more partitions, the vote withstands more rows but "
+            "is correct less often.",
         )
     }
 
@@ -88,13 +89,13 @@ class Certificate(Check[pa.Table, Model]):
                 f"{LEAST * self.partitions:,} labelled rows and a row to vote on, found "
                 f"{learn.num_rows:,} and {asked.num_rows:,} to vote on."
             )
-            return self._reported(text, 0.0, "Set fewer partitions.")
+            return self._reported(text, 0.0, "set fewer partitions")
         if not 1 < len(classes) <= MOST_CLASSES:
             text = (
                 f"No certificate: the label has {count(len(classes), 'value')}, expected 2 to "
                 f"{MOST_CLASSES}."
             )
-            return self._reported(text, 0.0, "Choose a label with fewer values.")
+            return self._reported(text, 0.0, "choose a label with fewer values")
         votes = self._votes(learn, np.searchsorted(classes, names), asked, len(classes))
         best, radius = certified(votes)
         is_right = classes[best] == np.array(_names(asked[self.label]), object)
@@ -168,13 +169,13 @@ class Certificate(Check[pa.Table, Model]):
         where = "held-out" if self.context.reference is None else "trusted"
         text = (
             f"A vote of {count(self.partitions, 'model')}, one per partition, is correct on "
-            f"{percent(shares[0])} of {len(radius):,} {where} rows. Share that stays correct "
+            f"{percent(shares[0])} of {len(radius):,} {where} rows. Proportion that stays correct "
             f"whichever rows are added or removed: {', '.join(kept)}. "
             f"{is_half if half >= 0 else 'Fewer than half of the rows are correct.'}"
         )
         advice = (
-            "More partitions withstand more rows and are correct less often. A changed row counts "
-            "as two."
+            "set more partitions to withstand more rows, with a vote that is correct less often; "
+            "count a changed row as two"
         )
         return self._reported(text, 1 - shares[0], advice)
 

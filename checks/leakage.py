@@ -26,8 +26,8 @@ LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
 COPY = 0.98  # recall of every class, by the lower bound, from which a column is as good as a copy
 TO_DO = (
-    "remove it from the source; or set assay.role: ignore and leave it out of training, since it "
-    "stays in the clean files"
+    "remove the column from the source; or set assay.role: ignore for it and leave it out of "
+    "training, since it stays in the clean files"
 )
 NEAR_AREA = 0.98
 COPY_RANK, NEAR_RANK = 0.9999, 0.99

@@ -109,7 +109,7 @@ class Shape(Check[ShapeState, Model]):
         if rows >= needed:
             return None
         severity: findings.Severity = "error" if rows < self.least else "warning"
-        evidence = f"{count(rows, 'row')}, at least {needed:,} are needed to judge"
+        evidence = f"the dataset has {count(rows, 'row')}; at least {needed:,} are needed"
         return self._finding("V016", None, evidence, severity)
 
     def _label(self, name: str, extent: Extent) -> findings.Findings | None:
@@ -119,7 +119,7 @@ class Shape(Check[ShapeState, Model]):
             evidence = f"the label has {count(classes, 'class')}{named}; a model needs two"
             return self._finding("V012", name, evidence)
         if extent.filled >= LEAST_ROWS and self._names_rows(extent, classes):
-            evidence = f"{classes:,} classes in {count(extent.filled, 'labelled row')}"
+            evidence = f"the label has {classes:,} classes in {count(extent.filled, 'row')}"
             return self._finding("V014", name, evidence)
         return None
 
@@ -132,13 +132,13 @@ class Shape(Check[ShapeState, Model]):
 
     def _column(self, name: str, extent: Extent, rows: int) -> findings.Findings | None:
         if not extent.filled:
-            evidence = f"no value in {count(rows, 'row')}"
+            evidence = f"the column has no value in {count(rows, 'row')}"
             return self._finding("V015", name, evidence) if rows else None
         if extent.low == extent.high and rows > 1:
             return self._finding("V015", name, "the column has only one value", "warning")
         many = _distinct(extent.hashes)
         if many > MOST_CATEGORIES:
-            evidence = f"about {many:,} categories, more than {MOST_CATEGORIES:,}: they are hashed"
+            evidence = f"about {many:,} categories, more than {MOST_CATEGORIES:,}; they are hashed"
             return self._finding("V019", name, evidence, "warning")
         return None
 
@@ -158,10 +158,10 @@ class Shape(Check[ShapeState, Model]):
 
 _ADVICE = {
     "V012": "check that the label was exported with all its classes",
-    "V014": "choose another column as the label",
-    "V015": "repair the export, or give the column assay.role: ignore",
-    "V016": "gather more rows",
-    "V019": "nothing to do if intended; otherwise give it assay.role: text or ignore",
+    "V014": "choose a different column as the label",
+    "V015": "repair the export, or set assay.role: ignore for the column",
+    "V016": "collect more rows",
+    "V019": "set assay.role: text or ignore for the column, unless this is intended",
 }
 
 

@@ -4,7 +4,7 @@ Threat: poisoning by values that wreck a scale or hide a trigger; look-alike cat
 State: per text column up to 1,000 categories with counts; one bounded sample of the numbers.
 Cost: two passes, O(n); only the unique values are searched for characters (RE2).
 Nulls: ignored; ingest has already refused NaN and infinities (V001, V002).
-Blind to: outliers within reason (see the check `outliers`); odd spellings of rare categories.
+Blind to: less extreme outliers (see the check `outliers`); odd spellings of rare categories.
 Source: Unicode Standard Annex 9 (bidi) and Technical Standard 39; Hampel 1974 (median, MAD).
 """
 
@@ -187,7 +187,7 @@ class Values(Check[State, Fitted]):
         rows = np.flatnonzero(far)
         evidence = (
             f"the number is more than {ABSURD:.0e} times the column's scale ({scale:.3g}) away "
-            "from its median"
+            "from the column's median"
         )
         advice = "repair the source, or set a minimum and a maximum in the contract"
         fixed = {"check": self.name, "rule": "ASSAY-V004", "column": name}
@@ -274,7 +274,7 @@ def _shown(category: str) -> str:
 
 def _oddity(value: str, code: str) -> str:
     if code == "V008":
-        return "differs from a common category only in blanks or case"
+        return "differs from a common category only in whitespace or letter case"
     foreign = [(at, char) for at, char in enumerate(value) if not char.isascii()]
     shown = ", ".join(f"U+{ord(char):04X} at character {at}" for at, char in foreign[:_SHOWN])
     return f"looks like a common category but is spelt with {shown or 'other characters'}"

@@ -249,7 +249,7 @@ class Settings:
                 continue
             if key not in self.kinds:
                 is_elsewhere = key in self.elsewhere
-                fix = "it does not belong here" if is_elsewhere else nearest(key, self.kinds)
+                fix = "move it to where it belongs" if is_elsewhere else nearest(key, self.kinds)
                 raise place.fail("C004", f"unknown custom property '{key}'", fix=fix)
             if "value" not in entry:
                 raise item.fail("C005", f"{key} has no value")

@@ -53,7 +53,7 @@ def _standard(node: Node, name: str) -> str:
 def _version(node: Node, name: str) -> str:
     """Return a version as it is written: 1.0 is no number here."""
     if isinstance(node.value, dict | list):
-        raise node.fail("C005", f"{name} must be a text")
+        raise node.fail("C005", f"{name} must be a string")
     return node.text
 
 
@@ -66,7 +66,9 @@ def _tables(node: Node, name: str) -> list[Part]:
 
 def _has_schema(part: Part) -> None:
     if "schema" not in part:
-        raise part.node.fail("C005", "the contract has no schema", fix="`assay init` writes one")
+        raise part.node.fail(
+            "C005", "the contract has no schema", fix="write one with `assay init`"
+        )
 
 
 def _has_columns(part: Part) -> None:

@@ -89,8 +89,8 @@ class Node:
         """Return the node as a text; a number or a bare yes/no is refused."""
         if isinstance(self.value, str) and self.value:
             return self.value
-        fix = f'put it in quotes: "{self.text}"' if self.text else "write a text that is not empty"
-        raise self.fail("C005", f"{what} must be a text", fix=fix)
+        fix = f'put it in quotes: "{self.text}"' if self.text else "write text that is not empty"
+        raise self.fail("C005", f"{what} must be a string", fix=fix)
 
     def boolean(self, what: str) -> bool:
         """Return the node as true or false; yes, no, on and off are refused."""
@@ -149,7 +149,7 @@ class Node:
             return
         if self.text.lower() in OLD_WORDS:
             meant = "true" if OLD_WORDS[self.text.lower()] else "false"
-            what = f"{what}: '{self.text}' is {meant} in YAML 1.1 and a text in YAML 1.2"
+            what = f"{what}: '{self.text}' is {meant} in YAML 1.1 and a string in YAML 1.2"
             raise self.fail("C005", what, fix=f'write {meant}, or "{self.text}" with the quotes')
         if isinstance(self.value, int) and _OCTAL.match(self.text):
             what = f"{what}: '{self.text}' is an octal number in YAML 1.1"

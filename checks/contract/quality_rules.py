@@ -49,7 +49,7 @@ def _own_name(node: Node, name: str) -> str:
     found = node.string(name)
     if found.upper().startswith("ASSAY-"):
         what = "names of rules that begin with ASSAY- are reserved"
-        raise node.fail("C005", what, fix="choose another name")
+        raise node.fail("C005", what, fix="choose a different name")
     return found
 
 
@@ -251,6 +251,6 @@ def _invalid(item: Part, arguments: Part, scope: Scope) -> list[Rule]:
         regex = scope.guard.pattern(arguments.nodes["pattern"], "pattern")
         rules.append(scope.rule("pattern", {"regex": regex}, item.node))
     if not rules:
-        fix = "arguments: {validValues: [...]} or {pattern: ...}"
+        fix = "write arguments: {validValues: [...]} or arguments: {pattern: ...}"
         raise item.node.fail("C005", "invalidValues does not say what is valid", fix=fix)
     return rules

@@ -103,7 +103,7 @@ class Guard:
             what = f"the process that checks patterns and queries ended with code {code}"
             return AssayError("E005", what, where=node.where, fix="check free memory")
         what = f"parsing {item['name']} takes too much time or memory"
-        return node.fail(_CODES[item["kind"]], what, fix="write it more simply")
+        return node.fail(_CODES[item["kind"]], what, fix="simplify the pattern or query")
 
     def _filled(self, node: Node, column: str | None) -> str:
         text = node.string("query")

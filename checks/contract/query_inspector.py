@@ -78,7 +78,7 @@ def _answer(
     except (MemoryError, RecursionError, duckdb.Error) as error:
         code = "C006" if is_pattern else "C009"
         what = f"parsing {item['name']} takes too much memory ({type(error).__name__})"
-        return {"code": code, "what": what, "fix": "write it more simply"}
+        return {"code": code, "what": what, "fix": "simplify the pattern or query"}
     return None
 
 
@@ -89,7 +89,7 @@ def _compile(name: str, pattern: str, database: "duckdb.DuckDBPyConnection") -> 
         database.execute("SELECT regexp_matches('', ?)", [pattern])
     except duckdb.InvalidInputException as error:
         reason = _first(error).removeprefix("Invalid Input Error: ")
-        fix = "RE2 supports neither lookaround nor backreferences"
+        fix = "rewrite the pattern; RE2 supports neither lookaround nor backreferences"
         raise RefusedError(f"{name} is not an RE2 pattern: {reason}", fix, "C006") from error
 
 
@@ -111,7 +111,7 @@ def _refuse_statements(text: str, database: "duckdb.DuckDBPyConnection") -> None
     if len(found) != 1:
         raise RefusedError(f"the query must be one statement, not {len(found)}")
     if found[0].type.name != "SELECT":
-        raise RefusedError("the query must be a SELECT", "a rule only reads the dataset")
+        raise RefusedError("the query must be a SELECT", "write one that only reads the dataset")
 
 
 def _tree(text: str, database: "duckdb.DuckDBPyConnection") -> Any:

@@ -127,7 +127,7 @@ def _with_clauses(item: dict[str, Any], known: frozenset[str], columns: set[str]
 def _refuse_table(item: dict[str, Any], known: frozenset[str]) -> None:
     name = item["table_name"].lower()
     if item.get("schema_name") or item.get("catalog_name") or name not in known:
-        fix = "the dataset is called ${table}"
+        fix = "read only the dataset, which is called ${table}"
         raise RefusedError("the query reads another table or a file", fix)
     if item.get("at_clause"):
         raise RefusedError("the query may not use AT")
@@ -135,7 +135,7 @@ def _refuse_table(item: dict[str, Any], known: frozenset[str]) -> None:
 
 def _refuse_part(item: dict[str, Any], columns: set[str]) -> None:
     if item.get("sample"):
-        raise RefusedError("the query may not use SAMPLE", "the result must be the same each time")
+        raise RefusedError("the query may not use SAMPLE", "return the same result each time")
     part = item.get("class")
     if part is None:
         _refuse_kind(item)
@@ -164,7 +164,7 @@ def _refuse_function(item: dict[str, Any]) -> None:
         near = (
             difflib.get_close_matches(name, sorted(FUNCTIONS), 1, NEAR) if len(name) < LONG else []
         )
-        fix = f"did you mean '{near[0]}'?" if near else "docs/contract.md lists what is allowed"
+        fix = f"did you mean '{near[0]}'?" if near else "see docs/contract.md for what is allowed"
         raise RefusedError(f"the query may not call {item['function_name']}", fix)
 
 

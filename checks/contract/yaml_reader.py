@@ -77,7 +77,7 @@ def read(path: Path) -> Document:
     except (OSError, RuntimeError, ValueError):
         raise _unreadable("the path cannot be resolved", name) from None
     if not real.is_relative_to(home):
-        fix = "copy the file in, or give its real path"
+        fix = "copy the file into the folder, or give its real path"
         raise _unreadable("the symbolic link leaves its folder", name, fix)
     try:
         with Opened(str(real), Limits(max_bytes=MAX_BYTES), name) as file:
@@ -125,7 +125,7 @@ def _decoded(content: bytes, file: str) -> str:
         line = content.count(b"\n", 0, error.start) + 1
         column = error.start - content.rfind(b"\n", 0, error.start)
         place, what = f"{file}:{line}:{column}", f"byte {error.start} is not UTF-8"
-        raise AssayError("C002", what, where=place, fix="save as UTF-8") from error
+        raise AssayError("C002", what, where=place, fix="save the file as UTF-8") from error
     if odd := _FORBIDDEN.search(text):
         line = text.count("\n", 0, odd.start()) + 1
         column = odd.start() - text.rfind("\n", 0, odd.start())
@@ -152,7 +152,7 @@ class _Builder:
                 root = self._node(next(events), events)
         if root is None or root.value is None:
             raise AssayError(
-                "C005", "the contract is empty", where=f"{self.file}:1:1", fix="`assay init`"
+                "C005", "the contract is empty", where=f"{self.file}:1:1", fix="run `assay init`"
             )
         return root
 
@@ -202,7 +202,7 @@ class _Builder:
         if getattr(event, "tag", None) is not None:
             raise self._error("C002", "tags are not allowed", event)
         if "\0" in getattr(event, "value", ""):
-            raise self._error("C002", "a text contains the character U+0000", event)
+            raise self._error("C002", "a text value contains the character U+0000", event)
 
     def _error(self, code: str, what: str, event: Any) -> AssayError:
         line, column = _place(event)

@@ -3,7 +3,7 @@
 Threat: data leakage, model inversion. State: one entry per equivalence class, at most 500,000; in
 excess of that, those of lowest hash, each with its full count. Cost: one pass and one sort per
 shard; the search for a plan regroups the classes up to 100 times. Nulls: a value like any other.
-Blind to: quasi-identifiers that nobody declared; persons with several rows (a class counts rows);
+Blind to: quasi-identifiers that nobody declared; people with several rows (a class counts rows);
 rows quarantined later for other reasons, which can make classes smaller.
 Source: k-anonymity (Samarati 2001; Sweeney 2002), l-diversity (Machanavajjhala et al. 2007).
 """
@@ -83,22 +83,26 @@ class Disclosure(Check[Classes, Small]):
             ("error", "warning", "info"),
             "Some rows can be singled out by their quasi-identifiers.",
             "Fewer than k rows (option `k`, default 5) share the same quasi-identifiers. The "
-            "severity is the option `severity`; info if those rows are quarantined one by one.",
-            "Make the columns coarser at their source as proposed, or set the k that your policy "
-            "requires (assay.checks.disclosure.k).",
+            "option `severity` sets the severity; it is info if those rows are quarantined "
+            "individually.",
+            "Make the columns coarser at their source as the report proposes, or set the k that "
+            "your policy requires (assay.checks.disclosure.k).",
         ),
         "disclosure.l_diversity": Explanation(
             ("error", "warning", "info"),
             "Anyone who knows a person's quasi-identifiers can infer a sensitive value.",
-            "Rows with the same quasi-identifiers hold fewer than l values (option `l`, default 2) "
-            "of a sensitive column. Info unless the contract sets `l`.",
-            "Make the quasi-identifiers coarser at their source, or set assay.checks.disclosure.l.",
+            "Rows with the same quasi-identifiers have fewer than l distinct values (option `l`, "
+            "default 2) in a sensitive column. The option `severity` sets the severity; it is info "
+            "unless the contract sets `l`.",
+            "Make the quasi-identifiers coarser at their source, or set the l that your policy "
+            "requires (assay.checks.disclosure.l).",
         ),
         "disclosure.small_class": Explanation(
             ("error", "info"),
             "Too few rows share this row's quasi-identifiers.",
-            "The row is in a class of fewer than k rows, and such rows are few enough to leave out "
-            "(option `max_suppressed`). Error only if the option `severity` is error.",
+            "Fewer than k rows share the row's quasi-identifiers, and the proportion of such rows "
+            "is within the option `max_suppressed` (default 5%). Error if the option `severity` is "
+            "error, otherwise info.",
             "Leave the row out, or make the quasi-identifiers coarser at their source.",
         ),
     }
@@ -153,9 +157,9 @@ class Disclosure(Check[Classes, Small]):
             check=self.name,
             rule=ROW,
             severity="error" if self.is_strict else "info",  # nothing is suspicious about a row
-            evidence=f"Fewer than {self.settings.k} rows share its values of "
+            evidence=f"Fewer than {self.settings.k} rows share the row's values in "
             f"{', '.join(self.columns)}.",
-            suggestion="leave the row out, or generalise these columns at the source",
+            suggestion="leave the row out, or make these columns coarser at their source",
         )
 
     @classmethod
@@ -185,8 +189,8 @@ class Disclosure(Check[Classes, Small]):
             severity="info" if is_few and self.is_strict else self.settings.severity,
             score=share,
             evidence=evidence,
-            suggestion="generalise the columns at the source as proposed, or set "
-            "assay.checks.disclosure.k to the value that your policy requires",
+            suggestion="make the columns coarser at their source as proposed, or set the k that "
+            "your policy requires (assay.checks.disclosure.k)",
         )
 
     def _alike(self, state: Classes, column: str) -> findings.Findings | None:
@@ -196,7 +200,7 @@ class Disclosure(Check[Classes, Small]):
         share = float(state.counts[distinct < least].sum() / state.counts.sum())
         if not share:
             return None
-        few = "one value" if least == 2 else f"fewer than {least} values"  # noqa: PLR2004
+        few = "one value" if least == 2 else f"fewer than {least} distinct values"  # noqa: PLR2004
         return findings.make(
             None,
             check=self.name,
@@ -205,8 +209,9 @@ class Disclosure(Check[Classes, Small]):
             severity=self.settings.severity if "l" in self.options else "info",
             score=share,
             evidence=f"{percent(share, 2)} of the rows are in classes with {few} of '{column}': "
-            f"anyone who knows {', '.join(self.columns)} of a person can infer it.",
-            suggestion="generalise these columns, or set assay.checks.disclosure.l",
+            f"anyone who knows a person's {', '.join(self.columns)} can infer that value.",
+            suggestion="make these columns coarser at their source, or set the l that your policy "
+            "requires (assay.checks.disclosure.l)",
         )
 
 

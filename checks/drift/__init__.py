@@ -1,4 +1,4 @@
-"""Drift: do the data still resemble the trusted reference, column by column?
+"""Drift: does the data still resemble the trusted reference, column by column?
 
 Threat: drift and degradation; slow or sudden poisoning of whole columns.
 State: integer counts per column over the reference's bins, exact for any cut into shards; a sample
@@ -53,10 +53,11 @@ class Drift(Check[State, Model]):
         earlier_runs.RECENT: Explanation(
             ("warning",),
             "A column suddenly differs from the most recent runs, though perhaps not enough from "
-            "the reference.",
+            "the reference to count as drift.",
             f"The difference from the mean of the last season (option `season`, default "
-            f"{earlier_runs.SEASON} runs) exceeds half the limit of drift plus chance, and twice "
-            "any earlier such difference. Needs two seasons of earlier runs.",
+            f"{earlier_runs.SEASON} runs) is more than half the drift limit plus an allowance for "
+            "chance, and more than twice any such difference in the "
+            f"{earlier_runs.MEMORY} seasons before. Needs two seasons of earlier runs.",
             "Find out what has changed at the source since the last run.",
         )
     }
@@ -177,7 +178,8 @@ class Drift(Check[State, Model]):
             evidence="A classifier distinguishes the rows of this run from those of the reference "
             f"(AUC {found.area:.2f}, expected about 0.50), mainly by {', '.join(found.columns)}."
             + joint,
-            suggestion="Examine these columns together; re-anchor the reference if intended.",
+            suggestion="examine these columns together; if the change is intended, run "
+            "`assay review RUN --anchor`",
         )
 
     def _signals(self, counts: dict[str, np.ndarray]) -> Signals:
@@ -218,7 +220,8 @@ class Drift(Check[State, Model]):
             column=name,
             score=min(1.0, size),
             evidence=f"Column '{name}' differs from the reference{how}.",
-            suggestion="Find out what changed at the source; re-anchor the reference if intended.",
+            suggestion="find out what changed at the source; if it is intended, run "
+            "`assay review RUN --anchor`",
         )
 
     def _too_few(self) -> findings.Findings:
@@ -229,9 +232,9 @@ class Drift(Check[State, Model]):
             None,
             check=self.name,
             rule="ASSAY-V016",
-            evidence=f"{count(rows, 'row')}, at least {LEAST_ROWS} are needed to compare with the "
-            "reference",
-            suggestion="gather more rows",
+            evidence=f"The dataset has {count(rows, 'row')}; at least {LEAST_ROWS} are needed to "
+            "compare it with the reference.",
+            suggestion="collect more rows",
         )
 
     def _absent(self, name: str) -> findings.Findings:
@@ -242,7 +245,7 @@ class Drift(Check[State, Model]):
             rule=RULE,
             column=name,
             evidence=f"Column '{name}' is missing from {where}, so its drift cannot be measured.",
-            suggestion="Use a reference with the same columns as the data.",
+            suggestion="use a reference with the same columns as the data",
         )
 
 

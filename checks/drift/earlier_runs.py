@@ -28,9 +28,9 @@ MOST = 500  # streams that a run keeps
 # measure -> (effect whose limit applies, wording)
 MEASURES = {
     "shift": ("shift", "its values are shifted by {:+.3f} standard deviations"),
-    "missing": ("missing", "its share of missing cells differs by {:+.1f} points"),
-    "share": ("mix", "the share of one of its categories differs by {:+.1f} points"),
-    "label": ("label", "the share of one of its classes differs by {:+.1f} points"),
+    "missing": ("missing", "its share of missing cells differs by {:+.1f} percentage points"),
+    "share": ("mix", "the share of one of its categories differs by {:+.1f} percentage points"),
+    "label": ("label", "the share of one of its classes differs by {:+.1f} percentage points"),
 }
 SEASON = 7  # runs
 ALLOWED = 1 / 3  # of a limit: a level that does not matter
@@ -151,7 +151,8 @@ def _slow(
         evidence=f"Column '{column}' is drifting away from the reference run by run: "
         f"{_worded(measure, worst.level)} on average over the last {season} runs; the drift has "
         f"been adding up {when}.",
-        suggestion="Find out what is changing at the source; re-anchor the reference if intended.",
+        suggestion="find out what is changing at the source; if it is intended, run "
+        "`assay review RUN --anchor`",
     )
 
 
@@ -166,7 +167,7 @@ def _recent(column: str, found: list[tuple[float, str]], season: int) -> finding
         score=min(1.0, abs(apart) / 2),
         evidence=f"Column '{column}' stands out from the last {season} runs: "
         f"{_worded(measure, apart)}.",
-        suggestion="Find out what has changed at the source since the last run.",
+        suggestion="find out what has changed at the source since the last run",
     )
 
 

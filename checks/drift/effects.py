@@ -55,9 +55,10 @@ class Effect:
         """Return the statistic, how far it exceeds chance, and the limit that it breaks."""
         limit = LIMITS[self.name][self.severity == "error"]
         if self.name in SHARES:
-            beyond = f"{100 * self.size:.1f} points beyond chance, limit {100 * limit:g} points"
+            beyond = f"{100 * self.size:.1f} percentage points more than chance explains"
+            beyond += f", limit {100 * limit:g}"
         else:
-            beyond = f"{self.size:.2f} beyond chance, limit {limit:g}"
+            beyond = f"{self.size:.2f} more than chance explains, limit {limit:g}"
         return f"{self.text} ({beyond})"
 
 

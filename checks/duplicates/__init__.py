@@ -26,8 +26,8 @@ from provenance.rows.shards import Shard
 
 FLOOD = "ASSAY-V017"
 OVERLAP = "ASSAY-V020"
-ADVICE = "Ask the source whether the rows are distinct events; if not, reject the copies."
-ADVICE_ON_OVERLAP = "Reject the rows with this code (`assay review`), or draw a new test set."
+ADVICE = "ask the source whether the rows are distinct events; if not, reject the copies"
+ADVICE_ON_OVERLAP = "reject the rows with this code (`assay review`), or draw a new test set"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,24 +65,25 @@ class Duplicates(Check[State, Copies]):
     explains: ClassVar[Explains] = {
         "duplicates.exact": Explanation(
             ("info",),
-            "Rows repeat an earlier row in every column that a model may learn from.",
-            "At least one such row exists. Repeated rows alone are no reason for quarantine.",
-            "Keep copies in the same fold when you evaluate a model; deduplicate if they are not "
-            "distinct events.",
+            "Some rows repeat an earlier row in every column that a model may learn from.",
+            "At least one such row exists. Repetition alone is no reason for quarantine.",
+            "Keep copies in the same fold when you evaluate a model; if they are not distinct "
+            "events, remove them at the source.",
         ),
         "duplicates.conflict": Explanation(
             ("error", "warning"),
-            "The row repeats an earlier row but has another label.",
-            "Error if the labels of copies differ clearly more often than labels drawn at random; "
-            "warning otherwise, in tables fine-grained enough that rows seldom repeat by chance.",
-            ADVICE,
+            "The row repeats an earlier row but has a different label.",
+            "Error if the labels of copies differ clearly more often than randomly drawn labels "
+            "would. Otherwise warning, but only in tables fine-grained enough that rows seldom "
+            "repeat by chance; in other tables the rule does not fire.",
+            f"{ADVICE.capitalize()}.",
         ),
         "duplicates.source": Explanation(
             ("error",),
             "The row repeats an earlier row, and one source supplies nearly all such copies.",
-            "One source supplies at least 80% of 10 or more copies but at most 25% of the other "
-            "rows, beyond chance.",
-            ADVICE,
+            "One source supplies at least 10 copies, at least 80% of all copies and at most 25% of "
+            "the other rows, and chance does not explain the difference.",
+            f"{ADVICE.capitalize()}.",
         ),
     }
 
@@ -171,8 +172,8 @@ class Duplicates(Check[State, Copies]):
         text = (
             f"{repeated.copies:,} of {count(rows, 'row')} repeat an earlier row in every column "
             f"that a model may learn from ({count(repeated.groups, 'group')}); "
-            f"{len(repeated.differing):,} of these copies have another label than the first row of "
-            "their group."
+            f"{len(repeated.differing):,} of these copies have a different label from the first "
+            "row of their group."
         )
         return findings.make(
             None,
@@ -181,7 +182,7 @@ class Duplicates(Check[State, Copies]):
             severity="info",
             score=repeated.copies / rows,
             evidence=text,
-            suggestion="Keep copies in the same fold when you evaluate a model.",
+            suggestion="keep copies in the same fold when you evaluate a model",
         )
 
     def _overlap(self, shared: test_overlap.Overlap) -> findings.Findings:
@@ -208,7 +209,7 @@ class Duplicates(Check[State, Copies]):
         if len(repeated.differing) and (repeated.is_conflict or is_fine):
             severity = "error" if repeated.is_conflict else "warning"
             text = (
-                "The row repeats an earlier row but has another label, as do "
+                "The row repeats an earlier row but has a different label, as do "
                 f"{len(repeated.differing):,} of {repeated.copies:,} copies"
             )
             more = ", more than if their labels were drawn at random."

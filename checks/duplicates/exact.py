@@ -41,7 +41,7 @@ class Repeated:
 
     Attributes:
         groups, copies: number of groups of equal rows; rows beyond the first of each group.
-        differing: ordinals of copies with another label than the first row of their group.
+        differing: ordinals of copies with a different label from the first row of their group.
         is_conflict: whether more copies differ than if their labels were drawn at random.
         flooded: ordinals of copies from a source that supplies nearly all of them.
         shares: of the copies and of the other rows that this source supplies.

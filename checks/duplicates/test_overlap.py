@@ -60,7 +60,10 @@ def find(
         AssayError: ASSAY-K003 if the test set has no readable row.
     """
     if test is None or not test.num_rows:
-        what, fix = "no row of the test set can be read", "give one that follows this contract"
+        what, fix = (
+            "no row of the test set can be read",
+            "give a test set that follows this contract",
+        )
         raise AssayError("K003", what, fix=fix)
     hashes = exact.hashes(test, columns)
     # beyond the cap, only the rows of lowest hash are known

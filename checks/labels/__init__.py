@@ -71,12 +71,15 @@ class Labels(Check[pa.Table, LabelModel]):
     explains: ClassVar[Explains] = {
         "labels.contradicted": Explanation(
             ("error", "warning"),
-            "The label contradicts the rest of the row: models that never saw the row predict "
-            "another class, or a value far from a numeric label.",
-            "Error if the estimated chance that the label is correct is so low that at most alpha "
-            "(assay.policy.alpha, default 10%) of the quarantined rows are false alarms. Warning "
-            f"if it is below {DOUBTED:.0%}, or if the row ranks among the {REVIEW_SHARE:.0%} most "
-            "doubtful.",
+            "The label contradicts the rest of the row: models that never saw the row predict a "
+            "different class or, for a numeric label, a value far from it.",
+            "Error if the estimated probability that the label is correct is so low that false "
+            "alarms should make up at most alpha (assay.policy.alpha, default 10%) of the "
+            f"quarantined rows. Warning if that probability is below {DOUBTED:.0%}, or if the row "
+            f"is among the {REVIEW_SHARE:.0%} most doubtful. For a numeric label, what counts is "
+            "the probability of a value this far from the predicted one: error as above, warning "
+            f"if that probability is below {numeric_label.RARE:.1%} and among the lowest "
+            f"{numeric_label.REVIEW_SHARE:.0%}.",
             "Compare the label with its source; relabel, release or reject the row "
             "(`assay review`).",
         )
@@ -303,6 +306,6 @@ def _note(
 
 
 def _off_diagonal(chances: np.ndarray, given: np.ndarray, model: LabelModel) -> np.ndarray:
-    """Return which rows the confident joint counts under another class than their own."""
+    """Return which rows the confident joint counts under a class other than their own."""
     confident = np.where(chances >= model.confident, chances, 0.0)
     return np.asarray((confident.max(1) > 0) & (confident.argmax(1) != given))

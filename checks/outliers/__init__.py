@@ -3,10 +3,10 @@
 Threat: poisoning by extreme or impossible rows. State: a sample of 20,000 rows. Cost: curves for up
 to 24 columns, one forest, two passes. Nulls: a missing cell is not an outlier; ingest quarantines
 NaN and infinities.
-Blind to: outliers amid the other values; outliers of one kind that make up more than 2 % of the
-rows (of all kinds that pairs of columns reveal); fewer than ten of a kind unless each is far out;
-impossible pairs of categories; rare classes that only many columns together reveal. A small
-legitimate group behind a gap looks like outliers.
+Blind to: outliers among the other values; outliers of one kind that make up more than 2% of the
+rows, or of all kinds together if pairs of columns reveal them; fewer than ten of a kind unless each
+is far out; impossible pairs of categories; rare classes that only many columns together reveal. A
+small legitimate group beyond a gap is reported as outliers.
 Source: Pickands 1975 (tails); Benjamini, Hochberg 1995; Liu, Ting, Zhou 2008 (forest).
 """
 
@@ -40,23 +40,25 @@ class Outliers(Check[pa.Table, OutlierModel]):
         "outliers.column": Explanation(
             ("error",),
             "The value lies far beyond the other values of its column.",
-            "The tail fitted to the column gives so extreme a value so small a chance that at most "
-            "alpha (assay.policy.alpha, default 10%) of the quarantined rows are false alarms.",
+            "According to the tail distribution fitted to the column, a value this extreme is so "
+            "unlikely that false alarms should make up at most alpha (assay.policy.alpha, default "
+            "10%) of the quarantined rows.",
             "Compare the value with its source; correct, reject or release the row.",
         ),
         "outliers.joint": Explanation(
             ("error",),
-            "Two values of the row do not fit each other, though each may be usual by itself.",
-            "The distance from the curve of one column along the other is beyond its fitted tail, "
-            "within the same budget of false alarms, and the other columns do not explain it.",
+            "Two values of the row do not fit together, although each may be usual on its own.",
+            "Given the value in one column, the value in the other is so far from the curve fitted "
+            "to both that false alarms should make up at most alpha (assay.policy.alpha, default "
+            "10%) of the quarantined rows, and the row's other columns do not explain why.",
             "Compare both values with their source; correct, reject or release the row.",
         ),
         "outliers.rare": Explanation(
             ("warning",),
-            "The row is among the rarest of the dataset.",
-            f"It ranks in the top {REVIEW_SHARE:.1%} by isolation forest, distance from the centre "
-            "and distance from its neighbours together.",
-            "Review it when time allows; a rare row is not necessarily a wrong one.",
+            "The row is among the rarest in the dataset.",
+            f"The row ranks in the top {REVIEW_SHARE:.1%} on a combined score: isolation forest, "
+            "distance from the centre and distance from its neighbours.",
+            "Review the row when time allows; a rare row is not necessarily wrong.",
         ),
     }
 
@@ -190,7 +192,7 @@ class Outliers(Check[pa.Table, OutlierModel]):
             score=1 - chance,
             p_value=chance,
             evidence=[evidence for _, evidence in texts],
-            suggestion="compare with the source; correct, reject or release the row",
+            suggestion="compare the row with its source; correct, reject or release the row",
         )
 
     def _rarest(self, rows: np.ndarray, rare: np.ndarray, parts: int) -> findings.Findings:
@@ -202,9 +204,9 @@ class Outliers(Check[pa.Table, OutlierModel]):
             rule="outliers.rare",
             severity="warning",
             score=1 - chi2.sf(2 * rare, 2 * parts),
-            evidence=f"among the rarest {percent(REVIEW_SHARE)} of the rows by isolation forest, "
-            "distance from the centre and distance from its neighbours together",
-            suggestion="review it when time allows",
+            evidence=f"the row is among the rarest {percent(REVIEW_SHARE)} on a combined score: "
+            "isolation forest, distance from the centre and distance from its neighbours",
+            suggestion="review the row when time allows",
         )
 
 

@@ -32,9 +32,10 @@ NAME = "pii"
 Line: TypeAlias = tuple[str, str, float, str, str]  # rule, severity, score, evidence, suggestion
 _CLASSES = ((8, "up to 8"), (16, "9 to 16"), (32, "17 to 32"))
 _ADVICE = (
-    "remove it at the source, set the column's assay.pii, or release the row if it is a false alarm"
+    "remove it at the source, set assay.pii for the column, or release the row if the match is a "
+    "false alarm"
 )
-_REPLACED = "nothing to do: the clean dataset has a placeholder instead"
+_REPLACED = "no action needed: the clean dataset has a placeholder instead"
 _EXPLAINS: Explains = {
     **dict.fromkeys(
         [
@@ -43,26 +44,29 @@ _EXPLAINS: Explains = {
         ],
         Explanation(
             ("error", "warning", "info"),
-            "The text contains, or may contain, personal data or a secret of this type.",
+            "The cell contains, or may contain, personal data or a secret of this type.",
             "A pattern, a checksum, the deny list or the language model matches. Error if the "
             "match is certain, warning if it is only likely; info if assay.pii already replaces "
-            "the text.",
-            "Remove it at the source, set assay.pii of the column, or release the row if the match "
-            "is a false alarm.",
+            "the match in the clean dataset.",
+            "Remove the data at the source, set assay.pii for the column, or release the row if "
+            "the match is a false alarm.",
         ),
     ),
     "pii.column": Explanation(
         ("warning",),
-        "By its name, the column may hold names or places of persons.",
-        "The column is text, has no valid values and no assay.pii, and its name suggests it.",
-        "Set assay.pii of the column and name a model or a deny list (docs/privacy.md), leave the "
-        "column out, or set assay.pii to allow.",
+        "Judging by its name, the column may contain people's names or places.",
+        "The column is text but not a key, the contract gives it neither a list of valid values "
+        "nor assay.pii, and its name suggests such content.",
+        "Set assay.pii for the column and configure a model or a deny list (docs/privacy.md); or "
+        "leave the column out; or set assay.pii to allow.",
     ),
     "pii.unscanned": Explanation(
         ("error",),
-        "The text could not be searched for personal data, so it is not taken to be free of any.",
-        "The text is longer than the option `max_chars`, or a recognizer needs more than `steps`.",
-        "Shorten the text, or raise the option's limit.",
+        "The text could not be searched for personal data, so it may contain some.",
+        "The text is longer than the option `max_chars` allows, a recognizer needs more steps than "
+        "the option `steps` allows, or a recognizer, the language model or the deny list fails.",
+        "Shorten the text, or raise `max_chars` or `steps`; if something failed, repair what the "
+        "finding names.",
     ),
 }
 
@@ -226,9 +230,10 @@ def _suspects(context: Context) -> Iterator[findings.Findings]:
                 rule="pii.column",
                 column=column.name,
                 severity="warning",
-                evidence=f"The column's name suggests {kind}, and assay.pii is not set for it.",
+                evidence=f"the column's name suggests {kind}, and assay.pii is not set for it",
                 suggestion="set assay.pii to redact, pseudonymise or quarantine and configure a "
-                "language model (docs/privacy.md); or drop the column; or set assay.pii to allow",
+                "model or a deny list (docs/privacy.md); or leave the column out; or set assay.pii "
+                "to allow",
             )
 
 
@@ -293,7 +298,7 @@ def _lines(found: Found, *, is_replaced: bool) -> Iterator[Line]:
             "error",
             1.0,
             why,
-            "shorten the text, or raise the limit in the options",
+            "shorten the text, raise `max_chars` or `steps`, or repair what the evidence names",
         )
         return
     entities = dict.fromkeys(hit.entity for hit, _ in found.hits)

@@ -3,8 +3,8 @@
 Threat: data poisoning. State: hash-ranked sample of 60,000 rows (option `sample`).
 Cost: two passes; search O(sample x columns^2), a few small models per suspicious label.
 Nulls: a missing cell is never part of a trigger; rows without a label are left out.
-Blind to: combinations of common values if the planted rows are few among the clean rows of that
-label (under a quarter of the rows that no model predicts: a warning; under a seventh: nothing);
+Blind to: combinations of common values if few of the rows whose label no model predicts are planted
+(under a quarter: only a warning; under a seventh: nothing);
 combinations of which no pair stands out; triggers in near copies of one row (see the check
 `duplicates`); parts of words; regression labels; adaptive poison without a trigger.
 Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995.
@@ -109,13 +109,17 @@ class Poison(Check[pa.Table, Mined]):
     explains: ClassVar[Explains] = {
         "poison.trigger": Explanation(
             ("error", "warning", "info"),
-            "Rows with a certain value, word or combination of values have one label far more "
-            "often than the other columns predict, as a planted backdoor would cause.",
-            "A value or combination is bound to one label beyond its neighbours, and a model "
-            "trained without its carriers does not predict that label. Error if such triggers are "
-            "few and either nearly all carriers have the label or a quarter of the flagged rows "
-            "look planted; warning otherwise. Info if the label has more than "
-            f"{MAX_CLASSES} values, so nothing was searched.",
+            "Rows with a certain value, word or combination of values (a trigger) have one label "
+            "far more often than the other columns predict. A planted backdoor has this effect.",
+            "Rows with the trigger have the label more often than rows with similar values, and a "
+            "model trained without them does not predict it. If planting explains the rows far "
+            "better than a genuine relation does, the severity is error in two cases: the dataset "
+            f"has at most {MOST_TRIGGERS} such triggers, and nearly all rows with this one have "
+            "the label or at least a quarter of the flagged rows appear to be planted; or nearly "
+            "all rows with this one have the label, and adding it to clean rows makes a model "
+            "predict that label for nearly all of them. Otherwise the severity is warning, as it "
+            f"is for a trigger in more than {MAX_SHARE:.0%} of the rows. Info means that the label "
+            f"has more than {MAX_CLASSES} values, so no triggers were searched for.",
             "Ask the source for the true label, or reject the row. The report shows what the "
             "trigger does to a model.",
         )
@@ -191,7 +195,7 @@ class Poison(Check[pa.Table, Mined]):
                     score=trigger.score,
                     p_value=trigger.p_value,
                     evidence=trigger.evidence,
-                    suggestion="Ask the source for the true label, or reject the row.",
+                    suggestion="ask the source for the true label, or reject the row",
                 )
             )
         return findings.concat(parts)
@@ -289,7 +293,7 @@ def _evidence(item: Judged, conditions: tuple[Condition, ...], label: Any) -> st
     one = "a word" if conditions[0].kind == "text" else "a value"
     what = {1: one, 2: "a pair of values"}.get(len(conditions), "a combination of values")
     text = (
-        f"The row carries {what} of {names}: {found.bound:,} of "
+        f"The row has {what} of {names}: {found.bound:,} of "
         f"{count(found.carriers, 'sampled row')} with it have the label {label!r}, where a model "
         f"trained without them predicts {percent(item.predicted)}; {held:,} of these are flagged, "
         f"about {percent(1 - item.planted_share)} of them probably legitimate."

@@ -1,13 +1,15 @@
 """What `assay explain` says about the rules of a contract, by kind: `age.minimum` is a `minimum`.
 
-Blind to: missing cells, which break no rule except those against missing cells; columns without a
-rule; values that keep every rule and are wrong all the same.
+Blind to: missing cells, which break only the rules against missing cells; columns without a rule;
+values that satisfy every rule but are still wrong.
 """
 
 from checks.kit.protocol import Explanation
 
 _FIX = "Repair the cell at its source, correct the rule, or release the row (`assay review`)."
-_COUNTED = "With `mustBe: 0` each such row is a finding; with any other bound the dataset is one."
+_COUNTED = (
+    "With `mustBe: 0`, each such row has a finding; with any other bound, only the dataset does."
+)
 # kinds whose findings carry a code
 CODED = {"unique": "V009", "primaryKey": "V009", "required": "V010", "label": "V013"}
 
@@ -20,17 +22,19 @@ def _rule(means: str, fires: str, fix: str = _FIX) -> Explanation:
 KINDS = {
     "minimum": _rule(
         "The value is below the column's minimum.",
-        "Value < minimum, or <= exclusiveMinimum. NaN breaks every minimum.",
+        "The value is < minimum, or <= exclusiveMinimum. NaN breaks every minimum.",
     ),
     "maximum": _rule(
         "The value is above the column's maximum.",
-        "Value > maximum, or >= exclusiveMaximum. NaN breaks every maximum.",
+        "The value is > maximum, or >= exclusiveMaximum. NaN breaks every maximum.",
     ),
     "minLength": _rule(
-        "The text is shorter than the column allows.", "Fewer code points than minLength."
+        "The text is shorter than the column allows.",
+        "The text has fewer code points than minLength.",
     ),
     "maxLength": _rule(
-        "The text is longer than the column allows.", "More code points than maxLength."
+        "The text is longer than the column allows.",
+        "The text has more code points than maxLength.",
     ),
     "pattern": _rule(
         "The text does not match the column's pattern.",
@@ -38,7 +42,7 @@ KINDS = {
     ),
     "format": _rule(
         "The text does not have the column's format.",
-        "The text does not match the format, such as email, uuid, uri, hostname, ipv4 or ipv6.",
+        "The text is not valid in the format that is set, such as email, uuid, uri or ipv4.",
     ),
     "nullValues": _rule("The cell is missing.", f"The cell is null. {_COUNTED}"),
     "missingValues": _rule(
@@ -46,12 +50,13 @@ KINDS = {
         f"The cell is null or one of arguments.missingValues. {_COUNTED}",
     ),
     "validValues": _rule(
-        "The value is not one of the valid ones.",
+        "The value is not one of the valid values.",
         f"The value is not in arguments.validValues. {_COUNTED}",
     ),
     "duplicateValues": _rule(
         "The value, or the combination of values, occurs more than once.",
-        f"Two rows agree in the column or in all of arguments.properties. {_COUNTED}",
+        "Two rows have equal values in the column, or in all columns of arguments.properties. "
+        f"{_COUNTED}",
     ),
     "rowCount": _rule(
         "The dataset has too many or too few rows.",
@@ -60,14 +65,14 @@ KINDS = {
     ),
     "sql": _rule(
         "The result of an SQL rule is out of bounds.",
-        "The one number that the query returns does not satisfy the rule's `mustBe...` bound.",
+        "The number that the query returns does not satisfy the rule's `mustBe...` bound.",
         "Run the query on the source to find the rows, then repair them or correct the rule.",
     ),
 }
 EXPECTATION = _rule(
-    "The data do not meet an expectation of Great Expectations that the contract names.",
-    "Great Expectations' own condition fails, for each row or for the dataset; `mostly` below 1 "
-    "makes a rule about rows one about the dataset.",
+    "The data does not meet a Great Expectations expectation that the contract names.",
+    "The expectation's own condition fails for a row or for the dataset; with `mostly` below 1, a "
+    "rule about rows becomes one about the dataset.",
 )
 
 

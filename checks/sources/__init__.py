@@ -41,38 +41,45 @@ class Sources(Check[pa.Table, Model]):
     explains: ClassVar[Explains] = {
         "sources.label_mix": Explanation(
             ("warning",),
-            "One source labels its rows differently from the other sources.",
-            "The source's share of a label differs from what a model trained on the other columns "
-            "predicts for the same rows, beyond chance.",
-            "Group the labels by source and ask that source how it labels.",
+            "A source labels its rows differently from the other sources.",
+            "The proportion of the source's rows with a given label differs from the proportion "
+            "that a model, trained on the other columns of other sources' rows, predicts for those "
+            "rows, by at least 5 percentage points more than chance and the usual differences "
+            "between sources explain.",
+            "Group the labels by source, and ask that source how it assigns labels.",
         ),
         "sources.label_change": Explanation(
             ("warning",),
-            "One source labels differently from its own rows in the reference.",
-            "The source's share of a label moved away from its share in the reference, beyond "
-            "chance and beyond what all sources changed.",
-            "Compare the source's labels with its labels in the reference; ask what changed.",
+            "A source labels its rows differently than it did in the reference.",
+            "The proportion of the source's rows with a given label has moved away from that in "
+            "the reference by at least 5 percentage points more than chance and the change across "
+            "all sources explain.",
+            "Compare the source's labels with its labels in the reference, and ask the source what "
+            "changed.",
         ),
         "sources.influence": Explanation(
             ("warning",),
-            "A model does better on all other sources when it is trained without this one.",
-            "Leaving the source out lowers the loss on the other sources' rows by 0.5% or more, "
-            "and by at least 5 times the spread of leaving out as many random rows.",
-            "Train without that source and compare; ask that source how it labels.",
+            "A model predicts other sources' labels better if trained without this source.",
+            "Leaving the source out lowers the loss on the other sources' rows more than leaving "
+            "out the same number of random rows does, by at least 0.5% of the loss and by at least "
+            "5 times the spread in loss over such random choices.",
+            "Find the source by training a model without each one in turn, then ask it how it "
+            "assigns labels.",
         ),
         "sources.share": Explanation(
             ("warning",),
-            "A source supplies far more or far fewer of the rows than in the reference.",
-            "The source's share at least doubled or halved, and moved by at least 5 points of all "
-            "rows beyond chance.",
-            "Count the rows by source now and in the reference, and ask why.",
+            "A source supplies a far larger or smaller share of the rows than in the reference.",
+            "The source's share of all rows has at least doubled or halved, and has changed by at "
+            "least 5 percentage points more than chance explains.",
+            "Count the rows by source, now and in the reference, and ask the source why.",
         ),
         "sources.findings_rate": Explanation(
             ("warning",),
-            "The checks flag far more of one source's rows than of the others'.",
-            "At least 20 of the source's rows have findings, a share at least 3 times that of all "
-            "other sources and at least 1 point higher, beyond chance.",
-            "Review that source's rows together, and ask it what is different.",
+            "The checks flag a far larger proportion of one source's rows than of other rows.",
+            "At least 20 of the source's rows have errors or warnings, and their proportion is at "
+            "least 3 times that of the other sources combined and higher by at least 1 percentage "
+            "point more than chance explains.",
+            "Review that source's rows together, and ask the source what is different.",
         ),
     }
 
@@ -222,10 +229,10 @@ class Sources(Check[pa.Table, Model]):
 
 
 ADVICE = {
-    "label_mix": "Group the labels by source, and ask that source how it labels.",
-    "label_change": "Compare the labels of each source with the reference; ask what changed.",
-    "influence": "Train without that source and compare; ask that source how it labels.",
-    "share": "Compare the rows of each source with the reference; ask what changed.",
+    "label_mix": "group the labels by source, and ask that source how it assigns labels",
+    "label_change": "compare each source's labels with the reference, and ask what changed",
+    "influence": "find the source by training without each in turn; ask it how it assigns labels",
+    "share": "count each source's rows, now and in the reference, and ask what changed",
 }
 
 

@@ -112,5 +112,5 @@ def _finding(column: str, rows: int, found: int, other: float | None) -> finding
         column=column,
         score=1.0 if other is None else found / rows,
         evidence=text,
-        suggestion="Review that source's rows together, and ask the supplier what is different.",
+        suggestion="review that source's rows together, and ask the source what is different",
     )

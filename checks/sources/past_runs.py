@@ -173,6 +173,6 @@ def _finding(
         column=column,
         score=min(1.0, abs(gap)),
         evidence=text,
-        suggestion="Group the rows of this run and earlier ones by source, and ask that source "
-        "what changed.",
+        suggestion="group the rows of this run and of earlier runs by source, and ask that source "
+        "what changed",
     )

@@ -236,7 +236,7 @@ def _refuse_strangers(client: Any, address: str, folder: Path) -> None:
         if code != own_code.facts():
             fix = "install this version of Assay there"
             raise AssayError(
-                "E106", "a worker runs another version of Assay", where=worker, fix=fix
+                "E106", "a worker runs a different version of Assay", where=worker, fix=fix
             )
         if not sees:
             fix = "put the store on a file system that every worker mounts at the same path"

@@ -20,7 +20,11 @@ def main(arguments: argparse.Namespace) -> int:
     if limit is None:
         limit = LISTED if arguments.json else LISTED_AS_TEXT
     if not 0 <= limit <= MOST:
-        raise AssayError("C012", "--limit must be a number of rows", fix="0 lists all rows")
+        raise AssayError(
+            "C012",
+            "--limit must be a number of rows",
+            fix=f"give a number from 0 (all rows) to {MOST}",
+        )
     from pipelines.diff import compare, text
 
     facts = compare.compare(store, arguments.run_a, arguments.run_b, limit)

@@ -48,7 +48,7 @@ def meaning(subject: str) -> dict[str, Any]:
     """
     if subject == "latest" or subject.isdigit():
         what = f"name the row of run {subject} to explain"
-        raise AssayError("C012", what, fix=f"assay explain {subject} ROW")
+        raise AssayError("C012", what, fix=f"run `assay explain {subject} ROW`")
     if match := CODE.fullmatch(subject):
         return code_facts(match[1].upper())
     return rule_facts(subject)
@@ -57,7 +57,9 @@ def meaning(subject: str) -> dict[str, Any]:
 def code_facts(short: str) -> dict[str, Any]:
     """Return what a code such as `I035` means."""
     if short not in CODES:
-        raise AssayError("C013", f"unknown code ASSAY-{short}", fix="docs/errors.md lists them all")
+        raise AssayError(
+            "C013", f"unknown code ASSAY-{short}", fix="see the list in docs/errors.md"
+        )
     means, fix = CODES[short]
     return {"code": f"ASSAY-{short}", "means": means, "fix": fix, "exit": exit_of(short)}
 
@@ -87,7 +89,7 @@ def rule_facts(subject: str) -> dict[str, Any]:
         return _rule(subject, "contract", explanations.__name__, explained)
     near = named or difflib.get_close_matches(subject, rules)
     fix = f"did you mean {any_of(near)}? " if near else ""
-    fix += "docs/errors.md lists all codes and rules; a rule that a contract names is defined there"
+    fix += "see docs/errors.md for all codes and rules, and the contract for rules that it names"
     raise AssayError("C013", f"unknown code or rule {subject}", fix=fix)
 
 
@@ -134,7 +136,7 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
     number = ordinal(row)
     number = row_history.row_at(files, entry, row) if number is None else number
     if number is None:
-        fix = "rows are numbers from 0, or places such as clean/part-00000.parquet:17"
+        fix = "give a number from 0, or a place such as clean/part-00000.parquet:17"
         raise AssayError("C013", f"{row} is not a row", fix=fix)
     base = row_history.base_of(entry)
     source = row_history.source_of(entry, number)

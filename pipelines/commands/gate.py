@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Examine the data, and on a pass run the command and return its exit code."""
     if not arguments.command:
         what = "no command to start: give it after --"
-        raise AssayError("C012", what, fix="assay gate CONTRACT -- COMMAND...")
+        raise AssayError("C012", what, fix="run `assay gate CONTRACT -- COMMAND...`")
     oldest = dt.datetime.now(dt.UTC) - age_of(arguments.max_age)
     request = dataclasses.replace(
         request_of(arguments, direct=not _is_orchestrated()), checkpoint=arguments.checkpoint

@@ -44,7 +44,7 @@ def refuse_combined(
         if getattr(arguments, other):
             name = "a SOURCE" if other == "source" else f"--{other}"
             what = f"{option} cannot be combined with {name}: {why}"
-            raise AssayError("C012", what, fix=f"assay init {option} [-o FILE]")
+            raise AssayError("C012", what, fix=f"run `assay init {option} [-o FILE]`")
 
 
 def _propose(arguments: argparse.Namespace) -> int:
@@ -118,7 +118,7 @@ def _delimiter(given: str | None) -> str | None:
     char = "\t" if given == "\\t" else given
     if char is not None and not csv_dialect.may_delimit(char):
         what = "--delimiter must be a single character that can separate cells"
-        raise AssayError("C012", what, fix='such as ";" or "|"; write "\\t" for a tab')
+        raise AssayError("C012", what, fix='give one such as ";" or "|"; write "\\t" for a tab')
     return char
 
 

@@ -42,7 +42,7 @@ def _show(arguments: argparse.Namespace) -> int:
     number = ordinal(arguments.entry or "")
     if number is None:
         what = "`assay ledger show` needs the number of an entry"
-        raise AssayError("C012", what, fix="such as `assay ledger show 7`")
+        raise AssayError("C012", what, fix="give it, as in `assay ledger show 7`")
     if number not in store.ledger.numbers():
         raise AssayError("C013", f"there is no entry {number}", where=str(store.folder))
     entry = store.ledger.unedited(number)

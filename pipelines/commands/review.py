@@ -53,7 +53,11 @@ def main(arguments: argparse.Namespace) -> int:
     if arguments.apply:
         return _apply(store, entry, Path(arguments.apply), as_json=arguments.json)
     if not 0 <= arguments.limit <= MOST:
-        raise AssayError("C012", "--limit must be a number of rows", fix="0 lists all rows")
+        raise AssayError(
+            "C012",
+            "--limit must be a number of rows",
+            fix=f"give a number from 0 (all rows) to {MOST}",
+        )
     if not arguments.list:
         what, fix = "give --list, --apply CSV or --anchor", "see `assay review --help`"
         raise AssayError("C012", what, fix=fix)
@@ -144,7 +148,7 @@ def _content(path: Path) -> str:
 
 
 def _check_header(header: list[str], path: Path) -> None:
-    fix = "the columns are row, decision and, optionally, value, reason, reviewer"
+    fix = "name the columns row, decision and, optionally, value, reason, reviewer"
     if missing := {"row", "decision"} - set(header):
         what = f"the header lacks the column {' and '.join(sorted(missing))}"
         raise AssayError("C014", what, where=f"{path}:1", fix=fix)
@@ -165,7 +169,7 @@ def _decision(header: list[str], cells: list[str], where: str) -> dict[str, Any]
         fix = "give a row's number as `assay review --list` shows it"
         raise AssayError("C014", "the row must be a whole number from 0", where=where, fix=fix)
     if decision not in DECISIONS:
-        fix = f"the decisions are {', '.join(DECISIONS)}"
+        fix = f"write one of {', '.join(DECISIONS)}"
         raise AssayError("C014", "unknown decision", where=where, fix=fix)
     if decision == "relabel" and not item.get("value"):
         what = "relabel needs a value: the new label"
@@ -189,7 +193,7 @@ def _validate(store: Store, base: Entry, decisions: list[dict[str, Any]]) -> Non
     for item in decisions:
         row, decision = item["row"], item["decision"]
         if row >= rows:
-            what, fix = f"run {base.seq} has no row {row}", f"the rows are 0 to {rows - 1}"
+            what, fix = f"run {base.seq} has no row {row}", f"give a row from 0 to {rows - 1}"
             raise AssayError("C014", what, where=item["where"], fix=fix)
         if decision in ("reject", "undo"):
             continue
@@ -226,7 +230,7 @@ def _check_label(label: Any, item: Mapping[str, Any]) -> None:
     _, codes = cast.cast(pa.array([item["value"]]), label.spec)
     valid = label.valid_values
     if codes[0].is_valid or (valid and item["value"] not in {str(value) for value in valid}):
-        fix = f"the classes are {', '.join(map(str, valid))}" if valid else ""
+        fix = f"write one of {', '.join(map(str, valid))}" if valid else ""
         what = "the value is not a class of the label"
         raise AssayError("C014", what, where=item["where"], fix=fix)
 

@@ -49,7 +49,9 @@ def main(arguments: argparse.Namespace) -> int:
     instead = arguments.retrain_exit
     if instead is not None and not retrain.LEAST_EXIT <= instead <= retrain.MOST_EXIT:
         what = f"--retrain-exit must be from {retrain.LEAST_EXIT} to {retrain.MOST_EXIT}"
-        raise AssayError("C012", what, fix="choose one in this range; others have a meaning")
+        raise AssayError(
+            "C012", what, fix="choose a code in this range; the others already have a meaning"
+        )
     direct = arguments.direct or not (arguments.flow or configured_url())
     with Progress(sys.stderr, os.environ) as progress:
         made = execute(request_of(arguments, direct=direct), progress)

@@ -62,7 +62,7 @@ def _rolled_back(known: Remembered, walked: Verified) -> list[Notice]:
 
 def _refuse_combined(arguments: argparse.Namespace) -> None:
     if arguments.row is not None and not arguments.run:
-        fix = "such as `assay verify latest --row 7`"
+        fix = "give it, as in `assay verify latest --row 7`"
         raise AssayError("C012", "--row needs the RUN that the row belongs to", fix=fix)
     if arguments.report and arguments.run:
         what = "--report cannot be combined with RUN: it finds the run"

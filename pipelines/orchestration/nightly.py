@@ -169,7 +169,7 @@ def _alone(name: str) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             what = f"the deployment {path.stem} is already served by another process"
-            fix = "stop that process, or give the contract another name"
+            fix = "stop that process, or give the contract a different name"
             raise AssayError("E101", what, where=str(path), fix=fix) from error
         yield
 

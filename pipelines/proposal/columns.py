@@ -130,7 +130,7 @@ class Seen:
 
     @property
     def telling(self) -> int:
-        """Return the number of rows with another value than the commonest."""
+        """Return the number of rows whose value is not the commonest."""
         return self.filled - max((self.counts or {None: 0}).values(), default=0)
 
     def extend_range(self, values: pa.Array | pa.ChunkedArray) -> None:

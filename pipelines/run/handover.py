@@ -148,7 +148,7 @@ class Relay:
         except (OSError, ValueError) as error:
             self._state = "before"
             why = os.strerror(getattr(error, "errno", 0) or errno.EINVAL)
-            what, fix = f"the command cannot be started: {why}", "check the words after --"
+            what, fix = f"the command cannot be started: {why}", "check the command after `--`"
             raise AssayError("G002", what, where=command[0], fix=fix) from error
         self._state = "running"
         while self._waiting:

@@ -70,7 +70,7 @@ class Prepared:
         if [file["sha256"] for file in read] != named:
             what = "the reference changed after it was compared with the anchor"
             where = f"entry {self.anchor.entry.seq}"
-            raise AssayError("I013", what, where=where, fix="assay verify")
+            raise AssayError("I013", what, where=where, fix="run `assay verify`")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def of(
             ledger does not continue the checkpoint, C013 if the entry is newer than it.
     """
     if run is None:
-        fix = "`assay ledger prove RUN [ROW]`"
+        fix = "run `assay ledger prove RUN [ROW]`"
         raise AssayError("C012", "name the entry or row to prove", fix=fix)
     walked = _whole(store)
     if kept:
@@ -163,7 +163,11 @@ def _leaf_of(store: Store, entry: Entry, row: str) -> Leaf:
     """Find a row of a run by its ordinal; C013 if the run does not have it."""
     number = ordinal(row)
     if number is None:
-        raise AssayError("C013", f"{row} is not a row number", fix="rows are numbered from 0")
+        raise AssayError(
+            "C013",
+            f"{row} is not a row number",
+            fix="give a whole number; rows are numbered from 0",
+        )
     source = row_history.source_of(entry, number)
     local = number - int(source["first_row"])
     sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
@@ -234,7 +238,7 @@ def _secrets(entry: Entry) -> tuple[bytes, bytes] | None:
         return None
     if not keys.is_there():
         what = f"row ids of run {entry.seq} are keyed, since its contract marks personal data"
-        fix = "only the owner of the signing key can compare rows or prove them"
+        fix = "ask the owner of the signing key, who alone can compare rows or prove them"
         raise AssayError("E003", what, fix=fix)
     return lineage.secrets_of(keys.own())
 

@@ -190,7 +190,7 @@ def source_of(entry: Entry, row: int) -> Mapping[str, Any]:
             return found
     total = sum(source["rows"] for source in inputs)
     what = f"run {entry.seq} has no row {row}: its rows are 0 to {total - 1}"
-    raise AssayError("C013", what, fix="rows are numbered from 0; a CSV header does not count")
+    raise AssayError("C013", what, fix="count rows from 0, without the header of a CSV file")
 
 
 def findings_in(files: RunReader, row: int) -> list[dict[str, Any]]:

@@ -153,7 +153,7 @@ class Store:
             if (entry := self.ledger.unedited(number)).kind in RUN_KINDS:
                 return entry
         words = config.store_words(self.folder)
-        fix = f"`assay ledger log{words}` lists the runs; --store selects a different store"
+        fix = f"list the runs with `assay ledger log{words}`, or name a different store (--store)"
         raise AssayError("C013", f"run {run} does not exist", where=str(self.folder), fix=fix)
 
 

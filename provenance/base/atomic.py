@@ -50,7 +50,7 @@ def refusal(error: OSError, where: Path, fix: str = "") -> AssayError:
     if isinstance(error, no_follow.IrregularError):
         return AssayError("L013", f"{error.filename} is {error.kind}", where=str(where))
     code = DISK.get(error.errno or 0, "E003")
-    fix = "free some space" if code == "E002" else fix or "choose another folder with --store"
+    fix = "free some space" if code == "E002" else fix or "choose a different folder with --store"
     what = f"{_REASONS[code]} ({os.strerror(error.errno or 0)})"
     return AssayError(code, what, where=str(where), fix=fix)
 
@@ -152,13 +152,13 @@ def sweep_files(scratch: Path) -> None:
 def refuse_existing(path: Path, kind: str, *, force: bool) -> None:
     """Refuse to replace a file (ASSAY-C012) unless the user asked for it."""
     if path.exists() and not force:
-        fix = "give another -o FILE, or --force"
+        fix = "give a different -o FILE, or add --force"
         raise AssayError("C012", f"the {kind} already exists", where=str(path), fix=fix)
 
 
 def write_output(path: Path, content: bytes, *, mode: int = 0o666) -> None:
     """Write a file that the user named, as `write_over` does; AssayError E001 to E003."""
-    with coded(path, "give another path with -o"):
+    with coded(path, "give a different path with -o"):
         write_over(path, content, mode=mode)
 
 

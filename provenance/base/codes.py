@@ -18,9 +18,10 @@ _EXIT_BY_LETTER = {
 # K codes about the data; the other K codes say that a check could not run
 _OF_DATA = ("K010", "K011", "K012", "K013", "K014", "K015", "K017", "K022")
 
-# for each code one line with its meaning and one with what to do about it
+# for each code one line with its meaning and one with what to do; deeper lines continue a line
 _TABLE = """
-I001 The source is empty or has only blank lines. As a warning: blank lines were skipped.
+I001 The source is empty or has only blank lines.
+         If this is only a warning, some blank lines were skipped.
      Check that the export finished.
 I002 The source has columns but no rows.
      Check the export. If an empty source is valid, add a rowCount rule with a minimum of 0.
@@ -40,16 +41,17 @@ I009 The source has more columns than the limit allows.
      If the number of columns is intended, raise assay.limits.max_columns in the contract.
 I010 The source is not a regular file but a pipe, a device, a folder or a procfs file.
      Copy the data into a regular file. Error messages never show what such a source contains.
-I011 The source is a symbolic link that is broken, forms a loop or leaves its own folder.
+I011 The source is a symbolic link that is broken, forms a loop or points outside its folder.
      Copy the file into the folder, or give its real path.
 I012 The path of an archive member points outside the archive.
      Inspect the archive, then extract the data file by hand.
 I013 The file changed while it was being read.
      Run again when the program that writes the file has finished.
 I014 The source does not exist or cannot be read.
-     Check the path or URL and the permissions; for a remote source, the network as well.
+     Check the path or URL and the permissions; for a remote source, also the network.
 I015 The URL is malformed, its scheme is unsupported, or the extra that reads it is missing.
-     Install the extra that the message names (`pip install 'assay[s3]'`), or copy the file.
+     Correct the URL, install the extra that the message names (such as `assay[s3]`), or copy the
+         file.
 I017 The files of one dataset differ in format, column names or column types.
      Export all files with the same columns and types.
 I018 The source's columns do not match the contract, or its first line is not a header.
@@ -78,13 +80,13 @@ I031 Some cells of a text column look like missing values; they are kept as text
      If they stand for missing values, list them under missingValues in the contract.
 I034 An integer does not fit in 64 bits; its row is quarantined.
      Declare the column as a string in the contract.
-I035 A cell is not a value of its column's type; its row is quarantined with the raw text.
+I035 A cell's value does not match its column's type; its row is quarantined with the raw text.
      Repair the source, correct the logicalType, or list the text under missingValues.
 I036 A cell is not a date or time in the contract's format; its row is quarantined.
      Repair the source, or correct logicalTypeOptions.format.
 I037 Some cells look like spreadsheet formulas or HTML; they are kept as text.
      Escape these cells before you export them to a spreadsheet or a web page.
-I038 The file seems to use a different delimiter.
+I038 The file seems to use a delimiter other than the expected one.
      Set assay.csv.delimiter in the contract (`assay init` detects it), or convert the file.
 
 V001 A number is NaN, which is not the same as a missing value.
@@ -93,9 +95,9 @@ V002 A value is infinite, or too large for its type.
      Repair the source.
 V004 A number is implausibly far from the other values in its column.
      Repair the source, or set a maximum in the contract.
-V005 A text contains control characters.
+V005 A text value contains control characters.
      Remove them at the source.
-V006 A text contains invisible characters, or characters that change the text direction.
+V006 A text value contains characters that are invisible or change the text direction.
      Remove them at the source.
 V007 A category contains look-alike letters from another script.
      Replace it with the usual spelling.
@@ -110,7 +112,7 @@ V012 The label has fewer than two classes.
 V013 A label is missing, or is not one of the valid values.
      Relabel or reject the row.
 V014 The label has almost one class per row, so it is probably not a label.
-     Choose another column as the label.
+     Choose a different column as the label.
 V015 A column is empty in every row (the data fails) or always has the same value (a warning).
      Repair the export, or set assay.role: ignore for the column.
 V016 The dataset has too few rows to be judged.
@@ -122,7 +124,7 @@ V018 A column gives away the label (label leakage).
 V019 A column has a very large number of categories; they are hashed.
      No action needed.
 V020 Some rows of the dataset also occur in the test set.
-     Reject them or split the test set again; a model can memorise these rows.
+     Reject these rows or draw a new test set; a model can memorise them.
 
 C001 The YAML has aliases or merge keys, is nested too deeply, or is too large.
      Write every value out in full, or shorten the file.
@@ -132,24 +134,24 @@ C003 A key occurs twice, or the file contains more than one YAML document.
      Keep only one of them.
 C004 The contract contains an unknown key.
      Correct the key; the message suggests the closest known one.
-C005 A value has the wrong type, or the contract is empty.
+C005 A value is missing, invalid or of the wrong type, or the contract is empty.
      See docs/contract.md for the values that are allowed.
 C006 A pattern is not a valid RE2 regular expression, or is too large.
      Rewrite the pattern.
 C007 The contract refers to an unknown column.
      Correct the name; the message suggests the closest known column.
-C008 Rules contradict each other, or a column is defined twice.
-     Keep one of them.
+C008 Settings or rules contradict each other, or a name is reserved or used twice.
+     Correct, rename or remove one of the two.
 C009 An SQL rule does more than read the table, or takes too long to analyse.
      Write a single SELECT over the table.
 C010 A path in the contract points outside the contract's folder.
-     Move the file below the contract's folder, or name it on the command line.
+     Move the file into the contract's folder, or name it on the command line.
 C011 The contract cannot be read.
      Check the path; `assay init` writes a contract.
 C012 The command line is invalid.
      See `assay COMMAND --help`.
 C013 The store, run, row or code does not exist.
-     `assay ledger log` lists the runs.
+     Check what you typed; `assay ledger log` lists the runs.
 C014 A decision about a run or a row cannot be applied.
      See `assay review --help`.
 
@@ -160,7 +162,7 @@ K002 A stage or check exceeded its time limit, so the run does not pass.
 K003 A check lacks something that it needs, such as a model or a test set.
      Provide what the message names.
 K010 The data has drifted from the reference.
-     If the change is intended, accept it with `assay review RUN --anchor`.
+     Find out what changed at the source. If it is intended, run `assay review RUN --anchor`.
 K011 More rows are quarantined than the policy allows.
      List them with `assay review RUN --list`; decide with `assay review RUN --apply FILE`.
 K012 More rows are rejected than the policy allows.
@@ -169,16 +171,18 @@ K013 The scan of the clean dataset found personal data, or could not search a co
      Set assay.pii for the column, or fix the problem that stopped the `pii` check.
 K014 The data violates a dataset-level rule of the contract.
      Repair the data or correct the rule.
-K015 The policy turns warnings into a failure.
-     List them with `assay review RUN --list`.
+K015 The policy treats warnings as failures.
+     List the warnings with `assay review RUN --list`, then resolve them or change the policy.
 K016 Two counts that must agree differ, so neither can be trusted.
      Run again with --debug and report the output.
 K017 A column has drifted slowly from the reference over several nightly runs.
-     Find out when and why it began. If it is intended, run `assay review RUN --anchor`.
+     Find out when and why the drift began. If it is intended, run `assay review RUN --anchor`.
 K018 The reference is the clean dataset of an earlier run that was chosen as the anchor.
      No action needed; `assay review RUN --anchor` chooses another run.
-K020 Personal names and places were not searched for because no language model is configured.
-     Configure a model or a deny list (docs/privacy.md), or do not train on such columns.
+K020 The data was not searched for personal names or places: no language model that finds them is
+         configured.
+     Configure a model or a deny list (docs/privacy.md), or do not train on columns that may
+         contain names or places.
 K021 The privacy budget is spent, so no figures about protected columns are published.
      Raise assay.policy.epsilon_total if you accept a greater risk to individuals' privacy.
 K022 The data from one source changed abruptly compared with earlier nightly runs.
@@ -198,25 +202,27 @@ L006 The ledger's folder contains a file that does not belong there.
      Inspect the file, then remove it.
 L007 A signature was not made by a trusted key.
      Pin the correct public key, or restore the ledger from a backup.
-L008 The ledger has forked, or is not the ledger that the checkpoint or this user saw before.
-     Compare both branches with a copy that is kept elsewhere.
+L008 The ledger has forked, or is not the one that the checkpoint was taken from or that this user
+         last saw.
+     Compare it with a copy of the ledger that is kept elsewhere.
 L009 A process that died left unfinished work in the store.
      No action needed; a later run removes it.
 L010 The times in the ledger show that a clock is wrong by more than five minutes.
      Set the clock of the machine that writes to the ledger.
-L011 A run's file is missing, differs from its recorded digest, or was never recorded.
-     Restore a recorded file from a backup; inspect an unrecorded file, then remove it.
+L011 A file of a run is missing, differs from its recorded digest, or was never recorded.
+     If the file was recorded, restore it from a backup; if not, inspect it, then remove it.
 L012 A checkpoint or proof cannot be read.
-     Give the file exactly as `assay ledger` wrote it.
-L013 The store contains a symlink, pipe or device where a file or folder of its own belongs.
+     Pass the file exactly as `assay ledger` wrote it; do not edit or reformat it.
+L013 The store contains a symlink, pipe, device or foreign file in place of one of its own files or
+         folders.
      Inspect it, then remove it; Assay did not create it.
 
 E001 The store is on a read-only file system.
-     Choose another folder with --store.
+     Choose a different folder with --store.
 E002 The disk is full.
      Free some space; nothing half-finished was left behind.
-E003 The store or a key cannot be read or written, or other users can reach the key.
-     Correct the permissions, or choose another folder with --store.
+E003 The store or a key cannot be read or written, or other users can access the key.
+     Correct the permissions, or choose a different folder with --store.
 E004 Another process has held the ledger's lock for too long.
      Wait for that process to finish, or find out why it does not.
 E005 A process of the run ended early; it was probably killed for using too much memory.
@@ -233,13 +239,14 @@ E105 The file or server configured for OpenLineage did not accept an event.
      The run is not affected; check ASSAY_OPENLINEAGE or OPENLINEAGE_URL.
 E106 The Dask cluster does not respond or cannot do the work.
      Start it, install this version of Assay on its workers, or use --engine processes.
-E107 The file or server configured for the retrain signal did not accept it.
+E107 The file or server configured for the retrain signal did not accept the signal.
      The run is not affected; check ASSAY_RETRAIN.
 E108 The folder given as the store contains files but is not an Assay store.
      Choose an empty or new folder with --store.
 E109 The store or a folder in it is a symlink, or another user owns it or can write to it.
-     Find out who changed it. Give the store's real path, and run `chmod go-w` on it.
-E110 Something else altered a file of the run in progress; nothing was committed.
+     Find out who changed it. If it is a symlink, pass the real path; if others can write to it, run
+         `chmod go-w` on it; if another user owns it, change the owner or use a store of your own.
+E110 Something other than Assay altered a file of the run in progress; nothing was committed.
      Find out who can write to the store's staging/ folder, then run again.
 E111 The Dask scheduler uses plain TCP, so anyone who can reach its port can use it.
      Use a tls:// address, or block access to the cluster's ports (docs/operations.md).
@@ -251,7 +258,7 @@ G001 The gate refuses the run because its verdict is not `pass`.
 G002 The training command could not be started.
      Check the command after `--`.
 """
-_LINES = [line for line in _TABLE.split("\n") if line]
+_LINES = [line for line in _TABLE.replace("\n         ", " ").split("\n") if line]
 CODES: dict[str, tuple[str, str]] = {
     line[:4]: (line[5:], advice.strip())
     for line, advice in zip(_LINES[::2], _LINES[1::2], strict=True)

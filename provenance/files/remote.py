@@ -116,7 +116,7 @@ def expand(url: str, is_data: Callable[[str], bool]) -> list[str]:
 
 def no_data_files(where: str) -> AssayError:
     """Return the refusal (ASSAY-I014) of a folder or pattern without a data file."""
-    fix = "data files end in .csv, .tsv, .jsonl or .parquet"
+    fix = "name data files that end in .csv, .tsv, .jsonl or .parquet"
     return AssayError("I014", "no such file: no data files here", where=where, fix=fix)
 
 

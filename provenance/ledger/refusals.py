@@ -12,8 +12,8 @@ _GENERAL = "restore the file from a backup of the store; `assay verify` lists ev
 _FIXES = {
     "L006": "",  # the table's advice: a stray file must not be restored
     "L007": "set ASSAY_SIGNING_KEY to the key of this store, or run `assay ledger rotate`",
-    "L011": "restore a recorded file from a backup of the store; inspect an unrecorded file, then "
-    "remove it; `assay verify` lists every problem",
+    "L011": "if the file was recorded, restore it from a backup of the store; if not, inspect it, "
+    "then remove it; `assay verify` lists every problem",
     "L013": "",
 }
 

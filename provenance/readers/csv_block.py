@@ -167,7 +167,7 @@ def _parsed(form: Form, block: Block, good: np.ndarray) -> pa.Table:
         table = None
     if table is None or table.num_rows != count:
         what += f": {count:,} and {table.num_rows:,} rows" if table is not None else ""
-        fix = "check its quotes and line endings"
+        fix = "check the quotes and line endings of the file"
         raise AssayError("I025", what, where=form.name, fix=fix)
     return table
 

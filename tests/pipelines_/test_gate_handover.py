@@ -327,4 +327,4 @@ def test_who_finds_a_stray_file_is_not_told_to_restore_it(home, capsys):
     home.passed()
     (home.store.run_folder(1) / ".DS_Store").touch()
     assert home.gate("--json", command=["touch", "started"]) == 4
-    assert "inspect an unrecorded file" in json.loads(capsys.readouterr().out)["error"]["fix"]
+    assert "inspect it, then remove it" in json.loads(capsys.readouterr().out)["error"]["fix"]
