@@ -73,7 +73,14 @@ def test_a_rule_is_explained_in_whole_sentences(rule):
         assert not set("|\n") & set(facts[field]), field
 
 
-KINDS = {*suite._BY_KIND, *suite._NULLS, *suite._LISTS, *quality_rules.ARGUMENTS, "unique", "sql"} - {
+KINDS = {
+    *suite._BY_KIND,
+    *suite._NULLS,
+    *suite._LISTS,
+    *quality_rules.ARGUMENTS,
+    "unique",
+    "sql",
+} - {
     "invalidValues"  # its rules are `validValues` and `pattern`
 }
 

@@ -188,7 +188,9 @@ def test_review_and_release_tell_a_whole_story(faulty, store, tmp_path):
         ("row,decision\n99999999,reject\n", "has no row"),
         ("row\n1\n", "lacks the column"),
         ("row,decision\nx,reject\n", "must be a whole number"),
-        pytest.param(f"row,decision\n{'9' * 5000},reject\n", "must be a whole number", id="5,000 digits"),
+        pytest.param(
+            f"row,decision\n{'9' * 5000},reject\n", "must be a whole number", id="5,000 digits"
+        ),
         ("row,decision\n", "no decision"),
         ("row,decision,value\n1,relabel,perhaps\n", "not a class"),
     ],
