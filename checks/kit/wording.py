@@ -23,6 +23,12 @@ def percent(share: float, decimals: int = 1) -> str:
     return f"{share:.{decimals}%}"
 
 
+def about(share: float, decimals: int = 1) -> str:
+    """Return an estimated share: `about 19.9%`, or `under 0.1%` as `percent` says it."""
+    text = percent(share, decimals)
+    return f"about {text}" if text[0].isdigit() else text
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun, singular or plural: `1 row`, `2,500 rows`, `0 entries`.
 

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from checks.kit import calibrate, cross_fit, encode, findings, numeric_label, sample
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
-from checks.kit.wording import count, percent
+from checks.kit.wording import about, count, percent
 from checks.labels import error_floor, noise_channel
 from provenance.rows.shards import Shard
 
@@ -299,7 +299,7 @@ def _note(
     least_rate = f", at least {percent(least.rate)}" if least else ""
     return (
         f"{int(held.sum()):,} of {count(len(correct), 'sampled label')} contradicted beyond class "
-        f"overlap and quarantined, about {percent(float(correct[held].mean()))} of them false "
+        f"overlap and quarantined, {about(float(correct[held].mean()))} of them false "
         f"alarms; an estimated {percent(likely.rate)} of all labels are wrong{least_rate}; "
         f"{doubted}"
     )

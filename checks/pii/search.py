@@ -110,8 +110,10 @@ def notes(settings: Settings) -> list[str]:
     left = [word for word, kind in _UNSEARCHED if kind not in types]
     if left:
         listed = left[0] if len(left) == 1 else f"{', '.join(left[:-1])} and {left[-1]}"
-        why = "the one used does not find them" if settings.model else "none is used"
-        made.append(
-            f"ASSAY-K020: {listed} were not searched for: that needs a language model, and {why}."
+        why = (
+            "the language model does not find them"
+            if settings.model
+            else "no language model is configured"
         )
+        made.append(f"ASSAY-K020: {listed} were not searched for: {why}.")
     return made

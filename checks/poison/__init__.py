@@ -23,7 +23,7 @@ from checks.kit import copy_floods, findings, hashing, sample
 from checks.kit.hashed_values import opaque
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
-from checks.kit.wording import count, percent
+from checks.kit.wording import about, count, percent
 from checks.poison.encoded_columns import Condition, Field, fields, is_opaque
 from checks.poison.encoding import Baseline
 from checks.poison.extend_trigger import grow
@@ -296,7 +296,7 @@ def _evidence(item: Judged, conditions: tuple[Condition, ...], label: Any) -> st
         f"The row has {what} of {names}: {found.bound:,} of "
         f"{count(found.carriers, 'sampled row')} with it have the label {label!r}, where a model "
         f"trained without them predicts {percent(item.predicted)}; {held:,} of these are flagged, "
-        f"about {percent(1 - item.planted_share)} of them probably legitimate."
+        f"{about(1 - item.planted_share)} of them probably legitimate."
     )
     if math.isnan(item.before + item.after + item.cleaned):
         return text

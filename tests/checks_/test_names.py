@@ -118,7 +118,7 @@ def test_without_a_model_everything_is_said():
     (told,) = [note for note in model.notes if note.startswith("ASSAY-K020")]
     assert told == (
         "ASSAY-K020: personal names, places, dates and addresses were not searched for: "
-        "that needs a language model, and none is used."
+        "no language model is configured."
     )
 
 

@@ -55,3 +55,10 @@ def test_a_share_is_never_rounded_to_none_or_to_all(share, decimals, said):
 )
 def test_a_count_agrees_with_its_noun(number, noun, said):
     assert wording.count(number, noun) == said
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.199, "about 19.9%"), (1e-5, "under 0.1%"), (1 - 1e-5, "over 99.9%")]
+)
+def test_an_estimate_is_bounded_or_about_a_number(share, said):
+    assert wording.about(share) == said
