@@ -43,8 +43,8 @@ class Certificate(Check[pa.Table, Model]):
     explains: ClassVar[Explains] = {
         "certificate.votes": Explanation(
             ("info",),
-            "States how many added or removed rows, whatever they contain, a majority vote of "
-            "models withstands, or why there is no certificate.",
+            "A majority vote of models keeps its result even if up to this number of rows, with "
+            "any content, is added or removed. If there is no certificate, the finding says why.",
             "Always, if the contract turns the check on.",
             "Set the option `partitions`; with more partitions, the vote withstands more rows but "
             "is correct less often.",

@@ -52,8 +52,8 @@ class Drift(Check[State, Model]):
     explains: ClassVar[Explains] = {
         earlier_runs.RECENT: Explanation(
             ("warning",),
-            "A column suddenly differs from the most recent runs, though perhaps not enough from "
-            "the reference to count as drift.",
+            "A column suddenly differs from the most recent runs, even though its difference from "
+            "the reference may be too small to count as drift.",
             f"The difference from the mean of the last season (option `season`, default "
             f"{earlier_runs.SEASON} runs) is more than half the drift limit plus an allowance for "
             "chance, and more than twice any such difference in the "

@@ -58,7 +58,7 @@ _EXPLAINS: Explains = {
         "The column is text but not a key, the contract gives it neither a list of valid values "
         "nor assay.pii, and its name suggests such content.",
         "Set assay.pii for the column and configure a model or a deny list (docs/privacy.md); or "
-        "leave the column out; or set assay.pii to allow.",
+        "leave the column out; or, if its content may be used as it is, set `assay.pii: allow`.",
     ),
     "pii.unscanned": Explanation(
         ("error",),
@@ -232,8 +232,8 @@ def _suspects(context: Context) -> Iterator[findings.Findings]:
                 severity="warning",
                 evidence=f"the column's name suggests {kind}, and assay.pii is not set for it",
                 suggestion="set assay.pii to redact, pseudonymise or quarantine and configure a "
-                "model or a deny list (docs/privacy.md); or leave the column out; or set assay.pii "
-                "to allow",
+                "model or a deny list (docs/privacy.md); or leave the column out; or, if its "
+                "content may be used as it is, set assay.pii: allow",
             )
 
 

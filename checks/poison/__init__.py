@@ -113,11 +113,11 @@ class Poison(Check[pa.Table, Mined]):
             "far more often than the other columns predict. A planted backdoor has this effect.",
             "Rows with the trigger have the label more often than rows with similar values, and a "
             "model trained without them does not predict it. If planting explains the rows far "
-            "better than a genuine relation does, the severity is error in two cases: the dataset "
-            f"has at most {MOST_TRIGGERS} such triggers, and nearly all rows with this one have "
-            "the label or at least a quarter of the flagged rows appear to be planted; or nearly "
-            "all rows with this one have the label, and adding it to clean rows makes a model "
-            "predict that label for nearly all of them. Otherwise the severity is warning, as it "
+            "better than a genuine relation does, the severity is error in either of two cases. "
+            f"(1) The dataset has at most {MOST_TRIGGERS} such triggers, and either nearly all "
+            "rows with this one have the label or at least a quarter of the flagged rows appear "
+            "to be planted. (2) Nearly all rows with this one have the label, and adding it to "
+            "clean rows makes a model predict that label for nearly all of them. Otherwise the severity is warning, as it "
             f"is for a trigger in more than {MAX_SHARE:.0%} of the rows. Info means that the label "
             f"has more than {MAX_CLASSES} values, so no triggers were searched for.",
             "Ask the source for the true label, or reject the row. The report shows what the "
@@ -225,8 +225,8 @@ class Poison(Check[pa.Table, Mined]):
         notes += [_attack(every, item) for item, t in pairs if t.severity == "error"]
         if held:
             notes.append(
-                f"{count(held, 'sampled row')} with a trigger quarantined, about "
-                f"{percent(max(false_alarms, 0.0) / held)} false alarms."
+                f"{count(held, 'sampled row')} with a trigger quarantined, "
+                f"{about(max(false_alarms, 0.0) / held)} false alarms."
             )
         return Mined(
             overall=findings.concat(overall),

@@ -51,9 +51,9 @@ class Sources(Check[pa.Table, Model]):
         "sources.label_change": Explanation(
             ("warning",),
             "A source labels its rows differently than it did in the reference.",
-            "The proportion of the source's rows with a given label has moved away from that in "
-            "the reference by at least 5 percentage points more than chance and the change across "
-            "all sources explain.",
+            "The proportion of the source's rows with a given label differs from that in the "
+            "reference, and at least 5 percentage points of the difference are explained neither "
+            "by chance nor by the change across all sources.",
             "Compare the source's labels with its labels in the reference, and ask the source what "
             "changed.",
         ),

@@ -50,8 +50,8 @@ I013 The file changed while it was being read.
 I014 The source does not exist or cannot be read.
      Check the path or URL and the permissions; for a remote source, also the network.
 I015 The URL is malformed, its scheme is unsupported, or the extra that reads it is missing.
-     Correct the URL, install the extra that the message names (such as `assay[s3]`), or copy the
-         file.
+     Correct the URL, install the extra that the message names (such as `assay[s3]`), or download
+         the file and pass its local path.
 I017 The files of one dataset differ in format, column names or column types.
      Export all files with the same columns and types.
 I018 The source's columns do not match the contract, or its first line is not a header.
@@ -94,7 +94,8 @@ V001 A number is NaN, which is not the same as a missing value.
 V002 A value is infinite, or too large for its type.
      Repair the source.
 V004 A number is implausibly far from the other values in its column.
-     Repair the source, or set a maximum in the contract.
+     Repair the source. If such values are valid, declare the column's minimum and maximum in the
+         contract.
 V005 A text value contains control characters.
      Remove them at the source.
 V006 A text value contains characters that are invisible or change the text direction.
@@ -195,7 +196,7 @@ L002 The ledger is missing, has lost its newest entries, or is an older copy.
 L003 A ledger entry cannot be read.
      Restore it from a backup.
 L004 A ledger entry was edited.
-     Restore it from a backup, and find out who changed it.
+     Restore the ledger from a backup, and find out who changed the entry.
 L005 Ledger entries are out of order.
      Restore them from a backup.
 L006 The ledger's folder contains a file that does not belong there.
