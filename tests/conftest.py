@@ -73,3 +73,22 @@ def warm(tmp_path_factory):
 
     with crash.Warm(tmp_path_factory.mktemp("said")) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    """Return what forks the children of runs from one warm process."""
+    import warm_children
+
+    made = warm_children.Nursery()
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True)
+def warm_children(request, nursery, monkeypatch):
+    """Fork the children of a run that a test makes in its own process, unless it opts out."""
+    if "own_children" not in request.keywords:
+        from pipelines.run import child_process
+
+        monkeypatch.setattr(child_process, "subprocess", nursery)
