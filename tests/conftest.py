@@ -86,9 +86,9 @@ def nursery():
 
 
 @pytest.fixture(autouse=True)
-def warm_children(request, nursery, monkeypatch):
-    """Fork the children of a run that a test makes in its own process, unless it opts out."""
-    if "own_children" not in request.keywords:
+def forked_children(request, nursery, monkeypatch):
+    """Fork the children of the runs that a test makes in its own process, if it asks for that."""
+    if "forked_children" in request.keywords:
         from pipelines.run import child_process
 
         monkeypatch.setattr(child_process, "subprocess", nursery)

@@ -21,8 +21,6 @@ BETWEEN = "expect_column_values_to_be_between"
 RUN_ALL = """
 import contextlib, io, json, sys
 from pipelines import cli
-
-pytestmark = pytest.mark.own_children
 for path in sys.argv[2:]:
     out = io.StringIO()
     with contextlib.redirect_stdout(out):

@@ -30,8 +30,6 @@ from provenance.base.errors import AssayError
 from provenance.rows.shards import ROW, read_table
 from provenance.rows.snapshot import Snapshot
 
-pytestmark = pytest.mark.own_children
-
 STRICT = """\
 apiVersion: v3.1.0
 kind: DataContract

@@ -40,8 +40,6 @@ import datetime, json, pathlib, sys
 from pipelines import config
 from pipelines.store import keys
 
-pytestmark = pytest.mark.own_children
-
 def night(words):
     with pathlib.Path("/proc/self/environ").open("rb") as file:
         leaked = b"PRIVATE KEY" in file.read()
