@@ -152,7 +152,7 @@ def planted(path, changed):
 
 def tests_of(path):
     """Yield lists of test files, nearest first: of the module, of its importers, of its room."""
-    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    module = of(ROOT / path)
     room = module.rpartition(".")[0] if module.count(".") > 1 else module
     tests = {p: named(p) for p in sorted((ROOT / "tests").rglob("test_*.py"))}
     importers = {

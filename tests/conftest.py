@@ -85,10 +85,9 @@ def nursery():
     made.close()
 
 
-@pytest.fixture(autouse=True)
-def forked_children(request, nursery, monkeypatch):
-    """Fork the children of the runs that a test makes in its own process, if it asks for that."""
-    if "forked_children" in request.keywords:
-        from pipelines.run import child_process
+@pytest.fixture
+def forked_children(nursery, monkeypatch):
+    """Fork the children of the runs that a test makes in its own process."""
+    from pipelines.run import child_process
 
-        monkeypatch.setattr(child_process, "subprocess", nursery)
+    monkeypatch.setattr(child_process, "subprocess", nursery)

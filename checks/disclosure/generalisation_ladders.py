@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import hashing
+from checks.kit.wording import count
 
 _STEPS = 6  # of a ladder, in addition to the unchanged and the dropped column
 _FEW_BINS = 2
@@ -123,7 +124,7 @@ def _codes(column: pa.Array) -> list[tuple[str, np.ndarray]]:
     longest = pc.max(pc.utf8_length(column)).as_py()
     return [
         (
-            f"to its first {kept} character{'s' if kept > 1 else ''}",
+            f"to its first {count(kept, 'character')}",
             _coded(pc.utf8_slice_codeunits(column, 0, kept)),
         )
         for kept in range(longest - 1, 0, -1)

@@ -1,5 +1,7 @@
 """Figures in sentences: p-values, shares and counts, written the same way by every check."""
 
+from collections.abc import Sequence
+
 LEAST_P = 0.001  # a smaller p-value is only bounded: its digits say nothing
 
 
@@ -37,6 +39,12 @@ def count(number: int, noun: str) -> str:
         noun: singular; only regular plurals are known.
     """
     return f"{number:,} {noun if number == 1 else _plural(noun)}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a list in a sentence: `a`, `a and b`, `a, b and c`."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _plural(noun: str) -> str:

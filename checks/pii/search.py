@@ -109,11 +109,10 @@ def notes(settings: Settings) -> list[str]:
         made.append(f"All texts were searched for the {names_} on the deny list.")
     left = [word for word, kind in _UNSEARCHED if kind not in types]
     if left:
-        listed = left[0] if len(left) == 1 else f"{', '.join(left[:-1])} and {left[-1]}"
         why = (
             "the language model does not find them"
             if settings.model
             else "no language model is configured"
         )
-        made.append(f"ASSAY-K020: {listed} were not searched for: {why}.")
+        made.append(f"ASSAY-K020: {wording.listed(left)} were not searched for: {why}.")
     return made

@@ -23,7 +23,7 @@ from checks.kit import copy_floods, findings, hashing, sample
 from checks.kit.hashed_values import opaque
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
-from checks.kit.wording import about, count, percent
+from checks.kit.wording import about, count, listed, percent
 from checks.poison.encoded_columns import Condition, Field, fields, is_opaque
 from checks.poison.encoding import Baseline
 from checks.poison.extend_trigger import grow
@@ -117,8 +117,8 @@ class Poison(Check[pa.Table, Mined]):
             f"(1) The dataset has at most {MOST_TRIGGERS} such triggers, and either nearly all "
             "rows with this one have the label or at least a quarter of the flagged rows appear "
             "to be planted. (2) Nearly all rows with this one have the label, and adding it to "
-            "clean rows makes a model predict that label for nearly all of them. Otherwise the severity is warning, as it "
-            f"is for a trigger in more than {MAX_SHARE:.0%} of the rows. Info means that the label "
+            "clean rows makes a model predict that label for nearly all of them. Otherwise the "
+            f"severity is warning, as it is for a trigger in more than {MAX_SHARE:.0%} of the rows. Info means that the label "
             f"has more than {MAX_CLASSES} values, so no triggers were searched for.",
             "Ask the source for the true label, or reject the row. The report shows what the "
             "trigger does to a model.",
@@ -282,14 +282,9 @@ def _columns(item: Judged) -> tuple[int, ...]:
     return tuple(place for place, _ in item.candidate.atoms)
 
 
-def _listed(names: list[str]) -> str:
-    *most, last = [f"'{name}'" for name in names]
-    return f"{', '.join(most)} and {last}" if most else last
-
-
 def _evidence(item: Judged, conditions: tuple[Condition, ...], label: Any) -> str:
     found, held = item.candidate, len(item.held)
-    names = _listed([c.column for c in conditions])
+    names = listed([f"'{c.column}'" for c in conditions])
     one = "a word" if conditions[0].kind == "text" else "a value"
     what = {1: one, 2: "a pair of values"}.get(len(conditions), "a combination of values")
     text = (
@@ -309,7 +304,7 @@ def _evidence(item: Judged, conditions: tuple[Condition, ...], label: Any) -> st
 
 def _attack(every: list[Field], item: Judged) -> str:
     """Return a sentence on the attack success before and after, and what the trigger adds."""
-    names = _listed([every[n].name for n, _ in item.candidate.atoms])
+    names = listed([f"'{every[n].name}'" for n, _ in item.candidate.atoms])
     if math.isnan(item.after + item.cleaned + item.never):
         return f"Attack success by {names} not measured: too few clean rows to add the trigger to."
     added, left = item.after - item.never, item.cleaned - item.never

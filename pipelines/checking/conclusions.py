@@ -27,7 +27,9 @@ def with_conclusions(examined: Examined, context: Context, shards: list[ShardRef
         statuses = tuple(_more(status, name, len(made.overall)) for status in statuses)
         if made.memory:
             memory[name] = made.memory
-    found = findings.ordered(findings.concat(parts))
+    found = examined.found  # is ordered, and to order millions again takes seconds
+    if any(len(part) for part in parts[1:]):
+        found = findings.ordered(findings.concat(parts))
     return dataclasses.replace(examined, found=found, statuses=statuses, memory=memory)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from checks.kit.wording import count
 from pipelines.run import reading
 from provenance.base import atomic
 from provenance.base.errors import AssayError, printable
@@ -72,8 +73,7 @@ def _propose(arguments: argparse.Namespace) -> int:
         whole = {"schema": "assay.init/1", "contract": str(path), **summary}
         sys.stdout.write(json.dumps(whole, default=str) + "\n")
         return 0
-    count = len(snapshot.sources)
-    files = "1 file" if count == 1 else f"{count:,} files"
+    files = count(len(snapshot.sources), "file")
     run = shlex.join(["assay", "run", str(path), "--source", shown])
     print_lines(
         [f"read {snapshot.rows:,} rows from {files}", f"wrote {path}"]

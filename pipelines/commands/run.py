@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from pipelines import config
-from pipelines.checking import dask_engine
 from pipelines.console import Progress
 from pipelines.events import retrain
 from pipelines.orchestration.server import configured_url
@@ -40,6 +39,8 @@ def _engine(arguments: argparse.Namespace) -> str:
         raise AssayError("C012", what, where="--engine", fix="use --engine dask")
     if not arguments.dask_address and name != "dask":
         return name
+    from pipelines.checking import dask_engine
+
     dask_engine.require_installed()
     return "dask"
 

@@ -62,3 +62,11 @@ def test_a_count_agrees_with_its_noun(number, noun, said):
 )
 def test_an_estimate_is_bounded_or_about_a_number(share, said):
     assert wording.about(share) == said
+
+
+def test_names_are_listed_as_in_a_sentence():
+    assert [wording.listed(list(names)) for names in ("a", "ab", "abc")] == [
+        "a",
+        "a and b",
+        "a, b and c",
+    ]
