@@ -118,8 +118,9 @@ class Poison(Check[pa.Table, Mined]):
             "rows with this one have the label or at least a quarter of the flagged rows appear "
             "to be planted. (2) Nearly all rows with this one have the label, and adding it to "
             "clean rows makes a model predict that label for nearly all of them. Otherwise the "
-            f"severity is warning, as it is for a trigger in more than {MAX_SHARE:.0%} of the rows. Info means that the label "
-            f"has more than {MAX_CLASSES} values, so no triggers were searched for.",
+            f"severity is warning, as it is for a trigger in more than {MAX_SHARE:.0%} of the "
+            f"rows. Info means that the label has more than {MAX_CLASSES} values, so no triggers "
+            "were searched for.",
             "Ask the source for the true label, or reject the row. The report shows what the "
             "trigger does to a model.",
         )

@@ -56,7 +56,7 @@ def test_reads(tmp_path, value, server, wanted):
         ("[1]", "", "C005", "mapping"),
         ('{delimiter: ";;"}', "", "C005", "one ASCII character"),
         ("{delimiter: a}", "", "C005", "delimiter"),
-        ("{delimiter: 1}", "", "C005", "text"),
+        ("{delimiter: 1}", "", "C005", "string"),
         ("{delimiter: '\"'}", "", "C005", "delimiter"),
         ("{quote: '`'}", "", "C005", "quote"),
         ("{encoding: rot13}", "", "C005", "windows-1252"),
