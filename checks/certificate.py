@@ -43,10 +43,11 @@ class Certificate(Check[pa.Table, Model]):
     explains: ClassVar[Explains] = {
         "certificate.votes": Explanation(
             ("info",),
-            "A majority vote of models keeps its result even if up to this number of rows, with "
-            "any content, is added or removed. If there is no certificate, the finding says why.",
+            "A majority vote of models gives the same result even if up to the number of rows in "
+            "the finding are added or removed, whatever those rows contain. If there is no "
+            "certificate, the finding says why.",
             "Always, if the contract turns the check on.",
-            "Set the option `partitions`; with more partitions, the vote withstands more rows but "
+            "Set the option `partitions`; with more partitions, the vote tolerates more rows but "
             "is correct less often.",
         )
     }

@@ -75,19 +75,23 @@ def warm(tmp_path_factory):
         yield process
 
 
-@pytest.fixture(scope="session")
-def nursery():
-    """Return what forks the children of runs from one warm process."""
+@pytest.fixture(scope="session", autouse=True)
+def forked_children():
+    """Fork the children of the runs that tests make in their own process from one warm process."""
     import warm_children
 
+    from pipelines.run import child_process
+
     made = warm_children.Nursery()
-    yield made
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(child_process, "subprocess", made)
+        yield
     made.close()
 
 
 @pytest.fixture
-def forked_children(nursery, monkeypatch):
-    """Fork the children of the runs that a test makes in its own process."""
+def new_children(monkeypatch):
+    """Start the children of a test's runs anew, as a run outside the tests does."""
     from pipelines.run import child_process
 
-    monkeypatch.setattr(child_process, "subprocess", nursery)
+    monkeypatch.setattr(child_process, "subprocess", subprocess)

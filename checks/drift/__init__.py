@@ -220,8 +220,8 @@ class Drift(Check[State, Model]):
             column=name,
             score=min(1.0, size),
             evidence=f"Column '{name}' differs from the reference{how}.",
-            suggestion="find out what changed at the source; if it is intended, run "
-            "`assay review RUN --anchor`",
+            suggestion="find out what changed at the source; if the change is "
+            "intended, make this run the reference: `assay review RUN --anchor`",
         )
 
     def _too_few(self) -> findings.Findings:

@@ -151,8 +151,8 @@ def _slow(
         evidence=f"Column '{column}' is drifting away from the reference run by run: "
         f"{_worded(measure, worst.level)} on average over the last {season} runs; the drift has "
         f"been adding up {when}.",
-        suggestion="find out what is changing at the source; if it is intended, run "
-        "`assay review RUN --anchor`",
+        suggestion="find out what is changing at the source; if the change is "
+        "intended, make this run the reference: `assay review RUN --anchor`",
     )
 
 

@@ -73,9 +73,9 @@ class Duplicates(Check[State, Copies]):
         "duplicates.conflict": Explanation(
             ("error", "warning"),
             "The row repeats an earlier row but has a different label.",
-            "Error if the labels of copies differ clearly more often than randomly drawn labels "
-            "would. Otherwise warning, but only in tables fine-grained enough that rows seldom "
-            "repeat by chance; in other tables the rule does not fire.",
+            "Error if copies disagree on the label significantly more often than randomly drawn "
+            "labels would. Otherwise warning, but only in tables fine-grained enough that rows "
+            "seldom repeat by chance; in other tables the rule does not fire.",
             f"{ADVICE.capitalize()}.",
         ),
         "duplicates.source": Explanation(

@@ -47,7 +47,7 @@ class Outliers(Check[pa.Table, OutlierModel]):
         ),
         "outliers.joint": Explanation(
             ("error",),
-            "Two values of the row do not fit together, although each may be usual on its own.",
+            "Two values of the row do not fit together, although each may be ordinary on its own.",
             "Given the value in one column, the value in the other is so far from the curve fitted "
             "to both that false alarms should make up at most alpha (assay.policy.alpha, default "
             "10%) of the quarantined rows, and the row's other columns do not explain why.",

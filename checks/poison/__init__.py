@@ -112,15 +112,16 @@ class Poison(Check[pa.Table, Mined]):
             "Rows with a certain value, word or combination of values (a trigger) have one label "
             "far more often than the other columns predict. A planted backdoor has this effect.",
             "Rows with the trigger have the label more often than rows with similar values, and a "
-            "model trained without them does not predict it. If planting explains the rows far "
-            "better than a genuine relation does, the severity is error in either of two cases. "
+            "model trained without these rows does not predict that label for them. If deliberate "
+            "planting explains the rows far better than a genuine relationship does, "
+            "the severity is error in either of two cases. "
             f"(1) The dataset has at most {MOST_TRIGGERS} such triggers, and either nearly all "
             "rows with this one have the label or at least a quarter of the flagged rows appear "
             "to be planted. (2) Nearly all rows with this one have the label, and adding it to "
             "clean rows makes a model predict that label for nearly all of them. Otherwise the "
             f"severity is warning, as it is for a trigger in more than {MAX_SHARE:.0%} of the "
-            f"rows. Info means that the label has more than {MAX_CLASSES} values, so no triggers "
-            "were searched for.",
+            f"rows. Info means that the label has more than {MAX_CLASSES} values, so the search "
+            "for triggers was skipped.",
             "Ask the source for the true label, or reject the row. The report shows what the "
             "trigger does to a model.",
         )

@@ -8,7 +8,8 @@ from checks.kit.protocol import Explanation
 
 _FIX = "Repair the cell at its source, correct the rule, or release the row (`assay review`)."
 _COUNTED = (
-    "With `mustBe: 0`, each such row has a finding; with any other bound, only the dataset does."
+    "With `mustBe: 0`, each such row has a finding; with any other bound, there is one finding for "
+    "the whole dataset."
 )
 # kinds whose findings carry a code
 CODED = {"unique": "V009", "primaryKey": "V009", "required": "V010", "label": "V013"}
@@ -22,11 +23,11 @@ def _rule(means: str, fires: str, fix: str = _FIX) -> Explanation:
 KINDS = {
     "minimum": _rule(
         "The value is below the column's minimum.",
-        "The value is < minimum, or <= exclusiveMinimum. NaN breaks every minimum.",
+        "The value is < minimum, or <= exclusiveMinimum. NaN violates every minimum.",
     ),
     "maximum": _rule(
         "The value is above the column's maximum.",
-        "The value is > maximum, or >= exclusiveMaximum. NaN breaks every maximum.",
+        "The value is > maximum, or >= exclusiveMaximum. NaN violates every maximum.",
     ),
     "minLength": _rule(
         "The text is shorter than the column allows.",
@@ -38,11 +39,12 @@ KINDS = {
     ),
     "pattern": _rule(
         "The text does not match the column's pattern.",
-        "The RE2 pattern matches nowhere in the text; anchor it with ^ and $ to match all of it.",
+        "No part of the text matches the RE2 pattern. (A match anywhere is enough; to require that "
+        "the whole text match, anchor the pattern with ^ and $.)",
     ),
     "format": _rule(
-        "The text does not have the column's format.",
-        "The text is not valid in the format that is set, such as email, uuid, uri or ipv4.",
+        "The text does not match the column's format.",
+        "The text is not valid for the contract's format, such as email, uuid, uri or ipv4.",
     ),
     "nullValues": _rule("The cell is missing.", f"The cell is null. {_COUNTED}"),
     "missingValues": _rule(

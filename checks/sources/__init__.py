@@ -43,10 +43,11 @@ class Sources(Check[pa.Table, Model]):
             ("warning",),
             "A source labels its rows differently from the other sources.",
             "The proportion of the source's rows with a given label differs from the proportion "
-            "that a model, trained on the other columns of other sources' rows, predicts for those "
-            "rows, by at least 5 percentage points more than chance and the usual differences "
-            "between sources explain.",
-            "Group the labels by source, and ask that source how it assigns labels.",
+            "that a model, trained on the other columns of other sources' rows, predicts for this "
+            "source's rows, by at least 5 percentage points more than chance and the usual "
+            "differences between sources explain.",
+            "The finding does not name the source. Group the labels by source to see which one "
+            "stands out, then ask it how it assigns labels.",
         ),
         "sources.label_change": Explanation(
             ("warning",),
@@ -63,8 +64,8 @@ class Sources(Check[pa.Table, Model]):
             "Leaving the source out lowers the loss on the other sources' rows more than leaving "
             "out the same number of random rows does, by at least 0.5% of the loss and by at least "
             "5 times the spread in loss over such random choices.",
-            "Find the source by training a model without each one in turn, then ask it how it "
-            "assigns labels.",
+            "The finding does not name the source. To identify it, train a model without each "
+            "source in turn; then ask that source how it assigns labels.",
         ),
         "sources.share": Explanation(
             ("warning",),
@@ -229,9 +230,9 @@ class Sources(Check[pa.Table, Model]):
 
 
 ADVICE = {
-    "label_mix": "group the labels by source, and ask that source how it assigns labels",
+    "label_mix": "group the labels by source; ask the one that stands out how it assigns labels",
     "label_change": "compare each source's labels with the reference, and ask what changed",
-    "influence": "find the source by training without each in turn; ask it how it assigns labels",
+    "influence": "train without each source in turn to find it, then ask it how it assigns labels",
     "share": "count each source's rows, now and in the reference, and ask what changed",
 }
 

@@ -173,6 +173,6 @@ def _finding(
         column=column,
         score=min(1.0, abs(gap)),
         evidence=text,
-        suggestion="group the rows of this run and of earlier runs by source, and ask that source "
+        suggestion="group the rows of this run and of earlier runs by source; ask the one that changed "
         "what changed",
     )

@@ -153,8 +153,8 @@ C012 The command line is invalid.
      See `assay COMMAND --help`.
 C013 The store, run, row or code does not exist.
      Check what you typed; `assay ledger log` lists the runs.
-C014 A decision about a run or a row cannot be applied.
-     See `assay review --help`.
+C014 A review decision is invalid, or does not fit the run or row that it names.
+     Correct the decision as the message says; see `assay review --help`.
 
 K001 A check failed to run, so the verdict is `fail`: unchecked data never passes.
      Run again with --debug and report the output, or turn the check off in the contract.
@@ -163,7 +163,8 @@ K002 A stage or check exceeded its time limit, so the run does not pass.
 K003 A check lacks something that it needs, such as a model or a test set.
      Provide what the message names.
 K010 The data has drifted from the reference.
-     Find out what changed at the source. If it is intended, run `assay review RUN --anchor`.
+     Find out what changed at the source. If the change is intended, make the run the
+         reference: `assay review RUN --anchor`.
 K011 More rows are quarantined than the policy allows.
      List them with `assay review RUN --list`; decide with `assay review RUN --apply FILE`.
 K012 More rows are rejected than the policy allows.
@@ -177,7 +178,8 @@ K015 The policy treats warnings as failures.
 K016 Two counts that must agree differ, so neither can be trusted.
      Run again with --debug and report the output.
 K017 A column has drifted slowly from the reference over several nightly runs.
-     Find out when and why the drift began. If it is intended, run `assay review RUN --anchor`.
+     Find out when and why the drift began. If it is intended, make the run the
+         reference: `assay review RUN --anchor`.
 K018 The reference is the clean dataset of an earlier run that was chosen as the anchor.
      No action needed; `assay review RUN --anchor` chooses another run.
 K020 The data was not searched for personal names or places: no language model that finds them is

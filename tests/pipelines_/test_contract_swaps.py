@@ -30,6 +30,9 @@ from provenance.base.errors import AssayError
 from provenance.rows.shards import ROW, read_table
 from provenance.rows.snapshot import Snapshot
 
+# what these swap, they swap in a child that starts anew
+pytestmark = pytest.mark.usefixtures("new_children")
+
 STRICT = """\
 apiVersion: v3.1.0
 kind: DataContract

@@ -16,7 +16,6 @@ import pytest
 from pipelines.cli import main
 from pipelines.run.child_process import Child
 
-pytestmark = pytest.mark.usefixtures("forked_children")
 ASSAY = str(Path(sys.executable).parent / "assay")
 CELL = "4532 0151 1283 0366"
 
