@@ -173,6 +173,6 @@ def _finding(
         column=column,
         score=min(1.0, abs(gap)),
         evidence=text,
-        suggestion="group the rows of this run and of earlier runs by source; ask the one that changed "
-        "what changed",
+        suggestion="compare each source's rows in this run with its rows in earlier runs, and ask "
+        "the source that differs what changed",
     )
