@@ -13,11 +13,18 @@ sys.path.append(str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def interrupts_arrive():
-    """Take interrupts also where a shell that ignores them started the tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def signals_arrive():
+    """Take interrupts and hang-ups also where what started the tests, such as nohup, ignores them."""
+    before = [
+        (number, signal.signal(number, handler))
+        for number, handler in (
+            (signal.SIGINT, signal.default_int_handler),
+            (signal.SIGHUP, signal.SIG_DFL),
+        )
+    ]
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

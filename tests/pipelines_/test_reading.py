@@ -17,6 +17,7 @@ def crash(number):
     ("number", "code"),
     [(signal.SIGABRT, "I005"), (signal.SIGSEGV, "I005"), (signal.SIGKILL, "E005")],
 )
+@pytest.mark.usefixtures("new_children")
 def test_a_library_that_crashes_over_the_source_is_told_from_a_kill(monkeypatch, number, code):
     monkeypatch.setattr(reading, "__name__", "test_reading")
     monkeypatch.setattr(reading, "WARM", ())
@@ -30,6 +31,7 @@ def test_a_library_that_crashes_over_the_source_is_told_from_a_kill(monkeypatch,
     assert caught.value.code == f"ASSAY-{code}"
 
 
+@pytest.mark.usefixtures("new_children")  # a limit that holds from the start
 def test_too_little_memory_is_told(tmp_path):
     (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 99)
     child = reading.started("read_bare", 250 << 20)
