@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parent))
 
 @pytest.fixture(scope="session", autouse=True)
 def signals_arrive():
-    """Take interrupts and hang-ups also where what started the tests, such as nohup, ignores them."""
+    """Take interrupts and hang-ups also where what started the tests (nohup) ignores them."""
     before = [
         (number, signal.signal(number, handler))
         for number, handler in (

@@ -3,7 +3,8 @@
 A run starts one child that reads and one that imports Great Expectations, which takes most of a
 small run's time. `Nursery` starts one process that has imported what both need, and forks it for
 each child. What a child is given is what a new process would get: the command, three descriptors,
-the environment and the working folder. The fixture `forked_children` does so for all tests but those that ask for `new_children`.
+the environment and the working folder. The fixture `forked_children` does so for all tests but
+those that ask for `new_children`.
 """
 
 import array
