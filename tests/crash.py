@@ -120,7 +120,9 @@ class Warm:
         place.mkdir(parents=True, exist_ok=True)
         for path in place.iterdir():
             path.unlink()
-        words = [*map(str, words), *([] if call else ["--json"])]
+        words = [*map(str, words)]
+        if not call:  # before the command of a gate
+            words.insert(words.index("--") if "--" in words else len(words), "--json")
         pid = self.ask(do="start", words=words, place=str(place), env=env, cwd=str(cwd), call=call,
                        fault=fault, user=user, patch=patch or {})  # fmt: skip
         return Started(self, pid, place)
