@@ -30,13 +30,18 @@ STUCK = 120.0  # seconds after which a command hangs
 
 @dataclasses.dataclass
 class Done:
-    """What a command left: its exit code (negative: the signal), its objects, its stderr."""
+    """What a command left: its exit code (negative: the signal), its stdout and its stderr."""
 
     code: int
-    lines: list
+    out: str
     errors: str
     points: list
     is_hit: bool
+
+    @property
+    def lines(self):
+        """Return the objects that the command printed, one a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
 
     @property
     def told(self):
@@ -72,9 +77,9 @@ class Started:
                 os.killpg(self.pid, signal.SIGKILL)
                 raise TimeoutError(f"it hangs: {(self._folder / 'err').read_text()[-2000:]}")
             time.sleep(0.005)
-        lines = [json.loads(line) for line in (self._folder / "out").read_text().splitlines()]
         points, is_hit = write_points.read_log(self._folder / "points")
-        return Done(code, lines, (self._folder / "err").read_text(), points, is_hit)
+        out, errors = ((self._folder / name).read_text() for name in ("out", "err"))
+        return Done(code, out, errors, points, is_hit)
 
 
 class Warm:
@@ -103,12 +108,13 @@ class Warm:
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
 
-    def start(self, *words, env, cwd, call=None, fault=None, user=None, patch=None):
+    def start(self, *words, env, cwd, as_json=True, call=None, fault=None, user=None, patch=None):
         """Start `assay WORDS --json`, or call a function with WORDS.
 
         Args:
             env: variables; those set to None are unset. ASSAY_STORE and XDG_CONFIG_HOME are needed.
             cwd: the working folder.
+            as_json: whether `--json` is added.
             call: `module:function` instead of the command; it returns an exit code.
             fault: (point as text, mode) of `write_points`; None fails nowhere.
             user: the number of the user to be.
@@ -121,7 +127,7 @@ class Warm:
         for path in place.iterdir():
             path.unlink()
         words = [*map(str, words)]
-        if not call:  # before the command of a gate
+        if as_json and not call:  # before the command of a gate
             words.insert(words.index("--") if "--" in words else len(words), "--json")
         pid = self.ask(do="start", words=words, place=str(place), env=env, cwd=str(cwd), call=call,
                        fault=fault, user=user, patch=patch or {})  # fmt: skip
@@ -130,6 +136,12 @@ class Warm:
     def run(self, *words, **named):
         """Run a command to its end."""
         return self.start(*words, **named).wait()
+
+    def assay(self, *words, cwd, env=None):
+        """Run `assay WORDS` with the environment of now; what `subprocess.run` would return."""
+        env = {"ASSAY_STORE": str(Path(cwd) / "assay-store"), **os.environ, **(env or {})}
+        done = self.run(*words, env=env, cwd=cwd, as_json=False)
+        return subprocess.CompletedProcess(words, done.code, done.out, done.errors)
 
 
 def main():

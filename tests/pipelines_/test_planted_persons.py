@@ -1,9 +1,6 @@
 """No personal string of a source stands in anything that a run writes beside what it holds back."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import planted_persons
@@ -11,19 +8,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-ASSAY = str(Path(sys.executable).parent / "assay")
 
+@pytest.fixture
+def run(warm, tmp_path):
+    """Run a contract; returns (exit code, stdout, stderr)."""
+    env = {"TMPDIR": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
 
-def run(folder, contract, *words):
-    """Run as a person would; returns (exit code, stdout, stderr)."""
-    done = subprocess.run(
-        [ASSAY, "run", str(contract), "--store", str(folder / "store"), "--direct", *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "TMPDIR": str(folder), "XDG_CONFIG_HOME": str(folder / "config")},
-    )
-    return done.returncode, done.stdout, done.stderr
+    def made(contract, *words):
+        words = ["run", contract, "--store", tmp_path / "store", "--direct", *words]
+        done = warm.assay(*words, cwd=tmp_path, env=env)
+        return done.returncode, done.stdout, done.stderr
+
+    return made
 
 
 def told(*texts):
@@ -40,9 +36,9 @@ def told(*texts):
         pytest.param("parquet", marks=pytest.mark.long),
     ],
 )
-def test_no_personal_string_is_written(tmp_path, kind):
+def test_no_personal_string_is_written(run, tmp_path, kind):
     contract = planted_persons.contract(tmp_path, planted_persons.write(tmp_path, kind))
-    code, out, errors = run(tmp_path, contract, "--json", "--debug")
+    code, out, errors = run(contract, "--json", "--debug")
     assert code == 1, errors  # more than a tenth is held back
     assert not told(out, errors)
     assert not planted_persons.leaks(tmp_path / "store")
@@ -54,8 +50,8 @@ def test_no_personal_string_is_written(tmp_path, kind):
 
 
 @pytest.mark.long
-def test_no_personal_string_is_written_beside_a_reference(tmp_path):
-    code, out, errors = run(tmp_path, planted_persons.with_reference(tmp_path), "--json", "--debug")
+def test_no_personal_string_is_written_beside_a_reference(run, tmp_path):
+    code, out, errors = run(planted_persons.with_reference(tmp_path), "--json", "--debug")
     assert code == 1, errors
     assert "drift" in {c["check"] for c in json.loads(out)["checks"] if c["status"] == "ok"}
     assert not told(out, errors)
@@ -63,26 +59,20 @@ def test_no_personal_string_is_written_beside_a_reference(tmp_path):
 
 
 @pytest.mark.long
-def test_no_personal_string_is_written_when_columns_are_redacted(tmp_path):
+def test_no_personal_string_is_written_when_columns_are_redacted(run, tmp_path):
     contract = planted_persons.contract(
         tmp_path, planted_persons.write(tmp_path, "csv"), action="redact"
     )
-    code, out, errors = run(tmp_path, contract, "--debug")
+    code, out, errors = run(contract, "--debug")
     assert code in {0, 1}, errors
     assert not told(out, errors)
     assert not planted_persons.leaks(tmp_path / "store")
 
 
-def test_no_personal_string_is_in_an_inferred_contract(tmp_path):
+def test_no_personal_string_is_in_an_inferred_contract(warm, tmp_path):
     planted_persons.write(tmp_path, "csv")
-    done = subprocess.run(
-        [ASSAY, "init", "members.csv", "--label", "churned", "-o", "c.yaml"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")},
-    )
+    words = ["init", "members.csv", "--label", "churned", "-o", "c.yaml"]
+    done = warm.assay(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     contract = (tmp_path / "c.yaml").read_text()
     assert not told(contract, done.stdout, done.stderr)
@@ -91,7 +81,7 @@ def test_no_personal_string_is_in_an_inferred_contract(tmp_path):
 
 
 @pytest.mark.parametrize("fault", ["type", "missing", "header"])
-def test_no_personal_string_is_in_an_error(tmp_path, fault):
+def test_no_personal_string_is_in_an_error(run, tmp_path, fault):
     source = planted_persons.write(tmp_path, "csv")
     contract = planted_persons.contract(tmp_path, source)
     whole = json.loads(contract.read_text())
@@ -104,13 +94,13 @@ def test_no_personal_string_is_in_an_error(tmp_path, fault):
         lines = source.read_text().splitlines(keepends=True)
         source.write_text("".join(lines[1:]))  # a row of persons where the header should be
     contract.write_text(json.dumps(whole))
-    code, out, errors = run(tmp_path, contract, "--json", "--debug")
+    code, out, errors = run(contract, "--json", "--debug")
     assert code in {1, 2, 3}, out
     assert not told(out, errors), errors
     assert not planted_persons.leaks(tmp_path / "store")
 
 
-def test_every_row_that_could_not_be_scanned_is_in_quarantine(tmp_path):
+def test_every_row_that_could_not_be_scanned_is_in_quarantine(run, tmp_path):
     long = "word " * 300
     notes = ["short and fine", long, f"{long} joe@example.com", "fine too", None] * 20
     rows = pa.table({"note": notes, "n": range(len(notes))})
@@ -144,7 +134,7 @@ def test_every_row_that_could_not_be_scanned_is_in_quarantine(tmp_path):
             }
         )
     )
-    code, out, errors = run(tmp_path, contract, "--json")
+    code, out, errors = run(contract, "--json")
     assert code == 1, errors
     held = pq.read_table(Path(json.loads(out)["path"]) / "quarantine").to_pylist()
     why = {row["_row"]: {reason["rule"] for reason in row["_reasons"]} for row in held}

@@ -3,10 +3,7 @@
 import dataclasses
 import json
 import math
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +15,6 @@ from pipelines.report import privacy_noise
 from pipelines.store.store import Store
 from provenance.rows.column_types import ColumnSpec
 
-ASSAY = str(Path(sys.executable).parent / "assay")
 CONTRACT = """
 apiVersion: v3.1.0
 kind: DataContract
@@ -71,13 +67,13 @@ def table(seed):
     return "id,size,age,salary,town\n" + "\n".join(lines) + "\n"
 
 
-def run(folder, epsilon=0.5, total=0.75):
+def run(warm, folder, epsilon=0.5, total=0.75):
     (folder / "in.csv").write_text(table(1))
     (folder / "ref.csv").write_text(table(2))
     (folder / "c.yaml").write_text(CONTRACT.format(epsilon=epsilon, total=total))
-    words = [ASSAY, "run", folder / "c.yaml", "--source", folder / "in.csv", "--reference",
+    words = ["run", folder / "c.yaml", "--source", folder / "in.csv", "--reference",
              folder / "ref.csv", "--store", folder / "store", "--direct", "--json"]  # fmt: skip
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ)
+    done = warm.assay(*words, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
     entry = Store(folder / "store").ledger.read(told["run"])
@@ -91,9 +87,9 @@ def charts(folder):
 
 
 @pytest.fixture(scope="module")
-def nights(tmp_path_factory):
+def nights(warm, tmp_path_factory):
     folder = tmp_path_factory.mktemp("people")
-    return [run(folder) for _ in range(2)]
+    return [run(warm, folder) for _ in range(2)]
 
 
 def test_the_budget_is_kept_in_the_ledger_and_ends(nights):

@@ -1,15 +1,10 @@
 """Personal data by column: redacted, pseudonymised, quarantined; never in what is published."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-ASSAY = str(Path(sys.executable).parent / "assay")
 ADDRESSES = ["anna.berg@example.org", "olaf@example.net", "anna.berg@example.org"]
 CONTRACT = """
 apiVersion: v3.1.0
@@ -31,18 +26,17 @@ schema:
 
 
 @pytest.mark.parametrize("action", ["quarantine", "redact", "pseudonymise", "allow"])
-def test_each_action_does_what_it_says(tmp_path, action):
+def test_each_action_does_what_it_says(warm, tmp_path, action):
     lines = [f"{n},{n % 17},plain words number {n}" for n in range(60)]
     for row, address in zip((5, 6, 50), ADDRESSES, strict=True):
         lines[row] = f"{row},1,please write to {address} about it"
     (tmp_path / "in.csv").write_text("id,size,letter\n" + "\n".join(lines) + "\n")
     (tmp_path / "c.yaml").write_text(CONTRACT.format(action=action))
-    words = [ASSAY, "run", tmp_path / "c.yaml", "--source", tmp_path / "in.csv",
-             "--store", tmp_path / "store", "--direct", "--json"]  # fmt: skip
-    done = subprocess.run(words, capture_output=True, text=True, check=False, env=os.environ)
+    words = ["run", "c.yaml", "--source", "in.csv", "--store", "store", "--direct", "--json"]
+    done = warm.assay(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
-    path = Path(told["path"])
+    path = tmp_path / told["path"]
     clean = {r["id"]: r["letter"] for r in pq.read_table(path / "clean").to_pylist()}
     if action == "quarantine":
         assert told["rows"]["quarantine"] == 3

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
@@ -13,7 +12,6 @@ from checks.contract import loader
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 
-ASSAY = str(Path(sys.executable).parent / "assay")
 ANNA, OLAF = "anna.berg@example.org", "olaf.lund@example.net"
 CONTRACT = """
 apiVersion: v3.1.0
@@ -49,14 +47,16 @@ def prepared(folder, options="{deny_file: names.txt}", action="pseudonymise"):
     (folder / "c.yaml").write_text(CONTRACT.format(options=options, action=action))
 
 
-def assay(folder, *words, code=0):
-    done = subprocess.run(
-        [ASSAY, words[0], *map(str, words[1:])],
-        capture_output=True, text=True, check=False, cwd=folder,
-        env={**os.environ, "ASSAY_STORE": str(folder / "store")},
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout, done.stderr
+@pytest.fixture
+def assay(warm, tmp_path):
+    """Run a command; returns stdout and stderr."""
+
+    def run(*words, code=0):
+        done = warm.assay(*words, cwd=tmp_path, env={"ASSAY_STORE": str(tmp_path / "store")})
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout, done.stderr
+
+    return run
 
 
 def clean(folder, run):
@@ -64,10 +64,10 @@ def clean(folder, run):
     return {row["id"]: row for row in table.to_pylist()}
 
 
-def test_one_person_has_one_pseudonym_wherever_and_whenever(tmp_path):
+def test_one_person_has_one_pseudonym_wherever_and_whenever(assay, tmp_path):
     prepared(tmp_path)
     gate = ("gate", "c.yaml", "--source", "in.csv", "--", "true")
-    _, said = assay(tmp_path, *gate)
+    _, said = assay(*gate)
     assert "not checked ASSAY-K020: personal names, places, dates and addresses" in said
     first = clean(tmp_path, 1)
     anna, olaf = first[0]["sender"], first[0]["receiver"]
@@ -75,13 +75,13 @@ def test_one_person_has_one_pseudonym_wherever_and_whenever(tmp_path):
     assert (first[3]["sender"], first[3]["receiver"]) == (olaf, anna)  # in two columns
     assert 9 not in first
 
-    _, said = assay(tmp_path, *gate)
+    _, said = assay(*gate)
     assert "reusing run 1" in said
     assert "not checked ASSAY-K020" in said  # a pass that is used again says it again
 
-    assay(tmp_path, "ledger", "rotate")
+    assay("ledger", "rotate")
     (tmp_path / "names.txt").write_text("Quentin Quist\nMarta Moen\n")
-    _, said = assay(tmp_path, *gate)
+    _, said = assay(*gate)
     assert "still holds" not in said  # the deny list is another one
     runs = [entry.seq for entry in Store(tmp_path / "store").runs()]
     assert len(runs) == 2
@@ -89,14 +89,14 @@ def test_one_person_has_one_pseudonym_wherever_and_whenever(tmp_path):
     assert (second[0]["sender"], second[0]["receiver"]) == (anna, olaf)  # after a change of key
 
     (tmp_path / "d.csv").write_text("row,decision,value,reason\n9,redact,,a name\n")
-    assay(tmp_path, "review", runs[1], "--apply", "d.csv")
-    third = clean(tmp_path, json.loads(assay(tmp_path, "release", runs[1], "--json")[0])["run"])
+    assay("review", runs[1], "--apply", "d.csv")
+    third = clean(tmp_path, json.loads(assay("release", runs[1], "--json")[0])["run"])
     assert third[9]["letter"] == "dear <DENIED> of the harbour"
     assert third[9]["sender"] == anna
     assert {**third, 9: None} == {**second, 9: None}
 
     (tmp_path / "names.txt").unlink()
-    told = json.loads(assay(tmp_path, "release", runs[1], "--json", code=3)[0])
+    told = json.loads(assay("release", runs[1], "--json", code=3)[0])
     assert told["error"]["code"] == "ASSAY-K003"
     assert_no_name_is_told(tmp_path / "store")
 
@@ -108,9 +108,9 @@ def assert_no_name_is_told(store):
             assert not any(word in text for word in ("Quentin", "Marta", "anna.berg", "olaf"))
 
 
-def test_a_model_that_cannot_be_loaded_fails_the_run_and_no_text_gets_through(tmp_path):
+def test_a_model_that_cannot_be_loaded_fails_the_run_and_no_text_gets_through(assay, tmp_path):
     prepared(tmp_path, "{model: models/none}", "redact")
-    out, _ = assay(tmp_path, "run", "c.yaml", "--source", "in.csv", "--direct", "--json", code=3)
+    out, _ = assay("run", "c.yaml", "--source", "in.csv", "--direct", "--json", code=3)
     told = json.loads(out)
     assert told["verdict"] == "fail"
     assert told["reasons"][0]["code"] == "ASSAY-K003"

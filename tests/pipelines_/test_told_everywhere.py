@@ -2,9 +2,6 @@
 
 import html
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from bad_files import kind, reader
@@ -12,13 +9,12 @@ from bad_files import kind, reader
 from pipelines import cli, console
 from provenance.base.codes import CODES
 
-ASSAY = str(Path(sys.executable).parent / "assay")
 ODD = {5: "NULL", 6: "=1+1", 7: "<b>bold</b>", 8: "1,234", 9: "plain"}
 WANTED = {"ASSAY-I001", "ASSAY-I020", "ASSAY-I028", "ASSAY-I031", "ASSAY-I037"}
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory):
+def told(warm, tmp_path_factory):
     """The JSON of a run on a source that earns every warning of reading, and its report."""
     folder = tmp_path_factory.mktemp("told")
     made = kind.cells(200)
@@ -29,10 +25,7 @@ def told(tmp_path_factory):
     (folder / "in.csv").write_bytes(b"\xef\xbb\xbf" + data)
     (folder / "contract.yaml").write_text(kind.CONTRACT)
     words = ["run", "contract.yaml", "--source", "in.csv", "--direct", "--store", "s", "--json"]
-    done = subprocess.run(
-        [ASSAY, *words], cwd=folder, capture_output=True, text=True, check=False,
-        env={"XDG_CONFIG_HOME": str(folder / "config"), "PATH": ""},
-    )  # fmt: skip
+    done = warm.assay(*words, cwd=folder, env={"XDG_CONFIG_HOME": str(folder / "config")})
     told = json.loads(done.stdout)
     return told, (folder / told["path"] / "report.html").read_text()
 
