@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.duplicates import exact, test_overlap
+from checks.duplicates import exact, shared_rows
 from checks.kit import copy_floods, findings, sample
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, FileUse, Model
@@ -125,7 +125,7 @@ class Duplicates(Check[State, Copies]):
         overall = self._overall(repeated, len(state.repeats.rows))
         rows = self._rows(repeated, is_fine=grid is not None)
         if "test" in self.options:
-            shared = test_overlap.find(state.repeats, near, grid, self.context.test, self.columns)
+            shared = shared_rows.find(state.repeats, near, grid, self.context.test, self.columns)
             overall = findings.concat([overall, self._overlap(shared)])
             rows += _shared(shared)
         held, false_alarms = sum(f.size - 1 for f in found), sum(f.expected for f in found)
@@ -185,7 +185,7 @@ class Duplicates(Check[State, Copies]):
             suggestion="keep copies in the same fold when you evaluate a model",
         )
 
-    def _overlap(self, shared: test_overlap.Overlap) -> findings.Findings:
+    def _overlap(self, shared: shared_rows.Overlap) -> findings.Findings:
         text = (
             f"{shared.tested:,} of {count(shared.size, 'row')} of the test set repeat a row of the "
             f"dataset, exactly ({count(len(shared.exact), 'row')} of the dataset) or nearly "
@@ -237,7 +237,7 @@ class Duplicates(Check[State, Copies]):
         )
 
 
-def _shared(shared: test_overlap.Overlap) -> tuple[tuple[str, str, np.ndarray, str], ...]:
+def _shared(shared: shared_rows.Overlap) -> tuple[tuple[str, str, np.ndarray, str], ...]:
     """Return the dataset's rows that are also in the test set, if they are too many."""
     if not shared.is_error:
         return ()

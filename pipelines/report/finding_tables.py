@@ -27,14 +27,10 @@ MARKUP_A_ROW = 120
 BINS = 50
 
 
-def facts_of(
-    facts: ReportFacts, found: Findings, thresholds: Mapping[str, float] | None = None
-) -> ReportFacts:
+def facts_of(facts: ReportFacts, found: Findings) -> ReportFacts:
     """Add to `facts` the rules with findings, and the scores of checks that grade them."""
     rules = rules_of(found, facts.rows["source"])
-    return dataclasses.replace(
-        facts, rules=rules, scores=(*facts.scores, *scores_of(found, thresholds or {}))
-    )
+    return dataclasses.replace(facts, rules=rules, scores=(*facts.scores, *scores_of(found)))
 
 
 def rules_of(found: Findings, source_rows: int) -> tuple[RuleFacts, ...]:
@@ -74,7 +70,7 @@ def rules_of(found: Findings, source_rows: int) -> tuple[RuleFacts, ...]:
     )
 
 
-def scores_of(found: Findings, thresholds: Mapping[str, float]) -> tuple[ScoreHistogram, ...]:
+def scores_of(found: Findings) -> tuple[ScoreHistogram, ...]:
     """Return a histogram over [0, 1] for every check whose findings differ in score."""
     edges = np.linspace(0, 1, BINS + 1)
     found = found.filter(pc.is_valid(found["row"]))  # a dataset has one score, not a distribution
@@ -84,11 +80,7 @@ def scores_of(found: Findings, thresholds: Mapping[str, float]) -> tuple[ScoreHi
         values = mine.to_numpy()
         if len(values) and values.min() < values.max():
             counts = np.histogram(np.clip(values, 0, 1), edges)[0]
-            histograms.append(
-                ScoreHistogram(
-                    check, tuple(edges.tolist()), tuple(counts.tolist()), thresholds.get(check)
-                )
-            )
+            histograms.append(ScoreHistogram(check, tuple(edges.tolist()), tuple(counts.tolist())))
     return tuple(histograms)
 
 

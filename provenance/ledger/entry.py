@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from provenance.ledger import merkle
 from provenance.ledger.signing import Signer, Verifier
 
-SCHEMA_VERSION = "assay.entry/1"
 DOMAIN = b"assay.entry/1\n"
 GENESIS = bytes(32)
 KINDS = ("key", "run", "review", "release", "access", "compact", "anchor")
