@@ -57,7 +57,7 @@ def drift_chart(panel: Panel, uid: str) -> Markup:
 
 
 def score_chart(scores: ScoreHistogram, uid: str) -> Markup:
-    """Draw how many findings have which score, on a logarithmic axis, with the threshold."""
+    """Draw how many findings have which score, on a logarithmic axis."""
     decades = max(1, math.ceil(math.log10(max(scores.counts, default=1) or 1)))
     low, high = scores.edges[0], scores.edges[-1]
     parts = [_line(LEFT, _y(0), WIDTH - RIGHT, _y(0), "axis")]
@@ -69,18 +69,9 @@ def score_chart(scores: ScoreHistogram, uid: str) -> Markup:
         if count:
             x = [_x(edge, low, high) for edge in scores.edges[index : index + 2]]
             y = _log_y(count, decades)
-            is_over = scores.threshold is not None and scores.edges[index] >= scores.threshold
             box = f'x="{x[0]:.1f}" y="{y:.1f}" width="{max(x[1] - x[0] - 0.8, 0.6):.1f}"'
-            kind = "over" if is_over else "under"
-            parts.append(f'<rect class="{kind}" {box} height="{_y(0) - y:.1f}"/>')
+            parts.append(f'<rect class="bar" {box} height="{_y(0) - y:.1f}"/>')
     parts += _ticks(low, high)
-    if scores.threshold is not None:
-        x0 = _x(scores.threshold, low, high)
-        parts.append(_line(x0, TOP - 6, x0, _y(0), "threshold"))
-        offset, anchor = (-4, "end") if x0 > WIDTH / 2 else (4, "start")
-        parts.append(
-            _text(x0 + offset, TOP - 4, f"threshold {scores.threshold:g}", anchor, "strong")
-        )
     head = _head(uid, f"{scores.check}: scores", score_summary(scores))
     return Markup(f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" {head}{"".join(parts)}</svg>')  # noqa: S704
 
@@ -118,16 +109,8 @@ def ends(panel: Panel) -> np.ndarray:
 
 
 def score_summary(scores: ScoreHistogram) -> str:
-    """Describe in words how many scores there are, and how many reach the threshold."""
-    total = f"{sum(scores.counts):,} {scores.unit}"
-    if scores.threshold is None:
-        return f"{total}; logarithmic axis."
-    over = sum(
-        count
-        for edge, count in zip(scores.edges, scores.counts, strict=False)
-        if edge >= scores.threshold
-    )
-    return f"{over:,} of {total} at or above {scores.threshold:g}; logarithmic axis."
+    """Describe in words how many scores there are."""
+    return f"{sum(scores.counts):,} {scores.unit}; logarithmic axis."
 
 
 def bin_name(panel: Panel, index: int) -> str:

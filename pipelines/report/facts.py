@@ -55,12 +55,11 @@ class RuleFacts:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ScoreHistogram:
-    """A check's scores as n counts over n + 1 edges, and its threshold."""
+    """A check's scores as n counts over n + 1 edges."""
 
     check: str
     edges: tuple[float, ...]
     counts: tuple[int, ...]
-    threshold: float | None = None
     unit: str = "findings"
 
 

@@ -97,7 +97,6 @@ def failing() -> ReportFacts:
             worth=WORTH,
         ),
         _found(np.random.default_rng(7)),
-        {"labels": 0.9, "poison": 0.75},
     )
 
 
@@ -134,7 +133,6 @@ def passing() -> ReportFacts:
             unchecked=("Names and places in free text: no language model is installed.",),
         ),
         found,
-        {"labels": 0.6},
     )
 
 
