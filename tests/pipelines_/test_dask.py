@@ -19,22 +19,15 @@ from pathlib import Path
 import dask as dask_itself
 import psutil
 import pytest
-import tables
 from distributed import LocalCluster, Security
 from distributed.comm import connect
 from pipelines_.test_engine import CONTRACT
 from pipelines_.test_sealed import Trap
 
-from checks.duplicates import Duplicates
-from checks.kit import registry
-from checks.leakage import Leakage
-from checks.values import Values
 from pipelines import cli
 from pipelines.checking import dask_engine, engine
 from pipelines.checking.dask_engine import Dask
-from pipelines.checking.examine import examine
 from provenance.base.errors import AssayError
-from provenance.rows.shards import write_shard
 
 
 @pytest.fixture(scope="module")
@@ -134,21 +127,6 @@ def test_work_that_is_late_is_given_up(cluster, tmp_path):
     finally:
         late.close()
     assert raised.value.code == "ASSAY-K002"
-
-
-def test_findings_are_those_of_the_serial_engine(dask, tmp_path, monkeypatch):
-    kinds = {kind.name: kind for kind in (Duplicates, Leakage, Values)}
-    monkeypatch.setattr(registry, "load", lambda: kinds)
-    rows = tables.loans(600)
-    refs = [write_shard(tmp_path, shard) for shard in tables.cut(rows, 150)]
-    context = tables.context_for(rows, None, **tables.ROLES)
-    found = []
-    for name, chosen in (("serial", engine.make("serial", 600)), ("dask", dask)):
-        (tmp_path / name).mkdir()
-        found.append(examine(context, refs, chosen, tmp_path / name))
-    assert found[0].found.equals(found[1].found)
-    assert len(found[0].statuses) == len(kinds)
-    assert not found[1].faults
 
 
 @pytest.mark.usefixtures("certificates")
