@@ -1,6 +1,6 @@
 """How many small faults, planted one at a time in the product, the tests catch.
 
-    python benchmarks/mutants.py [--count N] [--seed N] [--out FILE] [--minutes M]
+    python benchmarks/mutants.py [--count N] [--seed N] [--out FILE] [--minutes M] [--beside FILE]
 
 Run it in a clean clone of its own, by that clone's Python: it changes the files of the product in
 place, one fault at a time, and puts each back. The faults are drawn by seed over all three floors:
@@ -8,12 +8,17 @@ a changed comparison, an inverted condition, `and` for `or`, a number one higher
 statement. Each is tried against the tests of its room: those that name the changed module, then
 those that name a module which imports it, then those that name its room, at most M minutes in all.
 FILE gets one line of JSON per fault. Exits with 1 if the clone has changes of its own.
+
+To compare two states of the tests, give a clone with the same product and the other tests the same
+seed and the first one's FILE as --beside: a fault is then tried first against the test that caught
+it there.
 """
 
 import argparse
 import ast
 import collections
 import contextlib
+import itertools
 import json
 import random
 import subprocess
@@ -23,6 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ("provenance", "checks", "pipelines")
+UNKNOWN = 4  # pytest's exit code for a test that is not in this clone
 SWAPS = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -35,20 +41,23 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=6)
     parser.add_argument("--out", type=Path, default=Path("mutants.jsonl"))
+    parser.add_argument("--beside", type=Path)
     given = parser.parse_args()
     tracked = ["git", "status", "--porcelain", "--untracked-files=no", "--", *FLOORS]
     if subprocess.run(tracked, cwd=ROOT, check=True, capture_output=True).stdout:
         sys.exit("the product has changes that are not committed: run this in a clean clone")
     caught = 0
     drawn = list(draw(given.count, given.seed))
+    catchers = caught_by(given.beside) if given.beside else {}
     with given.out.open("a") as out:
         for number, (path, line, kind, changed) in enumerate(drawn, 1):
             start = time.monotonic()
-            by = tried(path, changed, seconds=given.minutes * 60)
+            first = catchers.get((path, line, kind))
+            by = tried(path, changed, first, seconds=given.minutes * 60)
             caught += by is not None
             spent = round(time.monotonic() - start)
             told = {"path": path, "line": line, "kind": kind, "by": by, "seconds": spent}
-            print(f"{number}/{given.count}", json.dumps(told), file=out, flush=True)
+            print(json.dumps(told), file=out, flush=True)
             print(f"{number}/{given.count} {path}:{line} {kind}: {by or 'SURVIVED'} ({spent} s)")
     print(f"{caught} of {len(drawn)} caught")
 
@@ -112,15 +121,32 @@ def spliced(text, node, new):
     return (whole[:start] + new.encode() + whole[end:]).decode()
 
 
-def tried(path, changed, *, seconds):
-    """Plant a fault; return what caught it: a test, or that the file does not parse; else None."""
+def caught_by(path):
+    """Return the test that caught each fault of an earlier run."""
+    told = map(json.loads, path.read_text().splitlines())
+    return {
+        (item["path"], item["line"], item["kind"]): item["by"].split()[1].split("[")[0]
+        for item in told
+        if "::" in (item["by"] or "")
+    }
+
+
+def tried(path, changed, first=None, *, seconds):
+    """Plant a fault; return what caught it: a test, or that the file does not parse; else None.
+
+    Args:
+        path: of the file, below the root.
+        changed: its text with the fault.
+        first: a test to try first.
+        seconds: to give up after.
+    """
     try:
         compile(changed, path, "exec")
     except SyntaxError:
         return "syntax"
     until = time.monotonic() + seconds
     with planted(ROOT / path, changed):
-        for tests in tests_of(path):
+        for tests in itertools.chain([[first]] if first else [], tests_of(path)):
             left = until - time.monotonic()
             if left < 1:
                 return None
@@ -132,6 +158,8 @@ def tried(path, changed, *, seconds):
                 )
             except subprocess.TimeoutExpired:
                 return None
+            if done.returncode == UNKNOWN and tests == [first]:
+                continue
             if done.returncode not in (0, 5):
                 failed = [
                     ln for ln in done.stdout.splitlines() if ln.startswith(("FAILED", "ERROR"))
