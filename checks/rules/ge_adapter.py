@@ -88,6 +88,10 @@ class Adapter:
         self._pool.dialect._backslash_escapes = False  # type: ignore[attr-defined]  # noqa: SLF001
         # and its keywords differ from PostgreSQL's: a column may be called `at`
         self._pool.dialect.identifier_preparer.reserved_words = _keywords(connection)
+        self._pool.dialect.statement_compiler = _numbering(self._pool.dialect.statement_compiler)
+        # nothing is written, and in a transaction one query that fails takes all later ones along
+        for name in ("do_begin", "do_commit", "do_rollback"):
+            setattr(self._pool.dialect, name, lambda _: None)
         self.engine = engine_type(engine=self._pool, create_temp_table=False)
         self.engine.kept = self._pool.connect()
         self.engine.floats = _floats(connection)
@@ -227,6 +231,21 @@ def _are_distinct(connection: "duckdb.DuckDBPyConnection", view: str, value: str
         if (hashes[1:] == hashes[:-1]).any():
             return False
     return True
+
+
+def _numbering(compiler: type[Any]) -> type[Any]:
+    """Return an SQL compiler whose parameters are named by their number, not after columns.
+
+    A column's name may hold what a parameter's may not, such as a line end, and two names may
+    become one parameter: `x y` and `x.y`.
+    """
+
+    class Numbering(compiler):  # type: ignore[misc]  # known at run time only
+        def _truncate_bindparam(self, parameter: Any) -> str:
+            name: str = self.bind_names.setdefault(parameter, f"p{len(self.bind_names)}")
+            return name
+
+    return Numbering
 
 
 def _floats(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
