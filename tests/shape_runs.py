@@ -29,7 +29,9 @@ class Loader(yaml.SafeLoader):
 
 
 Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]+$"), list("-0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]+$"),
+    list("-0123456789"),
 )
 
 
@@ -70,8 +72,9 @@ def _examine(shape: shaped_tables.Shaped, folder: Path, result: Result) -> None:
     given = [f"--{role}={by_role[role]}" for role in ("label", "key") if role in by_role]
     code, told = _assay("init", str(source), "-o", str(contract), *given)
     if code == 0:
-        _give_roles(contract, shape.roles)
+        _give_roles(contract, shape)
         words = ["--source", str(source), "--store", str(store), "--direct", "--debug"]
+        words += ["--reference", str(source)] if shape.with_reference else []
         code, told = _assay("run", str(contract), *words)
     result.exit, error = code, told.get("error")
     if error:
@@ -92,19 +95,25 @@ def _assay(*words: str) -> tuple[int, dict[str, Any]]:
     return code, json.loads(line)
 
 
-def _give_roles(contract: Path, roles: dict[str, str]) -> None:
-    """Write the roles into the contract, as a person would; `init` itself takes label and key."""
-    if not set(roles.values()) - {"label", "key"}:
+def _give_roles(contract: Path, shape: shaped_tables.Shaped) -> None:
+    """Write roles and pii into the contract, as a person would; `init` takes label and key."""
+    roles = {name: role for name, role in shape.roles.items() if role not in {"label", "key"}}
+    if not roles and not shape.pii:
         return
     loaded = yaml.load(contract.read_text(encoding="utf-8"), Loader)  # noqa: S506  safe, see there
     for item in loaded["schema"][0]["properties"]:
-        role = roles.get(item["name"])
-        if role in {None, "label", "key"}:
-            continue
-        own = [p for p in item.get("customProperties", []) if p["property"] != "assay.role"]
-        item["customProperties"] = [*own, {"property": "assay.role", "value": role}]
+        given = {"assay.role": roles.get(item["name"]), "assay.pii": _pii(item, shape.pii)}
+        given = {key: value for key, value in given.items() if value}
+        own = [p for p in item.get("customProperties", []) if p["property"] not in given]
+        own += [{"property": key, "value": value} for key, value in given.items()]
+        if own:
+            item["customProperties"] = own
     text = json.dumps(loaded, ensure_ascii=False, indent=1)
     contract.write_text(text, encoding="utf-8")
+
+
+def _pii(item: dict[str, Any], pii: dict[str, str]) -> str | None:
+    return pii.get(item["name"]) if item["logicalType"] == "string" else None
 
 
 def _crashed(told: dict[str, Any], code: int) -> list[str]:
@@ -124,25 +133,32 @@ def _changed(
     run: Path, source: Path, shape: shaped_tables.Shaped, rows: dict[str, int]
 ) -> list[str]:
     """Return how the clean rows differ from the source's, by the lineage."""
-    lineage = pq.read_table(run / "lineage").sort_by([("file", "ascending"), ("file_row", "ascending")])
+    lineage = pq.read_table(run / "lineage").sort_by(
+        [("file", "ascending"), ("file_row", "ascending")]
+    )
     if sorted(lineage["source_row"].to_pylist()) != list(range(rows["source"])):
         return ["the lineage does not name every row once"]
     is_clean = pa.compute.equal(lineage["fate"], "clean")
     places = lineage.filter(is_clean)["source_row"].to_pylist()
     parts = sorted((run / "clean").glob("*.parquet"))
     clean = pa.concat_tables([pq.read_table(part) for part in parts])
+    changed = {name for name, how in shape.pii.items() if how in {"redact", "pseudonymise"}}
     if clean.num_rows != len(places):
         return [f"{clean.num_rows} clean rows, but {len(places)} in the lineage"]
     if shape.form == "parquet":
-        return _differences(pq.read_table(source), places, clean)
-    return _text_differences(shape.cells, places, clean)
+        return _differences(pq.read_table(source), places, clean, changed)
+    return _text_differences(shape.cells, places, clean, changed)
 
 
-def _differences(wanted: pa.Table, places: list[int], clean: pa.Table) -> list[str]:
+def _differences(
+    wanted: pa.Table, places: list[int], clean: pa.Table, changed: set[str]
+) -> list[str]:
     if wanted.column_names != clean.column_names:
         return [f"columns {clean.column_names}"]
     found = []
     for name in wanted.column_names:
+        if name in changed:
+            continue
         before, after = wanted[name], clean[name]
         if pa.types.is_string_view(before.type):  # documented: stored as string
             before = before.cast(pa.string())
@@ -154,14 +170,14 @@ def _differences(wanted: pa.Table, places: list[int], clean: pa.Table) -> list[s
 
 
 def _text_differences(
-    cells: dict[str, list[Any]], places: list[int], clean: pa.Table
+    cells: dict[str, list[Any]], places: list[int], clean: pa.Table, changed: set[str]
 ) -> list[str]:
     if list(cells) != clean.column_names:
         return [f"columns {clean.column_names}"]
     found = []
     for name, column in cells.items():
         for place, value in zip(places, clean[name].to_pylist(), strict=True):
-            if not _is_same(column[place], value):
+            if name not in changed and not _is_same(column[place], value):
                 found.append(f"{name!r} ({clean[name].type}): {column[place]!r} became {value!r}")
                 break
     return found
@@ -173,12 +189,15 @@ def _is_same(cell: Any, value: Any) -> bool:
         return cell is None or cell in {"", *shaped_tables.WORDS}  # words: as the contract lists
     if isinstance(value, bool):
         return cell in {value, str(value).lower()}
-    if isinstance(value, float):
-        return math.copysign(1, value) == math.copysign(1, float(cell)) and value == float(cell)
-    if isinstance(value, int):
-        return value == int(cell)
+    if isinstance(value, int | float):
+        read = type(value)(cell)
+        return value == read and math.copysign(1, value) == math.copysign(1, read)
     if isinstance(value, str):
         return value == (cell if isinstance(cell, str) else json.dumps(cell))
+    return _is_same_moment(cell, value)
+
+
+def _is_same_moment(cell: str, value: dt.date | dt.time) -> bool:
     if isinstance(value, dt.datetime):
         read = dt.datetime.fromisoformat(cell)
         return value == (read.astimezone(dt.UTC).replace(tzinfo=None) if read.tzinfo else read)

@@ -22,17 +22,18 @@ GAPS = (0.0, 0.0, 0.0, 0.1, 0.5, 0.9)
 # the flavour says how the values of a column repeat
 FLAVOURS = ("any", "any", "any", "few", "few", "constant", "unique", "null")
 ROLES = ("label", "text", "source", "time", "key", "quasi_identifier", "ignore")
+PII = ("redact", "pseudonymise", "allow", "quarantine")
 NAMES = (
     "id", "age", "a b", " led", "trailed ", "two\nlines", 'a "quoted" one', "it's", "x.y", "été",
-    "年龄", "\U0001f642", "select", "order", "table", "null", "true", "row", "rowid", "index", "Age",
-    "AGE", "label", "source", "created_at", "city", "a,b", "a;b|c", "a\tb", "%s", "{x}", "$1",
+    "年龄", "\U0001f642", "select", "order", "table", "null", "true", "row", "rowid", "index",
+    "Age", "AGE", "label", "source", "created_at", "city", "a,b", "a;b|c", "a\tb", "%s", "{x}", "$1",
     "back\\slash", "`x`", "[x]", "#x", "-", "*", "n" * 300, "0", "1e5", "class", "email", "target_",
     "colour\n(name)", "a\u00a0b", "a\u3000b", "%(a)s", ":p", "?", "p1", "x y", "a]b", "~~", "x:y",
     "__assay_x", "score", "_digest", "value", "count", "fold", "a/b", "e\u0301te\u0301",
 )  # fmt: skip
 RESERVED = ("_row", "_reasons", "__assay_row", " ")  # refused, with a code
 WORDS = ("red", "blue", "green", "Oslo", "Rio", "Ann", "Bob", "x", "NA", "-", "007", "", "Ω", "a b")
-LONG = "the quick brown fox jumps over a lazy dog while nobody looks at the loan of last year".split()
+LONG = ("the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "of", "last", "year")
 EPOCH = dt.datetime(2020, 1, 1)  # noqa: DTZ001
 Draw = random.Random
 
@@ -46,6 +47,8 @@ class Shaped:
         data: the file's bytes.
         cells: what each cell of a text file holds, by column; empty for Parquet.
         roles: of some columns, by name.
+        with_reference: whether a run compares the table with itself, as its reference.
+        pii: what a contract asks for personal data in some text columns, by name.
         refusals: the codes with which this shape may be refused.
         about: the shape in one line.
     """
@@ -55,6 +58,8 @@ class Shaped:
     cells: dict[str, list[Any]]
     rows: int
     roles: dict[str, str]
+    with_reference: bool
+    pii: dict[str, str]
     refusals: frozenset[str]
     about: str
 
@@ -79,7 +84,10 @@ def shaped(seed: int) -> Shaped:
     line = f"{form} {rows}x{columns} {roles!r:.80}: {'; '.join(about)}"
     refusals = _refusals(table, form)
     data, cells = FORMS[form](table, draw)
-    return Shaped(form, data, cells, rows, roles, refusals, line)
+    has_reference = draw.random() < 0.3
+    texts = [name for name, kind in zip(names, chosen, strict=True) if "string" in kind]
+    pii = {name: draw.choice(PII) for name in texts if draw.random() < 0.2}
+    return Shaped(form, data, cells, rows, roles, has_reference, pii, refusals, line)
 
 
 def _names(draw: Draw, count: int) -> list[str]:
@@ -104,30 +112,20 @@ def _roles(draw: Draw, names: list[str]) -> dict[str, str]:
 
 
 def _refusals(table: pa.Table, form: str) -> frozenset[str]:
-    codes = set()
-    for field in table.schema:
-        if any(test(_plain(field.type)) for test in UNSUPPORTED):
-            codes.add("ASSAY-I008")  # a contract cannot describe it
-    folded = [name.lower() for name in table.column_names]
-    if len(set(folded)) < len(folded):
-        codes.add("ASSAY-I026")  # SQL ignores case
-    for name in table.column_names:
-        if name in {"_row", "_reasons"}:
-            codes.add("ASSAY-I026")
-        if name == "__assay_row":
-            codes.add("ASSAY-I018")
-        if not name.strip():
-            codes.add("ASSAY-I027")
-    if form == "csv" and table.num_columns == 1:
-        if any(mark in table.column_names[0] for mark in "\t;|,"):
-            codes.add("ASSAY-I038")  # a name or two names: only a person knows
-        if table.column(0).null_count == table.num_rows:
-            codes.add("ASSAY-I002")  # blank lines are no rows
-    if form == "csv":
-        codes.add("ASSAY-I018")  # a header of 0 and 1e5 may be a row
-    if form == "jsonl" and table.num_columns == 1 and table.column(0).null_count == table.num_rows:
-        codes.add("ASSAY-I002")
-    return frozenset(codes)
+    """Return the codes with which the table may be refused."""
+    names = table.column_names
+    folded = {name.lower() for name in names}
+    is_bare = table.num_columns == 1 and table.column(0).null_count == table.num_rows
+    is_one = form == "csv" and table.num_columns == 1
+    facts = {
+        "I008": any(test(_plain(f.type)) for test in UNSUPPORTED for f in table.schema),
+        "I026": len(folded) < len(names) or bool(folded & {"_row", "_reasons"}),
+        "I018": "__assay_row" in folded or form == "csv",  # a header of 0 and 1e5 may be a row
+        "I027": any(not name.strip() for name in names),
+        "I038": is_one and any(mark in names[0] for mark in "\t;|,"),  # one name or two
+        "I002": is_bare and form != "parquet",  # blank lines are no rows
+    }
+    return frozenset(f"ASSAY-{code}" for code, is_so in facts.items() if is_so)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -47,6 +47,11 @@ print(json.dumps(imported))
 
 
 def test_nothing_is_imported_in_a_pool_of_threads(tmp_path):
-    words = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{WATCHED}"]
+    words = [
+        sys.executable,
+        "-P",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{WATCHED}",
+    ]
     done = subprocess.run([*words, str(tmp_path)], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout) == []
