@@ -51,8 +51,8 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def examine(warm, seed, folder):
-    """Return the result of one shape, as `shape_runs.Result` is printed."""
+def examine(warm, seed, folder, patch=None):
+    """Return the result of one shape, as `shape_runs.Result` is printed; see `Warm.start`."""
     place = folder / f"shape-{seed}"
     env = {
         "ASSAY_STORE": str(place / "store"),
@@ -62,7 +62,8 @@ def examine(warm, seed, folder):
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     (folder / "home").mkdir(exist_ok=True)
-    started = warm.start(str(seed), str(place), env=env, cwd=folder, call="shape_runs:command")
+    call = "shape_runs:command"
+    started = warm.start(str(seed), str(place), env=env, cwd=folder, call=call, patch=patch)
     try:
         done = started.wait(SECONDS)
     except TimeoutError as error:
