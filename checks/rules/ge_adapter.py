@@ -301,6 +301,7 @@ def _unless_ignored(clause: Clause) -> str:
 def _types() -> tuple[Any, Any]:
     """Return the engine and validator classes; made once, since making metrics registers them."""
     silence()
+    import sqlalchemy
     from great_expectations.execution_engine.sqlalchemy_execution_engine import (
         SqlAlchemyExecutionEngine,
     )
@@ -319,6 +320,19 @@ def _types() -> tuple[Any, Any]:
             return BufferedRows(self.kept.execute(query))
 
         execute_query_in_transaction = execute_query
+
+        def get_domain_records(self, domain_kwargs: dict[str, Any]) -> Any:
+            # the library would parse its own text `col("NAME").notnull()`, whatever the name holds
+            given = dict(domain_kwargs)
+            conditions = given.pop("filter_conditions", [])
+            if "column" not in given or not conditions:
+                return super().get_domain_records(domain_kwargs)
+            records = super().get_domain_records(given)
+            if not isinstance(records, sqlalchemy.Table | sqlalchemy.Subquery):
+                records = records.subquery()
+            names = [one.condition[len('col("') : -len('").notnull()')] for one in conditions]
+            filled = [sqlalchemy.column(name).is_not(None) for name in names]
+            return sqlalchemy.select(sqlalchemy.text("*")).select_from(records).where(*filled)
 
     class QuietValidator(Validator):
         """Shows no progress bar."""

@@ -129,14 +129,23 @@ def test_many_rules_and_odd_names_take_several_words(judge):
     assert all(rows(found, f"m{i}") == [1] for i in range(130))
 
 
-@pytest.mark.parametrize("name", ["colour\n(name)", "a\u3000b", "%(a)s", "a]b", "x" * 300])
+ANY_NAME = ["colour\n(name)", "a\u3000b", "%(a)s", "a]b", 'say "a"', "x" * 300]
+
+
+@pytest.mark.parametrize("name", ANY_NAME)
 def test_a_column_may_have_any_name(judge, name):
     """Also beside another that differs in characters that no parameter of a query may hold."""
     alike = [name, name.translate({ord(char): "_" for char in "\n\u3000(]"}) + "_"]
     columns = {one: ("string", ["a", "b"]) for one in (*alike, "x y", "x.y", "x[y")}
-    rules = [Rule(f"r {one}", "validValues", one, {"values": ["a"]}) for one in columns]
-    found = judge(columns, rules)
-    assert all(rows(found, f"r {one}") == [1] for one in columns)
+    found = judge(columns, [Rule(f"r {n}", "validValues", n, {"values": ["a"]}) for n in columns])
+    assert [rows(found, f"r {one}") for one in columns] == [[1]] * len(columns)
+
+
+@pytest.mark.parametrize("name", ANY_NAME)
+def test_a_key_may_have_any_name(judge, name):
+    kinds = ("unique", "required")
+    found = judge({name: ("string", ["a", "a", None])}, [Rule(k, k, name, {}) for k in kinds])
+    assert [rows(found, kind) for kind in kinds] == [[0, 1], [2]]
 
 
 def test_a_rule_that_fails_takes_no_other_along(judge):
