@@ -91,7 +91,7 @@ I038 The file seems to use a delimiter other than the expected one.
 
 V001 A number is NaN, which is not the same as a missing value.
      If the value is missing, leave the cell empty.
-V002 A value is infinite, or too large for its type.
+V002 A value is infinite, too large for its type, or a date outside the years 1 to 9999.
      Repair the source.
 V004 A number is implausibly far from the other values in its column.
      Repair the source. If such values are valid, declare the column's minimum and maximum in the
