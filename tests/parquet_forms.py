@@ -68,7 +68,10 @@ def _arrow_forms() -> Iterator[tuple[str, dict[str, object]]]:
         name = f"{compression}, data pages {version}"
         yield name, {"compression": compression, "data_page_version": version}
     for group, page in ((1, 64), (7, 64), (ROWS, 64), (ROWS, 1 << 20)):
-        yield f"groups of {group}, pages of {page}", {"row_group_size": group, "data_page_size": page}
+        yield (
+            f"groups of {group}, pages of {page}",
+            {"row_group_size": group, "data_page_size": page},
+        )
     for version in ("1.0", "2.4", "2.6"):
         yield f"format {version}", {"version": version, "coerce_timestamps": "ms",
                                     "allow_truncated_timestamps": True}  # fmt: skip
@@ -109,14 +112,17 @@ def _with_empty_groups(path: Path) -> None:
     with pq.ParquetWriter(path, made.schema) as writer:
         for start in (0, 13, ROWS):
             writer.write_table(made.slice(0, 0))
-            writer.write_table(made.slice(start, 13 if start < 13 else ROWS))  # noqa: PLR2004
+            writer.write_table(made.slice(start, 13 if start < 13 else ROWS))
             writer.write_table(made.slice(0, 0))
 
 
 def _duck_forms() -> Iterator[tuple[str, str]]:
     for compression in ("uncompressed", "snappy", "gzip", "brotli", "lz4_raw", "zstd"):
         for version in ("V1", "V2"):
-            yield f"{compression} {version}", f"COMPRESSION {compression}, PARQUET_VERSION {version}"
+            yield (
+                f"{compression} {version}",
+                f"COMPRESSION {compression}, PARQUET_VERSION {version}",
+            )
     yield "small groups", "ROW_GROUP_SIZE 7"
     yield "no dictionaries", "DICTIONARY_SIZE_LIMIT 1"
     yield "bloom filters", "BLOOM_FILTER_FALSE_POSITIVE_RATIO 0.01, DICTIONARY_SIZE_LIMIT 100000"
@@ -130,6 +136,6 @@ def _by_duck(options: str) -> Write:
         made = table().drop_columns(["half"])  # DuckDB has no such type
         with duckdb.connect() as connection:
             connection.register("made", made)
-            connection.execute(f"COPY made TO '{path}' (FORMAT parquet, {options})")  # noqa: S608
+            connection.execute(f"COPY made TO '{path}' (FORMAT parquet, {options})")
 
     return write
