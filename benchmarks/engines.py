@@ -78,7 +78,7 @@ def run(name, refs, context, folder):
         chosen.close()
         registry.load = lambda: every
     if done.faults:
-        raise SystemExit(f"{name}: {done.faults[0].why}")
+        raise SystemExit(f"{name}: {next(iter(done.faults.values())).why}")
     seen = hashlib.sha256(repr(done.found.to_pydict()).encode()).hexdigest()[:12]
     return took, started, cpu, f"{len(done.found):,} ({seen})"
 

@@ -324,9 +324,9 @@ def _coded(error: BaseException) -> "AssayError":
 
 def _refuse(raised: BaseException, *, as_json: bool, debug: bool) -> int:
     if debug:
-        import traceback
+        from provenance.base.errors import frames
 
-        traceback.print_exc()
+        sys.stderr.write(frames(raised))
     error = _coded(raised)
     sys.stderr.write(f"{error}\n")
     if as_json:

@@ -7,6 +7,7 @@ the numbers do not depend on the machine's cores.
 """
 
 import dataclasses
+import importlib
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,12 @@ MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear model for a numeric l
 MIX_STEPS = 60
 LEAST_SHARE = 0.01  # of a member; below it the member is dropped from the mix
 THREADS = 2
+# what the threads use: two that import at once may each see a half-initialised module
+IMPORTED = (
+    "scipy.sparse", "sklearn.dummy", "sklearn.ensemble", "sklearn.gaussian_process.kernels",
+    "sklearn.kernel_approximation",
+    "sklearn.linear_model", "sklearn.pipeline", "sklearn.tree", "threadpoolctl",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,6 +129,8 @@ def fit(
         pairs = zip(members, views, strict=True)
         return members, [chances(model, view[mine], classes) for model, view in pairs]
 
+    for name in IMPORTED:
+        importlib.import_module(name)
     with warnings.catch_warnings(), _one_thread("blas"), ThreadPoolExecutor(THREADS) as pool:
         warnings.simplefilter("ignore")  # lbfgs warns if it stops early; a rough fit suffices
         done = list(pool.map(one, range(count)))

@@ -19,10 +19,14 @@ def take(shard: Shard, columns: list[str], size: int) -> pa.Table:
     """Return at most `size` rows of a shard, those of lowest rank: columns, ROW, FOLD, RANK."""
     rank = ranks(shard)
     keep = np.argpartition(rank, size - 1)[:size] if len(rank) > size else np.arange(len(rank))
-    table = shard.table.select(columns).take(pa.array(keep))
-    table = table.append_column(ROW, pa.array(shard.rows[keep], pa.int64()))
-    table = table.append_column(FOLD, pa.array(folds(shard)[keep], pa.uint32()))
-    return table.append_column(RANK, pa.array(rank[keep], pa.uint64()))
+    own = shard.table.select(columns).take(pa.array(keep)) if columns else pa.table({})
+    marks = {
+        ROW: pa.array(shard.rows[keep], pa.int64()),
+        FOLD: pa.array(folds(shard)[keep], pa.uint32()),
+        RANK: pa.array(rank[keep], pa.uint64()),
+    }
+    # not appended: a table without columns has no rows
+    return pa.table([*own.columns, *marks.values()], names=[*columns, *marks])
 
 
 def merge(left: pa.Table, right: pa.Table, size: int) -> pa.Table:

@@ -28,8 +28,8 @@ class BufferedRows:
     """A query's result, fetched at once: DuckDB keeps one open result per connection."""
 
     def __init__(self, result: Any) -> None:
-        """Fetch all rows of an SQLAlchemy result."""
-        self._rows = result.fetchall() if result.returns_rows else []
+        """Fetch all rows of an SQLAlchemy result; None has none."""
+        self._rows = result.fetchall() if result is not None and result.returns_rows else []
 
     def fetchall(self) -> list[Any]:
         """Return all rows."""
@@ -88,6 +88,10 @@ class Adapter:
         self._pool.dialect._backslash_escapes = False  # type: ignore[attr-defined]  # noqa: SLF001
         # and its keywords differ from PostgreSQL's: a column may be called `at`
         self._pool.dialect.identifier_preparer.reserved_words = _keywords(connection)
+        self._pool.dialect.statement_compiler = _numbering(self._pool.dialect.statement_compiler)
+        # nothing is written, and in a transaction one query that fails takes all later ones along
+        for name in ("do_begin", "do_commit", "do_rollback"):
+            setattr(self._pool.dialect, name, lambda _: None)
         self.engine = engine_type(engine=self._pool, create_temp_table=False)
         self.engine.kept = self._pool.connect()
         self.engine.floats = _floats(connection)
@@ -229,6 +233,21 @@ def _are_distinct(connection: "duckdb.DuckDBPyConnection", view: str, value: str
     return True
 
 
+def _numbering(compiler: type[Any]) -> type[Any]:
+    """Return an SQL compiler whose parameters are named by their number, not after columns.
+
+    A column's name may hold what a parameter's may not, such as a line end, and two names may
+    become one parameter: `x y` and `x.y`.
+    """
+
+    class Numbering(compiler):  # type: ignore[misc]  # known at run time only
+        def _truncate_bindparam(self, parameter: Any) -> str:
+            name: str = self.bind_names.setdefault(parameter, f"p{len(self.bind_names)}")
+            return name
+
+    return Numbering
+
+
 def _floats(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
     rows = connection.execute(f"DESCRIBE {quoted(DATASET)}").fetchall()
     return frozenset(row[0] for row in rows if row[1] in ("DOUBLE", "FLOAT"))
@@ -282,6 +301,7 @@ def _unless_ignored(clause: Clause) -> str:
 def _types() -> tuple[Any, Any]:
     """Return the engine and validator classes; made once, since making metrics registers them."""
     silence()
+    import sqlalchemy
     from great_expectations.execution_engine.sqlalchemy_execution_engine import (
         SqlAlchemyExecutionEngine,
     )
@@ -294,9 +314,25 @@ def _types() -> tuple[Any, Any]:
         floats: frozenset[str]
 
         def execute_query(self, query: Any) -> Any:
+            # the library asks for 0 examples of each rule; each query would bind every column
+            if getattr(getattr(query, "_limit_clause", None), "value", None) == 0:
+                return BufferedRows(None)
             return BufferedRows(self.kept.execute(query))
 
         execute_query_in_transaction = execute_query
+
+        def get_domain_records(self, domain_kwargs: dict[str, Any]) -> Any:
+            # the library would parse its own text `col("NAME").notnull()`, whatever the name holds
+            given = dict(domain_kwargs)
+            conditions = given.pop("filter_conditions", [])
+            if "column" not in given or not conditions:
+                return super().get_domain_records(domain_kwargs)
+            records = super().get_domain_records(given)
+            if not isinstance(records, sqlalchemy.Table | sqlalchemy.Subquery):
+                records = records.subquery()
+            names = [one.condition[len('col("') : -len('").notnull()')] for one in conditions]
+            filled = [sqlalchemy.column(name).is_not(None) for name in names]
+            return sqlalchemy.select(sqlalchemy.text("*")).select_from(records).where(*filled)
 
     class QuietValidator(Validator):
         """Shows no progress bar."""

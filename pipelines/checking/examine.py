@@ -45,12 +45,13 @@ class Status:
 class Examined:
     """All findings in order, one status per check, what the report draws and the ledger keeps.
 
+    `faults` says by check why it did not run.
     `models` holds the fitted model of each check that did not fail, as `check.pkl`.
     """
 
     found: findings.Findings
     statuses: tuple[Status, ...]
-    faults: tuple[Fault, ...]
+    faults: Mapping[str, Fault]
     panels: tuple[Panel, ...] = ()
     memory: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     models: SealedFolder | None = None
@@ -97,7 +98,7 @@ def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Pa
     return Examined(
         found,
         tuple(status for _, status in sorted((unrun | statuses).items())),
-        tuple(fault for part in parts for fault in part.faults),
+        {name: fault for part in parts for name, fault in part.faults.items()},
         tuple(panel for part in parts for panel in part.panels),
         {name: memory for part in parts for name, memory in part.memory.items()},
         folder,
@@ -107,7 +108,7 @@ def examine(context: Context, shards: list[ShardRef], engine: Engine, models: Pa
 def _without_empty_reference(context: Context) -> tuple[Context, Examined]:
     """Drop a reference without rows: the checks that need it fail, the others go on."""
     if context.reference is None or len(context.reference):
-        return context, Examined(findings.empty(), (), ())
+        return context, Examined(findings.empty(), (), {})
     what, fix = "no row of it can be read", "give a reference that satisfies this contract"
     fault = tasks.fault("reading the reference", AssayError("K003", what, fix=fix))
     needing = {
@@ -120,7 +121,7 @@ def _without_empty_reference(context: Context) -> tuple[Context, Examined]:
         _status(name, kind.threats, Model(tables[name]), 0.0, fault)
         for name, kind in needing.items()
     )
-    faults = (fault,) * len(needing)
+    faults = dict.fromkeys(needing, fault)
     found = findings.concat([*tables.values()])
     return dataclasses.replace(context, reference=None), Examined(found, statuses, faults)
 
@@ -203,7 +204,7 @@ def _examined(works: dict[str, _Work]) -> Examined:
         statuses.append(_status(name, work.check.threats, model, work.seconds, work.fault))
         found.append(model.overall)
         panels += model.panels
-    faults = tuple(work.fault for work in works.values() if work.fault)
+    faults = {name: work.fault for name, work in works.items() if work.fault}
     return Examined(findings.concat(found), tuple(statuses), faults, tuple(panels), memory)
 
 

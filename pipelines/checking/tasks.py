@@ -8,7 +8,6 @@ import dataclasses
 import functools
 import hashlib
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -22,7 +21,7 @@ from pipelines.checking import sealed, state_files
 from pipelines.checking.sealed import SealedFolder
 from pipelines.checking.state_files import Merging
 from provenance.base import atomic
-from provenance.base.errors import AssayError
+from provenance.base.errors import AssayError, frames
 from provenance.rows.shards import Shard, ShardRef
 
 Part = tuple[Any, float]  # what a verb made, or its Fault; seconds
@@ -31,7 +30,7 @@ Checks = tuple[Check[Any, Any], ...]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fault:
-    """A verb that raised: verb and kind, for the finding; frames and lines, for the log.
+    """A verb that raised: verb and kind, for the finding; frames and lines, for `--debug`.
 
     `what` and `fix` come from an AssayError, which holds no cell; other exceptions may quote one.
     """
@@ -225,8 +224,7 @@ def timed(verb: str, call: Callable[..., Any], *arguments: Any) -> Part:
 
 def fault(verb: str, error: Exception) -> Fault:
     """Return what to report of an exception."""
-    # frames and lines of code only: an exception's own text may quote a cell
-    trace = "".join(traceback.format_tb(error.__traceback__))
+    trace = frames(error)
     if isinstance(error, AssayError):
         return Fault(verb, error.code, trace, error.what, error.fix)
     return Fault(verb, type(error).__name__, trace)

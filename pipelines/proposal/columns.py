@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from provenance.base.errors import AssayError
+from provenance.rows.calendar_range import off_calendar
 from provenance.rows.cast import cast
 from provenance.rows.column_types import ARROW, ColumnSpec, Logical
 from provenance.rows.shards import read_shard
@@ -295,6 +296,9 @@ def _cast(values: pa.Array, spec: ColumnSpec) -> pa.Array:
         return cast(values, spec)[0]
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    is_off = off_calendar(values)
+    if is_off is not None:  # a run holds these rows
+        values = pc.if_else(is_off, pa.scalar(None, values.type), values)
     return values.cast(ARROW[spec.logical], safe=False)
 
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from pipelines import config, threads
 from provenance.base.atomic import with_code
-from provenance.base.errors import AssayError
+from provenance.base.errors import AssayError, frames
 
 # what libraries say when they cannot get memory, or a thread for want of it
 STARVED = ("bad_alloc", "Failed to launch worker thread")
@@ -84,7 +84,9 @@ class Child:
         except (ValueError, OSError) as error:
             raise self._died() from error
         if "error" in reply:
-            raise AssayError(**reply["error"])
+            raised = AssayError(**reply["error"])
+            raised.add_note(f"in the stage {self._name}, which ran in a child:\n{reply['trace']}")
+            raise raised
         return reply["value"]
 
     def stop(self) -> None:
@@ -140,7 +142,8 @@ def serve(target: str, memory: int, warm: list[str]) -> None:
     except Exception as raised:  # noqa: BLE001  the parent decides, and shows no cell
         error = _out_of_memory(raised) or with_code(raised)
         parts = {"what": error.what, "where": error.where, "fix": error.fix}
-        reply = {"error": {"code": error.code.removeprefix("ASSAY-"), **parts}}
+        code = error.code.removeprefix("ASSAY-")
+        reply = {"error": {"code": code, **parts}, "trace": frames(raised)}
     print(json.dumps(reply), file=answer, flush=True)
 
 

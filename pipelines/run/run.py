@@ -5,6 +5,7 @@ stages that it needs, returns its own result, and keeps nothing elsewhere.
 """
 
 import dataclasses
+import sys
 import time
 from collections.abc import Callable
 
@@ -81,7 +82,11 @@ def rules(run: Run, _: str) -> Ruled:
 def checks(run: Run, _: str) -> Checked:
     """Run every check that the contract gives what it needs."""
     past = Memory.of(run.store, run.contract.name) if run.plan.reference else Memory()
-    return Checked(examination.run_checks(run.plan, run.contract, past, run.kept), past)
+    examined = examination.run_checks(run.plan, run.contract, past, run.kept)
+    if run.request.debug:
+        for name, fault in examined.faults.items():
+            sys.stderr.write(f"the check {name} did not run: {fault.why}\n{fault.trace}")
+    return Checked(examined, past)
 
 
 def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Findings:

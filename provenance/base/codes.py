@@ -68,7 +68,7 @@ I024 A row has the wrong number of cells and is rejected; if all rows do, the so
      Quote cells that contain the delimiter, or repair the header.
 I025 A quote is never closed (source refused), or it swallows the following rows (row rejected).
      Repair the quote; if such long cells are intended, raise assay.limits.max_lines_per_row.
-I026 A column name occurs more than once, or is reserved.
+I026 A column name is reserved or occurs twice; names that differ in case only count as one.
      Rename the column.
 I027 A column has no name.
      Name the column in the header.
@@ -91,7 +91,7 @@ I038 The file seems to use a delimiter other than the expected one.
 
 V001 A number is NaN, which is not the same as a missing value.
      If the value is missing, leave the cell empty.
-V002 A value is infinite, or too large for its type.
+V002 A value is infinite, too large for its type, or a date outside the years 1 to 9999.
      Repair the source.
 V004 A number is implausibly far from the other values in its column.
      Repair the source. If such values are valid, declare the column's minimum and maximum in the

@@ -56,6 +56,20 @@ class Notice:
         return {"code": self.code, "message": self.message, "where": self.where}
 
 
+def frames(error: BaseException) -> str:
+    """Return the traceback of an exception and of its causes, for `--debug`.
+
+    Of an exception that is not Assay's own only the type is shown: its text may quote a cell.
+    """
+    import traceback
+
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    name = error.code if isinstance(error, AssayError) else type(error).__name__
+    notes = "".join(f"{note}\n" for note in getattr(error, "__notes__", ()))
+    own = "".join(traceback.format_tb(error.__traceback__)) + f"{name}\n{notes}"
+    return f"{frames(before)}which led to\n{own}" if before else own
+
+
 def printable(text: str) -> str:
     """Escape characters that a terminal would act on: control and text-direction characters."""
     return "".join(char if char.isprintable() else f"\\u{ord(char):04x}" for char in text)

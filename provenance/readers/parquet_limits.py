@@ -131,9 +131,11 @@ def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> 
 
 def has_checksums(meta: pq.FileMetaData, file: Opened) -> bool:
     """Return whether the first page of the file carries a checksum."""
-    if not meta.num_row_groups or not meta.num_columns:
+    groups = (meta.row_group(place) for place in range(meta.num_row_groups))
+    filled = next((group for group in groups if group.num_rows), None)  # others may have no pages
+    if filled is None or not meta.num_columns:
         return True
-    column = meta.row_group(0).column(0)
+    column = filled.column(0)
     offsets = (column.dictionary_page_offset, column.data_page_offset)
     head = file.at(min(offset for offset in offsets if offset), 32)
     # Thrift compact page header: type, two sizes, then the checksum if there is one

@@ -1,6 +1,7 @@
 """Reads Parquet as parts, in its own types: limits are checked first, page checksums verified.
 
-A row with a number that is not finite, or a text that is too large or contains a NUL byte, is held.
+A row with a number that is not finite, a date that no calendar has, or a text that is too large or
+contains a NUL byte, is held.
 A row with a text that is not UTF-8 is rejected, because no later reader could handle it.
 """
 
@@ -26,6 +27,7 @@ from provenance.readers.parquet_limits import (
     refuse_ends,
 )
 from provenance.rows.arrow_bytes import holds, longest, whole
+from provenance.rows.calendar_range import off_calendar
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.shard_parts import Part, cell_faults, masked_faults, rejected_of
 from provenance.rows.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
@@ -141,6 +143,7 @@ class ParquetSource:
         faults = [
             _not_finite(table, rows),
             _over_int64(table, rows, self._specs),
+            _off_calendar(table, rows),
             _odd_texts(table.select(texts), rows, self._limits),
         ]
         return Part(table, rows, pa.concat_tables(faults), rejected)
@@ -240,6 +243,16 @@ def _not_finite(table: pa.Table, rows: np.ndarray) -> pa.Table:
             nan = "NaN (not a number, which is not the same as a missing value)"
             found.append(masked_faults(rows, pc.is_nan(column), "V001", field.name, nan))
             found.append(masked_faults(rows, pc.is_inf(column), "V002", field.name, "an infinity"))
+    return pa.concat_tables(found)
+
+
+def _off_calendar(table: pa.Table, rows: np.ndarray) -> pa.Table:
+    found = [HELD_SCHEMA.empty_table()]
+    for name in table.column_names:
+        is_off = off_calendar(whole(table[name]))
+        if is_off is not None:
+            what = "a date outside the years 1 to 9999, or a time outside its day"
+            found.append(masked_faults(rows, is_off, "V002", name, what))
     return pa.concat_tables(found)
 
 

@@ -129,6 +129,34 @@ def test_many_rules_and_odd_names_take_several_words(judge):
     assert all(rows(found, f"m{i}") == [1] for i in range(130))
 
 
+ANY_NAME = ["colour\n(name)", "a\u3000b", "%(a)s", "a]b", 'say "a"', "x" * 300]
+
+
+@pytest.mark.parametrize("name", ANY_NAME)
+def test_a_column_may_have_any_name(judge, name):
+    """Also beside another that differs in characters that no parameter of a query may hold."""
+    alike = [name, name.translate({ord(char): "_" for char in "\n\u3000(]"}) + "_"]
+    columns = {one: ("string", ["a", "b"]) for one in (*alike, "x y", "x.y", "x[y")}
+    found = judge(columns, [Rule(f"r {n}", "validValues", n, {"values": ["a"]}) for n in columns])
+    assert [rows(found, f"r {one}") for one in columns] == [[1]] * len(columns)
+
+
+@pytest.mark.parametrize("name", ANY_NAME)
+def test_a_key_may_have_any_name(judge, name):
+    kinds = ("unique", "required")
+    found = judge({name: ("string", ["a", "a", None])}, [Rule(k, k, name, {}) for k in kinds])
+    assert [rows(found, kind) for kind in kinds] == [[0, 1], [2]]
+
+
+def test_a_rule_that_fails_takes_no_other_along(judge):
+    """A pattern on numbers: DuckDB refuses the query, and its transaction with it."""
+    columns = {"n": ("integer", [1, 9]), "v": ("string", ["a", "b"])}
+    odd = Rule("odd", "pattern", "n", {"regex": "^a$"})
+    found = judge(columns, [odd, listed("validValues", ["a"])])
+    assert [f["row"] for f in found if f["rule"] == "r"] == [1]
+    assert [f["column"] for f in found if f["rule"] == "ASSAY-K001"] == ["n"]
+
+
 def test_a_column_may_have_the_name_of_any_keyword(judge):
     import duckdb
 

@@ -136,6 +136,18 @@ def test_tiny_datasets_do_not_raise(name, rows):
     check.score(shard, check.finish(check.fit(shard)))
 
 
+@pytest.mark.parametrize("columns", [("id",), ("label",), ("note",), ("note", "label"), ("kind",)])
+def test_a_table_without_features_or_label_does_not_raise(columns):
+    table = planted().select(columns)
+    for reference in (None, table):
+        context = tables.context_for(table, reference, **tables.ROLES)
+        for check in registry.select(context)[0].values():
+            states = [check.fit(shard) for shard in tables.cut(table, 250)]
+            model = check.finish(check.merge(*states))
+            for shard in tables.cut(table, 250):
+                check.score(shard, model)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_states_are_bounded_as_rows_grow(name):
     check = registry.load()[name](context())

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pipelines import console
+from pipelines import cli, console
 from provenance.base.errors import AssayError
 
 TOLD = {
@@ -192,3 +192,21 @@ def test_import_is_light():
     code = f"import sys, pipelines.console; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_debug_shows_where_but_not_what_an_exception_quotes(monkeypatch, capsys):
+    cell = "jane.roe@example.org"
+
+    def fails(_):
+        try:
+            int(cell)
+        except ValueError:
+            {}[cell]
+
+    monkeypatch.setattr("pipelines.commands.doctor.main", fails)
+    assert cli.main(["doctor", "--debug"]) == 3
+    shown = capsys.readouterr().err
+    assert "ValueError\nwhich led to\n" in shown
+    assert "KeyError\n" in shown
+    assert "in fails" in shown
+    assert "jane" not in shown

@@ -176,7 +176,7 @@ def test_only_the_check_that_hangs_fails(tmp_path, monkeypatch, verb):
     assert (found["check"], found["rule"], found["severity"]) == ("slow", "ASSAY-K002", "error")
     assert found["evidence"] == f"the check slow did not run: {slow.why}"
     assert (tmp_path / "quick.pkl").is_file()
-    assert [fault.kind for fault in done.faults] == ["ASSAY-K002"]
+    assert [fault.kind for fault in done.faults.values()] == ["ASSAY-K002"]
 
 
 def test_checks_that_only_together_take_too_long_all_run(tmp_path, monkeypatch):

@@ -287,3 +287,13 @@ def test_a_contract_is_written_through_no_link_that_lies_in_wait(tmp_path):
     atomic.write_output(tmp_path / "c.yaml", b"ours")
     assert (tmp_path / "victim").read_text() == "theirs"
     assert (tmp_path / "c.yaml").read_text() == "ours"
+
+
+def test_a_date_that_no_calendar_has_takes_no_part_in_the_range(tmp_path):
+    """A database's `infinity` comes as the last day its integers reach; a run holds the row."""
+    days = pa.array([*range(18_000, 18_059), 2**31 - 1], pa.int32()).view(pa.date32())
+    path = tmp_path / "days.parquet"
+    pq.write_table(pa.table({"day": days, "n": list(range(60))}), path, write_page_checksum=True)
+    contract, _, _ = proposed(path, tmp_path / "a")
+    assert contract.column("day").spec.logical == "date"
+    assert not [rule for rule in contract.rules if "2147483647" in str(rule.params)]

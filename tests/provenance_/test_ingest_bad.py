@@ -171,6 +171,17 @@ def test_refuses(tmp_path, kind):
     assert not (tmp_path / "out" / "snapshot.json").exists()
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_names_that_differ_in_case_only_are_refused_in_every_format(tmp_path, kind):
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"age": [1], "Age": [2]}), sink, write_page_checksum=True)
+    files = {"csv": b"age,Age\n1,2\n", "jsonl": b'{"age": 1, "Age": 2}\n'}
+    data = files.get(kind) or sink.getvalue()
+    with pytest.raises(AssayError, match="'age' and 'Age'") as caught:
+        run(tmp_path, data, name=f"in.{kind}", specs=None)
+    assert caught.value.code == "ASSAY-I026"
+
+
 @pytest.mark.parametrize("name", ["_row", "_reasons"])
 @pytest.mark.parametrize("kind", ["csv", "tsv", "jsonl", "parquet"])
 def test_columns_of_the_quarantine_are_refused_in_every_format(tmp_path, kind, name):
