@@ -23,6 +23,7 @@ from pipelines.run import (
     entry_facts,
     examination,
     fates,
+    losses,
     reading,
 )
 from pipelines.run.context import Run, opened
@@ -87,12 +88,17 @@ def checks(run: Run, _: str) -> Checked:
 def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Findings:
     """Bring all findings together: an error sends its row to quarantine.
 
+    What loses most of its rows to the quarantine is one finding more.
+
     Raises:
         AssayError: ASSAY-I013 if a child parsed another contract.
     """
     run.staged.require_one([parsed, *([ruled.parsed] if ruled.parsed else [])])
-    held = fates.held_findings(run.plan.read())
-    return findings.ordered(findings.concat([held, checked.examined.found, ruled.found]))
+    snapshot = run.plan.read()
+    held = fates.held_findings(snapshot)
+    found = findings.concat([held, checked.examined.found, ruled.found])
+    lost = losses.find(snapshot, run.contract, found, verdict.quarantined_rows(found))
+    return findings.ordered(findings.concat([found, lost]))
 
 
 def emit(run: Run, found: Findings) -> Fated:
