@@ -2,7 +2,7 @@
 
 Threat: data leakage. State: a sample of 20,000 rows. Cost: one pass, then one table of counts per
 column. Nulls: a missing value is a level of its own, so missingness that predicts the label counts.
-A number's levels are bins of ten rows at least; in a small table `gap` weighs how far the classes
+A number's levels are bins of five rows at least; in a small table `gap` weighs how far the classes
 lie apart, since a few rows without an error prove little.
 Blind to: a leak that is spread over several columns or hidden in the words of a text.
 Source: Kaufman, Rosset, Perlich 2012 (leakage in data mining).
@@ -25,7 +25,7 @@ from provenance.rows.shards import Shard
 
 SIZE = 20_000
 LEVELS = 200  # distinct values to count; numbers with more are binned by quantiles
-PER_LEVEL, PER_BIN = 5, 10  # rows of a number's level on average, and of its bin, at least
+PER_LEVEL = 5  # rows of a number's level on average, at least
 FOLDS = 5
 LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
@@ -181,7 +181,7 @@ def _levels(column: pa.ChunkedArray) -> np.ndarray:
     if not is_number or len(codes.dictionary) <= min(LEVELS, len(flat) // PER_LEVEL):
         return np.asarray(codes.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
     values = encode.numbers(flat)
-    bins = min(LEVELS, len(flat) // PER_BIN)
+    bins = min(LEVELS, len(flat) // PER_LEVEL)
     edges = np.unique(np.nanquantile(values, np.linspace(0, 1, bins)[1:-1]))
     binned = np.searchsorted(edges, values, side="right")
     binned[np.isnan(values)] = len(edges) + 1
