@@ -84,7 +84,7 @@ def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: C
         fated = fates.Emitter(snapshot, sorting, out).write()
         (out / row_history.CONTRACT).write_bytes(files.read(row_history.CONTRACT))
         clock = {"emit": round(time.perf_counter() - began, 3)}
-        scanned = clean_scan.rescan(out, contract, snapshot.sources, _accepted(standing))
+        scanned = clean_scan.rescan(out, contract, found, snapshot.sources, _accepted(standing))
         clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
         # the base run's rescan covered another clean dataset, and it knew of no decision
         undecided = np.setdiff1d(sorting.quarantined, sorting.refused)

@@ -109,7 +109,7 @@ def emit(run: Run, found: Findings) -> Fated:
 
 def rescan(run: Run, found: Findings, _: Fated) -> Findings:
     """Search the clean dataset for personal data; write and return all findings."""
-    every = findings.concat([found, clean_scan.rescan(run.plan.out, run.contract)])
+    every = findings.concat([found, clean_scan.rescan(run.plan.out, run.contract, found)])
     found = findings.ordered(every)
     clean_scan.save_findings(found, run.plan.out)
     return found
