@@ -25,6 +25,12 @@ LEAST = 10
 ALIKE = 0.5  # of a group; then it belongs to a flood that was found before
 RARE = 0.1  # a value is rare if at most this share of the other rows holds it
 SPARE_BITS = 6.0  # the cell must be this much rarer than a tenth of its size
+LARGE = 0.08  # of the rows; so large a group needs fewer spare bits if its box is tight
+LARGE_BITS = 2.0
+FEW_ROWS = 5_000  # up to which cells of WIDE units are tried too: copies need not be as close
+WIDE = 4.0
+WIDE_SHARES = (0.15, 0.4)  # of the rows that a group of wide cells holds; more are the table itself
+TIGHT = 3.0  # cells: how far a tight box reaches from its centre in any column
 CROWD = 4 / 3  # with more rows than this in the wider box, the group thins out like natural ones
 USUAL = 0.05  # of the rows; more exact repeats are a property of the table: a default, a pause
 FINE = 12
@@ -153,8 +159,12 @@ def _columns(table: pa.Table, axes: Grid) -> Iterator[tuple[np.ndarray, np.ndarr
 
 def find(table: pa.Table, axes: Grid, rows: np.ndarray) -> list[Flood]:
     """Return the floods of a sample with these row ordinals, the least probable first."""
-    cells = hashes(table, axes)
-    groups = [_large(cells[subset]) for subset in range(len(cells))]
+    groups = [_large(cells) for cells in hashes(table, axes)]
+    if table.num_rows <= FEW_ROWS:
+        wide = dataclasses.replace(axes, axes=tuple(_widened(axis) for axis in axes.axes))
+        for found, cells in zip(groups, hashes(table, wide), strict=True):
+            low, high = (share * len(cells) for share in WIDE_SHARES)
+            found += [group for group in _large(cells) if low <= len(group) <= high]
     if not any(groups):
         return []
     columns = list(coordinates(table, axes, range(len(axes.axes))).values())
@@ -176,6 +186,10 @@ def find(table: pa.Table, axes: Grid, rows: np.ndarray) -> list[Flood]:
             is_flooded[core] = True
             floods.append(Flood(box, int(rows[core].min()), len(core), expected, core))
     return floods
+
+
+def _widened(axis: Axis) -> Axis:
+    return dataclasses.replace(axis, unit=WIDE * axis.unit)
 
 
 def _least_probable(
@@ -236,7 +250,7 @@ def _core(
     rows = len(columns[0])
     rare = sum(share <= RARE for share in box.shares)
     expected = rows * float(np.prod(box.shares)) ** TOGETHER
-    if rare < LEAST_COLUMNS or expected > 2.0**-SPARE_BITS * size / LEAST:
+    if rare < LEAST_COLUMNS or expected > 2.0 ** -_bits(box, size, rows) * size / LEAST:
         return None, expected
     place = dict(enumerate(columns))
     inner = np.flatnonzero(box.holds(place))
@@ -245,6 +259,16 @@ def _core(
     if len(inner) < LEAST or box.holds(place, outer=True).sum() > CROWD * len(inner):
         return None, expected
     return inner, expected
+
+
+def _bits(box: flood_boxes.Box, size: int, rows: int) -> float:
+    """Return how many bits rarer than a tenth of its size a box must be.
+
+    In a table of a few hundred rows no cell can be rare enough: the shares of the other rows cannot
+    be smaller than one in a hundred or so. A tight box with a good part of all rows needs less.
+    """
+    is_tight = all(side.value is not None or side.reach <= TIGHT for side in box.sides)
+    return LARGE_BITS if is_tight and size >= LARGE * rows else SPARE_BITS
 
 
 def _are_repeats(columns: list[np.ndarray], rows: np.ndarray) -> bool:

@@ -65,6 +65,8 @@ class Crossfit:
         shares: of the members in the mix, float64, shape (members,); they sum to 1.
         classes: number of classes; 0 for a numeric label.
         copies: which rows are near copies of each other, None if that could not be determined.
+        seen: bool, shape (folds, classes), whether the models of a fold were trained on half of
+            the rows of a class or more; None for a numeric label.
     """
 
     encoder: encode.Encoder
@@ -72,6 +74,23 @@ class Crossfit:
     shares: np.ndarray
     classes: int
     copies: near_copies.NearCopies | None = None
+    seen: np.ndarray | None = None
+
+    def judges(self, table: pa.Table, folds: np.ndarray, given: np.ndarray) -> np.ndarray:
+        """Return for which rows the models know the class that the row is given: bool, shape (n,).
+
+        Of a class whose rows are nearly all copies of each other, hence in one fold, the models of
+        that fold know nothing, and what they predict for its rows says nothing about their label.
+
+        Args:
+            table: rows of a shard or sample.
+            folds: as in `predict`.
+            given: int64 class codes, shape (n,), none negative.
+        """
+        if self.seen is None:
+            return np.ones(len(given), bool)
+        fold = _with_copies(self.copies, table, folds) % len(self.members)
+        return np.asarray(self.seen[fold, given])
 
     def predict(self, table: pa.Table, folds: np.ndarray) -> np.ndarray:
         """Return probabilities, shape (n, classes), or predicted numbers, shape (n,).
@@ -110,7 +129,7 @@ def fit(
         classes: number of classes; 0 for a numeric label.
         seed: for everything random.
     """
-    copies = near_copies.fit(table, how, folds)
+    copies = near_copies.fit(table, how, folds, given if classes else None)
     encoder = encode.fit(table, how)
     views = _views(encoder, table, np.ones(4 if classes and len(given) <= SMALL else 2, bool))
     count = _count(len(given), classes)
@@ -138,7 +157,8 @@ def fit(
     by_member = zip(*(predicted for _, predicted in done), strict=True)
     predicted = [np.concatenate(parts)[order] for parts in by_member]
     shares = (_shares if classes else _mixed)([one[usable] for one in predicted], given[usable])
-    made = Crossfit(encoder, tuple(members for members, _ in done), shares, classes, copies)
+    seen = _seen(fold, given, count, classes) if classes else None
+    made = Crossfit(encoder, tuple(members for members, _ in done), shares, classes, copies, seen)
     mixed = sum(share * part for share, part in zip(shares, predicted, strict=True))
     return made, np.asarray(mixed)
 
@@ -147,6 +167,14 @@ def _with_copies(
     copies: near_copies.NearCopies | None, table: pa.Table, folds: np.ndarray
 ) -> np.ndarray:
     return folds if copies is None else copies.folds(table, folds)
+
+
+def _seen(fold: np.ndarray, given: np.ndarray, count: int, classes: int) -> np.ndarray:
+    """Return whether most rows of a class lie outside a fold: bool, shape (count, classes)."""
+    own = np.zeros((count, classes), int)
+    known = given >= 0
+    np.add.at(own, (fold[known], given[known]), 1)
+    return np.asarray(2 * own <= own.sum(0))
 
 
 def _count(rows: int, classes: int) -> int:

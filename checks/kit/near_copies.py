@@ -2,7 +2,8 @@
 
 Rows are linked if they share a key (`lsh`) that chance would hardly give to two rows; linked rows
 form a group. Groups are found in the sample; a row of a shard joins a group whose key it has, so
-the result depends on that row and the sample alone.
+the result depends on that row and the sample alone. A group that holds most rows of a class is no
+group: its rows are what the class looks like, and a model must see some of them.
 Cost: O(rows x columns x subsets), vectorised; O(sample x subsets) memory.
 """
 
@@ -17,6 +18,7 @@ from checks.kit.lsh import LEAST_COLUMNS, SUBSETS, TOGETHER
 
 CHANCE = 0.3  # expected chance matches of a row, below which a shared key links rows
 MOST = 0.05  # of the sample; a larger group is a property of the table
+MOST_OF_CLASS = 0.5  # of a class; a larger group is a property of the class
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,13 +53,17 @@ class NearCopies:
         return made
 
 
-def fit(table: pa.Table, how: dict[str, Kind], own: np.ndarray) -> NearCopies | None:
+def fit(
+    table: pa.Table, how: dict[str, Kind], own: np.ndarray, given: np.ndarray | None = None
+) -> NearCopies | None:
     """Find the groups of a sample; None if the columns are too few to rule out chance.
 
     Args:
         table: the sample, shape (n, columns).
         how: columns to compare, see `encode.kinds`.
         own: each row's fold without a group, uint32, shape (n,).
+        given: int64 class codes, shape (n,), negative for rows without a class; None for a label
+            that is a number.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -79,13 +85,29 @@ def fit(table: pa.Table, how: dict[str, Kind], own: np.ndarray) -> NearCopies | 
     links = coo_matrix((np.ones(len(row), bool), (row, place + table.num_rows)),
                        shape=(table.num_rows + len(found),) * 2)  # fmt: skip
     _, group = connected_components(links, directed=False)
-    members = np.bincount(group[: table.num_rows], minlength=group.max() + 1)
+    mine = group[: table.num_rows]
+    members = np.bincount(mine, minlength=group.max() + 1)
     kept = (members > 1) & (members <= max(MOST * table.num_rows, 2))
+    if given is not None:
+        kept &= ~_are_classes(mine, given, len(kept))
     fold = np.full(group.max() + 1, np.iinfo(np.uint32).max, np.uint32)
-    np.minimum.at(fold, group[: table.num_rows], own)
+    np.minimum.at(fold, mine, own)
     owner = group[table.num_rows :]
     is_shared = (count > 1) & kept[owner]
     return NearCopies(units, chosen, found[is_shared], fold[owner[is_shared]])
+
+
+def _are_classes(group: np.ndarray, given: np.ndarray, groups: int) -> np.ndarray:
+    """Return which groups hold most rows of some class: bool, shape (groups,)."""
+    classed = given >= 0
+    pairs, counts = np.unique(
+        np.column_stack([group[classed], given[classed]]), axis=0, return_counts=True
+    )
+    found = np.zeros(groups, bool)
+    if len(pairs):
+        sizes = np.bincount(given[classed])
+        found[pairs[counts > MOST_OF_CLASS * sizes[pairs[:, 1]], 0]] = True
+    return found
 
 
 def _width(table: pa.Table, name: str, kind: Kind) -> float:

@@ -98,10 +98,12 @@ def redact(
     return texts
 
 
-def scan_clean(table: pa.Table, contract: Contract) -> findings.Findings:
+def scan_clean(
+    table: pa.Table, contract: Contract, found: findings.Findings | None = None
+) -> findings.Findings:
     """Return what rows about to be published still hold; `row` counts from 0 in `table`."""
     kinds = offering("scan_clean").values()
-    return findings.concat([kind.scan_clean(table, contract) for kind in kinds])
+    return findings.concat([kind.scan_clean(table, contract, found) for kind in kinds])
 
 
 def suggest(column: Column, texts: pa.Array) -> list[str]:

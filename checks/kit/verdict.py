@@ -3,17 +3,19 @@
 A finding of severity `error` sends its row to quarantine; `warning` and `info` leave it clean.
 The verdict is `fail` if an `error` concerns the whole dataset, if too many rows are quarantined or
 rejected, if something did not run, or, if the policy says so, on warnings. Each cause is a line of
-`reasons`.
+`reasons`, causes before their consequences: rows that could not be read or cast never reached the
+rules and checks, which may then find too few rows or classes among the others.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit.contract_model import Policy
-from checks.kit.findings import Findings
+from checks.kit.findings import SEVERITIES, Findings
 from checks.kit.wording import count
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice
@@ -21,6 +23,9 @@ from provenance.base.errors import Notice
 REJECTED_FLOOR = 1_000  # smallest source, in rows, to which the limit on rejected rows applies
 LATE = "ASSAY-K002"
 UNRUN = ("ASSAY-K001", "ASSAY-K002", "ASSAY-K003", "ASSAY-K016")
+LOST = ("ASSAY-K012", "ASSAY-K011", "ASSAY-K025")  # reasons that say that rows are missing
+UNREAD = "ingest"  # the check that cast findings carry
+FIRST = pa.array([UNREAD, "contract"])  # of a row's reasons: what other findings may follow from
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def decide(
     reasons = [_reason(item) for item in overall.to_pylist()]
     most = _most(found)
     limit = policy.max_quarantine_share
-    reasons += _share("ASSAY-K011", f"quarantined{most}", quarantine, source, limit)
+    reasons += _share("ASSAY-K011", "quarantined", quarantine, source, limit, _why(most))
     if source >= REJECTED_FLOOR:
         reasons += _share("ASSAY-K012", "rejected", rejected, source, policy.max_rejected_share)
     warnings = pc.sum(pc.equal(found["severity"], "warning")).as_py() or 0
@@ -77,28 +82,58 @@ def decide(
         )
     checked = not any(reason.code in UNRUN for reason in reasons)
     # what did not run comes first: until it is repaired, nothing else can be trusted
-    reasons.sort(key=lambda reason: reason.code not in UNRUN)
+    is_unread = any(reason.code == "ASSAY-K012" for reason in reasons)
+    causes = LOST if is_unread or (most and most["check"] == UNREAD) else ()
+    place = {code: number - len(causes) for number, code in enumerate(causes)}
+    reasons.sort(key=lambda reason: (reason.code not in UNRUN, place.get(reason.code, 0)))
     return Verdict(not reasons, checked, tuple(reasons))
 
 
-def _most(found: Findings) -> str:
-    """Return the rule that quarantines the most rows, and its column, as part of a sentence."""
+def _most(found: Findings) -> dict[str, Any] | None:
+    """Return the check, rule, column and evidence that hold the most rows, with their `rows`.
+
+    Evidence varies from row to row: the most frequent one of the rule stands for all.
+    """
     errors = found.filter(pc.and_(pc.equal(found["severity"], "error"), pc.is_valid(found["row"])))
     if not len(errors):
-        return ""
-    named = errors.group_by(["rule", "column"]).aggregate([("row", "count_distinct")])
-    order = [("row_count_distinct", "descending"), ("rule", "ascending"), ("column", "ascending")]
-    top = named.take(pc.sort_indices(named, sort_keys=order)[:1]).to_pylist()[0]
-    where = f" in '{top['column']}'" if top["column"] else ""
-    return f", {top['row_count_distinct']:,} of them by {top['rule']}{where}"
+        return None
+    top = _largest(errors, ["check", "rule", "column"])
+    same = [pc.equal(errors[name], top[name]) for name in ("check", "rule")]
+    mine = errors.filter(pc.and_(*same))
+    if top["column"] is not None:
+        mine = mine.filter(pc.equal(mine["column"], top["column"]))
+    return top | {"evidence": _largest(mine, ["evidence"])["evidence"]}
 
 
-def _share(code: str, fate: str, rows: int, source: int, limit: float) -> list[Notice]:
+def _largest(found: Findings, by: list[str]) -> dict[str, Any]:
+    """Return the group of the most rows, the first by name among equals."""
+    named = found.group_by(by).aggregate([("row", "count_distinct")])
+    named = named.rename_columns([*by, "rows"])
+    order = [("rows", "descending"), *((name, "ascending") for name in by)]
+    top: dict[str, Any] = named.take(pc.sort_indices(named, sort_keys=order)[:1]).to_pylist()[0]
+    return top
+
+
+def _why(most: dict[str, Any] | None) -> tuple[str, str]:
+    """Return what holds the most rows, as part of a sentence, and what to do about it."""
+    if most is None:
+        return "", ""
+    rows = f", {most['rows']:,} of them"
+    if most["check"] == UNREAD:
+        fix = CODES[most["rule"].removeprefix("ASSAY-")][1]
+        return f"{rows} because {most['evidence']} ({most['rule']})", fix
+    where = f" in '{most['column']}'" if most["column"] else ""
+    return f"{rows} by {most['rule']}{where}", ""
+
+
+def _share(
+    code: str, fate: str, rows: int, source: int, limit: float, why: tuple[str, str] = ("", "")
+) -> list[Notice]:
     if not source or rows <= limit * source:
         return []
     share = rows / source
-    what = f"{rows:,} of {source:,} rows are {fate} ({share:.1%}, limit {limit:.1%})"
-    return [_notice(code, what)]
+    what = f"{rows:,} of {source:,} rows are {fate} ({share:.1%}, limit {limit:.1%}){why[0]}"
+    return [_notice(code, what, why[1])]
 
 
 def _notice(code: str, what: str, fix: str = "", where: str = "") -> Notice:
@@ -118,12 +153,9 @@ def _reason(item: dict[str, object]) -> Notice:
 def reasons_of(found: Findings) -> pa.ListArray:
     """Return the list<struct> column `_reasons` of the rows with findings, one list per row.
 
-    The lists are in ascending order of the rows; within a list, errors come first.
+    The lists are in ascending order of the rows, each in that of `causes_first`.
     """
-    rank = pc.index_in(found["severity"], pa.array(["error", "warning", "info"]))
-    keyed = found.append_column("rank", rank)
-    keys = [(name, "ascending") for name in ("row", "rank", "check", "rule", "column")]
-    table = keyed.take(pc.sort_indices(keyed, sort_keys=keys)).combine_chunks()
+    table = causes_first(found)
     names = ["check", "rule", "column", "severity", "score", "p_value"]
     parts = [*(table[name].combine_chunks() for name in names)]
     parts += [table["evidence"].combine_chunks(), table["suggestion"].combine_chunks()]
@@ -132,3 +164,18 @@ def reasons_of(found: Findings) -> pa.ListArray:
     starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]]) if len(rows) else np.empty(0, int)
     offsets = pa.array(np.r_[starts, len(rows)], pa.int32())
     return pa.ListArray.from_arrays(offsets, struct)
+
+
+def causes_first(found: Findings) -> Findings:
+    """Return findings in the order of their rows; of each row errors first, among them causes.
+
+    A cell that could not be cast comes before the contract's rules, these before other faults of a
+    value (codes), and last comes what checks conclude from many rows.
+    """
+    is_code = pc.starts_with(found["rule"], "ASSAY-")
+    others = pc.if_else(is_code, len(FIRST), len(FIRST) + 1).cast(pa.int32())
+    keyed = found.append_column("_rank", pc.index_in(found["severity"], pa.array(SEVERITIES)))
+    cause = pc.coalesce(pc.index_in(found["check"], FIRST), others)
+    keyed = keyed.append_column("_cause", cause)
+    keys = [(name, "ascending") for name in ("row", "_rank", "_cause", "check", "rule", "column")]
+    return found.take(pc.sort_indices(keyed, sort_keys=keys)).combine_chunks()

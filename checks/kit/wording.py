@@ -1,5 +1,6 @@
 """Figures in sentences: p-values, shares and counts, written the same way by every check."""
 
+import math
 from collections.abc import Sequence
 
 LEAST_P = 0.001  # a smaller p-value is only bounded: its digits say nothing
@@ -7,6 +8,8 @@ LEAST_P = 0.001  # a smaller p-value is only bounded: its digits say nothing
 
 def p_value(p: float) -> str:
     """Return a p-value for a sentence: `p < 0.001`, `p = 0.012`."""
+    if math.isnan(p):
+        return "p unknown"
     return f"p < {LEAST_P}" if p < LEAST_P else f"p = {p:.3f}"
 
 
@@ -14,9 +17,11 @@ def percent(share: float, decimals: int = 1) -> str:
     """Return a share as a percentage that never rounds something to nothing, or most to all.
 
     Args:
-        share: in [0, 1].
+        share: in [0, 1]; NaN if nothing was there to measure it on.
         decimals: digits after the point, >= 0.
     """
+    if math.isnan(share):
+        return "an unknown share"
     least = 10.0 ** -(decimals + 2)
     if 0 < share < least:
         return f"under {least:.{decimals}%}"

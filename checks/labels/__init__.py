@@ -3,7 +3,8 @@
 Threat: poisoning by wrong labels. State: a sample of 20,000 rows. Cost: up to 20 fits, two passes.
 Nulls: rows without a label are not judged; a missing feature counts as a value.
 Blind to: errors that follow the columns so closely that the model learns them; classes of fewer
-than ten rows; errors on rows where the classes overlap (those are only ranked).
+than ten rows, or of copies of each other; errors on rows where the classes overlap (those are only
+ranked).
 Source: Northcutt, Jiang, Chuang 2021 (confident learning); `checks.labels.noise_channel` and
 `checks.labels.error_floor` for the estimates.
 """
@@ -26,6 +27,7 @@ SIZE = 20_000
 LEAST_ROWS = 40
 LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
+COPIED = "most rows of the class are copies of each other"
 UNLEARNABLE = "labels not judged: the other columns do not predict the label"
 # chance of being correct below which a label is doubted, a warning: about as many as are wrong
 DOUBTED = 0.64
@@ -113,19 +115,23 @@ class Labels(Check[pa.Table, LabelModel]):
                 notes=(note or "labels not judged: there is no column to learn the label from",)
             )
         given = _codes(labels, classes)
+        folds = table[sample.FOLD].to_numpy()
         fitted, chances = cross_fit.fit(
-            table,
-            how,
-            given,
-            table[sample.FOLD].to_numpy(),
-            classes=len(classes),
-            seed=self.context.seed,
+            table, how, given, folds, classes=len(classes), seed=self.context.seed
         )
-        known = given >= 0
-        model = self._thresholds(fitted, classes, chances[known], given[known])
-        rare = len(labels) - labels.null_count - int(known.sum())
-        note = f"{count(rare, 'label')} in classes of fewer than {LEAST_OF_CLASS} rows not judged"
-        return dataclasses.replace(model, notes=(*model.notes, note)) if rare else model
+        known = np.flatnonzero(given >= 0)
+        judged = known[fitted.judges(table.take(pa.array(known)), folds[known], given[known])]
+        if not len(judged):
+            return LabelModel(notes=(f"labels not judged: {COPIED}",))
+        model = self._thresholds(fitted, classes, chances[judged], given[judged])
+        rare = len(labels) - labels.null_count - len(known)
+        notes = list(model.notes)
+        if rare:
+            rare_ = count(rare, "label")
+            notes.append(f"{rare_} in classes of fewer than {LEAST_OF_CLASS} rows not judged")
+        if len(judged) < len(known):
+            notes.append(f"{count(len(known) - len(judged), 'label')} not judged: {COPIED}")
+        return dataclasses.replace(model, notes=tuple(notes))
 
     def score(self, shard: Shard, model: LabelModel) -> findings.Findings:
         """Report the rows whose label the models contradict."""
@@ -134,9 +140,11 @@ class Labels(Check[pa.Table, LabelModel]):
         if model.fitted is None or not shard.table.num_rows:
             return findings.empty()
         given = _codes(names(shard.table[self.label]), model.classes)
-        known = np.flatnonzero(given >= 0)
+        known, folds = np.flatnonzero(given >= 0), sample.folds(shard)
         table = shard.table.take(pa.array(known))
-        chances = model.fitted.predict(table, sample.folds(shard)[known])
+        known = known[model.fitted.judges(table, folds[known], given[known])]
+        table = shard.table.take(pa.array(known))
+        chances = model.fitted.predict(table, folds[known])
         return self._report(shard.rows[known], given[known], chances, model)
 
     def _thresholds(

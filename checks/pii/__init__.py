@@ -1,7 +1,8 @@
 """Personal data and secrets in text columns: found fast, reported masked, redacted on request.
 
-Threat: data leakage. State: number of texts by column. Cost: one RE2 pass over the unique texts and
-Presidio on the few candidates, O(n); the user's language model, if any, on every unique text.
+Threat: data leakage. State: number of texts by column, and up to 500 of its codes. Cost: one RE2
+pass over the unique texts, Presidio on the few candidates, O(n); the user's language model, if any,
+on every unique text.
 Nulls: ignored.
 Blind to: names and places without a language model or a deny list (the report says so); numbers in
 numeric columns whose names do not announce them; disguises that `text_folding` does not know;
@@ -22,7 +23,7 @@ from checks.kit.column_words import words_of
 from checks.kit.contract_model import Column, Contract, PiiAction
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, FileUse, Model
-from checks.pii import deny_list, headings, names, redaction, search
+from checks.pii import code_columns, deny_list, headings, names, redaction, search
 from checks.pii.recognizers import CLASSES
 from checks.pii.scan import Found, is_text, scan, texts_of
 from checks.pii.settings import TAKES, Settings, settings_of
@@ -47,7 +48,8 @@ _EXPLAINS: Explains = {
             "The cell contains, or may contain, personal data or a secret of this type.",
             "A pattern, a checksum, the deny list or the language model matches. Error if the "
             "match is certain, warning if it is only likely; info if assay.pii already replaces "
-            "the match in the clean dataset.",
+            "the match in the clean dataset. Warning about a whole column, without a row, if its "
+            "values only look like this type: versions like IP addresses, or numbers like cards.",
             "Remove the data at the source, set assay.pii for the column, or release the row if "
             "the match is a false alarm.",
         ),
@@ -71,18 +73,28 @@ _EXPLAINS: Explains = {
 }
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class State:
+    """Number of texts by column, and its codes where the contract leaves the column to them."""
+
+    texts: dict[str, int]
+    codes: dict[str, code_columns.Codes]
+
+
 @dataclasses.dataclass(frozen=True)
 class Scanned(Model):
     """The model.
 
     Attributes:
         texts: number of texts by column.
+        coded: (column, entity) of the columns whose codes only look like an entity.
     """
 
     texts: dict[str, int] = dataclasses.field(default_factory=dict)
+    coded: code_columns.Coded = frozenset()
 
 
-class Pii(Check[dict[str, int], Scanned]):
+class Pii(Check[State, Scanned]):
     """Find personal data and secrets."""
 
     name: ClassVar[str] = NAME
@@ -96,38 +108,60 @@ class Pii(Check[dict[str, int], Scanned]):
         super().__init__(context)
         self.settings = settings_of(context.contract)
 
-    def fit(self, shard: Shard) -> dict[str, int]:
-        """Count the texts of each column to scan.
+    def fit(self, shard: Shard) -> State:
+        """Count the texts of each column to scan, and keep some of its codes.
 
         Raises:
             AssayError: ASSAY-K003 if the model or the deny list cannot be used.
         """
         search.ready(self.settings)
-        table = shard.table
-        return {n: len(table) - table[n].null_count for n in columns(table, self.context.contract)}
+        table, contract = shard.table, self.context.contract
+        scanned = columns(table, contract)
+        decided = {column.name for column in contract.columns if column.is_personal}
+        codes = {
+            name: code_columns.gather(texts_of(table[name])[0])
+            for name in scanned
+            if name not in decided and is_text(table.schema.field(name).type)
+        }
+        return State({n: len(table) - table[n].null_count for n in scanned}, codes)
 
-    def merge(self, left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
-        """Add the counts."""
-        return {n: left.get(n, 0) + right.get(n, 0) for n in left.keys() | right.keys()}
+    def merge(self, left: State, right: State) -> State:
+        """Add the counts and join the codes."""
+        texts = {
+            n: left.texts.get(n, 0) + right.texts.get(n, 0)
+            for n in left.texts.keys() | right.texts.keys()
+        }
+        codes = {
+            n: code_columns.merge(left.codes.get(n, ()), right.codes.get(n, ()))
+            for n in left.codes.keys() | right.codes.keys()
+        }
+        return State(texts, codes)
 
-    def finish(self, state: dict[str, int]) -> Scanned:
-        """Say what was searched for and what was not."""
+    def finish(self, state: State) -> Scanned:
+        """Judge the columns of codes; say what was searched for and what was not."""
         secrets = ["SECRET"] if self.settings.secrets else []
         types = ", ".join([*self.settings.entities, *secrets])
-        texts = wording.count(sum(state.values()), "text")
-        columns_ = wording.count(len(state), "column")
+        texts = wording.count(sum(state.texts.values()), "text")
+        columns_ = wording.count(len(state.texts), "column")
         notes = [f"Searched {texts} in {columns_} for {types}."]
         notes += search.notes(self.settings)
         allowed = [c.name for c in self.context.contract.columns if c.pii == "allow"]
         if allowed:
             notes.append(f"Not searched, because the contract allows it: {', '.join(allowed)}.")
-        suspects = findings.concat(list(_suspects(self.context)))
-        return Scanned(overall=suspects, notes=tuple(notes), texts=dict(sorted(state.items())))
+        coded = {
+            (name, entity): kind
+            for name, codes in sorted(state.codes.items())
+            for entity, kind in code_columns.looks_coded(codes, name, self.settings).items()
+        }
+        told = [code_columns.finding(NAME, *pair, kind) for pair, kind in coded.items()]
+        overall = findings.concat([*_suspects(self.context), *told])
+        counts = dict(sorted(state.texts.items()))
+        return Scanned(overall, tuple(notes), texts=counts, coded=frozenset(coded))
 
-    def score(self, shard: Shard, model: Scanned) -> findings.Findings:  # noqa: ARG002
+    def score(self, shard: Shard, model: Scanned) -> findings.Findings:
         """Report the rows that hold personal data, once for each type and column."""
         contract = self.context.contract
-        return findings.concat(list(_found(shard.table, shard.rows, contract)))
+        return findings.concat(list(_found(shard.table, shard.rows, contract, model.coded)))
 
     @classmethod
     def prepare(cls, contract: Contract) -> None:
@@ -145,19 +179,30 @@ class Pii(Check[dict[str, int], Scanned]):
         return redaction.redact(texts, column, contract, key=key)
 
     @classmethod
-    def scan_clean(cls, table: pa.Table, contract: Contract) -> findings.Findings:
+    def scan_clean(
+        cls, table: pa.Table, contract: Contract, found: findings.Findings | None = None
+    ) -> findings.Findings:
         """Return the personal data that a clean dataset still holds.
 
-        A certain hit is an error whatever the column's action: it should be gone by now.
+        A certain hit is an error whatever the column's action: it should be gone by now. Columns
+        that the run has judged to hold codes are known from its findings.
         """
         rows = np.arange(table.num_rows, dtype=np.int64)
-        return findings.concat(list(_found(table, rows, contract, is_clean=True)))
+        coded = code_columns.told(NAME, found) if found is not None else frozenset()
+        return findings.concat(list(_found(table, rows, contract, coded, is_clean=True)))
 
     @classmethod
     def suggest(cls, column: Column, texts: pa.Array) -> tuple[str, ...]:
         """Name the personal data in a column, or what its name announces."""
         comments = []
-        if kinds := _certain_kinds(column.name, texts):
+        if coded := code_columns.looks_coded(
+            code_columns.gather(texts.drop_null().unique()), column.name, Settings()
+        ):
+            comments.append(
+                f"check: some values look like {', '.join(sorted(coded))}, but the column like "
+                "codes: set assay.pii to allow or quarantine"
+            )
+        if kinds := [kind for kind in _certain_kinds(column.name, texts) if kind not in coded]:
             comments.append(
                 f"check: rows with {', '.join(kinds)} go to quarantine until assay.pii says "
                 "redact, pseudonymise or allow"
@@ -248,7 +293,12 @@ def _without_cards(found: dict[int, Found]) -> dict[int, Found]:
 
 
 def _found(
-    table: pa.Table, rows: np.ndarray, contract: Contract, *, is_clean: bool = False
+    table: pa.Table,
+    rows: np.ndarray,
+    contract: Contract,
+    coded: code_columns.Coded = frozenset(),
+    *,
+    is_clean: bool = False,
 ) -> Iterator[findings.Findings]:
     settings = settings_of(contract)
     for name, action in columns(table, contract).items():
@@ -256,6 +306,7 @@ def _found(
         found = search.search(unique, name, settings)
         if not is_text(table.schema.field(name).type) and not words_of(name) & headings.CARDS:
             found = _without_cards(found)  # one number in ten passes a card's checksum
+        found = code_columns.without_codes(found, unique, name, coded)
         if found:
             is_replaced = action in {"redact", "pseudonymise"} and not is_clean
             lines = {at: list(_lines(what, is_replaced=is_replaced)) for at, what in found.items()}

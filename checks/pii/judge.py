@@ -106,6 +106,11 @@ def words_of(name: str) -> frozenset[str]:
     return frozenset(_WORDS.findall(_CAMEL.sub(" ", name).lower()))
 
 
+def is_issued(digits: str) -> bool:
+    """Return whether digits have an issuer's prefix and length, as a card's number does."""
+    return _ISSUERS.fullmatch(digits) is not None
+
+
 def without_contained(hits: list[Hit]) -> list[Hit]:
     """Drop telephone numbers inside hits of other, more certain types."""
     sure = SpanSet((hit.start, hit.end) for hit in hits if hit.entity != "PHONE_NUMBER")
@@ -127,7 +132,7 @@ def _is_inside(hit: Hit, text: str) -> bool:
 
 def _card(hit: Hit, text: str, near: frozenset[str]) -> Verdict:
     found = text[hit.start : hit.end]
-    issued = _ISSUERS.fullmatch(re.sub(r"[ -]", "", found))
+    issued = is_issued(re.sub(r"[ -]", "", found))
     if near & _CARD or (issued and _CARD_GROUPS.fullmatch(found)):
         return "error"
     if _is_inside(hit, text):

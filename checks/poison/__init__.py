@@ -38,6 +38,8 @@ PREDICTED = 0.65  # largest share of the carriers that a model trained without t
 POWER = 0.9  # share of stamped clean rows that a backdoor moves to its label
 PURE = 0.97  # share of the carriers that have the label
 MOSTLY = 1 / 4  # least share of planted rows among those that would be held, by estimate
+MOST_OF_CLASS = 0.5  # of the rows with a label; of more, a trigger's values are what it looks like
+OF_CLASS = "Most rows of that label would be flagged, so this may be what the class looks like."
 LIKELIER = math.log(20)  # than a genuine interaction, for rows to be held
 
 
@@ -120,8 +122,9 @@ class Poison(Check[pa.Table, Mined]):
             "to be planted. (2) Nearly all rows with this one have the label, and adding it to "
             "clean rows makes a model predict that label for nearly all of them. Otherwise the "
             f"severity is warning, as it is for a trigger in more than {MAX_SHARE:.0%} of the "
-            f"rows. Info means that the label has more than {MAX_CLASSES} values, so the search "
-            "for triggers was skipped.",
+            "rows, and for triggers that would flag most rows of their label: no model could tell "
+            "them from what the class looks like. Info means that the label has more than "
+            f"{MAX_CLASSES} values, so the search for triggers was skipped.",
             "Ask the source for the true label, or reject the row. The report shows what the "
             "trigger does to a model.",
         )
@@ -207,24 +210,22 @@ class Poison(Check[pa.Table, Mined]):
             return Mined(notes=(f"No trigger found in {count(rows, 'sampled row')}.",))
         every, classes, labels, judged = found
         judged = replay(every, labels, judged, self.context.seed)
-        triggers, kept, overall = [], [], []
-        held, false_alarms = 0, 0.0
+        kept, overall = [], []
         alike = Counter(_columns(item) for item in judged)
         for item in judged:
             usual = len(judged) > MOST_TRIGGERS, alike[_columns(item)] > MOST_TRIGGERS
             trigger = self._trigger(every, item, classes, usual)
             if item.candidate.bound <= MAX_SHARE * rows:
-                triggers.append(trigger)
-                kept.append(item)
-                if trigger.severity == "error":
-                    held += len(item.held)
-                    false_alarms += len(item.held) - item.planted
+                kept.append((item, trigger))
             else:
                 columns = ",".join(c.column for c in trigger.conditions)
                 overall.append(self._overall("warning", columns, trigger.evidence))
-        notes = [*dict.fromkeys(t.evidence for t in triggers)]
-        pairs = zip(kept, triggers, strict=True)
-        notes += [_attack(every, item) for item, t in pairs if t.severity == "error"]
+        kept = _without_classes(kept, labels)
+        errors = [item for item, trigger in kept if trigger.severity == "error"]
+        held = sum(len(item.held) for item in errors)
+        false_alarms = held - sum(item.planted for item in errors)
+        notes = [*dict.fromkeys(trigger.evidence for _, trigger in kept)]
+        notes += [_attack(every, item) for item in errors]
         if held:
             notes.append(
                 f"{count(held, 'sampled row')} with a trigger quarantined, "
@@ -233,7 +234,7 @@ class Poison(Check[pa.Table, Mined]):
         return Mined(
             overall=findings.concat(overall),
             notes=tuple(notes),
-            triggers=tuple(triggers),
+            triggers=tuple(trigger for _, trigger in kept),
             held=held,
             false_alarms=max(false_alarms, 0.0),
         )
@@ -273,6 +274,25 @@ class Poison(Check[pa.Table, Mined]):
             column=columns,
             evidence=text,
         )
+
+
+def _without_classes(
+    kept: list[tuple[Judged, Trigger]], labels: np.ndarray
+) -> list[tuple[Judged, Trigger]]:
+    """Return triggers with their severity lowered where they would hold most rows of a label.
+
+    Those values are what the class looks like: no model that never saw them can know the class.
+    """
+    sizes, made = np.bincount(labels), []
+    for item, trigger in kept:
+        mine = [i.held for i, t in kept if t.label == trigger.label and t.severity == "error"]
+        held = len(np.unique(np.concatenate(mine))) if mine else 0
+        if held > MOST_OF_CLASS * sizes[item.candidate.label]:
+            why = f"{trigger.evidence} {OF_CLASS}"
+            made.append((item, dataclasses.replace(trigger, severity="warning", evidence=why)))
+        else:
+            made.append((item, trigger))
+    return made
 
 
 def _kept(values: pa.Array, code: int) -> Any:

@@ -23,7 +23,7 @@ from pipelines.checking.examine import Status
 from pipelines.clock import now
 from pipelines.events import openlineage
 from pipelines.report import build
-from pipelines.run import clean_scan, fates
+from pipelines.run import clean_scan, fates, losses
 from pipelines.run.entry_facts import FINDING_STAGES, all_statuses
 from pipelines.run.fates import Sorting
 from pipelines.run.named_files import bound
@@ -84,10 +84,13 @@ def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: C
         fated = fates.Emitter(snapshot, sorting, out).write()
         (out / row_history.CONTRACT).write_bytes(files.read(row_history.CONTRACT))
         clock = {"emit": round(time.perf_counter() - began, 3)}
-        scanned = clean_scan.rescan(out, contract, snapshot.sources, _accepted(standing))
+        scanned = clean_scan.rescan(out, contract, found, snapshot.sources, _accepted(standing))
         clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
-        # the base run's rescan covered another clean dataset
-        found = findings.ordered(findings.concat([_without_rescan(found), scanned]))
+        # the base run's rescan covered another clean dataset, and it knew of no decision
+        undecided = np.setdiff1d(sorting.quarantined, sorting.refused)
+        found = losses.without(_without_rescan(found))
+        lost = losses.find(snapshot, contract, found, undecided)
+        found = findings.ordered(findings.concat([found, scanned, lost]))
         clean_scan.save_findings(found, out)
         decided = _decided(base, _unsettled(found, standing), fated)
         facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}

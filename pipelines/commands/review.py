@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from checks.kit import verdict
 from checks.kit.wording import count
 from pipelines import config
 from pipelines.clock import now
@@ -81,7 +82,7 @@ def queue(store: Store, entry: Entry, limit: int) -> dict[str, Any]:
     shown = ordered.slice(0, limit or len(ordered))
     detail = table.filter(pc.is_in(table["row"], shown["row"].combine_chunks()))
     reasons: dict[int, list[dict[str, Any]]] = {}
-    for item in detail.to_pylist():
+    for item in verdict.causes_first(detail).to_pylist():
         reasons.setdefault(item.pop("row"), []).append(item)
     rows = [
         {"row": item["row"], "fate": "clean" if item["rank_min"] else "quarantine",

@@ -20,6 +20,7 @@ PART_ROWS = 1_000_000  # findings per file
 def rescan(
     out: Path,
     contract: Contract,
+    judged: findings.Findings,
     sources: tuple[Source, ...] = (),
     accepted: np.ndarray | None = None,
 ) -> findings.Findings:
@@ -28,6 +29,7 @@ def rescan(
     Args:
         out: the run's folder.
         contract: says which columns may hold personal data.
+        judged: all findings of the run.
         sources: of the run; needed with `accepted`.
         accepted: int64 ordinals of rows that a reviewer released unchanged.
     """
@@ -37,7 +39,7 @@ def rescan(
         if accepted is not None and len(accepted) and len(table):
             rows, _ = rebuild.clean_rows(_lineage_of(path), sources)
             table = table.filter(pa.array(~np.isin(rows, accepted)))
-        found = registry.scan_clean(table_seen(table, contract), contract)
+        found = registry.scan_clean(table_seen(table, contract), contract, judged)
         errors = found.filter(pc.equal(found["severity"], "error"))
         for pair in errors.group_by(["rule", "column"]).aggregate([([], "count_all")]).to_pylist():
             counts[pair["rule"], pair["column"]] += pair["count_all"]

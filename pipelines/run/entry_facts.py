@@ -11,6 +11,7 @@ from checks.kit import findings, verdict
 from checks.kit.verdict import Verdict
 from pipelines.checking.examine import Status
 from pipelines.clock import now
+from pipelines.run import losses
 from pipelines.run.context import Run
 from pipelines.run.examination import Checked
 from pipelines.store import commit
@@ -21,7 +22,12 @@ from provenance.base.errors import Notice
 from provenance.ledger import lineage
 
 # stages that report findings of their own: the check they report as, and the stage's name
-FINDING_STAGES = (("ingest", "ingest"), ("contract", "rules"), ("rescan", "rescan"))
+FINDING_STAGES = (
+    ("ingest", "ingest"),
+    ("contract", "rules"),
+    ("rescan", "rescan"),
+    (losses.CHECK, "decide"),
+)
 
 
 def all_statuses(
@@ -37,6 +43,8 @@ def all_statuses(
     made = []
     for check, stage in FINDING_STAGES:
         own = found.filter(pc.equal(found["check"], check))
+        if check == losses.CHECK and not len(own):
+            continue  # nothing is lost in nearly every run
         rows = len(own["row"].drop_null().unique())
         errors = own.filter(pc.equal(own["severity"], "error"))
         is_unrun = pc.any(pc.is_in(errors["rule"], pa.array(verdict.UNRUN))).as_py()

@@ -24,6 +24,7 @@ from pipelines.run import (
     entry_facts,
     examination,
     fates,
+    losses,
     reading,
 )
 from pipelines.run.context import Run, opened
@@ -92,12 +93,17 @@ def checks(run: Run, _: str) -> Checked:
 def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Findings:
     """Bring all findings together: an error sends its row to quarantine.
 
+    What loses most of its rows to the quarantine is one finding more.
+
     Raises:
         AssayError: ASSAY-I013 if a child parsed another contract.
     """
     run.staged.require_one([parsed, *([ruled.parsed] if ruled.parsed else [])])
-    held = fates.held_findings(run.plan.read())
-    return findings.ordered(findings.concat([held, checked.examined.found, ruled.found]))
+    snapshot = run.plan.read()
+    held = fates.held_findings(snapshot)
+    found = findings.concat([held, checked.examined.found, ruled.found])
+    lost = losses.find(snapshot, run.contract, found, verdict.quarantined_rows(found))
+    return findings.ordered(findings.concat([found, lost]))
 
 
 def emit(run: Run, found: Findings) -> Fated:
@@ -108,7 +114,7 @@ def emit(run: Run, found: Findings) -> Fated:
 
 def rescan(run: Run, found: Findings, _: Fated) -> Findings:
     """Search the clean dataset for personal data; write and return all findings."""
-    every = findings.concat([found, clean_scan.rescan(run.plan.out, run.contract)])
+    every = findings.concat([found, clean_scan.rescan(run.plan.out, run.contract, found)])
     found = findings.ordered(every)
     clean_scan.save_findings(found, run.plan.out)
     return found

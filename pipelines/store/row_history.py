@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from checks.contract import loader
 from checks.contract.yaml_reader import Document
+from checks.kit import findings, verdict
 from checks.kit.contract_model import Contract
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
@@ -194,10 +195,12 @@ def source_of(entry: Entry, row: int) -> Mapping[str, Any]:
 
 
 def findings_in(files: RunReader, row: int) -> list[dict[str, Any]]:
-    """Return the findings on one row, errors first; L011 if the run's files do not match."""
-    order = {"error": 0, "warning": 1, "info": 2}
+    """Return the findings on one row, causes first; L011 if the run's files do not match."""
     found = files.matching("findings", pc.field("row") == row)
-    return sorted(found, key=lambda item: (order[item["severity"]], item["check"], item["rule"]))
+    ordered: list[dict[str, Any]] = verdict.causes_first(
+        pa.Table.from_pylist(found, findings.SCHEMA)
+    ).to_pylist()
+    return ordered
 
 
 def _table(store: Store, entry: Entry) -> pa.Table:

@@ -16,7 +16,7 @@ _EXIT_BY_LETTER = {
 }
 
 # K codes about the data; the other K codes say that a check could not run
-_OF_DATA = ("K010", "K011", "K012", "K013", "K014", "K015", "K017", "K022")
+_OF_DATA = ("K010", "K011", "K012", "K013", "K014", "K015", "K017", "K022", "K025")
 
 # for each code one line with its meaning and one with what to do; deeper lines continue a line
 _TABLE = """
@@ -190,6 +190,9 @@ K021 The privacy budget is spent, so no figures about protected columns are publ
      Raise assay.policy.epsilon_total if you accept a greater risk to individuals' privacy.
 K022 The data from one source changed abruptly compared with earlier nightly runs.
      Ask the source's owner what changed; hold back its rows until you know.
+K025 A class, a source or a group would lose more than half of its rows to the quarantine.
+     List the rows, release the legitimate ones and reject the others (`assay review RUN --apply`),
+         then run `assay release RUN`.
 
 L001 An entry is missing from the ledger.
      Restore it from a backup; until then, do not trust any later run.

@@ -114,6 +114,52 @@ def test_eighty_near_copies_in_a_small_table(seed):
     assert loans.figures(found, copies, 280) == (1.0, 0.0)
 
 
+def small(draw, rows):
+    """Return the columns of small tables by kind, without a copy."""
+    return {
+        "measures": {f"x{i}": draw.normal(size=rows) for i in range(8)},
+        "few": {f"x{i}": draw.normal(size=rows) for i in range(4)},
+        "people": {
+            "age": draw.integers(18, 90, rows),
+            "income": draw.lognormal(10, 0.5, rows).round(0),
+            "score": draw.integers(300, 850, rows),
+            "children": draw.integers(0, 5, rows),
+            "city": draw.choice(list("abcdefgh"), rows),
+        },
+    }
+
+
+@pytest.mark.parametrize(("kind", "jitter"), [("measures", 0.05), ("few", 0.02), ("people", 0.02)])
+@pytest.mark.parametrize("seed", range(3))
+def test_eighty_near_copies_in_small_tables_of_few_columns(kind, jitter, seed):
+    draw = np.random.default_rng(seed)
+    table = small(draw, 280)[kind]
+    copies = np.arange(200, 280)
+    for values in table.values():
+        values[copies] = values[0]
+        if len(np.unique(values)) > 12 and values.dtype.kind in "if":
+            noise = draw.normal(size=80) * jitter * values[:200].std()
+            values[copies] += np.round(noise, 0 if values.dtype.kind == "i" else 2).astype(
+                values.dtype
+            )
+    table["defaulted"] = np.where(draw.random(280) < 0.4, "yes", "no")
+    table["defaulted"][copies] = "yes"
+    found, _, _ = loans.examine(Duplicates, pa.table(table), roles={"label": "defaulted"})
+    recall, false = loans.figures(found, copies, 280)
+    assert recall >= 0.75
+    assert false <= 1 / 200  # the row that was copied
+
+
+@pytest.mark.parametrize("kind", ["measures", "few", "people"])
+@pytest.mark.parametrize("seed", range(3))
+def test_clean_small_tables_raise_no_alarm(kind, seed):
+    draw = np.random.default_rng(seed)
+    table = small(draw, 280)[kind]
+    table["defaulted"] = np.where(draw.random(280) < 0.4, "yes", "no")
+    found, _, _ = loans.examine(Duplicates, pa.table(table), roles={"label": "defaulted"})
+    assert found.num_rows == 0
+
+
 def test_findings_do_not_depend_on_the_cut():
     table = loans.loans(4000, 4)
     loans.flood(table, 0.02, 4, "all")

@@ -51,6 +51,56 @@ def test_a_near_leak_is_a_warning_and_an_honest_tail_is_nothing():
     assert told(table, label="label") == {"near": "warning"}
 
 
+def small(kind, rows, seed):
+    """Return a small table with noise and one column `c`, a leak or an honest predictor."""
+    rng = np.random.default_rng(seed)
+    yes = rng.random(rows) < 0.4
+    column = rng.normal(size=rows) + float(kind if isinstance(kind, float) else 0) * yes
+    if kind == "gap":
+        column = np.where(yes, rng.uniform(4, 95, rows), rng.uniform(313, 896, rows))
+    if kind == "copy":
+        column = 10 * yes + rng.normal(size=rows)
+    if kind == "row number":
+        yes, column = np.sort(yes), np.arange(rows)
+    noise = {f"n{i}": rng.normal(size=rows) for i in range(4)}
+    return pa.table({**noise, "c": column, "label": np.where(yes, "yes", "no")})
+
+
+@pytest.mark.parametrize("rows", [50, 100, 150, 300])
+@pytest.mark.parametrize("kind", ["gap", "copy", "row number"])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_leak_shows_in_a_small_table(kind, rows, seed):
+    assert told(small(kind, rows, seed), label="label") == {"c": "error"}
+
+
+@pytest.mark.parametrize("rows", [50, 100, 150, 300])
+@pytest.mark.parametrize("apart", [1.0, 2.0, 3.0])
+def test_an_honest_strong_predictor_in_a_small_table_is_no_error(rows, apart):
+    found = [told(small(apart, rows, seed), label="label") for seed in range(10)]
+    assert all("error" not in one.values() for one in found)
+    assert apart > 2 or not any(found)
+
+
+def test_the_evidence_says_on_how_few_rows_it_rests():
+    table = small("gap", 150, 0)
+    check = Leakage(tables.context_for(table, label="label"))
+    [found] = check.finish(check.fit(tables.cut(table)[0])).overall.to_pylist()
+    assert found["rule"] == "ASSAY-V018"
+    assert "150 rows" in found["evidence"]
+
+
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
+def test_real_small_tables_raise_no_error(name):
+    from sklearn import datasets
+
+    data = getattr(datasets, f"load_{name}")()
+    columns = {f"c{i}": data.data[:, i] for i in range(data.data.shape[1])}
+    table = pa.table({**columns, "label": np.char.add("k", data.target.astype(str))})
+    for rows in (50, 100, 150):
+        some = np.random.default_rng(rows).permutation(len(table))[:rows]
+        assert "error" not in told(table.take(pa.array(some)), label="label").values()
+
+
 def test_ignored_and_key_columns_are_not_judged():
     _, yes, table, _ = book()
     table = table.append_column("q", pa.array(yes)).append_column("k", pa.array(yes))

@@ -46,7 +46,7 @@ class Shouts(Check[int, Model]):
         return pa.array([text and text.upper() for text in texts.to_pylist()])
 
     @classmethod
-    def scan_clean(cls, table, contract):
+    def scan_clean(cls, table, contract, found=None):
         return findings.make([0], check=cls.name, rule="shouts.low")
 
     @classmethod

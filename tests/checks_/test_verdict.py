@@ -59,6 +59,23 @@ def test_what_did_not_run_is_never_a_pass_and_comes_first():
     assert (decided.passed, decided.checked, decided.exit_code) == (False, False, 3)
 
 
+def test_rows_that_were_never_cast_come_before_what_follows_from_them():
+    cast = findings.make(range(90), check="ingest", rule="ASSAY-I035", column="n",
+                         evidence="column 'n' contains a decimal point")  # fmt: skip
+    few = findings.concat([of("rowCount"), of("ASSAY-K025"), of("ASSAY-V012"), cast])
+    decided = decide(few, source=100, quarantine=90)
+    assert codes(decided)[:2] == ["ASSAY-K011", "ASSAY-K025"]
+    assert "column 'n' contains a decimal point (ASSAY-I035)" in decided.reasons[0].message
+    assert "List them" not in decided.reasons[0].message  # what is to be done is at the source
+    assert codes(decide(few, source=100, quarantine=9))[0] == "ASSAY-K025"
+    assert codes(decide(of("ASSAY-V012"), rejected=90))[0] == "ASSAY-K012"
+
+
+def test_rows_that_checks_hold_follow_what_is_wrong_with_the_dataset():
+    found = findings.concat([of("ASSAY-V018"), of("a.x", rows=range(300))])
+    assert codes(decide(found, quarantine=300)) == ["ASSAY-V018", "ASSAY-K011"]
+
+
 def test_warnings_fail_only_when_asked():
     found = of("a.x", "warning", [1])
     assert decide(found).passed
@@ -71,6 +88,14 @@ def test_reasons_are_one_list_a_row_errors_first():
     assert [[item["rule"] for item in row] for row in lists] == [["z"], ["e", "w"]]
     assert lists[0][0]["message"] == "why"
     assert len(verdict.reasons_of(findings.empty())) == 0
+
+
+def test_reasons_of_a_row_begin_with_the_cause():
+    named = [("a", "a.guess"), ("values", "ASSAY-V004"), ("contract", "n.minimum"),
+             ("ingest", "ASSAY-I035")]  # fmt: skip
+    found = findings.concat([findings.make([1], check=c, rule=r) for c, r in named])
+    [row] = verdict.reasons_of(found).to_pylist()
+    assert [item["rule"] for item in row] == [rule for _, rule in reversed(named)]
 
 
 def test_scores_are_rounded_and_nan_is_null():

@@ -1,5 +1,7 @@
 """Figures in sentences."""
 
+import math
+
 import pytest
 
 from checks.kit import wording
@@ -70,3 +72,8 @@ def test_names_are_listed_as_in_a_sentence():
         "a and b",
         "a, b and c",
     ]
+
+
+def test_what_was_not_measured_is_never_written_as_nan():
+    texts = [wording.percent(math.nan), wording.about(math.nan), wording.p_value(math.nan)]
+    assert not any("nan" in text for text in texts)

@@ -2,6 +2,8 @@
 
 Threat: data leakage. State: a sample of 20,000 rows. Cost: one pass, then one table of counts per
 column. Nulls: a missing value is a level of its own, so missingness that predicts the label counts.
+A number's levels are bins of five rows at least; in a small table `gap` weighs how far the classes
+lie apart, since a few rows without an error prove little.
 Blind to: a leak that is spread over several columns or hidden in the words of a text.
 Source: Kaufman, Rosset, Perlich 2012 (leakage in data mining).
 """
@@ -17,19 +19,21 @@ import pyarrow.compute as pc
 from checks.kit import encode, findings, numeric_label, sample
 from checks.kit.protocol import Check, Context, Model
 from checks.kit.wording import count
+from checks.leakage import gap
+from checks.leakage.gap import COPY, NEAR_AREA
 from provenance.rows.shards import Shard
 
 SIZE = 20_000
 LEVELS = 200  # distinct values to count; numbers with more are binned by quantiles
+PER_LEVEL = 5  # rows of a number's level on average, at least
 FOLDS = 5
 LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
-COPY = 0.98  # recall of every class, by the lower bound, from which a column is as good as a copy
 TO_DO = (
     "remove the column from the source; or set assay.role: ignore for it and leave it out of "
     "training, since it stays in the clean files"
 )
-NEAR_AREA = 0.98
+SURE = 0.05  # chance of a gap, over all columns together, below which it is no accident
 COPY_RANK, NEAR_RANK = 0.9999, 0.99
 
 
@@ -89,10 +93,12 @@ class Leakage(Check[pa.Table, Model]):
         table = table.filter(pc.is_in(table[self.label], value_set=classes))
         given = pc.index_in(table[self.label], value_set=classes).to_numpy().astype(np.int64)
         fold = table[sample.FOLD].to_numpy() % FOLDS
-        parts = [
-            self._judged(name, _separation(_levels(table[name]), given, fold))
-            for name in self.features
-        ]
+        parts = []
+        for name in self.features:
+            part = self._judged(name, _separation(_levels(table[name]), given, fold))
+            if part is None or part["severity"][0].as_py() != "error":
+                part = self._apart(name, table[name], given) or part
+            parts.append(part)
         return Model(overall=findings.concat([part for part in parts if part is not None]))
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:  # noqa: ARG002
@@ -113,6 +119,25 @@ class Leakage(Check[pa.Table, Model]):
             evidence = f"{name!r} alone predicts the label suspiciously well (AUC {area})"
             return self._finding(name, evidence, found.area, "warning")
         return None
+
+    def _apart(
+        self, name: str, column: pa.ChunkedArray, given: np.ndarray
+    ) -> findings.Findings | None:
+        if pa.types.is_string(column.type) or pa.types.is_boolean(column.type):
+            return None
+        copy, honest = gap.chances(encode.numbers(column), given)
+        many = len(self.features)
+        if honest * many >= SURE:
+            return None
+        smallest = int(np.bincount(given).min())
+        evidence = (
+            f"{name!r} alone separates the classes without an error in {count(len(given), 'row')} "
+            f"({smallest:,} in the smallest class)"
+        )
+        if copy * many >= SURE:
+            evidence += "; so few rows cannot tell it from a very good predictor"
+            return self._finding(name, evidence, 1.0, "warning")
+        return self._finding(name, evidence, 1.0)
 
     def _ranked(self, table: pa.Table) -> list[findings.Findings]:
         from scipy.stats import spearmanr
@@ -152,10 +177,12 @@ class Leakage(Check[pa.Table, Model]):
 def _levels(column: pa.ChunkedArray) -> np.ndarray:
     flat = column.combine_chunks()
     codes = flat.dictionary_encode(null_encoding="encode")
-    if len(codes.dictionary) <= LEVELS or pa.types.is_string(flat.type):
+    is_number = not (pa.types.is_string(flat.type) or pa.types.is_boolean(flat.type))
+    if not is_number or len(codes.dictionary) <= min(LEVELS, len(flat) // PER_LEVEL):
         return np.asarray(codes.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
     values = encode.numbers(flat)
-    edges = np.unique(np.nanquantile(values, np.linspace(0, 1, LEVELS)[1:-1]))
+    bins = min(LEVELS, len(flat) // PER_LEVEL)
+    edges = np.unique(np.nanquantile(values, np.linspace(0, 1, bins)[1:-1]))
     binned = np.searchsorted(edges, values, side="right")
     binned[np.isnan(values)] = len(edges) + 1
     return binned
