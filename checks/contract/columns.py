@@ -66,8 +66,8 @@ def columns_and_rules(properties: Sequence[Part], scope: Scope) -> tuple[list[Co
         columns.append(_column(item, here, own))
         rules += own
     _refuse_two_labels(columns, properties)
-    own = [item.get("customProperties", {}).get("assay.label", {}) for item in properties]
-    is_partial = any(settings.get("missing") == "allowed" for settings in own)
+    settings = [item.get("customProperties", {}).get("assay.label", {}) for item in properties]
+    is_partial = any(of_label.get("missing") == "allowed" for of_label in settings)
     return columns, _key_rules(properties) + _with_labels(columns, rules, is_partial=is_partial)
 
 
@@ -152,9 +152,7 @@ def _key_rules(properties: Sequence[Part]) -> list[Rule]:
     return [Rule(UNIQUE, "unique", None, {"columns": names}, where=where)]
 
 
-def _with_labels(
-    columns: Sequence[Column], rules: list[Rule], *, is_partial: bool
-) -> list[Rule]:
+def _with_labels(columns: Sequence[Column], rules: list[Rule], *, is_partial: bool) -> list[Rule]:
     """Return the rules with those of the label joined: missing or not valid is ASSAY-V013.
 
     In a partially labelled dataset, only labels that are not valid are.

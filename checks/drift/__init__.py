@@ -148,7 +148,7 @@ class Drift(Check[State, Model]):
         parts.append(self._classified(state.sample, rising))
         parts.append(self._over_time(signals))
         memory = {"streams": signals} if signals else {}
-        notes = ()
+        notes: tuple[str, ...] = ()
         if rising:
             notes = (f"not compared, since they grow from row to row: {', '.join(sorted(rising))}",)
         overall = findings.concat(parts)

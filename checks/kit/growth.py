@@ -13,6 +13,7 @@ from bisect import bisect_right
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from checks.kit import encode
 
@@ -28,17 +29,36 @@ REPEATED = 0.01  # of the rows, at most
 NARROWER = 100.0  # times a run may span less time than the reference, and still follow it
 EPOCH = 3e8, 4.2e9  # seconds since 1970, from 1979 to 2103; also in thousandths, millionths, ...
 UNITS = (1.0, 1e3, 1e6, 1e9)
+NUMBERED = r"^[^\d\s]{0,12}(?P<n>\d{1,15})[^\d\s]{0,12}$"
+MOST_NUMBERED = 0.95  # of the texts
 
 
 def growing(table: pa.Table, names: list[str]) -> frozenset[str]:
-    """Return the columns of rows in their order that grow; texts never do.
+    """Return the columns of rows in their order that grow.
 
     Args:
         table: rows in the order of the source, a sample of them or all.
         names: columns to judge.
     """
-    judged = [name for name in names if _may_grow(table.schema.field(name).type)]
-    return frozenset(n for n in judged if grows(encode.numbers(table[n]), _is_moment(table, n)))
+    values = {name: numbers(table[name].combine_chunks()) for name in names}
+    return frozenset(
+        n for n, v in values.items() if v is not None and grows(v, is_moment=_is_moment(table, n))
+    )
+
+
+def numbers(column: pa.Array) -> np.ndarray | None:
+    """Return a column as float64, shape (n,); None for a kind of values that cannot grow.
+
+    A text counts if it is a short word around one number, such as `O-100017`.
+    """
+    if _may_grow(column.type):
+        return encode.numbers(column)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return None
+    parts = pc.struct_field(pc.extract_regex(column, NUMBERED), "n")
+    if len(column) - parts.null_count < MOST_NUMBERED * max(len(column) - column.null_count, 1):
+        return None
+    return encode.numbers(parts.cast(pa.int64()))
 
 
 def moved_on(current: pa.Table, reference: pa.Table, names: list[str]) -> frozenset[str]:
@@ -57,7 +77,7 @@ def moved_on(current: pa.Table, reference: pa.Table, names: list[str]) -> frozen
     )
 
 
-def grows(values: np.ndarray, is_moment: bool) -> bool:  # noqa: FBT001  called in one place
+def grows(values: np.ndarray, *, is_moment: bool) -> bool:
     """Return whether values in the order of their rows are times or a sequence.
 
     Args:

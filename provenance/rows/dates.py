@@ -1,9 +1,9 @@
 """Parses dates, times and timestamps in ISO 8601 or in a pattern such as `dd.MM.yyyy HH:mm`.
 
 Pattern letters: yyyy, M or MM, MMM or MMMM (English names of months, in any letter case), d or dd,
-H or HH, h or hh with a (AM or PM), mm, ss, S (one for each digit of the fraction), X (zone: Z or an
-offset), 'text in quotes'; everything else is literal. A timestamp with a zone is converted to UTC. A
-day that does not exist, or more than six fractional digits, is an error.
+H or HH, h or hh with a (AM or PM), mm, ss, S (one for each digit of the fraction), X (zone: Z or
+an offset), 'text in quotes'; everything else is literal. A timestamp with a zone is converted to
+UTC. A day that does not exist, or more than six fractional digits, is an error.
 """
 
 import re
