@@ -234,6 +234,11 @@ def _spell(seen: Seen) -> None:
     """Keep odd spellings, and what is no category, out of the values of a column."""
     if seen.logical != "string" or not seen.counts or seen.words >= WORDY * seen.filled:
         return
+    absent = {word: seen.counts.pop(word) for word in spelling.absent(seen.counts)}
+    if absent:
+        seen.missing = tuple(sorted({*seen.missing, *absent}))
+        seen.absent.update(absent)
+        seen.filled -= sum(absent.values())
     for value, kind in spelling.odd(seen.counts).items():
         rows = seen.counts.pop(value)
         seen.filled -= rows

@@ -9,6 +9,8 @@ proposed rules, which therefore hold their rows; examples are masked where they 
 import dataclasses
 import re
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from checks.kit.wording import count
 
@@ -73,9 +75,9 @@ class Deviants:
         self.kinds.setdefault(kind, Counter())[cell] += rows
 
     @property
-    def rows(self) -> int:
-        """Return the number of cells."""
-        return sum(sum(cells.values()) for cells in self.kinds.values())
+    def counts(self) -> dict[str, int]:
+        """Return the number of cells of each kind."""
+        return {kind: sum(cells.values()) for kind, cells in self.kinds.items()}
 
     def worded(self, filled: int, *, is_private: bool) -> list[str]:
         """Return a sentence for each kind, the most frequent first: count, share, examples."""
@@ -90,6 +92,23 @@ def _sentence(kind: str, cells: Counter[str], filled: int, is_private: bool) -> 
     such = ", ".join(f"'{cell}'" for cell in list(shown)[:EXAMPLES])
     share = 100 * rows / max(filled, 1)
     return f"{count(rows, 'cell')} ({share:.2g} %) kept out of the rules: {kind}, such as {such}"
+
+
+def read_as_missing(absent: Counter[str]) -> list[str]:
+    """Return a sentence on the words and numbers that mean a missing value, [] for none."""
+    if not absent:
+        return []
+    shown = ", ".join(f"'{cell}' {rows:,}" for cell, rows in absent.most_common(2 * EXAMPLES))
+    return [f"{count(absent.total(), 'cell')} read as missing (assay.missing): {shown}"]
+
+
+def doubtful_words(counts: Mapping[Any, int] | None) -> list[str]:
+    """Return a sentence on categories that may mean a missing value, [] for none."""
+    found = {word: rows for word, rows in (counts or {}).items() if word in NA_WORDS}
+    if not found:
+        return []
+    shown = ", ".join(f"'{word}' {rows:,}" for word, rows in sorted(found.items()))
+    return [f"values that may mean a missing one: {shown}; if so, list them in assay.missing"]
 
 
 def masked(cell: str) -> str:

@@ -27,6 +27,7 @@ _TRIED: tuple[Logical, ...] = ("integer", "number", "date", "timestamp", "time")
 _PROBE = 400  # cells of a shard that are tried first
 _LIKELY = 0.4  # of them that must fit
 _MIXED = 0.5  # of the cells that the form fits which is proposed for a mixture
+_FOREIGN = 0.1  # of the others that need not be dates of another form
 _SAME = 0.6  # of the cells of a code have one length
 _EXACT_DIGITS = 15  # digits of an integer that a float keeps
 _LONG = rf"^-?[0-9]{{{_EXACT_DIGITS + 1},}}(?:\.0*)?$"
@@ -151,14 +152,14 @@ class Typing:
         best = min(moments, key=lambda c: c.lost, default=None)
         if best is None or self.trust or best.lost > (1 - _MIXED) * body:
             return made
+        own = best.spec.format or "ISO 8601"
         others = Counter[str]()
         for cell, rows in best.bad.items():
-            others.update({_form_of(cell): rows})
-        kept = sum(best.bad.values())
-        if not is_rare(others.pop("", 0), max(kept, 1)) and kept > others.total() / 0.9:
+            others[_form_of(cell)] += rows
+        foreign = others.pop("", 0) + others.pop(own, 0)  # no dates, or dates that do not exist
+        if foreign > _FOREIGN * best.bad.total():
             return made
         told = ", ".join(f"{rows:,} {form}" for form, rows in others.most_common(3))
-        own = best.spec.format or "ISO 8601"
         made.comment = (
             f"forms are mixed: {body - best.lost:,} of {body:,} cells are {own}, which is "
             f"proposed; the others will be held: {told}"

@@ -134,9 +134,8 @@ def _tell(proposals: list[Proposal], broken: breaking.Breaking, notes: list[str]
         told = list(seen.comments)
         is_private = bool(seen.deviants.kinds) and privacy.is_personal(seen)
         told += seen.deviants.worded(seen.filled + seen.held, is_private=is_private)
-        for cell, cells in sorted(seen.absent.items()):
-            if cell not in deviants.NA_WORDS:
-                told.append(f"{count(cells, 'cell')} are {cell}, which is read as missing")
+        told += deviants.read_as_missing(seen.absent)
+        told += deviants.doubtful_words(seen.counts) if seen.logical == "string" else []
         proposal.comments += [f"check: {text}" for text in told]
         notes += [f"'{seen.name}': {text}" for text in told]
     notes += label_cells.faults(proposals, broken)

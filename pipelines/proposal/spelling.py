@@ -49,6 +49,15 @@ def odd(counts: Counter[Any]) -> dict[str, str]:
     return found | dict.fromkeys(_hardly(ranked, counts, found), "values that hardly occur")
 
 
+def absent(counts: Counter[Any]) -> list[str]:
+    """Return the words that mean a missing value in a column of few categories, and often."""
+    total = sum(counts.values())
+    words = [value for value in counts if value in PLACEHOLDERS]
+    rows = sum(counts[word] for word in words)
+    is_set = len(counts) <= MOST_USUAL and total >= 5 * len(counts) > 5 * len(words)
+    return words if is_set and not is_rare(rows, total) else []
+
+
 def _hardly(ranked: list[str], counts: Counter[Any], found: Mapping[str, str]) -> list[str]:
     """Return the rarest values: far rarer than all others, or too few to matter."""
     total, left = sum(counts.values()), [value for value in ranked if value not in found]
