@@ -262,7 +262,8 @@ def _run_line(name: str, counts: list[int], end: str) -> None:
     rows, held, queued, honest, lost = counts
     sys.stdout.write(
         f"{name:<9} planted {rows:>5}  held {held / rows:5.3f}  "
-        f"held or queued {queued / rows:5.3f}  honest rows held {100 * lost / honest:6.3f} %  {end}\n"
+        f"held or queued {queued / rows:5.3f}  "
+        f"honest rows held {100 * lost / honest:6.3f} %  {end}\n"
     )
     sys.stdout.flush()
 

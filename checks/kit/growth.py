@@ -23,6 +23,7 @@ IN_STEP = 0.9  # rank correlation of a time with its rows
 RISING = 0.95  # of the values of a counter belong to its longest rising part
 DIFFERENT = 0.5  # of the values of a counter differ
 EVEN = 1 / 3, 2 / 3  # of its range that the middle half of the rows covers; a sorted bell: 0.29
+EVEN_ERROR = 0.5  # standard error of that share in one row
 EXPECTED = 12.0  # repeats that row numbers would have, were they drawn at random
 FEWER = 10.0  # times fewer they have
 REPEATED = 0.01  # of the rows, at most
@@ -126,7 +127,8 @@ def _rises(values: np.ndarray) -> bool:
         return False
     ends = np.quantile(few, [0.02, 0.25, 0.75, 0.98])
     share = (ends[2] - ends[1]) / max(ends[3] - ends[0], 1e-300) * 0.96
-    return bool(EVEN[0] <= share <= EVEN[1])
+    error = EVEN_ERROR / len(few) ** 0.5
+    return bool(EVEN[0] + error <= share <= EVEN[1] - error)
 
 
 def _longest(values: np.ndarray) -> int:

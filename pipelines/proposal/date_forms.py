@@ -24,8 +24,9 @@ def specs(cells: list[str]) -> list[ColumnSpec]:
     for cell in cells:
         seen.update(forms(cell))
     least = SHARE * len(cells)
-    found = [form for form, times in seen.most_common(MOST_FORMS) if times >= least]
-    return [ColumnSpec("", logical, format=pattern) for logical, pattern in found]
+    # of two forms that fit alike, the stricter one, with two digits, comes first
+    ranked = sorted(seen, key=lambda form: (-seen[form], -len(form[1]), form))[:MOST_FORMS]
+    return [ColumnSpec("", form[0], format=form[1]) for form in ranked if seen[form] >= least]
 
 
 def forms(cell: str) -> set[tuple[Logical, str]]:

@@ -20,6 +20,7 @@ from pipelines.proposal.deviants import PLACEHOLDERS, TESTS, is_rare
 RARER = 10  # times rarer than the usual spelling
 SHARE = 0.03  # of the rows that odd spellings of one value have at most
 SHORTEST, LONG = 4, 8  # letters of a word that one letter may be wrong in, and two letters
+MIDDLE = 6  # letters of a word in which one may be another, if the spelling is not seldom
 FEW = 3  # rows of a spelling that is wrong in two letters
 LEAST_ROWS = 500  # of a table in which a value may hardly occur
 HARDLY = 0.0005  # of the rows such a value has at most, or one row
@@ -102,8 +103,9 @@ class _Usual:
         if len(other) < SHORTEST or _digits(one) != _digits(other):
             return False
         is_few = self.counts[value] <= FEW
-        if one[:1] != other[:1] and not is_few:
-            return False  # Rome and Dome are two words
+        is_other_letter = len(one) == len(other) and sorted(one) != sorted(other)
+        if not is_few and (one[:1] != other[:1] or (is_other_letter and len(one) < MIDDLE)):
+            return False  # Rome and Dome, Iran and Iraq are two words
         most = 2 if len(other) >= LONG and is_few else 1
         return _distance(one, other, most) <= most
 
