@@ -152,17 +152,18 @@ def judged(seed: int, kind: str, share: float, folder: Path) -> Outcome:
     seen, fresh = (_taken(cells, np.sort(part)) for part in (order[:half], order[half:]))
     rows = set(planted(seen, kind, share, seed).tolist())
     _write(folder / "seen.csv", seen)
-    _write(folder / "fresh.csv", fresh)
+    # both halves are judged in one go: the fresh rows follow the others
+    _write(folder / "both.csv", {name: seen[name] + fresh[name] for name in seen})
     contract, _, _ = proposed(folder / "seen.csv", folder / "a", label="label")
-    found = findings_of(contract, folder / "seen.csv", _new(folder / "b"))
-    named = {item["row"] for item in found if item["row"] is not None}
-    errors = {item["row"] for item in found if item.get("severity", "error") == "error"} - {None}
-    after = findings_of(contract, folder / "fresh.csv", _new(folder / "c"))
-    lost = {(f["row"], f["column"]) for f in after if f.get("severity", "error") == "error"}
-    lost = {(row, column) for row, column in lost if row is not None}
+    found = [f for f in findings_of(contract, folder / "both.csv", _new(folder / "b"))
+             if f["row"] is not None]  # fmt: skip
+    errors = [f for f in found if f.get("severity", "error") == "error"]
+    named = {f["row"] for f in found}
+    at_home = {f["row"] for f in errors if f["row"] < half} - rows
+    abroad = {(f["row"], f["column"]) for f in errors if f["row"] >= half}
     return Outcome(
-        len(rows), len(rows & named), half - len(rows), len(errors - rows),
-        (len(order) - half) * len(cells), len(lost), len({row for row, _ in lost}),
+        len(rows), len(rows & named), half - len(rows), len(at_home),
+        (len(order) - half) * len(cells), len(abroad), len({row for row, _ in abroad}),
     )  # fmt: skip
 
 

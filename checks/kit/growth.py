@@ -21,9 +21,10 @@ LEAST_ROWS = 100
 MOST_ROWS = 4_096  # of which the longest rising part is found
 IN_STEP = 0.9  # rank correlation of a time with its rows
 RISING = 0.95  # of the values of a counter belong to its longest rising part
-DIFFERENT = 0.5  # of the values of a counter differ
-EVEN = 1 / 3, 2 / 3  # of its range that the middle half of the rows covers; a sorted bell: 0.29
-EVEN_ERROR = 0.5  # standard error of that share in one row
+DIFFERENT = 0.7  # of the values of a counter differ
+EVEN = 0.37, 0.63  # of its range that the middle half of the rows covers; a sorted bell: 0.32
+PARTS = (0.0, 0.05), (0.225, 0.275), (0.725, 0.775), (0.95, 1.0)  # rows around its quarters
+EVEN_ERROR = 0.25  # standard error of that share in one row
 EXPECTED = 12.0  # repeats that row numbers would have, were they drawn at random
 FEWER = 10.0  # times fewer they have
 REPEATED = 0.01  # of the rows, at most
@@ -125,8 +126,9 @@ def _rises(values: np.ndarray) -> bool:
     few = values[:: -(-len(values) // MOST_ROWS)]
     if len(np.unique(few)) < DIFFERENT * len(few) or _longest(few) < RISING * len(few):
         return False
-    ends = np.quantile(few, [0.02, 0.25, 0.75, 0.98])
-    share = (ends[2] - ends[1]) / max(ends[3] - ends[0], 1e-300) * 0.96
+    # medians of neighbours, which no fault moves
+    ends = [float(np.median(few[int(a * len(few)) : int(b * len(few))])) for a, b in PARTS]
+    share = (ends[2] - ends[1]) / max(ends[3] - ends[0], 1e-300) * 0.95
     error = EVEN_ERROR / len(few) ** 0.5
     return bool(EVEN[0] + error <= share <= EVEN[1] - error)
 

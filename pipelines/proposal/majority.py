@@ -208,11 +208,13 @@ class Typing:
 
 def _form_of(cell: str) -> str:
     """Return a form of a date in words, '' for none."""
+    if re.match(r"^\d{4}-\d\d-\d\d(?:$|[T ])", cell):
+        return "ISO 8601"
     found = sorted({pattern for _, pattern in date_forms.forms(cell)}, key=lambda p: (-len(p), p))
     if found:
         twin = date_forms.other_order(found[0])
         return f"{found[0]} or {twin}" if twin in found and twin != found[0] else found[0]
-    return "ISO 8601" if re.match(r"^\d{4}-\d\d-\d\d", cell) else ""
+    return ""
 
 
 def logical_of(field: pa.Field, *, is_typed: bool) -> Logical | None:
