@@ -13,11 +13,13 @@ import contextlib
 import csv
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -111,12 +113,15 @@ KINDS: dict[str, tuple[str, Plant]] = {
 }
 
 
-def planted(cells: Cells, kind: str, share: float, seed: int) -> np.ndarray:
+def planted(
+    cells: Cells, kind: str, share: float, seed: int, taken: Collection[int] = ()
+) -> np.ndarray:
     """Plant a kind of fault in place, in a share of the rows, two at least; return the rows."""
     name, change = KINDS[kind]
     draw = np.random.default_rng([78, seed, list(KINDS).index(kind)])
     column = cells[name]
-    usable = np.flatnonzero([change(draw, cell) != cell for cell in column])
+    free = [row not in taken for row in range(len(column))]
+    usable = np.flatnonzero([f and change(draw, c) != c for f, c in zip(free, column, strict=True)])
     many = max(2, round(share * len(column)))
     rows = np.sort(draw.choice(usable, min(many, len(usable)), replace=False))
     if kind == "repeated key":
@@ -143,7 +148,6 @@ class Outcome(NamedTuple):
 
 def judged(seed: int, kind: str, share: float, folder: Path) -> Outcome:
     """Plant one kind into a half of a table, propose from it, and judge both halves."""
-    from proposed_contracts import judged as findings_of
     from proposed_contracts import proposed
 
     cells = table(seed)
@@ -155,16 +159,65 @@ def judged(seed: int, kind: str, share: float, folder: Path) -> Outcome:
     # both halves are judged in one go: the fresh rows follow the others
     _write(folder / "both.csv", {name: seen[name] + fresh[name] for name in seen})
     contract, _, _ = proposed(folder / "seen.csv", folder / "a", label="label")
-    found = [f for f in findings_of(contract, folder / "both.csv", _new(folder / "b"))
-             if f["row"] is not None]  # fmt: skip
-    errors = [f for f in found if f.get("severity", "error") == "error"]
-    named = {f["row"] for f in found}
-    at_home = {f["row"] for f in errors if f["row"] < half} - rows
-    abroad = {(f["row"], f["column"]) for f in errors if f["row"] >= half}
+    found = set(_broken(contract, folder / "both.csv", folder / "b"))
+    named = {row for row, _, _ in found}
+    errors = {(row, column) for row, column, is_error in found if is_error}
+    at_home = {row for row, _ in errors if row < half} - rows
+    abroad = {(row, column) for row, column in errors if row >= half}
     return Outcome(
         len(rows), len(rows & named), half - len(rows), len(at_home),
         (len(order) - half) * len(cells), len(abroad), len({row for row, _ in abroad}),
     )  # fmt: skip
+
+
+def _broken(contract: Any, path: Path, folder: Path) -> Iterator[tuple[int, str, bool]]:
+    """Yield (row, column, whether an error) of each cell that the cast or a rule holds.
+
+    The cast is a run's own; the rules are compared here, since the suite takes seconds to compile
+    (`tests/checks_/test_rule_agreement.py` shows that it means the same).
+    """
+    from provenance.readers import ingest
+    from provenance.rows.shards import ROW, read_table
+
+    specs = tuple(column.spec for column in contract.columns)
+    read = ingest.ingest([str(path)], specs, folder, limits=ingest.Limits.of({}))
+    for part in [read.held_findings] if read.held_findings else []:
+        yield from ((f["row"], f["column"], True) for f in read_table(part).to_pylist())
+    typed = pa.concat_tables([read_table(ref.path) for ref in read.shards])
+    rows = typed[ROW].to_numpy()
+    for rule in contract.rules:
+        if rule.column is not None:
+            bad = _violates(rule, typed[rule.column])
+            is_error = rule.severity == "error"
+            yield from ((int(row), rule.column, is_error) for row in rows[bad])
+
+
+def _violates(rule: Any, column: pa.ChunkedArray) -> np.ndarray:
+    """Return which cells violate a rule that `assay init` proposes."""
+    is_null = pc.is_null(column).to_numpy()
+    bad, params = np.zeros(len(column), bool), rule.params
+    values = params.get("values", params.get("value_set"))
+    low, high = params.get("min_value"), params.get("max_value")
+    low = params["value"] if rule.kind == "minimum" else low
+    high = params["value"] if rule.kind == "maximum" else high
+    if rule.kind in ("required", "nullValues", "label"):
+        bad |= is_null
+    if values is not None:
+        bad |= ~is_null & ~pc.is_in(column, pa.array(values, column.type)).to_numpy()
+    if rule.kind == "unique":
+        counted = column.value_counts()
+        often = counted.field("values").filter(pc.greater(counted.field("counts"), 1))
+        bad |= ~is_null & pc.is_in(column, often).to_numpy()
+    for end, beyond in ((low, pc.less), (high, pc.greater)):
+        if end is not None:
+            bad |= pc.fill_null(
+                beyond(column, _limit(end, column.type)), fill_value=False
+            ).to_numpy()
+    return bad
+
+
+def _limit(end: Any, kind: pa.DataType) -> pa.Scalar:
+    return pa.scalar(end).cast(kind) if isinstance(end, str) else pa.scalar(end)
 
 
 def run(seed: int, folder: Path) -> tuple[int, int, int, int, int, int]:
@@ -180,7 +233,7 @@ def run(seed: int, folder: Path) -> tuple[int, int, int, int, int, int]:
     cells = table(seed)
     rows: set[int] = set()
     for kind in KINDS:
-        rows |= set(planted(cells, kind, TOGETHER, seed).tolist())
+        rows |= set(planted(cells, kind, TOGETHER, seed, rows).tolist())
     _write(folder / "t.csv", cells)
     with contextlib.chdir(folder), (folder / "log").open("w") as log, \
             contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):  # fmt: skip
