@@ -276,16 +276,16 @@ def main() -> int:
 
 
 def _proposals(tables: int) -> int:
-    totals: list[Any] = []
-    for kind in KINDS:
-        found = []
-        for seed in range(tables):
+    by_kind: dict[str, list[Outcome]] = {kind: [] for kind in KINDS}
+    for seed in range(tables):
+        for number, kind in enumerate(KINDS):
             with tempfile.TemporaryDirectory(prefix="assay-dirty-") as name:
-                share = SHARES[(seed + list(KINDS).index(kind)) % len(SHARES)]
-                found.append(judged(seed, kind, share, Path(name)))
-        totals += found
+                share = SHARES[(seed + number) % len(SHARES)]
+                by_kind[kind].append(judged(seed, kind, share, Path(name)))
+        _line(f"table {seed}", [found[-1] for found in by_kind.values()])
+    for kind, found in by_kind.items():
         _line(kind, found)
-    _line("all", totals)
+    _line("all", sum(by_kind.values(), []))
     return 0
 
 

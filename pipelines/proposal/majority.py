@@ -103,6 +103,9 @@ class Typing:
         """Count what does not fit among these cells."""
         if self.fixed is not None:
             return
+        if values.null_count == len(values):  # perhaps of no type at all
+            self.empty += len(values)
+            return
         present = values.filter(pc.not_equal(pc.fill_null(values, ""), ""))
         self.empty += len(values) - len(present)
         self.filled += len(present)
