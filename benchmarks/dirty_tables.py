@@ -285,7 +285,7 @@ def _proposals(tables: int) -> int:
         _line(f"table {seed}", [found[-1] for found in by_kind.values()])
     for kind, found in by_kind.items():
         _line(kind, found)
-    _line("all", sum(by_kind.values(), []))
+    _line("all", [outcome for found in by_kind.values() for outcome in found])
     return 0
 
 
