@@ -50,6 +50,8 @@ def _init(parser: argparse.ArgumentParser) -> None:
     add("--label", metavar="COLUMN", help="target column, which a model will learn to predict")
     add("--key", metavar="COLUMN", help="column that identifies a row")
     add("--delimiter", metavar="CHAR", help="delimiter of a CSV file, if it is not recognised")
+    add("--trust", action="store_true", help="take every cell as right: nothing is suspected of "
+        "being a fault, and all of the source passes the rules")  # fmt: skip
     add("-o", "--output", metavar="FILE", help="file to write (default: contract.yaml)")
     add("--force", action="store_true", help="overwrite FILE")
     add("--from", dest="run", metavar="RUN", help="instead of reading a SOURCE, revise the "

@@ -155,10 +155,12 @@ def _roles(node: Node, name: str) -> list[Role]:
     return [_ROLE.read(item, name) for item in listed]
 
 
+_LABEL = Mapped({"missing": words(("allowed", "refused"))})
 _OF_COLUMN = {
     "assay.role": Kind(_roles, {"anyOf": [_ROLE.schema, {"type": "array", "items": _ROLE.schema}]}),
     "assay.pii": words(get_args(PiiAction)),
     "assay.missing": items(TEXT),
+    "assay.label": _LABEL.kind(),
 }
 _OF_CONTRACT = {
     "assay.reference": PATH,

@@ -66,7 +66,9 @@ def columns_and_rules(properties: Sequence[Part], scope: Scope) -> tuple[list[Co
         columns.append(_column(item, here, own))
         rules += own
     _refuse_two_labels(columns, properties)
-    return columns, _key_rules(properties) + _with_labels(columns, rules)
+    settings = [item.get("customProperties", {}).get("assay.label", {}) for item in properties]
+    is_partial = any(of_label.get("missing") == "allowed" for of_label in settings)
+    return columns, _key_rules(properties) + _with_labels(columns, rules, is_partial=is_partial)
 
 
 def _rules(item: Part, scope: Scope) -> list[Rule]:
@@ -115,6 +117,9 @@ def _refuse_settings(own: Part, scope: Scope) -> None:
     if {"ignore", "label"} <= {*own.get("assay.role", ())}:
         what = "a column cannot be both the label and ignored"
         raise own.nodes["assay.role"].fail("C008", what, fix="remove one of the two roles")
+    if "assay.label" in own and "label" not in own.get("assay.role", ()):
+        what = f"'{scope.column}' has assay.label but is not the label"
+        raise own.nodes["assay.label"].fail("C008", what, fix="add `assay.role: label`")
     if own.get("assay.pii") in ("redact", "pseudonymise") and scope.logical != "string":
         what = f"only string columns can be redacted, and '{scope.column}' is {scope.logical}"
         raise own.nodes["assay.pii"].fail("C008", what, fix="use quarantine")
@@ -147,8 +152,11 @@ def _key_rules(properties: Sequence[Part]) -> list[Rule]:
     return [Rule(UNIQUE, "unique", None, {"columns": names}, where=where)]
 
 
-def _with_labels(columns: Sequence[Column], rules: list[Rule]) -> list[Rule]:
-    """Return the rules with those of the label joined: missing or not valid is ASSAY-V013."""
+def _with_labels(columns: Sequence[Column], rules: list[Rule], *, is_partial: bool) -> list[Rule]:
+    """Return the rules with those of the label joined: missing or not valid is ASSAY-V013.
+
+    In a partially labelled dataset, only labels that are not valid are.
+    """
     label = next((column for column in columns if "label" in column.roles), None)
     if label is None:
         return rules
@@ -160,6 +168,8 @@ def _with_labels(columns: Sequence[Column], rules: list[Rule]) -> list[Rule]:
     ]
     valid = next((rule for rule in joined if rule.kind == "validValues"), None)
     params: dict[str, Any] = {"values": valid.params["values"] if valid else None}
+    if is_partial:
+        params["missing"] = "allowed"
     where = (valid or joined[0]).where if joined else ""
     severity = valid.severity if valid else "error"
     own = Rule(LABEL, "label", label.name, params, severity, where)

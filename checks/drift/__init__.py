@@ -6,7 +6,8 @@ of at most 4,000 rows.
 Cost: one pass, one search or look-up per cell; O(columns x bins) memory; a few small trees.
 Nulls: counted separately (missingness); NaN and infinities count as missing.
 Blind to: drift that always stays under a third of the limits; slow drift of protected columns;
-seasons longer than the option `season`; a changed order of the rows.
+seasons longer than the option `season`; a changed order of the rows; columns that grow (times,
+counters, row numbers), whose values always move on.
 Source: PSI (Siddiqi 2006); Kolmogorov-Smirnov; Jensen-Shannon (Lin 1991); Wasserstein; CUSUM (Page
 1954). Effect sizes less the noise expected between two samples of these sizes, not p-values.
 """
@@ -22,7 +23,7 @@ from checks.drift.bins import Bins, declared, lay
 from checks.drift.earlier_runs import Signals
 from checks.drift.effects import LEAST_ROWS, LIMITS, Effect, measure
 from checks.drift.label_relation import Relation
-from checks.kit import findings, hashing, sample
+from checks.kit import findings, growth, hashing, sample
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model, Panel
 from checks.kit.wording import count
@@ -77,9 +78,13 @@ class Drift(Check[State, Model]):
         self.declared: dict[str, Bins] = {}  # of protected columns, from the contract alone
         self.relations: dict[str, Relation] = {}
         self.sampled: list[str] = []
+        self.watched: list[str] = []  # sampled, and the other numbers, which may grow
         if reference is not None:
             typed = {n: _as_typed(reference[n], n, context.schema) for n in present if n in names}
             self.sampled = classifier.columns(contract, context.schema, names)
+            others = [n for n in typed if n not in self.sampled and n not in self.protected]
+            numeric = [n for n in others if hashing.is_number(context.schema.field(n).type)]
+            self.watched = [*self.sampled, *(n for n in numeric if n in contract.features)]
             self._lay(typed)
 
     def _lay(self, reference: dict[str, pa.Array]) -> None:
@@ -108,7 +113,7 @@ class Drift(Check[State, Model]):
             {n: bins.count(columns[n], places[n]) for n, bins in self.bins.items()},
             {n: bins.count(columns[n]) for n, bins in self.declared.items()},
             {n: made.count(places[n], labels) for n, made in self.relations.items()},
-            sample.take(shard, self.sampled, classifier.ROWS),
+            sample.take(shard, self.watched, classifier.ROWS),
         )
 
     def merge(self, left: State, right: State) -> State:
@@ -125,7 +130,10 @@ class Drift(Check[State, Model]):
         parts = [self._absent(name) for name in (*self.missing, *self.lost)]
         parts.append(self._too_few())
         panels = []
+        rising = growth.growing(sample.settled(state.sample), self.watched)
         for name, bins in self.bins.items():
+            if name in rising:
+                continue
             counts = state.counts[name]
             effects = measure(bins, counts, is_label=name == self.label)
             related = self._related(name, state)
@@ -136,11 +144,15 @@ class Drift(Check[State, Model]):
                 panels.append(_protected(shown, self.declared[name], state.declared[name]))
             elif effects and bins.kind != "text" and name not in self.protected:
                 panels.append(_panel(name, bins, counts, effects))
-        signals = self._signals(state.counts)
-        parts.append(self._classified(state.sample))
+        signals = self._signals({n: c for n, c in state.counts.items() if n not in rising})
+        parts.append(self._classified(state.sample, rising))
         parts.append(self._over_time(signals))
         memory = {"streams": signals} if signals else {}
-        return Model(overall=findings.concat(parts), panels=tuple(panels), memory=memory)
+        notes: tuple[str, ...] = ()
+        if rising:
+            notes = (f"not compared, since they grow from row to row: {', '.join(sorted(rising))}",)
+        overall = findings.concat(parts)
+        return Model(overall=overall, panels=tuple(panels), memory=memory, notes=notes)
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:
         """Report nothing: drift concerns the dataset, not a row."""
@@ -154,14 +166,15 @@ class Drift(Check[State, Model]):
         effect = self.relations[name].effect(state.joint[name])
         return [effect] if effect else []
 
-    def _classified(self, kept: pa.Table) -> findings.Findings:
+    def _classified(self, kept: pa.Table, rising: frozenset[str]) -> findings.Findings:
         """Report a classifier that distinguishes this run from the reference."""
         reference = self.context.reference
-        if reference is None or not self.sampled:
+        names = [name for name in self.sampled if name not in rising]
+        if reference is None or not names:
             return findings.empty()
         rows = sample.settled(kept)
-        current = rows.select(self.sampled)
-        trusted = reference.select(self.sampled).cast(current.schema)
+        current = rows.select(names)
+        trusted = reference.select(names).cast(current.schema)
         folds = rows[sample.FOLD].to_numpy()
         contract, seed = self.context.contract, self.context.seed
         found = classifier.distinguish(current, trusted, contract, folds, seed)
@@ -185,7 +198,7 @@ class Drift(Check[State, Model]):
     def _signals(self, counts: dict[str, np.ndarray]) -> Signals:
         """Return what later runs need to know about this one."""
         kept: Signals = {}
-        for name, bins in self.bins.items():
+        for name, bins in ((n, b) for n, b in self.bins.items() if n in counts):
             found = earlier_runs.signals(bins, counts[name], is_label=name == self.label)
             if found and name not in self.protected:
                 kept[name] = found

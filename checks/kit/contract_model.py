@@ -12,7 +12,7 @@ from provenance.base.errors import Notice
 from provenance.readers.csv_dialect import Dialect
 from provenance.rows.column_types import ColumnSpec
 
-Role = Literal["label", "text", "source", "time", "quasi_identifier", "ignore"]
+Role = Literal["label", "text", "source", "time", "quasi_identifier", "ignore", "sequence"]
 PiiAction = Literal["quarantine", "redact", "pseudonymise", "allow"]
 
 
@@ -130,8 +130,11 @@ class Contract:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Return the columns a model may learn from: all but label, key, source, time, ignored."""
-        skip = {"label", "source", "time", "ignore"}
+        """Return the columns that models may learn from.
+
+        All but the label, the key, the source, times, sequences and what is ignored.
+        """
+        skip = {"label", "source", "time", "ignore", "sequence"}
         return tuple(c.name for c in self.columns if not c.key and not c.roles & skip)
 
     @property

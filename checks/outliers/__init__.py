@@ -6,7 +6,7 @@ NaN and infinities.
 Blind to: outliers among the other values; outliers of one kind that make up more than 2% of the
 rows, or of all kinds together if pairs of columns reveal them; fewer than ten of a kind unless each
 is far out; impossible pairs of categories; rare classes that only many columns together reveal. A
-small legitimate group beyond a gap is reported as outliers.
+small legitimate group beyond a gap is reported as outliers. Columns that grow are not judged.
 Source: Pickands 1975 (tails); Benjamini, Hochberg 1995; Liu, Ting, Zhou 2008 (forest).
 """
 
@@ -17,7 +17,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import calibrate, conditional_curve, encode, findings, sample
+from checks.kit import calibrate, conditional_curve, encode, findings, growth, sample
 from checks.kit.protocol import Check, Context, Explains, Explanation
 from checks.kit.wording import count, percent
 from checks.outliers import judging, tails
@@ -88,11 +88,20 @@ class Outliers(Check[pa.Table, OutlierModel]):
         if trusted.num_rows < tails.LEAST_ROWS or not table.num_rows:
             note = f"outliers not judged: fewer than {tails.LEAST_ROWS} rows"
             return OutlierModel(notes=(note,))
+        rising = growth.growing(table, self.columns) | growth.moved_on(table, trusted, self.columns)
+        if rising == frozenset(self.columns):
+            return OutlierModel(notes=("outliers not judged: no column, or all of them grow",))
+        table, trusted = (rows.drop_columns(sorted(rising)) for rows in (table, trusted))
+        return self._judged(table, trusted, rising)
+
+    def _judged(self, table: pa.Table, trusted: pa.Table, rising: frozenset[str]) -> OutlierModel:
         model = judging.fitted(trusted, self.context.seed)
         limits = self._limits(table, trusted, model)
         model = dataclasses.replace(model, limits=limits)
         model = self._second(table, model, in_all=_in_all(table, trusted))
         notes = tuple(self._note(table, rule, model) for rule in judging.RULES)
+        if rising:
+            notes += (f"not judged, since they grow from row to row: {', '.join(sorted(rising))}",)
         review = np.inf
         if model.rare is not None:
             ranked = np.sort(model.rarity(table))
@@ -154,7 +163,8 @@ class Outliers(Check[pa.Table, OutlierModel]):
         for pair, both in zip(model.pairs, hits.reshape(-1, 2), strict=True):
             counts[pair.column] += int(both.sum())
         most = sorted((n for n in counts if counts[n]), key=lambda n: (-counts[n], n))
-        how = encode.kinds(self.context.contract, table.select(self.columns))
+        judged = [name for name in self.columns if name in table.column_names]
+        how = encode.kinds(self.context.contract, table.select(judged))
         placed = judging.placed(table, model.axes)
         made = {
             name: conditional_curve.second(table, how, name, placed[name], seed=self.context.seed)

@@ -157,7 +157,8 @@ def _parts(rule: Rule, column: Column | None) -> list[Part]:
     if rule.kind not in _LISTS and rule.kind not in _NULLS:
         return [_limited(rule, column)]
     absent: Part = (NOT_NULL, {"column": rule.column}, f"{rule.column} is missing")
-    parts = [absent] if rule.kind in _NULLS else []
+    is_needed = rule.kind in _NULLS and rule.params.get("missing") != "allowed"
+    parts = [absent] if is_needed else []
     return parts + (_listed(rule, column, _LISTS[rule.kind]) if rule.kind in _LISTS else [])
 
 

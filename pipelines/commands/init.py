@@ -1,4 +1,4 @@
-"""`assay init`: propose a contract from a source, under which that source passes.
+"""`assay init`: propose a contract from a source.
 
 With `--from RUN` it revises the contract of a run instead (`init_from_run`); with `--schema` it
 writes the JSON Schema of contracts, for editors.
@@ -67,6 +67,7 @@ def _propose(arguments: argparse.Namespace) -> int:
             source=arguments.source,
             contract_folder=path.absolute().parent,
             dialect=csv_dialect.Dialect(**seen["dialect"]),
+            trust=arguments.trust,
         )
     atomic.write_output(path, text.encode())
     if arguments.json:
@@ -93,7 +94,7 @@ def _write_schema(arguments: argparse.Namespace) -> int:
     from checks.contract.json_schema import json_schema
 
     why = "one schema serves every dataset"
-    refuse_combined(arguments, "--schema", ("source", "label", "key"), why)
+    refuse_combined(arguments, "--schema", ("source", "label", "key", "trust"), why)
     text = json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
     if not arguments.output:
         sys.stdout.write(text)

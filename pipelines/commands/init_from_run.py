@@ -28,8 +28,8 @@ def main(arguments: argparse.Namespace) -> int:
             such run or store; L001 to L007 if the ledger does not verify; L011 if a file of a run
             is missing or not as recorded; E104 if the contract's layout defeats an edit.
     """
-    others, why = ("source", "label", "key", "delimiter", "schema"), "the run has a contract"
-    refuse_combined(arguments, "--from RUN", others, why)
+    others = ("source", "label", "key", "delimiter", "trust", "schema")
+    refuse_combined(arguments, "--from RUN", others, "the run has a contract")
     path = Path(arguments.output or "contract.yaml")
     atomic.refuse_existing(path, "contract", force=arguments.force)
     store = Store(config.store_folder(arguments.store))

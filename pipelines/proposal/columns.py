@@ -1,24 +1,24 @@
 """Facts about the columns of an ingested source: types, ranges, values, missing cells.
 
-The source is read twice. Types are found by the very cast that a run uses, so every cell passes the
-type that is proposed. A type is only proposed if nothing is lost: leading zeros, plus signs and
-integers beyond 64 bits stay text, and so does a column whose only non-integers look like `1e5`.
-
-How far beyond the sample's extremes the next sample may reach is an estimate: a generalised Pareto
-tail is fitted to the rows nearest each end (probability-weighted moments, Hosking and Wallis 1987)
-and read at a small share of rows. Few rows say little about a tail's shape, so it is drawn towards
-a nearly exponential one and then made heavier by its error. Blind to: values of another kind of
-row that the sample does not contain.
+The source is read twice: for types (`majority`), with a sample that shows which values are far off
+(`far`) and which columns grow; then for the ranges and values of the cells that are believed. With
+`trust` every cell is.
 """
 
 import dataclasses
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from checks.kit import encode, growth
+from pipelines.proposal import far, majority, spelling
+from pipelines.proposal.deviants import Deviants, is_rare, kind_of
+from pipelines.proposal.majority import Typed
+from pipelines.proposal.tails import Tails
 from provenance.base.errors import AssayError
 from provenance.rows.calendar_range import off_calendar
 from provenance.rows.cast import cast
@@ -27,80 +27,8 @@ from provenance.rows.shards import read_shard
 from provenance.rows.snapshot import Snapshot
 
 MOST_VALUES = 1_000  # distinct values that are counted at most
-NA_WORDS = ("NA", "N/A", "n/a", "na", "NaN", "nan", "NULL", "null", "None", "none", "-", "?", ".")
-FEW_WORDS = 3  # of them that may stand for a missing value in one column
-_TRIED: tuple[Logical, ...] = ("integer", "number", "date", "timestamp", "time")
-_PROBE = 200  # cells that are tried before the whole shard
-_EXACT_DIGITS = 15  # digits of an integer that a float keeps
-_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-
-KEPT = 256  # of the least and of the greatest values
-LEAST_TAIL = 10  # rows that a tail is fitted to, if available
-STEPS = 3  # distinct values of a tail, if available
-TAIL_SHARE = 20  # one row in 20 belongs to the tail
-USUAL_SHAPE, USUAL_WEIGHT = 0.1, 10  # the shape that a tail is drawn to, weighing as many rows
-LIGHTEST, HEAVIEST = -0.5, 1.0  # shapes of tails that are believed
-ERRORS = 1.5  # standard errors that a tail is made heavier by
-SHARED_ROWS = 5  # rows on one extreme value that make it the end of the scale
-FEW = 50  # with fewer rows, the sample's range may be half of the whole one
-ROOM = 0.1  # of the range, at least
-
-
-# keys with one number in them, such as L-0017; and random ones, such as UUIDs
-_KEY_FACTS = r"""
-SELECT count(DISTINCT v) = count(v), count(v), bool_and(regexp_full_match(v, '\D*\d{{1,18}}\D*')),
-    min(TRY_CAST(regexp_extract(v, '\d{{1,18}}') AS BIGINT)),
-    max(TRY_CAST(regexp_extract(v, '\d{{1,18}}') AS BIGINT)),
-    bool_and(regexp_full_match(v, '[0-9A-Fa-f]{{16,}}|[0-9A-Fa-f]{{8}}(-[0-9A-Fa-f]{{4,12}}){{4}}'))
-        AND bool_or(regexp_matches(v, '[A-Fa-f]'))  -- digits alone may be account numbers
-FROM (SELECT {}::VARCHAR AS v FROM read_parquet($1, hive_partitioning = false))"""
-
-
-@dataclasses.dataclass(slots=True)
-class Tails:
-    """The values nearest the ends of a column, as floats, ascending.
-
-    Attributes:
-        rows: with a finite value; total: their sum; least, most: up to KEPT of them each.
-    """
-
-    rows: int = 0
-    total: float = 0.0
-    least: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0))
-    most: np.ndarray = dataclasses.field(default_factory=lambda: np.empty(0))
-
-    def add(self, values: np.ndarray) -> None:
-        """Add finite values, in any order."""
-        self.rows += len(values)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.total += float(values.sum())
-        ranked = np.sort(values)
-        self.least = np.sort(np.concatenate([self.least, ranked[:KEPT]]))[:KEPT]
-        self.most = np.sort(np.concatenate([self.most, ranked[-KEPT:]]))[-KEPT:]
-
-    def rooms(self, share: float) -> tuple[float, float]:
-        """Return how far the scale may extend below the least and above the greatest value.
-
-        An end that many rows share is the scale's own (a shortest term, an age capped at 79).
-
-        Args:
-            share: of fresh rows that may lie beyond either end, > 0.
-        """
-        span = float(self.most[-1]) - float(self.least[0]) if self.rows else 0.0
-        usual = ROOM * span or abs(float(self.most[-1])) * ROOM or 1.0
-        wide = max(usual, min(1.0, FEW / self.rows) * span)
-        below, above = -self.least[::-1], self.most
-        return tuple(  # type: ignore[return-value]  # two in, two out
-            usual if _is_shared(end) else max(wide, _beyond(end, self.rows, share))
-            for end in (below, above)
-        )
-
-    def is_crowded(self) -> bool:
-        """Return whether values crowd at the low end: many on it, or a mean near it."""
-        if _is_shared(-self.least[::-1]):
-            return True
-        mean, low, high = self.total / self.rows, float(self.least[0]), float(self.most[-1])
-        return 2 * (mean - low) < high - mean
+WORDY = 4  # mean words per cell of a text
+SAMPLE, SAMPLE_LEAST, SAMPLE_CELLS = 20_000, 2_000, 4_000_000  # rows, and cells of a sample
 
 
 @dataclasses.dataclass(slots=True)
@@ -115,6 +43,12 @@ class Seen:
         counts: rows of each value, None if there are more than MOST_VALUES values.
         words: in all texts together.
         tails: the numbers nearest the ends.
+        form: pattern of dates or times, None for ISO 8601.
+        range: which numbers or dates are believed, None for all of them.
+        deviants: cells kept out of the rules; held: how many; absent: placeholders read as missing.
+        near: the values kept out that are nearest below and above the others, as floats.
+        grows: whether the values rise from row to row, as times and row numbers do.
+        comments: on its type.
     """
 
     name: str
@@ -128,6 +62,32 @@ class Seen:
     counts: Counter[Any] | None = dataclasses.field(default_factory=Counter)
     words: int = 0
     tails: Tails = dataclasses.field(default_factory=Tails)
+    form: str | None = None
+    range: far.Range | None = None
+    deviants: Deviants = dataclasses.field(default_factory=Deviants)
+    held: int = 0
+    absent: Counter[str] = dataclasses.field(default_factory=Counter)
+    near: tuple[float, float] = (-np.inf, np.inf)
+    grows: bool = False
+    comments: list[str] = dataclasses.field(default_factory=list)
+
+    def keep_out(self, kind: str, cell: str, rows: int) -> None:
+        """Note rows of a cell that no rule may follow."""
+        self.held += rows
+        self.deviants.add(kind, cell, rows)
+
+    def nearest(self, value: float) -> None:
+        """Note a number that is kept out, if it is the nearest so far to the others."""
+        if self.range is None:
+            return
+        below, above = self.near
+        middle = sum(self.range.middle) / 2
+        self.near = (max(below, value), above) if value < middle else (below, min(above, value))
+
+    @property
+    def is_complete(self) -> bool:
+        """Return whether every row has a value, if only one that is kept out."""
+        return self.rows > 0 and self.filled + self.held == self.rows
 
     @property
     def telling(self) -> int:
@@ -152,7 +112,7 @@ class Seen:
     @property
     def spec(self) -> ColumnSpec:
         """Return the proposed type for the cast."""
-        return ColumnSpec(self.name, self.logical, missing=self.missing)
+        return ColumnSpec(self.name, self.logical, format=self.form, missing=self.missing)
 
     @property
     def distinct(self) -> int:
@@ -165,8 +125,12 @@ class Seen:
         return self.counts is not None and not any("\0" in str(value) for value in self.counts)
 
 
-def columns(snapshot: Snapshot) -> list[Seen]:
+def columns(snapshot: Snapshot, *, trust: bool = False) -> list[Seen]:
     """Return the facts about every column, in order: one read for types, one for values.
+
+    Args:
+        snapshot: of text, or typed.
+        trust: take every cell as right.
 
     Raises:
         AssayError: ASSAY-I023 for a name with a NUL, which no contract may contain.
@@ -176,16 +140,23 @@ def columns(snapshot: Snapshot) -> list[Seen]:
     if any("\0" in name for name in schema.names):
         what = "the name of a column contains a NUL character"
         raise AssayError("I023", what, where=snapshot.sources[0].name, fix="export it again")
-    tries = {field.name: _Type(field, is_typed=is_typed) for field in schema}
+    typings = {f.name: majority.Typing(f, is_typed=is_typed, trust=trust) for f in schema}
+    sampled = []
+    for ref in snapshot.shards:
+        shard = read_shard(ref)
+        for name, typing in typings.items():
+            typing.see(shard.table[name].combine_chunks())
+        sampled.append(shard.table.take(_sampled(shard.rows, snapshot.rows, len(schema))))
+    typed = {name: typing.settled() for name, typing in typings.items()}
+    found = [_seen(name, made, _usual_words(typed), trust=trust) for name, made in typed.items()]
+    if sampled:
+        _suspect(found, pa.concat_tables(sampled), trust=trust)
     for ref in snapshot.shards:
         table = read_shard(ref).table
-        for name, tried in tries.items():
-            tried.see(table[name].combine_chunks())
-    found = [Seen(name, *tried.settled(), tried.fixed is not None) for name, tried in tries.items()]
-    for ref in snapshot.shards:
-        table = as_typed(read_shard(ref).table, found)
         for seen in found:
             _count(seen, table[seen.name].combine_chunks())
+    for seen in found if not trust else ():
+        _spell(seen)
     return found
 
 
@@ -195,100 +166,84 @@ def as_typed(table: pa.Table, found: list[Seen]) -> pa.Table:
     return pa.table(parts, names=[seen.name for seen in found])
 
 
-def keys(snapshot: Snapshot, names: list[str]) -> dict[str, tuple[int, int, int] | None]:
-    """Return the columns whose values all differ, with (rows, least, greatest) of their numbers.
+def _sampled(rows: np.ndarray, total: int, width: int) -> pa.Array:
+    """Return the places of sampled rows: all of a small table, else about as many as fit."""
+    most = max(SAMPLE_LEAST, min(SAMPLE, SAMPLE_CELLS // max(width, 1)))
+    if total <= most:
+        return pa.array(np.arange(len(rows)))
+    # multiples of the golden ratio modulo 1 are spread evenly, whatever period the rows have
+    spread = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return pa.array(np.flatnonzero(spread < np.uint64(most / total * 2.0**64)))
 
-    The numbers are None if a value has no number or several; random values count as a dense series.
+
+def _usual_words(typed: Mapping[str, Typed]) -> set[str]:
+    """Return the words that mean a missing value in the whole table.
+
+    A word is, if it is frequent in a column; or if it is the table's only mark of a missing value,
+    as in the exports of some programs, and occurs in two columns or more.
     """
-    import duckdb
-
-    found: dict[str, tuple[int, int, int] | None] = {}
-    if not names or not snapshot.shards:
-        return found
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("SET enable_progress_bar = false")
-        paths = [ref.path for ref in snapshot.shards]
-        for name in names:
-            quoted = f'"{name.replace(chr(34), chr(34) * 2)}"'
-            row: Any = connection.execute(_KEY_FACTS.format(quoted), [paths]).fetchone()
-            is_unique, rows, is_numbered, least, greatest, is_random = row
-            numbers = (rows, least, greatest) if is_numbered else None
-            if is_unique:
-                found[name] = (rows, 1, rows) if is_random else numbers
-    return found
+    columns = [made for made in typed.values() if made.logical != "string" and made.words]
+    usual = {
+        word
+        for made in columns
+        if not is_rare(made.words.total(), made.filled + made.empty)
+        for word in made.words
+    }
+    words = {word for made in columns for word in made.words}
+    has_empty = any(made.empty for made in typed.values())
+    return words if len(words) == 1 and len(columns) > 1 and not has_empty else usual
 
 
-class _Type:
-    """The types that fit every cell so far."""
-
-    def __init__(self, field: pa.Field, *, is_typed: bool) -> None:
-        self.fixed = _logical_of(field, is_typed=is_typed)
-        self.open: list[Logical] = [] if self.fixed else list(_TRIED)
-        self.words: dict[Logical, set[str]] = {kind: set() for kind in _TRIED}
-        self.filled = False
-        self.has_point = False
-        self.has_long = False
-
-    def see(self, values: pa.Array) -> None:
-        """Drop the types that do not fit these cells."""
-        if self.fixed is not None or values.null_count == len(values):
-            return
-        self.filled = True
-        self.open = [kind for kind in self.open if self._fits(values, kind)]
-        if "number" in self.open:
-            self.has_point = self.has_point or pc.any(pc.match_substring(values, ".")).as_py()
-            self.has_long = self.has_long or _has_long_integer(values)
-
-    def settled(self) -> tuple[Logical, tuple[str, ...]]:
-        """Return the narrowest type left, and the words that mean a missing value in it."""
-        if self.fixed is not None or not self.filled:
-            return self.fixed or "string", ()
-        for kind in self.open:
-            is_lossy = kind == "number" and (not self.has_point or self.has_long)
-            if not is_lossy:
-                return kind, tuple(sorted(self.words[kind]))
-        return "string", ()
-
-    def _fits(self, values: pa.Array, kind: Logical) -> bool:
-        spec = ColumnSpec("", kind, missing=NA_WORDS)
-        probe = values.drop_null().slice(0, _PROBE)
-        if cast(probe, spec)[1].null_count < len(probe):
-            return False
-        made, codes = cast(values, spec)
-        if codes.null_count < len(values):
-            return False
-        if made.null_count > values.null_count:  # some words were read as missing
-            words = set(values.filter(pc.is_null(made)).drop_null().unique().to_pylist()) - {""}
-            self.words[kind] |= words
-        return len(self.words[kind]) <= FEW_WORDS and made.null_count < len(made)
+def _seen(name: str, made: Typed, usual: set[str], *, trust: bool) -> Seen:
+    """Return what the types alone tell of a column."""
+    seen = Seen(name, made.logical, is_fixed=made.is_fixed, form=made.form)
+    if made.comment:
+        seen.comments.append(made.comment)
+    if made.logical == "string":
+        return seen
+    seen.missing = tuple(sorted(word for word in made.words if trust or word in usual))
+    for cell, rows in (made.odd + made.words).items():
+        if cell not in seen.missing:
+            kind = "text of other forms" if cell == "(others)" else kind_of(cell, made.logical)
+            seen.keep_out(kind, cell, rows)
+    return seen
 
 
-def _has_long_integer(values: pa.Array) -> bool:
-    pattern = rf"^-?[0-9]{{{_EXACT_DIGITS + 1},}}(?:\.0*)?$"
-    return bool(pc.any(pc.match_substring_regex(values, pattern)).as_py())
+def _suspect(found: list[Seen], table: pa.Table, *, trust: bool) -> None:
+    """Find, in a sample of the rows, which columns grow and which values are far off."""
+    for seen in found:
+        if seen.logical == "string":
+            numbers = growth.numbers(_cast(table[seen.name].combine_chunks(), seen.spec))
+            seen.grows = numbers is not None and growth.grows(numbers, is_moment=False)
+        if seen.logical in ("string", "boolean", "time"):
+            continue
+        texts = table[seen.name].combine_chunks()
+        values = _cast(texts, seen.spec)
+        numbers, is_moment = encode.numbers(values), seen.logical in ("date", "timestamp")
+        seen.grows = growth.grows(numbers, is_moment=is_moment)
+        if trust:
+            continue
+        ticks = {"date": 1, "timestamp": far.DAY}.get(seen.logical, 0)
+        seen.range = far.found(numbers, ticks=ticks)
+        is_missing = np.isin(numbers, seen.range.missing)
+        if is_missing.any() and pa.types.is_string(texts.type):
+            words = set(texts.filter(pa.array(is_missing)).unique().to_pylist())
+            seen.missing = tuple(sorted({*seen.missing, *words}))
 
 
-def _logical_of(field: pa.Field, *, is_typed: bool) -> Logical | None:
-    """Return the logical type of a typed column; None for text whose type must be found.
-
-    Raises:
-        AssayError: ASSAY-I008 if no logical type corresponds to it.
-    """
-    plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    tests: list[tuple[Any, Logical]] = [
-        (pa.types.is_boolean, "boolean"),
-        (pa.types.is_integer, "integer"),
-        (pa.types.is_floating, "number"),
-        (pa.types.is_decimal, "number"),
-        (pa.types.is_date, "date"),
-        (pa.types.is_timestamp, "timestamp"),
-        (pa.types.is_time, "time"),
-    ]
-    found: Logical | None = next((logical for test, logical in tests if test(plain)), None)
-    if found is None and not any(test(plain) for test in _TEXTS):
-        what = f"column '{field.name}' has the type {field.type}, which a contract cannot describe"
-        raise AssayError("I008", what, fix="leave it out of the export, or export it as text")
-    return "string" if found is None and is_typed else found
+def _spell(seen: Seen) -> None:
+    """Keep odd spellings, and what is no category, out of the values of a column."""
+    if seen.logical != "string" or not seen.counts or seen.words >= WORDY * seen.filled:
+        return
+    absent = {word: seen.counts.pop(word) for word in spelling.absent(seen.counts)}
+    if absent:
+        seen.missing = tuple(sorted({*seen.missing, *absent}))
+        seen.absent.update(absent)
+        seen.filled -= sum(absent.values())
+    for value, kind in spelling.odd(seen.counts).items():
+        rows = seen.counts.pop(value)
+        seen.filled -= rows
+        seen.keep_out(kind, value, rows)
 
 
 def _cast(values: pa.Array, spec: ColumnSpec) -> pa.Array:
@@ -302,8 +257,18 @@ def _cast(values: pa.Array, spec: ColumnSpec) -> pa.Array:
     return values.cast(ARROW[spec.logical], safe=False)
 
 
-def _count(seen: Seen, values: pa.Array) -> None:
-    seen.rows += len(values)
+def _count(seen: Seen, cells: pa.Array) -> None:
+    seen.rows += len(cells)
+    is_text = pa.types.is_string(cells.type)
+    if seen.missing and is_text:
+        hits = cells.filter(pc.is_in(cells, pa.array(seen.missing))).value_counts().to_pylist()
+        seen.absent.update({hit["values"]: hit["counts"] for hit in hits})
+    values = _cast(cells, seen.spec)
+    if seen.range is not None:
+        is_odd = seen.range.is_odd(encode.numbers(values))
+        if is_odd.any():
+            _keep_out(seen, cells if is_text else values.cast(pa.string()), values, is_odd)
+            values = values.filter(pa.array(~is_odd))
     filled = values.drop_null()
     seen.filled += len(filled)
     if not len(filled):
@@ -313,6 +278,20 @@ def _count(seen: Seen, values: pa.Array) -> None:
     elif seen.logical != "boolean":
         seen.extend_range(filled)
     _tally(seen, filled)
+
+
+def _keep_out(seen: Seen, texts: pa.Array, values: pa.Array, is_odd: np.ndarray) -> None:
+    """Note the values of a column that its range leaves out, as they are written."""
+    if seen.range is None:
+        return
+    chosen = pa.array(is_odd)
+    numbers, is_moment = (
+        encode.numbers(values.filter(chosen)),
+        seen.logical in ("date", "timestamp"),
+    )
+    for number, text in zip(numbers.tolist(), texts.filter(chosen).to_pylist(), strict=True):
+        seen.keep_out(seen.range.kind(number, is_moment=is_moment), text, 1)
+        seen.nearest(number)
 
 
 def _tally(seen: Seen, filled: pa.Array) -> None:
@@ -326,53 +305,3 @@ def _tally(seen: Seen, filled: pa.Array) -> None:
         seen.counts[item["values"]] += item["counts"]
     if len(seen.counts) > MOST_VALUES:
         seen.counts = None
-
-
-def _is_shared(end: np.ndarray) -> bool:
-    """Return whether many rows have the greatest value, not far fewer than have other values.
-
-    Counts of rare events also end on a shared value, but it has fewer rows than those before it.
-    """
-    on_it = int(np.count_nonzero(end == end[-1]))
-    others = max(1, len(np.unique(end)) - 1)
-    return on_it >= SHARED_ROWS and 2 * on_it * others >= len(end) - on_it
-
-
-def _beyond(end: np.ndarray, rows: int, share: float) -> float:
-    """Return how far above the greatest value the tail's shape leaves only `share` of the rows."""
-    steps = np.unique(end)
-    stepped = np.count_nonzero(end > steps[-STEPS - 1]) if len(steps) > STEPS else 0
-    count = min(len(end) - 1, max(rows // TAIL_SHARE, LEAST_TAIL, int(stepped)))
-    if count < 3:  # noqa: PLR2004  two moments need three
-        return 0.0
-    start = float(end[-count - 1])
-    width = float(end[-1]) - start
-    if not 0 < width < float("inf"):
-        return 0.0
-    excess = (end[-count:] / width) - (start / width)  # scaled so that no sum overflows
-    middle, shape = float(np.median(excess)), _shape(excess)
-    depth = max(count / (rows * share), count)
-    by_middle = middle / _times(2.0, shape) * _times(depth, shape)
-    by_greatest = _times(depth, shape) / _times(count, shape)
-    return max(0.0, max(by_middle, by_greatest) - 1) * width
-
-
-def _shape(excess: np.ndarray) -> float:
-    """Return the shape of a generalised Pareto tail, plus a margin for its error."""
-    count = len(excess)
-    ranks = (np.arange(1, count + 1) - 0.35) / count
-    mean, weighted = float(excess.mean()), float(np.mean((1 - ranks) * excess))
-    rest = mean - 2 * weighted
-    fitted = 2 - mean / rest if rest > 0 else HEAVIEST
-    fitted = min(max(fitted, LIGHTEST), HEAVIEST)
-    drawn = (count * fitted + USUAL_WEIGHT * USUAL_SHAPE) / (count + USUAL_WEIGHT)
-    error = (1 + max(drawn, 0.0)) / (count + USUAL_WEIGHT) ** 0.5
-    return min(drawn + ERRORS * float(error), HEAVIEST)
-
-
-def _times(depth: float, shape: float) -> float:
-    """Return the excess at one in `depth` rows of the tail, in units of its scale."""
-    if abs(shape) < 1e-6:  # noqa: PLR2004
-        return float(np.log(depth))
-    made: float = (depth**shape - 1) / shape
-    return made

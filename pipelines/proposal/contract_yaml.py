@@ -33,6 +33,7 @@ class Proposal:
         is_key, is_unique: whether its values must differ; is_required: whether none may be missing.
         valid: its set of values; ends: its least and greatest value, None for no limit.
         doubts: why a rule is not sure: `required`, `unique`, `valid`, `minimum`, `maximum`.
+        is_partial: whether it is a label that may be missing.
     """
 
     seen: Seen
@@ -43,6 +44,7 @@ class Proposal:
     valid: list[Any] | None = None
     ends: tuple[Any, Any] = (None, None)
     is_required: bool = False
+    is_partial: bool = False
     doubts: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -145,10 +147,12 @@ def _property(proposal: Proposal) -> list[str]:
         fields["required"] = True
     if proposal.is_unique and "unique" not in doubts:
         fields["unique"] = True
-    if ends := _ends(proposal, is_sure=True):
-        fields["logicalTypeOptions"] = ends
+    form = {"format": seen.form} if seen.form else {}
+    if options := form | _ends(proposal, is_sure=True):
+        fields["logicalTypeOptions"] = options
     roles = {"assay.role": proposal.roles if len(proposal.roles) > 1 else "".join(proposal.roles)}
-    custom = roles | {"assay.missing": list(seen.missing)}
+    custom: dict[str, Any] = roles | {"assay.missing": list(seen.missing)}
+    custom |= {"assay.label": {"missing": "allowed"}} if proposal.is_partial else {}
     customs = [{"property": key, "value": value} for key, value in custom.items() if value]
     return [
         *(f"      # {line}" for text in comments for line in _wrapped(text)),

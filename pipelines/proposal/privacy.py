@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from checks.kit import registry
 from checks.kit.contract_model import Column
+from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal
 from provenance.rows.shards import Shard
 
@@ -25,6 +26,15 @@ def hide(proposal: Proposal) -> bool:
         return False
     proposal.comments.append("check: its values are not listed: some are personal data")
     return True
+
+
+def is_personal(seen: Seen) -> bool:
+    """Return whether cells of a column must be masked: it, or what it holds, may be personal."""
+    if registry.is_private(seen.name):
+        return True
+    texts = [cell for cells in seen.deviants.kinds.values() for cell in cells]
+    texts += [str(value) for value in seen.counts or ()]
+    return registry.is_private(seen.name, pa.array(sorted(set(texts)), pa.string()))
 
 
 def note(proposals: list[Proposal], shard: Shard) -> None:

@@ -1,21 +1,25 @@
-"""`assay init`: a first contract from a source, under which that source passes.
+"""`assay init`: a first contract from a source, by what most of its cells show.
 
-The proposal is what the source shows, with room for the next sample: ranges are widened, a set of
-values is only proposed if it is small and its values repeat, and a key only if its name suggests
-one. Lines that a person should review are marked `# check:`. A column that gives the label away is
-found by the very check that runs later, and is ignored.
+Ranges are widened for the next sample, a set of values is only proposed if it is small and its
+values repeat, and a key only if its name suggests one. Rare cells that differ from the others are
+kept out of the rules and told; the rules then hold their rows. Lines that a person should review
+are marked `# check:`. A column that gives the label away is found by the very check that runs
+later, and is ignored.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from checks.contract.node import nearest
 from checks.kit import findings, registry
-from checks.kit.contract_model import Contract
+from checks.kit.contract_model import Contract, Policy
 from checks.kit.protocol import Context
 from checks.kit.wording import count
-from pipelines.proposal import columns, privacy, rules
+from pipelines.proposal import breaking, columns, deviants, keys, label_cells, privacy, rules
 from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal, contract_text, csv_settings
 from provenance.base.errors import AssayError
@@ -25,7 +29,6 @@ from provenance.rows.shards import Shard, read_shard
 from provenance.rows.snapshot import Snapshot
 
 LABELS = ("label", "target", "y", "class")  # names that are clear enough to recognise
-_TEXT_WORDS = 4  # mean words per cell of a text column
 _TEXT_SHARE = 0.5  # of the cells of a text column differ, up to MOST_VALUES
 _SOURCES = (2, 200)  # distinct values of a source column
 _KEY = re.compile(r"(?i)^(id|key|uuid|guid|index|row_?id|pk)$|[_ .-](id|uuid|guid|key)$|^id[_ .-]")
@@ -50,6 +53,7 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
     source: str | None = None,
     contract_folder: Path | None = None,
     dialect: Dialect | None = None,
+    trust: bool = False,
 ) -> tuple[str, dict[str, Any]]:
     """Propose a contract for an ingested source.
 
@@ -61,15 +65,26 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
         source: as the user named it; becomes servers[0].path if it is below the contract's folder.
         contract_folder: where the contract will be written.
         dialect: of the source; the contract states what differs from the default.
+        trust: take every cell as right, so that all of them pass the rules.
 
     Returns:
-        The YAML, and a summary: `columns`, `label`, `key`, `check` (lines to review), `notes`.
+        The YAML, and a summary: `columns`, `label`, `key`, `check` (lines to review), `notes`,
+        `breaking` (rows of the source that the rules hold), `deviants` (by column, cells by kind).
 
     Raises:
         AssayError: ASSAY-C007 if the label or the key is not a column.
     """
     notes: list[str] = []
-    proposals = _proposals(snapshot, label, key, notes)
+    seen = columns.columns(snapshot, trust=trust)
+    for given in (label, key):
+        _refuse_unknown(given, seen)
+    proposals = [Proposal(column) for column in seen]
+    _propose_label(proposals, label, notes)
+    repeated, faults = _propose_key(proposals, snapshot, key, trust=trust)
+    _propose_columns(proposals, snapshot, notes)
+    notes += faults
+    broken = breaking.count(snapshot, proposals, repeated)
+    _tell(proposals, broken, notes)
     path = _path_below(source, contract_folder)
     settings = csv_settings(dialect or Dialect(), snapshot.sources[0].format)
     if settings:
@@ -83,18 +98,12 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
     text = contract_text(
         proposals, name=name, rows=snapshot.rows, path=path, form=form, settings=settings
     )
-    return text, _summary(proposals, text, notes)
+    return text, _summary(proposals, text, notes) | {"breaking": broken.held}
 
 
-def _proposals(
-    snapshot: Snapshot, label: str | None, key: str | None, notes: list[str]
-) -> list[Proposal]:
-    seen = columns.columns(snapshot)
-    for given in (label, key):
-        _refuse_unknown(given, seen)
-    proposals = [Proposal(column) for column in seen]
-    _propose_label(proposals, label, notes)
-    _propose_key(proposals, snapshot, key, notes)
+def _propose_columns(proposals: list[Proposal], snapshot: Snapshot, notes: list[str]) -> None:
+    """Propose the roles and rules of all columns, once label and key are known."""
+    seen = [proposal.seen for proposal in proposals]
     for role, test in (("time", _is_time), ("source", _is_source), ("text", _is_text)):
         _propose_role(proposals, role, test)
     numbers = sum(column.logical in ("integer", "number") for column in seen)
@@ -103,7 +112,41 @@ def _proposals(
     privacy.note(proposals, read_shard(snapshot.shards[0]))
     _ignore_empty(proposals, notes)
     _ignore_leaks(proposals, snapshot, notes)
-    return proposals
+    for proposal in proposals:
+        _propose_growing(proposal)
+
+
+def _propose_growing(proposal: Proposal) -> None:
+    """Give a column that grows the role of a time or a sequence, unless it has another."""
+    seen = proposal.seen
+    if not seen.grows or proposal.roles or proposal.is_named:
+        return
+    role = "time" if seen.logical in ("date", "timestamp") else "sequence"
+    proposal.roles.append(role)
+    why = "its values rise from row to row, so it has no maximum"
+    proposal.comments.append(f"check: a {role}: {why}")
+
+
+def _tell(proposals: list[Proposal], broken: breaking.Breaking, notes: list[str]) -> None:
+    """Tell of the cells that are kept out of the rules, and of the rows that break those."""
+    for proposal in proposals:
+        seen = proposal.seen
+        told = list(seen.comments)
+        is_private = bool(seen.deviants.kinds) and privacy.is_personal(seen)
+        told += seen.deviants.worded(seen.filled + seen.held, is_private=is_private)
+        told += deviants.read_as_missing(seen.absent)
+        told += deviants.doubtful_words(seen.counts) if seen.logical == "string" else []
+        proposal.comments += [f"check: {text}" for text in told]
+        notes += [f"'{seen.name}': {text}" for text in told]
+    notes += label_cells.faults(proposals, broken)
+    if broken.held:
+        rows = max(proposals[0].seen.rows, 1)
+        share = f"{broken.held:,} of {rows:,} rows of this source break the proposed rules"
+        limit = Policy().max_quarantine_share
+        tail = " and will be held"
+        if broken.held > limit * rows:
+            tail += f": more than {limit:.0%}, so a run fails until the source or the rules change"
+        notes.append(share + tail)
 
 
 def _summary(proposals: list[Proposal], text: str, notes: list[str]) -> dict[str, Any]:
@@ -114,6 +157,7 @@ def _summary(proposals: list[Proposal], text: str, notes: list[str]) -> dict[str
         "label": next((p.seen.name for p in proposals if "label" in p.roles), None),
         "key": next((p.seen.name for p in proposals if p.is_key), None),
         "check": found,
+        "deviants": {p.seen.name: p.seen.deviants.counts for p in proposals if p.seen.held},
         "notes": [size, *notes],
     }
 
@@ -138,32 +182,58 @@ def _propose_label(proposals: list[Proposal], given: str | None, notes: list[str
     if chosen is None:
         return
     chosen.roles.append("label")
-    missing = chosen.seen.rows - chosen.seen.filled
-    if missing:
-        chosen.comments.append(f"check: {missing:,} rows have no label and will be quarantined")
+    label_cells.propose(chosen)
 
 
 def _propose_key(
-    proposals: list[Proposal], snapshot: Snapshot, given: str | None, notes: list[str]
-) -> None:
+    proposals: list[Proposal], snapshot: Snapshot, given: str | None, *, trust: bool
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Propose the key and other unique columns; return the rows that repeat, by column, and notes.
+
+    A given key is taken at its word. Another column must be called like a key, and its values
+    differ, save for a rare few.
+    """
+    notes: list[str] = []
     named = [p for p in proposals if p.seen.name == given or (not p.roles and _is_key_name(p.seen))]
-    full = [p for p in named if p.seen.filled == p.seen.rows > 1]
-    facts = columns.keys(snapshot, [p.seen.name for p in full])
-    fits = [p for p in full if p.seen.name in facts]
+    facts = keys.facts(snapshot, [p.seen.name for p in named if p.seen.rows > 1])
+    fits = [p for p in named if p.seen.name in facts and _may_be_key(p, facts, given, trust=trust)]
     fits.sort(key=lambda p: p.seen.name != given)
-    if given is not None and not any(p.seen.name == given for p in fits):
-        why = "has repeated values" if any(p.seen.name == given for p in full) else "has gaps"
-        notes.append(f"'{given}' is not declared as the key: it {why}")
     for proposal in fits:
-        if proposal.seen.name != given:
-            doubt = rules.doubt_uniqueness(proposal.seen, facts[proposal.seen.name])
-            proposal.doubt("unique", doubt)
+        name = proposal.seen.name
+        if name != given:
+            is_dense = facts[name].is_dense
+            proposal.doubt("unique", rules.doubt_uniqueness(proposal.seen, is_dense=is_dense))
         _propose_unique(proposal, given, is_first=not any(p.is_key for p in proposals))
         if "unique" in proposal.doubts:
-            name = proposal.seen.name
             notes.append(
                 f"'{name}' may be a key, but there are too few rows; pass --key {name} if so"
             )
+        notes += _key_faults(proposal, facts[name].repeated)
+    errors = [p.seen.name for p in fits if "unique" not in p.doubts]
+    return {name: facts[name].repeated for name in errors}, notes
+
+
+def _may_be_key(
+    proposal: Proposal, facts: Mapping[str, keys.KeyFacts], given: str | None, *, trust: bool
+) -> bool:
+    seen, found = proposal.seen, facts[proposal.seen.name]
+    if seen.name == given:
+        return True
+    is_faultless = seen.filled == seen.rows and not len(found.repeated)
+    return is_faultless or (not trust and keys.may_be_key(seen, found))
+
+
+def _key_faults(proposal: Proposal, repeated: np.ndarray) -> list[str]:
+    """Tell of rows that share their key with another, or have none; name the first ones."""
+    seen, notes = proposal.seen, []
+    if len(repeated):
+        first = ", ".join(map(str, repeated[: breaking.NAMED]))
+        more = ", ..." if len(repeated) > breaking.NAMED else ""
+        notes.append(f"{count(len(repeated), 'row')} repeat the key of another row: {first}{more}")
+    if missing := seen.rows - seen.filled - seen.held:
+        notes.append(f"{count(missing, 'row')} have no key")
+    proposal.comments += [f"check: {note}" for note in notes]
+    return [f"'{seen.name}': {note}" for note in notes]
 
 
 def _propose_unique(proposal: Proposal, given: str | None, *, is_first: bool) -> None:
@@ -198,7 +268,7 @@ def _propose_role(proposals: list[Proposal], role: str, test: Any) -> None:
 
 
 def _is_time(seen: Seen) -> bool:
-    is_moment = seen.logical in ("date", "timestamp") and seen.filled == seen.rows
+    is_moment = seen.logical in ("date", "timestamp") and seen.is_complete
     return is_moment and bool(_TIME.search(seen.name)) and not _BIRTH.search(seen.name)
 
 
@@ -210,7 +280,7 @@ def _is_source(seen: Seen) -> bool:
 def _is_text(seen: Seen) -> bool:
     if seen.logical != "string" or not seen.filled:
         return False
-    is_wordy = seen.words >= _TEXT_WORDS * seen.filled
+    is_wordy = seen.words >= columns.WORDY * seen.filled
     return is_wordy and seen.distinct >= min(_TEXT_SHARE * seen.filled, columns.MOST_VALUES)
 
 

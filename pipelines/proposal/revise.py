@@ -21,6 +21,7 @@ from checks.kit.wording import count
 from pipelines.proposal import rules, yaml_edit
 from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal
+from pipelines.proposal.deviants import upper
 from pipelines.proposal.history import Reviewed, unbroken
 from pipelines.proposal.yaml_edit import Draft
 from provenance.base.errors import AssayError
@@ -159,7 +160,7 @@ def _unbroken(rule: Rule, run: Reviewed, past: Sequence[Reviewed]) -> Change | N
     """Return the raise of an unsure rule that enough rows of enough runs have kept."""
     had = unbroken(rule, past)
     rows = sum(item.kept(rule) for item in had) if len(had) >= LEAST_RUNS else 0
-    if rules.upper(0, rows) > rules.SHARE:
+    if upper(0, rows) > rules.SHARE:
         return None
     why = f"{len(had)} runs up to {run.entry.seq}: no violation in {rows:,} rows"
     params = tightened(rule, run, had) if rule.kind == RANGE else rule.params

@@ -6,21 +6,28 @@ occur in about 3 of n (the rule of three), and in more if some values occurred o
 1953). Limits are extrapolated from the rows nearest to them (`columns.Tails`).
 """
 
+import datetime as dt
+from typing import Any
+
+import numpy as np
+
 from pipelines.proposal import privacy
 from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal
+from pipelines.proposal.deviants import upper
+from pipelines.proposal.far import DAY
 
 SHARE = 0.001  # of fresh legitimate rows that may violate a sure rule
 END_SHARE = SHARE / 2  # of them, for the limits of all columns together
 ROWS = 100  # with fewer, no limit and no integer is sure
 TELLING = 50  # rows with another than the commonest value, for a sure limit
 RAREST = 10  # rows of the rarest value that make a set of values look complete
-DENSE = 6  # n distinct numbers among n * n / 6 would repeat in 19 of 20 samples if they could
 MOST_CLASSES = 100
 _LIST_MOST = 50  # values of a set
 _LIST_REPEATS = 5  # rows per value, on average
 _MOST_WHOLE = 2**53  # above it, a float cannot hold every integer
 _TOP = 2**63 - 1
+YEARS = dt.timedelta(days=2 * 366)  # beyond the last date, at least; five times that at most
 
 
 def propose(proposal: Proposal, numbers: int) -> None:
@@ -34,33 +41,26 @@ def propose(proposal: Proposal, numbers: int) -> None:
             proposal.doubt("valid", _doubt_values(seen))
     elif seen.logical in ("integer", "number") and seen.low is not None:
         propose_ends(proposal, numbers)
+    elif seen.logical in ("date", "timestamp") and seen.low is not None:
+        _propose_days(proposal)
 
 
-def upper(times: int, rows: int) -> float:
-    """Return the largest likely share of what occurred `times` in `rows`, at 95 % confidence."""
-    return min(1.0, (times + 1 + 2 * (times + 1) ** 0.5) / rows) if rows else 1.0
-
-
-def doubt_uniqueness(seen: Seen, numbers: tuple[int, int, int] | None) -> str | None:
+def doubt_uniqueness(seen: Seen, *, is_dense: bool) -> str | None:
     """Return why values that all differ may repeat in new rows; None if that is unlikely.
 
     Args:
         seen: facts about the column, whose values all differ.
-        numbers: (rows, least, greatest) of the numbers in them, None if they are not numbered.
+        is_dense: whether the numbers in them are so dense that they would repeat if they could.
     """
-    if upper(0, seen.filled) <= SHARE / 2:
+    if upper(0, seen.filled) <= SHARE / 2 or is_dense:
         return None
-    if numbers is not None:
-        count, least, greatest = numbers
-        if (greatest - least + 1) * DENSE <= count * count:
-            return None
     return f"{seen.filled:,} rows are too few to tell a key from a column that rarely repeats"
 
 
 def propose_ends(proposal: Proposal, numbers: int) -> None:
     """Propose limits with as much room beyond the sample as the rows near them call for."""
     seen = proposal.seen
-    if proposal.is_named:  # numbers that count rows will go on
+    if proposal.is_named or seen.grows:  # numbers that count rows will go on
         proposal.ends = (0 if seen.low >= 0 else None), None
         return
     below, above = seen.tails.rooms(END_SHARE / (2 * max(numbers, 1)))
@@ -73,10 +73,61 @@ def propose_ends(proposal: Proposal, numbers: int) -> None:
         if not _is_floor(seen):
             share = _percent(upper(0, seen.filled))
             proposal.doubt("minimum", why or f"no value is below 0, but up to {share} may be")
+    least, most = _clear(seen)
+    low, high = max(low, least), min(high, most)
     if seen.logical == "integer":
         proposal.ends = max(int(low // 1), -_TOP - 1), min(int(-(-high // 1)), _TOP)
     else:
-        proposal.ends = rounded(low, down=True), rounded(high, down=False)
+        ends = rounded(low, down=True), rounded(high, down=False)
+        proposal.ends = _within(ends[0], least, down=True), _within(ends[1], most, down=False)
+
+
+def _clear(seen: Seen) -> tuple[float, float]:
+    """Return ends that shut out the values that are kept out: half-way to the nearest of them."""
+    below, above = seen.near
+    least = seen.low / 2 + below / 2 if np.isfinite(below) and below < seen.low else -np.inf
+    most = seen.high / 2 + above / 2 if np.isfinite(above) and above > seen.high else np.inf
+    return least, most
+
+
+def _within(end: float | None, limit: float, *, down: bool) -> float | None:
+    """Return a rounded end, or the limit that rounding has passed."""
+    if end is None or not np.isfinite(limit):
+        return end
+    return max(end, limit) if down else min(end, limit)
+
+
+def _propose_days(proposal: Proposal) -> None:
+    """Propose an end of a date only where dates are kept out, with years of room for new ones."""
+    seen = proposal.seen
+    ticks = 1 if seen.logical == "date" else DAY
+    below, above = seen.near
+    room = (seen.high - seen.low) / 10
+    low, high = None, None
+    if np.isfinite(below):
+        low = _moment((below + _ticks(seen.low)) / 2, ticks)
+        low = seen.low - room if seen.low - low > room else low
+    if np.isfinite(above):
+        high = _moment((above + _ticks(seen.high)) / 2, ticks)
+        high = seen.high + 5 * YEARS if high - seen.high > 5 * YEARS else high
+        high = high if high - seen.high >= YEARS else None  # the next days are to come
+    proposal.ends = low, high
+    why = _doubt_ends(seen)
+    proposal.doubt("minimum", why)
+    proposal.doubt("maximum", why)
+
+
+def _ticks(moment: Any) -> float:
+    if isinstance(moment, dt.datetime):
+        return float((moment - dt.datetime(1970, 1, 1)) // dt.timedelta(microseconds=1))  # noqa: DTZ001
+    return float((moment - dt.date(1970, 1, 1)).days)
+
+
+def _moment(ticks: float, unit: int) -> Any:
+    if unit == 1:
+        return dt.date(1970, 1, 1) + dt.timedelta(days=int(ticks))
+    found = dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(ticks))  # noqa: DTZ001
+    return found.replace(microsecond=0)
 
 
 def rounded(value: float, *, down: bool) -> float | None:
@@ -107,7 +158,7 @@ def _propose_type(proposal: Proposal) -> None:
 
 def _propose_required(proposal: Proposal) -> None:
     seen = proposal.seen
-    proposal.is_required = bool(seen.rows) and seen.filled == seen.rows and not proposal.is_key
+    proposal.is_required = seen.is_complete and not proposal.is_key and not proposal.is_partial
     most = upper(0, seen.rows)
     if proposal.is_required and "label" not in proposal.roles and most > SHARE:
         why = f"no value is missing in {seen.rows:,} rows, but up to {_percent(most)} may be"

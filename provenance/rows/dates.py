@@ -1,8 +1,9 @@
 """Parses dates, times and timestamps in ISO 8601 or in a pattern such as `dd.MM.yyyy HH:mm`.
 
-Pattern letters: yyyy, M or MM, d or dd, H or HH, mm, ss, S (one for each digit of the fraction),
-X (zone: Z or an offset), 'text in quotes'; everything else is literal. A timestamp with a zone is
-converted to UTC. A day that does not exist, or more than six fractional digits, is an error.
+Pattern letters: yyyy, M or MM, MMM or MMMM (English names of months, in any letter case), d or dd,
+H or HH, h or hh with a (AM or PM), mm, ss, S (one for each digit of the fraction), X (zone: Z or
+an offset), 'text in quotes'; everything else is literal. A timestamp with a zone is converted to
+UTC. A day that does not exist, or more than six fractional digits, is an error.
 """
 
 import re
@@ -22,23 +23,33 @@ _ISO = {
     "timestamp": f"^{_DATE}(?:[T ]{_CLOCK}{_ZONE}?)?$",
     "time": f"^{_CLOCK}$",
 }
+_MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September",
+           "October", "November", "December")  # fmt: skip
 _LETTERS = {
     "yyyy": "(?P<y>[0-9]{4})",
     "MM": "(?P<mo>[0-9]{2})",
     "M": "(?P<mo>[0-9]{1,2})",
+    "MMM": f"(?P<mon>(?i:{'|'.join(name[:3] for name in _MONTHS)}))",
+    "MMMM": f"(?P<mon>(?i:{'|'.join(_MONTHS)}))",
     "dd": "(?P<d>[0-9]{2})",
     "d": "(?P<d>[0-9]{1,2})",
     "HH": "(?P<h>[0-9]{2})",
     "H": "(?P<h>[0-9]{1,2})",
+    "hh": "(?P<half>[0-9]{2})",
+    "h": "(?P<half>[0-9]{1,2})",
+    "a": "(?P<noon>(?i:[AP]M))",
     "mm": "(?P<mi>[0-9]{2})",
     "ss": "(?P<s>[0-9]{2})",
     "X": _ZONE,
     "XXX": _ZONE,
 }
 _TOKEN = re.compile(r"'(?P<quoted>[^']*)'|(?P<run>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL)
+# a month by its name is a month; an hour of the half day needs to know which half
+_STANDS_FOR = {"mon": {"mo"}, "half": {"h"}, "noon": {"half"}}
 _NEEDED = {"date": {"y", "mo", "d"}, "timestamp": {"y", "mo", "d"}, "time": {"h", "mi"}}
 _TOP = {"mo": 12, "h": 23, "mi": 59, "s": 59}
 _MICROS = 1_000_000
+_HALF = 12  # hours
 _DIGITS = 6  # of a fraction of a second
 _DAY = 86_400 * _MICROS
 _YEAR_1 = -719_162  # days from 1970-01-01 to 0001-01-01
@@ -79,7 +90,10 @@ def pattern_of(spec: ColumnSpec) -> str:
             pattern += piece
         else:
             pattern += re.escape(token["quoted"] if token["other"] is None else token["other"])
-    if _NEEDED[spec.logical] - names or pattern.count("(?P<") != len(names):
+    known = names.union(*(_STANDS_FOR.get(name, set()) for name in names))
+    is_half = ("half" in names) != ("noon" in names)
+    is_repeated = pattern.count("(?P<") != len(names) or {"mo", "mon"} <= names
+    if _NEEDED[spec.logical] - known or is_half or is_repeated or {"h", "half"} <= names:
         raise _invalid(spec)
     return f"^{pattern}$"
 
@@ -98,7 +112,8 @@ def _invalid(spec: ColumnSpec) -> AssayError:
     return AssayError(
         "C005",
         f"column {spec.name!r}: {spec.format!r} is not a valid pattern for a {spec.logical}",
-        fix="use yyyy, MM, dd, HH, mm, ss, S and X at most once each: yyyy-MM-dd'T'HH:mm:ss",
+        fix="use yyyy, MM or MMM, dd, HH (or hh with a), mm, ss, S and X at most once each, "
+        "such as yyyy-MM-dd'T'HH:mm:ss",
     )
 
 
@@ -126,8 +141,12 @@ def _micros(parts: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
     """Return microseconds since 1970 (or midnight), and whether that moment exists."""
     part = {field.name: _number(parts, field.name) for field in parts.type if field.name != "z"}
     absent = np.zeros(len(parts), np.int64)
+    half = part.get("half", absent + 1)
+    if "half" in part:
+        part["h"] = half % _HALF + _HALF * part["noon"]
+    part["mo"] = part.get("mon", part.get("mo", absent + 1))
     year, month, day = (part.get(n, absent + b) for n, b in (("y", 1970), ("mo", 1), ("d", 1)))
-    exists = (year >= 1) & (month >= 1) & (day >= 1)
+    exists = (year >= 1) & (month >= 1) & (day >= 1) & (half >= 1) & (half <= _HALF)
     for name, top in _TOP.items():
         exists &= part.get(name, absent) <= top
     months = (year - 1970) * 12 + np.clip(month, 1, 12) - 1
@@ -143,6 +162,11 @@ def _micros(parts: pa.StructArray) -> tuple[np.ndarray, np.ndarray]:
 
 def _number(parts: pa.StructArray, name: str) -> np.ndarray:
     text = pc.fill_null(pc.struct_field(parts, name), "")
+    if name in ("mon", "noon"):
+        words = [month[:3].lower() for month in _MONTHS] if name == "mon" else ["am", "pm"]
+        place = pc.index_in(pc.utf8_lower(pc.utf8_slice_codeunits(text, 0, 3)), pa.array(words))
+        first = pc.fill_null(place, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+        return first + (name == "mon")  # type: ignore[no-any-return]
     if name == "f":
         text = pc.utf8_rpad(text, width=_DIGITS, padding="0")
     filled = pc.if_else(pc.equal(text, ""), "0", text)

@@ -123,11 +123,17 @@ def test_unknown_columns_are_refused_with_the_nearest_name(tmp_path, given):
     assert ("label" if given == "lable" else "customer_id") in caught.value.fix
 
 
-def test_a_key_with_repeated_values_is_not_declared(tmp_path):
-    path = write_csv(tmp_path / "x.csv", people(60))
-    contract, summary, _ = proposed(path, tmp_path / "a", key="age")
-    assert not contract.column("age").key
-    assert any("'age' is not declared as the key" in note for note in summary["notes"])
+def test_a_given_key_is_taken_at_its_word_and_its_repeats_are_named(tmp_path):
+    columns = people(60)
+    columns["customer_id"][40] = columns["customer_id"][7]
+    path = write_csv(tmp_path / "x.csv", columns)
+    contract, summary, _ = proposed(path, tmp_path / "a", key="customer_id")
+    assert contract.column("customer_id").key
+    assert summary["key"] == "customer_id"
+    assert any("'customer_id'" in note and "7, 40" in note for note in summary["notes"])
+    held = {item["row"] for item in judged(contract, path, tmp_path)}
+    assert held == {7, 40}
+    assert summary["breaking"] == 2
     contract, _, _ = proposed(path, tmp_path / "b", key="note")
     assert contract.column("note").key
 
@@ -182,7 +188,7 @@ cells = st.one_of(
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(cells, cells, st.integers(-9, 9).map(str)), min_size=1, max_size=30))
-def test_it_passes_on_its_own_source(tmp_path_factory, drawn):
+def test_few_rows_pass_on_their_own_contract(tmp_path_factory, drawn):
     folder = tmp_path_factory.mktemp("any")
     columns = dict(zip(("a", 'b "odd": #', "n"), map(list, zip(*drawn, strict=True)), strict=True))
     path = folder / "x.csv"
@@ -233,7 +239,19 @@ def test_real_tables(tmp_path, name, label, leaks):
     assert summary["columns"] == len(contract.columns)
     assert all(f"'{leak}' is ignored" in " ".join(summary["notes"]) for leak in leaks)
     assert "# check:" in text
-    assert judged(contract, path, tmp_path) == []
+    held = {item["row"] for item in judged(contract, path, tmp_path)}
+    assert held == impossible(path) if name == "diamonds" else held == set()
+
+
+def impossible(path):
+    """The diamonds with no height, with one ten times too large, or with an absurd table."""
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return {
+        number for number, row in enumerate(rows)
+        if float(row["z"]) == 0 or float(row["z"]) > 30 or float(row["y"]) > 50
+        or float(row["table"]) >= 73
+    }  # fmt: skip
 
 
 def test_the_first_half_of_a_table_speaks_for_the_second(tmp_path):
@@ -245,7 +263,7 @@ def test_the_first_half_of_a_table_speaks_for_the_second(tmp_path):
     half.write_text("".join([lines[0], *lines[1::2]]))
     contract, _, _ = proposed(half, tmp_path / "a", label="cut")
     found = judged(contract, path, tmp_path)
-    assert len({item["row"] for item in found}) <= 5
+    assert len({item["row"] for item in found} - impossible(path)) <= 5
 
 
 def test_what_may_tell_of_a_person_is_noted_and_not_decided(tmp_path):

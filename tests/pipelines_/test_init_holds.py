@@ -113,7 +113,9 @@ def test_rules_from_few_rows_are_warnings_that_say_why(tmp_path, rows, severity)
                 ("amount", "expect_column_values_to_be_between"),
                 ("label", "expect_column_values_to_be_in_set")} <= kinds  # fmt: skip
         assert "1 of 4 values appeared only once in 60 rows" in text
-    assert judged(contract, path, tmp_path) == []
+    # a value that hardly occurs in a large table is kept out of the set
+    held = {item["row"] for item in judged(contract, path, tmp_path)}
+    assert held == (set() if rows == 60 else {rows - 1})
 
 
 def test_a_column_that_seldom_repeats_is_no_key_yet(tmp_path):

@@ -1,0 +1,213 @@
+"""Numbers and dates that are kept out of a proposed range: placeholders and values far off.
+
+A placeholder has a known shape (-999, 9999, 1900-01-01) and stands apart from the others. A value
+is far off if a gap lies before it and the column's own tail, fitted to inner quantiles, does not
+reach it (`checks.kit.calibrate`); or if the gap is as wide as all others together. More than a few
+such values are a part of the data (`deviants.is_rare`), unless they are one placeholder.
+Blind to: values that are wrong but not far, such as one of ten times the size in a wide column.
+"""
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable
+
+import numpy as np
+
+from checks.kit import calibrate, encode
+from pipelines.proposal.deviants import is_rare
+
+LEAST_ROWS = 50
+TAIL_ROWS, TAIL_VALUES = 100, 20  # that a tail needs
+LONE, GROUPED = 0.01, 0.05  # accepted share of false alarms among single values, and among groups
+MODE_SHARE = 0.2  # of the rows; a value that more share is left out of the fit
+SKEWED = -0.15  # shape of the upper tail above which a positive column uses its logarithm
+APART = 0.5  # of the range of the others that lies before a placeholder
+APART_TAIL = 0.7  # deviations between what a tail explains and what it does not
+FURTHEST = 1e6  # deviations from the median
+GAP = 1.0  # of the range of the others that lies before values far off
+REPEATED = 2  # rows of a placeholder
+FACTORS = (10.0, 100.0, 1000.0, 0.1, 0.01, 0.001)
+_DAYS = ("0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01",
+         "1980-01-01", "1980-01-06", "2099-12-31", "2999-12-31", "3000-01-01", "9999-12-31",
+         "9999-01-01", "2100-01-01", "1111-11-11", "1901-01-01", "1904-01-01")  # fmt: skip
+_EPOCH = dt.date(1970, 1, 1)
+DAY = 86_400_000_000  # microseconds
+_ODD = frozenset((2**31 - 1, -(2**31), 2**32 - 1, 2**15 - 1, -(2**15), 1e9, 1e99, -1e9, 123456789))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Range:
+    """Which values of a column are believed, as floats.
+
+    Attributes:
+        low, high: values beyond them are kept out.
+        banned: placeholders that are kept out.
+        missing: placeholders that so many rows share that they mean a missing value.
+        middle: the 5 % and the 95 % quantile of the values that are believed.
+        is_positive: whether none of those is negative.
+    """
+
+    low: float = -np.inf
+    high: float = np.inf
+    banned: tuple[float, ...] = ()
+    missing: tuple[float, ...] = ()
+    middle: tuple[float, float] = (0.0, 0.0)
+    is_positive: bool = False
+
+    def is_odd(self, values: np.ndarray) -> np.ndarray:
+        """Return which values are kept out, bool, shape (n,); NaN is not."""
+        with np.errstate(invalid="ignore"):
+            odd: np.ndarray = (values < self.low) | (values > self.high)
+        return odd | np.isin(values, self.banned)
+
+    def kind(self, value: float, *, is_moment: bool) -> str:
+        """Return in words why a value is kept out."""
+        if value in self.banned:
+            return "placeholders"
+        if is_moment:
+            return "dates far from the others"
+        low, high = self.middle
+        if low > 0 or high < 0:
+            fits = next((f for f in FACTORS if low <= value / f <= high), None)
+            if fits is not None:
+                how = (
+                    f"{fits:,.0f} times too large"
+                    if fits > 1
+                    else f"{1 / fits:,.0f} times too small"
+                )
+                return f"numbers that look {how}"
+        if self.is_positive and value < 0:
+            return "negative numbers"
+        return "numbers far from the others"
+
+
+def found(values: np.ndarray, *, ticks: int = 0) -> Range:
+    """Return the range of a column that is believed.
+
+    Args:
+        values: float64, shape (n,), a sample of the column; NaN where missing.
+        ticks: of a date or timestamp, its units in a day; 0 for a number.
+    """
+    values = values[np.isfinite(values)]
+    if len(values) < LEAST_ROWS:
+        return Range()
+    shaped, counts = np.unique(values[_is_shaped(values, ticks)], return_counts=True)
+    rest = values[~np.isin(values, shaped)]
+    if not len(rest):
+        return Range()
+    banned: list[float] = []
+    missing: list[float] = []
+    for value, times in zip(shaped.tolist(), counts.tolist(), strict=True):
+        if times < len(values) / 2 and _is_apart(value, times, rest, is_moment=ticks > 0):
+            (banned if is_rare(times, len(values)) else missing).append(value)
+    kept = values[~np.isin(values, banned + missing)]
+    low, high = _ends(kept, is_moment=ticks > 0)
+    inner = kept[(kept >= low) & (kept <= high)]
+    middle = np.quantile(inner, [0.05, 0.95])
+    return Range(
+        low, high, tuple(banned), tuple(missing), (float(middle[0]), float(middle[1])),
+        is_positive=bool(inner.min() >= 0),
+    )  # fmt: skip
+
+
+def _is_shaped(values: np.ndarray, ticks: int) -> np.ndarray:
+    if ticks:
+        days = [(dt.date.fromisoformat(day) - _EPOCH).days * ticks for day in _DAYS]
+        return np.isin(values, np.array(days, float))
+    with np.errstate(invalid="ignore"):
+        plain = np.abs(values)
+    shapes: list[float] = [1.0, 9.0, *_repeated("9"), *_repeated("8"), *_repeated("7"), *_ODD]
+    shapes += [value + 0.9 for value in _repeated("9")] + [value + 0.99 for value in _repeated("9")]
+    is_shaped = np.isin(plain, np.array(sorted(map(abs, shapes))))
+    # 1 and 9 are digits like any other, unless their sign is the odd one
+    is_shaped &= ~((plain < 10) & (values > 0))  # noqa: PLR2004
+    return is_shaped
+
+
+def _repeated(digit: str) -> Iterable[float]:
+    least = 2 if digit == "9" else 3
+    return [float(digit * length) for length in range(least, 13)]
+
+
+def _is_apart(value: float, times: int, rest: np.ndarray, *, is_moment: bool) -> bool:
+    """Return whether a placeholder lies outside the other values, or alone has its sign."""
+    low, high = np.quantile(rest, [0.02, 0.98])
+    width = (high - low) or max(abs(high), 1.0)
+    if value < low - APART * width or value > high + APART * width:
+        if is_moment:
+            return True
+        return times >= REPEATED or value < low - 3 * width or value > high + 3 * width
+    is_only = value < 0 and rest.min() >= 0 and len(np.unique(rest)) >= TAIL_VALUES
+    return bool(is_only and times >= REPEATED and not is_moment)
+
+
+def _ends(values: np.ndarray, *, is_moment: bool) -> tuple[float, float]:
+    """Return the ends beyond which the values are far off; infinite for none."""
+    return (
+        -_upper_end(-values, is_log=False),
+        _upper_end(values, is_log=not is_moment),
+    )
+
+
+def _upper_end(values: np.ndarray, *, is_log: bool) -> float:
+    """Return where to cut the upper tail: half-way between what it explains and what is far off."""
+    ranked = np.sort(values)
+    cut = min(_by_gap(ranked), _by_tail(ranked, is_log=is_log))
+    above = int(np.count_nonzero(ranked > cut))
+    return cut if above and is_rare(above, len(ranked)) else np.inf
+
+
+def _by_gap(ranked: np.ndarray) -> float:
+    """Return the middle of the first gap that is as wide as all values below it."""
+    start = int(len(ranked) * 0.94)
+    first = float(ranked[int(0.005 * len(ranked))])  # what is far below must not widen the range
+    below = ranked[start:-1]
+    gaps = np.diff(ranked[start:])
+    is_wide = gaps > GAP * np.maximum(below - first, 0.0)
+    enough = [len(np.unique(ranked[: start + at + 1])) > 2 for at in np.flatnonzero(is_wide)]  # noqa: PLR2004
+    wide = np.flatnonzero(is_wide)[np.array(enough, bool)] if enough else np.zeros(0, int)
+    if not len(wide):
+        return np.inf
+    at = int(wide[0])
+    return float(below[at] / 2 + ranked[start + at + 1] / 2)
+
+
+def _by_tail(ranked: np.ndarray, *, is_log: bool) -> float:
+    """Return the middle of the first gap beyond what the tail of the inner values explains."""
+    distinct, counts = np.unique(ranked, return_counts=True)
+    if len(ranked) < TAIL_ROWS or len(distinct) < TAIL_VALUES:
+        return np.inf
+    fitted = ranked
+    if counts.max() > MODE_SHARE * len(ranked):
+        fitted = ranked[ranked != distinct[counts.argmax()]]
+    low, placed = float(np.quantile(fitted, 0.01)), ranked
+    if is_log and low > 0 and _shape(fitted) > SKEWED:
+        fitted, placed = (np.log(np.maximum(part, low / 1e3)) for part in (fitted, ranked))
+    center, scale = encode.spread(fitted)
+    with np.errstate(over="ignore"):
+        fitted, placed = (
+            np.clip((part - center) / scale, -FURTHEST, FURTHEST) for part in (fitted, placed)
+        )
+    first = _unexplained(placed, fitted)
+    apart = np.flatnonzero(np.diff(placed[max(first - 1, 0) :]) >= APART_TAIL)
+    if first == 0 or not len(apart):
+        return np.inf
+    last = first - 1 + int(apart[0])
+    return float(ranked[last] / 2 + ranked[last + 1] / 2)
+
+
+def _unexplained(placed: np.ndarray, fitted: np.ndarray) -> int:
+    """Return the place of the first value that the tail does not explain; all places if none."""
+    ends = np.quantile(fitted, [0.80, 0.95])
+    if len(fitted) < TAIL_ROWS or ends[1] <= ends[0]:
+        return len(placed)
+    heavy = 1.0 if _shape(fitted) > 0 else 0.5
+    chances = calibrate.tail(fitted, most_shape=heavy).beyond(placed)[:, None]
+    lone = calibrate.alone(chances, alpha=LONE, rows=len(placed), most=0.03)[0]
+    grouped = calibrate.grouped(chances, None, alpha=GROUPED)[0]
+    return int(np.count_nonzero(chances[:, 0] >= max(lone, grouped)))
+
+
+def _shape(ranked: np.ndarray) -> float:
+    low, mid, high = np.quantile(ranked, [0.80, 0.90, 0.95])
+    return float(np.log2(max(high - mid, 1e-12) / max(mid - low, 1e-12)))
