@@ -38,11 +38,22 @@ def parse_header(line: bytes, dialect: Dialect, name: str) -> list[str]:
     if "\0" in text:
         fix = "export the file again"
         raise AssayError("I023", "the header contains a NUL byte", where=name, fix=fix)
-    try:
-        (cells,) = _reader(text, dialect)
-    except (csv.Error, ValueError):
+    cells = cells_of(line, dialect)
+    if cells is None:
         what = "the quotes in the header do not match"
-        raise AssayError("I025", what, where=name, fix="repair the header") from None
+        raise AssayError("I025", what, where=name, fix="repair the header")
+    return cells
+
+
+def cells_of(line: bytes, dialect: Dialect) -> list[str] | None:
+    """Return the cells of a line as a header has them; None if it cannot be split."""
+    try:
+        (cells,) = _reader(line.decode(), dialect)
+    except (csv.Error, ValueError):
+        return None
+    cells = [cell.strip(" \t") for cell in cells] if dialect.trim else cells
+    if dialect.index and cells and not cells[0].strip():
+        cells[0] = dialect.index
     return cells
 
 
@@ -87,7 +98,10 @@ def check_names(names: list[str], wanted: list[str] | None, where: str) -> None:
     for place, name in enumerate(names, 1):
         if not name.strip():
             what = f"column {place} of {len(names)} has no name"
-            raise AssayError("I027", what, where=where, fix="name it in the header")
+            fix = "name it in the header"
+            if place == 1 and len(names) > 1:
+                fix += ", or set assay.csv: {index: NAME} in the contract"
+            raise AssayError("I027", what, where=where, fix=fix)
     for name, count in Counter(names).items():
         if count > 1:
             places = ", ".join(str(p) for p, n in enumerate(names, 1) if n == name)
@@ -163,6 +177,11 @@ def _is_data(
 ) -> bool:
     if specs is not None:
         return _fits(names, specs)
+    return looks_like_data(names, first)
+
+
+def looks_like_data(names: list[str], first: list[str] | None) -> bool:
+    """Return whether a header has numbers or dates exactly where the row below it has them."""
     numeric = [bool(_LIKE_DATA.fullmatch(name)) for name in names]
     if not any(numeric) or first is None or len(first) != len(names):
         return False

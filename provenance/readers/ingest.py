@@ -20,7 +20,8 @@ from provenance.files.formats import Format, format_of, opened_format, refuse_co
 from provenance.files.listing import expand
 from provenance.files.safe_open import Opened
 from provenance.files.unpack import blocks
-from provenance.readers.csv_dialect import Dialect, detect
+from provenance.readers.csv_detection import detect
+from provenance.readers.csv_dialect import Dialect
 from provenance.readers.csv_reader import CsvSource
 from provenance.readers.encoding import as_utf8
 from provenance.readers.intake import Intake

@@ -28,6 +28,9 @@ class ColumnSpec:
         required: whether a missing value is a fault (ASSAY-V010).
         format: ODCS format of dates and timestamps, e.g. `yyyy-MM-dd`; None means ISO 8601.
         missing: texts that stand for a missing value, in addition to the empty cell.
+        decimal, thousands: how numbers are written: `.` or `,`; between groups of three digits,
+            empty if they have none.
+        trim: whether blanks around a text are left out.
     """
 
     name: str
@@ -35,6 +38,9 @@ class ColumnSpec:
     required: bool = False
     format: str | None = None
     missing: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str = ""
+    trim: bool = False
 
     @property
     def arrow(self) -> pa.DataType:
