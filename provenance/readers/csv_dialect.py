@@ -73,8 +73,12 @@ class Dialect:
         """Return the columns' types with this dialect's way to write numbers."""
         if specs is None or (self.decimal, self.thousands, self.trim) == (".", "", False):
             return specs
-        written = {"decimal": self.decimal, "thousands": self.thousands, "trim": self.trim}
-        return tuple(dataclasses.replace(spec, **written) for spec in specs)
+        return tuple(
+            dataclasses.replace(
+                spec, decimal=self.decimal, thousands=self.thousands, trim=self.trim
+            )
+            for spec in specs
+        )
 
 
 def codec_of(name: str) -> str | None:

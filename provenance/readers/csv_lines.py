@@ -114,26 +114,32 @@ def names_total(cell: str) -> bool:
 
 
 def refuse_moved_header(
-    head: bytes, names: list[str], wanted: list[str], dialect: Dialect, where: str
+    head: bytes, names: list[str], specs: Iterable[ColumnSpec], dialect: Dialect, where: str
 ) -> None:
     """Refuse a text whose header is in another line than the one that was read as such.
 
     Args:
         head: the first bytes of the text, before any line is skipped.
         names: what was read as the header.
-        wanted: the contract's columns.
+        specs: the contract's columns.
         dialect: of the text, according to the contract.
         where: the file, for messages.
 
     Raises:
         AssayError: ASSAY-I018, naming the line.
     """
-    if set(names) == set(wanted):
+    known = {spec.name: spec.outside for spec in specs}
+    needed = {name for name, is_outside in known.items() if not is_outside}
+    if needed <= set(names):
         return
     lines = LINE_END.split(head)[:_MOST]
     for place, line in enumerate(lines):
         cells = cells_of(line, dialect)
-        if cells is not None and len(cells) == len(wanted) and set(cells) == set(wanted):
+        if (
+            cells is not None
+            and len(set(cells)) == len(cells)
+            and needed <= set(cells) <= set(known)
+        ):
             raise _moved(lines[:place], dialect, where)
 
 

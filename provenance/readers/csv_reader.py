@@ -138,11 +138,15 @@ class CsvSource:
             kinds = zip(self._line_ends.tolist(), ("LF", "CR LF", "CR"), strict=True)
             counts = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
             found.append(Notice("ASSAY-I028", f"line endings are mixed: {counts}", self.name))
-        kinds = (self._dialect.skip, "above the header"), (self._comments, "with comments")
-        outside = [(c, kind) for c, kind in (*kinds, (self._below, "below the table")) if c]
+        left_out = {
+            "above the header": self._dialect.skip,
+            "with comments": self._comments,
+            "below the table": self._below,
+        }
+        outside = [(count, place) for place, count in left_out.items() if count]
         if outside:
-            told = ", ".join(f"{c:,} {kind}" for c, kind in outside)
-            what = f"lines that are no rows, as the contract says, were left out: {told}"
+            told = ", ".join(f"{count:,} {place}" for count, place in outside)
+            what = f"lines that the contract does not count as rows were skipped: {told}"
             found.append(Notice("ASSAY-I039", what, self.name))
         if self._repeated:
             what = f"{self._repeated:,} rows repeat the header and are rejected"
@@ -220,7 +224,7 @@ class CsvSource:
         wanted = [spec.name for spec in self._specs or ()]
         if self._specs is not None:
             found = cells_of(lines[0], self._dialect) or []
-            refuse_moved_header(self._head, found, wanted, self._dialect, self.name)
+            refuse_moved_header(self._head, found, self._specs, self._dialect, self.name)
         names = parse_header(lines[0], self._dialect, self.name)
         mark = self._dialect.delimiter
         first = lines[1].decode("utf-8", "replace").split(mark) if lines[1:] else None

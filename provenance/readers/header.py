@@ -86,11 +86,19 @@ def check_header(
         if wanted is not None:
             what += f"; the contract expects {_listed(wanted)}"
         raise AssayError("I018", what, where=where, fix="add a header line")
-    check_names(names, wanted, where)
+    outside = frozenset(spec.name for spec in specs or () if spec.outside)
+    check_names(names, wanted, where, outside)
 
 
-def check_names(names: list[str], wanted: list[str] | None, where: str) -> None:
+def check_names(
+    names: list[str],
+    wanted: list[str] | None,
+    where: str,
+    outside: frozenset[str] = frozenset(),
+) -> None:
     """Refuse column names that are empty, duplicate, reserved, or not the contract's.
+
+    Names that are given `outside` of the file may be missing.
 
     Raises:
         AssayError: ASSAY-I018, I026 or I027.
@@ -113,8 +121,8 @@ def check_names(names: list[str], wanted: list[str] | None, where: str) -> None:
         code, use = ("I026", " for the quarantine") if name in _OURS else ("I018", "")
         what = f"the column name {name} is reserved{use}"
         raise AssayError(code, what, where=where, fix="rename the column")
-    if wanted is not None and set(wanted) != set(names):
-        raise _mismatch(names, wanted, where)
+    if wanted is not None and not set(wanted) - outside <= set(names) <= set(wanted):
+        raise _mismatch(names, [name for name in wanted if name not in outside], where)
 
 
 def _mismatch(names: list[str], wanted: list[str], where: str) -> AssayError:
@@ -193,6 +201,7 @@ def looks_like_data(names: list[str], first: list[str] | None) -> bool:
 
 def _fits(names: list[str], specs: tuple[ColumnSpec, ...]) -> bool:
     """Return whether a header looks like a row of the contract's types, not like its names."""
+    specs = tuple(spec for spec in specs if not spec.outside)
     wanted = {spec.name for spec in specs}
     if len(names) != len(specs) or wanted & set(names):
         return False

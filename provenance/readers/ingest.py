@@ -1,9 +1,10 @@
 """Ingest: turns the files of a source into a snapshot that later stages can trust.
 
 Files are opened once and safely (safe_open), unpacked under limits (unpack), read as text
-(csv_reader, jsonl_reader) or as Parquet (parquet_reader), cast to the contract's types and written
-as shards (intake). A file that cannot be read is refused with a code, a row that cannot be cast is
-held, a row that cannot be split into cells is rejected; nothing is repaired and nothing is lost.
+(csv_reader, jsonl_reader, json_reader) or as Parquet (parquet_reader), joined with what their
+folders' names say (partitions), cast to the contract's types and written as shards (intake). A file
+that cannot be read is refused with a code, a row that cannot be cast is held, a row that cannot be
+split into cells is rejected; nothing is repaired and nothing is lost.
 """
 
 import contextlib
@@ -25,8 +26,10 @@ from provenance.readers.csv_dialect import Dialect
 from provenance.readers.csv_reader import CsvSource
 from provenance.readers.encoding import as_utf8
 from provenance.readers.intake import Intake
+from provenance.readers.json_reader import json_source
 from provenance.readers.jsonl_reader import JsonlSource
 from provenance.readers.parquet_reader import ParquetSource
+from provenance.readers.partitions import Partition, refuse_uneven
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.snapshot import Snapshot, Source
 
@@ -68,8 +71,11 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
     Raises:
         AssayError: a code of the I series if the source cannot be read as it claims to be.
     """
-    form = _Form(specs, limits, dialect or Dialect())
     formats = _formats(paths, limits)
+    refuse_uneven(paths)
+    if dialect and _family(formats[0]) == "csv":
+        specs = dialect.of_columns(specs)
+    form = _Form(specs, limits, dialect or Dialect())
     folder.mkdir(parents=True, exist_ok=True)
     intake = Intake(folder, specs, shard_rows, is_text=formats[0].is_text)
     sources: list[Source] = []
@@ -159,9 +165,11 @@ def _read(
             raise AssayError("I001", "the file is empty", where=file.name)
         wanted = None if remote.is_url(path) else recorded(path)
         refuse_content(file, kind)
-        reader = _reader(file, kind, form)
+        partition = Partition.of(path, form.specs)
+        reader = _reader(file, kind, dataclasses.replace(form, specs=partition.of_file()))
         with _agreeing(sources, form):
             parts = reader.parts(first_row, intake.pool)
+            parts = partition.joined(parts, is_text=kind.is_text)
             for settled in intake.settled(parts, file.name):
                 intake.take(settled)
         digest = file.digest()
@@ -202,6 +210,8 @@ def _reader(file: Opened, kind: Format, form: _Form) -> CsvSource | JsonlSource 
     if kind.base == "parquet":
         return ParquetSource(file, specs, limits)
     text = blocks(file, kind.packing, limits)
+    if kind.base == "json":
+        return json_source(file.name, text, specs, limits)
     if kind.base == "jsonl":
         return JsonlSource(file.name, text, specs, limits)
     dialect = form.dialect.named(kind.base)

@@ -31,6 +31,7 @@ class ColumnSpec:
         decimal, thousands: how numbers are written: `.` or `,`; between groups of three digits,
             empty if they have none.
         trim: whether blanks around a text are left out.
+        outside: whether a file may lack the column, since the names of its folders give it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ColumnSpec:
     decimal: str = "."
     thousands: str = ""
     trim: bool = False
+    outside: bool = False
 
     @property
     def arrow(self) -> pa.DataType:
