@@ -18,7 +18,6 @@ from checks.kit.wording import count
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice
 
-REJECTED_FLOOR = 1_000  # smallest source, in rows, to which the limit on rejected rows applies
 LATE = "ASSAY-K002"
 UNRUN = ("ASSAY-K001", "ASSAY-K002", "ASSAY-K003", "ASSAY-K016")
 
@@ -68,7 +67,7 @@ def decide(
     most = _most(found)
     limit = policy.max_quarantine_share
     reasons += _share("ASSAY-K011", f"quarantined{most}", quarantine, source, limit)
-    if source >= REJECTED_FLOOR:
+    if rejected >= policy.least_rejected:
         reasons += _share("ASSAY-K012", "rejected", rejected, source, policy.max_rejected_share)
     warnings = pc.sum(pc.equal(found["severity"], "warning")).as_py() or 0
     if policy.fail_on == "warning" and warnings:

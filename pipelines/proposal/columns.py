@@ -164,8 +164,12 @@ class Seen:
         return self.counts is not None and not any("\0" in str(value) for value in self.counts)
 
 
-def columns(snapshot: Snapshot) -> list[Seen]:
+def columns(snapshot: Snapshot, texts: frozenset[str] = frozenset()) -> list[Seen]:
     """Return the facts about every column, in order: one read for types, one for values.
+
+    Args:
+        snapshot: of plain cells (`as_written`).
+        texts: columns that are text, whatever their cells look like.
 
     Raises:
         AssayError: ASSAY-I023 for a name with a NUL, which no contract may contain.
@@ -175,7 +179,7 @@ def columns(snapshot: Snapshot) -> list[Seen]:
     if any("\0" in name for name in schema.names):
         what = "the name of a column contains a NUL character"
         raise AssayError("I023", what, where=snapshot.sources[0].name, fix="export it again")
-    tries = {field.name: _Type(field, is_typed=is_typed) for field in schema}
+    tries = {f.name: _Type(f, is_typed=is_typed or f.name in texts) for f in schema}
     for ref in snapshot.shards:
         table = read_shard(ref).table
         for name, tried in tries.items():

@@ -32,6 +32,8 @@ class Proposal:
         comments: lines above it; those that begin with `check:` need review.
         is_key, is_unique: whether its values must differ; is_required: whether none may be missing.
         valid: its set of values; ends: its least and greatest value, None for no limit.
+        is_index: whether it only counts or names the rows.
+        is_partition: whether the names of the source's folders give it.
         doubts: why a rule is not sure: `required`, `unique`, `valid`, `minimum`, `maximum`.
     """
 
@@ -43,6 +45,8 @@ class Proposal:
     valid: list[Any] | None = None
     ends: tuple[Any, Any] = (None, None)
     is_required: bool = False
+    is_index: bool = False
+    is_partition: bool = False
     doubts: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -145,6 +149,8 @@ def _property(proposal: Proposal) -> list[str]:
         fields["required"] = True
     if proposal.is_unique and "unique" not in doubts:
         fields["unique"] = True
+    if proposal.is_partition:
+        fields["partitioned"] = True
     if ends := _ends(proposal, is_sure=True):
         fields["logicalTypeOptions"] = ends
     roles = {"assay.role": proposal.roles if len(proposal.roles) > 1 else "".join(proposal.roles)}

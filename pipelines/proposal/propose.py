@@ -6,6 +6,7 @@ one. Lines that a person should review are marked `# check:`. A column that give
 found by the very check that runs later, and is ignored.
 """
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from checks.kit import findings, registry
 from checks.kit.contract_model import Contract
 from checks.kit.protocol import Context
 from checks.kit.wording import count
-from pipelines.proposal import columns, privacy, rules
+from pipelines.proposal import as_written, columns, privacy, rules
 from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal, contract_text, csv_settings
 from provenance.base.errors import AssayError
@@ -69,11 +70,16 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
         AssayError: ASSAY-C007 if the label or the key is not a column.
     """
     notes: list[str] = []
-    proposals = _proposals(snapshot, label, key, notes)
+    written, seen = as_written.seen(snapshot, dialect or Dialect(), columns.columns)
+    snapshot = written.snapshot
+    proposals = [Proposal(column) for column in seen]
+    notes += as_written.tell(written, proposals)
+    _propose_all(proposals, snapshot, label, key, notes)
     path = _path_below(source, contract_folder)
-    settings = csv_settings(dialect or Dialect(), snapshot.sources[0].format)
+    settings = csv_settings(written.dialect, snapshot.sources[0].format)
     if settings:
         notes.append(f"the CSV has an unusual {' and '.join(settings)}: see assay.csv")
+    notes += [f"{n.message} ({n.where})" for n in snapshot.warnings if n.code == "ASSAY-I040"]
     lost = snapshot.rows - sum(ref.rows for ref in snapshot.shards)
     if lost:
         what = f"{lost:,} of {snapshot.rows:,} rows cannot be split into cells"
@@ -86,13 +92,17 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
     return text, _summary(proposals, text, notes)
 
 
-def _proposals(
-    snapshot: Snapshot, label: str | None, key: str | None, notes: list[str]
-) -> list[Proposal]:
-    seen = columns.columns(snapshot)
+def _propose_all(
+    proposals: list[Proposal],
+    snapshot: Snapshot,
+    label: str | None,
+    key: str | None,
+    notes: list[str],
+) -> None:
+    """Propose the roles and rules of all columns."""
+    seen = [proposal.seen for proposal in proposals]
     for given in (label, key):
         _refuse_unknown(given, seen)
-    proposals = [Proposal(column) for column in seen]
     _propose_label(proposals, label, notes)
     _propose_key(proposals, snapshot, key, notes)
     for role, test in (("time", _is_time), ("source", _is_source), ("text", _is_text)):
@@ -103,7 +113,6 @@ def _proposals(
     privacy.note(proposals, read_shard(snapshot.shards[0]))
     _ignore_empty(proposals, notes)
     _ignore_leaks(proposals, snapshot, notes)
-    return proposals
 
 
 def _summary(proposals: list[Proposal], text: str, notes: list[str]) -> dict[str, Any]:
@@ -262,9 +271,13 @@ def _telling_columns(
 
 
 def _contract(proposals: list[Proposal]) -> Contract:
-    return Contract(
-        "proposal", "1", "contract.yaml", "0" * 64, tuple(map(privacy.column_of, proposals))
+    columns_ = tuple(map(privacy.column_of, proposals))
+    # an index is ignored, but a table that is sorted by its label must be told all the same
+    columns_ = tuple(
+        dataclasses.replace(column, roles=column.roles - {"ignore"}) if p.is_index else column
+        for p, column in zip(proposals, columns_, strict=True)
     )
+    return Contract("proposal", "1", "contract.yaml", "0" * 64, columns_)
 
 
 def _path_below(source: str | None, folder: Path | None) -> str | None:
