@@ -78,7 +78,8 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
     path = _path_below(source, contract_folder)
     settings = csv_settings(written.dialect, snapshot.sources[0].format)
     if settings:
-        notes.append(f"the CSV has an unusual {' and '.join(settings)}: see assay.csv")
+        found = ", ".join(f"{key} {value!r}" for key, value in settings.items())
+        notes.append(f"the format of the CSV, as detected (assay.csv): {found}")
     notes += [f"{n.message} ({n.where})" for n in snapshot.warnings if n.code == "ASSAY-I040"]
     lost = snapshot.rows - sum(ref.rows for ref in snapshot.shards)
     if lost:
@@ -244,7 +245,8 @@ def _ignore_leaks(proposals: list[Proposal], snapshot: Snapshot, notes: list[str
         if item["severity"] == "error":
             proposal.roles = ["ignore"]
             proposal.comments.append(f"check: ignored: {item['evidence']}")
-            notes.append(f"'{item['column']}' is ignored: {item['evidence']}")
+            why = "the rows are sorted by the label: " if proposal.is_index else ""
+            notes.append(f"'{item['column']}' is ignored: {why}{item['evidence']}")
         else:
             proposal.comments.append(f"check: {item['evidence']}")
 

@@ -32,7 +32,10 @@ def test_nothing_found_passes():
         (201, 0, 2000, ["ASSAY-K011"]),
         (0, 20, 2000, []),
         (0, 21, 2000, ["ASSAY-K012"]),
-        (0, 21, 999, []),  # too few rows for the limit on rejected ones
+        (0, 3, 99, []),  # a few rejected rows are normal, whatever the size of the source
+        (0, 4, 99, ["ASSAY-K012"]),
+        (0, 4, 400, []),
+        (0, 4, 399, ["ASSAY-K012"]),
     ],
 )
 def test_shares_have_limits(quarantine, rejected, source, expected):
