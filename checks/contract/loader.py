@@ -227,8 +227,7 @@ def _settings(given: Part, place: Place, columns: dict[str, str]) -> dict[str, A
     if "assay.policy" in given:
         policy = given["assay.policy"]
         shares = {key: float(value) for key, value in policy.items() if key != "fail_on"}
-        least = {"least_rejected": 1} if "max_rejected_share" in policy else {}
-        found["policy"] = Policy(**{**policy, **shares, **least})
+        found["policy"] = Policy(**{**policy, **shares})
     return found
 
 

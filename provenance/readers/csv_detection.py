@@ -173,8 +173,9 @@ def _table(sample: bytes, dialect: Dialect, *, is_whole: bool) -> _Table | None:
     table = dataclasses.replace(table, start=start)
     is_odd = start > _PREAMBLE or (widths[start:] == width).mean() < _ALIKE
     # a header with one name less than its rows have cells is a header all the same
-    is_short = any(1 < cells == width - 1 for cells in widths[:start].tolist())
-    if is_odd or (start and (is_short or _is_row(table, dialect))):
+    is_above = start > 0 and full[start] - full[start - 1] == 1
+    is_short = is_above and 1 < widths[start - 1] == width - 1
+    if is_odd or is_short or (start and _is_row(table, dialect)):
         return None
     return table
 

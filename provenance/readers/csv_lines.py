@@ -59,7 +59,9 @@ def after_lines(blocks: Iterator[bytes], count: int, where: str) -> Iterator[byt
             place, left = end.end(), left - 1
         if not left and block[place:]:
             yield block[place:]
-    if not left and rest.strip():
+    if left and rest:
+        left, rest = left - 1, b""
+    if rest:
         yield rest
     if left:
         what = f"the contract skips {count:,} lines, but the file has {count - left:,} or fewer"

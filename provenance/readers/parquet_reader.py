@@ -164,24 +164,22 @@ class ParquetSource:
             if logical == "string" and is_binary(field.type):
                 column = as_text(whole(table[field.name]))
             elif logical == "integer" and pa.types.is_floating(field.type):
-                column = self._integers(field.name, whole(table[field.name]).cast(pa.float64()))
+                column = self._integers(field, whole(table[field.name]).cast(pa.float64()))
             if column is not None:
                 table = table.set_column(place, field.with_type(column.type), column)
         return table
 
-    def _integers(self, name: str, floats: pa.Array) -> pa.Array:
+    def _integers(self, field: pa.Field, floats: pa.Array) -> pa.Array:
         is_whole = pc.and_(
             pc.less_equal(pc.abs(floats), _EXACT), pc.equal(pc.floor(floats), floats)
         )
         if others := pc.sum(pc.invert(is_whole)).as_py():
-            what = (
-                f"column {name!r} is of floats, {others:,} of {len(floats):,} values read so far "
-            )
-            what += "are not whole numbers, but the contract says integer"
+            what = f"column {field.name!r} is {field.type}, but the contract says integer, and "
+            what += f"{others:,} of {len(floats):,} values read so far are not whole numbers"
             fix = "declare the column as a number; or write whole numbers (pandas: Int64)"
             raise AssayError("I008", what, where=self._file.name, fix=fix)
         if len(floats):
-            self._floats.add(name)
+            self._floats.add(field.name)
         return floats.cast(pa.int64())
 
     def _without_mojibake(

@@ -44,6 +44,14 @@ def test_shares_have_limits(quarantine, rejected, source, expected):
     assert decided.exit_code == (1 if expected else 0)
 
 
+@pytest.mark.parametrize(
+    ("rejected", "share", "is_over"), [(1, 0, True), (1, 0.02, False), (3, 0.02, True)]
+)
+def test_a_limit_that_the_contract_names_holds_for_any_source(rejected, share, is_over):
+    decided = decide(source=100, rejected=rejected, max_rejected_share=share)
+    assert codes(decided) == (["ASSAY-K012"] if is_over else [])
+
+
 def test_row_findings_quarantine_but_do_not_fail():
     found = findings.concat([of("a.x", rows=[5, 3, 5]), of("b.y", "warning", [7])])
     assert verdict.quarantined_rows(found).tolist() == [3, 5]
