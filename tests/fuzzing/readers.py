@@ -58,6 +58,7 @@ def targets() -> list[Target]:
     return [
         Target("csv", lambda at: list(_csv_seeds(at)), _csv, WORDS, has_head=True, share=3),
         Target("jsonl", lambda at: list(_line_seeds(at)), _lines, JSON_WORDS, has_head=True),
+        Target("json", lambda at: list(_array_seeds(at)), _array, JSON_WORDS, has_head=True),
         Target("parquet", lambda at: list(_parquet_seeds(at)), _parquet, change=parquet,
                has_head=True, share=3, contained=_in_the_product),
     ]  # fmt: skip
@@ -87,6 +88,12 @@ def _lines(case: bytes, folder: Path) -> str:
     return _both(_written(folder, f"a.jsonl{end}", data), specs, head)[1]
 
 
+def _array(case: bytes, folder: Path) -> str:
+    head, body = case[:HEAD].ljust(HEAD, b"\0"), case[HEAD:]
+    specs = columns.specs(head[2], ["a", "b", "c"] if head[1] % 4 == 3 else [])
+    return _both(_written(folder, "a.json", body), specs, head)[1]
+
+
 def _parquet(case: bytes, folder: Path) -> str:
     head, body = case[:HEAD].ljust(HEAD, b"\0"), case[HEAD:]
     path = _written(folder, "a.parquet", body)
@@ -112,7 +119,7 @@ def _both(
     """Read a file once, or twice in other pieces; both must come to the same."""
     limits = NARROW if head[2] >= 192 else Limits()
     first = _once(path, path.parent / "first", specs, limits, **options)
-    is_open = specs is None and path.name.startswith("a.jsonl")  # the first block names the columns
+    is_open = specs is None and path.name.startswith("a.json")  # the first block names the columns
     if head[3] % 2 and not is_open:
         cut = max(512, len(path.read_bytes()) // (2 + head[3] // 2 % 8))
         with mock.patch.object(unpack, "BLOCK", cut):
@@ -251,6 +258,12 @@ def _line_seeds(folder: Path) -> Iterator[bytes]:
         if len(data) <= SMALL and not name.endswith(".zst"):
             yield bytes((3 if name.endswith(".gz") else 0, 0, seed * 4, seed)) + data
     yield b'\0\3\2\1{"a": 1, "b": "x", "c": null}\n{"a": 2, "b": "y", "c": true}\n' * 2
+
+
+def _array_seeds(folder: Path) -> Iterator[bytes]:
+    for case in _line_seeds(folder):
+        lines = [line for line in case[HEAD:].split(b"\n") if line.strip()]
+        yield case[:HEAD] + b"[" + b",\n".join(lines) + b"]\n"
 
 
 def _parquet_seeds(folder: Path) -> Iterator[bytes]:
