@@ -110,7 +110,8 @@ def _told(written: Written, proposal: Proposal) -> list[str]:
     if name in written.numbers and (what := number_forms.ambiguity(written.forms[name])):
         found.append(what)
     for word, cells in written.absent.get(name, {}).items():
-        found.append(f"{count(cells, 'cell')} hold {word}, which is read as missing")
+        verb = "holds" if cells == 1 else "hold"
+        found.append(f"{count(cells, 'cell')} {verb} {word}, which is read as missing")
     if name in written.binary:
         found.append("bytes that are UTF-8 in every row, read as text")
     if name in written.folders:

@@ -150,6 +150,8 @@ class CsvSource:
             found.append(Notice("ASSAY-I039", what, self.name))
         if self._repeated:
             what = f"{self._repeated:,} rows repeat the header and are rejected"
+            if self._repeated == 1:
+                what = "1 row repeats the header and is rejected"
             found.append(Notice("ASSAY-I040", what, self.name))
         if self._dialect.index and cells_of(self._header, self._unnamed) != self.columns:
             what = f"the first column has no name and is read as {self._dialect.index!r}"

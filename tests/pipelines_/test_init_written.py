@@ -187,5 +187,5 @@ def test_a_header_in_the_middle_is_no_class(tmp_path, monkeypatch, capsys):
     contract, notes, read = proposed(tmp_path, monkeypatch, capsys, "a.csv")
     assert set(contract.column("y").valid_values) == {"a", "b"}
     assert kinds(contract)["x"] == "integer"
-    assert any("repeat the header" in note for note in notes)
+    assert any("repeats the header" in note for note in notes)
     assert read_table(read.rejected).num_rows == 1
