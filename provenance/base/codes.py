@@ -69,7 +69,7 @@ I024 A row has the wrong number of cells and is rejected; if all rows do, the so
      Quote cells that contain the delimiter, or repair the header.
 I025 A quote is never closed (source refused), or it swallows the following rows (row rejected).
      Repair the quote; if such long cells are intended, raise assay.limits.max_lines_per_row.
-I026 A column name occurs more than once, or is reserved.
+I026 A column name occurs more than once, also if only its case differs, or is reserved.
      Rename the column.
 I027 A column has no name.
          If this is only a warning, the contract names it (assay.csv.index).

@@ -7,6 +7,7 @@ split into cells are rejected with their bytes, and Arrow must agree on the numb
 Nothing here is shared, so blocks can be read in parallel.
 """
 
+import codecs
 import dataclasses
 from collections.abc import Iterator
 
@@ -78,12 +79,14 @@ class Block:
         return [self.rows.block[starts[place] : ends[place]] for place in places]
 
     def repeats(self, line: bytes) -> list[int]:
-        """Return the places of the rows that are this very line."""
+        """Return the places of the rows that are this very line, also after a byte order mark."""
         starts, ends = self.rows.starts[self.first :], self.rows.ends[self.first :]
         if not len(starts) or self.rows.block.find(line, int(starts[0])) < 0:
             return []
-        alike = np.flatnonzero((ends - starts == len(line)) & self.is_row).tolist()
-        return [p for p, text in zip(alike, self.texts(alike), strict=True) if text == line]
+        same = (line, codecs.BOM_UTF8 + line)
+        is_alike = np.isin(ends - starts, [len(text) for text in same]) & self.is_row
+        alike = np.flatnonzero(is_alike).tolist()
+        return [p for p, text in zip(alike, self.texts(alike), strict=True) if text in same]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import numpy as np
 from provenance.readers.csv_dialect import DELIMITERS, Dialect, may_delimit, wide_of
 from provenance.readers.csv_lines import LINE_END, names_total
 from provenance.readers.csv_rows import Rows, find_rows
-from provenance.readers.header import cells_of, looks_like_data
+from provenance.readers.header import cells_of, is_like_data, looks_like_data
 
 _SAMPLE = 1 << 20  # bytes that are searched for the delimiter
 _TAIL = 1 << 14  # bytes that are searched for lines below the table
@@ -171,6 +171,8 @@ def _table(sample: bytes, dialect: Dialect, *, is_whole: bool) -> _Table | None:
     while start < min(len(full) - 1, _PREAMBLE) and _is_padded(table.line(start), width, dialect):
         start += 1
     table = dataclasses.replace(table, start=start)
+    if table.start > int(np.argmax(widths == width)) and not _has_header(table, dialect):
+        return None
     is_odd = start > _PREAMBLE or (widths[start:] == width).mean() < _ALIKE
     # a header with one name less than its rows have cells is a header all the same
     is_above = start > 0 and full[start] - full[start - 1] == 1
@@ -185,6 +187,13 @@ def _is_padded(line: bytes, width: int, dialect: Dialect) -> bool:
     cells = cells_of(line, dialect) or []
     filled = [bool(cell.strip()) for cell in cells]
     return len(cells) == width > 2 and sum(filled) <= width // 2 and not any(filled[width // 2 :])  # noqa: PLR2004
+
+
+def _has_header(table: _Table, dialect: Dialect) -> bool:
+    """Return whether values below a header of names show that it is one."""
+    names = cells_of(table.line(table.start), dialect) or []
+    values = [cell for row in table.cells(dialect, _ROWS) for cell in row]
+    return not any(map(is_like_data, names)) and any(map(is_like_data, values))
 
 
 def _is_row(table: _Table, dialect: Dialect) -> bool:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+import string
 from collections import Counter
 from collections.abc import Iterable
 
@@ -21,6 +22,7 @@ _LIKE_DATA = re.compile(
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _OURS = frozenset({"_row", "_reasons"})  # columns that the quarantine adds to the source's own
 RESERVED = _OURS | {ROW, DIGEST}
+_FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _LONGEST_NAME = 64  # of a name that a message repeats
 
 
@@ -116,6 +118,7 @@ def check_names(
             shown = f" {name!r}" if _may_show(names, wanted) else ""
             what = f"the column name{shown} occurs {count} times (columns {places})"
             raise AssayError("I026", what, where=where, fix="rename all but one")
+    _refuse_folded(names, wanted, where)
     if reserved := RESERVED & set(names):
         name = min(reserved)
         code, use = ("I026", " for the quarantine") if name in _OURS else ("I018", "")
@@ -123,6 +126,17 @@ def check_names(
         raise AssayError(code, what, where=where, fix="rename the column")
     if wanted is not None and not set(wanted) - outside <= set(names) <= set(wanted):
         raise _mismatch(names, [name for name in wanted if name not in outside], where)
+
+
+def _refuse_folded(names: list[str], wanted: list[str] | None, where: str) -> None:
+    """Refuse names that are one to SQL, which ignores the case of A to Z (ASSAY-I026)."""
+    firsts: dict[str, str] = {}
+    for name in names:
+        first = firsts.setdefault(name.translate(_FOLDED), name)
+        if first != name:
+            shown = f": {first!r} and {name!r}" if _may_show(names, wanted) else ""
+            what = f"two column names differ in case only{shown}"
+            raise AssayError("I026", what, where=where, fix="rename one; SQL ignores case")
 
 
 def _mismatch(names: list[str], wanted: list[str], where: str) -> AssayError:
@@ -186,6 +200,11 @@ def _is_data(
     if specs is not None:
         return _fits(names, specs)
     return looks_like_data(names, first)
+
+
+def is_like_data(cell: str) -> bool:
+    """Return whether a cell is a number or begins with a date."""
+    return bool(_LIKE_DATA.fullmatch(cell))
 
 
 def looks_like_data(names: list[str], first: list[str] | None) -> bool:

@@ -35,6 +35,7 @@ from provenance.rows.snapshot import Snapshot, Source
 
 __all__ = ["Limits", "detect_dialect", "expand", "ingest"]
 
+_MANY = 10  # files that have one warning each
 _MISMATCH = ("ASSAY-I008", "ASSAY-I018")  # columns or types differ from the contract's
 
 
@@ -95,7 +96,7 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
         folder=str(folder.resolve()),
         rows=total,
         sources=tuple(sources),
-        warnings=tuple(notices),
+        warnings=tuple(_grouped(notices)),
         **written,
     )
     snapshot.save()
@@ -142,6 +143,18 @@ def _format_of(path: str, limits: Limits) -> Format:
 
 def _family(kind: Format) -> str:
     return "csv" if kind.base == "tsv" else kind.base
+
+
+def _grouped(notices: list[Notice]) -> Iterator[Notice]:
+    """Yield the notices; those that very many files share as one, with the first of the files."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for notice in notices:
+        places.setdefault((notice.code, notice.message), []).append(notice.where)
+    for (code, message), where in places.items():
+        if len(where) > _MANY:
+            yield Notice(code, message, f"{len(where):,} files, such as {where[0]}")
+        else:
+            yield from (Notice(code, message, one) for one in where)
 
 
 def _refuse_empty(sources: list[Source]) -> None:

@@ -101,7 +101,8 @@ class Partition:
         known = [spec.name for spec in specs or ()]
         lacking = [name for name in values if specs is not None and name not in known]
         if lacking:
-            what = f"the folders of the file give columns that the contract lacks: {lacking}"
+            what = "the folders of the file give columns that the contract lacks: "
+            what += ", ".join(lacking)
             fix = f"add {{name: {lacking[0]}, partitioned: true}} to the contract's properties"
             raise AssayError("I018", what, where=where, fix=fix)
         return Partition(where, values, specs)
@@ -126,6 +127,8 @@ class Partition:
         cells = {name: self._cell(name, is_text=is_text) for name in self.values}
         for part in parts:
             table = part.table
+            own = [name for name in cells if name not in table.column_names]
+            check_names([*table.column_names, *own], None, self.where)
             for name, cell in cells.items():
                 if name not in table.column_names:
                     table = table.append_column(name, pa.repeat(cell, table.num_rows))

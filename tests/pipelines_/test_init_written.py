@@ -181,6 +181,14 @@ def test_folders_are_columns_of_their_type(tmp_path, monkeypatch, capsys, ending
     assert (read.rows, read.held, read.rejected) == (180, None, None)
 
 
+def test_names_that_differ_in_case_only_are_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("ID,id,y\n" + "".join(f"{n},{2 * n},a\n" for n in range(N)))
+    assert cli.main(["init", "a.csv", "-o", "c.yaml", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["error"]["code"] == "ASSAY-I026"
+    assert not (tmp_path / "c.yaml").exists()
+
+
 def test_a_header_in_the_middle_is_no_class(tmp_path, monkeypatch, capsys):
     half = "".join(f"{n},{'ab'[n % 2]}\n" for n in range(N))
     (tmp_path / "a.csv").write_text("x,y\n" + half + "x,y\n" + half)

@@ -144,6 +144,7 @@ NO_LINES = [
     "metric,value\n" + "".join(f"{name},1\n" for name in ("mean", "count", "total") * 9),
     "a\n1\n2\nTotal\n",
     TABLE[:-3],
+    "name,,\nbob,x,y\namy,z,w\n",  # may be a header that lacks names
     *NO_COMMENTS,
 ]
 
@@ -155,7 +156,7 @@ def test_init_leaves_out_nothing_that_may_be_a_row(text):
 
 
 def test_a_header_within_the_table_is_rejected(tmp_path):
-    text = HEADER + "".join(ROWS[:9]) + HEADER + "".join(ROWS[9:]) + HEADER
+    text = HEADER + "".join(ROWS[:9]) + "\ufeff" + HEADER + "".join(ROWS[9:]) + HEADER
     snapshot = read(tmp_path, text)
     found = read_table(snapshot.rejected).to_pylist()
     assert [row["_row"] for row in found] == [9, 41]

@@ -126,6 +126,12 @@ def test_odd_folders_are_refused(tmp_path, name):
     assert caught.value.code in ("ASSAY-I041", "ASSAY-I026")
 
 
+def test_names_that_differ_in_case_only_are_refused(tmp_path):
+    write(tmp_path / "in" / "City=x" / "a.csv", [1])
+    with pytest.raises(AssayError, match="I026"):
+        read(tmp_path, None)
+
+
 def test_a_missing_level_is_refused(tmp_path):
     tree(tmp_path / "in", "parquet")
     write(tmp_path / "in" / "dt=2026-01-03" / "stray.parquet", [1])
