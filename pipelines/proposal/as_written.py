@@ -48,6 +48,7 @@ class Written:
         filled: text columns with a value; texts: columns that must stay text.
         numbers: columns whose numbers were brought into plain notation.
         absent: by column, how many cells hold each word that is read as missing.
+        padded: text columns in which nearly all cells begin with a blank.
         booleans, binary: columns of JSON booleans, and of bytes that are UTF-8.
         folders: columns that the names of folders give, with their types.
         index: columns that count or name the rows, as pandas writes them, with what they hold.
@@ -60,6 +61,7 @@ class Written:
     texts: set[str] = dataclasses.field(default_factory=set)
     numbers: set[str] = dataclasses.field(default_factory=set)
     absent: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    padded: set[str] = dataclasses.field(default_factory=set)
     booleans: set[str] = dataclasses.field(default_factory=set)
     binary: set[str] = dataclasses.field(default_factory=set)
     folders: dict[str, Logical] = dataclasses.field(default_factory=dict)
@@ -112,6 +114,8 @@ def _told(written: Written, proposal: Proposal) -> list[str]:
     for word, cells in written.absent.get(name, {}).items():
         verb = "holds" if cells == 1 else "hold"
         found.append(f"{count(cells, 'cell')} {verb} {word}, which is read as missing")
+    if name in written.padded and is_text:
+        found.append("its cells begin with a blank; if that is no data, set assay.csv.trim")
     if name in written.binary:
         found.append("bytes that are UTF-8 in every row, read as text")
     if name in written.folders:
@@ -174,7 +178,10 @@ def _count_absent(written: Written, name: str, cells: pa.Array) -> None:
 
 
 def _see_numbers(written: Written, name: str, cells: pa.Array) -> None:
-    cells = _trimmed(cells) if written.dialect.trim else cells
+    if written.dialect.trim:
+        cells = _trimmed(cells)
+    elif len(cells) and pc.mean(pc.starts_with(cells, " ")).as_py() >= number_forms.SHARE:
+        written.padded.add(name)
     is_word = pc.is_in(cells, pa.array([*NA_WORDS, *ABSENT, ""]))
     written.forms.setdefault(name, Forms()).see(cells.filter(pc.invert(is_word)))
 

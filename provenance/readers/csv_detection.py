@@ -262,11 +262,7 @@ def _written(table: _Table, dialect: Dialect) -> Dialect:
     cells = table.cells(dialect, _ROWS)
     after = [cell for row in cells for cell in row[1:] if cell]
     is_padded = [cell != cell.strip(" \t") for cell in after]
-    if (
-        len(names) > 1
-        and names[1].startswith((" ", "\t"))
-        and sum(is_padded) >= _ALIKE * len(after)
-    ):
+    if after and sum(is_padded) >= _ALIKE * len(after):
         dialect = dataclasses.replace(dialect, trim=True)
     if names and not names[0].strip() and all(name.strip() for name in names[1:]):
         numbers = [row[0] for row in cells if _INTEGER.fullmatch(row[0].strip())]

@@ -138,6 +138,15 @@ def test_blanks_after_the_delimiter(tmp_path, monkeypatch, capsys):
     assert rows_of(read)[4] == (2.0, "red", 4)
 
 
+def test_blanks_in_one_column_are_told_and_kept(tmp_path, monkeypatch, capsys):
+    text = "x,colour,n\n" + "".join(f"{n / 2}, red,{n}\n" for n in range(N))
+    (tmp_path / "a.csv").write_text(text)
+    contract, notes, read = proposed(tmp_path, monkeypatch, capsys, "a.csv")
+    assert not contract.csv.trim
+    assert any("'colour': its cells begin with a blank" in note for note in notes)
+    assert rows_of(read)[4] == (2.0, " red", 4)
+
+
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
 def test_booleans_of_json(tmp_path, monkeypatch, capsys, name):
     rows = [{"flag": n % 3 == 0, "t": "true" if n % 2 else "no", "y": n % 2 == 0} for n in range(N)]
