@@ -104,27 +104,35 @@ def tell(written: Written, proposals: list[Proposal]) -> list[str]:
 
 
 def _told(written: Written, proposal: Proposal) -> list[str]:
-    name, found = proposal.seen.name, []
-    is_text = proposal.seen.logical == "string"
-    why = number_forms.doubt(written.forms[name], written.dialect) if name in written.forms else ""
-    if is_text and why:
-        found.append(why)
-    if name in written.numbers and (what := number_forms.ambiguity(written.forms[name])):
-        found.append(what)
-    for word, cells in written.absent.get(name, {}).items():
-        verb = "holds" if cells == 1 else "hold"
-        found.append(f"{count(cells, 'cell')} {verb} {word}, which is read as missing")
-    if name in written.padded and is_text:
-        found.append("its cells begin with a blank; if that is no data, set assay.csv.trim")
-    if name in written.binary:
-        found.append("bytes that are UTF-8 in every row, read as text")
-    if name in written.folders:
-        found.append("its values are the names of folders")
-    if name in written.index:
-        found.append(f"ignored: {written.index[name]}")
-    if name != name.strip():
-        found.append("the column's name has blanks around it")
-    return found
+    """Return what a person should know about a column."""
+    name, is_text = proposal.seen.name, proposal.seen.logical == "string"
+    padded = "its cells begin with a blank; if that is no data, set assay.csv.trim"
+    facts = {
+        padded: is_text and name in written.padded,
+        "bytes that are UTF-8 in every row, read as text": name in written.binary,
+        "its values are the names of folders": name in written.folders,
+        f"ignored: {written.index.get(name)}": name in written.index,
+        "the column's name has blanks around it": name != name.strip(),
+    }
+    return [
+        *_told_of_numbers(written, name, is_text=is_text),
+        *(_told_of_word(*item) for item in written.absent.get(name, {}).items()),
+        *(what for what, holds in facts.items() if holds),
+    ]
+
+
+def _told_of_numbers(written: Written, name: str, *, is_text: bool) -> list[str]:
+    forms = written.forms.get(name)
+    if forms is None:
+        return []
+    doubt = number_forms.doubt(forms, written.dialect) if is_text else None
+    reading = number_forms.ambiguity(forms) if name in written.numbers else None
+    return [what for what in (doubt, reading) if what]
+
+
+def _told_of_word(word: str, cells: int) -> str:
+    verb = "holds" if cells == 1 else "hold"
+    return f"{count(cells, 'cell')} {verb} {word}, which is read as missing"
 
 
 def _find(written: Written, base: str) -> None:
