@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from checks.kit.wording import count
 from pipelines.proposal import number_forms
-from pipelines.proposal.columns import NA_WORDS, Seen
+from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal
 from pipelines.proposal.number_forms import Forms
 from provenance.readers import partitions
@@ -190,8 +190,7 @@ def _see_numbers(written: Written, name: str, cells: pa.Array) -> None:
         cells = _trimmed(cells)
     elif len(cells) and pc.mean(pc.starts_with(cells, " ")).as_py() >= number_forms.SHARE:
         written.padded.add(name)
-    is_word = pc.is_in(cells, pa.array([*NA_WORDS, *ABSENT, ""]))
-    written.forms.setdefault(name, Forms()).see(cells.filter(pc.invert(is_word)))
+    written.forms.setdefault(name, Forms()).see(cells)
 
 
 def _trimmed(cells: pa.Array) -> pa.Array:

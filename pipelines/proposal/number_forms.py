@@ -21,6 +21,8 @@ SHARE = 0.9  # of a column's cells that must be numbers
 _OTHERS = "".join(sep for sep in THOUSANDS if sep not in ",.")
 _INT = "(?:0|[1-9][0-9]*)"
 _GROUPED = rf"[1-9][0-9]{{0,2}}(?:[{_OTHERS}][0-9]{{3}})+"
+# cells that may stand for a missing value and say nothing about numbers
+_ABSENT = r"(?i)^(?:n\.?/?a\.?|nan|null|none|nil|-+|\?+|\.+|#n/a|\\n|<na>|missing|unknown)?$"
 # kinds of cells; the first that matches counts
 _FORMS: tuple[tuple[str, str], ...] = (
     ("whole", rf"^-?{_INT}$"),
@@ -51,6 +53,7 @@ class Forms:
         flat, _ = spans(cells)
         if not _TELLING[flat].any():
             cells = cells.slice(0, _SAMPLE)
+        cells = cells.filter(pc.invert(pc.match_substring_regex(cells, _ABSENT)))
         self.cells += len(cells)
         left = cells
         for kind, pattern in _FORMS:
