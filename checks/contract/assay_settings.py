@@ -26,7 +26,14 @@ from checks.contract.node import Node, nearest
 from checks.kit import option_types
 from checks.kit.contract_model import PiiAction, Role
 from provenance.base.limits import Limits
-from provenance.readers.csv_dialect import codec_of, may_delimit
+from provenance.readers.csv_dialect import (
+    DECIMALS,
+    MOST_LINES,
+    THOUSANDS,
+    codec_of,
+    may_comment,
+    may_delimit,
+)
 
 # stages that findings name like checks; they always run and take no options
 STAGES = ("ingest", "contract", "rescan")
@@ -75,9 +82,32 @@ def _encoding(node: Node, name: str) -> str:
     return found
 
 
+def _comment(node: Node, name: str) -> str:
+    char = node.string(name)
+    if not may_comment(char):
+        what = f"{name} must be one character that no cell begins with"
+        raise node.fail(
+            "C005", what, fix='write "#", "%", ";" or another of # % ; ! / * | @ $ & ~ ^'
+        )
+    return char
+
+
 DELIMITER = Kind(_delimiter, {"enum": [char for char in map(chr, range(128)) if may_delimit(char)]})
+_COMMENT = Kind(_comment, {"enum": [char for char in map(chr, range(128)) if may_comment(char)]})
+_LINES = number(whole=True, minimum=0, maximum=MOST_LINES)
 CSV = Mapped(
-    {"delimiter": DELIMITER, "quote": words(('"', "'", "none")), "encoding": text(_encoding)}
+    {
+        "delimiter": DELIMITER,
+        "quote": words(('"', "'", "none")),
+        "encoding": text(_encoding),
+        "skip": _LINES,
+        "comment": _COMMENT,
+        "footer": _LINES,
+        "decimal": words(DECIMALS),
+        "thousands": words(THOUSANDS),
+        "trim": FLAG,
+        "index": TEXT,
+    }
 )
 
 

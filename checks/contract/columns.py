@@ -36,12 +36,15 @@ PROPERTY = Mapped(
         "unique": FLAG,
         "primaryKey": FLAG,
         "primaryKeyPosition": INTEGER,
+        # where a file lacks the column, the names of its folders give it; a path tells that itself
+        "partitioned": FLAG,
+        "partitionKeyPosition": INTEGER,
         "quality": items(QUALITY),
         "customProperties": OF_COLUMN,
     },
     needed=("name",),
     described="id physicalType businessName description tags examples authoritativeDefinitions",
-    unused="partitioned partitionKeyPosition classification encryptedName relationships items "
+    unused="classification encryptedName relationships items "
     "properties transformSourceObjects transformLogic transformDescription physicalName "
     "criticalDataElement",
     case=Case(

@@ -174,7 +174,7 @@ def of(document: Document, *, root: Path | None = None, home: Path | None = None
         columns=tuple(columns),
         rules=tuple(_unique_ids(rules)),
         source=_source(servers, place, scope),
-        csv=_dialect(whole.get("customProperties", {}).get("assay.csv"), servers),
+        csv=_dialect(whole.get("customProperties", {}).get("assay.csv"), servers, scope),
         warnings=tuple(scope.notices.values()),
         **settings,
     )
@@ -254,8 +254,13 @@ def _location(node: Node) -> str:
     raise node.fail("C010", "the location must be the plain URL of an object store", fix=fix)
 
 
-def _dialect(given: Part | None, servers: list[Part]) -> Dialect:
-    """Return the dialect of CSV files; C008 if `assay.csv` and the server name two delimiters."""
+def _dialect(given: Part | None, servers: list[Part], scope: Scope) -> Dialect:
+    """Return the dialect of CSV files.
+
+    Raises:
+        AssayError: ASSAY-C007 if the index is no column, C008 if `assay.csv` and the server name
+            two delimiters, or one character has two meanings.
+    """
     own = Part(Node({}, "", 1, 1)) if given is None else given
     server: dict[str, Node] = servers[0].node.value if servers else {}
     served = ""
@@ -267,8 +272,19 @@ def _dialect(given: Part | None, servers: list[Part]) -> Dialect:
         line = server["delimiter"].line
         what = f"assay.csv and the server, in line {line}, name two delimiters"
         raise own.nodes["delimiter"].fail("C008", what, fix="remove one of them")
-    quote = own.get("quote", '"')
-    return Dialect(delimiter, "" if quote == "none" else quote, own.get("encoding", "utf-8"))
+    quote = {"none": ""}.get(own.get("quote", '"'), own.get("quote", '"'))
+    more = {key: value for key, value in own.items() if key not in ("delimiter", "quote")}
+    dialect = Dialect(delimiter, quote, **more)
+    if "comment" in own and dialect.comment in (delimiter or ",", quote):
+        what = "comment is the same character as the delimiter or the quote"
+        raise own.nodes["comment"].fail("C008", what, fix="choose a different comment character")
+    if dialect.thousands == dialect.decimal:
+        what = f"decimal and thousands are both '{dialect.decimal}'"
+        node = own.nodes.get("thousands") or own.nodes["decimal"]
+        raise node.fail("C008", what, fix="choose a different character for one of them")
+    if "index" in own:
+        scope.known_column(own.nodes["index"])
+    return dialect
 
 
 def _unique_ids(rules: list[Rule]) -> list[Rule]:

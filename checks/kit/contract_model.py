@@ -69,7 +69,8 @@ class Policy:
 
     Attributes:
         alpha: accepted share of false alarms among quarantined rows, in (0, 1).
-        max_quarantine_share, max_rejected_share: of the source rows, in [0, 1].
+        max_quarantine_share, max_rejected_share: of the source rows, in [0, 1]; None for the usual
+            limit on rejected rows, which accepts a few in a source of any size.
         epsilon, epsilon_total: privacy budget of one run, and of all runs of the dataset, for
             statistics of protected columns; >= 0.
         fail_on: `error`, or `warning` to fail on warnings too.
@@ -77,7 +78,7 @@ class Policy:
 
     alpha: float = 0.1
     max_quarantine_share: float = 0.10
-    max_rejected_share: float = 0.01
+    max_rejected_share: float | None = None
     fail_on: Literal["error", "warning"] = "error"
     epsilon: float = 0.1
     epsilon_total: float = 10.0

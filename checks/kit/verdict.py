@@ -20,7 +20,8 @@ from checks.kit.wording import count
 from provenance.base.codes import CODES
 from provenance.base.errors import Notice
 
-REJECTED_FLOOR = 1_000  # smallest source, in rows, to which the limit on rejected rows applies
+REJECTED_SHARE = 0.01  # of the source, unless the contract names another limit
+FEW_REJECTED = 3  # rows that are no reason to fail, unless the contract names a limit
 LATE = "ASSAY-K002"
 UNRUN = ("ASSAY-K001", "ASSAY-K002", "ASSAY-K003", "ASSAY-K016")
 LOST = ("ASSAY-K012", "ASSAY-K011", "ASSAY-K025")  # reasons that say that rows are missing
@@ -73,8 +74,10 @@ def decide(
     most = _most(found)
     limit = policy.max_quarantine_share
     reasons += _share("ASSAY-K011", "quarantined", quarantine, source, limit, _why(most))
-    if source >= REJECTED_FLOOR:
-        reasons += _share("ASSAY-K012", "rejected", rejected, source, policy.max_rejected_share)
+    most_rejected = policy.max_rejected_share
+    if most_rejected is not None or rejected > FEW_REJECTED:
+        limit = REJECTED_SHARE if most_rejected is None else most_rejected
+        reasons += _share("ASSAY-K012", "rejected", rejected, source, limit)
     warnings = pc.sum(pc.equal(found["severity"], "warning")).as_py() or 0
     if policy.fail_on == "warning" and warnings:
         reasons.append(

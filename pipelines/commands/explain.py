@@ -177,7 +177,7 @@ def _bytes(files: "RunReader", source: Mapping[str, Any], local: int) -> dict[st
     if span is None:
         return {"bytes": None, "bytes_unknown": "the file is not text"}
     base, _, packing = source["format"].partition(".")
-    is_recoded = base != "jsonl" and dialect.encoding != "utf-8"
+    is_recoded = base not in ("jsonl", "json") and dialect.encoding != "utf-8"
     whose = ("unpacked text" if packing else "file") + (" as UTF-8" if is_recoded else "")
     return {"bytes": {"start": span[0], "end": span[1], "of": whose}, "bytes_unknown": None}
 

@@ -125,11 +125,14 @@ class Seen:
         return self.counts is not None and not any("\0" in str(value) for value in self.counts)
 
 
-def columns(snapshot: Snapshot, *, trust: bool = False) -> list[Seen]:
+def columns(
+    snapshot: Snapshot, texts: frozenset[str] = frozenset(), *, trust: bool = False
+) -> list[Seen]:
     """Return the facts about every column, in order: one read for types, one for values.
 
     Args:
-        snapshot: of text, or typed.
+        snapshot: of plain cells (`as_written`).
+        texts: columns that are text, whatever their cells look like.
         trust: take every cell as right.
 
     Raises:
@@ -140,7 +143,10 @@ def columns(snapshot: Snapshot, *, trust: bool = False) -> list[Seen]:
     if any("\0" in name for name in schema.names):
         what = "the name of a column contains a NUL character"
         raise AssayError("I023", what, where=snapshot.sources[0].name, fix="export it again")
-    typings = {f.name: majority.Typing(f, is_typed=is_typed, trust=trust) for f in schema}
+    typings = {
+        f.name: majority.Typing(f, is_typed=is_typed or f.name in texts, trust=trust)
+        for f in schema
+    }
     sampled = []
     for ref in snapshot.shards:
         shard = read_shard(ref)

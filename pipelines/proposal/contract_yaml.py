@@ -32,6 +32,8 @@ class Proposal:
         comments: lines above it; those that begin with `check:` need review.
         is_key, is_unique: whether its values must differ; is_required: whether none may be missing.
         valid: its set of values; ends: its least and greatest value, None for no limit.
+        is_index: whether it only counts or names the rows.
+        is_partition: whether the names of the source's folders give it.
         doubts: why a rule is not sure: `required`, `unique`, `valid`, `minimum`, `maximum`.
         is_partial: whether it is a label that may be missing.
     """
@@ -45,6 +47,8 @@ class Proposal:
     ends: tuple[Any, Any] = (None, None)
     is_required: bool = False
     is_partial: bool = False
+    is_index: bool = False
+    is_partition: bool = False
     doubts: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
@@ -147,6 +151,8 @@ def _property(proposal: Proposal) -> list[str]:
         fields["required"] = True
     if proposal.is_unique and "unique" not in doubts:
         fields["unique"] = True
+    if proposal.is_partition:
+        fields["partitioned"] = True
     form = {"format": seen.form} if seen.form else {}
     if options := form | _ends(proposal, is_sure=True):
         fields["logicalTypeOptions"] = options

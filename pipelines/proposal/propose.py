@@ -7,6 +7,8 @@ are marked `# check:`. A column that gives the label away is found by the very c
 later, and is ignored.
 """
 
+import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +21,16 @@ from checks.kit import findings, registry
 from checks.kit.contract_model import Contract, Policy
 from checks.kit.protocol import Context
 from checks.kit.wording import count
-from pipelines.proposal import breaking, columns, deviants, keys, label_cells, privacy, rules
+from pipelines.proposal import (
+    as_written,
+    breaking,
+    columns,
+    deviants,
+    keys,
+    label_cells,
+    privacy,
+    rules,
+)
 from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal, contract_text, csv_settings
 from provenance.base.errors import AssayError
@@ -75,10 +86,13 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
         AssayError: ASSAY-C007 if the label or the key is not a column.
     """
     notes: list[str] = []
-    seen = columns.columns(snapshot, trust=trust)
+    look = functools.partial(columns.columns, trust=trust)
+    written, seen = as_written.seen(snapshot, dialect or Dialect(), look)
+    snapshot = written.snapshot
     for given in (label, key):
         _refuse_unknown(given, seen)
     proposals = [Proposal(column) for column in seen]
+    notes += as_written.tell(written, proposals)
     _propose_label(proposals, label, notes)
     repeated, faults = _propose_key(proposals, snapshot, key, trust=trust)
     _propose_columns(proposals, snapshot, notes)
@@ -86,9 +100,11 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
     broken = breaking.count(snapshot, proposals, repeated)
     _tell(proposals, broken, notes)
     path = _path_below(source, contract_folder)
-    settings = csv_settings(dialect or Dialect(), snapshot.sources[0].format)
+    settings = csv_settings(written.dialect, snapshot.sources[0].format)
     if settings:
-        notes.append(f"the CSV has an unusual {' and '.join(settings)}: see assay.csv")
+        found = ", ".join(f"{key} {value!r}" for key, value in settings.items())
+        notes.append(f"the format of the CSV, as detected (assay.csv): {found}")
+    notes += [f"{n.message} ({n.where})" for n in snapshot.warnings if n.code == "ASSAY-I040"]
     lost = snapshot.rows - sum(ref.rows for ref in snapshot.shards)
     if lost:
         what = f"{lost:,} of {snapshot.rows:,} rows cannot be split into cells"
@@ -305,7 +321,8 @@ def _ignore_leaks(proposals: list[Proposal], snapshot: Snapshot, notes: list[str
         if item["severity"] == "error":
             proposal.roles = ["ignore"]
             proposal.comments.append(f"check: ignored: {item['evidence']}")
-            notes.append(f"'{item['column']}' is ignored: {item['evidence']}")
+            why = "the rows are sorted by the label: " if proposal.is_index else ""
+            notes.append(f"'{item['column']}' is ignored: {why}{item['evidence']}")
         else:
             proposal.comments.append(f"check: {item['evidence']}")
 
@@ -332,9 +349,13 @@ def _telling_columns(
 
 
 def _contract(proposals: list[Proposal]) -> Contract:
-    return Contract(
-        "proposal", "1", "contract.yaml", "0" * 64, tuple(map(privacy.column_of, proposals))
+    columns_ = tuple(map(privacy.column_of, proposals))
+    # an index is ignored, but a table that is sorted by its label must be told all the same
+    columns_ = tuple(
+        dataclasses.replace(column, roles=column.roles - {"ignore"}) if p.is_index else column
+        for p, column in zip(proposals, columns_, strict=True)
     )
+    return Contract("proposal", "1", "contract.yaml", "0" * 64, columns_)
 
 
 def _path_below(source: str | None, folder: Path | None) -> str | None:

@@ -20,6 +20,7 @@ from provenance.base.errors import AssayError
 from provenance.files import remote, safe_open
 from provenance.files.checksum_file import recorded, refuse_other
 from provenance.ledger.entry import Entry
+from provenance.readers import partitions
 
 
 def reusable(
@@ -44,7 +45,8 @@ def reusable(
         contract.sha256,
         own_code.facts()["sha256"],
         dataclasses.asdict(request.policy(contract)),
-        [_digest(name, contract) for name in sources],
+        # the names of folders are part of what was checked
+        [(_digest(name, contract), partitions.of(name)) for name in sources],
         [_digest(name, contract) for name in references],
         _named(contract),
     )
@@ -66,7 +68,7 @@ def _given(facts: Mapping[str, Any], checked: Mapping[str, Any]) -> tuple[Any, .
         facts["contract"]["sha256"],
         checked["code"]["sha256"],
         facts["policy"],
-        [item["sha256"] for item in facts["inputs"]],
+        [(item["sha256"], partitions.of(item["name"])) for item in facts["inputs"]],
         [item["sha256"] for item in facts["reference"]],
         facts.get("beside", {}),
     )

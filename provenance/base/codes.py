@@ -54,8 +54,9 @@ I015 The URL is malformed, its scheme is unsupported, or the extra that reads it
          the file and pass its local path.
 I017 The files of one dataset differ in format, column names or column types.
      Export all files with the same columns and types.
-I018 The source's columns do not match the contract, or its first line is not a header.
-     Repair the export, or correct the contract's properties (`assay init` writes them).
+I018 The source's columns do not match the contract, or its header is not where it is expected.
+     Repair the export, or correct the contract's properties or assay.csv (`assay init` writes
+         them).
 I020 The text starts with a byte order mark, which is dropped.
      No action needed.
 I021 The text is not in UTF-8, or not in the encoding that the contract names.
@@ -68,10 +69,11 @@ I024 A row has the wrong number of cells and is rejected; if all rows do, the so
      Quote cells that contain the delimiter, or repair the header.
 I025 A quote is never closed (source refused), or it swallows the following rows (row rejected).
      Repair the quote; if such long cells are intended, raise assay.limits.max_lines_per_row.
-I026 A column name is reserved or occurs twice; names that differ in case only count as one.
+I026 A column name occurs more than once, also if only its case differs, or is reserved.
      Rename the column.
 I027 A column has no name.
-     Name the column in the header.
+         If this is only a warning, the contract names it (assay.csv.index).
+     Name the column in the header; for a first column, assay.csv.index in the contract may do so.
 I028 The text mixes line endings; it is read anyway.
      No action needed.
 I030 A cell is larger than the limit; its row is quarantined.
@@ -88,6 +90,14 @@ I037 Some cells look like spreadsheet formulas or HTML; they are kept as text.
      Escape these cells before you export them to a spreadsheet or a web page.
 I038 The file seems to use a delimiter other than the expected one.
      Set assay.csv.delimiter in the contract (`assay init` detects it), or convert the file.
+I039 Lines of a CSV that are not rows were skipped: above the header, below the table, or comments.
+     No action needed; assay.csv in the contract says which lines these are.
+I040 A row repeats the header; it is rejected.
+     Export the parts of the file without their headers, or ignore the rejected rows.
+I041 The folders of a partitioned source (`name=value`) cannot be read as columns.
+     Correct the folders' names as the message says, or name one folder's files as the source.
+I042 Whole numbers are written as floats in an integer column; they are read as integers.
+     No action needed. If fractions are possible, declare the column as a number in the contract.
 
 V001 A number is NaN, which is not the same as a missing value.
      If the value is missing, leave the cell empty.

@@ -14,6 +14,7 @@ _BASES = {
     ".tsv": "tsv",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".json": "json",
     ".parquet": "parquet",
     ".pq": "parquet",
 }
@@ -50,7 +51,7 @@ _TAIL = 1 << 20  # bytes that are searched for a zip's directory
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Format:
-    """A format by name: `base` is csv, tsv, jsonl or parquet; `packing` is empty, gz or zst."""
+    """A format by name: `base` is one of `_BASES`; `packing` is empty, gz or zst."""
 
     base: str
     packing: str = ""
@@ -83,7 +84,7 @@ def format_of(path: str) -> Format:
         fix = "decompress the file, or compress it with gzip or zstd"
         raise AssayError("I006", what, where=path, fix=fix)
     what = f"unknown file extension {last!r}" if last else "the name has no file extension"
-    fix = "use .csv, .tsv or .jsonl (optionally followed by .gz or .zst), or .parquet"
+    fix = "use .csv, .tsv, .jsonl or .json (optionally followed by .gz or .zst), or .parquet"
     raise AssayError("I004", what, where=path, fix=fix)
 
 

@@ -20,7 +20,8 @@ _MAGIC = "*?["
 def expand(source: str) -> list[str]:
     """Return the sorted data files that a source names: a file, a folder or a glob pattern.
 
-    A URL expands to URLs, and the folder of a Delta table to the URL of that table.
+    A URL expands to URLs, and the folder of a Delta table to the URL of that table. Files named
+    `.json` often describe the data beside them, so they are data only where nothing else is.
 
     Raises:
         AssayError: ASSAY-I014 if there is none or a folder may not be read, I015 for an
@@ -28,7 +29,7 @@ def expand(source: str) -> list[str]:
     """
     source = remote.local_path(source) or source
     if remote.is_url(source):
-        return remote.expand(source, _is_data)
+        return _without_descriptions(remote.expand(source, _is_data))
     if os.path.isdir(source):  # noqa: PTH112  # Path.is_dir raises where permission is denied
         if os.path.isdir(os.path.join(source, delta.LOG)):  # noqa: PTH112, PTH118
             return [delta.url_of(source)]
@@ -39,12 +40,18 @@ def expand(source: str) -> list[str]:
         return [source]
     if not found:
         raise remote.no_data_files(source)
-    return found
+    return _without_descriptions(found)
+
+
+def _without_descriptions(names: list[str]) -> list[str]:
+    others = [name for name in names if ".json" not in Path(name).suffixes[-2:]]
+    return others or names
 
 
 def _below(folder: str) -> Iterator[str]:
     """Yield the files below a folder, except names that start with a dot or underscore.
 
+    A folder such as `_day=1` is part of a partitioned source, and not hidden.
     Assay stores are skipped, so that a run never reads the output of an earlier one.
     """
     for root, inner, names in os.walk(folder, onerror=_refuse):
@@ -77,7 +84,7 @@ def _unreadable(folder: str) -> AssayError:
 
 
 def _is_hidden(name: str) -> bool:
-    return name.startswith((".", "_"))
+    return name.startswith(".") or (name.startswith("_") and "=" not in name)
 
 
 def _is_data(name: str) -> bool:

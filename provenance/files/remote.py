@@ -116,7 +116,7 @@ def expand(url: str, is_data: Callable[[str], bool]) -> list[str]:
 
 def no_data_files(where: str) -> AssayError:
     """Return the refusal (ASSAY-I014) of a folder or pattern without a data file."""
-    fix = "name data files that end in .csv, .tsv, .jsonl or .parquet"
+    fix = "name data files that end in .csv, .tsv, .jsonl, .json or .parquet"
     return AssayError("I014", "no such file: no data files here", where=where, fix=fix)
 
 
@@ -156,7 +156,8 @@ def fetch(url: str, path: Path, limits: Limits) -> None:
 
 def _is_shown(name: str, root: str) -> bool:
     parts = name.removeprefix(root).split("/")
-    return not any(part.startswith((".", "_")) for part in parts)
+    is_hidden = (p.startswith(".") or (p.startswith("_") and "=" not in p) for p in parts)
+    return not any(is_hidden)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

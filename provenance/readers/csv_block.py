@@ -7,6 +7,7 @@ split into cells are rejected with their bytes, and Arrow must agree on the numb
 Nothing here is shared, so blocks can be read in parallel.
 """
 
+import codecs
 import dataclasses
 from collections.abc import Iterator
 
@@ -25,18 +26,23 @@ from provenance.rows.shard_parts import Part, cell_faults, rejected_of
 from provenance.rows.snapshot import REJECTED_SCHEMA
 
 _ASCII = 0x80  # the first byte that is not ASCII
+_REPEATED = "ASSAY-I040: the row repeats the header"
 _ENOUGH = 6  # delimiters on complete lines that are no coincidence, if there are no types to check
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Form:
-    """How a text is read: its name and header, the contract's columns, limits and dialect."""
+    """How a text is read: its name and header, the contract's columns, limits and dialect.
+
+    `header` is the line that names the columns.
+    """
 
     name: str
     columns: list[str]
     specs: tuple[ColumnSpec, ...] | None
     limits: Limits
     dialect: Dialect
+    header: bytes = b""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +52,7 @@ class Block:
     Attributes:
         rows: all rows that were found.
         first: index of the first row after the header.
-        is_row: bool, shape (n,), from `first` on: whether it is a row and not a blank line.
+        is_row: bool, shape (n,), from `first` on: whether it is a row, not a blank line or comment.
         ordinal: of the first row.
     """
 
@@ -55,14 +61,45 @@ class Block:
     is_row: np.ndarray
     ordinal: int
 
+    @property
+    def count(self) -> int:
+        """Return the number of rows."""
+        return int(np.count_nonzero(self.is_row))
+
+    def without_last(self, rows: int) -> "tuple[Block, list[bytes]]":
+        """Return the block without its last rows, and the text of these."""
+        gone = np.flatnonzero(self.is_row)[self.count - rows :]
+        kept = self.is_row.copy()
+        kept[gone] = False
+        return dataclasses.replace(self, is_row=kept), self.texts(gone.tolist())
+
+    def texts(self, places: list[int]) -> list[bytes]:
+        """Return the text of some rows."""
+        starts, ends = self.rows.starts[self.first :], self.rows.ends[self.first :]
+        return [self.rows.block[starts[place] : ends[place]] for place in places]
+
+    def repeats(self, line: bytes) -> list[int]:
+        """Return the places of the rows that are this very line, also after a byte order mark."""
+        starts, ends = self.rows.starts[self.first :], self.rows.ends[self.first :]
+        if not len(starts) or self.rows.block.find(line, int(starts[0])) < 0:
+            return []
+        same = (line, codecs.BOM_UTF8 + line)
+        is_alike = np.isin(ends - starts, [len(text) for text in same]) & self.is_row
+        alike = np.flatnonzero(is_alike).tolist()
+        return [p for p, text in zip(alike, self.texts(alike), strict=True) if text in same]
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BlockPart:
-    """A part, and how many of the block's rows have a wrong number of cells, and which numbers."""
+    """A part, and how many of the block's rows have a wrong number of cells, and which numbers.
+
+    `repeated` is the number of rows that repeat the header.
+    """
 
     part: Part
     rows: int
     ragged: int = 0
+    repeated: int = 0
     widths: frozenset[int] = frozenset()
 
 
@@ -85,6 +122,8 @@ def _simple_cells(form: Form, block: Block) -> pa.Table | None:
     rows, first = block.rows, block.first
     is_plain = rows.is_plain and block.is_row.all() and (rows.lines[first:] == 1).all()
     if not is_plain or not len(block.is_row) or _not_utf8(rows, first):
+        return None
+    if _repeated(form, block):
         return None
     try:
         data = memoryview(rows.block)[rows.starts[first] : rows.used]
@@ -112,17 +151,18 @@ def _row_by_row(form: Form, block: Block) -> BlockPart:
     table = _parsed(form, block, good)
     ordinals = block.ordinal + np.cumsum(is_row) - 1
     at = sorted(refused)
-    rejected = rejected_of(ordinals[at].tolist(), _texts(block, at), [refused[i] for i in at])
+    rejected = rejected_of(ordinals[at].tolist(), block.texts(at), [refused[i] for i in at])
     kept = ordinals[good]
     part = Part(table, kept, _faults(form, block, table, kept), rejected)
     widths = frozenset(np.unique(cells[is_ragged])[:3].tolist())
     ragged = int(is_ragged.sum()) - _is_cut(form, block)
-    return BlockPart(part, int(is_row.sum()), ragged, widths)
+    repeated = sum(reason == _REPEATED for reason in refused.values())
+    return BlockPart(part, block.count, ragged, repeated, widths)
 
 
-def _texts(block: Block, places: list[int]) -> list[bytes]:
-    rows, first = block.rows, block.first
-    return [rows.block[rows.starts[first + place] : rows.ends[first + place]] for place in places]
+def _repeated(form: Form, block: Block) -> list[int]:
+    """Return the places of the rows that repeat the header; with one column it may be a value."""
+    return block.repeats(form.header) if form.header and len(form.columns) > 1 else []
 
 
 def _is_cut(form: Form, block: Block) -> bool:
@@ -140,14 +180,16 @@ def _refused(form: Form, block: Block, ragged: np.ndarray) -> dict[int, str]:
     if _is_cut(form, block):
         reason = f"the last line is cut off: {cells[-1]} of {width} cells, no line ending"
         found[len(cells) - 1] = f"ASSAY-I003: {reason}"
-    for place in np.flatnonzero(rows.broken[first:]).tolist():
+    for place in np.flatnonzero(rows.broken[first:] & block.is_row).tolist():
         found[place] = "ASSAY-I025: text follows a closing quote"
+    found |= dict.fromkeys(_repeated(form, block), _REPEATED)
     is_suspect = (rows.hidden[first:] >= width - 1) | (lines > form.limits.max_lines_per_row)
+    is_suspect &= block.is_row
     at = np.flatnonzero((lines > 1) & is_suspect).tolist()
-    reasons = swallowed(form, _texts(block, at))
+    reasons = swallowed(form, block.texts(at))
     found |= {p: f"ASSAY-I025: {why}" for p, why in zip(at, reasons, strict=True) if why}
     found.update(_not_utf8(rows, first))
-    return found
+    return {place: reason for place, reason in found.items() if block.is_row[place]}
 
 
 def _parsed(form: Form, block: Block, good: np.ndarray) -> pa.Table:

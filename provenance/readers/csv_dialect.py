@@ -1,19 +1,16 @@
-"""Dialects: how a CSV text is written, according to a contract or to a sample.
+"""Dialects: how a CSV text is written, according to a contract.
 
 A dialect is never guessed while a source is read: the default applies unless the contract says
 otherwise, and a text that does not match is refused. Only `assay init` detects the dialect from a
-sample, and reports it.
+sample (csv_detection), and reports it.
 """
 
 import codecs
 import dataclasses
-import itertools
-import re
-from collections.abc import Iterable
 
 import numpy as np
 
-from provenance.readers.csv_rows import find_rows
+from provenance.rows.column_types import ColumnSpec
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 # text encodings by Python's names; each can be converted to UTF-8 block by block
@@ -31,33 +28,56 @@ _WIDE_MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _HEAD = 512
-_SAMPLE = 1 << 20  # bytes that are searched for the delimiter
 _MANY = 0.3  # share of NUL bytes at a position that plain text with a stray NUL never reaches
-_ALIKE = 0.9  # share of rows that must have as many cells as the header
-_QUOTES = ('"', "'")
-_WESTERN = "cp1252"  # the most common single-byte encoding
-_STRAY = re.compile("[\udc80-\udcff]")
-_BEYOND = re.compile("[^\x00-\x7f\udc80-\udcff]")
+DECIMALS = (".", ",")
+# characters between groups of three digits: also the no-break spaces of French and Swiss exports
+THOUSANDS = (",", ".", " ", "'", "\u2019", "\u00a0", "\u202f")
+MOST_LINES = 1_000  # that `skip` or `footer` may leave out: more is a table of its own
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Dialect:
-    """How a CSV text is written.
+    """How a CSV text is written, and which of its lines are the table.
 
     Attributes:
         delimiter: one ASCII character; empty for the default of the file's extension.
         quote: one ASCII character, doubled inside a quoted cell; empty for none.
         encoding: one of ENCODINGS.
+        skip: lines before the header, blank ones included.
+        comment: one ASCII character; a line that begins with it is no row; empty for none.
+        footer: lines after the last row, blank and comment lines not counted.
+        decimal: one of DECIMALS.
+        thousands: one of THOUSANDS, or empty: numbers may then have groups of three digits.
+        trim: whether blanks around cells and column names are left out.
+        index: what a first column without a name is called; empty if it must have one.
     """
 
     delimiter: str = ""
     quote: str = '"'
     encoding: str = "utf-8"
+    skip: int = 0
+    comment: str = ""
+    footer: int = 0
+    decimal: str = "."
+    thousands: str = ""
+    trim: bool = False
+    index: str = ""
 
     def named(self, base: str) -> "Dialect":
         """Return the dialect with the default delimiter of a format, csv or tsv, filled in."""
         return dataclasses.replace(
             self, delimiter=self.delimiter or ("\t" if base == "tsv" else ",")
+        )
+
+    def of_columns(self, specs: tuple[ColumnSpec, ...] | None) -> tuple[ColumnSpec, ...] | None:
+        """Return the columns' types with this dialect's way to write numbers."""
+        if specs is None or (self.decimal, self.thousands, self.trim) == (".", "", False):
+            return specs
+        return tuple(
+            dataclasses.replace(
+                spec, decimal=self.decimal, thousands=self.thousands, trim=self.trim
+            )
+            for spec in specs
         )
 
 
@@ -78,6 +98,11 @@ def may_delimit(char: str) -> bool:
     return char == "\t" or (char.isprintable() and not char.isalnum() and char not in "\"'.+-_")
 
 
+def may_comment(char: str) -> bool:
+    """Return whether a character can begin a comment line without being mistaken for a cell."""
+    return len(char) == 1 and char.isascii() and char.isprintable() and char in "#%;!/*|@$&~^"
+
+
 def wide_of(head: bytes) -> str | None:
     """Return the encoding of a text whose first bytes show UTF-16 or UTF-32, else None."""
     head = head[:_HEAD]
@@ -93,56 +118,3 @@ def wide_of(head: bytes) -> str | None:
     if nul[0] != nul[1] and nul[2] != nul[3]:
         return "utf-16-be" if nul[0] else "utf-16-le"
     return "utf-16" if nul.any() else None
-
-
-def detect(blocks: Iterable[bytes], base: str, delimiter: str | None = None) -> Dialect:
-    """Return the dialect that a text is most likely written in.
-
-    Args:
-        blocks: of the text, from its start; all of them are read.
-        base: csv or tsv, which decides the default delimiter.
-        delimiter: if it is known; the rest is detected.
-    """
-    remaining = iter(blocks)
-    head = next(remaining, b"")
-    wide = wide_of(head)
-    if wide == "utf-16" and not head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        wide = None  # stray NUL bytes without a pattern
-    encoding = wide or _narrow(itertools.chain((head,), remaining))
-    text = head[: 4 * _SAMPLE].decode(encoding, "replace").removeprefix("\ufeff")
-    sample, is_whole = text[:_SAMPLE].encode(), len(head) <= _SAMPLE
-    usual = delimiter or Dialect().named(base).delimiter
-    marks = [delimiter] if delimiter else sorted(DELIMITERS, key=lambda mark: mark != usual)
-    tried = [Dialect(mark, quote, encoding) for mark in marks for quote in _QUOTES]
-    scores = [_score(sample, dialect, is_whole=is_whole) for dialect in tried]
-    best = max(scores)
-    found = tried[scores.index(best)] if best[0] else Dialect()
-    return found if best[0] > 1 else Dialect(usual, found.quote, encoding)
-
-
-def _narrow(blocks: Iterable[bytes]) -> str:
-    """Return UTF-8, or a single-byte encoding if most non-ASCII bytes are not valid UTF-8."""
-    decode = codecs.getincrementaldecoder("utf-8")("surrogateescape").decode
-    stray = beyond = 0
-    for block in blocks:
-        if not block.isascii():
-            text = decode(block)
-            stray += len(_STRAY.findall(text))
-            beyond += len(_BEYOND.findall(text))
-    return _WESTERN if stray > beyond else "utf-8"
-
-
-def _score(sample: bytes, dialect: Dialect, *, is_whole: bool) -> tuple[int, int]:
-    """Return the number of cells per row of a sample, and the total number of quoted cells.
-
-    No cells if too few rows have as many as the first, or if single quotes do not fit.
-    """
-    marks = dialect.delimiter.encode(), dialect.quote.encode()
-    rows = find_rows(sample, *marks, is_last=is_whole)
-    cells = rows.cells[rows.ends > rows.starts]
-    is_alike = len(cells) and (cells == cells[0]).mean() >= _ALIKE
-    quoted = len(rows.closes)
-    is_single = dialect.quote == "'"
-    if not is_alike or (is_single and (not quoted or rows.is_open or rows.broken.any())):
-        return 0, 0
-    return int(cells[0]), quoted

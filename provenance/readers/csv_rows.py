@@ -6,7 +6,8 @@ unquoted cell (`5" pipe`) is an ordinary character. Line endings are LF, CR LF a
 
 If every quote of a block lies at an edge of a cell, the parity of quotes separates inside from
 outside in numpy; otherwise a compiled pattern goes through the quoted cells one by one. Both agree.
-Delimiters are numerous and therefore located only when the number of cells is requested.
+Delimiters are numerous and therefore located only when the number of cells is requested. A comment
+line, which a dialect may allow, is a row here like any other, but its quotes are plain characters.
 """
 
 import dataclasses
@@ -33,6 +34,7 @@ class Rows:
         is_open: whether the block ends inside a quoted cell.
         ends_bare: whether the last row has no line ending.
         is_plain: whether every quote lies at an edge of a cell.
+        is_comment: bool, shape (n,), whether the row is a comment line.
         line_ends: numbers of rows that end in LF, CR LF and CR.
         opens, closes: int64, where quoted cells start and end.
     """
@@ -47,6 +49,7 @@ class Rows:
     is_open: bool
     ends_bare: bool
     is_plain: bool
+    is_comment: np.ndarray
     line_ends: tuple[int, int, int]
     opens: np.ndarray
     closes: np.ndarray
@@ -72,13 +75,16 @@ class Rows:
         return marks
 
 
-def find_rows(block: bytes, delimiter: bytes, quote: bytes = b'"', *, is_last: bool) -> Rows:
+def find_rows(
+    block: bytes, delimiter: bytes, quote: bytes = b'"', *, comment: bytes = b"", is_last: bool
+) -> Rows:
     """Find the rows of a block that starts at the beginning of a row.
 
     Args:
         block: the text.
         delimiter: one ASCII byte.
         quote: one ASCII byte; empty if cells are never quoted.
+        comment: one ASCII byte that begins comment lines; empty if there are none.
         is_last: whether the text ends with the block; otherwise everything after the last line
             ending is left for the next block.
     """
@@ -87,7 +93,7 @@ def find_rows(block: bytes, delimiter: bytes, quote: bytes = b'"', *, is_last: b
     all_stops = stops
     opens, closes, faults, is_plain = _NONE, _NONE, _NONE, True
     if quote and quote in block:
-        opens, closes, faults, is_plain = _quoted(block, flat, delimiter, quote)
+        opens, closes, faults, is_plain = _quoted(block, flat, delimiter + quote + comment)
         outside = ~_within(stops, opens, closes)
         if not outside.all():
             stops, nexts, kinds = stops[outside], nexts[outside], kinds[outside]
@@ -110,6 +116,7 @@ def find_rows(block: bytes, delimiter: bytes, quote: bytes = b'"', *, is_last: b
         is_open=len(opens) > len(closes),
         ends_bare=ends_bare,
         is_plain=is_plain,
+        is_comment=_begins(flat, starts, stops, comment),
         line_ends=tuple(np.bincount(kinds, minlength=3).tolist()),
         opens=opens,
         closes=closes,
@@ -138,6 +145,14 @@ def _broken(faults: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.nda
     return broken
 
 
+def _begins(flat: np.ndarray, starts: np.ndarray, stops: np.ndarray, char: bytes) -> np.ndarray:
+    """Return which rows begin with a character: bool, shape (n,)."""
+    found = np.zeros(len(stops), bool)
+    if char and len(flat):
+        found = (flat[np.minimum(starts, len(flat) - 1)] == ord(char)) & (stops > starts)
+    return found
+
+
 def _line_ends(
     block: bytes, flat: np.ndarray, *, is_last: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,14 +175,23 @@ def _line_ends(
 
 
 def _quoted(
-    block: bytes, flat: np.ndarray, delimiter: bytes, quote: bytes
+    block: bytes, flat: np.ndarray, marks: bytes
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-    """Return where quoted cells open and close, where faults lie, and whether parity sufficed."""
+    """Return where quoted cells open and close, where faults lie, and whether parity sufficed.
+
+    `marks` are the delimiter, the quote and, if there are comment lines, what they begin with.
+    """
+    delimiter, quote, comment = marks[:1], marks[1:2], marks[2:]
     quotes = np.flatnonzero(flat == ord(quote))
     opens, closes = quotes[::2], quotes[1::2]
-    if _at_edges(flat, opens, closes, delimiter + quote):
+    if not _has_comment(block, comment) and _at_edges(flat, opens, closes, delimiter + quote):
         return opens, closes, _NONE, True
-    return *_walk(block, flat, delimiter, quote), False
+    return *_walk(block, flat, marks), False
+
+
+def _has_comment(block: bytes, comment: bytes) -> bool:
+    ends = (b"\n" + comment, b"\r" + comment)
+    return bool(comment) and (block.startswith(comment) or any(end in block for end in ends))
 
 
 def _at_edges(flat: np.ndarray, opens: np.ndarray, closes: np.ndarray, marks: bytes) -> bool:
@@ -180,17 +204,20 @@ def _at_edges(flat: np.ndarray, opens: np.ndarray, closes: np.ndarray, marks: by
 
 
 def _walk(
-    block: bytes, flat: np.ndarray, delimiter: bytes, quote: bytes
+    block: bytes, flat: np.ndarray, marks: bytes
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    mark, q = re.escape(delimiter), re.escape(quote)
+    mark, q = re.escape(marks[:1]), re.escape(marks[1:2])
     text = rb"[^" + q + rb"]*+"
     cell = q + text + rb"(?:" + q + q + text + rb")*+(" + q + rb"?)"
-    pattern = re.compile(rb"(?:(?<=[" + mark + rb"\r\n])|\A)" + cell, re.DOTALL)
-    spans = [(hit.start(), hit.end(), bool(hit[1])) for hit in pattern.finditer(block)]
+    whole = rb"(?:(?<=[" + mark + rb"\r\n])|\A)" + cell
+    if comment := marks[2:]:  # a comment line is matched as a whole, so that its quotes are passed
+        whole = rb"(?:(?<=[\r\n])|\A)" + re.escape(comment) + rb"[^\r\n]*+|" + whole
+    hits = re.compile(whole, re.DOTALL).finditer(block)
+    spans = [(hit.start(), hit.end(), bool(hit[1])) for hit in hits if hit[1] is not None]
     if not spans:
         return _NONE, _NONE, _NONE
     starts, ends, closed = (np.array(part) for part in zip(*spans, strict=True))
     closes = ends[closed] - 1
     after = closes[closes + 1 < len(flat)] + 1
-    edge = np.isin(flat[after], [ord(delimiter), _LF, _CR])
+    edge = np.isin(flat[after], [marks[0], _LF, _CR])
     return starts, closes, after[~edge]

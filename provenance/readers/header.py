@@ -40,11 +40,22 @@ def parse_header(line: bytes, dialect: Dialect, name: str) -> list[str]:
     if "\0" in text:
         fix = "export the file again"
         raise AssayError("I023", "the header contains a NUL byte", where=name, fix=fix)
-    try:
-        (cells,) = _reader(text, dialect)
-    except (csv.Error, ValueError):
+    cells = cells_of(line, dialect)
+    if cells is None:
         what = "the quotes in the header do not match"
-        raise AssayError("I025", what, where=name, fix="repair the header") from None
+        raise AssayError("I025", what, where=name, fix="repair the header")
+    return cells
+
+
+def cells_of(line: bytes, dialect: Dialect) -> list[str] | None:
+    """Return the cells of a line as a header has them; None if it cannot be split."""
+    try:
+        (cells,) = _reader(line.decode(), dialect)
+    except (csv.Error, ValueError):
+        return None
+    cells = [cell.strip(" \t") for cell in cells] if dialect.trim else cells
+    if dialect.index and cells and not cells[0].strip():
+        cells[0] = dialect.index
     return cells
 
 
@@ -77,11 +88,19 @@ def check_header(
         if wanted is not None:
             what += f"; the contract expects {_listed(wanted)}"
         raise AssayError("I018", what, where=where, fix="add a header line")
-    check_names(names, wanted, where)
+    outside = frozenset(spec.name for spec in specs or () if spec.outside)
+    check_names(names, wanted, where, outside)
 
 
-def check_names(names: list[str], wanted: list[str] | None, where: str) -> None:
+def check_names(
+    names: list[str],
+    wanted: list[str] | None,
+    where: str,
+    outside: frozenset[str] = frozenset(),
+) -> None:
     """Refuse column names that are empty, duplicate, reserved, or not the contract's.
+
+    Names that are given `outside` of the file may be missing.
 
     Raises:
         AssayError: ASSAY-I018, I026 or I027.
@@ -89,7 +108,10 @@ def check_names(names: list[str], wanted: list[str] | None, where: str) -> None:
     for place, name in enumerate(names, 1):
         if not name.strip():
             what = f"column {place} of {len(names)} has no name"
-            raise AssayError("I027", what, where=where, fix="name it in the header")
+            fix = "name it in the header"
+            if place == 1 and len(names) > 1:
+                fix += ", or set assay.csv: {index: NAME} in the contract"
+            raise AssayError("I027", what, where=where, fix=fix)
     for name, count in Counter(names).items():
         if count > 1:
             places = ", ".join(str(p) for p, n in enumerate(names, 1) if n == name)
@@ -102,8 +124,19 @@ def check_names(names: list[str], wanted: list[str] | None, where: str) -> None:
         code, use = ("I026", " for the quarantine") if name in _OURS else ("I018", "")
         what = f"the column name {name} is reserved{use}"
         raise AssayError(code, what, where=where, fix="rename the column")
-    if wanted is not None and set(wanted) != set(names):
-        raise _mismatch(names, wanted, where)
+    if wanted is not None and not set(wanted) - outside <= set(names) <= set(wanted):
+        raise _mismatch(names, [name for name in wanted if name not in outside], where)
+
+
+def _refuse_folded(names: list[str], wanted: list[str] | None, where: str) -> None:
+    """Refuse names that are one to SQL, which ignores the case of A to Z (ASSAY-I026)."""
+    firsts: dict[str, str] = {}
+    for name in names:
+        first = firsts.setdefault(name.translate(_FOLDED), name)
+        if first != name:
+            shown = f": {first!r} and {name!r}" if _may_show(names, wanted) else ""
+            what = f"two column names differ in case only{shown}"
+            raise AssayError("I026", what, where=where, fix="rename one; SQL ignores case")
 
 
 def _refuse_folded(names: list[str], wanted: list[str] | None, where: str) -> None:
@@ -177,6 +210,16 @@ def _is_data(
 ) -> bool:
     if specs is not None:
         return _fits(names, specs)
+    return looks_like_data(names, first)
+
+
+def is_like_data(cell: str) -> bool:
+    """Return whether a cell is a number or begins with a date."""
+    return bool(_LIKE_DATA.fullmatch(cell))
+
+
+def looks_like_data(names: list[str], first: list[str] | None) -> bool:
+    """Return whether a header has numbers or dates exactly where the row below it has them."""
     numeric = [bool(_LIKE_DATA.fullmatch(name)) for name in names]
     if not any(numeric) or first is None or len(first) != len(names):
         return False
@@ -188,6 +231,7 @@ def _is_data(
 
 def _fits(names: list[str], specs: tuple[ColumnSpec, ...]) -> bool:
     """Return whether a header looks like a row of the contract's types, not like its names."""
+    specs = tuple(spec for spec in specs if not spec.outside)
     wanted = {spec.name for spec in specs}
     if len(names) != len(specs) or wanted & set(names):
         return False

@@ -1,9 +1,10 @@
 """Ingest: turns the files of a source into a snapshot that later stages can trust.
 
 Files are opened once and safely (safe_open), unpacked under limits (unpack), read as text
-(csv_reader, jsonl_reader) or as Parquet (parquet_reader), cast to the contract's types and written
-as shards (intake). A file that cannot be read is refused with a code, a row that cannot be cast is
-held, a row that cannot be split into cells is rejected; nothing is repaired and nothing is lost.
+(csv_reader, jsonl_reader, json_reader) or as Parquet (parquet_reader), joined with what their
+folders' names say (partitions), cast to the contract's types and written as shards (intake). A file
+that cannot be read is refused with a code, a row that cannot be cast is held, a row that cannot be
+split into cells is rejected; nothing is repaired and nothing is lost.
 """
 
 import contextlib
@@ -20,17 +21,21 @@ from provenance.files.formats import Format, format_of, opened_format, refuse_co
 from provenance.files.listing import expand
 from provenance.files.safe_open import Opened
 from provenance.files.unpack import blocks
-from provenance.readers.csv_dialect import Dialect, detect
+from provenance.readers.csv_detection import detect
+from provenance.readers.csv_dialect import Dialect
 from provenance.readers.csv_reader import CsvSource
 from provenance.readers.encoding import as_utf8
 from provenance.readers.intake import Intake
+from provenance.readers.json_reader import json_source
 from provenance.readers.jsonl_reader import JsonlSource
 from provenance.readers.parquet_reader import ParquetSource
+from provenance.readers.partitions import Partition, refuse_uneven
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.snapshot import Snapshot, Source
 
 __all__ = ["Limits", "detect_dialect", "expand", "ingest"]
 
+_MANY = 10  # files that have one warning each
 _MISMATCH = ("ASSAY-I008", "ASSAY-I018")  # columns or types differ from the contract's
 
 
@@ -67,8 +72,11 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
     Raises:
         AssayError: a code of the I series if the source cannot be read as it claims to be.
     """
-    form = _Form(specs, limits, dialect or Dialect())
     formats = _formats(paths, limits)
+    refuse_uneven(paths)
+    if dialect and _family(formats[0]) == "csv":
+        specs = dialect.of_columns(specs)
+    form = _Form(specs, limits, dialect or Dialect())
     folder.mkdir(parents=True, exist_ok=True)
     intake = Intake(folder, specs, shard_rows, is_text=formats[0].is_text)
     sources: list[Source] = []
@@ -88,7 +96,7 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
         folder=str(folder.resolve()),
         rows=total,
         sources=tuple(sources),
-        warnings=tuple(notices),
+        warnings=tuple(_grouped(notices)),
         **written,
     )
     snapshot.save()
@@ -137,6 +145,18 @@ def _family(kind: Format) -> str:
     return "csv" if kind.base == "tsv" else kind.base
 
 
+def _grouped(notices: list[Notice]) -> Iterator[Notice]:
+    """Yield the notices; those that very many files share as one, with the first of the files."""
+    places: dict[tuple[str, str], list[str]] = {}
+    for notice in notices:
+        places.setdefault((notice.code, notice.message), []).append(notice.where)
+    for (code, message), where in places.items():
+        if len(where) > _MANY:
+            yield Notice(code, message, f"{len(where):,} files, such as {where[0]}")
+        else:
+            yield from (Notice(code, message, one) for one in where)
+
+
 def _refuse_empty(sources: list[Source]) -> None:
     if not any(source.rows for source in sources):
         where = ", ".join(source.name for source in sources[:3])
@@ -158,9 +178,11 @@ def _read(
             raise AssayError("I001", "the file is empty", where=file.name)
         wanted = None if remote.is_url(path) else recorded(path)
         refuse_content(file, kind)
-        reader = _reader(file, kind, form)
+        partition = Partition.of(path, form.specs)
+        reader = _reader(file, kind, dataclasses.replace(form, specs=partition.of_file()))
         with _agreeing(sources, form):
             parts = reader.parts(first_row, intake.pool)
+            parts = partition.joined(parts, is_text=kind.is_text)
             for settled in intake.settled(parts, file.name):
                 intake.take(settled)
         digest = file.digest()
@@ -201,6 +223,8 @@ def _reader(file: Opened, kind: Format, form: _Form) -> CsvSource | JsonlSource 
     if kind.base == "parquet":
         return ParquetSource(file, specs, limits)
     text = blocks(file, kind.packing, limits)
+    if kind.base == "json":
+        return json_source(file.name, text, specs, limits)
     if kind.base == "jsonl":
         return JsonlSource(file.name, text, specs, limits)
     dialect = form.dialect.named(kind.base)

@@ -44,7 +44,8 @@ class JsonlSource:
         self.rows = 0
         self._blocks = blocks
         self._columns = [spec.name for spec in specs or ()]
-        self._missing = set(self._columns)
+        self._missing = {spec.name for spec in specs or () if not spec.outside}
+        self._outside = set(self._columns) - self._missing
         self._limits = limits
         self._has_bom = False
         self._blank = 0
@@ -170,6 +171,8 @@ class JsonlSource:
         columns = {}
         for name in self._columns:
             values = [row.get(name) for row in objects]
+            if name in self._outside and values.count(None) == len(values):
+                continue
             try:
                 columns[name] = pa.array(values, pa.string())
             except (pa.ArrowTypeError, pa.ArrowInvalid):

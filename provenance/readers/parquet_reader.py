@@ -2,7 +2,8 @@
 
 A row with a number that is not finite, a date that no calendar has, or a text that is too large or
 contains a NUL byte, is held.
-A row with a text that is not UTF-8 is rejected, because no later reader could handle it.
+A row with a text that is not UTF-8 is rejected, because no later reader could handle it. Bytes are
+read as text, and whole numbers in a column of floats as integers, where the contract says so.
 """
 
 import functools
@@ -26,7 +27,7 @@ from provenance.readers.parquet_limits import (
     refuse_dictionaries,
     refuse_ends,
 )
-from provenance.rows.arrow_bytes import holds, longest, whole
+from provenance.rows.arrow_bytes import as_text, holds, is_binary, longest, whole
 from provenance.rows.calendar_range import off_calendar
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.shard_parts import Part, cell_faults, masked_faults, rejected_of
@@ -35,6 +36,7 @@ from provenance.rows.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
 _BATCH = 64 * MIB  # bytes decoded at once, approximately
 _ROWS = 1 << 16
 _MOST = (1 << 63) - 1
+_EXACT = float(1 << 53)  # up to it a float holds every integer
 
 _Test = Callable[[pa.DataType], bool]
 _TEXTS: tuple[_Test, ...] = (
@@ -43,8 +45,8 @@ _TEXTS: tuple[_Test, ...] = (
     pa.types.is_string_view,
 )
 _FITS: dict[str, tuple[_Test, ...]] = {
-    "string": _TEXTS,
-    "integer": (pa.types.is_integer,),
+    "string": (*_TEXTS, is_binary),
+    "integer": (pa.types.is_integer, pa.types.is_floating),
     "number": (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
     "boolean": (pa.types.is_boolean,),
     "date": (pa.types.is_date,),
@@ -52,7 +54,7 @@ _FITS: dict[str, tuple[_Test, ...]] = {
     "time": (pa.types.is_time,),
 }
 
-_MORE: tuple[_Test, ...] = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_duration)
+_MORE: tuple[_Test, ...] = (is_binary, pa.types.is_duration)
 _ANY = sum(_FITS.values(), _MORE)
 
 
@@ -66,6 +68,7 @@ class ParquetSource:
         self._specs = None if specs is None else {spec.name: spec for spec in specs}
         self._limits = limits
         self._has_checksums = True
+        self._floats: set[str] = set()  # integer columns that are floats in the file
 
     def parts(self, first_row: int, pool: Executor) -> Iterator[Part]:
         """Yield the file's rows as parts; ordinals start at `first_row`.
@@ -86,10 +89,15 @@ class ParquetSource:
 
     def notices(self) -> list[Notice]:
         """Return what a person should know about the file that was read."""
-        if self._has_checksums:
-            return []
-        message = "the file has no page checksums, so damage to its data cannot be detected"
-        return [Notice("ASSAY-I005", message, self._file.name)]
+        what = "is of floats that hold whole numbers only; they are read as integers"
+        found = [
+            Notice("ASSAY-I042", f"column {name!r} {what}", self._file.name)
+            for name in sorted(self._floats)
+        ]
+        if not self._has_checksums:
+            message = "the file has no page checksums, so damage to its data cannot be detected"
+            found.append(Notice("ASSAY-I005", message, self._file.name))
+        return found
 
     def _jobs(self, source: pa.NativeFile, first_row: int) -> Iterator[Callable[[], Part]]:
         options = {"page_checksum_verification": True, "pre_buffer": False}
@@ -115,7 +123,8 @@ class ParquetSource:
 
     def _refuse_columns(self, schema: pa.Schema) -> None:
         wanted = None if self._specs is None else list(self._specs)
-        check_names(schema.names, wanted, self._file.name)
+        outside = frozenset(n for n, spec in (self._specs or {}).items() if spec.outside)
+        check_names(schema.names, wanted, self._file.name, outside)
         for field in schema:
             plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
             logical = self._specs[field.name].logical if self._specs else None
@@ -124,12 +133,10 @@ class ParquetSource:
                 wish = f", but the contract says {logical}" if logical else ""
                 what = f"column {field.name!r} is {_kind(field.type)}{wish}"
                 fix = "correct the column's logicalType, or flatten nested columns"
-                if logical == "integer" and pa.types.is_floating(plain):
-                    fix = "write it as integers (pandas: Int64, which allows missing values)"
                 raise AssayError("I008", what, where=self._file.name, fix=fix)
 
     def _part(self, table: pa.Table, first_row: int) -> Part:
-        table = _without_views(table)
+        table = self._as_promised(_without_views(table))
         rows = first_row + np.arange(table.num_rows, dtype=np.int64)
         texts = [f.name for f in table.schema if any(test(_plain(f.type)) for test in _TEXTS)]
         table, rows, rejected = self._without_mojibake(table, rows, texts)
@@ -147,6 +154,36 @@ class ParquetSource:
             _odd_texts(table.select(texts), rows, self._limits),
         ]
         return Part(table, rows, pa.concat_tables(faults), rejected)
+
+    def _as_promised(self, table: pa.Table) -> pa.Table:
+        """Return the table with bytes as text, and floats as integers, where the contract says so.
+
+        Raises:
+            AssayError: ASSAY-I008 if a float of an integer column is not a whole number.
+        """
+        for place, field in enumerate(table.schema):
+            logical = self._specs[field.name].logical if self._specs else None
+            column = None
+            if logical == "string" and is_binary(field.type):
+                column = as_text(whole(table[field.name]))
+            elif logical == "integer" and pa.types.is_floating(field.type):
+                column = self._integers(field, whole(table[field.name]).cast(pa.float64()))
+            if column is not None:
+                table = table.set_column(place, field.with_type(column.type), column)
+        return table
+
+    def _integers(self, field: pa.Field, floats: pa.Array) -> pa.Array:
+        is_whole = pc.and_(
+            pc.less_equal(pc.abs(floats), _EXACT), pc.equal(pc.floor(floats), floats)
+        )
+        if others := pc.sum(pc.invert(is_whole)).as_py():
+            what = f"column {field.name!r} is {field.type}, but the contract says integer, and "
+            what += f"{others:,} of {len(floats):,} values read so far are not whole numbers"
+            fix = "declare the column as a number; or write whole numbers (pandas: Int64)"
+            raise AssayError("I008", what, where=self._file.name, fix=fix)
+        if len(floats):
+            self._floats.add(field.name)
+        return floats.cast(pa.int64())
 
     def _without_mojibake(
         self, table: pa.Table, rows: np.ndarray, texts: list[str]

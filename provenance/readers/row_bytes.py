@@ -5,7 +5,7 @@ so no limits apply here. Only the row's position is returned, never its content.
 """
 
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, chain
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from provenance.base.limits import Limits
 from provenance.files.safe_open import Opened
 from provenance.files.unpack import blocks
 from provenance.readers.csv_dialect import Dialect
+from provenance.readers.csv_lines import LINE_END
 from provenance.readers.csv_rows import find_rows
 from provenance.readers.encoding import as_utf8, without_mark
+from provenance.readers.json_reader import elements, is_array
 from provenance.rows.snapshot import Source
 
 Span = tuple[int, int]
@@ -23,7 +25,7 @@ Pieces = Iterator[tuple[bytes, bool]]
 
 _PIECE = 1 << 20
 _MOST = 1 << 62
-_UNLIMITED = Limits(max_bytes=_MOST, max_unpacked_bytes=_MOST, max_ratio=_MOST)
+_UNLIMITED = Limits(max_bytes=_MOST, max_unpacked_bytes=_MOST, max_ratio=_MOST, max_row_bytes=_MOST)
 
 
 def span_of(source: Source, row: int, dialect: Dialect) -> Span | None:
@@ -49,11 +51,13 @@ def span_of(source: Source, row: int, dialect: Dialect) -> Span | None:
         if file.size != source.size or file.digest() != source.sha256:
             what = "the file differs from the one that was read"
             raise AssayError("I005", what, where=source.name)
-    if base not in ("csv", "tsv", "jsonl"):
+    if base not in ("csv", "tsv", "jsonl", "json"):
         return None
     with Opened(source.name, _UNLIMITED) as file:
         text = blocks(file, packing, _UNLIMITED)
-        if base == "jsonl":
+        if base == "json":
+            found = _nth(_spans_of_json(text, source.name), row)
+        elif base == "jsonl":
             found = _nth(_spans_of_lines(_pieces(text), source.name), row)
         else:
             if dialect.encoding != "utf-8":
@@ -89,24 +93,42 @@ def _pieces(text: Iterator[bytes]) -> Pieces:
 
 def _spans_of_rows(pieces: Pieces, name: str, dialect: Dialect) -> Iterator[np.ndarray]:
     """Yield the spans of the rows of CSV text, without the header, as csv_reader counts them."""
-    mark, quote = dialect.delimiter.encode(), dialect.quote.encode()
-    rest, start, width = b"", -1, 0
+    mark, quote, comment = (
+        char.encode() for char in (dialect.delimiter, dialect.quote, dialect.comment)
+    )
+    rest, start, width, above = b"", -1, 0, dialect.skip
     for piece, is_last in pieces:
         block = rest + piece
         if start < 0:
             start, block = _begun(block, name)
-        rows = find_rows(block, mark, quote, is_last=is_last)
-        is_full = rows.ends > rows.starts
+        if above:
+            place, above = _past_lines(block, above, is_last=is_last)
+            start, block = start + place, block[place:]
+        if above:
+            rest = block
+            continue
+        rows = find_rows(block, mark, quote, comment=comment, is_last=is_last)
+        is_full = (rows.ends > rows.starts) & ~rows.is_comment
         first = 0
         if not width and is_full.any():
             header = int(np.argmax(is_full))
             width, first = int(rows.cells[header]), header + 1
         if width:
-            is_row = is_full if width > 1 else np.ones(len(is_full), bool)
+            is_row = is_full if width > 1 else ~rows.is_comment
             spans = np.stack([rows.starts, rows.ends], axis=1)[first:]
             yield start + spans[is_row[first:]]
         rest = block[rows.used :]
         start += rows.used
+
+
+def _past_lines(block: bytes, count: int, *, is_last: bool) -> tuple[int, int]:
+    """Return where the first `count` lines of a block end, and how many of them it lacks."""
+    place = 0
+    while count and (end := LINE_END.search(block, place)):
+        if end.end() == len(block) and end[0] == b"\r" and not is_last:
+            break  # its LF may follow
+        place, count = end.end(), count - 1
+    return place, count
 
 
 def _spans_of_lines(pieces: Pieces, name: str) -> Iterator[np.ndarray]:
@@ -127,6 +149,17 @@ def _spans_of_lines(pieces: Pieces, name: str) -> Iterator[np.ndarray]:
         yield np.array(spans, np.int64).reshape(-1, 2)
         rest = block[used:]
         start += used
+
+
+def _spans_of_json(text: Iterator[bytes], name: str) -> Iterator[np.ndarray]:
+    """Yield the spans of the objects of a JSON text, an array or lines, as json_reader counts."""
+    first = next(text, b"")
+    if not is_array(first):
+        yield from _spans_of_lines(_pieces(chain((first,), text)), name)
+        return
+    mark, first = _begun(first, name)
+    for offset, raw in elements(chain((first,), text), name, _UNLIMITED):
+        yield np.array([[mark + offset, mark + offset + len(raw)]], np.int64)
 
 
 def _begun(block: bytes, name: str) -> tuple[int, bytes]:

@@ -38,6 +38,24 @@ def longest(text: pa.Array) -> int:
     return int(np.diff(ends).max(initial=0))
 
 
+def is_binary(kind: pa.DataType) -> bool:
+    """Return whether a type is bytes of any length, which may be UTF-8."""
+    plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return any(
+        test(plain)
+        for test in (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
+    )
+
+
+def as_text(column: pa.Array) -> pa.Array:
+    """Return a column of bytes as text of the same bytes, which may not be UTF-8."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_binary_view(column.type):
+        column = column.cast(pa.binary())
+    return column.view(pa.large_string() if pa.types.is_large_binary(column.type) else pa.string())
+
+
 def holds(text: pa.Array, byte: bytes) -> bool:
     """Return whether any cell contains a byte."""
     flat, _ = spans(text)

@@ -1,20 +1,25 @@
 """Casts text to the contract's types: strictly, with a code for each cell that does not fit.
 
 A cell is cast only if its text *is* a value of the type; it is never repaired. No blanks are
-stripped, no separators or leading zeros dropped, no words guessed. Every path first checks the text
-and then casts what passed; a test compares the fast path with the exact one. Cells that do not fit
-become null and get a short code.
+stripped, no separators or leading zeros dropped, no words guessed, unless the column's type says so
+(`trim`, `decimal`, `thousands`). A whole number that was written as a float (`12.0`) is an integer.
+Every path first checks the text and then casts what passed; a test compares the fast path with the
+exact one. Cells that do not fit become null and get a short code.
 """
+
+import re
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from provenance.rows.arrow_bytes import spans
+from provenance.rows.arrow_bytes import holds, spans
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.dates import cast_moments
 
 _INTEGER = r"^-?(?:0|[1-9][0-9]*)$"
+# digits that a float, which wrote the zeros after the point, has kept exactly
+_WHOLE = r"^-?(?:0|[1-9][0-9]{0,14})\.0+$"
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _NAN = r"(?i)^[+-]?(?:nan|1\.#(?:qnan|snan|ind))$"
 _INFINITY = r"(?i)^[+-]?(?:inf|infinity|1\.#inf|∞)$"
@@ -76,6 +81,8 @@ def cast(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
         return cast_moments(text, spec)
     if spec.logical == "boolean":
         return _booleans(text)
+    if (spec.decimal, spec.thousands) != (".", ""):
+        return _localised(text, spec)
     quick = _quick(text, spec.logical)
     if quick is not None:
         return quick, pa.nulls(len(text), pa.string())
@@ -85,7 +92,9 @@ def cast(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
 def absent(text: pa.Array, spec: ColumnSpec) -> pa.Array:
     """Return the texts with null for each one that stands for a missing value."""
     words = list(spec.missing)
-    if spec.logical != "string":
+    if spec.trim:
+        text = pc.utf8_trim(text, " \t")
+    if spec.logical != "string" or spec.trim:
         words.append("")
     if not words or (words == [""] and not _has_empty(text)):
         return text
@@ -115,7 +124,9 @@ def describe(text: pa.Array, spec: ColumnSpec) -> pa.Array:
     if spec.logical in ("integer", "number", "boolean"):
         for pattern, phrase in reversed(_KINDS):
             content = pc.if_else(pc.match_substring_regex(text, pattern), phrase, content)
-        if spec.logical == "number":  # a valid number is bad only if it overflows
+        if (
+            spec.logical == "number" and spec.decimal == "."
+        ):  # a valid number is bad only if it overflows
             content = pc.if_else(pc.match_substring_regex(text, _NUMBER), _TOO_LARGE, content)
     else:
         form = spec.format or "ISO 8601"
@@ -175,7 +186,40 @@ def _zero_led(data: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> bool
     return bool((long & zero & _DIGITS[nexts]).any())
 
 
+def _localised(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
+    """Cast numbers that are written with a decimal comma or with groups of three digits."""
+    fits = pc.match_substring_regex(text, number_pattern(spec))
+    plain = text
+    if spec.thousands:
+        plain = pc.replace_substring(plain, spec.thousands, "")
+    plain = pc.if_else(fits, pc.replace_substring(plain, spec.decimal, "."), None)
+    values, codes = _integers(plain) if spec.logical == "integer" else _numbers(plain)
+    return values, pc.coalesce(codes, _codes(text, fits))
+
+
+def number_pattern(spec: ColumnSpec) -> str:
+    """Return the RE2 pattern of a column's numbers; groups of digits are complete or absent."""
+    point = re.escape(spec.decimal)
+    whole = "0|[1-9][0-9]*"
+    if spec.thousands:
+        whole += rf"|[1-9][0-9]{{0,2}}(?:{re.escape(spec.thousands)}[0-9]{{3}})+"
+    if spec.logical == "integer":
+        return rf"^-?(?:{whole})(?:{point}0+)?$"
+    return rf"^-?(?:(?:{whole})(?:{point}[0-9]*)?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?$"
+
+
+def written_as_floats(text: pa.Array, spec: ColumnSpec) -> int:
+    """Return how many texts of an integer column have a fraction of zero, such as `12.0`."""
+    if not holds(text, spec.decimal.encode()):
+        return 0
+    zeros = pc.match_substring_regex(text, rf"[0-9]{re.escape(spec.decimal)}0+[ \t]*$")
+    return int(pc.sum(zeros).as_py() or 0)
+
+
 def _integers(text: pa.Array) -> tuple[pa.Array, pa.Array]:
+    if holds(text, b"."):
+        is_whole = pc.match_substring_regex(text, _WHOLE)
+        text = pc.if_else(is_whole, pc.replace_substring_regex(text, r"\.0+$", ""), text)
     good = pc.match_substring_regex(text, _INTEGER)
     over = _overflows(text)
     codes = pc.if_else(pc.and_(good, over), "I034", _codes(text, good))

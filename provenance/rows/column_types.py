@@ -28,6 +28,10 @@ class ColumnSpec:
         required: whether a missing value is a fault (ASSAY-V010).
         format: ODCS format of dates and timestamps, e.g. `yyyy-MM-dd`; None means ISO 8601.
         missing: texts that stand for a missing value, in addition to the empty cell.
+        decimal, thousands: how numbers are written: `.` or `,`; between groups of three digits,
+            empty if they have none.
+        trim: whether blanks around a text are left out.
+        outside: whether a file may lack the column, since the names of its folders give it.
     """
 
     name: str
@@ -35,6 +39,10 @@ class ColumnSpec:
     required: bool = False
     format: str | None = None
     missing: tuple[str, ...] = ()
+    decimal: str = "."
+    thousands: str = ""
+    trim: bool = False
+    outside: bool = False
 
     @property
     def arrow(self) -> pa.DataType:

@@ -1,7 +1,7 @@
 """Counts texts that look like something else and are kept unchanged.
 
 Words that other readers take for missing values (I031), and cells that a spreadsheet would execute
-or a browser would render (I037).
+or a browser would render (I037). Also counted are integers that were written as floats (I042).
 """
 
 import dataclasses
@@ -14,7 +14,10 @@ import pyarrow.compute as pc
 from provenance.base.errors import Notice
 from provenance.rows.arrow_bytes import spans
 
-_WORDS = ("NA", "N/A", "n/a", "#N/A", "null", "NULL", "Null", "None", "none", "nan", "NaN", "NIL")
+_WORDS = (
+    *("NA", "N/A", "n/a", "#N/A", "<NA>", r"\N", "null", "NULL", "Null", "None", "none", "nan"),
+    *("NaN", "NIL"),
+)
 _WORD_SET = pa.array(_WORDS)
 _LONGEST_WORD = max(map(len, _WORDS))
 _WORD_STARTS = np.zeros(256, bool)
@@ -26,15 +29,20 @@ _TAG = r"(?i)<(?:/?[a-z][a-z0-9]*[\s/>]|!--|!doctype)"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Lookalikes:
-    """Numbers of cells, by column, that look like missing values, or like formulas or HTML."""
+    """Numbers of cells, by column, that look like missing values, or like formulas or HTML.
+
+    `floats` are those of integer columns with a fraction of zero, such as `12.0`.
+    """
 
     missing: Counter[str] = dataclasses.field(default_factory=Counter)
     active: Counter[str] = dataclasses.field(default_factory=Counter)
+    floats: Counter[str] = dataclasses.field(default_factory=Counter)
 
     def add(self, other: "Lookalikes") -> None:
         """Add the counts of another part."""
         self.missing.update(other.missing)
         self.active.update(other.active)
+        self.floats.update(other.floats)
 
     @staticmethod
     def of(table: pa.Table) -> "Lookalikes":
@@ -59,7 +67,16 @@ class Lookalikes:
                 names = ", ".join(repr(name) for name, count in counts.items() if count)
                 message = f"{total:,} cells look like {kind} and are kept as text"
                 found.append(Notice(code, message, f"columns {names}"))
+        for name, count in self.floats.items():
+            if count:
+                found.append(float_notice(name, count))
         return found
+
+
+def float_notice(column: str, cells: int) -> Notice:
+    """Return what a person should know about integers that were written as floats."""
+    message = f"{cells:,} cells hold whole numbers as floats (12.0); they are read as integers"
+    return Notice("ASSAY-I042", message, f"column {column!r}")
 
 
 def _counts(column: pa.Array) -> tuple[int, int]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from provenance.base.limits import Limits
 from provenance.rows.arrow_bytes import whole
-from provenance.rows.cast import cast, describe
+from provenance.rows.cast import cast, describe, written_as_floats
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.lookalikes import Lookalikes
 from provenance.rows.shards import ROW
@@ -76,7 +76,16 @@ def settle(part: Part, specs: dict[str, ColumnSpec], *, is_text: bool) -> Settle
         held = with_rows(read.filter(is_held), rows[is_held])
         faults = faults.sort_by([("row", "ascending")])
         typed, read, rows = typed.filter(~is_held), read.filter(~is_held), rows[~is_held]
-    return Settled(typed, read, rows, held, faults, part.rejected, Lookalikes.of(typed))
+    looks = Lookalikes.of(typed)
+    if is_text and specs:
+        looks.floats.update(_floats(read, specs))
+    return Settled(typed, read, rows, held, faults, part.rejected, looks)
+
+
+def _floats(read: pa.Table, specs: dict[str, ColumnSpec]) -> dict[str, int]:
+    """Return the number of cells in each integer column that are written like `12.0`."""
+    names = [name for name in read.column_names if specs[name].logical == "integer"]
+    return {name: written_as_floats(whole(read[name]), specs[name]) for name in names}
 
 
 def cast_table(

@@ -137,9 +137,9 @@ def _refused() -> Iterator[tuple[str, Any, str]]:
         "map": pa.array([[("k", 1)]] * ROWS, pa.map_(pa.string(), pa.int64())),
     }.items():
         yield f"nested column: {what}", saved(with_column("note", pa.array(column))), "I008"
-    for name, kind in (("age", pa.string()), ("age", pa.float64()), ("note", pa.binary())):
-        made = with_column(name, table()[name].cast(kind))
-        yield f"{name} as {kind}", saved(made), "I008"
+    halves = pa.array([n / 2 for n in range(ROWS)])
+    for name, column in (("age", table()["age"].cast(pa.string())), ("age", halves)):
+        yield f"{name} as {column.type}", saved(with_column(name, column)), "I008"
     yield "5,000 columns", lambda: saved(pa.table({f"c{n}": [1] for n in range(5000)})), "I009"
     yield "column missing in Parquet", saved(table().drop_columns("city")), "I018"
     twice = table().rename_columns(["id", "code", "age", "age", *NAMES[4:]])

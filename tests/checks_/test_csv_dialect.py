@@ -41,6 +41,10 @@ def loaded(tmp_path, value=None, server="", form="csv", kind="custom"):
         (None, ', delimiter: ";"', Dialect(";")),
         ("{encoding: utf-16}", ', delimiter: ";"', Dialect(";", encoding="utf-16")),
         ('{delimiter: ";"}', ', delimiter: ";"', Dialect(";")),
+        ('{skip: 3, comment: "#", footer: 1}', "", Dialect(skip=3, comment="#", footer=1)),
+        ('{decimal: ",", thousands: "."}', "", Dialect(decimal=",", thousands=".")),
+        ('{thousands: "\\u202f"}', "", Dialect(thousands="\u202f")),
+        ("{trim: true, index: a}", "", Dialect(trim=True, index="a")),
     ],
 )
 def test_reads(tmp_path, value, server, wanted):
@@ -63,6 +67,22 @@ def test_reads(tmp_path, value, server, wanted):
         ("{encoding: utf-61}", "", "C005", "encoding"),
         ('{delimiter: ";"}', ', delimiter: "|"', "C008", "line 4"),
         (None, ", delimiter: ab", "C005", "delimiter"),
+        ("{skip: -1}", "", "C005", "at least 0"),
+        ("{skip: 1001}", "", "C005", "at most 1000"),
+        ("{footer: 1.5}", "", "C005", "footer"),
+        ("{footer: '1'}", "", "C005", "footer"),
+        ("{comment: '##'}", "", "C005", "comment"),
+        ("{comment: a}", "", "C005", "comment"),
+        ("{comment: '-'}", "", "C005", "comment"),
+        ('{comment: ";", delimiter: ";"}', "", "C008", "delimiter"),
+        ('{comment: "|"}', ', delimiter: "|"', "C008", "delimiter"),
+        ("{decimal: ';'}", "", "C005", "decimal"),
+        ("{thousands: '_'}", "", "C005", "thousands"),
+        ('{decimal: ",", thousands: ","}', "", "C008", "decimal and thousands"),
+        ('{thousands: "."}', "", "C008", "decimal and thousands"),
+        ("{trim: 1}", "", "C005", "trim"),
+        ("{index: b}", "", "C007", "unknown column 'b'"),
+        ('{index: ""}', "", "C005", "index"),
     ],
 )
 def test_refuses_with_its_place(tmp_path, value, server, code, told):

@@ -133,3 +133,19 @@ def test_too_few_classes_are_noted(values):
 )
 def test_real_tables(name, label, expected):
     assert told(pyarrow.csv.read_csv(DATA / f"{name}.csv"), **{label: "label"}) == expected
+
+
+@pytest.mark.parametrize("rows", [20, 60, 300])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_row_number_of_a_sorted_table_is_an_error_in_few_rows(rows, classes):
+    rows = max(rows, 10 * classes)
+    labels = np.sort(np.arange(rows) % classes).astype(str)
+    index = pa.array(np.arange(rows))
+    table = pa.table({"index": index, "label": labels})
+    assert told(table, label="label") == {"index": "error"}
+    shuffled = pa.array(np.random.default_rng(1).permutation(rows))
+    assert told(table.set_column(0, "index", shuffled), label="label") == {}
+    measured = pa.array(np.sort(np.random.default_rng(2).normal(size=rows)))
+    assert told(table.set_column(0, "index", measured), label="label") == {
+        "index": "error" if rows // classes >= 150 else "warning"
+    }

@@ -32,13 +32,24 @@ def test_nothing_found_passes():
         (201, 0, 2000, ["ASSAY-K011"]),
         (0, 20, 2000, []),
         (0, 21, 2000, ["ASSAY-K012"]),
-        (0, 21, 999, []),  # too few rows for the limit on rejected ones
+        (0, 3, 99, []),  # a few rejected rows are normal, whatever the size of the source
+        (0, 4, 99, ["ASSAY-K012"]),
+        (0, 4, 400, []),
+        (0, 4, 399, ["ASSAY-K012"]),
     ],
 )
 def test_shares_have_limits(quarantine, rejected, source, expected):
     decided = decide(source=source, quarantine=quarantine, rejected=rejected)
     assert codes(decided) == expected
     assert decided.exit_code == (1 if expected else 0)
+
+
+@pytest.mark.parametrize(
+    ("rejected", "share", "is_over"), [(1, 0, True), (1, 0.02, False), (3, 0.02, True)]
+)
+def test_a_limit_that_the_contract_names_holds_for_any_source(rejected, share, is_over):
+    decided = decide(source=100, rejected=rejected, max_rejected_share=share)
+    assert codes(decided) == (["ASSAY-K012"] if is_over else [])
 
 
 def test_row_findings_quarantine_but_do_not_fail():

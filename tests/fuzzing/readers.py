@@ -38,8 +38,14 @@ DIALECTS = [
     *(Dialect("", ""), Dialect(";", "'"), Dialect("&")),
     *(Dialect(encoding=name) for name in sorted(ENCODINGS)),
 ]
+LAID_OUT = [
+    *(Dialect(skip=1), Dialect(comment="#"), Dialect(footer=1), Dialect(trim=True, index="id")),
+    *(Dialect(";", comment="%", skip=2, footer=2), Dialect(";", decimal=",", thousands=".")),
+]
+DIALECTS += LAID_OUT * 3
 WORDS = (
     *(b'"', b'""', b'"\n', b',"', b'",', b"\r\n", b"\r", b"\n\n", b",", b";", b"\t", b"|", b"'"),
+    *(b'# x, "', b"\n#", b"\n% \n", b"\nTotal,,1\n", b"sep=;\n", b"\n\n\n"),
     *(b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\xf0\x9f\x99\x82", b"\x85"),
     *(b"NaN", b"inf", b"-0", b"1e400", b"9223372036854775808", b"0x10", b"+1", b"1_0", b"007"),
     *(b"2024-02-30", b"0000-01-01", b"9999-12-31T23:59:60", b"24:00", b"1.234,5", b"true", b"T"),
@@ -58,6 +64,7 @@ def targets() -> list[Target]:
     return [
         Target("csv", lambda at: list(_csv_seeds(at)), _csv, WORDS, has_head=True, share=3),
         Target("jsonl", lambda at: list(_line_seeds(at)), _lines, JSON_WORDS, has_head=True),
+        Target("json", lambda at: list(_array_seeds(at)), _array, JSON_WORDS, has_head=True),
         Target("parquet", lambda at: list(_parquet_seeds(at)), _parquet, change=parquet,
                has_head=True, share=3, contained=_in_the_product),
     ]  # fmt: skip
@@ -73,7 +80,8 @@ def _csv(case: bytes, folder: Path) -> str:
     end = {4: ".gz", 5: ".zst", 7: ".gz", 8: ".zst"}.get(packing, "")
     path = _written(folder, f"a.{base}{end}", packed.get(packing, body))
     read, told = _both(path, columns.specs(head[2], names), head, dialect=dialect)
-    if read and read.rejected is None and packing in (0, 1, 2, 3, 6) and head[2] % 4 < 2:
+    is_plain = dialect not in LAID_OUT
+    if is_plain and read and not read.rejected and packing in (0, 1, 2, 3, 6) and head[2] % 4 < 2:
         _as_the_standard_library(read, body, dialect.named(base))
     return told
 
@@ -85,6 +93,12 @@ def _lines(case: bytes, folder: Path) -> str:
     ]
     specs = columns.specs(head[2], ["a", "b", "c"] if head[1] % 4 == 3 else [])
     return _both(_written(folder, f"a.jsonl{end}", data), specs, head)[1]
+
+
+def _array(case: bytes, folder: Path) -> str:
+    head, body = case[:HEAD].ljust(HEAD, b"\0"), case[HEAD:]
+    specs = columns.specs(head[2], ["a", "b", "c"] if head[1] % 4 == 3 else [])
+    return _both(_written(folder, "a.json", body), specs, head)[1]
 
 
 def _parquet(case: bytes, folder: Path) -> str:
@@ -112,7 +126,7 @@ def _both(
     """Read a file once, or twice in other pieces; both must come to the same."""
     limits = NARROW if head[2] >= 192 else Limits()
     first = _once(path, path.parent / "first", specs, limits, **options)
-    is_open = specs is None and path.name.startswith("a.jsonl")  # the first block names the columns
+    is_open = specs is None and path.name.startswith("a.json")  # the first block names the columns
     if head[3] % 2 and not is_open:
         cut = max(512, len(path.read_bytes()) // (2 + head[3] // 2 % 8))
         with mock.patch.object(unpack, "BLOCK", cut):
@@ -251,6 +265,12 @@ def _line_seeds(folder: Path) -> Iterator[bytes]:
         if len(data) <= SMALL and not name.endswith(".zst"):
             yield bytes((3 if name.endswith(".gz") else 0, 0, seed * 4, seed)) + data
     yield b'\0\3\2\1{"a": 1, "b": "x", "c": null}\n{"a": 2, "b": "y", "c": true}\n' * 2
+
+
+def _array_seeds(folder: Path) -> Iterator[bytes]:
+    for case in _line_seeds(folder):
+        lines = [line for line in case[HEAD:].split(b"\n") if line.strip()]
+        yield case[:HEAD] + b"[" + b",\n".join(lines) + b"]\n"
 
 
 def _parquet_seeds(folder: Path) -> Iterator[bytes]:

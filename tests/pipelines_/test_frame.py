@@ -95,7 +95,7 @@ def test_what_is_no_frame_is_refused_before_anything_is_made(tmp_path, given):
 
 def test_a_refusal_names_the_frame_and_leaves_no_store(tmp_path):
     (tmp_path / "contract.yaml").write_text(CONTRACT)
-    given = pd.DataFrame({"id": [1.0, None], "x": [1.5, 2.5]})
+    given = pd.DataFrame({"id": [1.25, None], "x": [1.5, 2.5]})
     with pytest.raises(AssayError, match="contract says integer") as caught:
         assay.run(given, tmp_path / "contract.yaml", store=tmp_path / "store")
     assert (caught.value.code, caught.value.where) == ("ASSAY-I008", "memory:pandas")

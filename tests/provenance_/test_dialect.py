@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.base.errors import AssayError
-from provenance.readers.csv_dialect import ENCODINGS, Dialect, codec_of, detect, may_delimit
+from provenance.readers.csv_detection import detect
+from provenance.readers.csv_dialect import ENCODINGS, Dialect, codec_of, may_delimit
 from provenance.readers.csv_rows import find_rows
 from provenance.readers.encoding import as_utf8
 from provenance.readers.ingest import Limits, detect_dialect, ingest

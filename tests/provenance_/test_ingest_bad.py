@@ -211,7 +211,7 @@ HELD = {
     "trailing letters": ("age", "12abc", "I035"),
     "leading zero": ("age", "007", "I035"),
     "plus sign": ("age", "+12", "I035"),
-    "decimal point": ("age", "12.0", "I035"),
+    "decimal point": ("age", "12.5", "I035"),
     "full-width digits": ("age", "\uff11\uff12", "I035"),
     "percent": ("amount", "12%", "I035"),
     "word": ("age", "forty", "V010"),

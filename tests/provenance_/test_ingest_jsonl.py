@@ -68,7 +68,7 @@ def test_lines_that_are_rejected(tmp_path, line, code):
         (b'{"i": NaN}', "i", "V001"),
         (b'{"x": Infinity}', "x", "V002"),
         (b'{"x": 1e999}', "x", "V002"),
-        (b'{"i": 1.0}', "i", "I035"),
+        (b'{"i": 1.5}', "i", "I035"),
         (b'{"i": "forty"}', "i", "V010"),
         (b'{"i": 9223372036854775808}', "i", "I034"),
         (b'{"i": true}', "i", "V010"),

@@ -185,10 +185,11 @@ def test_nested_columns(tmp_path, column):
 
 
 MISFITS = [
-    ("integer", pa.array([1.0])),
+    ("integer", pa.array([1.5])),
+    ("integer", pa.array([float("nan")])),
+    ("integer", pa.array([2.0**53 + 2])),
     ("integer", pa.array(["1"])),
     ("string", pa.array([1])),
-    ("string", pa.array([b"a"])),
     ("number", pa.array(["1"])),
     ("number", pa.array([True])),
     ("boolean", pa.array([1])),
@@ -344,3 +345,40 @@ def test_the_snapshot_comes_back_from_disk(tmp_path):
     (source,) = snapshot.sources
     assert source.format == "parquet"
     assert len(source.sha256) == 64
+
+
+def test_bytes_are_text_where_the_contract_says_so(tmp_path):
+    cells = [b"caf\xc3\xa9", None, b"", b"plain"]
+    for kind in (pa.binary(), pa.large_binary(), pa.dictionary(pa.int32(), pa.binary())):
+        path = tmp_path / "a.parquet"
+        column = pa.array(cells, pa.binary())
+        column = column.dictionary_encode() if pa.types.is_dictionary(kind) else column.cast(kind)
+        pq.write_table(pa.table({"x": column}), path)
+        snapshot = ingest([str(path)], (ColumnSpec("x"),), tmp_path / "o", limits=Limits())
+        (shard,) = map(read_shard, snapshot.shards)
+        assert shard.table["x"].to_pylist() == ["café", None, "", "plain"]
+        assert snapshot.rejected is None
+
+
+def test_bytes_that_are_not_text_cost_their_row(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"x": pa.array([b"a", b"\xff\x00", b"b"])}), path)
+    snapshot = ingest([str(path)], (ColumnSpec("x"),), tmp_path / "o", limits=Limits())
+    (found,) = read_table(snapshot.rejected).to_pylist()
+    assert (found["_row"], found["_raw"], found["_reason"][:10]) == (1, b"\xff\x00", "ASSAY-I022")
+
+
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32()])
+def test_whole_floats_are_integers_where_the_contract_says_so(tmp_path, kind):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"x": pa.array([1.0, None, -7.0, 0.0], kind)}), path)
+    specs = (ColumnSpec("x", "integer"),)
+    snapshot = ingest([str(path)], specs, tmp_path / "o", limits=Limits())
+    (shard,) = map(read_shard, snapshot.shards)
+    assert shard.table["x"].type == pa.int64()
+    assert shard.table["x"].to_pylist() == [1, None, -7, 0]
+    assert [n.code for n in snapshot.warnings if n.code == "ASSAY-I042"] == ["ASSAY-I042"]
+    other = tmp_path / "b.parquet"
+    pq.write_table(pa.table({"x": pa.array([5, 6], pa.int64())}), other)
+    both = ingest([str(other), str(path)], specs, tmp_path / "p", limits=Limits())
+    assert both.rows == 6

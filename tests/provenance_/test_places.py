@@ -47,6 +47,10 @@ PLAIN = Dialect()
 DIALECTS = {
     "semicolons and single quotes": (Dialect(";", "'"), b"a;b\n1;'x\n;y'\n2;\"q\n3;it's\n"),
     "no quotes": (Dialect("|", ""), b'a|b\n1|"x\n2|y"\n'),
+    "lines above and below": (
+        Dialect(skip=3, footer=1), b'\xef\xbb\xbfx "y\r\n\r\n"z\r\na,b\r\n1,x\r\n2,y\r\nEOF\r\n'),
+    "one line above": (Dialect(skip=1), b"x\ra,b\r1,x\r2,y\r"),
+    "comments": (Dialect(comment="#"), b'# ,"x\na,b\n1,"#x\n# y"\n# ,"\n#\n2,y\n'),
     "one byte a letter": (
         Dialect(encoding="cp1252"), "a,b\n1,\u20ac5\n2,caf\xe9\n".encode("cp1252")),
     "two bytes a letter": (
