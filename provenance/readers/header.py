@@ -139,17 +139,6 @@ def _refuse_folded(names: list[str], wanted: list[str] | None, where: str) -> No
             raise AssayError("I026", what, where=where, fix="rename one; SQL ignores case")
 
 
-def _refuse_folded(names: list[str], wanted: list[str] | None, where: str) -> None:
-    """Refuse names that are one to SQL, which ignores the case of A to Z (ASSAY-I026)."""
-    firsts: dict[str, str] = {}
-    for name in names:
-        first = firsts.setdefault(name.translate(_FOLDED), name)
-        if first != name:
-            shown = f": {first!r} and {name!r}" if _may_show(names, wanted) else ""
-            what = f"two column names differ in case only{shown}"
-            raise AssayError("I026", what, where=where, fix="rename one; SQL ignores case")
-
-
 def _mismatch(names: list[str], wanted: list[str], where: str) -> AssayError:
     missing = [name for name in wanted if name not in names]
     unknown = [name for name in names if name not in wanted]
