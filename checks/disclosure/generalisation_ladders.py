@@ -91,7 +91,7 @@ def _numbers(column: pa.Array) -> list[tuple[str, np.ndarray]]:
     for exponent in range(power, min(power + _STEPS, sys.float_info.max_10_exp)):
         for factor in (1, 5):
             width = factor * 10.0**exponent
-            if least <= width <= span * _FEW_BINS:
+            if least <= width and width / _FEW_BINS <= span:
                 bins = np.floor(floats / width)
                 # a missing number stays a value of its own
                 codes = np.where(usable, bins, bins[usable].min() - 1)
