@@ -122,7 +122,8 @@ def ends(panel: Panel) -> np.ndarray:
         lone = np.maximum(1.0, np.abs(edges[:1]) * NARROWEST)
         widths = np.diff(edges) if len(edges) > 1 else lone
         outer = np.array([edges[0] - widths[0], *edges, edges[-1] + widths[-1]])
-    return np.clip(outer, -sys.float_info.max, sys.float_info.max)
+    made: np.ndarray = np.clip(outer, -sys.float_info.max, sys.float_info.max)
+    return made
 
 
 def score_summary(scores: ScoreHistogram) -> str:
