@@ -38,7 +38,9 @@ def main() -> int:
         examined = lambda seed: examine(warm, seed, Path(folder))  # noqa: E731
         with concurrent.futures.ThreadPoolExecutor(given.jobs) as pool:
             for result in pool.map(examined, seeds):
-                ends[result["refusal"] or {0: "pass", 1: "fail"}.get(result["exit"], "crash")] += 1
+                ends[
+                    result["refusal"] or {0: "pass", 1: "fail"}.get(result["exit"], "unchecked")
+                ] += 1
                 if not sum(ends.values()) % 100:
                     print(f"{sum(ends.values())} shapes, {len(failed)} broke the law",
                           file=sys.stderr, flush=True)  # fmt: skip

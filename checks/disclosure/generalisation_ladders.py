@@ -7,6 +7,7 @@ the column. A step describes itself in words and never quotes a value.
 
 import dataclasses
 import math
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -81,16 +82,16 @@ def _numbers(column: pa.Array) -> list[tuple[str, np.ndarray]]:
     low, high = np.quantile(floats[usable], _MIDDLE)
     with np.errstate(over="ignore"):
         span = high - low
-    if not 0 < span < math.inf:
-        return []
-    floats = np.clip(floats, low - span, high + span)
+        if not 0 < span < math.inf:
+            return []
+        floats = np.clip(floats, low - span, high + span)
     least = span / 200
     power = math.floor(math.log10(least))
     made = []
-    for exponent in range(power, power + _STEPS):
+    for exponent in range(power, min(power + _STEPS, sys.float_info.max_10_exp)):
         for factor in (1, 5):
             width = factor * 10.0**exponent
-            if least <= width <= span * _FEW_BINS:
+            if least <= width and width / _FEW_BINS <= span:
                 bins = np.floor(floats / width)
                 # a missing number stays a value of its own
                 codes = np.where(usable, bins, bins[usable].min() - 1)

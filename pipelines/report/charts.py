@@ -6,6 +6,7 @@ works in light and dark mode and on paper. The reference is dashed and filled, t
 
 import itertools
 import math
+import sys
 from collections.abc import Mapping
 
 import numpy as np
@@ -24,6 +25,9 @@ NAME_LIMIT = 16
 TICKS = 4
 LOG_FOOT = 0.3
 SMALLEST = 1e-300  # keeps the height of an empty panel above 0
+NARROWEST = 1e-9  # width of a bin, as a share of the axis
+LONGEST = 1e15  # a larger number is named by its exponent
+WIDEST = 1e290  # axis with ticks at round values
 
 
 def fates_bar(rows: Mapping[str, int]) -> Markup:
@@ -103,9 +107,14 @@ def shares(panel: Panel) -> tuple[np.ndarray, np.ndarray]:
 
 def ends(panel: Panel) -> np.ndarray:
     """Return the edges of a number's bins; the open outer ones are as wide as their neighbour."""
-    widths = np.diff(panel.edges) if len(panel.edges) > 1 else np.ones(1)
-    first, last = panel.edges[0] - widths[0], panel.edges[-1] + widths[-1]
-    return np.array([first, *panel.edges, last])
+    edges = np.array(panel.edges)
+    with np.errstate(over="ignore"):
+        # next to a large number, 1 is nothing
+        lone = np.maximum(1.0, np.abs(edges[:1]) * NARROWEST)
+        widths = np.diff(edges) if len(edges) > 1 else lone
+        outer = np.array([edges[0] - widths[0], *edges, edges[-1] + widths[-1]])
+    made: np.ndarray = np.clip(outer, -sys.float_info.max, sys.float_info.max)
+    return made
 
 
 def score_summary(scores: ScoreHistogram) -> str:
@@ -117,7 +126,9 @@ def bin_name(panel: Panel, index: int) -> str:
     """Name one bin or category of a panel."""
     if not panel.edges:
         return panel.categories[index]
-    low, high = ends(panel)[index : index + 2]
+    low, high = (float(end) for end in ends(panel)[index : index + 2])
+    if not 1 / LONGEST < high - low < LONGEST or max(abs(low), abs(high)) >= LONGEST:
+        return f"{low:.6g} to {high:.6g}"
     decimals = max(0, 1 - math.floor(math.log10(high - low)))
     return f"{low:,.{decimals}f} to {high:,.{decimals}f}"
 
@@ -139,7 +150,8 @@ def compact(value: float) -> str:
 
 def _number_body(panel: Panel) -> str:
     edges = ends(panel)
-    widths = np.diff(edges)
+    quarters = np.diff(edges / 4)  # since the whole may exceed a float
+    widths = np.maximum(quarters / (quarters.sum() or 1.0), NARROWEST)  # shares of the axis
     densities = [share / widths for share in shares(panel)]  # whose area is 1
     peak = max(float(np.max(densities)), SMALLEST)
     paths = [_steps(edges, density, peak) for density in densities]
@@ -200,7 +212,11 @@ def _legend(before: int, now: int) -> str:
 
 def _ticks(low: float, high: float) -> list[str]:
     """Return ticks and labels at round values of the horizontal axis."""
+    low, high = float(low), float(high)
     span = (high - low) or 1.0
+    if not 1 / WIDEST < span < WIDEST:
+        return [_text(LEFT, _y(0) + 15, compact(low), "start"),
+                _text(WIDTH - RIGHT, _y(0) + 15, compact(high), "end")]  # fmt: skip
     step = 10 ** math.floor(math.log10(span / TICKS))
     step *= next(m for m in (1, 2, 5, 10) if span / (step * m) <= TICKS)
     places = itertools.takewhile(
@@ -217,7 +233,7 @@ def _ticks(low: float, high: float) -> list[str]:
 
 
 def _x(value: float, low: float, high: float) -> float:
-    share = (value - low) / ((high - low) or 1.0)
+    share = (value / 2 - low / 2) / ((high / 2 - low / 2) or 1.0)  # the whole may exceed a float
     return LEFT + (WIDTH - LEFT - RIGHT) * min(max(share, 0.0), 1.0)
 
 

@@ -211,3 +211,10 @@ def test_names_that_tell_of_a_person():
         assert is_quasi_identifier(name)
     for name in ("amount", "average_age", "page", "status", "loan_state"):
         assert not is_quasi_identifier(name)
+
+
+@pytest.mark.parametrize("values", [[1e308, 3e306, 0.0, 7e307], [5e-324, 0.0, 1e-310]], ids=str)
+def test_numbers_of_any_size_have_a_ladder(values):
+    made = ladder(pa.array(values), "x", np.ones(len(values), np.int64))
+    assert made[0].loss == 0
+    assert made[-1].loss == 1

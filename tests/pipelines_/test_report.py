@@ -285,6 +285,19 @@ def test_densities_have_area_one_for_unequal_and_open_bins():
     assert "reference, n = 10" in charts.drift_chart(panel, "d1")
 
 
+EXTREME = [(2.0**63,), (-1e308, 1e308), (1.7e308,), (0.0, 5e-324), (0.0, 5e-324, 1.0), (0.0,),
+           (-1.79e308, 0.0, 1.79e308), (5e-324,), (1e16, 1e16 + 2), (-1e-310, 1e-310)]  # fmt: skip
+
+
+@pytest.mark.parametrize("edges", EXTREME, ids=str)
+def test_numbers_of_any_size_are_drawn(edges):
+    count = len(edges) + 1
+    panel = Panel("x", edges, (), tuple(range(count)), tuple(range(1, count + 1)))
+    drawn = charts.drift_chart(panel, "d1")
+    assert not re.search(r"\bnan\b|\binf\b", drawn)
+    assert all(len(charts.bin_name(panel, index)) < 50 for index in range(count))
+
+
 def test_a_column_without_values_is_drawn_all_the_same():
     empty = number_panel("x", [0, 1, 2], [0, 0], [0, 0])
     assert "<svg" in charts.drift_chart(empty, "d1")
