@@ -45,10 +45,10 @@ class Shape(NamedTuple):
 SHAPES = (
     Shape("CREDIT_CARD", r"^[0-9](?:[ -]?[0-9]){11,33}$", 0.1,
           word_set("card cards credit debit visa mastercard amex pan creditcard cardnumber"),
-          "numbers whose checksum is right as often as that of random numbers"),
+          "numbers whose checksum is right only by chance"),
     Shape("IBAN_CODE", r"^[A-Z]{2}[0-9]{2} ?(?:[A-Z0-9]{4} ?){2,7}[A-Z0-9]{0,4}$", 0.02,
           word_set("iban account accounts acct bank konto kontonummer payee payer"),
-          "codes whose checksum is right as often as that of random codes"),
+          "codes whose checksum is right only by chance"),
     Shape("IP_ADDRESS", r"^[0-9]{1,6}(?:\.[0-9]{1,6}){3}$", 0.9,
           word_set("ip ips ipv addr address addresses host hosts hostname server client remote "
                    "gateway subnet dns peer login src dst"),
@@ -107,7 +107,7 @@ def finding(check: str, column: str, entity: str, kind: str) -> findings.Finding
         rule=f"{check}.{entity}",
         column=column,
         severity="warning",
-        evidence=f"values look like {entity}, but the column looks like {kind}; they hold no row",
+        evidence=f"values look like {entity}, but the column looks like {kind}; no row is held",
         suggestion=f"if they are {entity}, set assay.pii to quarantine, redact or pseudonymise for "
         "the column; if not, set assay.pii: allow",
     )

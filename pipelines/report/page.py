@@ -36,7 +36,7 @@ RULES = ("rules", "the rules")
 PLACES = {
     **dict.fromkeys(NOT_RUN, ("checks", "the checks")),
     **dict.fromkeys(DRIFT, ("drift", "the drift panels")),
-    **dict.fromkeys(("K011", "K012", "K013", "K014", "K015"), RULES),
+    **dict.fromkeys(("K011", "K012", "K013", "K014", "K015", "K025"), RULES),
 }
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from checks.kit import findings, numeric_label, registry
 from checks.kit.contract_model import Column, Contract
 from checks.kit.wording import count, listed
+from provenance.base.codes import CODES
 from provenance.rows import cast
 from provenance.rows.shards import ROW, read_shard, read_table
 from provenance.rows.snapshot import Snapshot
@@ -24,6 +25,7 @@ RULE = "ASSAY-K025"
 COUNTED = {"label": "class", "source": "source", "group": "group"}  # role: what its values are
 MOST = 0.5  # share of its rows that a value may lose
 TINY = 3  # rows; all of so few may well be faulty, and no model learns a class from them
+NEW = 0.01  # of the rows; a value that the contract does not list may be a new class, or a slip
 NAMED = 5  # values that the evidence names
 # what calls a cell misspelt: its row does not belong to the value that it shows
 MISSPELT = pa.array(["ASSAY-V005", "ASSAY-V006", "ASSAY-V007", "ASSAY-V008"])
@@ -38,8 +40,8 @@ def find(
 ) -> findings.Findings:
     """Return the findings on each column whose values lose more than half of their rows.
 
-    An error names them. A warning counts the classes that have up to three rows or that the
-    contract does not list: they were never much to learn from.
+    An error names them. A warning counts the classes of up to three rows, which are not much to
+    learn from, and those that the contract does not list, which it has decided about.
 
     Args:
         snapshot: of the source.
@@ -72,17 +74,17 @@ def _of_column(
     if kind == "class" and _is_quantity(column, len(sums)):
         return
     sums = sums.filter(pc.greater(sums["lost"], pc.multiply(sums["rows"], MOST)))
-    is_minor = pc.less_equal(sums["rows"], TINY)
-    if column.valid_values is not None:
-        declared = pa.array([_text(value) for value in column.valid_values], pa.string())
-        is_minor = pc.or_(is_minor, pc.invert(pc.is_in(sums["value"], declared)))
-    major, minor = sums.filter(pc.invert(is_minor)), sums.filter(is_minor)
+    is_tiny = pc.less_equal(sums["rows"], TINY)
+    is_listed = _is_listed(column, sums["value"])
+    major = sums.filter(pc.and_(is_listed, pc.invert(is_tiny)))
+    is_new = pc.and_(pc.invert(is_listed), pc.greater(sums["rows"], NEW * len(rows)))
+    minor = sums.filter(pc.or_(pc.and_(is_listed, is_tiny), is_new))
     if len(major):
         gone = pc.and_(rows["lost"], pc.is_in(rows["value"], major["value"].combine_chunks()))
         rule = _main_rule(found, rows["row"].filter(gone))
         its = "its" if len(major) == 1 else "their"
         what = f"{_named(major, column, kind)} would lose more than half of {its} rows"
-        yield _finding(column, "error", f"{what}, most of them by {rule}")
+        yield _finding(column, "error", f"{what}, most of them by {rule}", rule)
     if len(minor) and kind == "class":
         what = f"{count(len(minor), 'class')} of up to {TINY} rows or not listed by the contract"
         yield _finding(column, "warning", f"{what} would lose more than half of the rows")
@@ -109,6 +111,14 @@ def _valued(snapshot: Snapshot, column: Column, found: findings.Findings) -> pa.
 def _is_quantity(column: Column, values: int) -> bool:
     logical = column.spec.logical
     return logical == "number" or (logical == "integer" and values > numeric_label.MOST_CLASSES)
+
+
+def _is_listed(column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return which values the contract lists; all of them if it has no list."""
+    if column.valid_values is None:
+        return pc.is_valid(values)
+    declared = pa.array([_text(value) for value in column.valid_values], pa.string())
+    return pc.is_in(values, declared)
 
 
 def _text(value: object) -> str:
@@ -144,7 +154,11 @@ def _main_rule(found: findings.Findings, rows: pa.ChunkedArray) -> str:
     return str(sums["rule"][pc.sort_indices(sums, sort_keys=order)[0].as_py()])
 
 
-def _finding(column: Column, severity: findings.Severity, evidence: str) -> findings.Findings:
+def _finding(
+    column: Column, severity: findings.Severity, evidence: str, rule: str = ""
+) -> findings.Findings:
+    """Return the finding; rows that could not be read or cast cannot be released, only repaired."""
+    code = rule.removeprefix("ASSAY-")
     return findings.make(
         None,
         check=CHECK,
@@ -152,5 +166,5 @@ def _finding(column: Column, severity: findings.Severity, evidence: str) -> find
         column=column.name,
         severity=severity,
         evidence=evidence,
-        suggestion=ADVICE,
+        suggestion=CODES[code][1] if code.startswith("I") and code in CODES else ADVICE,
     )

@@ -39,6 +39,7 @@ LISTED = """\
 
 
 def contract(folder, label=LABEL):
+    folder.mkdir(exist_ok=True)
     path = folder / "contract.yaml"
     path.write_text(HEAD + label)
     return path
@@ -120,6 +121,10 @@ def test_what_the_contract_does_not_list_is_a_warning(tmp_path):
     made = lost(tmp_path, kinds, range(40, 66), label=LABEL + LISTED)
     assert [one[:2] for one in made] == [("error", "kind"), ("warning", "kind")]
     assert "ash" not in made[1][2]
+    slips = lost(
+        tmp_path / "few", ["oak"] * 900 + ["aok"] * 5, range(900, 905), label=LABEL + LISTED
+    )
+    assert slips == []
 
 
 def test_misspelt_rows_do_not_belong_to_the_class_they_show(tmp_path):
