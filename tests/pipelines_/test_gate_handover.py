@@ -14,7 +14,7 @@ import pytest
 from gated import Home
 
 from pipelines.commands import gate
-from pipelines.run import handover
+from pipelines.run import handover, reuse
 from provenance.base import store_door
 from provenance.base.errors import AssayError
 from provenance.ledger import run_files, signing
@@ -328,3 +328,14 @@ def test_who_finds_a_stray_file_is_not_told_to_restore_it(home, capsys):
     (home.store.run_folder(1) / ".DS_Store").touch()
     assert home.gate("--json", command=["touch", "started"]) == 4
     assert "inspect it, then remove it" in json.loads(capsys.readouterr().out)["error"]["fix"]
+
+
+def test_the_folders_of_a_partition_are_part_of_what_was_checked():
+    def facts(name):
+        inputs = [{"sha256": "0" * 64, "name": name}]
+        same = {"contract": {"sha256": ""}, "code": {"sha256": ""}, "policy": {}, "reference": []}
+        return same | {"inputs": inputs}
+
+    one, two, three = (facts(f"in/{folder}/a.csv") for folder in ("dt=1", "dt=2", "dt=1"))
+    assert reuse._given(one, one) != reuse._given(two, two)
+    assert reuse._given(one, one) == reuse._given(three, three)
