@@ -5,7 +5,11 @@ from typing import Literal
 
 import pyarrow as pa
 
-Logical = Literal["string", "integer", "number", "boolean", "date", "timestamp", "time"]
+Logical = Literal[
+    "string", "integer", "number", "boolean", "date", "timestamp", "time", "object", "array"
+]
+NESTED = ("object", "array")
+MAP = pa.map_(pa.string(), pa.string())  # an object of any keys
 
 ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -20,7 +24,7 @@ ARROW: dict[str, pa.DataType] = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ColumnSpec:
-    """Name and type of one column.
+    """Name and type of one column, or of a part of a nested one.
 
     Attributes:
         name: as in the source's header.
@@ -28,6 +32,9 @@ class ColumnSpec:
         required: whether a missing value is a fault (ASSAY-V010).
         format: ODCS format of dates and timestamps, e.g. `yyyy-MM-dd`; None means ISO 8601.
         missing: texts that stand for a missing value, in addition to the empty cell.
+        items: of an array, what it holds.
+        properties: of an object, its parts; an object without any maps texts to texts.
+        is_binary: whether a string may be bytes; in a text file it is a text.
     """
 
     name: str
@@ -35,8 +42,21 @@ class ColumnSpec:
     required: bool = False
     format: str | None = None
     missing: tuple[str, ...] = ()
+    items: "ColumnSpec | None" = None
+    properties: tuple["ColumnSpec", ...] = ()
+    is_binary: bool = False
+
+    @property
+    def is_nested(self) -> bool:
+        """Return whether a cell holds other values."""
+        return self.logical in NESTED
 
     @property
     def arrow(self) -> pa.DataType:
         """Return the type the column is cast to."""
+        if self.logical == "array":
+            return pa.list_(self.items.arrow if self.items else pa.null())
+        if self.logical == "object":
+            parts = [(part.name, part.arrow) for part in self.properties]
+            return pa.struct(parts) if parts else MAP
         return ARROW[self.logical]
