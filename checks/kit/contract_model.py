@@ -87,7 +87,8 @@ class Policy:
 class Contract:
     """A whole contract; paths are resolved, texts are as in the YAML.
 
-    `root` is the folder that contains everything the contract may name.
+    `root` is the folder that contains everything the contract may name. The `column` of a nested
+    rule is the path of a nested column or of a part of one.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Contract:
     csv: Dialect = dataclasses.field(default_factory=Dialect)
     warnings: tuple[Notice, ...] = ()
     root: str = ""
+    nested_rules: tuple[Rule, ...] = ()
 
     def column(self, name: str) -> Column:
         """Return the column with that name; StopIteration if it does not exist."""
@@ -132,7 +134,9 @@ class Contract:
     def features(self) -> tuple[str, ...]:
         """Return the columns a model may learn from: all but label, key, source, time, ignored."""
         skip = {"label", "source", "time", "ignore"}
-        return tuple(c.name for c in self.columns if not c.key and not c.roles & skip)
+        return tuple(
+            c.name for c in self.columns if not (c.key or c.roles & skip or c.spec.is_nested)
+        )
 
     @property
     def test_set(self) -> str | None:

@@ -19,10 +19,14 @@ def take(shard: Shard, columns: list[str], size: int) -> pa.Table:
     """Return at most `size` rows of a shard, those of lowest rank: columns, ROW, FOLD, RANK."""
     rank = ranks(shard)
     keep = np.argpartition(rank, size - 1)[:size] if len(rank) > size else np.arange(len(rank))
-    table = shard.table.select(columns).take(pa.array(keep))
-    table = table.append_column(ROW, pa.array(shard.rows[keep], pa.int64()))
-    table = table.append_column(FOLD, pa.array(folds(shard)[keep], pa.uint32()))
-    return table.append_column(RANK, pa.array(rank[keep], pa.uint64()))
+    # column by column, since Arrow forgets the number of rows of a table without columns
+    parts: dict[str, pa.ChunkedArray | pa.Array] = {
+        name: shard.table[name].take(pa.array(keep)) for name in columns
+    }
+    parts[ROW] = pa.array(shard.rows[keep], pa.int64())
+    parts[FOLD] = pa.array(folds(shard)[keep], pa.uint32())
+    parts[RANK] = pa.array(rank[keep], pa.uint64())
+    return pa.table(parts)
 
 
 def merge(left: pa.Table, right: pa.Table, size: int) -> pa.Table:

@@ -19,9 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.proposal import nested_columns
 from provenance.base.errors import AssayError
 from provenance.rows.cast import cast
 from provenance.rows.column_types import ARROW, ColumnSpec, Logical
+from provenance.rows.nested import is_flat
 from provenance.rows.shards import read_shard
 from provenance.rows.snapshot import Snapshot
 
@@ -114,6 +116,7 @@ class Seen:
         counts: rows of each value, None if there are more than MOST_VALUES values.
         words: in all texts together.
         tails: the numbers nearest the ends.
+        nested: the type of a column of lists, objects or bytes; its values are not counted.
     """
 
     name: str
@@ -127,6 +130,7 @@ class Seen:
     counts: Counter[Any] | None = dataclasses.field(default_factory=Counter)
     words: int = 0
     tails: Tails = dataclasses.field(default_factory=Tails)
+    nested: ColumnSpec | None = None
 
     @property
     def telling(self) -> int:
@@ -151,6 +155,8 @@ class Seen:
     @property
     def spec(self) -> ColumnSpec:
         """Return the proposed type for the cast."""
+        if self.nested is not None:
+            return self.nested
         return ColumnSpec(self.name, self.logical, missing=self.missing)
 
     @property
@@ -175,16 +181,32 @@ def columns(snapshot: Snapshot) -> list[Seen]:
     if any("\0" in name for name in schema.names):
         what = "the name of a column contains a NUL character"
         raise AssayError("I023", what, where=snapshot.sources[0].name, fix="export it again")
-    tries = {field.name: _Type(field, is_typed=is_typed) for field in schema}
+    nested = _nested(snapshot, schema)
+    tries = {f.name: _Type(f, is_typed=is_typed) for f in schema if f.name not in nested}
     for ref in snapshot.shards:
-        table = read_shard(ref).table
+        table = read_shard(ref, list(tries)).table
         for name, tried in tries.items():
             tried.see(table[name].combine_chunks())
-    found = [Seen(name, *tried.settled(), tried.fixed is not None) for name, tried in tries.items()]
+    found = [
+        Seen(name, nested[name].logical, is_fixed=True, counts=None, nested=nested[name])
+        if name in nested
+        else Seen(name, *tries[name].settled(), tries[name].fixed is not None)
+        for name in schema.names
+    ]
     for ref in snapshot.shards:
         table = as_typed(read_shard(ref).table, found)
         for seen in found:
             _count(seen, table[seen.name].combine_chunks())
+    return found
+
+
+def _nested(snapshot: Snapshot, schema: pa.Schema) -> dict[str, ColumnSpec]:
+    """Return the columns of lists, objects and bytes with their types."""
+    found = {spec.name: nested_columns.refuse_deep(spec) for spec in snapshot.nested}
+    for field in schema:
+        spec = nested_columns.spec_of(field, lambda part: _logical_of(part, is_typed=True))
+        if spec is not None:
+            found[field.name] = spec
     return found
 
 
@@ -291,6 +313,8 @@ def _logical_of(field: pa.Field, *, is_typed: bool) -> Logical | None:
 
 
 def _cast(values: pa.Array, spec: ColumnSpec) -> pa.Array:
+    if not is_flat(values.type):
+        return values
     if pa.types.is_string(values.type):
         return cast(values, spec)[0]
     if pa.types.is_dictionary(values.type):
@@ -302,7 +326,7 @@ def _count(seen: Seen, values: pa.Array) -> None:
     seen.rows += len(values)
     filled = values.drop_null()
     seen.filled += len(filled)
-    if not len(filled):
+    if not len(filled) or seen.nested is not None:
         return
     if seen.logical == "string":
         seen.words += pc.sum(pc.add(pc.count_substring(filled, " "), 1)).as_py()

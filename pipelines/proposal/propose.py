@@ -137,6 +137,9 @@ def _propose_label(proposals: list[Proposal], given: str | None, notes: list[str
         notes.append(f"'{chosen.seen.name}' is the label, recognised by its name")
     if chosen is None:
         return
+    if chosen.seen.nested is not None:
+        what = f"column '{given}' is nested, and a label has one value a row"
+        raise AssayError("C008", what, fix="choose another column, or none")
     chosen.roles.append("label")
     missing = chosen.seen.rows - chosen.seen.filled
     if missing:
@@ -181,7 +184,7 @@ def _propose_unique(proposal: Proposal, given: str | None, *, is_first: bool) ->
 
 
 def _is_key_name(seen: Seen) -> bool:
-    if seen.logical not in ("string", "integer"):
+    if seen.logical not in ("string", "integer") or seen.nested is not None:
         return False
     return bool(_KEY.search(seen.name) or _CAMEL_KEY.search(seen.name))
 
@@ -245,6 +248,7 @@ def _telling_columns(
 ) -> list[dict[str, Any]]:
     """Return what the checks that find telling columns report on the whole source."""
     seen = [proposal.seen for proposal in proposals]
+    seen = [column for column in seen if column.nested is None]
     first = columns.as_typed(read_shard(snapshot.shards[0]).table, seen)
     context = Context(contract, first.schema, snapshot.rows)
     kinds = [kind for kind in registry.load().values() if kind.finds_telling_columns]

@@ -18,15 +18,18 @@ from provenance.base.errors import AssayError, Notice
 from provenance.base.limits import MIB, Limits
 from provenance.files.safe_open import Opened
 from provenance.readers.header import check_names, refuse_wide
+from provenance.readers.nested_parquet import leaf_faults, misfit, refuse_items
 from provenance.readers.parallel import in_order
 from provenance.readers.parquet_limits import (
     has_checksums,
     refuse_declared,
     refuse_dictionaries,
     refuse_ends,
+    refuse_items_declared,
 )
 from provenance.rows.arrow_bytes import holds, longest, whole
 from provenance.rows.column_types import ColumnSpec
+from provenance.rows.nested import is_bytes, leaves
 from provenance.rows.shard_parts import Part, cell_faults, masked_faults, rejected_of
 from provenance.rows.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
 
@@ -50,7 +53,7 @@ _FITS: dict[str, tuple[_Test, ...]] = {
     "time": (pa.types.is_time,),
 }
 
-_MORE: tuple[_Test, ...] = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_duration)
+_MORE: tuple[_Test, ...] = (is_bytes, pa.types.is_duration)
 _ANY = sum(_FITS.values(), _MORE)
 
 
@@ -97,6 +100,7 @@ class ParquetSource:
             refuse_declared(meta, self._file, self._limits)
             schema = opened.schema_arrow
             self._refuse_columns(schema)
+            refuse_items_declared(meta, self._file, self._limits)
             self._has_checksums = has_checksums(meta, self._file)
             refuse_dictionaries(source, self._file, self._limits)
             yield functools.partial(self._part, schema.empty_table(), first_row)
@@ -115,14 +119,15 @@ class ParquetSource:
         wanted = None if self._specs is None else list(self._specs)
         check_names(schema.names, wanted, self._file.name)
         for field in schema:
-            plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-            logical = self._specs[field.name].logical if self._specs else None
-            tests = _FITS[logical] if logical else _ANY
-            if not pa.types.is_null(plain) and not any(test(plain) for test in tests):
-                wish = f", but the contract says {logical}" if logical else ""
-                what = f"column {field.name!r} is {_kind(field.type)}{wish}"
-                fix = "correct the column's logicalType, or flatten nested columns"
-                if logical == "integer" and pa.types.is_floating(plain):
+            spec = self._specs[field.name] if self._specs else None
+            fix = "correct the contract's logicalType (`assay init` writes it)"
+            if pa.types.is_nested(field.type) or (spec and spec.is_nested):
+                if what := misfit(field, spec, _fits, self._limits):
+                    raise AssayError("I008", what, where=self._file.name, fix=fix)
+            elif not _fits(field.type, spec):
+                wish = f", but the contract says {spec.logical}" if spec else ""
+                what = f"column {field.name!r} is {field.type}{wish}"
+                if spec and spec.logical == "integer" and pa.types.is_floating(_plain(field.type)):
                     fix = "write it as integers (pandas: Int64, which allows missing values)"
                 raise AssayError("I008", what, where=self._file.name, fix=fix)
 
@@ -130,7 +135,13 @@ class ParquetSource:
         table = _without_views(table)
         rows = first_row + np.arange(table.num_rows, dtype=np.int64)
         texts = [f.name for f in table.schema if any(test(_plain(f.type)) for test in _TEXTS)]
-        table, rows, rejected = self._without_mojibake(table, rows, texts)
+        nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+        try:
+            refuse_items(table.select(nested), first_row, self._limits)
+        except AssayError as error:
+            error.where = self._file.name
+            raise
+        table, rows, rejected = self._without_mojibake(table, rows, [*texts, *nested])
         if self._specs is None:
             return Part(table, rows, HELD_SCHEMA.empty_table(), rejected)
         for name in texts:
@@ -142,6 +153,7 @@ class ParquetSource:
             _not_finite(table, rows),
             _over_int64(table, rows, self._specs),
             _odd_texts(table.select(texts), rows, self._limits),
+            leaf_faults(table.select(nested), rows, self._specs, self._limits),
         ]
         return Part(table, rows, pa.concat_tables(faults), rejected)
 
@@ -214,9 +226,15 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _kind(kind: pa.DataType) -> str:
-    # a message must not show the names of a struct's fields
-    return "nested" if pa.types.is_nested(kind) else str(kind)
+def _fits(kind: pa.DataType, spec: ColumnSpec | None) -> bool:
+    """Return whether a column or leaf of a type can be what the contract says of it."""
+    plain = _plain(kind)
+    if pa.types.is_null(plain):
+        return True
+    if spec is not None and spec.is_binary and is_bytes(plain):
+        return True
+    tests = _FITS[spec.logical] if spec is not None and not spec.is_nested else _ANY
+    return any(test(plain) for test in tests)
 
 
 def _without_words(column: pa.Array, words: list[str]) -> pa.Array:
@@ -276,9 +294,29 @@ def _not_utf8(column: pa.Array) -> list[tuple[int, bytes]]:
         column.validate(full=True)
     except pa.ArrowInvalid:
         if len(column) == 1:
-            raw = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
-            return [(0, raw.cast(pa.large_binary())[0].as_py())]
+            return [(0, _raw(column))]
         half = len(column) // 2
         after = [(half + place, raw) for place, raw in _not_utf8(column.slice(half))]
         return _not_utf8(column.slice(0, half)) + after
     return []
+
+
+def _raw(column: pa.Array) -> bytes:
+    """Return the bytes of a column of one text, or of the first bad text in one nested cell."""
+    for leaf in leaves(column, ""):
+        values = leaf.values
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        if any(test(values.type) for test in _TEXTS):
+            for value in values.cast(pa.large_binary()).to_pylist():
+                if value is not None and not _is_utf8(value):
+                    return bytes(value)
+    return b""
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from provenance.rows.arrow_bytes import spans
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.dates import cast_moments
+from provenance.rows.nested_cast import cast_nested
 
 _INTEGER = r"^-?(?:0|[1-9][0-9]*)$"
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
@@ -69,6 +70,9 @@ def cast(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
     Raises:
         AssayError: ASSAY-C005 if `spec.format` is not a valid date and time pattern.
     """
+    if spec.is_nested:
+        made = cast_nested(text, spec)
+        return made.typed, made.codes
     text = absent(text, spec)
     if spec.logical == "string":
         return text, pa.nulls(len(text), pa.string())

@@ -1,7 +1,8 @@
 """Column types: what a contract says about a column, and the Arrow type it is cast to."""
 
 import dataclasses
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -45,6 +46,16 @@ class ColumnSpec:
     items: "ColumnSpec | None" = None
     properties: tuple["ColumnSpec", ...] = ()
     is_binary: bool = False
+
+    @staticmethod
+    def of(facts: Mapping[str, Any]) -> "ColumnSpec":
+        """Return the specification that `dataclasses.asdict` turned into plain values."""
+        inner = {
+            "missing": tuple(facts["missing"]),
+            "items": ColumnSpec.of(facts["items"]) if facts["items"] else None,
+            "properties": tuple(map(ColumnSpec.of, facts["properties"])),
+        }
+        return ColumnSpec(**{**facts, **inner})
 
     @property
     def is_nested(self) -> bool:

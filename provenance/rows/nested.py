@@ -120,24 +120,32 @@ def sizes(array: pa.Array) -> np.ndarray:
     return np.asarray(counts.to_numpy(zero_copy_only=False), np.int64)
 
 
-def replaced(array: pa.Array, path: str, change: Callable[[pa.Array, str], pa.Array]) -> pa.Array:
-    """Return a column whose leaves were changed, in the same type.
+def replaced(
+    array: pa.Array,
+    path: str,
+    change: Callable[[pa.Array, str], pa.Array],
+    kind: pa.DataType | None = None,
+) -> pa.Array:
+    """Return a column whose leaves were changed.
 
     Args:
         array: any type.
         path: the column's name.
-        change: from the values of a leaf, and its path, to as many values of the same type.
+        change: from the values of a leaf, and its path, to as many values.
+        kind: the type of the result; by default the column's own. It is nested in the same way.
     """
-    kind = array.type
+    kind = array.type if kind is None else kind
     if pa.types.is_struct(kind):
-        parts = [replaced(array.field(n), below(path, kind[n].name), change)
-                 for n in range(kind.num_fields)]  # fmt: skip
+        parts = [
+            replaced(array.field(n), below(path, field.name), change, field.type)
+            for n, field in enumerate(kind)
+        ]
         return pa.StructArray.from_arrays(parts, fields=list(kind), mask=array.is_null())
     if not is_list(kind):
         return change(array, path)
     plain = as_list(array)
     ends = np.r_[0, np.cumsum(sizes(plain))]
-    items = replaced(plain.flatten(), f"{path}[]", change)
+    items = replaced(plain.flatten(), f"{path}[]", change, as_list(kind).value_type)
     if pa.types.is_map(kind):
         offsets = pa.array(ends, pa.int32(), mask=_gaps(array))
         return pa.MapArray.from_arrays(offsets, items.field(0), items.field(1), kind)
@@ -145,7 +153,7 @@ def replaced(array: pa.Array, path: str, change: Callable[[pa.Array, str], pa.Ar
         offsets = pa.array(ends, pa.int64(), mask=_gaps(array))
         return pa.LargeListArray.from_arrays(offsets, items, kind)
     offsets = pa.array(ends, pa.int32(), mask=_gaps(array))
-    return pa.ListArray.from_arrays(offsets, items, plain.type).cast(kind)
+    return pa.ListArray.from_arrays(offsets, items, as_list(kind)).cast(kind)
 
 
 def _gaps(array: pa.Array) -> np.ndarray:
