@@ -139,6 +139,11 @@ class Contract:
         )
 
     @property
+    def nested_features(self) -> tuple[str, ...]:
+        """Return the nested columns that are not ignored."""
+        return tuple(c.name for c in self.columns if c.spec.is_nested and "ignore" not in c.roles)
+
+    @property
     def test_set(self) -> str | None:
         """Return the path of the rows that models will be evaluated on, if a check needs them."""
         test = self.options("duplicates").get("test")

@@ -33,6 +33,13 @@ def nested_of(table: pa.Table) -> pa.Table:
     return table.select([name for name in table.column_names if name not in flat])
 
 
+def whole_seen(table: pa.Table, contract: Contract) -> pa.Table:
+    """Return what `table_seen` does, and behind it the columns that are not flat."""
+    seen, nested = table_seen(table, contract), nested_of(table)
+    columns = dict(zip(seen.column_names, seen.columns, strict=True))
+    return pa.table(columns | dict(zip(nested.column_names, nested.columns, strict=True)))
+
+
 def table_seen(table: pa.Table, contract: Contract) -> pa.Table:
     """Return a table's flat columns in the types of its contract; unknown ones stay unchanged.
 

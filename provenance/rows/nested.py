@@ -7,7 +7,7 @@ A map counts as a list of structs of `key` and `value`, as Parquet stores it.
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -87,6 +87,12 @@ def as_list(given: pa.DataType | pa.Array) -> "pa.DataType | pa.Array":
 def below(path: str, name: str) -> str:
     """Return the path of a struct's part."""
     return f"{path}.{name if _PLAIN_NAME.fullmatch(name) else json.dumps(name)}"
+
+
+def column_of(path: str, names: Collection[str]) -> str | None:
+    """Return which of the columns a path begins with, the longest; None if it begins with none."""
+    ends = [len(path), *(at for at in range(len(path) - 1, 0, -1) if path[at] in ".[")]
+    return next((path[:end] for end in ends if path[:end] in names), None)
 
 
 def nodes(column: pa.ChunkedArray | pa.Array, path: str) -> Iterator[Node]:
