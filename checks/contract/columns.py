@@ -9,6 +9,7 @@ from checks.contract.grammar import FLAG, INTEGER, TEXT, Case, Kind, Mapped, Par
 from checks.contract.node import Node
 from checks.contract.quality_rules import QUALITY, quality_rules
 from checks.contract.type_rules import BINARY, OPTIONS, Scope, option_rules
+from checks.kit import nested_roles
 from checks.kit.contract_model import Column, Rule
 from provenance.rows.column_types import NESTED, ColumnSpec
 from provenance.rows.nested import below
@@ -162,6 +163,7 @@ def _column(item: Part, scope: Scope, rules: list[Rule]) -> Column:
         if rule.kind == "validValues" and "bound" not in rule.params:
             valid = tuple(rule.params["values"])
     _refuse_settings(own, scope)
+    _refuse_roles(item, own, scope)
     required = any(rule.kind == "required" for rule in rules)
     words = tuple(dict.fromkeys(missing))
     return Column(
@@ -172,6 +174,19 @@ def _column(item: Part, scope: Scope, rules: list[Rule]) -> Column:
         key=item.get("primaryKey", False),
         valid_values=valid,
     )
+
+
+def _refuse_roles(item: Part, own: Part, scope: Scope) -> None:
+    """Refuse roles that do not fit the column's type (ASSAY-C008)."""
+    spec = spec_of(item)
+    for role in own.get("assay.role", ()):
+        if role in nested_roles.FITS:
+            fits, what = nested_roles.FITS[role](spec), nested_roles.NEEDS[role]
+        else:
+            fits, what = not spec.is_nested or role == "ignore", "a column that is not nested"
+        if not fits:
+            what = f"the role {role} needs {what}, and '{scope.column}' is {scope.logical}"
+            raise own.nodes["assay.role"].fail("C008", what, fix="correct the role or the type")
 
 
 def _refuse_settings(own: Part, scope: Scope) -> None:

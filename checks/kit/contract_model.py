@@ -12,7 +12,9 @@ from provenance.base.errors import Notice
 from provenance.readers.csv_dialect import Dialect
 from provenance.rows.column_types import ColumnSpec
 
-Role = Literal["label", "text", "source", "time", "quasi_identifier", "ignore"]
+Role = Literal[
+    "label", "text", "source", "time", "quasi_identifier", "ignore", "messages", "embedding"
+]
 PiiAction = Literal["quarantine", "redact", "pseudonymise", "allow"]
 
 

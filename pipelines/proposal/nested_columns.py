@@ -1,15 +1,18 @@
 """Nested and binary columns of a source: their types, and how a contract writes them."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
+from checks.kit import nested_roles
 from provenance.base.errors import AssayError
 from provenance.rows.column_types import MAP, ColumnSpec, Logical
 from provenance.rows.nested import as_list, is_bytes, is_flat, is_list
 
 MOST_LEVELS = 12  # that fit into the levels that the loader of contracts reads
+_VECTOR = re.compile(r"(?i)embed|(^|[_ .-])(vec|vector)([_ .-]|$)")
 _BINARY = "logicalTypeOptions: {format: binary}"
 
 
@@ -33,6 +36,16 @@ def refuse_deep(spec: ColumnSpec) -> ColumnSpec:
         what += f"{MOST_LEVELS}"
         raise AssayError("I008", what, fix="flatten it before the export")
     return spec
+
+
+def role_of(spec: ColumnSpec | None) -> str | None:
+    """Return the role of a nested column that its type, or type and name, make clear."""
+    if spec is None:
+        return None
+    if nested_roles.part_names(spec):
+        return "messages"
+    is_vector = nested_roles.is_vector(spec) and _VECTOR.search(spec.name)
+    return "embedding" if is_vector else None
 
 
 def _spec(field: pa.Field, logical_of: Callable[[pa.Field], Logical | None]) -> ColumnSpec:

@@ -15,7 +15,7 @@ from checks.kit import findings, registry
 from checks.kit.contract_model import Contract
 from checks.kit.protocol import Context
 from checks.kit.wording import count
-from pipelines.proposal import columns, privacy, rules
+from pipelines.proposal import columns, nested_columns, privacy, rules
 from pipelines.proposal.columns import Seen
 from pipelines.proposal.contract_yaml import Proposal, contract_text, csv_settings
 from provenance.base.errors import AssayError
@@ -95,6 +95,10 @@ def _proposals(
     proposals = [Proposal(column) for column in seen]
     _propose_label(proposals, label, notes)
     _propose_key(proposals, snapshot, key, notes)
+    for proposal in proposals:
+        if role := nested_columns.role_of(proposal.seen.nested):
+            proposal.roles.append(role)
+            proposal.comments.append(f"check: the role {role}, by its type and name")
     for role, test in (("time", _is_time), ("source", _is_source), ("text", _is_text)):
         _propose_role(proposals, role, test)
     numbers = sum(column.logical in ("integer", "number") for column in seen)
