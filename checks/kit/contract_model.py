@@ -13,8 +13,9 @@ from provenance.readers.csv_dialect import Dialect
 from provenance.rows.column_types import ColumnSpec
 
 Role = Literal[
-    "label", "text", "source", "time", "quasi_identifier", "ignore", "messages", "embedding"
-]
+    "label", "text", "source", "time", "quasi_identifier", "ignore",
+    "messages", "embedding", "tokens", "tags", "spans", "labels",
+]  # fmt: skip
 PiiAction = Literal["quarantine", "redact", "pseudonymise", "allow"]
 
 

@@ -12,7 +12,12 @@ from provenance.rows.column_types import MAP, ColumnSpec, Logical
 from provenance.rows.nested import as_list, is_bytes, is_flat, is_list
 
 MOST_LEVELS = 12  # that fit into the levels that the loader of contracts reads
-_VECTOR = re.compile(r"(?i)embed|(^|[_ .-])(vec|vector)([_ .-]|$)")
+_NAMES = {
+    "embedding": re.compile(r"(?i)embed|(^|[_ .-])(vec|vector)([_ .-]|$)"),
+    "tokens": re.compile(r"(?i)^(tokens|words)$"),
+    "tags": re.compile(r"(?i)^((ner|pos|bio|chunk|token)_)?(tags|tag_ids)$"),
+    "labels": re.compile(r"(?i)^(labels|classes|categories)$"),
+}
 _BINARY = "logicalTypeOptions: {format: binary}"
 
 
@@ -44,8 +49,10 @@ def role_of(spec: ColumnSpec | None) -> str | None:
         return None
     if nested_roles.part_names(spec):
         return "messages"
-    is_vector = nested_roles.is_vector(spec) and _VECTOR.search(spec.name)
-    return "embedding" if is_vector else None
+    for role, pattern in _NAMES.items():
+        if nested_roles.FITS[role](spec) and pattern.search(spec.name):
+            return role
+    return "spans" if nested_roles.has_spans(spec) else None
 
 
 def _spec(field: pa.Field, logical_of: Callable[[pa.Field], Logical | None]) -> ColumnSpec:
