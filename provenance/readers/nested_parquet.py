@@ -10,7 +10,7 @@ from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
 from provenance.rows.arrow_bytes import whole
 from provenance.rows.column_types import MAP, ColumnSpec
-from provenance.rows.nested import Node, as_list, below, is_list, is_text, leaves
+from provenance.rows.nested import Node, as_list, below, is_list, is_text, leaves, nodes
 from provenance.rows.shard_parts import faults_of
 from provenance.rows.snapshot import HELD_SCHEMA
 
@@ -27,20 +27,20 @@ def misfit(field: pa.Field, spec: ColumnSpec | None, fits: Fits, limits: Limits)
         fits: whether the type of a leaf fits what the contract says of it.
         limits: on the depth.
     """
-    if depth_of(field.type) > limits.max_depth:
+    if _is_deeper(field.type, limits.max_depth):
         return f"column {field.name!r} is nested deeper than {limits.max_depth} levels"
     return next(_misfits(field.type, spec, field.name, fits), "")
 
 
-def depth_of(kind: pa.DataType) -> int:
-    """Return the levels of lists and structs in a type."""
+def _is_deeper(kind: pa.DataType, most: int) -> bool:
+    """Return whether a type has more levels of lists and structs; looks no deeper than that."""
     if is_list(kind):
         inner = [as_list(kind).value_type]
     elif pa.types.is_struct(kind):
         inner = [field.type for field in kind]
     else:
-        return 0
-    return 1 + max(map(depth_of, inner), default=0)
+        return False
+    return most == 0 or any(_is_deeper(part, most - 1) for part in inner)
 
 
 def _misfits(kind: pa.DataType, spec: ColumnSpec | None, path: str, fits: Fits) -> Iterator[str]:
@@ -86,8 +86,9 @@ def refuse_items(table: pa.Table, first_row: int, limits: Limits) -> None:
         if not pa.types.is_nested(field.type):
             continue
         total = np.zeros(table.num_rows, np.int64)
-        for leaf in leaves(table[field.name], field.name):
-            total += np.bincount(leaf.owners, minlength=table.num_rows)
+        for node in nodes(table[field.name], field.name):
+            if node.path != field.name:
+                total += np.bincount(node.owners, minlength=table.num_rows)
         if total.max(initial=0) > limits.max_items:
             row = first_row + int(total.argmax())
             what = f"row {row:,}: column {field.name!r} has a cell of {total.max():,} values, "

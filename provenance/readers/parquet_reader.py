@@ -29,7 +29,7 @@ from provenance.readers.parquet_limits import (
 )
 from provenance.rows.arrow_bytes import holds, longest, whole
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.nested import is_bytes, leaves
+from provenance.rows.nested import is_bytes, is_text, leaves
 from provenance.rows.shard_parts import Part, cell_faults, masked_faults, rejected_of
 from provenance.rows.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
 
@@ -161,10 +161,11 @@ class ParquetSource:
         self, table: pa.Table, rows: np.ndarray, texts: list[str]
     ) -> tuple[pa.Table, np.ndarray, pa.Table]:
         found: dict[int, tuple[bytes, str]] = {}
-        for name in texts:
-            for place, raw in _not_utf8(whole(table[name])):
-                reason = f"ASSAY-I022: column {name!r} contains bytes that are not UTF-8"
-                found.setdefault(place, (raw, reason))
+        for leaf in (leaf for name in texts for leaf in leaves(table[name], name)):
+            if is_text(leaf.values.type):
+                reason = f"ASSAY-I022: column {leaf.path!r} contains bytes that are not UTF-8"
+                for place, raw in _not_utf8(leaf.values):
+                    found.setdefault(int(leaf.owners[place]), (raw, reason))
         if not found:
             return table, rows, REJECTED_SCHEMA.empty_table()
         at = sorted(found)
@@ -180,6 +181,9 @@ class ParquetSource:
         text = str(error)
         if "ncrypt" in text or "decrypt" in text:
             return AssayError("I007", "the Parquet file is encrypted", where=self._file.name)
+        if "too deeply nested" in text:
+            what = f"a column is nested deeper than {self._limits.max_depth} levels"
+            return AssayError("I008", what, where=self._file.name, fix="flatten it")
         cause = ": a page checksum does not match" if "CRC" in text else ""
         what = f"a row from row {self.rows:,} on cannot be decoded{cause}"
         return AssayError("I005", what, where=self._file.name)
@@ -294,29 +298,9 @@ def _not_utf8(column: pa.Array) -> list[tuple[int, bytes]]:
         column.validate(full=True)
     except pa.ArrowInvalid:
         if len(column) == 1:
-            return [(0, _raw(column))]
+            raw = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+            return [(0, raw.cast(pa.large_binary())[0].as_py())]
         half = len(column) // 2
         after = [(half + place, raw) for place, raw in _not_utf8(column.slice(half))]
         return _not_utf8(column.slice(0, half)) + after
     return []
-
-
-def _raw(column: pa.Array) -> bytes:
-    """Return the bytes of a column of one text, or of the first bad text in one nested cell."""
-    for leaf in leaves(column, ""):
-        values = leaf.values
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
-        if any(test(values.type) for test in _TEXTS):
-            for value in values.cast(pa.large_binary()).to_pylist():
-                if value is not None and not _is_utf8(value):
-                    return bytes(value)
-    return b""
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        return False
-    return True

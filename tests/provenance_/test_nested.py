@@ -148,6 +148,47 @@ def test_a_cell_of_too_many_values_is_refused(tmp_path):
         ingest([str(path)], None, tmp_path / "parquet", limits=Limits(max_items=100))
 
 
+def test_long_lists_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"e": [[1.0] * 1_000], "n": [1]}), path)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", None)
+    with pytest.raises(AssayError, match="I006"):
+        ingest([str(path)], None, tmp_path / "out", limits=Limits(max_items=100))
+
+
+def test_a_type_of_many_levels_is_refused(tmp_path):
+    kind = pa.int64()
+    for _ in range(120):
+        kind = pa.list_(kind)
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"d": pa.array([None], kind)}), path)
+    with pytest.raises(AssayError, match="I008"):
+        ingest([str(path)], None, tmp_path / "out", limits=Limits())
+
+
+def test_texts_in_lists_that_a_dictionary_inflates_are_refused(tmp_path):
+    texts = ["x" * 500_000, *map(str, range(9))]
+    codes = pa.array([0] * 4_000, pa.int32())
+    cells = pa.ListArray.from_arrays(
+        pa.array([0, 2_000, 4_000], pa.int32()), pa.DictionaryArray.from_arrays(codes, texts)
+    )
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"t": cells}), path)
+    with pytest.raises(AssayError, match="I006"):
+        ingest([str(path)], None, tmp_path / "out", limits=Limits())
+
+
+def test_bytes_that_are_not_text_reject_their_row(tmp_path):
+    cells = pa.array([[b"ok"], [b"fine", b"caf\xe9"]], pa.list_(pa.binary()))
+    path = tmp_path / "a.parquet"
+    raw = pa.array([0, 1, 3], pa.int32())
+    values = pa.Array.from_buffers(pa.string(), 3, cells.flatten().buffers())
+    pq.write_table(pa.table({"t": pa.ListArray.from_arrays(raw, values)}), path)
+    snapshot = ingest([str(path)], None, tmp_path / "out", limits=Limits())
+    [found] = read_table(snapshot.rejected).to_pylist()
+    assert (found["_row"], found["_raw"], found["_reason"][:10]) == (1, b"caf\xe9", "ASSAY-I022")
+
+
 def test_without_a_contract_the_types_are_found_and_kept(tmp_path):
     rows = [GOOD, {"i": 2, "m": [{"role": "a", "n": None, "more": {"x": [True]}}], "e": [1.5]}]
     snapshot = run(tmp_path, lines(*rows), None)
