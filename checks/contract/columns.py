@@ -38,6 +38,12 @@ def _is_whole(part: Part) -> None:
             raise inner.nodes["name"].fail("C008", what)
 
 
+_ARRAY_HAS_ITEMS = {
+    "if": {"properties": {"logicalType": {"const": "array"}}, "required": ["logicalType"]},
+    "then": {"required": ["items"]},
+}
+
+
 def _case(part: Kind, items_: Kind) -> Case:
     kinds = {kind: {"logicalTypeOptions": options.kind()} for kind, options in OPTIONS.items()}
     kinds["object"]["properties"] = items(part)
@@ -67,6 +73,7 @@ ITEMS: Mapped = Mapped(
     unused=_UNUSED + " unique primaryKey primaryKeyPosition",
     case=_case(_PART, _ITEMS),
     judge=_is_whole,
+    schema=_ARRAY_HAS_ITEMS,
 )
 PART: Mapped = dataclasses.replace(
     ITEMS, kinds={"name": TEXT, **ITEMS.kinds}, needed=("name",), described=_DESCRIBED
@@ -87,6 +94,7 @@ PROPERTY = Mapped(
     unused=_UNUSED,
     case=_case(_PART, _ITEMS),
     judge=_is_whole,
+    schema=_ARRAY_HAS_ITEMS,
 )
 
 
