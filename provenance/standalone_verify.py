@@ -61,7 +61,6 @@ def signed(public: bytes, signature: bytes, message: bytes) -> bool:
         return False
 
 # Files: opened part by part below the store's folder, so that no symlink is followed.
-
 def opened_below(store: Path, name: str, flags: int) -> int:
     """Open a file or folder of the store; returns the descriptor."""
     parts = name.split("/") if name else []
@@ -119,7 +118,6 @@ def irregular_folders(store: Path) -> Iterator[str]:
                 yield f"{name or 'the store'} is not a folder ({os.strerror(error.errno or 0)})"
 
 # The hash tree of RFC 6962, and the digest of a row.
-
 def root_of(leaves: list[bytes]) -> bytes:
     """Return the root of a tree of leaf hashes."""
     if len(leaves) < 2:
@@ -133,16 +131,22 @@ def climbed(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
         return leaf if size == 1 and not index and not path else b""
     *below, sibling = path
     half = 1 << (size - 1).bit_length() - 1
-    if index < half:
-        return sha(b"\1", climbed(leaf, index, half, below), sibling)
-    return sha(b"\1", sibling, climbed(leaf, index - half, size - half, below))
+    return (sha(b"\1", climbed(leaf, index, half, below), sibling) if index < half else
+            sha(b"\1", sibling, climbed(leaf, index - half, size - half, below)))
 
-def kind_of(kind: pa.DataType) -> str:
-    """Return the name under which a column's type enters the digest."""
-    name = next((name for start, name in CELLS.items() if str(kind).startswith(start)), "")
-    need(name != "", f"a column has the unsupported type {kind}")
+def kind_of(kind: pa.DataType) -> Any:
+    """Return what a column's type enters the digest as: a name, of nested ones a list."""
+    name, inner = str(kind), getattr(kind, "value_type", None)  # of a list or dictionary
+    if name.startswith("struct<"):
+        return ["struct", sorted([f.name, kind_of(f.type)] for f in kind)]
+    if name.startswith("map<"):
+        inner = pa.struct([("key", kind.key_type), ("value", kind.item_type)])
+    if inner is not None:
+        return kind_of(inner) if name[0] == "d" else ["list", kind_of(inner)]
+    found = next((what for start, what in CELLS.items() if name.startswith(start)), "")
+    need(found != "", f"a column has the unsupported type {kind}")
     more = {"decimal": lambda: f":{kind.scale}", "timestamp": lambda: f":{kind.tz or ''}"}
-    return name + more.get(name, str)()
+    return found + more.get(found, str)()
 
 def cell(kind: str, value: Any) -> bytes:
     """Return the fixed-width bytes of a scalar; null is all zeros."""
@@ -159,19 +163,32 @@ def cell(kind: str, value: Any) -> bytes:
     plain = value.cast(casts[name]).value if name in casts else value.as_py()
     return struct.pack(form, *[plain if there else 0][: name != "null"])
 
+def nested(value: Any, kind: Any) -> bytes:
+    """Return a text, or a value in a nested cell: null is a byte 0, all others begin with 1."""
+    if not value.is_valid:
+        return b"\0"
+    if kind[0] == "struct":
+        return b"\1" + b"".join(nested(value[name], inner) for name, inner in kind[1])
+    if kind[0] == "list":
+        items = [nested(item, kind[1]) for item in value.values]
+        return b"\1" + struct.pack("<I", len(items)) + b"".join(items)
+    value = value.value if isinstance(value, pa.DictionaryScalar) else value
+    if kind not in {"string", "binary"}:
+        return b"\1" + cell(kind, value)
+    return b"\1%b%b" % (struct.pack("<I", len(text := value.cast(pa.large_binary()).as_py())), text)
+
 def row_digest(table: pa.Table, prefix: bytes = b"") -> bytes:
     """Return the digest of the only row of a table."""
-    names: list[list[str]] = []
+    names = sorted([f.name, kind_of(f.type)] for f in table.schema)
     bits, fixed, lengths, texts = "", b"", b"", b""
-    for field in sorted(table.schema, key=lambda field: field.name.encode()):
-        value = table[field.name].cast(getattr(field.type, "value_type", field.type))[0]
-        names.append([field.name, kind_of(value.type)])
+    for name, kind in names:
+        value = table[name][0]
         bits += "01"[not value.is_valid]
-        if names[-1][1] in {"string", "binary"}:
-            text = value.cast(pa.large_binary()).as_py() or b""
+        if isinstance(kind, list) or kind in {"string", "binary"}:
+            text = nested(value, kind)[0 if isinstance(kind, list) else 5 :] * value.is_valid
             lengths, texts = lengths + struct.pack("<I", len(text)), texts + text
         else:
-            fixed += cell(names[-1][1], value)
+            fixed += cell(kind, table[name].cast(getattr(value.type, "value_type", value.type))[0])
     mark = json.dumps(["assay-row-1-sha256", names], ensure_ascii=False).encode()
     nulls = bytes(int(bits[i : i + 8].ljust(8, "0"), 2) for i in range(0, len(bits), 8))
     return sha(prefix, sha(mark), nulls, fixed, lengths, texts)
@@ -183,7 +200,6 @@ def lineage_leaf(row: Item) -> bytes:
     return row_digest(pa.table(cells), b"\0")
 
 # The ledger: entries in their own files and in segments, chained and signed.
-
 def table_in(source: Any, most: int) -> tuple[pa.Table, str]:
     """Return a Parquet file's table of at most `most` rows, and its writer."""
     file = pq.ParquetFile(source, page_checksum_verification=True)
@@ -243,8 +259,7 @@ def chained(items: list[Item], faults: list[str]) -> tuple[list[bytes], dict[int
         every[seq], prev = facts, item["leaf"]
     return keys, every
 
-def unrecorded_segments(alone: set[int], segments: dict[str, list[Item]], facts: dict[int, Item],
-                        ) -> Iterator[str]:
+def unrecorded_segments(alone: set[int], segments: Item, facts: dict[int, Item]) -> Iterator[str]:
     """Yield each segment that no entry records, unless a compaction died before its entry."""
     compacts = [body for body in facts.values() if body["kind"] == "compact"]
     recorded = {file["name"] for body in compacts for file in body["outputs"]}
@@ -271,7 +286,6 @@ def walked(store: Path) -> tuple[list[str], list[bytes], list[bytes]]:
     return faults, keys, [found[seq]["leaf"] for seq in sorted(found)]
 
 # Files: exactly the regular files that entries record, and no others.
-
 def differences(store: Path, seq: int, facts: dict[int, Item]) -> Iterator[str]:
     """Yield each difference between an entry's record of its files and the files."""
     body = facts[seq]
@@ -328,7 +342,6 @@ def unlisted(store: Path, folder: str, kinds: set[str], facts: dict[int, Item]) 
             yield f"{folder}/{name} has no entry"
 
 # Checkpoints and proofs.
-
 def opened(note: str, keys: list[bytes]) -> tuple[int, bytes]:
     """Return size and root of a C2SP checkpoint, which one of the keys must have signed."""
     text, _, tail = note.rpartition("\n\n")

@@ -196,7 +196,7 @@ C005 = [
     ("version of the standard, a number", HEAD.replace("v3.1.0", "3.1"), "C005", ":1:13", "v3.1.0"),
     ("type", HEAD.replace("integer", "integr"), "C005", ":9:22", "'integer'"),
     ("type of another case", HEAD.replace("integer", "Integer"), "C005", ":9:22", "'integer'"),
-    ("nested type", HEAD.replace("integer", "object"), "C005", ":9:22", "flatten"),
+    ("a list of what", HEAD.replace("integer", "array"), "C005", ":8:9", "items"),
     ("flag that is a text", with_property("required: 'true'\n"), "C005", ":10:19", ""),
     ("flag that is yes", with_property("required: yes\n"), "C005", ":10:19", "write true"),
     ("flag that is a number", with_property("required: 1\n"), "C005", ":10:19", ""),

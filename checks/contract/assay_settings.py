@@ -38,6 +38,7 @@ from provenance.readers.csv_dialect import (
 # stages that findings name like checks; they always run and take no options
 STAGES = ("ingest", "contract", "rescan")
 MOST_SECONDS = 31 * 24 * 3600  # a month; timers cannot wait for ever
+MOST_DEPTH = 100  # levels of nested cells, which are read by recursion
 ON: list[Any] = [None, True, "on"]
 OFF: list[Any] = [False, "off"]
 _GLOB = frozenset("*?[")
@@ -56,6 +57,7 @@ POLICY = Mapped(
 LIMITS = Mapped(
     {
         **dict.fromkeys((field.name for field in dataclasses.fields(Limits)), WHOLE),
+        "max_depth": number(whole=True, minimum=1, maximum=MOST_DEPTH),
         "max_memory_bytes": WHOLE,
         "ingest_seconds": _SECONDS,
         "check_seconds": _SECONDS,
@@ -201,6 +203,7 @@ _OF_CONTRACT = {
     "assay.csv": CSV.kind(),
 }
 OF_COLUMN = Settings(_OF_COLUMN, elsewhere=tuple(_OF_CONTRACT)).kind()
+OF_PART = Settings({}, elsewhere=(*_OF_COLUMN, *_OF_CONTRACT)).kind()
 OF_CONTRACT = Settings(_OF_CONTRACT, elsewhere=tuple(_OF_COLUMN)).kind()
 OF_TABLE = Settings({}, elsewhere=(*_OF_COLUMN, *_OF_CONTRACT)).kind()
 

@@ -4,34 +4,84 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from checks.contract.assay_settings import OF_COLUMN
-from checks.contract.grammar import FLAG, INTEGER, TEXT, Case, Kind, Mapped, Part, items
+from checks.contract.assay_settings import OF_COLUMN, OF_PART
+from checks.contract.grammar import FLAG, INTEGER, TEXT, Case, Kind, Mapped, Part, items, words
 from checks.contract.node import Node
 from checks.contract.quality_rules import QUALITY, quality_rules
-from checks.contract.type_rules import OPTIONS, Scope, option_rules
+from checks.contract.type_rules import BINARY, OPTIONS, Scope, option_rules
+from checks.kit import nested_roles
 from checks.kit.contract_model import Column, Rule
-from provenance.rows.column_types import ColumnSpec
+from provenance.rows.column_types import NESTED, ColumnSpec
+from provenance.rows.nested import below
 
 REQUIRED, UNIQUE, LABEL = "ASSAY-V010", "ASSAY-V009", "ASSAY-V013"
+# rules that `checks.rules.nested_rules` evaluates
+OF_PARTS = frozenset({"required", "nullValues", "minimum", "maximum", "minLength", "maxLength",
+                      "pattern", "format", "validValues", "minItems", "maxItems",
+                      "uniqueItems"})  # fmt: skip
+
+_DESCRIBED = "id physicalType businessName description tags examples authoritativeDefinitions"
+_UNUSED = (
+    "classification encryptedName relationships "
+    "transformSourceObjects transformLogic transformDescription physicalName criticalDataElement"
+)
 
 
-_NESTED = ("object", "array")
+def _is_whole(part: Part) -> None:
+    if part.get("logicalType") == "array" and "items" not in part:
+        fix = "add `items: {logicalType: ...}`"
+        raise part.node.fail("C005", "an array needs `items`, which say what it holds", fix=fix)
+    names = [inner["name"] for inner in part.get("properties", ())]
+    for inner in part.get("properties", ()):
+        if names.count(inner["name"]) > 1:
+            what = f"the property '{inner['name']}' is given twice"
+            raise inner.nodes["name"].fail("C008", what)
 
 
-def _logical(node: Node, name: str) -> str:
-    return str(node.value) if node.value in _NESTED else node.choice(name, OPTIONS)
+_ARRAY_HAS_ITEMS = {
+    "if": {"properties": {"logicalType": {"const": "array"}}, "required": ["logicalType"]},
+    "then": {"required": ["items"]},
+}
 
 
-def _is_flat(part: Part) -> None:
-    if (kind := part.get("logicalType")) in _NESTED:
-        what, fix = f"column '{part['name']}' is nested ({kind})", "flatten it before the export"
-        raise part.nodes["logicalType"].fail("C005", what, fix=fix)
+def _case(part: Kind, items_: Kind) -> Case:
+    kinds = {kind: {"logicalTypeOptions": options.kind()} for kind, options in OPTIONS.items()}
+    kinds["object"]["properties"] = items(part)
+    kinds["array"]["items"] = items_
+    return Case("logicalType", "string", kinds)
 
 
+# the parts of nested columns hold parts themselves
+def _read_part(node: Node, name: str) -> Part:
+    return PART.read(node, name)
+
+
+def _read_items(node: Node, name: str) -> Part:
+    return ITEMS.read(node, name)
+
+
+_PART = Kind(_read_part, {"$ref": "#/$defs/part"})
+_ITEMS = Kind(_read_items, {"$ref": "#/$defs/items"})
+ITEMS: Mapped = Mapped(
+    {
+        "logicalType": words(tuple(OPTIONS)),
+        "required": FLAG,
+        "quality": items(QUALITY),
+        "customProperties": OF_PART,
+    },
+    described=_DESCRIBED + " name",
+    unused=_UNUSED + " unique primaryKey primaryKeyPosition partitioned partitionKeyPosition",
+    case=_case(_PART, _ITEMS),
+    judge=_is_whole,
+    schema=_ARRAY_HAS_ITEMS,
+)
+PART: Mapped = dataclasses.replace(
+    ITEMS, kinds={"name": TEXT, **ITEMS.kinds}, needed=("name",), described=_DESCRIBED
+)
 PROPERTY = Mapped(
     {
         "name": TEXT,
-        "logicalType": Kind(_logical, {"enum": list(OPTIONS)}),
+        "logicalType": words(tuple(OPTIONS)),
         "required": FLAG,
         "unique": FLAG,
         "primaryKey": FLAG,
@@ -43,35 +93,61 @@ PROPERTY = Mapped(
         "customProperties": OF_COLUMN,
     },
     needed=("name",),
-    described="id physicalType businessName description tags examples authoritativeDefinitions",
-    unused="classification encryptedName relationships items "
-    "properties transformSourceObjects transformLogic transformDescription physicalName "
-    "criticalDataElement",
-    case=Case(
-        "logicalType",
-        "string",
-        {kind: {"logicalTypeOptions": options.kind()} for kind, options in OPTIONS.items()},
-    ),
-    judge=_is_flat,
+    described=_DESCRIBED,
+    unused=_UNUSED,
+    case=_case(_PART, _ITEMS),
+    judge=_is_whole,
+    schema=_ARRAY_HAS_ITEMS,
 )
 
 
-def columns_and_rules(properties: Sequence[Part], scope: Scope) -> tuple[list[Column], list[Rule]]:
+def spec_of(part: Part) -> ColumnSpec:
+    """Return the type of a property, or of a part of one."""
+    logical, options = part.get("logicalType", "string"), part.get("logicalTypeOptions", {})
+    form = options.get("format")
+    return ColumnSpec(
+        part.get("name", "items"),
+        logical,
+        part.get("required", False),
+        form if logical in ("date", "timestamp", "time") else None,
+        items=spec_of(part["items"]) if "items" in part else None,
+        properties=tuple(map(spec_of, part.get("properties", ()))),
+        is_binary=logical == "string" and form == BINARY,
+    )
+
+
+@dataclasses.dataclass(slots=True)
+class Columns:
+    """The columns; the rules that their properties state; those on nested columns and their parts.
+
+    A nested rule's `column` is a path, such as `messages[].content`.
+    """
+
+    columns: list[Column] = dataclasses.field(default_factory=list)
+    rules: list[Rule] = dataclasses.field(default_factory=list)
+    nested_rules: list[Rule] = dataclasses.field(default_factory=list)
+
+
+def columns_and_rules(properties: Sequence[Part], scope: Scope) -> Columns:
     """Return the columns, and the rules that their properties state."""
-    columns: list[Column] = []
-    rules: list[Rule] = []
+    found = Columns()
     for item in properties:
         here = dataclasses.replace(scope, column=item["name"])
         for key, node in item.unused:
             if key != "physicalName" or node.value != item["name"]:
                 here.ignored(key, node)
-        own = _rules(item, here)
-        columns.append(_column(item, here, own))
-        rules += own
-    _refuse_two_labels(columns, properties)
+        is_nested = here.logical in NESTED
+        own = [] if is_nested else _rules(item, here)
+        found.columns.append(_column(item, here, own))
+        found.rules += own
+        if is_nested:
+            found.nested_rules += nested_rules(item, here)
+    _refuse_two_labels(found.columns, properties)
     settings = [item.get("customProperties", {}).get("assay.label", {}) for item in properties]
     is_partial = any(of_label.get("missing") == "allowed" for of_label in settings)
-    return columns, _key_rules(properties) + _with_labels(columns, rules, is_partial=is_partial)
+    labelled = _with_labels(found.columns, found.rules, is_partial=is_partial)
+    found.rules = _key_rules(properties) + labelled
+    return found
 
 
 def _rules(item: Part, scope: Scope) -> list[Rule]:
@@ -101,18 +177,30 @@ def _column(item: Part, scope: Scope, rules: list[Rule]) -> Column:
         if rule.kind == "validValues" and "bound" not in rule.params:
             valid = tuple(rule.params["values"])
     _refuse_settings(own, scope)
+    _refuse_roles(item, own, scope)
     required = any(rule.kind == "required" for rule in rules)
-    is_moment = scope.logical in ("date", "timestamp", "time")
-    form = item.get("logicalTypeOptions", {}).get("format") if is_moment else None
-    logical = item.get("logicalType", "string")
+    words = tuple(dict.fromkeys(missing))
     return Column(
-        ColumnSpec(item["name"], logical, required, form, tuple(dict.fromkeys(missing))),
+        dataclasses.replace(spec_of(item), required=required, missing=words),
         roles=frozenset(own.get("assay.role", ())),
         pii=own.get("assay.pii", "quarantine"),
         is_personal="assay.pii" in own,
         key=item.get("primaryKey", False),
         valid_values=valid,
     )
+
+
+def _refuse_roles(item: Part, own: Part, scope: Scope) -> None:
+    """Refuse roles that do not fit the column's type (ASSAY-C008)."""
+    spec = spec_of(item)
+    for role in own.get("assay.role", ()):
+        if role in nested_roles.FITS:
+            fits, what = nested_roles.FITS[role](spec), nested_roles.NEEDS[role]
+        else:
+            fits, what = not spec.is_nested or role == "ignore", "a column that is not nested"
+        if not fits:
+            what = f"the role {role} needs {what}, and '{scope.column}' is {scope.logical}"
+            raise own.nodes["assay.role"].fail("C008", what, fix="correct the role or the type")
 
 
 def _refuse_settings(own: Part, scope: Scope) -> None:
@@ -123,9 +211,43 @@ def _refuse_settings(own: Part, scope: Scope) -> None:
     if "assay.label" in own and "label" not in own.get("assay.role", ()):
         what = f"'{scope.column}' has assay.label but is not the label"
         raise own.nodes["assay.label"].fail("C008", what, fix="add `assay.role: label`")
-    if own.get("assay.pii") in ("redact", "pseudonymise") and scope.logical != "string":
+    if scope.logical in NESTED and "assay.missing" in own:
+        what = f"'{scope.column}' is nested, so no word stands for a missing value"
+        raise own.nodes["assay.missing"].fail("C008", what, fix="remove assay.missing")
+    is_text = scope.logical in ("string", *NESTED)
+    if own.get("assay.pii") in ("redact", "pseudonymise") and not is_text:
         what = f"only string columns can be redacted, and '{scope.column}' is {scope.logical}"
         raise own.nodes["assay.pii"].fail("C008", what, fix="use quarantine")
+
+
+def nested_rules(item: Part, scope: Scope) -> list[Rule]:
+    """Return the rules on a nested column and on its parts, at any depth.
+
+    Raises:
+        AssayError: ASSAY-C008 for a key, or a rule that has no meaning for a part.
+    """
+    for key in ("unique", "primaryKey"):
+        if item.get(key):
+            what = f"the nested column '{scope.column}' cannot be {key}"
+            raise item.nodes[key].fail("C008", what, fix=f"remove `{key}`")
+    rules = _rules(item, scope)
+    for rule in rules:
+        if rule.kind not in OF_PARTS or "bound" in rule.params:
+            what = f"the rule '{rule.id}' cannot be evaluated on a nested column or a part of one"
+            fix = f"use {', '.join(sorted(OF_PARTS))}, or an SQL rule of the dataset"
+            raise item.node.fail("C008", what, fix=fix)
+    if "items" in item:
+        rules += _part_rules(item["items"], f"{scope.column}[]", scope)
+    for part in item.get("properties", ()):
+        rules += _part_rules(part, below(scope.column or "", part["name"]), scope)
+    return rules
+
+
+def _part_rules(part: Part, path: str, scope: Scope) -> list[Rule]:
+    here = dataclasses.replace(scope, column=path, part=part.get("logicalType", "string"))
+    for key, node in part.unused:
+        here.ignored(key, node)
+    return nested_rules(part, here)
 
 
 def _refuse_two_labels(columns: Sequence[Column], properties: Sequence[Part]) -> None:

@@ -172,7 +172,7 @@ def _params(kind: str, arguments: Part, scope: Scope) -> dict[str, Any]:
         **dict.fromkeys(_ENDS, end),
         "regex": Kind(scope.guard.pattern, {}),
         "regex_list": items(Kind(scope.guard.pattern, {})),
-        "value_set": items(VALUES[logical]),
+        "value_set": items(VALUES.get(logical, VALUES["string"])),
     }
     found = {
         key: readers[key].read(arguments.nodes[key], key) if key in readers else value

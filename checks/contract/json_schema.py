@@ -9,6 +9,7 @@ types of values against types of columns, patterns, paths, SQL. Editors read YAM
 from typing import Any
 
 from checks.contract.assay_settings import checks
+from checks.contract.columns import ITEMS, PART
 from checks.contract.loader import CONTRACT
 from checks.contract.quality_rules import item_schema
 
@@ -19,5 +20,10 @@ def json_schema() -> dict[str, Any]:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Open Data Contract Standard 3.1, as Assay reads it",
         **CONTRACT.kind().schema,
-        "$defs": {"quality": item_schema(), "checks": checks().kind().schema},
+        "$defs": {
+            "quality": item_schema(),
+            "checks": checks().kind().schema,
+            "part": PART.kind().schema,
+            "items": ITEMS.kind().schema,
+        },
     }

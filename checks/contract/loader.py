@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from checks.contract.assay_settings import DELIMITER, OF_CONTRACT, OF_TABLE, Place, check_options
-from checks.contract.columns import PROPERTY, columns_and_rules
+from checks.contract.columns import PROPERTY, columns_and_rules, spec_of
 from checks.contract.grammar import SCALAR, TEXT, Json, Kind, Mapped, Part, items, text, words
 from checks.contract.node import Node
 from checks.contract.quality_rules import QUALITY, quality_rules
-from checks.contract.query_guard import Guard
+from checks.contract.query_guard import Guard, sql_type
 from checks.contract.type_rules import Scope
 from checks.contract.yaml_reader import Document, parse, read
 from checks.kit.contract_model import Contract, Policy, Rule
@@ -155,10 +155,11 @@ def of(document: Document, *, root: Path | None = None, home: Path | None = None
     whole = CONTRACT.read(parse(document.content, document.name), "the contract")
     (table,) = whole["schema"]
     types, name = _types(table), table.get("name", "dataset")
-    guard = Guard(name, types)
+    guard = Guard(name, {item["name"]: sql_type(spec_of(item)) for item in table["properties"]})
     scope = Scope(name, types, guard, {}, {})
     _note_unused(whole, scope)
-    columns, rules = columns_and_rules(table["properties"], scope)
+    described = columns_and_rules(table["properties"], scope)
+    rules = described.rules
     _note_unused(table, scope)
     rules += [rule for item in table.get("quality", ()) for rule in quality_rules(item, scope)]
     place = Place(document.path, root, home)
@@ -171,8 +172,9 @@ def of(document: Document, *, root: Path | None = None, home: Path | None = None
         path=str(document.path),
         root=str(place.limit),
         sha256=document.sha256,
-        columns=tuple(columns),
+        columns=tuple(described.columns),
         rules=tuple(_unique_ids(rules)),
+        nested_rules=tuple(_unique_ids(described.nested_rules)),
         source=_source(servers, place, scope),
         csv=_dialect(whole.get("customProperties", {}).get("assay.csv"), servers, scope),
         warnings=tuple(scope.notices.values()),

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from checks.contract.node import Node
 from provenance.base.errors import AssayError
+from provenance.rows.column_types import ColumnSpec
 
 MAX_PATTERN = 1_000  # characters
 MAX_QUERY = 10_000
@@ -37,6 +38,16 @@ SQL_TYPES = {
 _CODES = {"pattern": "C006", "query": "C009"}
 
 
+def sql_type(spec: ColumnSpec) -> str:
+    """Return the SQL type of a column."""
+    if spec.logical == "array" and spec.items:
+        return f"{sql_type(spec.items)}[]"
+    if spec.logical == "object":
+        parts = [f"{quoted(part.name)} {sql_type(part)}" for part in spec.properties]
+        return f"STRUCT({', '.join(parts)})" if parts else "MAP(VARCHAR, VARCHAR)"
+    return SQL_TYPES[spec.logical]
+
+
 def quoted(name: str) -> str:
     """Return a name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -48,7 +59,7 @@ class Guard:
 
     Attributes:
         table: the name under which the dataset is read.
-        types: logical type of each column.
+        types: SQL type of each column, or its logical type.
         asked: place of each item, and the request to the process.
     """
 

@@ -34,7 +34,9 @@ def main() -> None:
     _limit(resource.RLIMIT_CORE, 0)
     database = locked()
     _limit(resource.RLIMIT_AS, _in_use() + MEMORY)
-    columns = ", ".join(f"{quoted(n)} {SQL_TYPES[kind]}" for n, kind in asked["types"].items())
+    columns = ", ".join(
+        f"{quoted(n)} {SQL_TYPES.get(kind, kind)}" for n, kind in asked["types"].items()
+    )
     database.execute(f"CREATE TABLE {quoted(asked['table'])} ({columns})")
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_NOFILE, NO_FILES)

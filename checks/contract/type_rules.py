@@ -21,6 +21,7 @@ from checks.contract.node import Node, nearest
 from checks.contract.query_guard import MAX_PATTERN, Guard
 from checks.kit.contract_model import Rule
 from provenance.base.errors import Notice
+from provenance.rows.column_types import NESTED
 
 # String formats that are checked, as RE2; nothing about the others can be checked.
 _OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -34,6 +35,7 @@ FORMATS = {
     "ipv6": r"^[0-9a-fA-F:]*:[0-9a-fA-F:]*(:[0-9.]+)?$",
 }
 FORMATS_UNCHECKED = ("password", "byte", "binary")
+BINARY = "binary"  # says that a string may be bytes, and is no rule
 
 
 def _moment(logical: str, parse: Callable[[str], Any]) -> Kind:
@@ -79,6 +81,8 @@ OPTIONS = {
     "date": Mapped({**_bounds(VALUES["date"]), "format": TEXT}),
     "timestamp": Mapped({**_bounds(VALUES["timestamp"]), "format": TEXT}, unused=_ZONES),
     "time": Mapped({**_bounds(VALUES["time"]), "format": TEXT}, unused=_ZONES),
+    "object": Mapped({}, unused="minProperties maxProperties required"),
+    "array": Mapped({"minItems": LENGTH, "maxItems": LENGTH, "uniqueItems": FLAG}),
 }
 
 
@@ -90,6 +94,7 @@ class Scope:
         table: the dataset's name; types: logical type of each column; column: the current one.
         notices: what is ignored, by key; named: the rules that have a name of their own.
         guard: checks patterns and queries.
+        part: logical type of the part of a nested column whose path `column` is, else None.
     """
 
     table: str
@@ -98,10 +103,13 @@ class Scope:
     notices: dict[str, Notice]
     named: dict[str, Node]
     column: str | None = None
+    part: str | None = None
 
     @property
     def logical(self) -> str:
         """Return the column's logical type; text for the whole table."""
+        if self.part:
+            return self.part
         return self.types[self.column] if self.column else "string"
 
     def rule(self, kind: str, params: dict[str, Any], node: Node) -> Rule:
@@ -118,6 +126,9 @@ class Scope:
         column: str = node.value
         if column not in self.types:
             raise node.fail("C007", f"unknown column '{column}'", fix=nearest(column, self.types))
+        if self.types[column] in NESTED:
+            what = f"column '{column}' is nested, and this rule needs one value a row"
+            raise node.fail("C008", what, fix="state rules on its items or properties")
         return column
 
 
@@ -128,20 +139,29 @@ def option_rules(options: Part, scope: Scope) -> list[Rule]:
         scope.ignored(key, node, "it is not checked; write an SQL rule if it matters")
     for key, value in options.items():
         node = options.nodes[key]
-        if key in ("minLength", "maxLength"):
+        if key in ("format", "pattern"):
+            rules += _text_rules(key, value, node, scope)
+        elif key == "uniqueItems":
+            rules += [scope.rule(key, {}, node)] if value else []
+        elif key in ("minLength", "maxLength", "minItems", "maxItems"):
             rules.append(scope.rule(key, {"value": value}, node))
-        elif key == "pattern":
-            rules.append(scope.rule(key, {"regex": scope.guard.pattern(node, key)}, node))
-        elif key != "format":
+        else:
             kind = "minimum" if key.endswith("inimum") else "maximum"
             is_exclusive = key.startswith("exclusive")
             rules.append(scope.rule(kind, {"value": value, "exclusive": is_exclusive}, node))
-        elif scope.logical == "string" and value in FORMATS:
-            rules.append(scope.rule(key, {"format": value, "regex": FORMATS[value]}, node))
-        elif scope.logical == "string":
-            scope.ignored(f"format: {value}", node, "this format has no rule to check")
     _refuse_contradiction(rules, options, scope)
     return rules
+
+
+def _text_rules(key: str, value: str, node: Node, scope: Scope) -> list[Rule]:
+    """Return the rule of a pattern or of a string's format; a moment's format is no rule."""
+    if key == "pattern":
+        return [scope.rule(key, {"regex": scope.guard.pattern(node, key)}, node)]
+    if scope.logical == "string" and value in FORMATS:
+        return [scope.rule(key, {"format": value, "regex": FORMATS[value]}, node)]
+    if scope.logical == "string" and value != BINARY:
+        scope.ignored(f"format: {value}", node, "this format has no rule to check")
+    return []
 
 
 def _refuse_contradiction(rules: list[Rule], options: Part, scope: Scope) -> None:
@@ -151,7 +171,8 @@ def _refuse_contradiction(rules: list[Rule], options: Part, scope: Scope) -> Non
             what = f"column '{scope.column}' has both {kind} and {exclusive}"
             raise options.nodes[exclusive].fail("C008", what, fix="keep one of them")
     ends = {rule.kind: rule.params for rule in rules}
-    for low, high in (("minimum", "maximum"), ("minLength", "maxLength")):
+    pairs = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
+    for low, high in pairs:
         if low in ends and high in ends:
             least, most = ends[low]["value"], ends[high]["value"]
             is_open = ends[low].get("exclusive") or ends[high].get("exclusive")

@@ -21,6 +21,7 @@ from checks.duplicates import exact, shared_rows
 from checks.kit import copy_floods, findings, sample
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, FileUse, Model
+from checks.kit.visible_columns import nested_of
 from checks.kit.wording import count, percent
 from provenance.rows.shards import Shard
 
@@ -92,6 +93,7 @@ class Duplicates(Check[State, Copies]):
         super().__init__(context)
         contract = context.contract
         self.columns = exact.shared_columns(context.schema, contract.features)
+        self.learnt = {*contract.features, *contract.nested_features}
         names = context.schema.names
         self.label = contract.label if contract.label in names else None
         sources = [n for n in contract.having("source") if n in names]
@@ -100,7 +102,8 @@ class Duplicates(Check[State, Copies]):
 
     def fit(self, shard: Shard) -> State:
         """Hash the rows and sample them."""
-        repeats = exact.gather(shard, self.columns, self.label, self.source)
+        compared = self._compared(shard.nested.column_names)
+        repeats = exact.gather(shard, compared, self.label, self.source)
         columns = [*self.columns, *([self.label] if self.label else [])]
         return State(repeats, sample.take(shard, columns, self.size))
 
@@ -111,7 +114,7 @@ class Duplicates(Check[State, Copies]):
 
     def finish(self, state: State) -> Copies:
         """Count the repeats and search for floods and for rows of the test set."""
-        if not self.columns or not len(state.repeats.rows):
+        if not self.learnt or not len(state.repeats.rows):
             return Copies()
         repeated = exact.weigh(state.repeats)
         near = sample.settled(state.near)
@@ -125,7 +128,9 @@ class Duplicates(Check[State, Copies]):
         overall = self._overall(repeated, len(state.repeats.rows))
         rows = self._rows(repeated, is_fine=grid is not None)
         if "test" in self.options:
-            shared = shared_rows.find(state.repeats, near, grid, self.context.test, self.columns)
+            test = self.context.test
+            compared = self._compared(nested_of(test).column_names if test is not None else [])
+            shared = shared_rows.find(state.repeats, near, grid, test, compared)
             overall = findings.concat([overall, self._overlap(shared)])
             rows += _shared(shared)
         held, false_alarms = sum(f.size - 1 for f in found), sum(f.expected for f in found)
@@ -150,6 +155,10 @@ class Duplicates(Check[State, Copies]):
                     )
                 )
         return findings.concat(parts)
+
+    def _compared(self, names: list[str]) -> list[str]:
+        """Return the columns of exact repeats: the flat ones, and of others those to learn from."""
+        return [*self.columns, *sorted(self.learnt & {*names} - {*self.columns})]
 
     def _flood(self, flood: copy_floods.Flood, near: pa.Table) -> str:
         text = (

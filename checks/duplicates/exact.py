@@ -63,14 +63,17 @@ def gather(shard: Shard, columns: list[str], label: str | None, source: str | No
         else hashing.value_hashes(hashing.whole(shard.table[name]), 1)
         for name in (label, source)
     ]
-    return _bounded(Repeats(shard.rows, hashes(shard.table, columns), *marks))
+    tables = (shard.table, shard.nested)
+    cells = {name: table[name] for table in tables for name in table.column_names}
+    found = hashes([cells[name] for name in columns], len(shard.rows))
+    return _bounded(Repeats(shard.rows, found, *marks))
 
 
-def hashes(table: pa.Table, columns: list[str]) -> np.ndarray:
+def hashes(columns: list[pa.ChunkedArray], rows: int) -> np.ndarray:
     """Return the hash of each row over these columns: uint64, shape (n,)."""
-    total = np.zeros(table.num_rows, np.uint64)
-    for number, name in enumerate(columns):
-        total += hashing.value_hashes(hashing.whole(table[name]), number + 1)
+    total = np.zeros(rows, np.uint64)
+    for number, column in enumerate(columns):
+        total += hashing.value_hashes(hashing.whole(column), number + 1)
     return hashing.mixed(total)
 
 

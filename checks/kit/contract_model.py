@@ -12,7 +12,10 @@ from provenance.base.errors import Notice
 from provenance.readers.csv_dialect import Dialect
 from provenance.rows.column_types import ColumnSpec
 
-Role = Literal["label", "text", "source", "time", "quasi_identifier", "ignore", "sequence"]
+Role = Literal[
+    "label", "text", "source", "time", "quasi_identifier", "ignore", "sequence",
+    "messages", "embedding", "tokens", "tags", "spans", "labels",
+]  # fmt: skip
 PiiAction = Literal["quarantine", "redact", "pseudonymise", "allow"]
 
 
@@ -88,7 +91,8 @@ class Policy:
 class Contract:
     """A whole contract; paths are resolved, texts are as in the YAML.
 
-    `root` is the folder that contains everything the contract may name.
+    `root` is the folder that contains everything the contract may name. The `column` of a nested
+    rule is the path of a nested column or of a part of one.
     """
 
     name: str
@@ -105,6 +109,7 @@ class Contract:
     csv: Dialect = dataclasses.field(default_factory=Dialect)
     warnings: tuple[Notice, ...] = ()
     root: str = ""
+    nested_rules: tuple[Rule, ...] = ()
 
     def column(self, name: str) -> Column:
         """Return the column with that name; StopIteration if it does not exist."""
@@ -131,12 +136,19 @@ class Contract:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Return the columns that models may learn from.
+        """Return the flat columns that models may learn from.
 
         All but the label, the key, the source, times, sequences and what is ignored.
         """
         skip = {"label", "source", "time", "ignore", "sequence"}
-        return tuple(c.name for c in self.columns if not c.key and not c.roles & skip)
+        return tuple(
+            c.name for c in self.columns if not (c.key or c.roles & skip or c.spec.is_nested)
+        )
+
+    @property
+    def nested_features(self) -> tuple[str, ...]:
+        """Return the nested columns that are not ignored."""
+        return tuple(c.name for c in self.columns if c.spec.is_nested and "ignore" not in c.roles)
 
     @property
     def test_set(self) -> str | None:

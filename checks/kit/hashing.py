@@ -10,6 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from provenance.rows import digest
+from provenance.rows.nested import is_flat
+
 _DRAW = np.random.default_rng(20_240_229)
 _BYTES = _DRAW.integers(1, 2**63, 257, dtype=np.uint64)
 _PLACES = _DRAW.integers(1, 2**63, 4096, dtype=np.uint64) | np.uint64(1)
@@ -55,8 +58,14 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def value_hashes(array: pa.Array, seed: int = 0) -> np.ndarray:
-    """Return one hash per cell, uint64, shape (n,); missing cells share one hash."""
-    if pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+    """Return one hash per cell, uint64, shape (n,); missing cells share one hash.
+
+    Nested cells and bytes are hashed by the encoding that row digests use.
+    """
+    if not is_flat(array.type):
+        digests = digest.of_rows(pa.table({"cells": array}))
+        hashes = np.ascontiguousarray(digests[:, :8]).view(np.uint64).reshape(-1)
+    elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
         hashes = text_hashes(array)
     elif pa.types.is_boolean(array.type):
         hashes = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False).view(np.uint64)

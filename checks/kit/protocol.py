@@ -137,6 +137,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
             "private": personal data, whose digest is keyed; the check may read only the bytes
             that were digested, whose SHA-256 the run adds as option `NAME_sha256`. "model": a
             folder or an installed package. "rows": a dataset, read like a source.
+        is_of_role: whether a run says nothing of it where no column has the roles that it needs.
         is_option: whether it runs only where `assay.checks` names it.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
@@ -149,6 +150,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
     takes: ClassVar[Takes] = {}
     named_files: ClassVar[Mapping[str, FileUse]] = {}
     is_option: ClassVar[bool] = False
+    is_of_role: ClassVar[bool] = False
     finds_telling_columns: ClassVar[bool] = False
     explains: ClassVar[Explains] = {}
 

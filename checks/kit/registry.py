@@ -60,7 +60,8 @@ def select(context: Context) -> tuple[dict[str, Check], dict[str, str]]:  # type
         elif kind.is_option and name not in context.contract.checks:
             continue  # nobody asked for it
         elif missing := sorted(need for need in kind.needs if not _has(context, need)):
-            skipped[name] = f"the contract names no {' and no '.join(missing)}"
+            if not kind.is_of_role:
+                skipped[name] = f"the contract names no {' and no '.join(missing)}"
         else:
             chosen[name] = kind(context)
     return chosen, skipped

@@ -2,7 +2,8 @@
 
 Parquet has a dozen ways to store the same column: dictionaries, large strings, half floats,
 decimals, unsigned integers, columns of nulls only. The clean dataset and the records keep them; a
-check sees one type per logical type, so that no check has to know them all.
+check sees one type per logical type, so that no check has to know them all. Columns of lists,
+objects or bytes are apart from the flat ones, so that a check sees them only if it looks for them.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from checks.kit.contract_model import Contract
 from provenance.rows.column_types import ARROW
+from provenance.rows.nested import flat_names
 from provenance.rows.shards import Shard, ShardRef, read_shard
 
 
@@ -21,16 +23,32 @@ def read_seen(ref: ShardRef, contract: Contract) -> Shard:
 
 def shard_seen(shard: Shard, contract: Contract) -> Shard:
     """Return a shard with its table as checks see it."""
-    return dataclasses.replace(shard, table=table_seen(shard.table, contract))
+    table = table_seen(shard.table, contract)
+    return dataclasses.replace(shard, table=table, nested=nested_of(shard.table))
+
+
+def nested_of(table: pa.Table) -> pa.Table:
+    """Return the columns of a table that are not flat, in their own types."""
+    flat = set(flat_names(table.schema))
+    return table.select([name for name in table.column_names if name not in flat])
+
+
+def whole_seen(table: pa.Table, contract: Contract) -> pa.Table:
+    """Return what `table_seen` does, and behind it the columns that are not flat."""
+    seen, nested = table_seen(table, contract), nested_of(table)
+    columns = dict(zip(seen.column_names, seen.columns, strict=True))
+    return pa.table(columns | dict(zip(nested.column_names, nested.columns, strict=True)))
 
 
 def table_seen(table: pa.Table, contract: Contract) -> pa.Table:
-    """Return a table in the types of its contract's columns; other columns stay unchanged.
+    """Return a table's flat columns in the types of its contract; unknown ones stay unchanged.
 
     Decimals become floats, times microseconds in UTC. Where the contract says number, integers stay
     integers, except unsigned 64-bit ones; where it says integer, ingest quarantined larger values.
     """
     logical = {column.name: column.spec.logical for column in contract.columns}
+    flat = flat_names(table.schema)
+    table = table if len(flat) == table.num_columns else table.select(flat)
     for place, field in enumerate(table.schema):
         kind = _seen(field.type, logical.get(field.name))
         if kind == field.type:

@@ -79,6 +79,8 @@ class Outliers(Check[pa.Table, OutlierModel]):
 
     def finish(self, state: pa.Table) -> OutlierModel:
         """Fit tails, curves and the forest, then spend the policy's alpha on each rule."""
+        if not self.columns:
+            return OutlierModel(notes=("outliers not judged: no column but texts",))
         table = sample.settled(state)
         reference = self.context.reference
         if reference is not None and reference.num_rows >= tails.LEAST_ROWS:

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, hashing, wording
+from checks.kit import findings, wording
 from checks.kit.column_words import words_of
 from checks.kit.contract_model import Column, Contract, PiiAction
 from checks.kit.option_types import Takes
@@ -27,6 +27,7 @@ from checks.pii import code_columns, deny_list, headings, names, redaction, sear
 from checks.pii.recognizers import CLASSES
 from checks.pii.scan import Found, is_text, scan, texts_of
 from checks.pii.settings import TAKES, Settings, settings_of
+from provenance.rows import nested
 from provenance.rows.shards import Shard
 
 NAME = "pii"
@@ -115,15 +116,15 @@ class Pii(Check[State, Scanned]):
             AssayError: ASSAY-K003 if the model or the deny list cannot be used.
         """
         search.ready(self.settings)
-        table, contract = shard.table, self.context.contract
-        scanned = columns(table, contract)
+        contract = self.context.contract
         decided = {column.name for column in contract.columns if column.is_personal}
-        codes = {
-            name: code_columns.gather(texts_of(table[name])[0])
-            for name in scanned
-            if name not in decided and is_text(table.schema.field(name).type)
-        }
-        return State({n: len(table) - table[n].null_count for n in scanned}, codes)
+        state = State({}, {})
+        for table in (shard.table, shard.nested):
+            for part in _parts(table, contract):
+                state.texts[part.name] = len(part.values) - part.values.null_count
+                if not part.is_nested and part.name not in decided and is_text(part.values.type):
+                    state.codes[part.name] = code_columns.gather(texts_of(part.values)[0])
+        return state
 
     def merge(self, left: State, right: State) -> State:
         """Add the counts and join the codes."""
@@ -161,7 +162,10 @@ class Pii(Check[State, Scanned]):
     def score(self, shard: Shard, model: Scanned) -> findings.Findings:
         """Report the rows that hold personal data, once for each type and column."""
         contract = self.context.contract
-        return findings.concat(list(_found(shard.table, shard.rows, contract, model.coded)))
+        tables = (shard.table, shard.nested)
+        return findings.concat(
+            [f for t in tables for f in _found(t, shard.rows, contract, model.coded)]
+        )
 
     @classmethod
     def prepare(cls, contract: Contract) -> None:
@@ -174,6 +178,10 @@ class Pii(Check[State, Scanned]):
     ) -> pa.Array:
         """Replace personal data by placeholders, or by pseudonyms with a key."""
         is_allowed = any(c.name == column and c.pii == "allow" for c in contract.columns)
+        if not is_allowed and pa.types.is_nested(texts.type):
+            return nested.replaced(
+                texts, column, lambda values, path: cls.redact(values, path, contract, key=key)
+            )
         if is_allowed or not is_text(texts.type):
             return texts
         return redaction.redact(texts, column, contract, key=key)
@@ -231,28 +239,46 @@ def _certain_kinds(column: str, texts: pa.Array) -> list[str]:
     )
 
 
-def columns(table: pa.Table, contract: Contract) -> dict[str, PiiAction]:
-    """Return the columns to scan with their actions; an unknown column is quarantined.
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Part:
+    """Values to search: a flat column, or the values at one path of a nested one.
+
+    Attributes:
+        name: column or path; action: of the column.
+        values: shape (m,); owners: int64, shape (m,), index of the row of each.
+        is_nested: whether a row may have several.
+    """
+
+    name: str
+    action: PiiAction
+    values: pa.Array
+    owners: np.ndarray
+    is_nested: bool
+
+
+def _parts(table: pa.Table, contract: Contract) -> Iterator[_Part]:
+    """Yield what to search of a table; an unknown column is quarantined.
 
     These are texts, and numbers where the column's name announces telephone or card numbers.
     """
     actions = {column.name: column.pii for column in contract.columns}
-    names = [
-        field.name
-        for field in table.schema
-        if is_text(field.type) or (_is_number(field.type) and headings.has_numbers(field.name))
-    ]
-    chosen: dict[str, PiiAction] = {name: actions.get(name, "quarantine") for name in names}
-    return {name: action for name, action in chosen.items() if action != "allow"}
+    for field in table.schema:
+        action: PiiAction = actions.get(field.name, "quarantine")
+        if action == "allow":
+            continue
+        for leaf in nested.leaves(table[field.name], field.name):
+            kind = leaf.values.type
+            if is_text(kind) or (_is_number(kind) and headings.has_numbers(leaf.path)):
+                is_nested = bool(pa.types.is_nested(field.type))
+                yield _Part(leaf.path, action, leaf.values, leaf.owners, is_nested)
 
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
-def _as_text(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column's cells as texts; whole numbers without a point, fractions as null."""
-    whole = hashing.whole(column)
+def _as_text(whole: pa.Array) -> pa.Array:
+    """Return values as texts; whole numbers without a point, fractions as null."""
     if is_text(whole.type):
         return whole
     if pa.types.is_floating(whole.type):
@@ -301,16 +327,31 @@ def _found(
     is_clean: bool = False,
 ) -> Iterator[findings.Findings]:
     settings = settings_of(contract)
-    for name, action in columns(table, contract).items():
-        unique, codes = texts_of(_as_text(table[name]))
-        found = search.search(unique, name, settings)
-        if not is_text(table.schema.field(name).type) and not words_of(name) & headings.CARDS:
+    for part in _parts(table, contract):
+        unique, codes = texts_of(_as_text(part.values))
+        found = search.search(unique, part.name, settings)
+        if not is_text(part.values.type) and not words_of(part.name) & headings.CARDS:
             found = _without_cards(found)  # one number in ten passes a card's checksum
-        found = code_columns.without_codes(found, unique, name, coded)
+        found = code_columns.without_codes(found, unique, part.name, coded)
         if found:
-            is_replaced = action in {"redact", "pseudonymise"} and not is_clean
+            is_replaced = part.action in {"redact", "pseudonymise"} and not is_clean
             lines = {at: list(_lines(what, is_replaced=is_replaced)) for at, what in found.items()}
-            yield _expanded(rows, codes, lines, name)
+            owned = _expanded(rows[part.owners], codes, lines, part.name)
+            yield _once(owned) if part.is_nested else owned
+
+
+def _once(found: findings.Findings) -> findings.Findings:
+    """Keep one finding of each row and rule, the most severe: a row has many texts at a path."""
+    is_milder = pc.not_equal(found["severity"], "error")
+    order = pc.sort_indices(
+        found.append_column("is_milder", is_milder),
+        sort_keys=[(name, "ascending") for name in ("row", "rule", "is_milder", "evidence")],
+    )
+    found = found.take(order)
+    rows, rules = found["row"].to_numpy(), found["rule"].to_numpy(zero_copy_only=False)
+    is_first = np.ones(len(rows), bool)
+    is_first[1:] = (rows[1:] != rows[:-1]) | (rules[1:] != rules[:-1])
+    return found.filter(pa.array(is_first))
 
 
 def _expanded(

@@ -46,6 +46,18 @@ KINDS = {
         "The text does not match the column's format.",
         "The text is not valid for the contract's format, such as email, uuid, uri or ipv4.",
     ),
+    "minItems": _rule(
+        "The list has fewer items than the contract allows.",
+        "The list is not missing and has fewer than minItems items.",
+    ),
+    "maxItems": _rule(
+        "The list has more items than the contract allows.",
+        "The list has more than maxItems items.",
+    ),
+    "uniqueItems": _rule(
+        "The list has an item twice.",
+        "Two items of the list are equal, and the contract says uniqueItems.",
+    ),
     "nullValues": _rule("The cell is missing.", f"The cell is null. {_COUNTED}"),
     "missingValues": _rule(
         "The cell is missing, or holds a word that stands for a missing value.",

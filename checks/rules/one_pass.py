@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from checks.contract.query_guard import LOCK, SQL_TYPES, quoted
+from checks.contract.query_guard import LOCK, quoted, sql_type
 from checks.kit.contract_model import Contract
 from checks.rules.ge_adapter import DATASET
 from provenance.rows.shards import DIGEST, ROW
@@ -155,7 +155,7 @@ def _make_views(
         files = f"read_parquet([{listed}], hive_partitioning = false)"
         source = f"SELECT * EXCLUDE ({quoted(DIGEST)}) FROM {files}"  # noqa: S608
     else:
-        types = {column.name: SQL_TYPES[column.spec.logical] for column in contract.columns}
+        types = {column.name: sql_type(column.spec) for column in contract.columns}
         empty = [f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in types.items()]
         source = f"SELECT {', '.join(empty)}, 0::BIGINT AS {quoted(ROW)} WHERE false"
     connection.execute(f"CREATE VIEW {_ROWS} AS {source}")

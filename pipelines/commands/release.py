@@ -37,6 +37,7 @@ from provenance.base import own_code
 from provenance.base.errors import Notice
 from provenance.ledger.entry import Entry
 from provenance.ledger.run_reader import RunReader
+from provenance.rows.nested import column_of
 
 KEEPS = ("release", "relabel", "redact")
 INHERITED = (
@@ -225,7 +226,8 @@ class _Changes:
         hits = self.found.filter(
             pc.and_(pc.is_in(self.found["check"], redacting), pc.is_valid(self.found["row"]))
         )
-        for column in hits["column"].unique().drop_null().to_pylist():
+        paths = hits["column"].unique().drop_null().to_pylist()
+        for column in sorted({column_of(path, table.column_names) or path for path in paths}):
             cells = table[column].combine_chunks().filter(pa.array(mask))
             texts = registry.redact(cells, column, self.contract)
             table = _replace(table, column, mask, texts)
@@ -234,7 +236,10 @@ class _Changes:
 
 def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:
     whole = table[column].combine_chunks()
-    changed = pc.replace_with_mask(whole, pa.array(mask), values.cast(whole.type))
+    # Arrow's replace_with_mask does not know nested types
+    places = np.arange(len(whole))
+    places[mask] = len(whole) + np.arange(len(values))
+    changed = pa.concat_arrays([whole, values.cast(whole.type)]).take(pa.array(places))
     return table.set_column(table.column_names.index(column), table.schema.field(column), changed)
 
 

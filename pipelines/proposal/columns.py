@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import encode, growth
-from pipelines.proposal import far, majority, spelling
+from pipelines.proposal import far, majority, nested_columns, spelling
 from pipelines.proposal.deviants import Deviants, is_rare, kind_of
 from pipelines.proposal.majority import Typed
 from pipelines.proposal.tails import Tails
@@ -23,6 +23,7 @@ from provenance.base.errors import AssayError
 from provenance.rows.calendar_range import off_calendar
 from provenance.rows.cast import cast
 from provenance.rows.column_types import ARROW, ColumnSpec, Logical
+from provenance.rows.nested import is_flat
 from provenance.rows.shards import read_shard
 from provenance.rows.snapshot import Snapshot
 
@@ -49,6 +50,7 @@ class Seen:
         near: the values kept out that are nearest below and above the others, as floats.
         grows: whether the values rise from row to row, as times and row numbers do.
         comments: on its type.
+        nested: the type of a column of lists, objects or bytes; its values are not counted.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Seen:
     counts: Counter[Any] | None = dataclasses.field(default_factory=Counter)
     words: int = 0
     tails: Tails = dataclasses.field(default_factory=Tails)
+    nested: ColumnSpec | None = None
     form: str | None = None
     range: far.Range | None = None
     deviants: Deviants = dataclasses.field(default_factory=Deviants)
@@ -112,6 +115,8 @@ class Seen:
     @property
     def spec(self) -> ColumnSpec:
         """Return the proposed type for the cast."""
+        if self.nested is not None:
+            return self.nested
         return ColumnSpec(self.name, self.logical, format=self.form, missing=self.missing)
 
     @property
@@ -143,26 +148,45 @@ def columns(
     if any("\0" in name for name in schema.names):
         what = "the name of a column contains a NUL character"
         raise AssayError("I023", what, where=snapshot.sources[0].name, fix="export it again")
+    nested = _nested(snapshot, schema)
     typings = {
         f.name: majority.Typing(f, is_typed=is_typed or f.name in texts, trust=trust)
         for f in schema
+        if f.name not in nested
     }
     sampled = []
     for ref in snapshot.shards:
-        shard = read_shard(ref)
+        shard = read_shard(ref, list(typings))
         for name, typing in typings.items():
             typing.see(shard.table[name].combine_chunks())
         sampled.append(shard.table.take(_sampled(shard.rows, snapshot.rows, len(schema))))
     typed = {name: typing.settled() for name, typing in typings.items()}
-    found = [_seen(name, made, _usual_words(typed), trust=trust) for name, made in typed.items()]
-    if sampled:
-        _suspect(found, pa.concat_tables(sampled), trust=trust)
+    usual = _usual_words(typed)
+    found = [
+        Seen(name, nested[name].logical, is_fixed=True, counts=None, nested=nested[name])
+        if name in nested
+        else _seen(name, typed[name], usual, trust=trust)
+        for name in schema.names
+    ]
+    if sampled and typings:
+        flat = [seen for seen in found if seen.nested is None]
+        _suspect(flat, pa.concat_tables(sampled), trust=trust)
     for ref in snapshot.shards:
         table = read_shard(ref).table
         for seen in found:
             _count(seen, table[seen.name].combine_chunks())
     for seen in found if not trust else ():
         _spell(seen)
+    return found
+
+
+def _nested(snapshot: Snapshot, schema: pa.Schema) -> dict[str, ColumnSpec]:
+    """Return the columns of lists, objects and bytes with their types."""
+    found = {spec.name: nested_columns.refuse_deep(spec) for spec in snapshot.nested}
+    for field in schema:
+        spec = nested_columns.spec_of(field, lambda part: majority.logical_of(part, is_typed=True))
+        if spec is not None:
+            found[field.name] = spec
     return found
 
 
@@ -253,6 +277,8 @@ def _spell(seen: Seen) -> None:
 
 
 def _cast(values: pa.Array, spec: ColumnSpec) -> pa.Array:
+    if not is_flat(values.type):
+        return values
     if pa.types.is_string(values.type):
         return cast(values, spec)[0]
     if pa.types.is_dictionary(values.type):
@@ -277,7 +303,7 @@ def _count(seen: Seen, cells: pa.Array) -> None:
             values = values.filter(pa.array(~is_odd))
     filled = values.drop_null()
     seen.filled += len(filled)
-    if not len(filled):
+    if not len(filled) or seen.nested is not None:
         return
     if seen.logical == "string":
         seen.words += pc.sum(pc.add(pc.count_substring(filled, " "), 1)).as_py()

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipelines.proposal import nested_columns
 from pipelines.proposal.columns import Seen
 from provenance.base.errors import printable
 from provenance.files import remote
@@ -163,6 +164,7 @@ def _property(proposal: Proposal) -> list[str]:
     return [
         *(f"      # {line}" for text in comments for line in _wrapped(text)),
         *_block(fields, "      "),
+        *(nested_columns.lines(seen.nested, "        ", scalar) if seen.nested else ()),
         *_listed("quality", [line for rule in _quality(proposal) for line in _rule(*rule)]),
         *_listed("customProperties", [f"          - {_flow(item)}" for item in customs]),
     ]

@@ -6,8 +6,10 @@ import pyarrow as pa
 
 from checks.kit import registry
 from checks.kit.contract_model import Column
-from pipelines.proposal.columns import Seen
+from pipelines.proposal.columns import Seen, as_typed
 from pipelines.proposal.contract_yaml import Proposal
+from provenance.rows.column_types import ColumnSpec
+from provenance.rows.nested import is_text, leaves
 from provenance.rows.shards import Shard
 
 ROWS = 2_000  # that are searched: every part of a column shows what it holds
@@ -45,8 +47,27 @@ def note(proposals: list[Proposal], shard: Shard) -> None:
         shard: the first rows, to be searched for personal data.
     """
     for proposal in proposals:
+        if proposal.seen.nested is not None:
+            proposal.comments += _of_leaves(proposal, shard.table)
+            continue
         texts = _texts(proposal, shard.table)
         proposal.comments += registry.suggest(column_of(proposal), texts)
+
+
+def _of_leaves(proposal: Proposal, table: pa.Table) -> list[str]:
+    """Return the comments on the texts in a nested column, by path."""
+    [cells] = as_typed(table.slice(0, ROWS), [proposal.seen]).columns
+    column = column_of(proposal)
+    comments = []
+    for leaf in leaves(cells, proposal.seen.name):
+        if is_text(leaf.values.type):
+            named = dataclasses.replace(column, spec=ColumnSpec(leaf.path))
+            texts = leaf.values.slice(0, ROWS).cast(pa.string())
+            comments += [
+                text.replace("check: ", f"check: {leaf.path}: ", 1)
+                for text in registry.suggest(named, texts)
+            ]
+    return comments
 
 
 def column_of(proposal: Proposal) -> Column:

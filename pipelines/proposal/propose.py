@@ -28,6 +28,7 @@ from pipelines.proposal import (
     deviants,
     keys,
     label_cells,
+    nested_columns,
     privacy,
     rules,
 )
@@ -120,6 +121,10 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
 def _propose_columns(proposals: list[Proposal], snapshot: Snapshot, notes: list[str]) -> None:
     """Propose the roles and rules of all columns, once label and key are known."""
     seen = [proposal.seen for proposal in proposals]
+    for proposal in proposals:
+        if role := nested_columns.role_of(proposal.seen.nested):
+            proposal.roles.append(role)
+            proposal.comments.append(f"check: the role {role}, by its type and name")
     for role, test in (("time", _is_time), ("source", _is_source), ("text", _is_text)):
         _propose_role(proposals, role, test)
     numbers = sum(column.logical in ("integer", "number") for column in seen)
@@ -197,6 +202,9 @@ def _propose_label(proposals: list[Proposal], given: str | None, notes: list[str
         notes.append(f"'{chosen.seen.name}' is the label, recognised by its name")
     if chosen is None:
         return
+    if chosen.seen.nested is not None:
+        what = f"column '{given}' is nested, and a label has one value a row"
+        raise AssayError("C008", what, fix="choose another column, or none")
     chosen.roles.append("label")
     label_cells.propose(chosen)
 
@@ -267,7 +275,7 @@ def _propose_unique(proposal: Proposal, given: str | None, *, is_first: bool) ->
 
 
 def _is_key_name(seen: Seen) -> bool:
-    if seen.logical not in ("string", "integer"):
+    if seen.logical not in ("string", "integer") or seen.nested is not None:
         return False
     return bool(_KEY.search(seen.name) or _CAMEL_KEY.search(seen.name))
 
@@ -332,6 +340,7 @@ def _telling_columns(
 ) -> list[dict[str, Any]]:
     """Return what the checks that find telling columns report on the whole source."""
     seen = [proposal.seen for proposal in proposals]
+    seen = [column for column in seen if column.nested is None]
     first = columns.as_typed(read_shard(snapshot.shards[0]).table, seen)
     context = Context(contract, first.schema, snapshot.rows)
     kinds = [kind for kind in registry.load().values() if kind.finds_telling_columns]

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from checks.kit import findings, registry
 from checks.kit.contract_model import Contract
-from checks.kit.visible_columns import table_seen
+from checks.kit.visible_columns import whole_seen
 from pipelines.store import rebuild
 from provenance.rows.shards import read_table, write_table
 from provenance.rows.snapshot import Source
@@ -39,7 +39,7 @@ def rescan(
         if accepted is not None and len(accepted) and len(table):
             rows, _ = rebuild.clean_rows(_lineage_of(path), sources)
             table = table.filter(pa.array(~np.isin(rows, accepted)))
-        found = registry.scan_clean(table_seen(table, contract), contract, judged)
+        found = registry.scan_clean(whole_seen(table, contract), contract, judged)
         errors = found.filter(pc.equal(found["severity"], "error"))
         for pair in errors.group_by(["rule", "column"]).aggregate([([], "count_all")]).to_pylist():
             counts[pair["rule"], pair["column"]] += pair["count_all"]

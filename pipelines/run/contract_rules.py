@@ -19,12 +19,12 @@ import numpy as np
 from checks.kit import findings
 from checks.kit.contract_model import Contract, Rule
 from checks.kit.findings import Findings
-from checks.rules import ge_adapter, one_pass, suite
+from checks.rules import ge_adapter, nested_rules, one_pass, suite
 from checks.rules.suite import Clause
 from pipelines.checking import engine
 from pipelines.run import data_docs
 from pipelines.store import staged_contract
-from provenance.rows.shards import write_table
+from provenance.rows.shards import read_shard, write_table
 from provenance.rows.snapshot import Snapshot
 
 CHECK = "contract"
@@ -80,6 +80,7 @@ def evaluate(
     ):
         parts, sql_results = _sql_findings(contract, connection, allowed.seconds)
         parts += _suite_findings(contract, connection, out / "expectations", sql_results)
+    parts += _nested_findings(contract, snapshot)
     path = out / "findings-contract.parquet"
     write_table(findings.ordered(findings.concat(parts)), path)
     return path
@@ -108,6 +109,13 @@ def _suite_findings(
             findings.make(None, check=CHECK, rule=FAILED, severity="warning", evidence=why)
         )
     return parts
+
+
+def _nested_findings(contract: Contract, snapshot: Snapshot) -> list[Findings]:
+    """Return the findings of the rules on nested columns, which the suite does not cover."""
+    names = nested_rules.columns(contract)
+    shards = (read_shard(ref, names) for ref in snapshot.shards) if names else ()
+    return [nested_rules.evaluate(shard, contract) for shard in shards]
 
 
 def _row_findings(

@@ -8,7 +8,7 @@ import pyarrow as pa
 from checks.kit import sample
 from checks.kit.contract_model import Contract
 from checks.kit.protocol import Context
-from checks.kit.visible_columns import shard_seen, table_seen
+from checks.kit.visible_columns import table_seen, whole_seen
 from pipelines.checking import engine
 from pipelines.checking.conclusions import with_conclusions
 from pipelines.checking.examine import Examined, examine
@@ -106,8 +106,10 @@ def sampled(plan: Plan, role: str, most: int, contract: Contract) -> pa.Table | 
     if snapshot is None:
         return None
     chosen = None
+    seen = whole_seen if role == "test" else table_seen  # exact copies are nested copies too
     for ref in snapshot.shards:
-        shard = shard_seen(read_shard(ref), contract)
+        shard = read_shard(ref)
+        shard = dataclasses.replace(shard, table=seen(shard.table, contract))
         part = sample.take(shard, shard.table.column_names, most)
         chosen = part if chosen is None else sample.merge(chosen, part, most)
     if chosen is None:

@@ -165,9 +165,18 @@ def _field(field: pa.Field, declared: Mapping[str, Any]) -> dict[str, Any]:
         "@id": _id(field.name),
         "name": field.name,
         **({"description": description} if _text(description) else {}),
-        "dataType": TYPES.get(digest.kind_of(field).partition(":")[0], "sc:Text"),
+        **_type(digest.kind_of(field)),
         "source": {"fileSet": {"@id": PARTS}, "extract": {"column": field.name}},
     }
+
+
+def _type(kind: Any) -> dict[str, Any]:
+    """Return a column's type; `repeated` for a list of values, which may hold objects."""
+    if isinstance(kind, str):
+        return {"dataType": TYPES.get(kind.partition(":")[0], "sc:Text")}
+    if kind[0] == "list":
+        return {**_type(kind[1]), "repeated": True}
+    return {"dataType": "sc:StructuredValue"}
 
 
 def _id(column: str) -> str:

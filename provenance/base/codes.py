@@ -35,8 +35,8 @@ I006 The file exceeds a size limit, or would exceed one when unpacked.
      If the file is legitimate, raise the limit under assay.limits that the message names.
 I007 The file, or part of it, is encrypted.
      Decrypt the file before the run.
-I008 A column's type in the file is unsupported or differs from its type in the contract.
-     Correct the column's logicalType, or flatten nested columns before the export.
+I008 A column's type is unsupported, differs from the contract's, or is not one type at each path.
+     Correct the logicalType in the contract (`assay init` writes it), or repair the source.
 I009 The source has more columns than the limit allows.
      If the number of columns is intended, raise assay.limits.max_columns in the contract.
 I010 The source is not a regular file but a pipe, a device, a folder or a procfs file.

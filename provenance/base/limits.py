@@ -23,6 +23,8 @@ class Limits:
         max_field_bytes: size of one text cell; a row with a larger cell is quarantined.
         max_row_bytes: size of one row of text; a file with a larger row is refused.
         max_lines_per_row: lines that the quoted cells of one row may span.
+        max_depth: levels of lists and objects in one cell.
+        max_items: values in all the lists and objects of one cell.
     """
 
     max_bytes: int = 64 * GIB
@@ -33,6 +35,8 @@ class Limits:
     max_field_bytes: int = MIB
     max_row_bytes: int = 16 * MIB
     max_lines_per_row: int = 1000
+    max_depth: int = 32
+    max_items: int = 1_000_000
 
     def refuse_size(self, size: int, where: str) -> None:
         """Refuse a file, or stop a copy, of more than `max_bytes` (ASSAY-I006)."""

@@ -28,6 +28,7 @@ from provenance.readers.encoding import as_utf8
 from provenance.readers.intake import Intake
 from provenance.readers.json_reader import json_source
 from provenance.readers.jsonl_reader import JsonlSource
+from provenance.readers.nested_json import NestedColumns
 from provenance.readers.parquet_reader import ParquetSource
 from provenance.readers.partitions import Partition, refuse_uneven
 from provenance.rows.column_types import ColumnSpec
@@ -41,11 +42,15 @@ _MISMATCH = ("ASSAY-I008", "ASSAY-I018")  # columns or types differ from the con
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Form:
-    """How the files are read: columns (None without a contract), limits and CSV dialect."""
+    """How the files are read: columns (None without a contract), limits and CSV dialect.
+
+    `nested` are the types at the paths of nested JSON, the same in all files.
+    """
 
     specs: tuple[ColumnSpec, ...] | None
     limits: Limits
     dialect: Dialect
+    nested: NestedColumns
 
 
 def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
@@ -76,7 +81,8 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
     refuse_uneven(paths)
     if dialect and _family(formats[0]) == "csv":
         specs = dialect.of_columns(specs)
-    form = _Form(specs, limits, dialect or Dialect())
+    nested = NestedColumns(specs or (), limits, is_free=specs is None)
+    form = _Form(specs, limits, dialect or Dialect(), nested)
     folder.mkdir(parents=True, exist_ok=True)
     intake = Intake(folder, specs, shard_rows, is_text=formats[0].is_text)
     sources: list[Source] = []
@@ -97,6 +103,7 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
         rows=total,
         sources=tuple(sources),
         warnings=tuple(_grouped(notices)),
+        nested=form.nested.specs() if specs is None else (),
         **written,
     )
     snapshot.save()
@@ -224,9 +231,9 @@ def _reader(file: Opened, kind: Format, form: _Form) -> CsvSource | JsonlSource 
         return ParquetSource(file, specs, limits)
     text = blocks(file, kind.packing, limits)
     if kind.base == "json":
-        return json_source(file.name, text, specs, limits)
+        return json_source(file.name, text, specs, limits, form.nested)
     if kind.base == "jsonl":
-        return JsonlSource(file.name, text, specs, limits)
+        return JsonlSource(file.name, text, specs, limits, form.nested)
     dialect = form.dialect.named(kind.base)
     if dialect.encoding != "utf-8":
         text = as_utf8(text, dialect.encoding, file.name)

@@ -16,6 +16,7 @@ from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
 from provenance.readers.encoding import without_mark
 from provenance.readers.jsonl_reader import JsonlSource
+from provenance.readers.nested_json import NestedColumns
 from provenance.rows.column_types import ColumnSpec
 
 _BLANKS = re.compile(r"[ \t\r\n]*")
@@ -40,13 +41,17 @@ class JsonArraySource(JsonlSource):
 
 
 def json_source(
-    name: str, blocks: Iterator[bytes], specs: tuple[ColumnSpec, ...] | None, limits: Limits
+    name: str,
+    blocks: Iterator[bytes],
+    specs: tuple[ColumnSpec, ...] | None,
+    limits: Limits,
+    nested: NestedColumns,
 ) -> JsonlSource:
     """Return the reader of a text named `.json`; its first character tells which of the two."""
     first = next(blocks, b"")
     text = itertools.chain((first,) if first else (), blocks)
     kind = JsonArraySource if is_array(first) else JsonlSource
-    return kind(name, text, specs, limits)
+    return kind(name, text, specs, limits, nested)
 
 
 def is_array(block: bytes) -> bool:

@@ -1,6 +1,7 @@
-"""Reads JSON Lines as parts: one flat object per line, every value as the text it was written in.
+"""Reads JSON Lines as parts: one object per line, every value as the text it was written in.
 
-Numbers keep their digits, true and false become those words, null and an absent key are missing.
+Numbers keep their digits, true and false become those words, null and an absent key are missing,
+a list or an object stays JSON (see `nested_json`).
 The columns are the contract's, or without a contract the keys of the first block in their order.
 Lines are parsed one by one, because JSON cannot be split by columns.
 """
@@ -17,16 +18,13 @@ from provenance.base.errors import AssayError, Notice
 from provenance.base.limits import Limits
 from provenance.readers.encoding import text_notices, without_mark
 from provenance.readers.header import check_names, refuse_wide
+from provenance.readers.nested_json import Digits, NestedColumns, Object, Rejection
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.shard_parts import Part, cell_faults, rejected_of
+from provenance.rows.shard_parts import Part, cell_faults, faults_of, rejected_of
 
 _LINES = 1 << 16  # read at once, to bound memory if they are short
 _BLANKS = " \t\r\n"  # around a JSON text
 _HOPELESS = 100_000  # if none of so many lines can be read, the rest of the file need not be read
-
-
-class _Object(list[tuple[str, Any]]):
-    """The pairs of a JSON object; a plain list could not be told from an array."""
 
 
 class JsonlSource:
@@ -38,8 +36,9 @@ class JsonlSource:
         blocks: Iterator[bytes],
         specs: tuple[ColumnSpec, ...] | None,
         limits: Limits,
+        nested: NestedColumns | None = None,
     ) -> None:
-        """Take the text as an iterator of non-empty blocks."""
+        """Take the text as an iterator of non-empty blocks; `nested` is shared with other files."""
         self.name = name
         self.rows = 0
         self._blocks = blocks
@@ -50,8 +49,12 @@ class JsonlSource:
         self._has_bom = False
         self._blank = 0
         self._is_bare = False
-        hooks: dict[str, Any] = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), str)
-        decoder: Any = json.JSONDecoder(object_pairs_hook=_Object, **hooks)
+        self._nested = nested or NestedColumns(specs or (), limits, is_free=specs is None)
+        self._may_nest = bool(self._nested.shapes) or specs is None
+        self._numbers: list[int] = []  # of the lines read last, from 1
+        numbers = ("parse_int", "parse_float", "parse_constant")
+        hooks: dict[str, Any] = dict.fromkeys(numbers, Digits)
+        decoder: Any = json.JSONDecoder(object_pairs_hook=Object, **hooks)
         self._scan = decoder.scan_once
 
     def parts(self, first_row: int, _: Executor) -> Iterator[Part]:
@@ -80,7 +83,7 @@ class JsonlSource:
             raise AssayError("I018", f"missing: {names}", where=self.name, fix=fix)
 
     def _unreadable(self) -> AssayError:
-        what = f"0 of {self.rows:,} lines can be read as flat JSON objects with these columns"
+        what = f"0 of {self.rows:,} lines can be read as JSON objects with these columns"
         return AssayError("I004", what, where=self.name, fix="write one object per line")
 
     def notices(self) -> list[Notice]:
@@ -89,7 +92,7 @@ class JsonlSource:
 
     def _lines(self) -> Iterator[list[bytes]]:
         """Yield the lines that are not blank, block by block."""
-        rest = b""
+        rest, first = b"", 1
         following = next(self._blocks, None)
         if following is not None:
             following, self._has_bom = without_mark(following, self.name)
@@ -107,9 +110,12 @@ class JsonlSource:
             if lines[-1] == b"":
                 lines.pop()
             full = [line for line in lines if line.strip()]
+            numbers = [first + n for n, line in enumerate(lines) if line.strip()]
+            first += len(lines)
             self._blank += len(lines) - len(full)
             for start in range(0, len(full), _LINES):
                 self._is_bare = ends_bare and start + _LINES >= len(full)
+                self._numbers = numbers[start : start + _LINES]
                 yield full[start : start + _LINES]
 
     def _part(self, lines: list[bytes], first_row: int) -> Part:
@@ -119,6 +125,7 @@ class JsonlSource:
         if not self._columns:
             self._name_columns(read)
         known = set(self._columns)
+        wrong = self._without_nesting(lines, read, first_row)
         for place, row in enumerate(read):
             if isinstance(row, dict) and not row.keys() <= known:
                 read[place] = f"ASSAY-I024: {len(row.keys() - known)} keys are not columns"
@@ -130,14 +137,38 @@ class JsonlSource:
                 break
             self._missing -= row.keys()
         kept = rows[good]
-        table = self._table(objects, kept)
+        table = self._table(objects)
         reasons = [row for row in read if isinstance(row, str)]
         bad = np.flatnonzero(~good)
         rejected = rejected_of(rows[bad].tolist(), [lines[place] for place in bad], reasons)
         longest = max(map(len, lines))
         has_nul = any(b"\\u0000" in line for line in lines)
-        faults = cell_faults(table, kept, self._limits, longest=longest, has_nul=has_nul)
-        return Part(table, kept, faults, rejected)
+        flat = table.select([n for n in table.column_names if n not in self._nested.shapes])
+        faults = cell_faults(flat, kept, self._limits, longest=longest, has_nul=has_nul)
+        return Part(table, kept, pa.concat_tables([faults, *wrong]), rejected)
+
+    def _without_nesting(
+        self, lines: list[bytes], read: list[dict[str, Any] | str], first_row: int
+    ) -> list[pa.Table]:
+        """Turn nested cells into JSON texts; return the faults of their texts (HELD_SCHEMA)."""
+        found = []
+        for place, (line, row) in enumerate(zip(lines, read, strict=True)):
+            may_nest = self._may_nest or b"[" in line or line.count(b"{") > 1
+            if isinstance(row, str) or not may_nest:
+                continue
+            try:
+                self._nested.take(row, f"line {self._numbers[place]:,}")
+            except Rejection as reason:
+                read[place] = str(reason)
+                continue
+            except AssayError as error:
+                error.where = self.name
+                raise
+            for code, path, content in self._nested.faults:
+                at = np.array([first_row + place])
+                evidence = pa.array([f"{path} contains {content}"])
+                found.append(faults_of(at, code, path, evidence))
+        return found
 
     def _object(self, line: bytes) -> dict[str, Any] | str:
         """Return the line's object, or why there is none."""
@@ -150,7 +181,7 @@ class JsonlSource:
             return f"ASSAY-I022: {byte}, is not UTF-8"
         except (ValueError, RecursionError, StopIteration):
             return "ASSAY-I024: the line is not a JSON object"
-        if not isinstance(pairs, _Object) or end != len(text):
+        if not isinstance(pairs, Object) or end != len(text):
             return "ASSAY-I024: the line is not a JSON object"
         row = dict(pairs)
         if len(row) != len(pairs):
@@ -167,7 +198,7 @@ class JsonlSource:
         refuse_wide(len(names), self._limits, self.name)
         self._columns = list(names)
 
-    def _table(self, objects: list[dict[str, Any]], rows: np.ndarray) -> pa.Table:
+    def _table(self, objects: list[dict[str, Any]]) -> pa.Table:
         columns = {}
         for name in self._columns:
             values = [row.get(name) for row in objects]
@@ -176,22 +207,21 @@ class JsonlSource:
             try:
                 columns[name] = pa.array(values, pa.string())
             except (pa.ArrowTypeError, pa.ArrowInvalid):
-                columns[name] = pa.array(self._words(name, values, rows), pa.string())
+                words = [str(v).lower() if isinstance(v, bool) else v for v in values]
+                columns[name] = pa.array(words, pa.string())
         return pa.table(columns)
-
-    def _words(self, name: str, values: list[Any], rows: np.ndarray) -> list[str | None]:
-        for row, value in zip(rows.tolist(), values, strict=True):
-            if isinstance(value, list):
-                what = f"row {row}: column {name!r} is nested"
-                fix = "flatten nested columns before the export"
-                raise AssayError("I008", what, where=self.name, fix=fix)
-        return [str(v).lower() if isinstance(v, bool) else v for v in values]
 
 
 def _is_text(row: dict[str, Any]) -> bool:
     """Return whether every name and text can be encoded in UTF-8: no half of a surrogate pair."""
+    waiting: list[Any] = [list(row.items())]
     try:
-        "".join([*row, *(value for value in row.values() if isinstance(value, str))]).encode()
+        while waiting:
+            value = waiting.pop()
+            if isinstance(value, list | tuple):
+                waiting += value
+            elif isinstance(value, str):
+                value.encode()
     except UnicodeEncodeError:
         return False
     return True

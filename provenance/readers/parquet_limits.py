@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from provenance.base.errors import AssayError
 from provenance.base.limits import MIB, Limits
 from provenance.files.safe_open import Opened
+from provenance.rows.nested import leaves
 
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
 _SIGNATURE = 28  # bytes after a footer that is signed and not encrypted
@@ -63,14 +64,29 @@ def refuse_declared(meta: pq.FileMetaData, file: Opened, limits: Limits) -> None
         raise AssayError("I006", what, where=file.name, fix="raise assay.limits.max_rows")
     width = sum(_width(meta.schema.column(place)) for place in range(meta.num_columns))
     refuse_size(meta.num_rows * width, f"{meta.num_rows:,} rows x {width} bytes", file, limits)
-    total = 0
+    total = decoded = 0
     for group in groups:
         for place in range(group.num_columns):
             column = group.column(place)
-            if column.total_compressed_size < 0 or column.total_uncompressed_size < 0:
+            if min(column.total_compressed_size, column.total_uncompressed_size) < 0:
                 raise _contradiction(file)
             total += column.total_uncompressed_size
+            decoded += column.num_values * _width(meta.schema.column(place))
+    refuse_size(decoded, f"{decoded:,} bytes of values", file, limits)
     refuse_size(total, f"{total:,} bytes uncompressed", file, limits)
+
+
+def refuse_items_declared(meta: pq.FileMetaData, file: Opened, limits: Limits) -> None:
+    """Refuse lists that are longer than the limit on average, before they are decoded (I006)."""
+    for number in range(meta.num_row_groups):
+        group = meta.row_group(number)
+        for place in range(group.num_columns):
+            values = group.column(place).num_values
+            if values > group.num_rows * limits.max_items:
+                what = f"row group {number} has {values:,} values of a column in "
+                what += f"{group.num_rows:,} rows, more than {limits.max_items:,} in each"
+                fix = "raise assay.limits.max_items"
+                raise AssayError("I006", what, where=file.name, fix=fix)
 
 
 def _refuse_signed(meta: pq.FileMetaData, file: Opened) -> None:
@@ -115,10 +131,10 @@ def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> 
     with pq.ParquetFile(source, **options) as opened:
         bound = 0
         for group in range(meta.num_row_groups):
-            rows = meta.row_group(group).num_rows
+            most = _values(meta.row_group(group), names)
             first = next(opened.iter_batches(1, row_groups=[group], columns=names), None)
-            for column in first.columns if first is not None and rows else ():
-                bound += rows * int(_sizes(column).max(initial=0))
+            for leaf in _leaves(first) if first is not None and most else ():
+                bound += most * int(_sizes(leaf).max(initial=0))
         if not _is_over(bound, file, limits):
             return
         total = 0
@@ -175,7 +191,18 @@ def _sizes(column: pa.Array) -> np.ndarray:
 
 def _columns(opened: pq.ParquetFile, names: list[str]) -> Iterator[pa.DictionaryArray]:
     for batch in opened.iter_batches(_STEP, columns=names):
-        yield from (column for column in batch.columns if pa.types.is_dictionary(column.type))
+        yield from (leaf for leaf in _leaves(batch) if pa.types.is_dictionary(leaf.type))
+
+
+def _leaves(batch: pa.RecordBatch) -> Iterator[pa.Array]:
+    for column in batch.columns:
+        yield from (leaf.values for leaf in leaves(column, ""))
+
+
+def _values(group: pq.RowGroupMetaData, names: list[str]) -> int:
+    """Return the largest number of values of some columns in a row group: its rows if flat."""
+    columns, wanted = map(group.column, range(group.num_columns)), set(names)
+    return max((c.num_values for c in columns if c.path_in_schema in wanted), default=0)
 
 
 def _contradiction(file: Opened) -> AssayError:

@@ -20,16 +20,19 @@ from provenance.base.errors import AssayError, Notice
 from provenance.base.limits import MIB, Limits
 from provenance.files.safe_open import Opened
 from provenance.readers.header import check_names, refuse_wide
+from provenance.readers.nested_parquet import leaf_faults, misfit, refuse_items
 from provenance.readers.parallel import in_order
 from provenance.readers.parquet_limits import (
     has_checksums,
     refuse_declared,
     refuse_dictionaries,
     refuse_ends,
+    refuse_items_declared,
 )
 from provenance.rows.arrow_bytes import as_text, holds, is_binary, longest, whole
 from provenance.rows.calendar_range import off_calendar
 from provenance.rows.column_types import ColumnSpec
+from provenance.rows.nested import is_bytes, is_text, leaves
 from provenance.rows.shard_parts import Part, cell_faults, masked_faults, rejected_of
 from provenance.rows.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
 
@@ -45,8 +48,8 @@ _TEXTS: tuple[_Test, ...] = (
     pa.types.is_string_view,
 )
 _FITS: dict[str, tuple[_Test, ...]] = {
-    "string": (*_TEXTS, is_binary),
-    "integer": (pa.types.is_integer, pa.types.is_floating),
+    "string": _TEXTS,
+    "integer": (pa.types.is_integer,),
     "number": (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
     "boolean": (pa.types.is_boolean,),
     "date": (pa.types.is_date,),
@@ -54,7 +57,7 @@ _FITS: dict[str, tuple[_Test, ...]] = {
     "time": (pa.types.is_time,),
 }
 
-_MORE: tuple[_Test, ...] = (is_binary, pa.types.is_duration)
+_MORE: tuple[_Test, ...] = (is_bytes, pa.types.is_duration)
 _ANY = sum(_FITS.values(), _MORE)
 
 
@@ -107,6 +110,7 @@ class ParquetSource:
             refuse_declared(meta, self._file, self._limits)
             schema = opened.schema_arrow
             self._refuse_columns(schema)
+            refuse_items_declared(meta, self._file, self._limits)
             self._has_checksums = has_checksums(meta, self._file)
             refuse_dictionaries(source, self._file, self._limits)
             yield functools.partial(self._part, schema.empty_table(), first_row)
@@ -126,20 +130,27 @@ class ParquetSource:
         outside = frozenset(n for n, spec in (self._specs or {}).items() if spec.outside)
         check_names(schema.names, wanted, self._file.name, outside)
         for field in schema:
-            plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-            logical = self._specs[field.name].logical if self._specs else None
-            tests = _FITS[logical] if logical else _ANY
-            if not pa.types.is_null(plain) and not any(test(plain) for test in tests):
-                wish = f", but the contract says {logical}" if logical else ""
-                what = f"column {field.name!r} is {_kind(field.type)}{wish}"
-                fix = "correct the column's logicalType, or flatten nested columns"
+            spec = self._specs[field.name] if self._specs else None
+            fix = "correct the contract's logicalType (`assay init` writes it)"
+            if pa.types.is_nested(field.type) or (spec and spec.is_nested):
+                if what := misfit(field, spec, _fits, self._limits):
+                    raise AssayError("I008", what, where=self._file.name, fix=fix)
+            elif not (_fits(field.type, spec) or _is_read_as(_plain(field.type), spec)):
+                wish = f", but the contract says {spec.logical}" if spec else ""
+                what = f"column {field.name!r} is {field.type}{wish}"
                 raise AssayError("I008", what, where=self._file.name, fix=fix)
 
     def _part(self, table: pa.Table, first_row: int) -> Part:
         table = self._as_promised(_without_views(table))
         rows = first_row + np.arange(table.num_rows, dtype=np.int64)
         texts = [f.name for f in table.schema if any(test(_plain(f.type)) for test in _TEXTS)]
-        table, rows, rejected = self._without_mojibake(table, rows, texts)
+        nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+        try:
+            refuse_items(table.select(nested), first_row, self._limits)
+        except AssayError as error:
+            error.where = self._file.name
+            raise
+        table, rows, rejected = self._without_mojibake(table, rows, [*texts, *nested])
         if self._specs is None:
             return Part(table, rows, HELD_SCHEMA.empty_table(), rejected)
         for name in texts:
@@ -152,6 +163,7 @@ class ParquetSource:
             _over_int64(table, rows, self._specs),
             _off_calendar(table, rows),
             _odd_texts(table.select(texts), rows, self._limits),
+            leaf_faults(table.select(nested), rows, self._specs, self._limits),
         ]
         return Part(table, rows, pa.concat_tables(faults), rejected)
 
@@ -162,11 +174,13 @@ class ParquetSource:
             AssayError: ASSAY-I008 if a float of an integer column is not a whole number.
         """
         for place, field in enumerate(table.schema):
-            logical = self._specs[field.name].logical if self._specs else None
+            spec = self._specs[field.name] if self._specs else None
             column = None
-            if logical == "string" and is_binary(field.type):
+            if not _is_read_as(field.type, spec):
+                continue
+            if is_binary(field.type):
                 column = as_text(whole(table[field.name]))
-            elif logical == "integer" and pa.types.is_floating(field.type):
+            else:
                 column = self._integers(field, whole(table[field.name]).cast(pa.float64()))
             if column is not None:
                 table = table.set_column(place, field.with_type(column.type), column)
@@ -189,10 +203,11 @@ class ParquetSource:
         self, table: pa.Table, rows: np.ndarray, texts: list[str]
     ) -> tuple[pa.Table, np.ndarray, pa.Table]:
         found: dict[int, tuple[bytes, str]] = {}
-        for name in texts:
-            for place, raw in _not_utf8(whole(table[name])):
-                reason = f"ASSAY-I022: column {name!r} contains bytes that are not UTF-8"
-                found.setdefault(place, (raw, reason))
+        for leaf in (leaf for name in texts for leaf in leaves(table[name], name)):
+            if is_text(leaf.values.type):
+                reason = f"ASSAY-I022: column {leaf.path!r} contains bytes that are not UTF-8"
+                for place, raw in _not_utf8(leaf.values):
+                    found.setdefault(int(leaf.owners[place]), (raw, reason))
         if not found:
             return table, rows, REJECTED_SCHEMA.empty_table()
         at = sorted(found)
@@ -208,6 +223,9 @@ class ParquetSource:
         text = str(error)
         if "ncrypt" in text or "decrypt" in text:
             return AssayError("I007", "the Parquet file is encrypted", where=self._file.name)
+        if "too deeply nested" in text:
+            what = f"a column is nested deeper than {self._limits.max_depth} levels"
+            return AssayError("I008", what, where=self._file.name, fix="flatten it")
         cause = ": a page checksum does not match" if "CRC" in text else ""
         what = f"a row from row {self.rows:,} on cannot be decoded{cause}"
         return AssayError("I005", what, where=self._file.name)
@@ -254,9 +272,23 @@ def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _kind(kind: pa.DataType) -> str:
-    # a message must not show the names of a struct's fields
-    return "nested" if pa.types.is_nested(kind) else str(kind)
+def _fits(kind: pa.DataType, spec: ColumnSpec | None) -> bool:
+    """Return whether a column or leaf of a type can be what the contract says of it."""
+    plain = _plain(kind)
+    if pa.types.is_null(plain):
+        return True
+    if spec is not None and spec.is_binary and is_bytes(plain):
+        return True
+    tests = _FITS[spec.logical] if spec is not None and not spec.is_nested else _ANY
+    return any(test(plain) for test in tests)
+
+
+def _is_read_as(kind: pa.DataType, spec: ColumnSpec | None) -> bool:
+    """Return whether a flat column is turned into what the contract says: bytes, or floats."""
+    if spec is None or spec.is_binary:
+        return False
+    is_bytes_as_text = spec.logical == "string" and is_binary(kind)
+    return is_bytes_as_text or (spec.logical == "integer" and pa.types.is_floating(kind))
 
 
 def _without_words(column: pa.Array, words: list[str]) -> pa.Array:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from provenance.rows.arrow_bytes import holds, spans
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.dates import cast_moments
+from provenance.rows.nested_cast import cast_nested
 
 _INTEGER = r"^-?(?:0|[1-9][0-9]*)$"
 # digits that a float, which wrote the zeros after the point, has kept exactly
@@ -74,6 +75,9 @@ def cast(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
     Raises:
         AssayError: ASSAY-C005 if `spec.format` is not a valid date and time pattern.
     """
+    if spec.is_nested:
+        made = cast_nested(text, spec)
+        return made.typed, made.codes
     text = absent(text, spec)
     if spec.logical == "string":
         return text, pa.nulls(len(text), pa.string())
@@ -81,6 +85,10 @@ def cast(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
         return cast_moments(text, spec)
     if spec.logical == "boolean":
         return _booleans(text)
+    return _numeric(text, spec)
+
+
+def _numeric(text: pa.Array, spec: ColumnSpec) -> tuple[pa.Array, pa.Array]:
     if (spec.decimal, spec.thousands) != (".", ""):
         return _localised(text, spec)
     quick = _quick(text, spec.logical)

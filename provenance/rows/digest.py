@@ -5,14 +5,16 @@ it does not depend on the order of columns, the width of integers, the unit of t
 encoding, or the row's shard. Golden vectors in the tests pin the encoding; ALGORITHM names it.
 
 Encoding of one row: SHA-256(fingerprint || null bits || fixed-width cells || u32 text lengths ||
-text bytes), columns in UTF-8 order of their names, little endian, a null cell all zero.
+text bytes), columns in UTF-8 order of their names, little endian, a null cell all zero. A nested
+cell is a text: byte 1 and the values it holds, each encoded so that its end shows, null as byte 0.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,10 +22,12 @@ import pyarrow.compute as pc
 
 from provenance.base.errors import AssayError
 from provenance.rows.arrow_bytes import whole
+from provenance.rows.nested import as_list, is_list, sizes
 from provenance.rows.shards import DIGEST_BYTES
 
 ALGORITHM = "assay-row-1-sha256"
 _STEP = 1 << 16  # rows encoded at once, which bounds memory in addition to the table itself
+_STEP_BYTES = 32 << 20  # of rows with nested cells
 _NANOS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _SECOND = _NANOS["s"]
 
@@ -38,21 +42,22 @@ def of_rows(table: pa.Table, prefix: bytes = b"") -> np.ndarray:
     """Digest each row of a table.
 
     Args:
-        table: flat columns, shape (n, columns).
+        table: shape (n, columns).
         prefix: bytes to hash before each row, to separate other uses of the encoding.
 
     Returns:
         uint8, shape (n, 32), in the table's order.
 
     Raises:
-        AssayError: ASSAY-I008 if a column is nested or its type has no encoding.
+        AssayError: ASSAY-I008 if the type of a column has no encoding.
     """
     order = sorted(table.column_names, key=lambda name: name.encode())
     table = table.select(order)
     base = hashlib.sha256(prefix + fingerprint(table.schema))
     parts: list[bytes] = []
-    for start in range(0, table.num_rows, _STEP):
-        parts += _hashed(base.copy, _encoded(table.slice(start, _STEP).combine_chunks()))
+    step = _step(table)
+    for start in range(0, table.num_rows, step):
+        parts += _hashed(base.copy, _encoded(table.slice(start, step).combine_chunks()))
     return np.frombuffer(b"".join(parts), np.uint8).reshape(-1, DIGEST_BYTES)
 
 
@@ -69,18 +74,24 @@ def order_free(digests: np.ndarray) -> str:
 
 def fingerprint(schema: pa.Schema) -> bytes:
     """Return 32 bytes that differ between schemas whose rows must never share a digest."""
-    kinds = sorted((field.name.encode(), kind_of(field)) for field in schema)
-    text = [ALGORITHM, [[name.decode(), kind] for name, kind in kinds]]
+    text = [ALGORITHM, [[field.name, kind_of(field)] for field in _by_name(schema)]]
     return hashlib.sha256(json.dumps(text, ensure_ascii=False).encode()).digest()
 
 
-def kind_of(field: pa.Field) -> str:
+def kind_of(field: pa.Field) -> Any:
     """Return the kind of a column's cells for the digest.
+
+    Returns:
+        A text; of a list (or map) `["list", KIND]`, of a struct `["struct", [[NAME, KIND], ...]]`.
 
     Raises:
         AssayError: ASSAY-I008 if the type has no encoding.
     """
     plain = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    if is_list(plain):
+        return ["list", kind_of(as_list(plain).value_field)]
+    if pa.types.is_struct(plain):
+        return ["struct", [[part.name, kind_of(part)] for part in _by_name(plain)]]
     for test, name in _KINDS:
         if test(plain):
             return name
@@ -114,6 +125,18 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
 )
 
 
+def _by_name(fields: Iterable[pa.Field]) -> list[pa.Field]:
+    return sorted(fields, key=lambda field: field.name.encode())
+
+
+def _step(table: pa.Table) -> int:
+    """Return how many rows to encode at once: fewer where cells are nested and may be long."""
+    if not table.num_rows or not any(pa.types.is_nested(field.type) for field in table.schema):
+        return _STEP
+    wide: int = max(1, table.nbytes // table.num_rows)
+    return min(_STEP, max(1, _STEP_BYTES // wide))
+
+
 def _hashed(new: Callable[[], "hashlib._Hash"], joined: pa.LargeBinaryArray) -> Iterator[bytes]:
     # a copied context costs half as much as a new one; hashlib takes one row at a time
     _, ends, data = joined.buffers()
@@ -135,14 +158,54 @@ def _encoded(table: pa.Table) -> pa.LargeBinaryArray:
         if column.null_count:
             nulls[:, place] = pc.is_null(column).to_numpy(zero_copy_only=False)
         kind = kind_of(field)
-        if kind in ("string", "binary"):
-            text = pc.fill_null(column.cast(pa.large_binary()), b"")
+        if kind in ("string", "binary") or isinstance(kind, list):
+            text = _nested(column, kind) if isinstance(kind, list) else column
+            text = pc.fill_null(text.cast(pa.large_binary()), b"")
             lengths.append(pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<u4"))
             texts.append(text)
         else:
             fixed += _FIXED[kind.partition(":")[0]](column)
     head = _head([np.packbits(nulls, axis=1), *fixed, *lengths], table.num_rows)
     return pc.binary_join_element_wise(head, *texts, pa.scalar(b"", pa.large_binary()))
+
+
+def _nested(array: pa.Array, kind: Any) -> pa.Array:
+    """Return each value of a nested column as bytes whose end shows, null as null.
+
+    A list is its length and its items, a struct its parts by name, a text its length and bytes.
+    """
+    ones = np.ones(len(array), "u1")
+    if kind in ("string", "binary"):
+        text = pc.fill_null(array.cast(pa.large_binary()), b"")
+        size = pc.binary_length(text).to_numpy(zero_copy_only=False).astype("<u4")
+        made = [_head([ones, size], len(array)), text]
+    elif isinstance(kind, str):
+        made = [_head([ones, *_FIXED[kind.partition(":")[0]](array)], len(array))]
+    elif kind[0] == "struct":
+        parts = {field.name: array.flatten()[n] for n, field in enumerate(array.type)}
+        cells = [_delimited(parts[name], inner) for name, inner in kind[1]]
+        made = [_head([ones], len(array)), *cells]
+    else:
+        array = as_list(array)
+        size = sizes(array)
+        items = _grouped(_delimited(array.flatten(), kind[1]), size)
+        made = [_head([ones, size.astype("<u4")], len(array)), items]
+    joined = pc.binary_join_element_wise(*made, pa.scalar(b"", pa.large_binary()))
+    if not array.null_count:
+        return joined
+    return pc.if_else(array.is_valid(), joined, pa.scalar(None, pa.large_binary()))
+
+
+def _delimited(array: pa.Array, kind: Any) -> pa.Array:
+    return pc.fill_null(_nested(_plain(pa.chunked_array([array])), kind), b"\0")
+
+
+def _grouped(items: pa.Array, sizes: np.ndarray) -> pa.Array:
+    """Join so many consecutive items for each list, without copying their bytes."""
+    _, ends, data = items.buffers()
+    offsets = np.frombuffer(ends, np.int64)[items.offset : items.offset + len(items) + 1]
+    starts = offsets[np.r_[0, np.cumsum(sizes, dtype=np.int64)]]
+    return pa.Array.from_buffers(pa.large_binary(), len(sizes), [None, pa.py_buffer(starts), data])
 
 
 def _plain(column: pa.ChunkedArray) -> pa.Array:

@@ -14,6 +14,7 @@ from provenance.rows.arrow_bytes import whole
 from provenance.rows.cast import cast, describe, written_as_floats
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.lookalikes import Lookalikes
+from provenance.rows.nested_cast import cast_nested
 from provenance.rows.shards import ROW
 from provenance.rows.snapshot import HELD_SCHEMA, REJECTED_SCHEMA
 
@@ -104,6 +105,13 @@ def cast_table(
     columns, faults = [], [HELD_SCHEMA.empty_table()]
     for name in text.column_names:
         column = whole(text[name])
+        if specs[name].is_nested:
+            made = cast_nested(column, specs[name])
+            columns.append(made.typed)
+            found = pa.table([pa.array(rows, pa.int64()), made.codes, made.paths, made.evidence],
+                             schema=HELD_SCHEMA)  # fmt: skip
+            faults.append(found.filter(made.codes.is_valid()))
+            continue
         typed, codes = cast(column, specs[name])
         columns.append(typed)
         if codes.null_count < len(codes):

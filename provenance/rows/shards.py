@@ -31,12 +31,15 @@ class Shard:
         rows: int64, shape (n,), ordinals assigned at ingest.
         digests: uint8, shape (n, 32), SHA-256 of each row's canonical encoding; in a shard rebuilt
             from a run, the ids that the run published, shape (n, 32) or (n, 64).
+        nested: where `table` has flat columns only, as checks see it: the other columns, shape
+            (n, columns); else without columns.
     """
 
     number: int
     table: pa.Table
     rows: np.ndarray
     digests: np.ndarray
+    nested: pa.Table = dataclasses.field(default_factory=lambda: pa.table({}))
 
     def row_array(self) -> pa.Array:
         """Return the row ordinals as an Arrow int64 array."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from provenance.base.errors import Notice
+from provenance.rows.column_types import ColumnSpec
 from provenance.rows.shards import ShardRef
 
 REJECTED_SCHEMA = pa.schema([("_row", pa.int64()), ("_raw", pa.binary()), ("_reason", pa.string())])
@@ -48,7 +49,10 @@ class Source:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The snapshot's files by absolute path; `rows` counts every source row, read or rejected."""
+    """The snapshot's files by absolute path; `rows` counts every source row, read or rejected.
+
+    `nested` has the types of the columns whose texts are JSON, where there was no contract.
+    """
 
     folder: str
     rows: int
@@ -59,6 +63,7 @@ class Snapshot:
     held_findings: str | None
     rejected: str | None
     warnings: tuple[Notice, ...]
+    nested: tuple[ColumnSpec, ...] = ()
 
     def save(self) -> Path:
         """Write the snapshot's facts next to its files."""
@@ -74,4 +79,5 @@ class Snapshot:
         facts["shards"] = tuple(ShardRef(**item) for item in facts["shards"])
         facts["warnings"] = tuple(Notice(**item) for item in facts["warnings"])
         facts["raw"] = tuple(facts["raw"])
+        facts["nested"] = tuple(map(ColumnSpec.of, facts["nested"]))
         return Snapshot(**facts)

@@ -25,12 +25,18 @@ STORED = {
     "disclosure.k_anonymity", "disclosure.l_diversity", "disclosure.small_class",
     "drift.recent",
     "duplicates.conflict", "duplicates.exact", "duplicates.source",
+    "embeddings.gap", "embeddings.length", "embeddings.norm", "embeddings.zero",
+    "label_lists.repeated",
     "labels.contradicted",
+    "messages.empty", "messages.length", "messages.order", "messages.role", "messages.system",
+    "messages.unanswered",
     "outliers.column", "outliers.joint", "outliers.rare",
     *(f"pii.{name}" for name in PII),
     "poison.trigger",
+    "spans.outside",
     "sources.findings_rate", "sources.influence", "sources.label_change", "sources.label_mix",
     "sources.share",
+    "tags.gap", "tags.length",
 }  # fmt: skip
 EXPLAINED = {
     rule: item for check in registry.load().values() for rule, item in check.explains.items()

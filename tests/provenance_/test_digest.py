@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.base.errors import AssayError
+from provenance import standalone_verify
 from provenance.rows import digest
 
 
@@ -68,6 +68,9 @@ TOLD = [
     pa.table({"x": [1]}),
     pa.table({"x": [True]}),
     pa.table({"t": GOLDEN_TABLE["t"].slice(0, 1)}),
+    pa.table({"m": [[{"role": "user", "content": "hi"}]]}),
+    pa.table({"m": pa.array([None], pa.list_(pa.string()))}),
+    pa.table({"e": [[0.5, None]]}),
 ]
 
 
@@ -191,9 +194,63 @@ def test_repeats_count_in_an_order_free_digest():
     assert digest.order_free(rows[[2, 0, 1]]) == digest.order_free(rows)
 
 
-def test_nested_columns_have_no_digest():
-    with pytest.raises(AssayError, match="I008"):
-        digest.of_rows(pa.table({"x": [[1]]}))
+STRUCT = pa.struct([("x", pa.int32()), ("a", pa.list_(pa.string()))])
+NESTED = [
+    pa.array([[("a", "b")], None, []], pa.map_(pa.string(), pa.string())),
+    pa.array([[1.0, -0.0], None, [3.0, None]], pa.list_(pa.float64(), 2)),
+    pa.array([[1.0, 2.0], None, []], pa.list_(pa.float32())),
+    pa.array([[], None, [None]], pa.list_(pa.null())),
+    pa.array([[{"x": 1, "a": ["p", None]}], None, [{"a": []}, None]], pa.large_list(STRUCT)),
+    pa.array([["a"], ["b", "a"], None], pa.list_(pa.dictionary(pa.int32(), pa.string()))),
+    pa.array([{"b": b"x"}, None, {}], pa.struct([("b", pa.binary()), ("p", pa.null())])),
+    pa.array([{"b": b"xy"}, None, {}], pa.struct([("b", pa.binary(2))])),
+    pa.array([[MOMENT], None, [None]], pa.list_(pa.timestamp("ms"))),
+    pa.array([[decimal.Decimal("1.5")], None, [None]], pa.list_(pa.decimal128(5, 1))),
+    pa.array([[True], None, [None, False]], pa.list_(pa.bool_())),
+    pa.array([[[1, 2], []], [None, [3]], []], pa.list_(pa.list_(pa.int64()))),
+]
+
+
+@pytest.mark.parametrize("cells", NESTED, ids=lambda cells: str(cells.type))
+def test_both_verifiers_agree_on_nested_cells_wherever_they_lie(cells):
+    table = pa.table({"x": cells, "k": [1, 2, 3]})
+    found = [bytes(row) for row in digest.of_rows(table)]
+    assert found == [standalone_verify.row_digest(table.slice(n, 1)) for n in range(3)]
+    assert len(set(found)) == 3
+    again = pa.concat_tables([table.slice(1), table]).combine_chunks()
+    assert [bytes(row) for row in digest.of_rows(again)] == [*found[1:], *found]
+
+
+NESTED_EQUAL = [
+    (pa.array([[1]], pa.list_(pa.int8())), pa.array([[1]], pa.large_list(pa.int64()))),
+    (pa.array([[1]], pa.list_(pa.int8(), 1)), pa.array([[1]], pa.list_(pa.int64()))),
+    (pa.array([{"a": 1, "b": 2}]), pa.array([{"b": 2, "a": 1}])),
+    (
+        pa.array([[("k", "v")]], pa.map_(pa.string(), pa.string())),
+        pa.array([[{"key": "k", "value": "v"}]]),
+    ),
+]
+NESTED_DIFFERENT = [
+    (pa.array([[None]], pa.list_(pa.int64())), pa.array([[]], pa.list_(pa.int64()))),
+    (pa.array([None], pa.list_(pa.int64())), pa.array([[]], pa.list_(pa.int64()))),
+    (pa.array([["ab", "c"]]), pa.array([["a", "bc"]])),
+    (pa.array([[["a"], ["b"]]]), pa.array([[["a", "b"]]])),
+    (pa.array([{"a": None}], pa.struct([("a", pa.int64())])), pa.array([{"a": 0}])),
+    (pa.array([None], pa.struct([("a", pa.int64())])), pa.array([{"a": None}],
+     pa.struct([("a", pa.int64())]))),
+    (pa.array([{"a": 1}]), pa.array([{"b": 1}])),
+    (pa.array([[1]]), pa.array([["1"]])),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("left", "right"), NESTED_EQUAL)
+def test_equal_nested_cells_whatever_the_storage(left, right):
+    assert of(left) == of(right)
+
+
+@pytest.mark.parametrize(("left", "right"), NESTED_DIFFERENT)
+def test_nested_cells_that_differ(left, right):
+    assert of(left) != of(right)
 
 
 def test_no_rows_and_a_file(tmp_path):

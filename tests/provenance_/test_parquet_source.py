@@ -179,9 +179,13 @@ def test_no_rows(tmp_path):
         pa.array([[("k", 1)], None], pa.map_(pa.string(), pa.int64())),
     ],
 )
-def test_nested_columns(tmp_path, column):
+def test_nested_columns_keep_type_and_values(tmp_path, column):
     path = save(tmp_path / "a.parquet", pa.table({"x": column}))
-    assert "'x' is nested" in str(refused(tmp_path, path, "I008"))
+    _, table = good(run(tmp_path, path))
+    assert table.schema.field("x").type == column.type
+    assert table["x"].to_pylist() == column.to_pylist()
+    spec = (ColumnSpec("x", "string"),)
+    refused(tmp_path, path, "I008", spec)
 
 
 MISFITS = [

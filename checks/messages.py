@@ -1,0 +1,317 @@
+"""Chat messages: unknown speakers, turns out of order, empty turns, rare system prompts, length.
+
+Threat: degradation by broken conversations; poisoning by a planted system prompt. State: counts of
+rows by fault, up to 10,000 system prompts with counts, a histogram of lengths. Cost: two passes.
+Nulls: a missing list is left to `required`; a missing speaker or text is a fault.
+Blind to: what is said; answers to other questions; conventions that most rows share: a fault of
+more than one row in 20 is reported for the dataset and holds no row.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import findings, hashing
+from checks.kit.nested_roles import part_names
+from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.wording import count, percent
+from provenance.rows.arrow_bytes import whole
+from provenance.rows.nested import as_list, is_text, sizes
+from provenance.rows.shards import Shard
+
+SYSTEM, USER, ASSISTANT, TOOL = range(4)
+KNOWN = {
+    "system": SYSTEM, "developer": SYSTEM,
+    "user": USER, "human": USER,
+    "assistant": ASSISTANT, "gpt": ASSISTANT, "model": ASSISTANT, "bot": ASSISTANT,
+    "tool": TOOL, "function": TOOL, "observation": TOOL, "ipython": TOOL,
+}  # fmt: skip
+CONVENTION = 0.05  # of the rows; what more of them do is a convention of the dataset
+MOST_PROMPTS = 10_000
+RARE, USUAL = 0.01, 0.9  # a rare system prompt, where another one is usual
+LEAST = 100  # rows with a system prompt, to call one rare
+STEPS = 4  # bins of an octave of lengths
+LONG = 16  # times the length of one row in a hundred
+_ADVICE = "repair the conversation at its source, or release the row"
+_ORDER = (
+    "a speaker has two turns in a row, the assistant begins, or a system prompt is not the first "
+    "turn"
+)
+_ROW_RULES: dict[str, tuple[findings.Severity, str]] = {
+    "messages.empty": ("error", "the conversation has no turn, or a turn without a text"),
+    "messages.role": ("error", "a turn has no speaker, or one that no chat format knows"),
+    "messages.order": ("error", _ORDER),
+    "messages.unanswered": ("warning", "the last turn is not the assistant's"),
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """Summary of shards, by column.
+
+    Attributes:
+        rows: with messages; faults: rows by rule; prompts: rows by hash of the system prompt, None
+            if they are too many; lengths: rows by bin of their length.
+    """
+
+    rows: dict[str, int]
+    faults: dict[str, dict[str, int]]
+    prompts: dict[str, dict[int, int] | None]
+    lengths: dict[str, dict[int, int]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Conventions(Model):
+    """What is usual.
+
+    Attributes:
+        held: rules by column whose rows are findings; rare: hashes of rare system prompts; longest:
+            the bin beyond which a conversation is long.
+    """
+
+    held: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    rare: dict[str, frozenset[int]] = dataclasses.field(default_factory=dict)
+    longest: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Turns:
+    """The messages of a column; arrays of turns have shape (m,), those of rows (n,).
+
+    Attributes:
+        owners: int64, the row of each turn; kinds: int64, see KNOWN, -1 for unknown; is_empty: of
+            each turn; sizes: int64, turns of each row; is_there: whether a row's list is not null;
+            prompts: uint64, hash of each row's system prompt, 0 for none; lengths: int64,
+            characters of each row.
+    """
+
+    owners: np.ndarray
+    kinds: np.ndarray
+    is_empty: np.ndarray
+    sizes: np.ndarray
+    is_there: np.ndarray
+    prompts: np.ndarray
+    lengths: np.ndarray
+
+
+class Messages(Check[State, Conventions]):
+    """Find conversations that a chat model cannot learn from."""
+
+    name: ClassVar[str] = "messages"
+    threats: ClassVar[tuple[str, ...]] = ("drift and degradation", "data poisoning")
+    needs: ClassVar[frozenset[str]] = frozenset({"messages"})
+    is_of_role: ClassVar[bool] = True
+    explains: ClassVar[Explains] = {
+        **{
+            rule: Explanation(
+                ("error", "warning", "info"),
+                f"In this row, {says}.",
+                "At most one row in 20 is like that; if more are, it is a convention of the "
+                "dataset, and one warning says so.",
+                f"{_ADVICE.capitalize()}.",
+            )
+            for rule, (_, says) in _ROW_RULES.items()
+        },
+        "messages.system": Explanation(
+            ("warning",),
+            "The system prompt is rare, while nearly all rows share another one.",
+            "At most one in 100 rows with a system prompt has this one, and nine in ten have the "
+            "same.",
+            "Read the prompt: it may have been planted.",
+        ),
+        "messages.length": Explanation(
+            ("warning",),
+            "The conversation is far longer than the others.",
+            "It has more than 16 times the characters that one row in 100 exceeds.",
+            "Check that it is one conversation, and that your model can take it.",
+        ),
+    }
+
+    def __init__(self, context: Context) -> None:
+        """Choose the columns."""
+        super().__init__(context)
+        contract = context.contract
+        specs = {name: contract.column(name).spec for name in contract.having("messages")}
+        self.parts = {name: names for name, spec in specs.items() if (names := part_names(spec))}
+
+    def fit(self, shard: Shard) -> State:
+        """Count faults, system prompts and lengths."""
+        state = State({}, {}, {}, {})
+        for name in self._columns(shard):
+            turns = turns_of(shard.nested[name], *self.parts[name])
+            state.rows[name] = int(turns.is_there.sum())
+            state.faults[name] = {rule: int(mask.sum()) for rule, mask in faults(turns).items()}
+            state.prompts[name] = _counted(turns.prompts[turns.prompts != 0])
+            state.lengths[name] = _counted(bins(turns)[turns.is_there])
+        return state
+
+    def merge(self, left: State, right: State) -> State:
+        """Add the counts."""
+        names = left.rows.keys() | right.rows.keys()
+        merged = State({}, {}, {}, {})
+        for name in names:
+            merged.rows[name] = left.rows.get(name, 0) + right.rows.get(name, 0)
+            merged.faults[name] = _added(left.faults.get(name, {}), right.faults.get(name, {}))
+            merged.lengths[name] = _added(left.lengths.get(name, {}), right.lengths.get(name, {}))
+            mine, theirs = left.prompts.get(name, {}), right.prompts.get(name, {})
+            both = None if mine is None or theirs is None else _added(mine, theirs)
+            merged.prompts[name] = both if both is None or len(both) <= MOST_PROMPTS else None
+        return merged
+
+    def finish(self, state: State) -> Conventions:
+        """Tell faults from conventions, and rare prompts and lengths from usual ones."""
+        overall, held, rare, longest = [findings.empty()], {}, {}, {}
+        for name, rows in sorted(state.rows.items()):
+            most = max(CONVENTION * rows, 1)
+            shared = {rule: n for rule, n in sorted(state.faults[name].items()) if n > most}
+            held[name] = tuple(rule for rule in _ROW_RULES if rule not in shared)
+            overall += [self._convention(name, rule, n, rows) for rule, n in shared.items()]
+            rare[name] = _rare(state.prompts[name])
+            longest[name] = _longest(state.lengths[name], rows)
+        return Conventions(findings.concat(overall), held=held, rare=rare, longest=longest)
+
+    def score(self, shard: Shard, model: Conventions) -> findings.Findings:
+        """Report the rows with a fault that is no convention."""
+        found = [findings.empty()]
+        for name in self._columns(shard):
+            turns = turns_of(shard.nested[name], *self.parts[name])
+            masks = faults(turns)
+            for rule in model.held.get(name, ()):
+                severity, says = _ROW_RULES[rule]
+                found.append(self._rows(shard.rows[masks[rule]], name, rule, severity, says))
+            if rare := model.rare.get(name):
+                mask = np.isin(turns.prompts, np.array(sorted(rare), np.uint64))
+                says = "the system prompt is rare, and nearly all rows share another one"
+                rows = shard.rows[mask]
+                found.append(self._rows(rows, name, "messages.system", "warning", says))
+            mask = bins(turns) > model.longest.get(name, 1 << 30)
+            says = "the conversation is far longer than nearly all others"
+            rows = shard.rows[mask]
+            found.append(self._rows(rows, name, "messages.length", "warning", says))
+        return findings.concat(found)
+
+    def _columns(self, shard: Shard) -> list[str]:
+        return [name for name in self.parts if name in shard.nested.column_names]
+
+    def _rows(
+        self, rows: np.ndarray, column: str, rule: str, severity: str, says: str
+    ) -> findings.Findings:
+        return findings.make(
+            rows, check=self.name, rule=rule, column=column, severity=severity, evidence=says,
+            suggestion=_ADVICE,
+        )  # fmt: skip
+
+    def _convention(self, column: str, rule: str, rows: int, of: int) -> findings.Findings:
+        says = _ROW_RULES[rule][1]
+        return findings.make(
+            None,
+            check=self.name,
+            rule=rule,
+            column=column,
+            severity="warning",
+            evidence=f"in {count(rows, 'row')} ({percent(rows / of, 1)}), {says}",
+            suggestion="check that your chat format allows it",
+        )
+
+
+def turns_of(column: pa.ChunkedArray, speaker: str, text: str) -> Turns:
+    """Return the messages of a column."""
+    cells = as_list(whole(column))
+    counts, items = sizes(cells), cells.flatten()
+    owners = np.repeat(np.arange(len(cells), dtype=np.int64), counts)
+    parts = {field.name: part for field, part in zip(items.type, items.flatten(), strict=True)}
+    names = pa.array(list(KNOWN))
+    place = pc.fill_null(pc.index_in(parts[speaker].cast(pa.string()), names), -1)
+    codes = np.array([*KNOWN.values(), -1])
+    kinds = codes[place.to_numpy(zero_copy_only=False)]
+    said = parts[text]
+    if is_text(said.type):
+        said = said.cast(pa.string())
+        letters = pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(said)), 0)
+        hashes = hashing.value_hashes(said)
+    else:  # parts of other kinds, such as images
+        is_there = pc.and_kleene(said.is_valid(), pa.array(_has_items(said)))
+        letters, hashes = is_there.cast(pa.int64()), hashing.value_hashes(said)
+    size = letters.to_numpy(zero_copy_only=False).astype(np.int64)
+    is_empty = (size == 0) & ~_calls(parts)
+    prompts = np.zeros(len(cells), np.uint64)
+    is_first = np.r_[True, owners[1:] != owners[:-1]] if len(owners) else np.zeros(0, bool)
+    at = is_first & (kinds == SYSTEM)
+    prompts[owners[at]] = hashes[at] | np.uint64(1)
+    lengths = np.bincount(owners, weights=size, minlength=len(cells)).astype(np.int64)
+    is_valid = np.asarray(cells.is_valid())
+    return Turns(owners, kinds, is_empty, counts, is_valid, prompts, lengths)
+
+
+def faults(turns: Turns) -> dict[str, np.ndarray]:
+    """Return by rule the rows with such a fault: bool, shape (n,)."""
+    owners, kinds = turns.owners, turns.kinds
+    is_next = np.r_[False, owners[1:] == owners[:-1]] if len(owners) else np.zeros(0, bool)
+    before = np.r_[-1, kinds[:-1]] if len(kinds) else kinds
+    is_last = np.r_[~is_next[1:], True] if len(owners) else is_next
+    again = is_next & (kinds == before) & np.isin(kinds, (USER, ASSISTANT))
+    starts = (kinds == ASSISTANT) & (~is_next | (before == SYSTEM))
+    late = is_next & (kinds == SYSTEM) & (before != SYSTEM)
+    empty = _rows_of(turns, turns.is_empty) | (turns.is_there & (turns.sizes == 0))
+    return {
+        "messages.empty": empty,
+        "messages.role": _rows_of(turns, kinds == -1),
+        "messages.order": _rows_of(turns, again | starts | late),
+        "messages.unanswered": _rows_of(turns, is_last & (kinds != ASSISTANT)),
+    }
+
+
+def bins(turns: Turns) -> np.ndarray:
+    """Return the bin of each row's length: int64, shape (n,), STEPS to an octave."""
+    binned: np.ndarray = np.floor(STEPS * np.log2(turns.lengths + 1)).astype(np.int64)
+    return binned
+
+
+def _rows_of(turns: Turns, mask: np.ndarray) -> np.ndarray:
+    found = np.zeros(len(turns.sizes), bool)
+    found[turns.owners[mask]] = True
+    return found
+
+
+def _has_items(values: pa.Array) -> np.ndarray:
+    is_listed = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
+    return sizes(values) > 0 if is_listed else np.ones(len(values), bool)
+
+
+def _calls(parts: dict[str, pa.Array]) -> np.ndarray:
+    """Return which turns call a tool and may therefore say nothing."""
+    known = [parts[name] for name in ("tool_calls", "function_call") if name in parts]
+    length = len(next(iter(parts.values())))
+    found = np.zeros(length, bool)
+    for part in known:
+        found |= np.asarray(part.is_valid()) & _has_items(part)
+    return found
+
+
+def _counted(values: np.ndarray) -> dict[int, int]:
+    found, counts = np.unique(values, return_counts=True)
+    return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _added(left: dict, right: dict) -> dict:  # type: ignore[type-arg]
+    return {key: left.get(key, 0) + right.get(key, 0) for key in left.keys() | right.keys()}
+
+
+def _rare(prompts: dict[int, int] | None) -> frozenset[int]:
+    total = sum((prompts or {}).values())
+    if not prompts or total < LEAST or max(prompts.values()) < USUAL * total:
+        return frozenset()
+    return frozenset(prompt for prompt, rows in prompts.items() if rows <= RARE * total)
+
+
+def _longest(lengths: dict[int, int], rows: int) -> int:
+    """Return the bin beyond which a conversation is long."""
+    above = 0
+    for place in sorted(lengths, reverse=True):
+        above += lengths[place]
+        if above > rows // 100:
+            return place + int(STEPS * np.log2(LONG))
+    return 1 << 30
