@@ -297,11 +297,29 @@ def _unless_ignored(clause: Clause) -> str:
     return f" AND NOT ({parts})"
 
 
+def _filled(records_of: Callable[[dict[str, Any]], Any], domain: dict[str, Any]) -> Any:
+    """Return the records of a domain, without those whose column is missing if it asks for that.
+
+    The library would parse its own text `col("NAME").notnull()`, whatever the name holds.
+    """
+    import sqlalchemy
+
+    plain = dict(domain)
+    conditions = plain.pop("filter_conditions", [])
+    if "column" not in plain or not conditions:
+        return records_of(domain)
+    records = records_of(plain)
+    if not isinstance(records, sqlalchemy.Table | sqlalchemy.Subquery):
+        records = records.subquery()
+    names = [one.condition[len('col("') : -len('").notnull()')] for one in conditions]
+    filled = [sqlalchemy.column(name).is_not(None) for name in names]
+    return sqlalchemy.select(sqlalchemy.text("*")).select_from(records).where(*filled)
+
+
 @functools.cache
 def _types() -> tuple[Any, Any]:
     """Return the engine and validator classes; made once, since making metrics registers them."""
     silence()
-    import sqlalchemy
     from great_expectations.execution_engine.sqlalchemy_execution_engine import (
         SqlAlchemyExecutionEngine,
     )
@@ -322,17 +340,7 @@ def _types() -> tuple[Any, Any]:
         execute_query_in_transaction = execute_query
 
         def get_domain_records(self, domain_kwargs: dict[str, Any]) -> Any:
-            # the library would parse its own text `col("NAME").notnull()`, whatever the name holds
-            given = dict(domain_kwargs)
-            conditions = given.pop("filter_conditions", [])
-            if "column" not in given or not conditions:
-                return super().get_domain_records(domain_kwargs)
-            records = super().get_domain_records(given)
-            if not isinstance(records, sqlalchemy.Table | sqlalchemy.Subquery):
-                records = records.subquery()
-            names = [one.condition[len('col("') : -len('").notnull()')] for one in conditions]
-            filled = [sqlalchemy.column(name).is_not(None) for name in names]
-            return sqlalchemy.select(sqlalchemy.text("*")).select_from(records).where(*filled)
+            return _filled(super().get_domain_records, domain_kwargs)
 
     class QuietValidator(Validator):
         """Shows no progress bar."""
