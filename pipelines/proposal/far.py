@@ -3,7 +3,8 @@
 A placeholder has a known shape (-999, 9999, 1900-01-01) and stands apart from the others. A value
 is far off if a gap lies before it and the column's own tail, fitted to inner quantiles, does not
 reach it (`checks.kit.calibrate`); among few different values, if the gap is as wide as all others
-together. More than a few such values are a part of the data (`deviants.is_rare`), unless they are one placeholder.
+together. More than a few such values are a part of the data (`deviants.is_rare`), unless they are
+one placeholder.
 Blind to: values that are wrong but not far, such as one of ten times the size in a wide column.
 """
 
