@@ -2,8 +2,9 @@
 
 A placeholder has a known shape (-999, 9999, 1900-01-01) and stands apart from the others. A value
 is far off if a gap lies before it and the column's own tail, fitted to inner quantiles, does not
-reach it (`checks.kit.calibrate`); or if the gap is as wide as all others together. More than a few
-such values are a part of the data (`deviants.is_rare`), unless they are one placeholder.
+reach it (`checks.kit.calibrate`); among few different values, if the gap is as wide as all others
+together. More than a few such values are a part of the data (`deviants.is_rare`), unless they are
+one placeholder.
 Blind to: values that are wrong but not far, such as one of ten times the size in a wide column.
 """
 
@@ -22,7 +23,7 @@ LONE, GROUPED = 0.01, 0.05  # accepted share of false alarms among single values
 MODE_SHARE = 0.2  # of the rows; a value that more share is left out of the fit
 SKEWED = -0.15  # shape of the upper tail above which a positive column uses its logarithm
 APART = 0.5  # of the range of the others that lies before a placeholder
-APART_TAIL = 0.7  # deviations between what a tail explains and what it does not
+APART_TAIL = 1.0  # deviations between what a tail explains and what it does not
 FURTHEST = 1e6  # deviations from the median
 GAP = 1.0  # of the range of the others that lies before values far off
 REPEATED = 2  # rows of a placeholder
@@ -159,6 +160,8 @@ def _upper_end(values: np.ndarray, *, is_log: bool) -> float:
 
 def _by_gap(ranked: np.ndarray) -> float:
     """Return the middle of the first gap that is as wide as all values below it."""
+    if len(np.unique(ranked)) >= TAIL_VALUES:  # the widest gaps of a heavy tail are no fault
+        return np.inf
     start = int(len(ranked) * 0.94)
     first = float(ranked[int(0.005 * len(ranked))])  # what is far below must not widen the range
     below = ranked[start:-1]
