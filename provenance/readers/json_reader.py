@@ -28,6 +28,8 @@ _FIX = "write one array of objects, or one object per line"
 class JsonArraySource(JsonlSource):
     """One JSON array, read once from its first block to its last."""
 
+    _unit = "element"
+
     def _lines(self) -> Iterator[list[bytes]]:
         """Yield the elements, many at once."""
         following = next(self._blocks, None)
@@ -36,7 +38,10 @@ class JsonArraySource(JsonlSource):
         following, self._has_bom = without_mark(following, self.name)
         blocks = itertools.chain((following,), self._blocks)
         found = (raw for _, raw in elements(blocks, self.name, self._limits))
+        first = 0
         while some := list(itertools.islice(found, _ELEMENTS)):
+            self._numbers = list(range(first, first + len(some)))
+            first += len(some)
             yield some
 
 

@@ -30,6 +30,8 @@ _HOPELESS = 100_000  # if none of so many lines can be read, the rest of the fil
 class JsonlSource:
     """One JSON Lines text, read once from its first block to its last."""
 
+    _unit = "line"  # what a message counts
+
     def __init__(
         self,
         name: str,
@@ -157,7 +159,7 @@ class JsonlSource:
             if isinstance(row, str) or not may_nest:
                 continue
             try:
-                self._nested.take(row, f"line {self._numbers[place]:,}")
+                self._nested.take(row, f"{self._unit} {self._numbers[place]:,}")
             except Rejection as reason:
                 read[place] = str(reason)
                 continue
