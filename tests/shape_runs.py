@@ -153,6 +153,10 @@ def _changed(
     return _text_differences(shape.cells, places, clean, changed)
 
 
+def _is_bytes(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
 def _differences(
     wanted: pa.Table, places: list[int], clean: pa.Table, changed: set[str]
 ) -> list[str]:
@@ -165,6 +169,8 @@ def _differences(
         before, after = wanted[name], clean[name]
         if pa.types.is_string_view(before.type):  # documented: stored as string
             before = before.cast(pa.string())
+        if _is_bytes(before.type) and pa.types.is_string(after.type):  # documented: read as text
+            before = before.cast(pa.binary()).cast(pa.string())
         if before.type != after.type:
             found.append(f"{name!r}: {before.type} became {after.type}")
         elif before.take(pa.array(places, pa.int64())).to_pylist() != after.to_pylist():

@@ -130,7 +130,10 @@ def item_schema() -> Json:
         key: {"properties": {"type": {"const": key}}, "required": ["type"]}
         for key in ("library", "sql", "custom")
     }
-    engine = {"properties": {"engine": {"pattern": GREAT_EXPECTATIONS}}, "required": ["engine"]}
+    engine = {
+        "properties": {"engine": {"type": "string", "pattern": GREAT_EXPECTATIONS}},
+        "required": ["engine"],
+    }
     untyped = {"allOf": [{"not": {"required": ["type"]}}, named]}
     cases: list[tuple[Json, str]] = [
         ({"anyOf": [types["library"], untyped]}, "library"),

@@ -9,7 +9,7 @@ the numbers do not depend on the machine's cores.
 import dataclasses
 import importlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -110,6 +110,14 @@ class Crossfit:
         return made
 
 
+def _in_threads(one: Callable[[int], Any], count: int) -> list[Any]:
+    for name in IMPORTED:  # not by two threads at once
+        importlib.import_module(name)
+    with warnings.catch_warnings(), _one_thread("blas"), ThreadPoolExecutor(THREADS) as pool:
+        warnings.simplefilter("ignore")  # lbfgs warns if it stops early; a rough fit suffices
+        return list(pool.map(one, range(count)))
+
+
 def fit(
     table: pa.Table,
     how: dict[str, encode.Kind],
@@ -148,11 +156,7 @@ def fit(
         pairs = zip(members, views, strict=True)
         return members, [chances(model, view[mine], classes) for model, view in pairs]
 
-    for name in IMPORTED:
-        importlib.import_module(name)
-    with warnings.catch_warnings(), _one_thread("blas"), ThreadPoolExecutor(THREADS) as pool:
-        warnings.simplefilter("ignore")  # lbfgs warns if it stops early; a rough fit suffices
-        done = list(pool.map(one, range(count)))
+    done = _in_threads(one, count)
     order = np.argsort(np.concatenate([np.flatnonzero(fold == n) for n in range(count)]))
     by_member = zip(*(predicted for _, predicted in done), strict=True)
     predicted = [np.concatenate(parts)[order] for parts in by_member]

@@ -12,7 +12,7 @@ Source: Presidio (recognizers, context words), phonenumbers, our own decisions (
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, TypeAlias
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from checks.kit.contract_model import Column, Contract, PiiAction
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, FileUse, Model
 from checks.pii import code_columns, deny_list, headings, names, redaction, search
+from checks.pii.evidence import Line, lines_of
 from checks.pii.recognizers import CLASSES
 from checks.pii.scan import Found, is_text, scan, texts_of
 from checks.pii.settings import TAKES, Settings, settings_of
@@ -31,13 +32,6 @@ from provenance.rows import nested
 from provenance.rows.shards import Shard
 
 NAME = "pii"
-Line: TypeAlias = tuple[str, str, float, str, str]  # rule, severity, score, evidence, suggestion
-_CLASSES = ((8, "up to 8"), (16, "9 to 16"), (32, "17 to 32"))
-_ADVICE = (
-    "remove it at the source, set assay.pii for the column, or release the row if the match is a "
-    "false alarm"
-)
-_REPLACED = "no action needed: the clean dataset has a placeholder instead"
 _EXPLAINS: Explains = {
     **dict.fromkeys(
         [
@@ -335,7 +329,9 @@ def _found(
         found = code_columns.without_codes(found, unique, part.name, coded)
         if found:
             is_replaced = part.action in {"redact", "pseudonymise"} and not is_clean
-            lines = {at: list(_lines(what, is_replaced=is_replaced)) for at, what in found.items()}
+            lines = {
+                at: list(lines_of(what, is_replaced=is_replaced)) for at, what in found.items()
+            }
             owned = _expanded(rows[part.owners], codes, lines, part.name)
             yield _once(owned) if part.is_nested else owned
 
@@ -380,33 +376,3 @@ def _expanded(
         evidence=evidence,
         suggestion=advice,
     )
-
-
-def _lines(found: Found, *, is_replaced: bool) -> Iterator[Line]:
-    if found.unscanned:
-        why = f"not scanned: {found.unscanned}"
-        yield (
-            "pii.unscanned",
-            "error",
-            1.0,
-            why,
-            "shorten the text, raise `max_chars` or `steps`, or repair what the evidence names",
-        )
-        return
-    entities = dict.fromkeys(hit.entity for hit, _ in found.hits)
-    for entity in entities:
-        mine = [(hit, verdict) for hit, verdict in found.hits if hit.entity == entity]
-        worst = "error" if any(verdict == "error" for _, verdict in mine) else "warning"
-        score = max(hit.score for hit, _ in mine)
-        first = mine[0][0]
-        evidence = (
-            f"{len(mine)} x {entity}; the first starts at character {first.start} and is "
-            f"{_length(first.end - first.start)} characters long"
-            + ("; at least one was disguised" if found.disguised else "")
-        )
-        severity, advice = ("info", _REPLACED) if is_replaced else (worst, _ADVICE)
-        yield f"pii.{entity}", severity, score, evidence, advice
-
-
-def _length(count: int) -> str:
-    return next((name for most, name in _CLASSES if count <= most), "more than 32")

@@ -159,7 +159,11 @@ def _property(proposal: Proposal) -> list[str]:
         fields["logicalTypeOptions"] = options
     roles = {"assay.role": proposal.roles if len(proposal.roles) > 1 else "".join(proposal.roles)}
     custom: dict[str, Any] = roles | {"assay.missing": list(seen.missing)}
-    custom |= {"assay.label": {"missing": "allowed"}} if proposal.is_partial else {}
+    custom |= (
+        {"assay.label": {"missing": "allowed"}}
+        if proposal.is_partial and "label" in proposal.roles
+        else {}
+    )
     customs = [{"property": key, "value": value} for key, value in custom.items() if value]
     return [
         *(f"      # {line}" for text in comments for line in _wrapped(text)),

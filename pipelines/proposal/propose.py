@@ -102,6 +102,18 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
     _tell(proposals, broken, notes)
     path = _path_below(source, contract_folder)
     settings = csv_settings(written.dialect, snapshot.sources[0].format)
+    notes += _of_reading(snapshot, settings)
+    first = snapshot.sources[0]
+    form = "delta" if delta.is_table(first.name) else first.format.partition(".")[0]
+    text = contract_text(
+        proposals, name=name, rows=snapshot.rows, path=path, form=form, settings=settings
+    )
+    return text, _summary(proposals, text, notes) | {"breaking": broken.held}
+
+
+def _of_reading(snapshot: Snapshot, settings: Mapping[str, Any]) -> list[str]:
+    """Return what to tell of the source's format, and of lines that are no rows."""
+    notes = []
     if settings:
         found = ", ".join(f"{key} {value!r}" for key, value in settings.items())
         notes.append(f"the format of the CSV, as detected (assay.csv): {found}")
@@ -110,12 +122,7 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
     if lost:
         what = f"{lost:,} of {snapshot.rows:,} rows cannot be split into cells"
         notes.append(f"{what} and will be rejected: check the file")
-    first = snapshot.sources[0]
-    form = "delta" if delta.is_table(first.name) else first.format.partition(".")[0]
-    text = contract_text(
-        proposals, name=name, rows=snapshot.rows, path=path, form=form, settings=settings
-    )
-    return text, _summary(proposals, text, notes) | {"breaking": broken.held}
+    return notes
 
 
 def _propose_columns(proposals: list[Proposal], snapshot: Snapshot, notes: list[str]) -> None:

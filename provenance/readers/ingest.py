@@ -79,12 +79,9 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
     """
     formats = _formats(paths, limits)
     refuse_uneven(paths)
-    if dialect and _family(formats[0]) == "csv":
-        specs = dialect.of_columns(specs)
-    nested = NestedColumns(specs or (), limits, is_free=specs is None)
-    form = _Form(specs, limits, dialect or Dialect(), nested)
+    form = _form(formats[0], specs, limits, dialect or Dialect())
     folder.mkdir(parents=True, exist_ok=True)
-    intake = Intake(folder, specs, shard_rows, is_text=formats[0].is_text)
+    intake = Intake(folder, form.specs, shard_rows, is_text=formats[0].is_text)
     sources: list[Source] = []
     notices: list[Notice] = []
     try:
@@ -108,6 +105,14 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
     )
     snapshot.save()
     return snapshot
+
+
+def _form(
+    kind: Format, specs: tuple[ColumnSpec, ...] | None, limits: Limits, dialect: Dialect
+) -> "_Form":
+    if _family(kind) == "csv":
+        specs = dialect.of_columns(specs)
+    return _Form(specs, limits, dialect, NestedColumns(specs or (), limits, is_free=specs is None))
 
 
 def detect_dialect(

@@ -147,5 +147,5 @@ def test_the_row_number_of_a_sorted_table_is_an_error_in_few_rows(rows, classes)
     assert told(table.set_column(0, "index", shuffled), label="label") == {}
     measured = pa.array(np.sort(np.random.default_rng(2).normal(size=rows)))
     assert told(table.set_column(0, "index", measured), label="label") == {
-        "index": "error" if rows // classes >= 150 else "warning"
+        "index": "error" if rows // classes >= 100 else "warning"
     }

@@ -37,15 +37,15 @@ def told(summary, column):
 
 FAULTS = [
     ("reading", "12,5", "number", "decimal commas"),
-    ("reading", "1,234.5", "number", "thousands separators"),
+    ("reading", "1,234.5", "number", "numbers far from the others"),
     ("reading", "50 mm", "number", "numbers with a unit or letters"),
     ("reading", "-999", "number", "placeholders"),
     ("reading", "51200.0", "number", "numbers that look 1,000 times too large"),
-    ("reading", "#N/A", "number", "words for a missing value"),
+    ("reading", "n/a", "number", "words for a missing value"),
     ("age", "forty", "integer", "words"),
     ("age", "2021", "integer", "numbers that look 100 times too large"),
     ("age", "9999", "integer", "placeholders"),
-    ("age", "\\N", "integer", "words for a missing value"),
+    ("age", "none", "integer", "words for a missing value"),
     ("day", "31/12/2024", "date", "dates or times in another form"),
     ("day", "1900-01-01", "date", "placeholders"),
     ("plan", "famliy", "string", "misspellings of a usual value"),

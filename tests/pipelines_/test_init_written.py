@@ -167,7 +167,8 @@ def test_bytes_that_are_text(tmp_path, monkeypatch, capsys):
     assert any("UTF-8" in note for note in notes)
     assert rows_of(read)[0] == ("café", 0)
     pq.write_table(pa.table({"city": [b"\xff", b"b"] * N}), tmp_path / "b.parquet")
-    assert cli.main(["init", "b.parquet", "-o", "d.yaml"]) == 3
+    assert cli.main(["init", "b.parquet", "-o", "d.yaml"]) == 0
+    assert "format: binary" in (tmp_path / "d.yaml").read_text()
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv"])
