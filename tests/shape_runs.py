@@ -107,7 +107,8 @@ def _give_roles(contract: Path, shape: shaped_tables.Shaped) -> None:
     for item in loaded["schema"][0]["properties"]:
         given = {"assay.role": roles.get(item["name"]), "assay.pii": _pii(item, shape.pii)}
         given = {key: value for key, value in given.items() if value}
-        own = [p for p in item.get("customProperties", []) if p["property"] not in given]
+        over = {*given, "assay.label"} if roles.get(item["name"]) else given
+        own = [p for p in item.get("customProperties", []) if p["property"] not in over]
         own += [{"property": key, "value": value} for key, value in given.items()]
         if own:
             item["customProperties"] = own
@@ -169,8 +170,8 @@ def _differences(
         before, after = wanted[name], clean[name]
         if pa.types.is_string_view(before.type):  # documented: stored as string
             before = before.cast(pa.string())
-        if _is_bytes(before.type) and pa.types.is_string(after.type):  # documented: read as text
-            before = before.cast(pa.binary()).cast(pa.string())
+        if _is_bytes(before.type) and not _is_bytes(after.type):  # documented: read as text
+            before = before.cast(after.type)
         if before.type != after.type:
             found.append(f"{name!r}: {before.type} became {after.type}")
         elif before.take(pa.array(places, pa.int64())).to_pylist() != after.to_pylist():

@@ -65,6 +65,11 @@ class Leakage(Check[pa.Table, Model]):
         super().__init__(context)
         self.label = context.contract.label or ""
         self.features = [n for n in context.contract.features if n in context.schema.names]
+        # ignored ones too: a contract that ignores a column must not make the others suspect
+        self._tried = sum(
+            column.spec.logical not in ("string", "boolean") and "label" not in column.roles
+            for column in context.contract.columns
+        )
 
     def fit(self, shard: Shard) -> pa.Table:
         """Return the shard's part of the sample."""
@@ -126,7 +131,7 @@ class Leakage(Check[pa.Table, Model]):
         if pa.types.is_string(column.type) or pa.types.is_boolean(column.type):
             return None
         copy, honest = gap.chances(encode.numbers(column), given)
-        many = len(self.features)
+        many = self._tried
         if honest * many >= SURE:
             return None
         smallest = int(np.bincount(given).min())

@@ -250,7 +250,7 @@ def impossible(path):
     return {
         number for number, row in enumerate(rows)
         if float(row["z"]) == 0 or float(row["z"]) > 30 or float(row["y"]) > 50
-        or float(row["table"]) >= 73
+        or float(row["table"]) > 73
     }  # fmt: skip
 
 

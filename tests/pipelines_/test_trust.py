@@ -111,7 +111,7 @@ def test_the_verdict_names_the_rule_that_holds_most(home, told):
     written = (home / "d.yaml").read_text()
     assert "check: rows with EMAIL_ADDRESS go to quarantine until assay.pii says" in written
     code, object_ = told("run", "d.yaml", "--direct", "--json")
-    reason, lost = object_["reasons"]
+    lost, reason = object_["reasons"]
     assert lost["code"] == "ASSAY-K025"  # both classes go with it
     assert (code, reason["code"]) == (1, "ASSAY-K011")
     assert "200 of them by pii.EMAIL_ADDRESS in 'mail'" in reason["message"]
