@@ -212,6 +212,8 @@ class NestedColumns:
         if shape is None or shape.kind is None:
             what = f"{self._where}: {path!r} is {found} here, and a plain value elsewhere"
             fix = "if it is meant to be nested, describe it in the contract (`assay init` does)"
+            if self._is_free:  # no contract yet
+                fix = "give it one type in all lines"
             return AssayError("I008", what, fix=fix)
         wanted = _WORDS[shape.kind]
         wish = f"the contract says {wanted}" if shape.is_fixed else f"it was {wanted} before"
