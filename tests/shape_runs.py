@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 import shaped_tables
 import yaml
 
+from checks.contract import loader
 from pipelines import cli
 
 
@@ -151,7 +152,13 @@ def _changed(
         return [f"{clean.num_rows} clean rows, but {len(places)} in the lineage"]
     if shape.form == "parquet":
         return _differences(pq.read_table(source), places, clean, changed)
-    return _text_differences(shape.cells, places, clean, changed)
+    contract = loader.load(run / "contract.yaml")
+    words = {column.name: column.spec.missing for column in contract.columns}
+    cells = {
+        name: [None if cell in words[name] else cell for cell in column]
+        for name, column in shape.cells.items()
+    }
+    return _text_differences(cells, places, clean, changed)
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
@@ -196,7 +203,7 @@ def _text_differences(
 def _is_same(cell: Any, value: Any) -> bool:
     """Return whether a value is what a cell of a text file says."""
     if value is None:
-        return cell is None or cell in {"", *shaped_tables.WORDS}  # words: as the contract lists
+        return cell is None or cell == ""
     if isinstance(value, bool):
         return cell in {value, str(value).lower()}
     if isinstance(value, int | float):
