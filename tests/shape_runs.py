@@ -150,15 +150,17 @@ def _changed(
     changed = {name for name, how in shape.pii.items() if how in {"redact", "pseudonymise"}}
     if clean.num_rows != len(places):
         return [f"{clean.num_rows} clean rows, but {len(places)} in the lineage"]
-    if shape.form == "parquet":
-        return _differences(pq.read_table(source), places, clean, changed)
     contract = loader.load(run / "contract.yaml")
     words = {column.name: column.spec.missing for column in contract.columns}
-    cells = {
-        name: [None if cell in words[name] else cell for cell in column]
-        for name, column in shape.cells.items()
-    }
+    if shape.form == "parquet":
+        return _differences(pq.read_table(source), places, clean, changed, words)
+    cells = {name: _without(column, words[name]) for name, column in shape.cells.items()}
     return _text_differences(cells, places, clean, changed)
+
+
+def _without(cells: list[Any], words: tuple[str, ...]) -> list[Any]:
+    """Return cells with None for words that stand for a missing value."""
+    return [None if str(cell) in words else cell for cell in cells]
 
 
 def _is_bytes(kind: pa.DataType) -> bool:
@@ -166,7 +168,11 @@ def _is_bytes(kind: pa.DataType) -> bool:
 
 
 def _differences(
-    wanted: pa.Table, places: list[int], clean: pa.Table, changed: set[str]
+    wanted: pa.Table,
+    places: list[int],
+    clean: pa.Table,
+    changed: set[str],
+    words: dict[str, tuple[str, ...]],
 ) -> list[str]:
     if wanted.column_names != clean.column_names:
         return [f"columns {clean.column_names}"]
@@ -181,7 +187,9 @@ def _differences(
             before = before.cast(after.type)
         if before.type != after.type:
             found.append(f"{name!r}: {before.type} became {after.type}")
-        elif before.take(pa.array(places, pa.int64())).to_pylist() != after.to_pylist():
+            continue
+        cells = before.take(pa.array(places, pa.int64())).to_pylist()
+        if _without(cells, words[name]) != after.to_pylist():
             found.append(f"{name!r} ({before.type}): values changed")
     return found
 
