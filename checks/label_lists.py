@@ -12,15 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings
-from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.protocol import Context, Explains, Explanation, Model
+from checks.kit.row_check import RowCheck
 from provenance.rows.arrow_bytes import whole
-from provenance.rows.nested import as_list, sizes
+from provenance.rows.nested import as_list, owners_of
 from provenance.rows.shards import Shard
 
 _ADVICE = "remove the repeated label at the source, or reject the row"
 
 
-class LabelLists(Check[None, Model]):
+class LabelLists(RowCheck):
     """Find rows that name a label twice."""
 
     name: ClassVar[str] = "label_lists"
@@ -40,16 +41,6 @@ class LabelLists(Check[None, Model]):
         """Choose the columns."""
         super().__init__(context)
         self.columns = context.contract.having("labels")
-
-    def fit(self, shard: Shard) -> None:
-        """Keep nothing: a row is judged by itself."""
-
-    def merge(self, left: None, right: None) -> None:
-        """Keep nothing."""
-
-    def finish(self, state: None) -> Model:  # noqa: ARG002
-        """Return an empty model."""
-        return Model()
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:  # noqa: ARG002
         """Report the rows that name a label twice."""
@@ -73,7 +64,7 @@ def repeats(column: pa.ChunkedArray) -> np.ndarray:
     items = cells.flatten()
     codes = (items if pa.types.is_dictionary(items.type) else items.dictionary_encode()).indices
     values = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
-    owners = np.repeat(np.arange(len(cells)), sizes(cells))
+    owners = owners_of(cells)
     order = np.lexsort((values, owners))
     same = (np.diff(owners[order]) == 0) & (np.diff(values[order]) == 0)
     found = np.zeros(len(cells), bool)

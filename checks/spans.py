@@ -14,15 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings
-from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.protocol import Context, Explains, Explanation, Model
+from checks.kit.row_check import RowCheck
 from provenance.rows.arrow_bytes import whole
-from provenance.rows.nested import as_list, sizes
+from provenance.rows.nested import as_list, owners_of, rows_with
 from provenance.rows.shards import Shard
 
 _ADVICE = "annotate the row again, or reject it"
 
 
-class Spans(Check[None, Model]):
+class Spans(RowCheck):
     """Find rows with a span outside of their text."""
 
     name: ClassVar[str] = "spans"
@@ -44,16 +45,6 @@ class Spans(Check[None, Model]):
         super().__init__(context)
         self.spans = context.contract.having("spans")
         self.texts = context.contract.having("text")
-
-    def fit(self, shard: Shard) -> None:
-        """Keep nothing: a row is judged by itself."""
-
-    def merge(self, left: None, right: None) -> None:
-        """Keep nothing."""
-
-    def finish(self, state: None) -> Model:  # noqa: ARG002
-        """Return an empty model."""
-        return Model()
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:  # noqa: ARG002
         """Report the rows with a span outside of their text."""
@@ -86,7 +77,7 @@ def outside(column: pa.ChunkedArray, lengths: pa.Array | None) -> np.ndarray:
     cells = as_list(whole(column))
     items = cells.flatten()
     parts = {field.name: part for field, part in zip(items.type, items.flatten(), strict=True)}
-    owners = np.repeat(np.arange(len(cells)), sizes(cells))
+    owners = owners_of(cells)
     start, end = (
         pc.fill_null(parts[key].cast(pa.int64()), -1).to_numpy(zero_copy_only=False)
         for key in ("start", "end")
@@ -95,6 +86,4 @@ def outside(column: pa.ChunkedArray, lengths: pa.Array | None) -> np.ndarray:
     if lengths is not None:
         most = pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False)
         wrong |= end > most[owners]
-    found = np.zeros(len(cells), bool)
-    found[owners[wrong]] = True
-    return found
+    return rows_with(cells, wrong)

@@ -8,18 +8,18 @@ Blind to: tags that are wrong but as many as the tokens.
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
 
 from checks.kit import findings
-from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.protocol import Context, Explains, Explanation, Model
+from checks.kit.row_check import RowCheck
 from provenance.rows.arrow_bytes import whole
-from provenance.rows.nested import as_list, sizes
+from provenance.rows.nested import as_list, rows_with, sizes
 from provenance.rows.shards import Shard
 
 _ADVICE = "annotate the row again, or reject it"
 
 
-class Tags(Check[None, Model]):
+class Tags(RowCheck):
     """Find rows whose tags and tokens do not correspond."""
 
     name: ClassVar[str] = "tags"
@@ -44,16 +44,6 @@ class Tags(Check[None, Model]):
         self.tokens = context.contract.having("tokens")
         self.tags = context.contract.having("tags")
 
-    def fit(self, shard: Shard) -> None:
-        """Keep nothing: a row is judged by itself."""
-
-    def merge(self, left: None, right: None) -> None:
-        """Keep nothing."""
-
-    def finish(self, state: None) -> Model:  # noqa: ARG002
-        """Return an empty model."""
-        return Model()
-
     def score(self, shard: Shard, model: Model) -> findings.Findings:  # noqa: ARG002
         """Report the rows whose tags do not fit."""
         cells = {
@@ -66,7 +56,8 @@ class Tags(Check[None, Model]):
             if name not in cells:
                 continue
             tags = cells[name]
-            found.append(self._rows(shard.rows[_with_null(tags)], name, "gap", "a tag is missing"))
+            gaps = rows_with(tags, np.asarray(tags.flatten().is_null()))
+            found.append(self._rows(shard.rows[gaps], name, "gap", "a tag is missing"))
             for other in self.tokens:
                 if other in cells:
                     both = np.asarray(tags.is_valid()) & np.asarray(cells[other].is_valid())
@@ -80,10 +71,3 @@ class Tags(Check[None, Model]):
             rows, check=self.name, rule=f"tags.{rule}", column=column, evidence=says,
             suggestion=_ADVICE,
         )  # fmt: skip
-
-
-def _with_null(cells: pa.Array) -> np.ndarray:
-    found = np.zeros(len(cells), bool)
-    owners = np.repeat(np.arange(len(cells)), sizes(cells))
-    found[owners[np.asarray(cells.flatten().is_null())]] = True
-    return found

@@ -126,6 +126,23 @@ def sizes(array: pa.Array) -> np.ndarray:
     return np.asarray(counts.to_numpy(zero_copy_only=False), np.int64)
 
 
+def owners_of(cells: pa.Array) -> np.ndarray:
+    """Return the place of the list that each item belongs to, int64."""
+    return np.repeat(np.arange(len(cells)), sizes(cells))
+
+
+def rows_with(cells: pa.Array, items: np.ndarray) -> np.ndarray:
+    """Return which lists hold one of the chosen items: bool, shape (n,).
+
+    Args:
+        cells: lists, shape (n,).
+        items: bool, one for each item of all lists joined.
+    """
+    found = np.zeros(len(cells), bool)
+    found[owners_of(cells)[items]] = True
+    return found
+
+
 def replaced(
     array: pa.Array,
     path: str,
