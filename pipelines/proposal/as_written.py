@@ -22,7 +22,7 @@ from pipelines.proposal.number_forms import Forms
 from provenance.readers import partitions
 from provenance.readers.csv_dialect import Dialect
 from provenance.rows.arrow_bytes import as_text, is_binary, whole
-from provenance.rows.cast import cast
+from provenance.rows.cast import absent, cast
 from provenance.rows.column_types import ColumnSpec, Logical
 from provenance.rows.shards import read_shard, write_shard
 from provenance.rows.snapshot import Snapshot
@@ -224,13 +224,8 @@ def _fitting(written: Written, name: str) -> float:
 
 def _plain_cells(written: Written, name: str, column: pa.Array) -> pa.Array:
     """Return a text column without blanks around cells, and without words for missing values."""
-    if written.dialect.trim:
-        column = _trimmed(column)
-        column = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
-    if words := written.absent.get(name):
-        is_word = pc.is_in(column, pa.array(list(words)))
-        column = pc.if_else(is_word, pa.scalar(None, pa.string()), column)
-    return column
+    words = tuple(written.absent.get(name, ()))
+    return absent(column, ColumnSpec(name, missing=words, trim=written.dialect.trim))
 
 
 def _rewritten(written: Written) -> Snapshot:
