@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import few_rows
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,24 +14,6 @@ from pipelines import cli
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "data_samples"
-
-
-FEW = """
-apiVersion: v3.1.0
-kind: DataContract
-id: few
-name: few
-version: 1.0.0
-status: active
-servers:
-  - {server: here, type: local, path: few.csv, format: csv}
-schema:
-  - name: few
-    quality:
-      - {metric: rowCount, mustBeGreaterThan: 9}
-    properties:
-      - {name: id, logicalType: integer}
-"""
 
 
 def table(folder):
@@ -141,10 +124,9 @@ def test_the_gate_starts_its_command_on_the_clean_sample(assay):
 
 
 def test_the_gate_starts_nothing_on_data_that_fail(assay, tmp_path):
-    (tmp_path / "few.csv").write_text("id\n1\n2\n")
-    (tmp_path / "c.yaml").write_text(FEW)
+    contract = few_rows.write(tmp_path, 2, "{metric: rowCount, mustBeGreaterThan: 9}")
     touch = ["--", "touch", tmp_path / "started"]
-    code, told, _ = assay("gate", tmp_path / "c.yaml", *touch)
+    code, told, _ = assay("gate", contract, *touch)
     assert (code, told["verdict"]) == (1, "fail")
     assert not (tmp_path / "started").exists()
 

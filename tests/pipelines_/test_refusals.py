@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import few_rows
 import pytest
 
 from pipelines.cli import main
@@ -16,20 +17,6 @@ from pipelines.cli import main
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "data_samples"
 ASSAY = str(Path(sys.executable).parent / "assay")
-FEW = """
-apiVersion: v3.1.0
-kind: DataContract
-id: few
-name: few
-version: 1.0.0
-status: active
-servers:
-  - {server: here, type: local, path: few.csv, format: csv}
-schema:
-  - name: few
-    properties:
-      - {name: id, logicalType: integer}
-"""
 CONTRACT = (SAMPLES / "contract.yaml").read_text()
 
 
@@ -55,10 +42,7 @@ def refused(warm, tmp_path):
 def few():
     """The contract of a table of thirty rows, in a folder of its own directly under /tmp."""
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "few.csv").write_text("id\n" + "".join(f"{n}\n" for n in range(30)))
-        path = Path(folder, "contract.yaml")
-        path.write_text(FEW)
-        yield path
+        yield few_rows.write(Path(folder), 30)
 
 
 def source(tmp_path, content, name="in.csv"):
