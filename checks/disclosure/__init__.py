@@ -100,9 +100,9 @@ class Disclosure(Check[Classes, Small]):
         "disclosure.small_class": Explanation(
             ("error", "info"),
             "Too few rows share this row's quasi-identifiers.",
-            "Fewer than k rows share the row's quasi-identifiers, and the proportion of such rows "
-            "is within the option `max_suppressed` (default 5%). Error if the option `severity` is "
-            "error, otherwise info.",
+            "Fewer than k rows share the row's quasi-identifiers, and such rows make up no more "
+            "than the proportion set by the option `max_suppressed` (default 5%). Error if the "
+            "option `severity` is error, otherwise info.",
             "Leave the row out, or make the quasi-identifiers coarser at their source.",
         ),
     }

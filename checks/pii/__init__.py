@@ -43,8 +43,9 @@ _EXPLAINS: Explains = {
             "The cell contains, or may contain, personal data or a secret of this type.",
             "A pattern, a checksum, the deny list or the language model matches. Error if the "
             "match is certain, warning if it is only likely; info if assay.pii already replaces "
-            "the match in the clean dataset. Warning about a whole column, without a row, if its "
-            "values only look like this type: versions like IP addresses, or numbers like cards.",
+            "the match in the clean dataset. A warning that names no row covers the whole column: "
+            "its values merely resemble this type, as version numbers resemble IP addresses and "
+            "long numbers resemble card numbers.",
             "Remove the data at the source, set assay.pii for the column, or release the row if "
             "the match is a false alarm.",
         ),

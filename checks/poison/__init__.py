@@ -121,10 +121,11 @@ class Poison(Check[pa.Table, Mined]):
             "rows with this one have the label or at least a quarter of the flagged rows appear "
             "to be planted. (2) Nearly all rows with this one have the label, and adding it to "
             "clean rows makes a model predict that label for nearly all of them. Otherwise the "
-            f"severity is warning, as it is for a trigger in more than {MAX_SHARE:.0%} of the "
-            "rows, and for triggers that would flag most rows of their label: no model could tell "
-            "them from what the class looks like. Info means that the label has more than "
-            f"{MAX_CLASSES} values, so the search for triggers was skipped.",
+            f"severity is warning. It is also warning if the trigger occurs in more than "
+            f"{MAX_SHARE:.0%} of the rows, or if it would flag most rows with its label, since "
+            "such a trigger cannot be told from an ordinary feature of the class. Info means that "
+            f"the label has more than {MAX_CLASSES} values, so the search for triggers was "
+            "skipped.",
             "Ask the source for the true label, or reject the row. The report shows what the "
             "trigger does to a model.",
         )

@@ -42,10 +42,9 @@ class Sources(Check[pa.Table, Model]):
         "sources.label_mix": Explanation(
             ("warning",),
             "A source labels its rows differently from the other sources.",
-            "The proportion of the source's rows with a given label differs from the proportion "
-            "that a model, trained on the other columns of other sources' rows, predicts for this "
-            "source's rows, by at least 5 percentage points more than chance and the usual "
-            "differences between sources explain.",
+            "A model trained on the other sources' rows predicts how often a given label should "
+            "occur in this source. The actual proportion differs from that prediction by at least "
+            "5 percentage points more than chance and the usual variation between sources explain.",
             "The finding does not name the source. Group the labels by source to see which one "
             "stands out, then ask it how it assigns labels.",
         ),
@@ -64,8 +63,9 @@ class Sources(Check[pa.Table, Model]):
             "Leaving the source out lowers the loss on the other sources' rows more than leaving "
             "out the same number of random rows does, by at least 0.5% of the loss and by at least "
             "5 times the spread in loss over such random choices.",
-            "The finding does not name the source. To identify it, train a model without each "
-            "source in turn; then ask that source how it assigns labels.",
+            "The finding does not name the source. To identify it, retrain leaving out one source "
+            "at a time, see which omission lowers the loss on the other sources' rows most, and "
+            "ask that source how it assigns labels.",
         ),
         "sources.share": Explanation(
             ("warning",),

@@ -35,7 +35,7 @@ I006 The file exceeds a size limit, or would exceed one when unpacked.
      If the file is legitimate, raise the limit under assay.limits that the message names.
 I007 The file, or part of it, is encrypted.
      Decrypt the file before the run.
-I008 A column's type is unsupported, differs from the contract's, or is not one type at each path.
+I008 A column's type is unsupported or not the contract's, or values at one nested path mix types.
      Correct the logicalType in the contract (`assay init` writes it), or repair the source.
 I009 The source has more columns than the limit allows.
      If the number of columns is intended, raise assay.limits.max_columns in the contract.
@@ -69,11 +69,11 @@ I024 A row has the wrong number of cells and is rejected; if all rows do, the so
      Quote cells that contain the delimiter, or repair the header.
 I025 A quote is never closed (source refused), or it swallows the following rows (row rejected).
      Repair the quote; if such long cells are intended, raise assay.limits.max_lines_per_row.
-I026 A column name occurs more than once, also if only its case differs, or is reserved.
+I026 A column name is reserved, or occurs more than once (ignoring case).
      Rename the column.
 I027 A column has no name.
-         If this is only a warning, the contract names it (assay.csv.index).
-     Name the column in the header; for a first column, assay.csv.index in the contract may do so.
+         This is only a warning if the contract names the column (assay.csv.index).
+     Name the column in the header or, if it is the first one, in assay.csv.index of the contract.
 I028 The text mixes line endings; it is read anyway.
      No action needed.
 I030 A cell is larger than the limit; its row is quarantined.
