@@ -1,6 +1,8 @@
 """Fixtures shared by all tests: a key, a configuration and a Prefect server of their own."""
 
+import gc
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +12,20 @@ from types import SimpleNamespace
 import pytest
 
 sys.path.append(str(Path(__file__).parent))
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, more threads only wait for each other
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
+gc.disable()  # until all modules are imported: they are many, and none of them is garbage
+
+
+def pytest_collection_finish():
+    """Keep what was imported out of every later collection."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

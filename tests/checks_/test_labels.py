@@ -72,11 +72,13 @@ def test_the_suggestion_is_the_true_label():
         assert not wrong[row] or told.startswith(f"relabel to '{true[row]}'")
 
 
-@pytest.mark.parametrize("load", [load_digits, load_breast_cancer])
-def test_clean_tables_lose_no_row(load):
-    found, _, _ = judged(sklearn_table(load), "y")
+@pytest.mark.parametrize(("load", "classes"), [(load_digits, 5), (load_breast_cancer, 2)])
+def test_clean_tables_lose_no_row(load, classes):
+    table = sklearn_table(load)
+    table = table.filter(pc.less(table["y"], str(classes)))
+    found, _, _ = judged(table, "y")
     assert len(rows_of(found, "error")) == 0
-    assert len(found) < 0.03 * load().data.shape[0]
+    assert len(found) < 0.03 * len(table)
 
 
 def overlapping(rows, seed, floor=0.0):
@@ -182,5 +184,5 @@ def test_odd_tables_are_judged_or_told_of_and_lose_no_row(columns):
 def test_real_tables_as_they_are(name, label):
     table = pyarrow.csv.read_csv(DATA / f"{name}.csv")
     table = table.drop_columns([c for c in ("alive",) if c in table.column_names])
-    found, _, _ = judged(table.slice(0, 8_000), label)
-    assert len(rows_of(found, "error")) <= 0.005 * min(len(table), 8_000)
+    found, _, _ = judged(table.slice(0, 5_000), label)
+    assert len(rows_of(found, "error")) <= 0.005 * min(len(table), 5_000)

@@ -2,6 +2,8 @@
 
 import argparse
 import base64
+import contextlib
+import io
 import json
 import os
 import random
@@ -91,6 +93,16 @@ def own_configuration(home, monkeypatch):
 
 
 def standalone(*words):
+    """Return what the verifier's `main` returns and prints; an exception of its own is raised."""
+    out, errors = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [VERIFIER, *map(str, words)])
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+            code = standalone_verify.main()
+    return code, out.getvalue().strip(), errors.getvalue()
+
+
+def as_a_stranger_runs_it(*words):
     command = [sys.executable, "-P", VERIFIER, *map(str, words)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout.strip(), done.stderr
@@ -102,7 +114,15 @@ def test_both_verifiers_hold_the_store_to_be_whole(capsys):
         assert told("verify", "--checkpoint", note, *words) == 0
         found = json.loads(capsys.readouterr().out)
         assert (found["breaks"], found["runs"]) == ([], 3)
-        assert standalone("store", "--key", "key.pem", "--checkpoint", note) == (0, "holds", "")
+        given = ("store", "--key", "key.pem", "--checkpoint", note)
+        assert as_a_stranger_runs_it(*given) == (0, "holds", "")
+
+
+def test_a_store_that_does_not_hold_ends_the_verifier_with_4(tmp_path):
+    shutil.copytree("store", tmp_path / "store")
+    drop_entry(tmp_path / "store")
+    code, out, errors = as_a_stranger_runs_it(tmp_path / "store", "--key", "key.pem")
+    assert (code, bool(out), errors) == (4, True, "")
 
 
 def test_the_verifier_stands_alone_and_is_short_enough_to_be_read_whole():

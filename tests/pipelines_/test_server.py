@@ -59,31 +59,28 @@ def up():
 
 
 def test_two_servers_at_once_on_a_fresh_machine_and_nothing_left(fresh):
-    """Both migrate one database; each is reached by its own process alone."""
+    """Both migrate one database; each is reached by its own process alone and ends with it.
+
+    One of the processes comes to its end, the other is killed.
+    """
     both = [up(), up()]
     answers = [one.stdout.readline() for one in both]
     children = [child for one in both for child in psutil.Process(one.pid).children()]
     for child in children:
         listening = [c for c in child.net_connections() if c.status == psutil.CONN_LISTEN]
         assert {c.laddr.ip for c in listening} == {"127.0.0.1"}
-    ends = [one.communicate("\n", timeout=120)[1] for one in both]
-    assert (answers, ends) == (["up 401\n"] * 2, [""] * 2)
+    assert answers == ["up 401\n"] * 2
     assert len(children) == 2
-    assert not [child for child in children if child.is_running()]
+    assert both[0].communicate("\n", timeout=120)[1] == ""
+    assert not children[0].is_running()
+    both[1].send_signal(signal.SIGKILL)
+    both[1].communicate()
+    children[1].wait(10)
     assert list((fresh / "tmp").iterdir()) == []
     assert not (fresh / "home" / ".prefect").exists()
     folder = fresh / "home" / ".cache" / "assay"
     assert {path.stat().st_mode & 0o777 for path in (folder, folder / "prefect")} == {0o700}
     assert (folder / "prefect" / "prefect.db").stat().st_mode & 0o077 == 0
-
-
-def test_a_parent_that_is_killed_takes_its_server_along():
-    parent = up()
-    assert parent.stdout.readline().startswith("up")
-    [child] = psutil.Process(parent.pid).children()
-    parent.send_signal(signal.SIGKILL)
-    parent.communicate()
-    child.wait(10)
 
 
 def test_a_server_that_cannot_start_is_e101_and_names_its_log(fresh, monkeypatch):
@@ -109,25 +106,24 @@ def test_a_server_that_cannot_start_is_e101_and_names_its_log(fresh, monkeypatch
 def test_nobody_starts_a_server_or_imports_prefect_unasked():
     """Without a server, and with `--direct` also with one."""
     script = """
-import sys
+import os, sys
 from pipelines import cli
-code = cli.main(sys.argv[1:])
+codes = [cli.main(sys.argv[1:])]
+os.environ["PREFECT_API_URL"] = "http://127.0.0.1:9/api"
+codes.append(cli.main([*sys.argv[1:], "--direct"]))
+assert set(codes) <= {0, 1}, codes
 assert not [name for name in sys.modules if name.partition(".")[0] in ("prefect", "uvicorn")]
-sys.exit(code)
 """
     Path("a.csv").write_text("size\n" + "1.5\n" * 40)
     Path("c.yaml").write_text(
         "apiVersion: v3.1.0\nkind: DataContract\nname: a\n"
         "schema: [{name: a, properties: [{name: size, logicalType: number}]}]\n"
     )
-    words = ["run", "c.yaml", "--source", "a.csv", "--store", "store"]
-    for more, env in (([], {}), (["--direct"], {"PREFECT_API_URL": "http://127.0.0.1:9/api"})):
-        done = subprocess.run(
-            [sys.executable, "-P", "-c", script, *words, *more],
-            env=os.environ | env, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode in (0, 1), done.stderr
-        assert "AssertionError" not in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", script, "run", "c.yaml", "--source", "a.csv", "--store", "s"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     assert not Path("../home/.cache/assay/prefect").exists()
 
 
