@@ -7,7 +7,7 @@ UV := .ci/uv-requirements.txt
 READY := .venv/.ready
 BIN := .venv/bin
 # a file of tests stays in one process, since its tests share what they made
-SIDE_BY_SIDE := -n logical --maxprocesses 4 --dist loadfile
+SIDE_BY_SIDE := -n auto --dist loadfile
 export PYTHONSAFEPATH := 1
 
 .PHONY: setup demo test test-long check format fuzz threats detection reference clean

@@ -26,7 +26,10 @@ def drifted(table, parts=2, reference=REFERENCE):
     return model.overall.to_pylist()
 
 
-@pytest.mark.parametrize("rows", [500, 1000, 5000, 20_000])
+LARGE = [pytest.param(rows, marks=pytest.mark.long) for rows in (1000, 20_000)]
+
+
+@pytest.mark.parametrize("rows", [500, 5000, *LARGE])
 def test_clean_nights_raise_no_alarm(rows):
     assert [item for seed in range(10) for item in drifted(loans.loans(rows, seed))] == []
 
