@@ -6,6 +6,7 @@ gives the bound; if that is too coarse, the entries are counted as they are used
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -127,7 +128,8 @@ def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> 
     names = _with_dictionary(meta)
     if not names:
         return
-    options = {"read_dictionary": names, "page_checksum_verification": True, "pre_buffer": False}
+    options: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
+    options |= {"read_dictionary": names, "arrow_extensions_enabled": False}  # JSON has none
     with pq.ParquetFile(source, **options) as opened:
         bound = 0
         for group in range(meta.num_row_groups):
@@ -184,6 +186,7 @@ def _with_dictionary(meta: pq.FileMetaData) -> list[str]:
 
 
 def _sizes(column: pa.Array) -> np.ndarray:
+    column = column.storage if isinstance(column, pa.ExtensionArray) else column
     values = column.dictionary if pa.types.is_dictionary(column.type) else column
     sizes: np.ndarray = pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
     return sizes.astype(np.int64)
