@@ -23,6 +23,7 @@ import yaml
 
 from checks.contract import loader
 from pipelines import cli
+from provenance.readers import plain_types
 
 
 class Loader(yaml.SafeLoader):
@@ -102,11 +103,14 @@ def _assay(*words: str) -> tuple[int, dict[str, Any]]:
 def _give_roles(contract: Path, shape: shaped_tables.Shaped) -> None:
     """Write roles and pii into the contract, as a person would; `init` takes label and key."""
     roles = {name: role for name, role in shape.roles.items() if role not in {"label", "key"}}
-    if not roles and not shape.pii:
+    lacking = {name for name, role in shape.roles.items() if role == "label" and shape.may_lack}
+    if not roles and not shape.pii and not lacking:
         return
     loaded = yaml.load(contract.read_text(encoding="utf-8"), Loader)  # noqa: S506  safe, see there
     for item in loaded["schema"][0]["properties"]:
         given = {"assay.role": roles.get(item["name"]), "assay.pii": _pii(item, shape.pii)}
+        if item["name"] in lacking:
+            given["assay.label"] = {"missing": "allowed"}
         given = {key: value for key, value in given.items() if value}
         over = {*given, "assay.label"} if roles.get(item["name"]) else given
         own = [p for p in item.get("customProperties", []) if p["property"] not in over]
@@ -176,19 +180,19 @@ def _differences(
 ) -> list[str]:
     if wanted.column_names != clean.column_names:
         return [f"columns {clean.column_names}"]
-    found = []
+    found, plain = [], plain_types.plain_table(wanted)  # documented: views become strings
     for name in wanted.column_names:
         if name in changed:
             continue
-        before, after = wanted[name], clean[name]
-        if pa.types.is_string_view(before.type):  # documented: stored as string
-            before = before.cast(pa.string())
+        before, after = plain[name], clean[name]
         if _is_bytes(before.type) and not _is_bytes(after.type):  # documented: read as text
             before = before.cast(after.type)
         if before.type != after.type:
             found.append(f"{name!r}: {before.type} became {after.type}")
             continue
-        cells = before.take(pa.array(places, pa.int64())).to_pylist()
+        cells = wanted[name].take(pa.array(places, pa.int64())).to_pylist()
+        if _is_bytes(wanted[name].type) and not _is_bytes(after.type):
+            cells = [cell and cell.decode() for cell in cells]
         if _without(cells, words[name]) != after.to_pylist():
             found.append(f"{name!r} ({before.type}): values changed")
     return found
@@ -214,12 +218,22 @@ def _is_same(cell: Any, value: Any) -> bool:
         return cell is None or cell == ""
     if isinstance(value, bool):
         return cell in {value, str(value).lower()}
+    if isinstance(value, list | dict):
+        return _is_same_inside(cell, value)
     if isinstance(value, int | float):
         read = type(value)(cell)
         return value == read and math.copysign(1, value) == math.copysign(1, read)
     if isinstance(value, str):
         return value == (cell if isinstance(cell, str) else json.dumps(cell))
     return _is_same_moment(cell, value)
+
+
+def _is_same_inside(cell: Any, value: list[Any] | dict[str, Any]) -> bool:
+    if isinstance(value, list):
+        return len(cell) == len(value) and all(map(_is_same, cell, value))
+    # a part that the line lacks is null
+    parts = ((cell.get(name), part) for name, part in value.items())
+    return cell.keys() <= value.keys() and all(_is_same(*pair) for pair in parts)
 
 
 def _is_same_moment(cell: str, value: dt.date | dt.time) -> bool:

@@ -1,8 +1,8 @@
 """Columns of types that few tools know, as plainer types that hold the same values.
 
-A string view becomes a string, a UUID its text, and any other extension type, such as JSON or a
-tensor, the type that stores it. Views of lists stay what they are, and are refused: Arrow's cast of
-a nested one loses values.
+A view of a text or of bytes becomes a string or binary, a UUID its text, and any other extension
+type, such as JSON or a tensor, the type that stores it. Views of lists stay what they are, and are
+refused: Arrow's cast of a nested one loses values.
 """
 
 import numpy as np
@@ -21,6 +21,8 @@ def plain_leaf(kind: pa.DataType) -> pa.DataType:
     if isinstance(kind, pa.BaseExtensionType):
         is_uuid = kind.extension_name == _UUID
         return pa.string() if is_uuid else plain_leaf(kind.storage_type)
+    if pa.types.is_binary_view(kind):
+        return pa.binary()
     return pa.string() if pa.types.is_string_view(kind) else kind
 
 
