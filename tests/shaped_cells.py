@@ -1,4 +1,4 @@
-"""The columns of shaped tables: kinds of flat and of nested ones, and how their values are drawn."""
+"""The columns of shaped tables: flat and nested kinds, and how their values are drawn."""
 
 import datetime as dt
 import decimal
