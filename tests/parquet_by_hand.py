@@ -17,6 +17,7 @@ REQUIRED, OPTIONAL, REPEATED = range(3)
 BOOLEAN, INT32, INT64, INT96, FLOAT, DOUBLE, BYTES, FIXED = range(8)
 UTF8, MAP, _, LIST, ENUM, DECIMAL = range(6)
 JSON, BSON, INTERVAL = 19, 20, 21
+_ROOT: dict[int, Any] = {4: b"schema"}
 CODECS = {"": 0, "snappy": 1, "gzip": 2, "brotli": 4, "zstd": 6}
 _PACK = {INT32: "<i", INT64: "<q", FLOAT: "<f", DOUBLE: "<d"}
 
@@ -74,12 +75,21 @@ def save(  # what a page says of itself, one argument each
     sizes = {5: Long(count), 6: size, 7: size, 9: Long(4)}
     chunk = {1: leaf[1], 2: [0, 3], 3: names, 4: CODECS[codec], **sizes}
     group = {1: [{2: Long(4), 3: chunk}], 2: size, 3: Long(rows)}
-    root = {4: b"schema", 5: 1}
-    meta = {1: 2, 2: [root, *schema], 3: Long(rows), 4: [group]}
+    meta = {1: 2, 2: [_ROOT | {5: 1}, *schema], 3: Long(rows), 4: [group]}
     if pairs:
         meta[5] = [{1: key.encode(), 2: value.encode()} for key, value in pairs.items()]
+    _save(path, page + body, meta)
+
+
+def save_without_columns(path: Path, rows: int) -> None:
+    """Write a file that has rows, but no column."""
+    group = {1: [], 2: Long(0), 3: Long(rows)}
+    _save(path, b"", {1: 2, 2: [_ROOT | {5: 0}], 3: Long(rows), 4: [group]})
+
+
+def _save(path: Path, pages: bytes, meta: dict[int, Any]) -> None:
     footer = _thrift(meta)
-    path.write_bytes(b"PAR1" + page + body + footer + struct.pack("<I", len(footer)) + b"PAR1")
+    path.write_bytes(b"PAR1" + pages + footer + struct.pack("<I", len(footer)) + b"PAR1")
 
 
 def _plain(leaf: dict[int, Any], value: Any) -> bytes:
@@ -127,6 +137,6 @@ def _value(value: Any, kind: int) -> bytes:
         return _varint(len(value)) + value
     if kind == 12:
         return _thrift(value)
-    inner = _kind(value[0])
+    inner = _kind(value[0]) if value else 12
     size = bytes([len(value) << 4 | inner]) if len(value) < 15 else b"\xf0" + _varint(len(value))
     return size + b"".join(_value(item, inner) for item in value)

@@ -14,7 +14,6 @@ from typing import Any
 
 import parquet_by_hand as by_hand
 import pyarrow as pa
-import pyarrow.parquet as pq
 from parquet_by_hand import OPTIONAL, REPEATED, REQUIRED, node
 from parquet_forms import Form, _by_arrow, _by_duck
 
@@ -255,8 +254,3 @@ def save_lying(path: Path, how: dict[str, Any]) -> None:
     """Write a small file whose page lies."""
     leaf = [node("x", OPTIONAL, kind=by_hand.INT64)]
     by_hand.save(path, leaf, range(9), rows=9, levels=((), (1,) * 9), **how)
-
-
-def without_columns(path: Path) -> None:
-    """Write rows without a column."""
-    pq.write_table(pa.table({"x": range(9)}).drop_columns(["x"]), path)

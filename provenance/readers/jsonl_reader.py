@@ -203,6 +203,8 @@ class JsonlSource:
         names: dict[str, None] = {}
         for row in read:
             names.update(dict.fromkeys(row if isinstance(row, dict) else ()))
+        if not names and any(isinstance(row, dict) for row in read):
+            raise AssayError("I001", "the source has rows without any column", where=self.name)
         check_names(list(names), None, self.name)
         refuse_wide(len(names), self._limits, self.name)
         self._columns = list(names)

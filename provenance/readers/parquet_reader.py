@@ -109,6 +109,9 @@ class ParquetSource:
         with pq.ParquetFile(source, **options) as opened:
             self._has_schema = True
             meta = opened.metadata
+            if meta.num_rows and not meta.num_columns:
+                what = "the source has rows without any column"
+                raise AssayError("I001", what, where=self._file.name)
             refuse_wide(meta.num_columns, self._limits, self._file.name)
             refuse_declared(meta, self._file, self._limits)
             schema = opened.schema_arrow
