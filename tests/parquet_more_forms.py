@@ -121,8 +121,8 @@ def more_forms() -> Iterator[Form]:
         yield Form(f"pyarrow, nested, {name}", _by_arrow(options, nested), nested)
     for options in ("PARQUET_VERSION V1", "PARQUET_VERSION V2", "ROW_GROUP_SIZE 7"):
         yield Form(f"DuckDB, nested, {options}", _by_duck(options, nested), nested)
-    for version in ("1.0", "2.0"):
-        options = {"data_page_version": version}
+    for version, rows in (("1.0", 1000), ("2.0", 7)):
+        options = {"data_page_version": version, "row_group_size": rows}
         yield Form(f"pyarrow, rare types, {version}", _by_arrow(options, rare), rare)
     yield Form("pyarrow, extension types", _by_arrow({}, extended), _plain_values)
     polars: tuple[dict[str, Any], ...] = (

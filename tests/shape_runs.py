@@ -22,6 +22,7 @@ import shaped_tables
 import yaml
 
 from checks.contract import loader
+from checks.kit import nested_roles
 from pipelines import cli
 from provenance.readers import plain_types
 
@@ -108,17 +109,35 @@ def _give_roles(contract: Path, shape: shaped_tables.Shaped) -> None:
         return
     loaded = yaml.load(contract.read_text(encoding="utf-8"), Loader)  # noqa: S506  safe, see there
     for item in loaded["schema"][0]["properties"]:
-        given = {"assay.role": roles.get(item["name"]), "assay.pii": _pii(item, shape.pii)}
-        if item["name"] in lacking:
+        role = roles.get(item["name"])
+        role = role if _fits(item, role) else None
+        given = {"assay.role": role, "assay.pii": _pii(item, shape.pii)}
+        if item["name"] in lacking and _is_label(item):
             given["assay.label"] = {"missing": "allowed"}
         given = {key: value for key, value in given.items() if value}
-        over = {*given, "assay.label"} if roles.get(item["name"]) else given
+        over = {*given, "assay.label"} if role else given
         own = [p for p in item.get("customProperties", []) if p["property"] not in over]
         own += [{"property": key, "value": value} for key, value in given.items()]
         if own:
             item["customProperties"] = own
     text = json.dumps(loaded, ensure_ascii=False, indent=1)
     contract.write_text(text, encoding="utf-8")
+
+
+def _is_label(item: dict[str, Any]) -> bool:
+    """Return whether `init` made a column the label, as it does unless all its cells are empty."""
+    return {"property": "assay.role", "value": "label"} in item.get("customProperties", [])
+
+
+def _fits(item: dict[str, Any], role: str | None) -> bool:
+    """Return whether a column can have a role: lists that are all empty have no parts."""
+    if role not in nested_roles.FITS:
+        return True
+    items = item.get("items", {})
+    if role in {"spans", "messages"}:
+        return "properties" in items
+    wanted = {"integer", "number"} if role == "embedding" else {"integer", "string"}
+    return items.get("logicalType") in wanted
 
 
 def _pii(item: dict[str, Any], pii: dict[str, str]) -> str | None:
@@ -193,7 +212,7 @@ def _differences(
         read = wanted[name].to_pylist()
         cells = [read[place] for place in places]
         if _is_bytes(wanted[name].type) and not _is_bytes(after.type):
-            cells = [cell and cell.decode() for cell in cells]
+            cells = [None if cell is None else cell.decode() for cell in cells]
         if _without(cells, words[name]) != after.to_pylist():
             found.append(f"{name!r} ({before.type}): values changed")
     return found

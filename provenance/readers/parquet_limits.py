@@ -147,6 +147,20 @@ def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> 
             refuse_size(total, f"at least {total:,} bytes of text", file, limits)
 
 
+def batches(opened: pq.ParquetFile, step: int, **options: Any) -> Iterator[pa.RecordBatch]:
+    """Yield the rows; group by group where Arrow cannot join the dictionaries of nested columns."""
+    if not any(map(_is_coded_inside, opened.schema_arrow)):
+        yield from opened.iter_batches(step, **options)
+        return
+    for group in range(opened.num_row_groups):
+        yield from opened.iter_batches(step, row_groups=[group], **options)
+
+
+def _is_coded_inside(field: pa.Field) -> bool:
+    inner = [field.type.field(n) for n in range(field.type.num_fields)]
+    return any(pa.types.is_dictionary(part.type) or _is_coded_inside(part) for part in inner)
+
+
 def has_checksums(meta: pq.FileMetaData, file: Opened) -> bool:
     """Return whether the first page of the file carries a checksum."""
     groups = (meta.row_group(place) for place in range(meta.num_row_groups))
@@ -193,7 +207,7 @@ def _sizes(column: pa.Array) -> np.ndarray:
 
 
 def _columns(opened: pq.ParquetFile, names: list[str]) -> Iterator[pa.DictionaryArray]:
-    for batch in opened.iter_batches(_STEP, columns=names):
+    for batch in batches(opened, _STEP, columns=names):
         yield from (leaf for leaf in _leaves(batch) if pa.types.is_dictionary(leaf.type))
 
 

@@ -23,6 +23,7 @@ from provenance.readers.header import check_names, refuse_wide
 from provenance.readers.nested_parquet import leaf_faults, misfit, refuse_items
 from provenance.readers.parallel import in_order
 from provenance.readers.parquet_limits import (
+    batches,
     has_checksums,
     refuse_declared,
     refuse_dictionaries,
@@ -123,7 +124,7 @@ class ParquetSource:
             total = sum(meta.row_group(g).total_byte_size for g in range(meta.num_row_groups))
             wide = max(total // max(meta.num_rows, 1), 1)
             step = min(max(_BATCH // wide, 256), _ROWS)
-            for batch in opened.iter_batches(step):
+            for batch in batches(opened, step):
                 table = pa.Table.from_batches([batch])
                 yield functools.partial(self._part, table, first_row + self.rows)
                 self.rows += batch.num_rows
