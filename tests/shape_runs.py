@@ -204,14 +204,15 @@ def _differences(
         if name in changed:
             continue
         before, after = plain[name], clean[name]
-        if _is_bytes(before.type) and not _is_bytes(after.type):  # documented: read as text
+        is_text = _is_bytes(before.type) and not _is_bytes(after.type)  # documented: read as text
+        if is_text:
             before = before.cast(after.type)
         if before.type != after.type:
             found.append(f"{name!r}: {before.type} became {after.type}")
             continue
         read = wanted[name].to_pylist()
         cells = [read[place] for place in places]
-        if _is_bytes(wanted[name].type) and not _is_bytes(after.type):
+        if is_text:
             cells = [None if cell is None else cell.decode() for cell in cells]
         if _without(cells, words[name]) != after.to_pylist():
             found.append(f"{name!r} ({before.type}): values changed")

@@ -92,7 +92,7 @@ def shaped(seed: int) -> Shaped:
     roles = _roles(draw, [name for name in names if not _is_nested(by_name[name])])
     roles |= _nested_roles(draw, by_name)
     line = f"{form} {rows}x{columns} {roles!r:.80}: {'; '.join(about)}"
-    refusals = _refusals(table, form)
+    refusals = _refusals(table, form) | _bytes_as_label(table, roles)
     data, cells = FORMS[form](table, draw)
     has_reference = draw.random() < 0.3
     texts = [name for name, kind in by_name.items() if "string" in kind]
@@ -146,7 +146,7 @@ def _nested_roles(draw: Draw, kinds: dict[str, str]) -> dict[str, str]:
         choice = NESTED_ROLES.get(kind.partition(" ")[0], ())
         free = [role for role in choice if role not in roles.values()]
         if _is_nested(kind) and free and draw.random() < 0.6:
-            roles[name] = free[0]
+            roles[name] = draw.choice(free)
     return roles
 
 
@@ -168,6 +168,13 @@ def _refusals(table: pa.Table, form: str) -> frozenset[str]:
         "I002": not table.num_rows or (is_bare and form != "parquet"),
     }
     return frozenset(f"ASSAY-{code}" for code, is_so in facts.items() if is_so)
+
+
+def _bytes_as_label(table: pa.Table, roles: dict[str, str]) -> frozenset[str]:
+    """Return the code of a label of bytes, unless they are texts."""
+    kinds = [table.schema.field(name).type for name, role in roles.items() if role == "label"]
+    is_refused = any(map(pa.types.is_fixed_size_binary, kinds))
+    return frozenset({"ASSAY-C008"} if is_refused else ())
 
 
 def _is_number(name: str) -> bool:

@@ -123,7 +123,8 @@ class ParquetSource:
             yield functools.partial(self._part, plain_schema(schema).empty_table(), first_row)
             total = sum(meta.row_group(g).total_byte_size for g in range(meta.num_row_groups))
             wide = max(total // max(meta.num_rows, 1), 1)
-            step = min(max(_BATCH // wide, 256), _ROWS)
+            least = 1 if any(pa.types.is_nested(field.type) for field in schema) else 256
+            step = min(max(_BATCH // wide, least), _ROWS)
             for batch in batches(opened, step):
                 table = pa.Table.from_batches([batch])
                 yield functools.partial(self._part, table, first_row + self.rows)
