@@ -7,15 +7,11 @@ Blind to: wrong labels; which labels exist (state `invalidValues` on the items).
 
 from typing import ClassVar
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from checks.kit import findings
 from checks.kit.protocol import Context, Explains, Explanation, Model
 from checks.kit.row_check import RowCheck
 from provenance.rows.arrow_bytes import whole
-from provenance.rows.nested import as_list, owners_of
+from provenance.rows.nested import repeats
 from provenance.rows.shards import Shard
 
 _ADVICE = "remove the repeated label at the source, or reject the row"
@@ -49,24 +45,10 @@ class LabelLists(RowCheck):
 
     def _repeated(self, shard: Shard, name: str) -> findings.Findings:
         return findings.make(
-            shard.rows[repeats(shard.nested[name])],
+            shard.rows[repeats(whole(shard.nested[name]))],
             check=self.name,
             rule="label_lists.repeated",
             column=name,
             evidence="a label occurs twice",
             suggestion=_ADVICE,
         )
-
-
-def repeats(column: pa.ChunkedArray) -> np.ndarray:
-    """Return the rows with an item twice: bool, shape (n,)."""
-    cells = as_list(whole(column))
-    items = cells.flatten()
-    codes = (items if pa.types.is_dictionary(items.type) else items.dictionary_encode()).indices
-    values = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
-    owners = owners_of(cells)
-    order = np.lexsort((values, owners))
-    same = (np.diff(owners[order]) == 0) & (np.diff(values[order]) == 0)
-    found = np.zeros(len(cells), bool)
-    found[owners[order][1:][same]] = True
-    return found

@@ -17,7 +17,7 @@ from checks.kit import findings
 from checks.kit.protocol import Context, Explains, Explanation, Model
 from checks.kit.row_check import RowCheck
 from provenance.rows.arrow_bytes import whole
-from provenance.rows.nested import as_list, owners_of, rows_with
+from provenance.rows.nested import as_list, is_text, owners_of, rows_with
 from provenance.rows.shards import Shard
 
 _ADVICE = "annotate the row again, or reject it"
@@ -48,8 +48,10 @@ class Spans(RowCheck):
 
     def score(self, shard: Shard, model: Model) -> findings.Findings:  # noqa: ARG002
         """Report the rows with a span outside of their text."""
-        text = next((n for n in self.texts if n in shard.table.column_names), None)
-        lengths = None if text is None else pc.utf8_length(whole(shard.table[text]))
+        schema = shard.table.schema
+        there = [name for name in self.texts if name in schema.names]
+        text = next((name for name in there if is_text(schema.field(name).type)), None)
+        lengths = None if text is None else _lengths(whole(shard.table[text]))
         found = [findings.empty()]
         for name in self.spans:
             if name in shard.nested.column_names:
@@ -65,6 +67,11 @@ class Spans(RowCheck):
                     )
                 )
         return findings.concat(found)
+
+
+def _lengths(texts: pa.Array) -> pa.Array:
+    is_coded = pa.types.is_dictionary(texts.type)
+    return pc.utf8_length(texts.dictionary_decode() if is_coded else texts)
 
 
 def outside(column: pa.ChunkedArray, lengths: pa.Array | None) -> np.ndarray:

@@ -10,8 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.append(str(Path(__file__).parent))
+
+# how long an example takes says more of the machine's load than of the code
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, more threads only wait for each other
     for library in ("OMP", "OPENBLAS", "MKL"):

@@ -22,7 +22,9 @@ import shaped_tables
 import yaml
 
 from checks.contract import loader
+from checks.kit import nested_roles
 from pipelines import cli
+from provenance.readers import plain_types
 
 
 class Loader(yaml.SafeLoader):
@@ -102,19 +104,40 @@ def _assay(*words: str) -> tuple[int, dict[str, Any]]:
 def _give_roles(contract: Path, shape: shaped_tables.Shaped) -> None:
     """Write roles and pii into the contract, as a person would; `init` takes label and key."""
     roles = {name: role for name, role in shape.roles.items() if role not in {"label", "key"}}
-    if not roles and not shape.pii:
+    lacking = {name for name, role in shape.roles.items() if role == "label" and shape.may_lack}
+    if not roles and not shape.pii and not lacking:
         return
     loaded = yaml.load(contract.read_text(encoding="utf-8"), Loader)  # noqa: S506  safe, see there
     for item in loaded["schema"][0]["properties"]:
-        given = {"assay.role": roles.get(item["name"]), "assay.pii": _pii(item, shape.pii)}
+        role = roles.get(item["name"])
+        role = role if _fits(item, role) else None
+        given = {"assay.role": role, "assay.pii": _pii(item, shape.pii)}
+        if item["name"] in lacking and _is_label(item):
+            given["assay.label"] = {"missing": "allowed"}
         given = {key: value for key, value in given.items() if value}
-        over = {*given, "assay.label"} if roles.get(item["name"]) else given
+        over = {*given, "assay.label"} if role else given
         own = [p for p in item.get("customProperties", []) if p["property"] not in over]
         own += [{"property": key, "value": value} for key, value in given.items()]
         if own:
             item["customProperties"] = own
     text = json.dumps(loaded, ensure_ascii=False, indent=1)
     contract.write_text(text, encoding="utf-8")
+
+
+def _is_label(item: dict[str, Any]) -> bool:
+    """Return whether `init` made a column the label, as it does unless all its cells are empty."""
+    return {"property": "assay.role", "value": "label"} in item.get("customProperties", [])
+
+
+def _fits(item: dict[str, Any], role: str | None) -> bool:
+    """Return whether a column can have a role: lists that are all empty have no parts."""
+    if role not in nested_roles.FITS:
+        return True
+    items = item.get("items", {})
+    if role in {"spans", "messages"}:
+        return "properties" in items
+    wanted = {"integer", "number"} if role == "embedding" else {"integer", "string"}
+    return items.get("logicalType") in wanted
 
 
 def _pii(item: dict[str, Any], pii: dict[str, str]) -> str | None:
@@ -176,19 +199,21 @@ def _differences(
 ) -> list[str]:
     if wanted.column_names != clean.column_names:
         return [f"columns {clean.column_names}"]
-    found = []
+    found, plain = [], plain_types.plain_table(wanted)  # documented: views become strings
     for name in wanted.column_names:
         if name in changed:
             continue
-        before, after = wanted[name], clean[name]
-        if pa.types.is_string_view(before.type):  # documented: stored as string
-            before = before.cast(pa.string())
-        if _is_bytes(before.type) and not _is_bytes(after.type):  # documented: read as text
+        before, after = plain[name], clean[name]
+        is_text = _is_bytes(before.type) and not _is_bytes(after.type)  # documented: read as text
+        if is_text:
             before = before.cast(after.type)
         if before.type != after.type:
             found.append(f"{name!r}: {before.type} became {after.type}")
             continue
-        cells = before.take(pa.array(places, pa.int64())).to_pylist()
+        read = wanted[name].to_pylist()
+        cells = [read[place] for place in places]
+        if is_text:
+            cells = [None if cell is None else cell.decode() for cell in cells]
         if _without(cells, words[name]) != after.to_pylist():
             found.append(f"{name!r} ({before.type}): values changed")
     return found
@@ -214,12 +239,22 @@ def _is_same(cell: Any, value: Any) -> bool:
         return cell is None or cell == ""
     if isinstance(value, bool):
         return cell in {value, str(value).lower()}
+    if isinstance(value, list | dict):
+        return _is_same_inside(cell, value)
     if isinstance(value, int | float):
         read = type(value)(cell)
         return value == read and math.copysign(1, value) == math.copysign(1, read)
     if isinstance(value, str):
         return value == (cell if isinstance(cell, str) else json.dumps(cell))
     return _is_same_moment(cell, value)
+
+
+def _is_same_inside(cell: Any, value: list[Any] | dict[str, Any]) -> bool:
+    if isinstance(value, list):
+        return len(cell) == len(value) and all(map(_is_same, cell, value))
+    # a part that the line lacks is null
+    parts = ((cell.get(name), part) for name, part in value.items())
+    return cell.keys() <= value.keys() and all(_is_same(*pair) for pair in parts)
 
 
 def _is_same_moment(cell: str, value: dt.date | dt.time) -> bool:

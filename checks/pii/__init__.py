@@ -26,7 +26,7 @@ from checks.kit.protocol import Check, Context, Explains, Explanation, FileUse, 
 from checks.pii import code_columns, deny_list, headings, names, redaction, search
 from checks.pii.evidence import Line, lines_of
 from checks.pii.recognizers import CLASSES
-from checks.pii.scan import Found, is_text, scan, texts_of
+from checks.pii.scan import Found, scan, texts_of
 from checks.pii.settings import TAKES, Settings, settings_of
 from provenance.rows import nested
 from provenance.rows.shards import Shard
@@ -117,7 +117,11 @@ class Pii(Check[State, Scanned]):
         for table in (shard.table, shard.nested):
             for part in _parts(table, contract):
                 state.texts[part.name] = len(part.values) - part.values.null_count
-                if not part.is_nested and part.name not in decided and is_text(part.values.type):
+                if (
+                    not part.is_nested
+                    and part.name not in decided
+                    and nested.is_text(part.values.type)
+                ):
                     state.codes[part.name] = code_columns.gather(texts_of(part.values)[0])
         return state
 
@@ -177,7 +181,7 @@ class Pii(Check[State, Scanned]):
             return nested.replaced(
                 texts, column, lambda values, path: cls.redact(values, path, contract, key=key)
             )
-        if is_allowed or not is_text(texts.type):
+        if is_allowed or not nested.is_text(texts.type):
             return texts
         return redaction.redact(texts, column, contract, key=key)
 
@@ -263,7 +267,7 @@ def _parts(table: pa.Table, contract: Contract) -> Iterator[_Part]:
             continue
         for leaf in nested.leaves(table[field.name], field.name):
             kind = leaf.values.type
-            if is_text(kind) or (_is_number(kind) and headings.has_numbers(leaf.path)):
+            if nested.is_text(kind) or (_is_number(kind) and headings.has_numbers(leaf.path)):
                 is_nested = bool(pa.types.is_nested(field.type))
                 yield _Part(leaf.path, action, leaf.values, leaf.owners, is_nested)
 
@@ -274,7 +278,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _as_text(whole: pa.Array) -> pa.Array:
     """Return values as texts; whole numbers without a point, fractions as null."""
-    if is_text(whole.type):
+    if nested.is_text(whole.type):
         return whole
     if pa.types.is_floating(whole.type):
         is_whole = pc.and_(pc.equal(pc.floor(whole), whole), pc.less(pc.abs(whole), 2.0**53))
@@ -289,7 +293,7 @@ def _suspects(context: Context) -> Iterator[findings.Findings]:
             continue
         kind = headings.kind_of(column.name)
         names = context.schema.names
-        if kind and column.name in names and is_text(context.schema.field(column.name).type):
+        if kind and column.name in names and nested.is_text(context.schema.field(column.name).type):
             yield findings.make(
                 None,
                 check=NAME,
@@ -325,7 +329,7 @@ def _found(
     for part in _parts(table, contract):
         unique, codes = texts_of(_as_text(part.values))
         found = search.search(unique, part.name, settings)
-        if not is_text(part.values.type) and not words_of(part.name) & headings.CARDS:
+        if not nested.is_text(part.values.type) and not words_of(part.name) & headings.CARDS:
             found = _without_cards(found)  # one number in ten passes a card's checksum
         found = code_columns.without_codes(found, unique, part.name, coded)
         if found:

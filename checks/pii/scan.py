@@ -227,12 +227,6 @@ def texts_of(column: pa.ChunkedArray | pa.Array) -> tuple[pa.Array, np.ndarray]:
     return coded.dictionary, codes
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Return whether a column holds texts."""
-    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
-
-
 def spans(found: Found) -> Iterable[tuple[int, int, str]]:
     """Yield the spans to replace as (start, end, entity), in order and disjoint."""
     last = -1

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from checks.kit import findings
 from checks.kit.contract_model import Contract, Rule
-from provenance.rows.nested import Node, nodes, sizes
+from provenance.rows.nested import Node, nodes, repeats, sizes
 from provenance.rows.shards import Shard
 
 CHECK = "contract"
@@ -75,7 +75,7 @@ def _wrong(values: pa.Array, rule: Rule) -> pa.Array:
         wrong = found < most if rule.kind == "minItems" else found > most
         return pa.array(wrong, mask=np.asarray(values.is_null()))
     if rule.kind == "uniqueItems":
-        return pa.array([_repeats(value) for value in values])
+        return pa.array(repeats(values), mask=np.asarray(values.is_null()))
     if rule.kind in ("minLength", "maxLength"):
         compare = "less" if rule.kind == "minLength" else "greater"
         return pc.call_function(compare, [pc.utf8_length(values), pa.scalar(params["value"])])
@@ -104,15 +104,6 @@ def _end(value: Any, kind: pa.DataType) -> Any:
         if test(kind) and isinstance(value, str):
             return parse(value)
     return value
-
-
-def _repeats(value: pa.Scalar) -> bool | None:
-    if not value.is_valid:
-        return None
-    items = value.as_py()
-    if all(isinstance(item, str | int | float | bool | None) for item in items):
-        return len(set(items)) < len(items)
-    return len(set(map(repr, items))) < len(items)
 
 
 def _is_below(rule: Rule, name: str) -> bool:

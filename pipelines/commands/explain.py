@@ -141,7 +141,8 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
     base = row_history.base_of(entry)
     source = row_history.source_of(entry, number)
     local = number - source["first_row"]
-    runs = list(row_history.fates_of(store, source["sha256"], local))
+    copy = row_history.copy_of(entry, source)
+    runs = list(row_history.fates_of(store, source["sha256"], local, copy))
     fates = [{name: item[name] for name in FATE} for item in runs if item["base"] == base]
     decisions = [d for d in row_history.decisions_of(store, base) if d.row == number]
     return {

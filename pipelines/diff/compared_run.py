@@ -20,6 +20,7 @@ from checks.kit.contract_model import Contract
 from pipelines.store import row_history
 from pipelines.store.row_history import Decision
 from pipelines.store.store import Store
+from provenance.base.errors import AssayError
 from provenance.ledger.entry import Entry
 from provenance.ledger.run_files import FATES
 from provenance.ledger.run_reader import RunReader
@@ -197,7 +198,7 @@ def open_run(store: Store, run: str) -> ComparedRun:
     entry = store.find(run)
     files = store.reader(entry)
     files.require()
-    row_history.refuse_repeated_source(entry)
+    _refuse_repeated_source(entry)
     contract = row_history.contract_of(files)
     base = store.ledger.read(row_history.base_of(entry))
     schema = files.schema(files.names("clean")[0])
@@ -207,3 +208,15 @@ def open_run(store: Store, run: str) -> ComparedRun:
 
 def _plain(kind: pa.DataType) -> pa.DataType:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
+def _refuse_repeated_source(run: Entry) -> None:
+    """Refuse (ASSAY-C014) a run that read the same bytes twice: it is unclear which pair up."""
+    known: dict[str, str] = {}
+    for source in run.facts["inputs"]:
+        if source["rows"] and source["sha256"] in known:
+            what = f"run {run.seq} read the same bytes twice, so its rows cannot be paired"
+            where = f"{known[source['sha256']]} and {source['name']}"
+            fix = "compare runs without the second copy"
+            raise AssayError("C014", what, where=where, fix=fix)
+        known[source["sha256"]] = source["name"]

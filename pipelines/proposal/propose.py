@@ -210,7 +210,8 @@ def _propose_label(proposals: list[Proposal], given: str | None, notes: list[str
     if chosen is None:
         return
     if chosen.seen.nested is not None:
-        what = f"column '{given}' is nested, and a label has one value a row"
+        holds = "holds bytes" if chosen.seen.nested.is_binary else "is nested"
+        what = f"column '{given}' {holds}, and a label has one text or number a row"
         raise AssayError("C008", what, fix="choose another column, or none")
     chosen.roles.append("label")
     label_cells.propose(chosen)

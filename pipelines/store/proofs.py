@@ -171,13 +171,14 @@ def _leaf_of(store: Store, entry: Entry, row: str) -> Leaf:
     source = row_history.source_of(entry, number)
     local = number - int(source["first_row"])
     sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
+    copy = row_history.copy_of(entry, source)
     found, index = None, -1
     leaves: list[bytes] = []
     for table in store.reader(entry).tables("lineage"):
         mine = pc.and_(
             pc.equal(table["source_row"], local), pc.equal(table["source_sha256"], sha256)
         )
-        at = np.flatnonzero(mine.to_numpy())
+        at = np.flatnonzero(mine.to_numpy() & (lineage.copy_in(table) == copy))
         if len(at):
             found, index = table.slice(int(at[0]), 1), len(leaves) + int(at[0])
         leaves += lineage.leaves(table)

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
-from pipelines.store import row_history
 from provenance.ledger import lineage
 from provenance.ledger.entry import Entry
 from provenance.ledger.run_reader import RunReader
@@ -38,11 +37,9 @@ def rebuild(
     """Write a run's rows below `scratch` as a snapshot of the same source.
 
     Raises:
-        AssayError: ASSAY-L011 if a file of the run does not match its record, C014 if the run read
-            the same file twice.
+        AssayError: ASSAY-L011 if a file of the run does not match its record.
     """
     sources = tuple(Source(**item) for item in entry.facts["inputs"])
-    row_history.refuse_repeated_source(entry)
     uncast = found.filter(pc.equal(found["check"], "ingest"))["row"].drop_null().to_numpy()
     shards: list[ShardRef] = []
     schema, lineages = None, Lineages(files)
@@ -111,12 +108,7 @@ class Lineages:
 
 def clean_rows(placed: pa.Table, sources: tuple[Source, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Return ordinals (int64) and published ids (uint8, (n, 32 or 64)) of rows from lineage."""
-    firsts = {bytes.fromhex(source.sha256): source.first_row for source in sources}
-    keys = placed["source_sha256"].unique()
-    offsets = pa.array([firsts[key.as_py()] for key in keys], pa.int64())
-    start = offsets.take(pc.index_in(placed["source_sha256"].combine_chunks(), keys))
-    rows = pc.add(placed["source_row"].combine_chunks(), start).to_numpy(zero_copy_only=False)
-    return rows, lineage.ids_in(placed)
+    return lineage.ordinals_in(placed, sources), lineage.ids_in(placed)
 
 
 def _with_ids(placed: pa.Table, table: pa.Table) -> pa.Table:

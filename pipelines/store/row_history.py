@@ -19,10 +19,11 @@ from checks.kit import findings, verdict
 from checks.kit.contract_model import Contract
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
-from provenance.ledger import run_files
+from provenance.ledger import lineage, run_files
 from provenance.ledger.entry import Entry
 from provenance.ledger.refusals import broken
 from provenance.ledger.run_reader import RunReader
+from provenance.rows.snapshot import Source
 
 CONTRACT = "contract.yaml"
 PLACE = re.compile(r"((?:clean|quarantine|rejected)/)?(part-[0-9]+\.parquet):([0-9]{1,18})")
@@ -55,17 +56,6 @@ class Decision:
 def base_of(entry: Entry) -> int:
     """Return the number of the run that read the source: a release's base, else the run itself."""
     return int(entry.facts.get("base", entry.seq))
-
-
-def refuse_repeated_source(run: Entry) -> None:
-    """Refuse (ASSAY-C014) a run that read the same file twice: digest and ordinal name two rows."""
-    known: dict[str, str] = {}
-    for source in run.facts["inputs"]:
-        if source["rows"] and source["sha256"] in known:
-            what = f"run {run.seq} read the same file twice, so its rows cannot be told apart"
-            where = f"{known[source['sha256']]} and {source['name']}"
-            raise AssayError("C014", what, where=where, fix="run again without the second copy")
-        known[source["sha256"]] = source["name"]
 
 
 def decisions_of(store: Store, base: int) -> Iterator[Decision]:
@@ -134,9 +124,9 @@ def row_at(files: RunReader, entry: Entry, place: str) -> int | None:
     name, number = f"{match[1] or 'clean/'}{match[2]}", int(match[3])
     in_file = pc.field("file") == name
     wanted = in_file & (pc.field("file_row") == number)
-    for item in files.matching("lineage", wanted, ["source_sha256", "source_row"]):
-        for source in entry.facts["inputs"]:
-            if source["sha256"] == item["source_sha256"].hex():
+    for item in files.matching("lineage", wanted):
+        for source, copy in copies_in(entry):
+            if (source["sha256"], copy) == (item["source_sha256"].hex(), item.get("copy", 0)):
                 return int(source["first_row"] + item["source_row"])
     rows = len(files.matching("lineage", in_file, ["file_row"]))
     has = f"its rows are 0 to {rows - 1}" if rows else "the file does not exist or has no rows"
@@ -144,21 +134,34 @@ def row_at(files: RunReader, entry: Entry, place: str) -> int | None:
     raise AssayError("C013", what, fix="name a file of the run and one of its rows, counted from 0")
 
 
-def fates_of(store: Store, sha256: str, local: int) -> Iterator[dict[str, Any]]:
+def copies_in(entry: Entry) -> list[tuple[dict[str, Any], int]]:
+    """Return the source files of a run, each with how many before it have the same bytes."""
+    inputs = entry.facts["inputs"]
+    copies = lineage.copies_of([Source(**item) for item in inputs])
+    return list(zip(inputs, copies.tolist(), strict=True))
+
+
+def copy_of(entry: Entry, source: Mapping[str, Any]) -> int:
+    """Return how many files with the same bytes as a source come before it in its run."""
+    return next(copy for each, copy in copies_in(entry) if each == source)
+
+
+def fates_of(store: Store, sha256: str, local: int, copy: int = 0) -> Iterator[dict[str, Any]]:
     """Yield the fate of one row of a source file in every run that read that file, in order.
 
     Args:
         store: holds the runs.
         sha256: the file's digest in hex.
         local: the row's ordinal in the file.
+        copy: of the files with these bytes in a run, which one.
     """
     for entry in store.runs():
         facts = entry.facts
-        for source in facts["inputs"]:
-            if source["sha256"] == sha256:
+        for source, number in copies_in(entry):
+            if (source["sha256"], number) == (sha256, copy):
                 row = int(source["first_row"]) + local
                 files = store.reader(entry)
-                found = fate_in(files, source, row) if files.is_there() else UNKNOWN
+                found = fate_in(files, source, row, copy) if files.is_there() else UNKNOWN
                 yield {
                     "run": entry.seq,
                     "kind": entry.kind,
@@ -171,13 +174,14 @@ def fates_of(store: Store, sha256: str, local: int) -> Iterator[dict[str, Any]]:
                 break
 
 
-def fate_in(files: RunReader, source: Mapping[str, Any], row: int) -> dict[str, Any]:
+def fate_in(files: RunReader, source: Mapping[str, Any], row: int, copy: int = 0) -> dict[str, Any]:
     """Return the lineage of a row in a committed run; L011 if it is missing or does not match."""
     local = row - int(source["first_row"])
     sha256 = pa.scalar(bytes.fromhex(source["sha256"]), pa.binary(32))
     wanted = (pc.field("source_row") == local) & (pc.field("source_sha256") == sha256)
     for found in files.matching("lineage", wanted):
-        return found
+        if found.get("copy", 0) == copy:
+            return found
     what = f"run {files.seq} has no lineage for row {row}"
     raise broken("L011", what, files.folder / "lineage")
 

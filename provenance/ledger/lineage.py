@@ -13,7 +13,7 @@ import dataclasses
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ LINEAGE_SCHEMA = pa.schema(
         ("rules", pa.list_(pa.string())),
     ]
 )
+COPY = pa.field("copy", pa.int64())  # only where a run read the same bytes twice
 COMMITMENT = pa.field("commitment", pa.binary(DIGEST_BYTES))  # only where row ids are keyed
 
 
@@ -85,6 +86,44 @@ def salt_of(secret: bytes, source_sha256: bytes, source_row: int) -> bytes:
     return hmac.digest(secret, source_sha256 + source_row.to_bytes(8, "big"), "sha256")
 
 
+def copies_of(sources: Sequence[Source]) -> np.ndarray:
+    """Return how many files with the same bytes come before each: int64, shape (sources,).
+
+    With it, digest and ordinal name one row also where two folders hold the same file.
+    """
+    seen: Counter[str] = Counter()
+    found = []
+    for source in sources:
+        found.append(seen[source.sha256])
+        seen[source.sha256] += bool(source.rows)
+    return np.array(found, np.int64)
+
+
+def copy_in(table: pa.Table) -> np.ndarray:
+    """Return the copy of its file that each lineage row is of: int64, shape (n,)."""
+    if COPY.name not in table.column_names:
+        return np.zeros(len(table), np.int64)
+    return np.asarray(table[COPY.name].to_numpy())
+
+
+def ordinals_in(table: pa.Table, sources: Sequence[Source]) -> np.ndarray:
+    """Return the ordinals of lineage rows in their run: int64, shape (n,); -1 for no row of it."""
+    copies = copies_of(sources)
+    hashes = table["source_sha256"].combine_chunks().dictionary_encode()
+    places = {item.hex(): place for place, item in enumerate(hashes.dictionary.to_pylist())}
+    firsts = np.zeros((len(places), 1 + copies.max(initial=0)), np.int64)
+    counts = np.zeros_like(firsts)
+    for source, copy in zip(sources, copies.tolist(), strict=True):
+        if source.rows and source.sha256 in places:
+            firsts[places[source.sha256], copy] = source.first_row
+            counts[places[source.sha256], copy] = source.rows
+    copy, local = copy_in(table), table["source_row"].to_numpy()
+    is_known = (copy >= 0) & (copy < firsts.shape[1])
+    at = hashes.indices.to_numpy(), np.where(is_known, copy, 0)
+    is_known &= (local >= 0) & (local < counts[at])
+    return np.where(is_known, firsts[at] + local, -1)
+
+
 def table_of(
     sources: tuple[Source, ...], rows: np.ndarray, ids: np.ndarray, placed: tuple[str, str],
     rules: pa.Array,
@@ -109,6 +148,8 @@ def table_of(
         rules,
     ]
     table = pa.table(columns, LINEAGE_SCHEMA)
+    if (copies := copies_of(sources)).any():
+        table = table.append_column(COPY, pa.array(copies[which]))
     if ids.shape[1] > DIGEST_BYTES:
         table = table.append_column(COMMITMENT, packed(ids[:, DIGEST_BYTES:]))
     return table
@@ -140,26 +181,20 @@ def verify(parts: Iterable[pa.Table], run: int, facts: dict[str, Any], where: st
         where: folder of the parts, for messages.
     """
     sources = [Source(**item) for item in facts["inputs"]]
-    counts = {bytes.fromhex(source.sha256): np.zeros(source.rows, np.int64) for source in sources}
-    copies = Counter(bytes.fromhex(source.sha256) for source in sources)
+    counts = np.zeros(sum(source.rows for source in sources), np.int64)
     tree, fates = merkle.Tree(), dict.fromkeys(FATES, 0)
     for table in parts:
         tree.extend(leaves(table))
         for fate in table["fate"].value_counts().to_pylist():
             fates[fate["values"]] = fates.get(fate["values"], 0) + fate["counts"]
-        for source in table["source_sha256"].unique().to_pylist():
-            local = table.filter(pc.equal(table["source_sha256"], source))["source_row"].to_numpy()
-            size = len(counts.get(source, ()))
-            if len(local) and local.min() >= 0 and local.max() < size:
-                counts[source] += np.bincount(local, minlength=size)
+        rows = ordinals_in(table, sources)
+        counts += np.bincount(rows[rows >= 0], minlength=len(counts))
     found = []
     recorded = facts["lineage"]["root"]
     if (root := tree.root().hex()) != recorded:
         what = f"run {run}: the root of the lineage is {root}, but {recorded} is recorded"
         found.append(Notice("ASSAY-L011", what, where))
-    if fates != {name: facts["rows"].get(name) for name in fates} or any(
-        (count != copies[source]).any() for source, count in counts.items()
-    ):
+    if fates != {name: facts["rows"].get(name) for name in fates} or (counts != 1).any():
         what = f"run {run}: not every source row has exactly one fate in the lineage"
         found.append(Notice("ASSAY-L011", what, where))
     return found

@@ -68,8 +68,9 @@ def elements(blocks: Iterator[bytes], where: str, limits: Limits) -> Iterator[tu
     """Yield each element of an array: its offset in bytes, and its text.
 
     Raises:
-        AssayError: ASSAY-I003 if the array is not closed, I004 if it is not valid JSON, or nested
-            too deeply, or something follows it; I006 if an element exceeds `max_row_bytes`.
+        AssayError: ASSAY-I003 if the array is not closed, I004 if it is not valid JSON, or
+            something follows it; I006 if an element exceeds `max_row_bytes`, I008 if it is nested
+            so deep that it cannot even be parsed.
     """
     scanner = _Scanner(where, limits)
     for block in blocks:
@@ -137,8 +138,8 @@ class _Scanner:
         try:
             _, end = self._scan(self._text, place)
         except RecursionError:
-            what = f"element {self._count:,} is nested too deeply"
-            raise self._invalid(what) from None
+            what = f"element {self._count:,} is nested deeper than {self._limits.max_depth} levels"
+            raise AssayError("I008", what, where=self._where, fix="flatten it") from None
         except (ValueError, StopIteration) as error:
             if self._is_open(error):
                 self._refuse_long(len(self._text) - place)

@@ -121,7 +121,7 @@ class JsonlSource:
                 yield full[start : start + _LINES]
 
     def _part(self, lines: list[bytes], first_row: int) -> Part:
-        read = [self._object(line) for line in lines]
+        read = list(map(self._object, lines, self._numbers))
         if self._is_bare and isinstance(read[-1], str) and read[-1].startswith("ASSAY-I024"):
             read[-1] = "ASSAY-I003: the last line is cut off: not a JSON object, no line ending"
         if not self._columns:
@@ -172,8 +172,12 @@ class JsonlSource:
                 found.append(faults_of(at, code, path, evidence))
         return found
 
-    def _object(self, line: bytes) -> dict[str, Any] | str:
-        """Return the line's object, or why there is none."""
+    def _object(self, line: bytes, number: int) -> dict[str, Any] | str:
+        """Return the line's object, or why there is none.
+
+        Raises:
+            AssayError: ASSAY-I008 if it is nested so deep that it cannot even be parsed.
+        """
         try:
             text = line.decode().strip(_BLANKS)
             # only an object needs to be parsed
@@ -181,7 +185,10 @@ class JsonlSource:
         except UnicodeDecodeError as error:
             byte = f"byte {error.start} of the row, 0x{line[error.start]:02X}"
             return f"ASSAY-I022: {byte}, is not UTF-8"
-        except (ValueError, RecursionError, StopIteration):
+        except RecursionError:
+            what = f"{self._unit} {number:,} is nested deeper than {self._limits.max_depth} levels"
+            raise AssayError("I008", what, where=self.name, fix="flatten it") from None
+        except (ValueError, StopIteration):
             return "ASSAY-I024: the line is not a JSON object"
         if not isinstance(pairs, Object) or end != len(text):
             return "ASSAY-I024: the line is not a JSON object"
@@ -196,6 +203,8 @@ class JsonlSource:
         names: dict[str, None] = {}
         for row in read:
             names.update(dict.fromkeys(row if isinstance(row, dict) else ()))
+        if not names and any(isinstance(row, dict) for row in read):
+            raise AssayError("I001", "the source has rows without any column", where=self.name)
         check_names(list(names), None, self.name)
         refuse_wide(len(names), self._limits, self.name)
         self._columns = list(names)

@@ -96,9 +96,9 @@ class NestedColumns:
     def __init__(self, specs: Iterable[ColumnSpec], limits: Limits, *, is_free: bool) -> None:
         """Begin with the contract's nested columns; `is_free` without one: any may be nested."""
         self.shapes = {spec.name: shape_of(spec) for spec in specs if spec.is_nested}
+        self._flat = {spec.name for spec in specs if not spec.is_nested}
         self.faults: list[tuple[str, str, str]] = []
         self._limits, self._is_free = limits, is_free
-        self._flat: set[str] = set()  # without a contract: columns with other values
         self._items = 0
         self._where = ""
 
@@ -122,12 +122,14 @@ class NestedColumns:
         for name, value in row.items():
             is_nested = isinstance(value, list)
             if value is None or not (is_nested or name in self.shapes):
-                if value is not None:
+                if value is not None and self._is_free:
                     self._flat.add(name)
                 continue
+            if name in self._flat:
+                raise self._misfit(name, value, None)
             if name not in self.shapes:
-                if not self._is_free or name in self._flat:
-                    raise self._misfit(name, value, None)
+                if not self._is_free:
+                    continue  # no column of the contract: the reader rejects the row
                 self.shapes[name] = Shape()
             self._items = 0
             row[name] = self._text(value, self.shapes[name], name, 1)

@@ -10,7 +10,7 @@ from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
 from provenance.rows.arrow_bytes import whole
 from provenance.rows.column_types import MAP, ColumnSpec
-from provenance.rows.nested import Node, as_list, below, is_list, is_text, leaves, nodes
+from provenance.rows.nested import Node, as_list, below, is_list, is_text, leaves, sizes
 from provenance.rows.shard_parts import faults_of
 from provenance.rows.snapshot import HELD_SCHEMA
 
@@ -85,15 +85,32 @@ def refuse_items(table: pa.Table, first_row: int, limits: Limits) -> None:
     for field in table.schema:
         if not pa.types.is_nested(field.type):
             continue
-        total = np.zeros(table.num_rows, np.int64)
-        for node in nodes(table[field.name], field.name):
-            if node.path != field.name:
-                total += np.bincount(node.owners, minlength=table.num_rows)
+        total = _inside(whole(table[field.name]))
         if total.max(initial=0) > limits.max_items:
             row = first_row + int(total.argmax())
             what = f"row {row:,}: column {field.name!r} has a cell of {total.max():,} values, "
             what += f"more than {limits.max_items:,}"
             raise AssayError("I006", what, fix="raise assay.limits.max_items")
+
+
+def _inside(cells: pa.Array) -> np.ndarray:
+    """Return the number of values in each cell, at all levels: int64, shape (n,).
+
+    The innermost values are not touched, which may be very many.
+    """
+    if pa.types.is_struct(cells.type):
+        total: np.ndarray = np.asarray(cells.is_valid()) * np.int64(cells.type.num_fields)
+        for part in cells.flatten():
+            total = total + _inside(part)
+        return total
+    if not is_list(cells.type):
+        return np.zeros(len(cells), np.int64)
+    plain, counts = as_list(cells), sizes(cells)
+    if not pa.types.is_nested(plain.type.value_type):
+        return counts
+    ends = np.r_[0, np.cumsum(counts)]
+    sums = np.r_[0, np.cumsum(_inside(plain.flatten()))]
+    return np.asarray(counts + sums[ends[1:]] - sums[ends[:-1]])
 
 
 def leaf_faults(

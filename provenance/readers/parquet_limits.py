@@ -6,6 +6,7 @@ gives the bound; if that is too coarse, the entries are counted as they are used
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -127,7 +128,8 @@ def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> 
     names = _with_dictionary(meta)
     if not names:
         return
-    options = {"read_dictionary": names, "page_checksum_verification": True, "pre_buffer": False}
+    options: dict[str, Any] = {"page_checksum_verification": True, "pre_buffer": False}
+    options |= {"read_dictionary": names, "arrow_extensions_enabled": False}  # JSON has none
     with pq.ParquetFile(source, **options) as opened:
         bound = 0
         for group in range(meta.num_row_groups):
@@ -143,6 +145,20 @@ def refuse_dictionaries(source: pa.NativeFile, file: Opened, limits: Limits) -> 
             used = column.indices.drop_null().to_numpy(zero_copy_only=False)
             total += int(lengths[used].sum())
             refuse_size(total, f"at least {total:,} bytes of text", file, limits)
+
+
+def batches(opened: pq.ParquetFile, step: int, **options: Any) -> Iterator[pa.RecordBatch]:
+    """Yield the rows; group by group where Arrow cannot join the dictionaries of nested columns."""
+    if not any(map(_is_coded_inside, opened.schema_arrow)):
+        yield from opened.iter_batches(step, **options)
+        return
+    for group in range(opened.num_row_groups):
+        yield from opened.iter_batches(step, row_groups=[group], **options)
+
+
+def _is_coded_inside(field: pa.Field) -> bool:
+    inner = [field.type.field(n) for n in range(field.type.num_fields)]
+    return any(pa.types.is_dictionary(part.type) or _is_coded_inside(part) for part in inner)
 
 
 def has_checksums(meta: pq.FileMetaData, file: Opened) -> bool:
@@ -184,13 +200,14 @@ def _with_dictionary(meta: pq.FileMetaData) -> list[str]:
 
 
 def _sizes(column: pa.Array) -> np.ndarray:
+    column = column.storage if isinstance(column, pa.ExtensionArray) else column
     values = column.dictionary if pa.types.is_dictionary(column.type) else column
     sizes: np.ndarray = pc.fill_null(pc.binary_length(values), 0).to_numpy(zero_copy_only=False)
     return sizes.astype(np.int64)
 
 
 def _columns(opened: pq.ParquetFile, names: list[str]) -> Iterator[pa.DictionaryArray]:
-    for batch in opened.iter_batches(_STEP, columns=names):
+    for batch in batches(opened, _STEP, columns=names):
         yield from (leaf for leaf in _leaves(batch) if pa.types.is_dictionary(leaf.type))
 
 

@@ -23,12 +23,14 @@ from provenance.readers.header import check_names, refuse_wide
 from provenance.readers.nested_parquet import leaf_faults, misfit, refuse_items
 from provenance.readers.parallel import in_order
 from provenance.readers.parquet_limits import (
+    batches,
     has_checksums,
     refuse_declared,
     refuse_dictionaries,
     refuse_ends,
     refuse_items_declared,
 )
+from provenance.readers.plain_types import plain_leaf, plain_schema, plain_table
 from provenance.rows.arrow_bytes import as_text, holds, is_binary, longest, whole
 from provenance.rows.calendar_range import off_calendar
 from provenance.rows.column_types import ColumnSpec
@@ -71,6 +73,7 @@ class ParquetSource:
         self._specs = None if specs is None else {spec.name: spec for spec in specs}
         self._limits = limits
         self._has_checksums = True
+        self._has_schema = False
         self._floats: set[str] = set()  # integer columns that are floats in the file
 
     def parts(self, first_row: int, pool: Executor) -> Iterator[Part]:
@@ -105,7 +108,11 @@ class ParquetSource:
     def _jobs(self, source: pa.NativeFile, first_row: int) -> Iterator[Callable[[], Part]]:
         options = {"page_checksum_verification": True, "pre_buffer": False}
         with pq.ParquetFile(source, **options) as opened:
+            self._has_schema = True
             meta = opened.metadata
+            if meta.num_rows and not meta.num_columns:
+                what = "the source has rows without any column"
+                raise AssayError("I001", what, where=self._file.name)
             refuse_wide(meta.num_columns, self._limits, self._file.name)
             refuse_declared(meta, self._file, self._limits)
             schema = opened.schema_arrow
@@ -113,11 +120,12 @@ class ParquetSource:
             refuse_items_declared(meta, self._file, self._limits)
             self._has_checksums = has_checksums(meta, self._file)
             refuse_dictionaries(source, self._file, self._limits)
-            yield functools.partial(self._part, schema.empty_table(), first_row)
+            yield functools.partial(self._part, plain_schema(schema).empty_table(), first_row)
             total = sum(meta.row_group(g).total_byte_size for g in range(meta.num_row_groups))
             wide = max(total // max(meta.num_rows, 1), 1)
-            step = min(max(_BATCH // wide, 256), _ROWS)
-            for batch in opened.iter_batches(step):
+            least = 1 if any(pa.types.is_nested(field.type) for field in schema) else 256
+            step = min(max(_BATCH // wide, least), _ROWS)
+            for batch in batches(opened, step):
                 table = pa.Table.from_batches([batch])
                 yield functools.partial(self._part, table, first_row + self.rows)
                 self.rows += batch.num_rows
@@ -132,8 +140,11 @@ class ParquetSource:
         for field in schema:
             spec = self._specs[field.name] if self._specs else None
             fix = "correct the contract's logicalType (`assay init` writes it)"
-            if pa.types.is_nested(field.type) or (spec and spec.is_nested):
-                if what := misfit(field, spec, _fits, self._limits):
+            if spec is None:
+                fix = "convert it to another type, or leave it out of the export"
+            kind = plain_leaf(field.type)
+            if pa.types.is_nested(kind) or (spec and spec.is_nested):
+                if what := misfit(field.with_type(kind), spec, _fits, self._limits):
                     raise AssayError("I008", what, where=self._file.name, fix=fix)
             elif not (_fits(field.type, spec) or _is_read_as(_plain(field.type), spec)):
                 wish = f", but the contract says {spec.logical}" if spec else ""
@@ -141,7 +152,7 @@ class ParquetSource:
                 raise AssayError("I008", what, where=self._file.name, fix=fix)
 
     def _part(self, table: pa.Table, first_row: int) -> Part:
-        table = self._as_promised(_without_views(table))
+        table = self._as_promised(plain_table(table))
         rows = first_row + np.arange(table.num_rows, dtype=np.int64)
         texts = [f.name for f in table.schema if any(test(_plain(f.type)) for test in _TEXTS)]
         nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
@@ -226,6 +237,9 @@ class ParquetSource:
         if "too deeply nested" in text:
             what = f"a column is nested deeper than {self._limits.max_depth} levels"
             return AssayError("I008", what, where=self._file.name, fix="flatten it")
+        if isinstance(error, pa.ArrowNotImplementedError) and not self._has_schema:
+            what, fix = "a column's type cannot be read", "convert it to another type (try pyarrow)"
+            return AssayError("I008", what, where=self._file.name, fix=fix)
         cause = ": a page checksum does not match" if "CRC" in text else ""
         what = f"a row from row {self.rows:,} on cannot be decoded{cause}"
         return AssayError("I005", what, where=self._file.name)
@@ -259,17 +273,8 @@ class _Seekable(io.RawIOBase):
         return block
 
 
-def _without_views(table: pa.Table) -> pa.Table:
-    """Return the table with string views, which not every Arrow function supports, as strings."""
-    for place, field in enumerate(table.schema):
-        if pa.types.is_string_view(field.type):
-            kind = field.with_type(pa.string())
-            table = table.set_column(place, kind, table.column(place).cast(pa.string()))
-    return table
-
-
 def _plain(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    return plain_leaf(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
 def _fits(kind: pa.DataType, spec: ColumnSpec | None) -> bool:

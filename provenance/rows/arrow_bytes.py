@@ -39,7 +39,7 @@ def longest(text: pa.Array) -> int:
 
 
 def is_binary(kind: pa.DataType) -> bool:
-    """Return whether a type is bytes of any length, which may be UTF-8."""
+    """Return whether a type is bytes of any length, which may be UTF-8; those of one are not."""
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     return any(
         test(plain)

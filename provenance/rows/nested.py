@@ -13,16 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from provenance.rows.arrow_bytes import whole
+from provenance.rows.arrow_bytes import is_binary, whole
 
 _PLAIN_NAME = re.compile(r"[^.\[\]\"\\\x00-\x1f]+")
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, pa.types.is_map)
-_BYTES = (
-    pa.types.is_binary,
-    pa.types.is_large_binary,
-    pa.types.is_fixed_size_binary,
-    pa.types.is_binary_view,
-)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,9 +40,9 @@ def is_list(kind: pa.DataType) -> bool:
 
 
 def is_bytes(kind: pa.DataType) -> bool:
-    """Return whether a type is that of bytes, which are not a text."""
+    """Return whether a type is that of bytes, of any or of one length, which are not a text."""
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return any(test(plain) for test in _BYTES)
+    return is_binary(plain) or bool(pa.types.is_fixed_size_binary(plain))
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -140,6 +134,25 @@ def rows_with(cells: pa.Array, items: np.ndarray) -> np.ndarray:
     """
     found = np.zeros(len(cells), bool)
     found[owners_of(cells)[items]] = True
+    return found
+
+
+def repeats(cells: pa.Array) -> np.ndarray:
+    """Return which lists hold an item twice: bool, shape (n,).
+
+    Two nulls are equal, and so are two NaN. A missing list holds none.
+    """
+    cells = as_list(cells)
+    items = cells.flatten()
+    if pa.types.is_nested(items.type):
+        items = pa.array(map(repr, items.to_pylist()), pa.string())
+    codes = (items if pa.types.is_dictionary(items.type) else items.dictionary_encode()).indices
+    values = pc.fill_null(codes, -1).to_numpy(zero_copy_only=False)
+    owners = owners_of(cells)
+    order = np.lexsort((values, owners))
+    same = (np.diff(owners[order]) == 0) & (np.diff(values[order]) == 0)
+    found = np.zeros(len(cells), bool)
+    found[owners[order][1:][same]] = True
     return found
 
 

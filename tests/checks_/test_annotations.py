@@ -29,7 +29,11 @@ SPECS = {
 def judged(kind, **cells):
     columns = tuple(Column(SPECS[name], roles=frozenset({name})) for name in cells)
     contract = Contract("t", "1", "t.yaml", "0" * 64, columns)
-    table = pa.table({name: pa.array(values, SPECS[name].arrow) for name, values in cells.items()})
+    made = {
+        name: values if isinstance(values, pa.Array) else pa.array(values, SPECS[name].arrow)
+        for name, values in cells.items()
+    }
+    table = pa.table(made)
     flat = flat_names(table.schema)
     check = kind(Context(contract, table.select(flat).schema, len(table)))
     rows = np.arange(len(table))
@@ -46,6 +50,13 @@ def test_one_tag_for_each_token():
         tags=[[0, 1], [0, 1], [], [1], [0, None], None],
     )
     assert found == [(4, "tags.gap", "error"), (1, "tags.length", "error")]
+
+
+def test_spans_in_texts_of_any_type():
+    """A text may be coded; a column of another type with the role `text` has no characters."""
+    ends = pa.array([[{"start": 0, "end": 4}]], SPECS["spans"].arrow)
+    for text, count in ((pa.array(["abc"]).dictionary_encode(), 1), (pa.array([1]), 0)):
+        assert len(judged(Spans, text=text, spans=ends)) == count
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ Each attempt runs as another uid, in a process of its own, and must come to noth
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import crash_scenes as scenes
 import pytest
@@ -45,15 +47,17 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to be two
 
 
 @pytest.fixture(scope="module")
-def home(warm, tmp_path_factory):
-    """Return a home whose folders anybody may enter, as a project's folder often is."""
-    made = scenes.Home(warm, tmp_path_factory.mktemp("other_user") / "home")
-    folder = made.folder
-    while folder.parent != folder:
-        folder.chmod(folder.stat().st_mode | 0o055)
-        folder = folder.parent
-    made.take("release")
-    return made
+def home(warm):
+    """Return a home whose folders anybody may enter, as a project's folder often is.
+
+    It does not lie in pytest's own folders: each session of pytest that starts closes them.
+    """
+    with tempfile.TemporaryDirectory(prefix="assay-other-user-") as folder:
+        made = scenes.Home(warm, Path(folder) / "home")
+        for place in (Path(folder), made.folder):
+            place.chmod(0o755)
+        made.take("release")
+        yield made
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)

@@ -113,3 +113,17 @@ def test_every_row_has_exactly_one_fate_or_the_run_does_not_hold(sources):
     assert codes(pa.concat_tables([whole.slice(1), whole.slice(1, 1)])) == ["ASSAY-L011"]
     assert codes(whole, facts_of(sources, made(sources, (b"1" * 32, b"2" * 32)))) == ["ASSAY-L011"]
     assert codes(made(sources, None, ("gone",))) == ["ASSAY-L011"]
+
+
+def test_rows_of_files_with_the_same_bytes_stay_apart(sources):
+    one, two = sources
+    twins = (one, Source("b.csv", "csv", 1, one.sha256, 3, 2))
+    table = made(twins)
+    assert table["copy"].to_pylist() == [0, 0, 0, 1, 1]
+    assert lineage.ordinals_in(table, twins).tolist() == [0, 1, 2, 3, 4]
+    assert lineage.verify([table], 1, facts_of(twins, table), "") == []
+    both = table.set_column(7, "copy", pa.array([0, 0, 0, 0, 1]))  # a row of both copies is lost
+    [found] = lineage.verify([both], 1, facts_of(twins, both), "")
+    assert found.code == "ASSAY-L011"
+    assert "copy" not in made((one, two)).column_names
+    assert lineage.ordinals_in(table, (two,)).tolist() == [-1] * 5

@@ -178,6 +178,15 @@ def test_texts_in_lists_that_a_dictionary_inflates_are_refused(tmp_path):
         ingest([str(path)], None, tmp_path / "out", limits=Limits())
 
 
+def test_one_long_text_among_many_in_lists_is_read(tmp_path):
+    """The bound of its dictionary is too coarse, so the texts of all row groups are counted."""
+    cells = [["x" * 900_000], *([["a", "b"]] * 200)] * 2
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"t": cells}), path, row_group_size=201)
+    snapshot = ingest([str(path)], None, tmp_path / "out", limits=Limits())
+    assert typed(snapshot)["t"].to_pylist() == cells
+
+
 def test_bytes_that_are_not_text_reject_their_row(tmp_path):
     cells = pa.array([[b"ok"], [b"fine", b"caf\xe9"]], pa.list_(pa.binary()))
     path = tmp_path / "a.parquet"

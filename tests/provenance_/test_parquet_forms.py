@@ -2,23 +2,20 @@
 
 import io
 
+import parquet_by_hand
 import parquet_forms
+import parquet_more_forms
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines.proposal import majority, nested_columns
 from provenance.base.errors import AssayError
 from provenance.readers.ingest import Limits, ingest
 from provenance.rows.column_types import ColumnSpec
 from provenance.rows.shards import read_shard, read_table
 
-FORMS = dict(parquet_forms.forms())
-LOGICAL = {
-    "bool": "boolean", "date": "date", "time": "time", "stamp": "timestamp", "zoned": "timestamp",
-    **dict.fromkeys(("int8", "int32", "int64", "uint64", "a name, with\na line"), "integer"),
-    **dict.fromkeys(("half", "float", "double"), "number"),
-    **{f"decimal{size}": "number" for size in (4, 9, 18, 38)},
-}  # fmt: skip
+FORMS = {form.name: form for form in (*parquet_forms.forms(), *parquet_more_forms.more_forms())}
 
 
 def read(tmp_path, path, specs):
@@ -27,16 +24,22 @@ def read(tmp_path, path, specs):
     return pa.concat_tables([read_shard(ref).table for ref in made.shards])
 
 
-@pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_read_as_it_was_written(tmp_path, form):
-    path = tmp_path / "a.parquet"
-    FORMS[form](path)
-    written, source = parquet_forms.table(), pq.read_table(path)
-    assert source.num_rows == written.num_rows
-    names = [name for name in written.column_names if name in source.column_names]
-    specs = tuple(ColumnSpec(name, LOGICAL.get(name, "string")) for name in names)
-    for given in (None, specs):
-        assert read(tmp_path, path, given).equals(source)
+def spec(field):
+    """Return what `init` writes of a column."""
+    logical = lambda part: majority.logical_of(part, is_typed=True)  # noqa: E731
+    return nested_columns.spec_of(field, logical) or ColumnSpec(field.name, logical(field))
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_is_read_as_it_was_written(tmp_path, name):
+    form, path = FORMS[name], tmp_path / "a.parquet"
+    form.write(path)
+    values = form.values()
+    found = read(tmp_path, path, None)
+    assert found.num_rows == values.num_rows
+    for column in found.column_names:
+        assert found[column].to_pylist() == values[column].to_pylist(), column
+    assert read(tmp_path, path, tuple(map(spec, found.schema))).equals(found)
 
 
 FAR = {  # a value that no calendar has, beside one that has
@@ -72,13 +75,33 @@ def test_what_no_calendar_has_is_held(tmp_path, kind, is_factor):
     assert kept == [2, 3]
 
 
-def test_a_type_that_no_contract_describes_is_named(tmp_path):
-    import duckdb
-
+def refused(tmp_path, write, *given):
     path = tmp_path / "a.parquet"
-    with duckdb.connect() as connection:
-        rows = connection.sql("SELECT n FROM range(30) t(n)").project("uuid() AS x")
-        rows.write_parquet(str(path))
-    with pytest.raises(AssayError, match="column 'x' is") as caught:
+    write(path, *given)
+    with pytest.raises(AssayError) as caught:
         ingest([str(path)], None, tmp_path / "out", limits=Limits())
-    assert caught.value.code == "ASSAY-I008"
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", [pa.list_view(pa.int64()), pa.large_list_view(pa.int64())])
+def test_a_type_that_no_contract_describes_is_named(tmp_path, kind):
+    made = pa.table({"x": pa.array([[1], None], kind)})
+    error = refused(tmp_path, lambda path: pq.write_table(made, path))
+    assert (error.code, "'x' is" in error.what) == ("ASSAY-I008", True)
+
+
+def test_a_type_that_arrow_cannot_read_is_refused(tmp_path):
+    import polars as pl
+
+    made = pl.DataFrame({"x": pl.Series([1, None], dtype=pl.Int128)})
+    assert refused(tmp_path, made.write_parquet).code == "ASSAY-I008"
+
+
+def test_a_file_without_columns_is_refused(tmp_path):
+    assert refused(tmp_path, parquet_by_hand.save_without_columns, 9).code == "ASSAY-I001"
+
+
+@pytest.mark.parametrize("lie", parquet_more_forms.LIES)
+def test_a_page_that_is_not_what_it_says_is_refused(tmp_path, lie):
+    code, how = parquet_more_forms.LIES[lie]
+    assert refused(tmp_path, parquet_more_forms.save_lying, how).code == f"ASSAY-{code}"
