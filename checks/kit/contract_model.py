@@ -14,7 +14,7 @@ from provenance.rows.column_types import ColumnSpec
 
 Role = Literal[
     "label", "text", "source", "time", "quasi_identifier", "ignore", "sequence",
-    "messages", "embedding", "tokens", "tags", "spans", "labels",
+    "messages", "embedding", "tokens", "tags", "spans", "labels", "probabilities", "group", "file",
 ]  # fmt: skip
 PiiAction = Literal["quarantine", "redact", "pseudonymise", "allow"]
 
@@ -45,7 +45,8 @@ class Rule:
 class Column:
     """One column: its type for the cast, its roles, and the action on personal data in it.
 
-    `is_personal` says whether the contract sets `assay.pii` for it, whatever the action.
+    `is_personal` says whether the contract sets `assay.pii` for it, whatever the action. `classes`
+    are those of a label, as text, in the order of the chances of the role `probabilities`.
     """
 
     spec: ColumnSpec
@@ -54,6 +55,7 @@ class Column:
     is_personal: bool = False
     key: bool = False
     valid_values: tuple[Any, ...] | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -119,6 +121,10 @@ class Contract:
         """Return the names of the columns with a role, in order."""
         return tuple(column.name for column in self.columns if role in column.roles)
 
+    def used(self, role: Role) -> tuple[str, ...]:
+        """Return the names of the columns with a role that are not ignored, in order."""
+        return tuple(c.name for c in self.columns if role in c.roles and "ignore" not in c.roles)
+
     @property
     def label(self) -> str | None:
         """Return the label column's name."""
@@ -138,9 +144,9 @@ class Contract:
     def features(self) -> tuple[str, ...]:
         """Return the flat columns that models may learn from.
 
-        All but the label, the key, the source, times, sequences and what is ignored.
+        All but the label, the key, the source, groups, files, times, sequences and what is ignored.
         """
-        skip = {"label", "source", "time", "ignore", "sequence"}
+        skip = {"label", "source", "time", "ignore", "sequence", "group", "file"}
         return tuple(
             c.name for c in self.columns if not (c.key or c.roles & skip or c.spec.is_nested)
         )
