@@ -2,9 +2,9 @@
 
 planted: 3 % and 10 % of the labels of four real tables are changed, to any class or to the next
 one, and the check is compared with cleanlab over a cross-validated logistic regression (one-hot,
-scaled). given: labels judged by given out-of-fold chances (roles `probabilities` and `embedding`) beside
-cleanlab on the same chances, or on its own; see labels_given.py. injected: whether known flips in a copy tell more than what is stated. clean: the tables as
-they are, and generated ones without a fault. outcome: what a model is worth that is trained on the
+scaled). given: the roles `probabilities` and `embedding`, see labels_given.py. injected: whether
+known flips in a copy tell more than what is stated. clean: the tables as they are, and generated
+ones without a fault. outcome: what a model is worth that is trained on the
 rows as they came, less the held, or less all that were found.
 
 The folder named by ASSAY_BENCH_DATA holds tables/diamonds.csv and tables/titanic.csv; diamonds is a

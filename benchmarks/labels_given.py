@@ -4,7 +4,8 @@ scikit-learn's digits, and generated texts of ten topics of which each two share
 and 10 % of the labels are changed, to any class or to the next one. Chances are out of fold, from
 scikit-learn's own models (5 folds). `AP` is the average precision of the check's rank, `self` and
 `margin` those of cleanlab's get_label_quality_scores on the same chances (self_confidence, which
-find_label_issues ranks by, and normalized_margin); P and R are of what both name, `held` of rows in
+find_label_issues ranks by, and normalized_margin); P and R are of what both name
+(cleanlab's find_label_issues), `held` of rows in
 quarantine, `stated` and `true` are shares of legitimate rows among the held.
 """
 
@@ -16,8 +17,10 @@ import pyarrow as pa
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
 
-from rows_with_roles import judged  # noqa: E402
+from rows_with_roles import contract_of, judged, shards_of  # noqa: E402
 
+from checks.kit import sample  # noqa: E402
+from checks.kit.vectors import with_lists  # noqa: E402
 from checks.labels import Labels  # noqa: E402
 
 RATES = (0.02, 0.05, 0.1)
@@ -114,11 +117,55 @@ def by_chances(chances, given, wrong):
     return figures(chances, given, wrong, found, rank)
 
 
+def by_embedding(values, given, wrong):
+    """Return the figures of labels judged by an embedding; cleanlab's chances are of neighbours."""
+    from sklearn.model_selection import cross_val_predict
+    from sklearn.neighbors import KNeighborsClassifier
+
+    table = pa.table({"e": pa.array(list(values), pa.list_(pa.float64())), "y": given})
+    roles = {"e": "embedding", "y": "label"}
+    found, model = judged(Labels, table, **roles)
+    shards = shards_of(table, contract_of(table, **roles))
+    projected = model.projection.of(with_lists(shards[0], ("e",)))
+    own = model.fitted.predict(projected, sample.folds(shards[0]))
+    rank = model.ranking.score(np.clip(own, 1e-6, 1), given)
+    chances = cross_val_predict(
+        KNeighborsClassifier(10), values, given, cv=FOLDS, method="predict_proba"
+    )
+    return figures(chances, given, wrong, found, rank)
+
+
+def embeddings(seed, rows=2_000, classes=10, width=384):
+    """Return vectors as a model of texts makes them: classes in a few of many directions."""
+    rng = np.random.default_rng(seed)
+    true = rng.integers(0, classes, rows)
+    centers = rng.normal(0, 1, (classes, width)) * 0.16
+    inner = rng.normal(0, 1, (rows, 24)) @ rng.normal(0, 1, (24, width)) * 0.06
+    made = centers[true] + inner + rng.normal(0, 0.35, (rows, width))
+    return made / np.linalg.norm(made, axis=1, keepdims=True), true, {}
+
+
 def main(seeds):
     """Print the mean over the seeds of each case, and of all cases of a data set."""
+    print(" ".join([f"{'case':32}", *(f"{c:>7}" for c in COLUMNS)]))
+    for data in (digits, embeddings):
+        _by_embedding(data, seeds)
+    _by_chances(seeds)
+
+
+def _by_embedding(data, seeds):
+    for rate in RATES:
+        for kind in KINDS:
+            lines = []
+            for seed in range(seeds):
+                values, true, _ = data(seed)
+                lines.append(by_embedding(values, *flipped(true, rate, kind, seed)))
+            _show(f"embedding: {data.__name__} {rate:.0%} {kind}", np.nanmean(lines, axis=0))
+
+
+def _by_chances(seeds):
     from sklearn.model_selection import cross_val_predict
 
-    print(" ".join([f"{'case':32}", *(f"{c:>7}" for c in COLUMNS)]))
     for data in (digits, texts):
         every = {}
         for seed in range(seeds):

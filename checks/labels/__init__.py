@@ -30,7 +30,7 @@ from checks.kit import (
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from checks.kit.wording import about, count, percent
-from checks.labels import error_floor, given_chances, noise_channel
+from checks.labels import embedded, error_floor, given_chances, noise_channel
 from provenance.rows.shards import Shard
 
 SIZE = 20_000
@@ -69,6 +69,7 @@ class LabelModel(Model):
         quarantine: the same by `least`, -1 for none.
         review: score from which a row that confident learning doubts is reviewed.
         number: model of a numeric label, None for classes.
+        projection: of embeddings to number columns.
     """
 
     fitted: cross_fit.Crossfit | given_chances.Given | None = None
@@ -82,6 +83,7 @@ class LabelModel(Model):
     floor: float = -1.0
     review: float = 2.0
     number: numeric_label.Quantity | None = None
+    projection: embedded.Projection = dataclasses.field(default_factory=embedded.Projection)
 
 
 class Labels(Check[State, LabelModel]):
@@ -112,15 +114,16 @@ class Labels(Check[State, LabelModel]):
         """Choose the columns to sample."""
         super().__init__(context)
         self.label = context.contract.label or ""
-        names = context.schema.names
-        self.nested = context.contract.used("probabilities")
-        features = [] if self.nested else [n for n in context.contract.features if n in names]
-        self.columns = [*features, *self.nested, self.label]
+        contract, names = context.contract, context.schema.names
+        self.given = contract.used("probabilities")
+        self.embedded = () if self.given else contract.used("embedding")
+        features = [] if self.given else [n for n in contract.features if n in names]
+        self.columns = [*features, *self.given, *self.embedded, self.label]
 
     def fit(self, shard: Shard) -> State:
         """Return the shard's part of the sample."""
         rows = sample.take(self._seen(shard), self.columns, SIZE)
-        if not self.nested:
+        if not self.given:
             return State(rows)
         values = pc.unique(shard.table[self.label]).drop_null().to_pylist()
         return State(rows, frozenset(sorted(values)[: class_chances.MOST_CLASSES + 1]))
@@ -132,13 +135,21 @@ class Labels(Check[State, LabelModel]):
 
     def finish(self, state: State) -> LabelModel:
         """Fit the models out of fold, or read the given chances; set the thresholds by them."""
-        table = sample.settled(state.rows)
+        rows = sample.settled(state.rows)
+        projection = embedded.fit(rows, self.embedded)
+        state = State(projection.of(rows), state.values)
+        model = self._finished(state, projection.names)
+        return dataclasses.replace(model, projection=projection)
+
+    def _finished(self, state: State, embedded_names: list[str]) -> LabelModel:
+        table = state.rows
         how = encode.kinds(self.context.contract, table)
-        if numeric_label.is_quantity(table[self.label]) and not self.nested:
+        how |= dict.fromkeys(embedded_names, "number")
+        if numeric_label.is_quantity(table[self.label]) and not self.given:
             return self._quantity(table, how)
         labels = names(table[self.label])
         classes, note = _judged(labels)
-        if note or not (how or self.nested):
+        if note or not (how or self.given):
             return LabelModel(
                 notes=(note or "labels not judged: there is no column to learn the label from",)
             )
@@ -149,7 +160,7 @@ class Labels(Check[State, LabelModel]):
             return LabelModel(notes=(f"labels not judged: {fitted}",))
         known = np.flatnonzero(given >= 0)
         judged = known[fitted.judges(table.take(pa.array(known)), folds[known], given[known])]
-        unjudged = NO_CHANCES if self.nested else COPIED
+        unjudged = NO_CHANCES if self.given else COPIED
         if not len(judged):
             return LabelModel(notes=(f"labels not judged: {unjudged}",))
         model = self._thresholds(fitted, classes, chances[judged], given[judged])
@@ -172,7 +183,7 @@ class Labels(Check[State, LabelModel]):
     ) -> tuple[cross_fit.Crossfit | given_chances.Given | str, np.ndarray]:
         """Return what predicts classes, or why nothing does, and the chances of the sample."""
         folds = table[sample.FOLD].to_numpy()
-        if not self.nested:
+        if not self.given:
             return cross_fit.fit(
                 table, how, given, folds, classes=len(classes), seed=self.context.seed
             )
@@ -183,15 +194,21 @@ class Labels(Check[State, LabelModel]):
 
     def _seen(self, shard: Shard) -> Shard:
         """Return a shard whose table has the nested columns that judge."""
-        return dataclasses.replace(shard, table=vectors.with_lists(shard, self.nested))
+        if not (self.given or self.embedded):
+            return shard
+        lists = (*self.given, *self.embedded)
+        widest = vectors.WIDEST if self.embedded else None
+        return dataclasses.replace(shard, table=vectors.with_lists(shard, lists, widest))
 
     def score(self, shard: Shard, model: LabelModel) -> findings.Findings:
         """Report the rows whose label the models contradict."""
-        if model.number is not None and shard.table.num_rows:
-            return self._numbers(shard, model.number)
-        if model.fitted is None or not shard.table.num_rows:
+        if not shard.table.num_rows or (model.number is None and model.fitted is None):
             return findings.empty()
-        whole = self._seen(shard).table
+        whole = model.projection.of(self._seen(shard).table)
+        if model.number is not None:
+            return self._numbers(dataclasses.replace(shard, table=whole), model.number)
+        if model.fitted is None:
+            return findings.empty()
         given = _codes(names(whole[self.label]), model.classes)
         known, folds = np.flatnonzero(given >= 0), sample.folds(shard)
         table = whole.take(pa.array(known))
@@ -217,7 +234,7 @@ class Labels(Check[State, LabelModel]):
             fitted=fitted,
             classes=classes,
             likely=likely,
-            ranking=(ranking := given_chances.ranking(likely) if self.nested else likely),
+            ranking=(ranking := given_chances.ranking(likely) if self.given else likely),
             least=least,
             confident=get_confident_thresholds(given, chances),
         )
@@ -278,7 +295,7 @@ class Labels(Check[State, LabelModel]):
         best = model.likely.supported(chances[hit], given[hit])
         best = np.array(model.classes, dtype=object)[best]
         own = np.array(model.classes, dtype=object)[given[hit]]
-        by = "the given chances" if self.nested else "the other columns"
+        by = "the given chances" if self.given else "the other columns"
         triples = zip(own, best, chances[hit, given[hit]], strict=True)
         return findings.make(
             rows[hit],
