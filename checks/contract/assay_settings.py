@@ -202,6 +202,7 @@ _OF_CONTRACT = {
     "assay.checks": Kind(lambda node, name: checks().read(node, name), {"$ref": "#/$defs/checks"}),
     "assay.limits": LIMITS.kind(),
     "assay.csv": CSV.kind(),
+    "assay.files": Mapped({"root": PATH}).kind(),
 }
 OF_COLUMN = Settings(_OF_COLUMN, elsewhere=tuple(_OF_CONTRACT)).kind()
 OF_PART = Settings({}, elsewhere=(*_OF_COLUMN, *_OF_CONTRACT)).kind()

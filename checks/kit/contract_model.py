@@ -94,7 +94,8 @@ class Contract:
     """A whole contract; paths are resolved, texts are as in the YAML.
 
     `root` is the folder that contains everything the contract may name. The `column` of a nested
-    rule is the path of a nested column or of a part of one.
+    rule is the path of a nested column or of a part of one. `files_root` is the folder of the files
+    that columns of the role `file` name, None for that of the source.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Contract:
     warnings: tuple[Notice, ...] = ()
     root: str = ""
     nested_rules: tuple[Rule, ...] = ()
+    files_root: str | None = None
 
     def column(self, name: str) -> Column:
         """Return the column with that name; StopIteration if it does not exist."""
