@@ -35,6 +35,7 @@ STORED = {
     "labels.contradicted",
     "messages.empty", "messages.length", "messages.order", "messages.role", "messages.system",
     "messages.unanswered",
+    "neighbours.copy", "neighbours.outlier",
     "outliers.column", "outliers.joint", "outliers.rare",
     *(f"pii.{name}" for name in PII),
     "poison.trigger",
@@ -42,7 +43,7 @@ STORED = {
     "spans.outside",
     "sources.findings_rate", "sources.influence", "sources.label_change", "sources.label_mix",
     "sources.share",
-    "tags.gap", "tags.length",
+    "tags.begin", "tags.gap", "tags.length",
 }  # fmt: skip
 EXPLAINED = {
     rule: item for check in registry.load().values() for rule, item in check.explains.items()
