@@ -12,9 +12,7 @@ from pipelines import cli
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {name: (DOCS / name).read_text(encoding="utf-8") for name in ("formats.md", "roles.md")}
-SECTIONS = [
-    part for page in PAGES.values() for part in page.split("\n## ")[1:] if "```sh" in part
-]
+SECTIONS = [part for page in PAGES.values() for part in page.split("\n## ")[1:] if "```sh" in part]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

@@ -29,8 +29,8 @@ from checks.kit import (
 )
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
-from checks.kit.wording import about, count, percent
-from checks.labels import embedded, error_floor, given_chances, noise_channel
+from checks.kit.wording import count, percent
+from checks.labels import embedded, error_floor, given_chances, noise_channel, summary
 from provenance.rows.shards import Shard
 
 SIZE = 20_000
@@ -70,6 +70,7 @@ class LabelModel(Model):
         review: score from which a row that confident learning doubts is reviewed.
         number: model of a numeric label, None for classes.
         projection: of embeddings to number columns.
+        times: factor on the chance that a label is correct, >= 1; see `given_chances.TIMES`.
     """
 
     fitted: cross_fit.Crossfit | given_chances.Given | None = None
@@ -84,6 +85,7 @@ class LabelModel(Model):
     review: float = 2.0
     number: numeric_label.Quantity | None = None
     projection: embedded.Projection = dataclasses.field(default_factory=embedded.Projection)
+    times: float = 1.0
 
 
 class Labels(Check[State, LabelModel]):
@@ -237,17 +239,20 @@ class Labels(Check[State, LabelModel]):
             ranking=(ranking := given_chances.ranking(likely) if self.given else likely),
             least=least,
             confident=get_confident_thresholds(given, chances),
+            times=given_chances.TIMES if self.given else 1.0,
         )
         ranked = np.sort(ranking.score(chances, given)[_off_diagonal(chances, given, model)])[::-1]
         most = int(REVIEW_SHARE * len(given))
         review = float(ranked[most - 1 : most + 1].mean()) if 0 < most < len(ranked) else -1.0
         found, alpha = error_floor.floors(chances, given), self.context.contract.policy.alpha
-        floor = calibrate.cut(found.correct(chances, given), alpha)[0]
+        floor = calibrate.cut(_less_sure(found.correct(chances, given), model), alpha)[0]
         model = dataclasses.replace(model, review=review, floors=found, floor=floor)
-        threshold, _ = calibrate.cut(_correct(least, chances, given), alpha)
+        threshold, _ = calibrate.cut(_correct(least, chances, given, model), alpha)
         model = dataclasses.replace(model, quarantine=threshold)
         correct, held = _judge(chances, given, model)
-        return dataclasses.replace(model, notes=(_note(correct, held, likely, least),))
+        return dataclasses.replace(
+            model, notes=(summary.of(correct < DOUBTED, correct, held, (likely, least)),)
+        )
 
     def _quantity(self, table: pa.Table, how: dict[str, encode.Kind]) -> LabelModel:
         values = encode.numbers(table[self.label])
@@ -345,44 +350,33 @@ def _normal(chances: np.ndarray) -> np.ndarray:
 
 
 def _correct(
-    channel: noise_channel.Channel | None, chances: np.ndarray, given: np.ndarray
+    channel: noise_channel.Channel | None,
+    chances: np.ndarray,
+    given: np.ndarray,
+    model: LabelModel,
 ) -> np.ndarray:
     """Return the chance that each label is correct; 1 without a channel."""
-    return np.ones(len(given)) if channel is None else channel.correct(chances, given)
+    if channel is None:
+        return np.ones(len(given))
+    return _less_sure(channel.correct(chances, given), model)
+
+
+def _less_sure(correct: np.ndarray, model: LabelModel) -> np.ndarray:
+    made: np.ndarray = np.minimum(correct * model.times, 1.0)
+    return made
 
 
 def _judge(
     chances: np.ndarray, given: np.ndarray, model: LabelModel
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the chance that each label is correct, and which rows either estimate quarantines."""
-    correct = _correct(model.likely, chances, given)
-    held = _correct(model.least, chances, given) < model.quarantine
+    correct = _correct(model.likely, chances, given, model)
+    held = _correct(model.least, chances, given, model) < model.quarantine
     if model.floors is not None:
-        by_floor = model.floors.correct(chances, given)
+        by_floor = _less_sure(model.floors.correct(chances, given), model)
         low = by_floor < model.floor
         correct, held = np.where(low, np.minimum(correct, by_floor), correct), held | low
     return correct, held
-
-
-def _note(
-    correct: np.ndarray,
-    held: np.ndarray,
-    likely: noise_channel.Channel,
-    least: noise_channel.Channel | None,
-) -> str:
-    doubted = f"{count(int((correct < DOUBTED).sum()), 'label')} doubted"
-    if not held.any():
-        return (
-            f"none of {count(len(correct), 'sampled label')} quarantined: no evidence of errors "
-            f"beyond class overlap; {doubted}"
-        )
-    least_rate = f", at least {percent(least.rate)}" if least else ""
-    return (
-        f"{int(held.sum()):,} of {count(len(correct), 'sampled label')} contradicted beyond class "
-        f"overlap and quarantined, {about(float(correct[held].mean()))} of them false "
-        f"alarms; an estimated {percent(likely.rate)} of all labels are wrong{least_rate}; "
-        f"{doubted}"
-    )
 
 
 def _off_diagonal(chances: np.ndarray, given: np.ndarray, model: LabelModel) -> np.ndarray:

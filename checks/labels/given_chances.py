@@ -10,6 +10,7 @@ from checks.kit.contract_model import Contract
 from checks.labels import noise_channel
 
 EVEN = 0.9  # weight, for ranking, of errors that turn into any class alike
+TIMES = 1 / 0.3  # times the chance that a label is correct: what the chances' own errors add to it
 LEAST = 1e-6
 ZERO = 1e-9  # a chance below it is 0 but for rounding
 JUDGED = 0.5  # of a row's chances must be of classes that are judged
