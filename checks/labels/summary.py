@@ -15,8 +15,9 @@ def of(
     """Return what was found.
 
     Args:
-        doubted, held: which labels are, bool, shape (n,).
+        doubted: which labels are, bool, shape (n,).
         correct: the chance that each label is correct, shape (n,).
+        held: which labels are, bool, shape (n,).
         channels: of maximum likelihood, and with the fewest plausible errors.
     """
     likely, least = channels
