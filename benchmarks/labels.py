@@ -2,8 +2,9 @@
 
 planted: 3 % and 10 % of the labels of four real tables are changed, to any class or to the next
 one, and the check is compared with cleanlab over a cross-validated logistic regression (one-hot,
-scaled). injected: whether known flips in a copy tell more than what is stated. clean: the tables as
-they are, and generated ones without a fault. outcome: what a model is worth that is trained on the
+scaled). given: the roles `probabilities` and `embedding`, see labels_given.py. injected: whether
+known flips in a copy tell more than what is stated. clean: the tables as they are, and generated
+ones without a fault. outcome: what a model is worth that is trained on the
 rows as they came, less the held, or less all that were found.
 
 The folder named by ASSAY_BENCH_DATA holds tables/diamonds.csv and tables/titanic.csv; diamonds is a
@@ -286,14 +287,21 @@ def _error(learn, test, label):
     return float((model.predict(wide[1]) != test[label].to_numpy()).mean())
 
 
+def given(seeds):
+    """Print what benchmarks/labels_given.py measures."""
+    import labels_given
+
+    labels_given.main(seeds)
+
+
 def main():
     """Read the arguments and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["planted", "injected", "clean", "outcome"])
+    parser.add_argument("part", choices=["planted", "given", "injected", "clean", "outcome"])
     parser.add_argument("--seeds", type=int, default=5)
-    given = parser.parse_args()
+    asked = parser.parse_args()
     warnings.simplefilter("ignore")
-    globals()[given.part](given.seeds)
+    globals()[asked.part](asked.seeds)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,42 @@
-"""Tags of tokens: a row must have one tag for each token.
+"""Tags of tokens: one tag for each token, and no entity that is continued before it begins.
 
-Threat: degradation by a broken export or a tool that cut lists. State: none. Cost: one pass.
+Threat: degradation by a broken export or a tool that cut lists. State: rows by column, and how many
+have such an entity. Cost: two passes, O(tags).
 Nulls: a row without tokens or tags is left to `required`; a null among the tags is a fault.
-Blind to: tags that are wrong but as many as the tokens.
+Blind to: tags that are wrong but as many as the tokens; entities in tags that are numbers. Where
+more than one row in 20 continues an entity that has not begun, the scheme is another one (such as
+IOB1): one warning says so, and no row is held.
+Source: the scheme IOB2 (Ramshaw, Marcus 1995; Tjong Kim Sang, Veenstra 1999).
 """
 
+import dataclasses
 from typing import ClassVar
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from checks.kit import findings
-from checks.kit.protocol import Context, Explains, Explanation, Model
-from checks.kit.row_check import RowCheck
+from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.wording import count, percent
 from provenance.rows.arrow_bytes import whole
-from provenance.rows.nested import as_list, rows_with, sizes
+from provenance.rows.nested import as_list, is_text, owners_of, rows_with, sizes
 from provenance.rows.shards import Shard
 
+CONVENTION = 0.05  # of the rows with tags; what more of them do is a convention of the dataset
 _ADVICE = "annotate the row again, or reject it"
+_BEGIN = "a tag continues an entity (I-) that no tag before it begins or continues"
+Counts = dict[str, tuple[int, int]]  # by column: rows with tags, and those with such a tag
 
 
-class Tags(RowCheck):
+@dataclasses.dataclass(frozen=True)
+class Schemes(Model):
+    """The columns in which an entity must begin before it is continued."""
+
+    strict: frozenset[str] = frozenset()
+
+
+class Tags(Check[Counts, Schemes]):
     """Find rows whose tags and tokens do not correspond."""
 
     name: ClassVar[str] = "tags"
@@ -36,6 +53,12 @@ class Tags(RowCheck):
             ("error",), "A tag is missing.", "The list of tags holds a null.",
             f"{_ADVICE.capitalize()}.",
         ),
+        "tags.begin": Explanation(
+            ("error", "warning"), f"In this row, {_BEGIN}.",
+            "A tag such as `I-PER` does not follow `B-PER` or `I-PER`. At most one row in 20 is "
+            "like that; if more are, the scheme is another one, and one warning says so.",
+            f"{_ADVICE.capitalize()}.",
+        ),
     }  # fmt: skip
 
     def __init__(self, context: Context) -> None:
@@ -44,7 +67,40 @@ class Tags(RowCheck):
         self.tokens = context.contract.having("tokens")
         self.tags = context.contract.having("tags")
 
-    def score(self, shard: Shard, model: Model) -> findings.Findings:  # noqa: ARG002
+    def fit(self, shard: Shard) -> Counts:
+        """Count the rows with tags, and those that continue what has not begun."""
+        found = {}
+        for name in self.tags:
+            if name in shard.nested.column_names:
+                cells = as_list(whole(shard.nested[name]))
+                found[name] = (int((sizes(cells) > 0).sum()), int(unbegun(cells).sum()))
+        return found
+
+    def merge(self, left: Counts, right: Counts) -> Counts:
+        """Add the counts."""
+        none = (0, 0)
+        return {
+            name: tuple(map(sum, zip(left.get(name, none), right.get(name, none), strict=True)))  # type: ignore[misc]
+            for name in left.keys() | right.keys()
+        }
+
+    def finish(self, state: Counts) -> Schemes:
+        """Tell faults from another scheme."""
+        overall, strict = [findings.empty()], set()
+        for name, (rows, wrong) in sorted(state.items()):
+            if wrong <= max(CONVENTION * rows, 1):
+                strict.add(name)
+                continue
+            says = f"in {count(wrong, 'row')} ({percent(wrong / rows)}), {_BEGIN}"
+            overall.append(
+                findings.make(
+                    None, check=self.name, rule="tags.begin", column=name, severity="warning",
+                    evidence=says, suggestion="check that your model reads this scheme",
+                )
+            )  # fmt: skip
+        return Schemes(findings.concat(overall), strict=frozenset(strict))
+
+    def score(self, shard: Shard, model: Schemes) -> findings.Findings:
         """Report the rows whose tags do not fit."""
         cells = {
             name: as_list(whole(shard.nested[name]))
@@ -58,6 +114,8 @@ class Tags(RowCheck):
             tags = cells[name]
             gaps = rows_with(tags, np.asarray(tags.flatten().is_null()))
             found.append(self._rows(shard.rows[gaps], name, "gap", "a tag is missing"))
+            if name in model.strict:
+                found.append(self._rows(shard.rows[unbegun(tags)], name, "begin", _BEGIN))
             for other in self.tokens:
                 if other in cells:
                     both = np.asarray(tags.is_valid()) & np.asarray(cells[other].is_valid())
@@ -71,3 +129,18 @@ class Tags(RowCheck):
             rows, check=self.name, rule=f"tags.{rule}", column=column, evidence=says,
             suggestion=_ADVICE,
         )  # fmt: skip
+
+
+def unbegun(cells: pa.Array) -> np.ndarray:
+    """Return which lists of tags continue an entity that has not begun: bool, shape (n,)."""
+    items = cells.flatten()
+    if not is_text(items.type) or not len(items):
+        return np.zeros(len(cells), bool)
+    tags = pc.fill_null(items.cast(pa.string()), "")
+    is_inside = pc.starts_with(tags, "I-").to_numpy(zero_copy_only=False)
+    is_entity = is_inside | pc.starts_with(tags, "B-").to_numpy(zero_copy_only=False)
+    kinds = pc.utf8_slice_codeunits(tags, 2).dictionary_encode().indices.to_numpy()
+    owners = owners_of(cells)
+    goes_on = np.zeros(len(kinds), bool)
+    goes_on[1:] = (owners[1:] == owners[:-1]) & is_entity[:-1] & (kinds[1:] == kinds[:-1])
+    return rows_with(cells, is_inside & ~goes_on)

@@ -1,4 +1,4 @@
-"""docs/formats.md: every example runs, and says what the page says."""
+"""docs/formats.md and docs/roles.md: every example runs, and says what the page says."""
 
 import os
 import re
@@ -10,8 +10,9 @@ import pytest
 
 from pipelines import cli
 
-PAGE = (Path(__file__).parents[1] / "docs" / "formats.md").read_text(encoding="utf-8")
-SECTIONS = [part for part in PAGE.split("\n## ")[1:] if "```sh" in part]
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = {name: (DOCS / name).read_text(encoding="utf-8") for name in ("formats.md", "roles.md")}
+SECTIONS = [part for page in PAGES.values() for part in page.split("\n## ")[1:] if "```sh" in part]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -22,16 +23,19 @@ def test_every_example_says_what_the_page_says(tmp_path, monkeypatch, capsys, se
         if kind == "python":
             subprocess.run([sys.executable, "-c", block], check=True)
             continue
-        before, command, told = re.split(r"^(assay .*)$", block, flags=re.MULTILINE)
+        before, command, after = re.split(r"^(assay .*)$", block, flags=re.MULTILINE)
         subprocess.run(["/bin/sh", "-c", before], check=True, env=dict(os.environ))
         assert cli.main(command.split()[1:]) == 0
         printed = capsys.readouterr().out
-        for line in told.strip().splitlines():
+        told = [line for line in after.splitlines() if line.startswith("#")]
+        for line in told:
             assert line.removeprefix("# ") in printed
-        assert told.strip()
+        assert told
+        subprocess.run(["/bin/sh", "-ec", after], check=True, env=dict(os.environ))
 
 
-def test_the_table_links_every_section():
-    titles = re.findall(r"^## (.+)$", PAGE, re.MULTILINE)
+@pytest.mark.parametrize("page", PAGES.values(), ids=list(PAGES))
+def test_the_table_links_every_section(page):
+    titles = re.findall(r"^## (.+)$", page, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-    assert anchors == set(re.findall(r"\]\(#([\w-]+)\)", PAGE))
+    assert anchors == set(re.findall(r"\]\(#([\w-]+)\)", page))

@@ -10,6 +10,7 @@ from checks.contract.grammar import (
     FLAG,
     MOST_PATH,
     PATH,
+    SCALAR,
     SHARE,
     TEXT,
     WHOLE,
@@ -187,7 +188,7 @@ def _roles(node: Node, name: str) -> list[Role]:
     return [_ROLE.read(item, name) for item in listed]
 
 
-_LABEL = Mapped({"missing": words(("allowed", "refused"))})
+_LABEL = Mapped({"missing": words(("allowed", "refused")), "classes": items(SCALAR, filled=True)})
 _OF_COLUMN = {
     "assay.role": Kind(_roles, {"anyOf": [_ROLE.schema, {"type": "array", "items": _ROLE.schema}]}),
     "assay.pii": words(get_args(PiiAction)),
@@ -201,6 +202,7 @@ _OF_CONTRACT = {
     "assay.checks": Kind(lambda node, name: checks().read(node, name), {"$ref": "#/$defs/checks"}),
     "assay.limits": LIMITS.kind(),
     "assay.csv": CSV.kind(),
+    "assay.files": Mapped({"root": PATH}).kind(),
 }
 OF_COLUMN = Settings(_OF_COLUMN, elsewhere=tuple(_OF_CONTRACT)).kind()
 OF_PART = Settings({}, elsewhere=(*_OF_COLUMN, *_OF_CONTRACT)).kind()

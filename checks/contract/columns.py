@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import pyarrow as pa
+
 from checks.contract.assay_settings import OF_COLUMN, OF_PART
 from checks.contract.grammar import FLAG, INTEGER, TEXT, Case, Kind, Mapped, Part, items, words
 from checks.contract.node import Node
@@ -142,7 +144,8 @@ def columns_and_rules(properties: Sequence[Part], scope: Scope) -> Columns:
         found.rules += own
         if is_nested:
             found.nested_rules += nested_rules(item, here)
-    _refuse_two_labels(found.columns, properties)
+    for role in ("label", "probabilities"):
+        _refuse_two(role, found.columns, properties)
     settings = [item.get("customProperties", {}).get("assay.label", {}) for item in properties]
     is_partial = any(of_label.get("missing") == "allowed" for of_label in settings)
     labelled = _with_labels(found.columns, found.rules, is_partial=is_partial)
@@ -187,7 +190,19 @@ def _column(item: Part, scope: Scope, rules: list[Rule]) -> Column:
         is_personal="assay.pii" in own,
         key=item.get("primaryKey", False),
         valid_values=valid,
+        classes=_classes(own),
     )
+
+
+def _classes(own: Part) -> tuple[str, ...]:
+    """Return the classes of a label as its column prints them (ASSAY-C008 if one is repeated)."""
+    of_label = own.get("assay.label", Part(own.node))
+    given = of_label.get("classes", ())
+    classes = tuple(str(pa.scalar(value).cast(pa.string())) for value in given)
+    if len(set(classes)) < len(classes) or None in given:
+        what = "`classes` must list each class once"
+        raise of_label.nodes["classes"].fail("C008", what, fix="remove what is listed twice")
+    return classes
 
 
 def _refuse_roles(item: Part, own: Part, scope: Scope) -> None:
@@ -196,6 +211,8 @@ def _refuse_roles(item: Part, own: Part, scope: Scope) -> None:
     for role in own.get("assay.role", ()):
         if role in nested_roles.FITS:
             fits, what = nested_roles.FITS[role](spec), nested_roles.NEEDS[role]
+        elif role == "file":
+            fits, what = spec.logical == "string" and not spec.is_binary, "a string"
         else:
             fits, what = not spec.is_nested or role == "ignore", "a column that is not nested"
         if not fits:
@@ -250,14 +267,14 @@ def _part_rules(part: Part, path: str, scope: Scope) -> list[Rule]:
     return nested_rules(part, here)
 
 
-def _refuse_two_labels(columns: Sequence[Column], properties: Sequence[Part]) -> None:
+def _refuse_two(role: str, columns: Sequence[Column], properties: Sequence[Part]) -> None:
     found = [
         item.nodes["name"]
         for column, item in zip(columns, properties, strict=True)
-        if "label" in column.roles
+        if role in column.roles
     ]
     if len(found) > 1:
-        what = f"two label columns, in lines {found[0].line} and {found[1].line}"
+        what = f"two {role} columns, in lines {found[0].line} and {found[1].line}"
         raise found[1].fail("C008", what, fix="keep the role on one of them")
 
 

@@ -218,10 +218,12 @@ def _twice(node: Node, first: Node) -> AssayError:
 
 
 def _settings(given: Part, place: Place, columns: dict[str, str]) -> dict[str, Any]:
-    """Return what Assay's own settings say: reference, checks, limits and policy."""
+    """Return what Assay's own settings say: reference, files, checks, limits and policy."""
     found: dict[str, Any] = {}
     if "assay.reference" in given:
         found["reference"] = place.inside(given.nodes["assay.reference"], "assay.reference")
+    if "root" in (files := given.get("assay.files", {})):
+        found["files_root"] = place.inside(files.nodes["root"], "assay.files.root")
     if "assay.checks" in given:
         found["checks"] = check_options(given["assay.checks"], place, columns)
     if "assay.limits" in given:

@@ -14,7 +14,7 @@ from provenance.rows.column_types import ColumnSpec
 
 Role = Literal[
     "label", "text", "source", "time", "quasi_identifier", "ignore", "sequence",
-    "messages", "embedding", "tokens", "tags", "spans", "labels",
+    "messages", "embedding", "tokens", "tags", "spans", "labels", "probabilities", "group", "file",
 ]  # fmt: skip
 PiiAction = Literal["quarantine", "redact", "pseudonymise", "allow"]
 
@@ -45,7 +45,8 @@ class Rule:
 class Column:
     """One column: its type for the cast, its roles, and the action on personal data in it.
 
-    `is_personal` says whether the contract sets `assay.pii` for it, whatever the action.
+    `is_personal` says whether the contract sets `assay.pii` for it, whatever the action. `classes`
+    are those of a label, as text, in the order of the chances of the role `probabilities`.
     """
 
     spec: ColumnSpec
@@ -54,6 +55,7 @@ class Column:
     is_personal: bool = False
     key: bool = False
     valid_values: tuple[Any, ...] | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -92,7 +94,8 @@ class Contract:
     """A whole contract; paths are resolved, texts are as in the YAML.
 
     `root` is the folder that contains everything the contract may name. The `column` of a nested
-    rule is the path of a nested column or of a part of one.
+    rule is the path of a nested column or of a part of one. `files_root` is the folder of the files
+    that columns of the role `file` name, None for that of the source.
     """
 
     name: str
@@ -110,6 +113,7 @@ class Contract:
     warnings: tuple[Notice, ...] = ()
     root: str = ""
     nested_rules: tuple[Rule, ...] = ()
+    files_root: str | None = None
 
     def column(self, name: str) -> Column:
         """Return the column with that name; StopIteration if it does not exist."""
@@ -118,6 +122,10 @@ class Contract:
     def having(self, role: Role) -> tuple[str, ...]:
         """Return the names of the columns with a role, in order."""
         return tuple(column.name for column in self.columns if role in column.roles)
+
+    def used(self, role: Role) -> tuple[str, ...]:
+        """Return the names of the columns with a role that are not ignored, in order."""
+        return tuple(c.name for c in self.columns if role in c.roles and "ignore" not in c.roles)
 
     @property
     def label(self) -> str | None:
@@ -138,9 +146,9 @@ class Contract:
     def features(self) -> tuple[str, ...]:
         """Return the flat columns that models may learn from.
 
-        All but the label, the key, the source, times, sequences and what is ignored.
+        All but the label, the key, the source, groups, files, times, sequences and what is ignored.
         """
-        skip = {"label", "source", "time", "ignore", "sequence"}
+        skip = {"label", "source", "time", "ignore", "sequence", "group", "file"}
         return tuple(
             c.name for c in self.columns if not (c.key or c.roles & skip or c.spec.is_nested)
         )

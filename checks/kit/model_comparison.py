@@ -65,13 +65,14 @@ class Worth:
     measures: tuple[Measure, ...] = ()
 
 
-def compare(
+def compare(  # noqa: PLR0913  # one argument for each fact
     table: pa.Table,
     how: dict[str, encode.Kind],
     label: str,
     held: np.ndarray,
     asked: pa.Table | np.ndarray,
     *,
+    groups: np.ndarray | None = None,
     seed: int = 0,
 ) -> Worth:
     """Train and compare both models.
@@ -82,6 +83,7 @@ def compare(
         label: the label's column, a class or a number.
         held: rows that are not in the clean output, bool, shape (n,).
         asked: a table of rows to evaluate on, or which rows of `table`, bool, shape (n,).
+        groups: of rows that must not be on both sides, uint64, shape (n,), 0 for none; or None.
         seed: for everything random.
     """
     usable = np.asarray(pc.is_valid(table[label]).to_numpy(zero_copy_only=False))
@@ -94,7 +96,7 @@ def compare(
     if not is_number and not 1 < classes <= MOST_CLASSES:
         return Worth(f"the label has {count(classes, 'class')}")
     usable = _few(usable, MOST_WORK // max(len(how) * max(classes, 1), 1), seed)
-    parts = _parts(usable, asked, other)
+    parts = _parts(usable, asked, other, groups)
     if not how or usable.sum() < LEAST or sum(len(rows) for _, rows in parts) < LEAST:
         return Worth("there are too few rows or columns to train or evaluate a model")
     if why := _alike(given, usable, held, parts):
@@ -162,12 +164,18 @@ def _few(usable: np.ndarray, most: int, seed: int) -> np.ndarray:
 
 
 def _parts(
-    usable: np.ndarray, asked: pa.Table | np.ndarray, other: np.ndarray | None
+    usable: np.ndarray,
+    asked: pa.Table | np.ndarray,
+    other: np.ndarray | None,
+    groups: np.ndarray | None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return pairs of rows to train on and rows to evaluate on."""
     if other is not None:
         return [(np.flatnonzero(usable), np.flatnonzero(np.isfinite(other)))]
     half = np.random.default_rng(len(usable)).random(len(usable)) < 0.5  # noqa: PLR2004
+    if groups is not None:
+        firsts, place = np.unique(groups, return_index=True, return_inverse=True)[1:]
+        half = np.where(groups == 0, half, half[firsts][place])
     return [
         (np.flatnonzero(usable & ~side), np.flatnonzero(usable & asked & side))
         for side in (half, ~half)

@@ -1,9 +1,11 @@
 """Near copies: rows that nearly repeat each other share a fold, so that none vouches for another.
 
 Rows are linked if they share a key (`lsh`) that chance would hardly give to two rows; linked rows
-form a group. Groups are found in the sample; a row of a shard joins a group whose key it has, so
-the result depends on that row and the sample alone. A group that holds most rows of a class is no
-group: its rows are what the class looks like, and a model must see some of them.
+form a group, together with all rows of their folds: those that a contract's role `group` keeps
+together stay so. Groups are found in the sample; a row of a shard joins the group of its fold or,
+if the sample has no such row, one whose key it has, so the result depends on that row and the
+sample alone. A group that holds most rows of a class is no group: its rows are what the class looks
+like, and a model must see some of them.
 Cost: O(rows x columns x subsets), vectorised; O(sample x subsets) memory.
 """
 
@@ -30,12 +32,14 @@ class NearCopies:
         chosen: bool, shape (subsets, columns).
         keys: of all rows in groups, uint64, ascending.
         fold: of each key's group, uint32, same shape.
+        owns: folds of rows in groups before, uint32, ascending, and what they become.
     """
 
     units: tuple[tuple[str, Kind, float], ...]
     chosen: np.ndarray
     keys: np.ndarray
     fold: np.ndarray
+    owns: tuple[np.ndarray, np.ndarray]
 
     def folds(self, table: pa.Table, own: np.ndarray) -> np.ndarray:
         """Return each row's fold, that of its group if it has one: uint32, shape (n,).
@@ -50,7 +54,9 @@ class NearCopies:
         for keys in _keys(_cells(table, self.units), self.chosen)[::-1]:
             at = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
             made = np.where(self.keys[at] == keys, self.fold[at], made)
-        return made
+        before, after = self.owns
+        at = np.minimum(np.searchsorted(before, own), len(before) - 1)
+        return np.where(before[at] == own, after[at], made)
 
 
 def fit(
@@ -65,9 +71,6 @@ def fit(
         given: int64 class codes, shape (n,), negative for rows without a class; None for a label
             that is a number.
     """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
     if len(how) < LEAST_COLUMNS or table.num_rows < 2:  # noqa: PLR2004
         return None
     units = tuple((name, kind, _width(table, name, kind)) for name, kind in how.items())
@@ -82,9 +85,9 @@ def fit(
     found, place, count = np.unique(keys.ravel()[rare], return_inverse=True, return_counts=True)
     shared = count[place] > 1
     row, place = row[shared], place[shared]
-    links = coo_matrix((np.ones(len(row), bool), (row, place + table.num_rows)),
-                       shape=(table.num_rows + len(found),) * 2)  # fmt: skip
-    _, group = connected_components(links, directed=False)
+    owns, owned = np.unique(own, return_inverse=True)
+    pairs = np.r_[row, np.arange(table.num_rows)], np.r_[place, owned + len(found)]
+    group = _connected(*pairs, table.num_rows, len(found) + len(owns))
     mine = group[: table.num_rows]
     members = np.bincount(mine, minlength=group.max() + 1)
     kept = (members > 1) & (members <= max(MOST * table.num_rows, 2))
@@ -92,9 +95,22 @@ def fit(
         kept &= ~_are_classes(mine, given, len(kept))
     fold = np.full(group.max() + 1, np.iinfo(np.uint32).max, np.uint32)
     np.minimum.at(fold, mine, own)
-    owner = group[table.num_rows :]
+    owner = group[table.num_rows : table.num_rows + len(found)]
     is_shared = (count > 1) & kept[owner]
-    return NearCopies(units, chosen, found[is_shared], fold[owner[is_shared]])
+    holder = group[table.num_rows + len(found) :]
+    is_held = kept[holder]
+    moved = (owns[is_held], fold[holder[is_held]])
+    return NearCopies(units, chosen, found[is_shared], fold[owner[is_shared]], moved)
+
+
+def _connected(rows: np.ndarray, others: np.ndarray, size: int, more: int) -> np.ndarray:
+    """Return the group of each of `size` rows, and of each of `more` things that link them."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    marks = np.ones(len(rows), bool)
+    links = coo_matrix((marks, (rows, others + size)), shape=(size + more,) * 2)
+    return np.asarray(connected_components(links, directed=False)[1])
 
 
 def _are_classes(group: np.ndarray, given: np.ndarray, groups: int) -> np.ndarray:

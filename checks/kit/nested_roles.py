@@ -39,6 +39,7 @@ def has_spans(spec: ColumnSpec) -> bool:
 FITS: dict[str, Callable[[ColumnSpec], bool]] = {
     "messages": lambda spec: part_names(spec) is not None,
     "embedding": is_vector,
+    "probabilities": is_vector,
     "tokens": is_listed,
     "tags": is_listed,
     "spans": has_spans,
@@ -46,7 +47,7 @@ FITS: dict[str, Callable[[ColumnSpec], bool]] = {
 }
 NEEDS = {
     "messages": "an array of objects with `role` and `content`",
-    "embedding": "an array of numbers",
+    **dict.fromkeys(("embedding", "probabilities"), "an array of numbers"),
     **dict.fromkeys(("tokens", "tags", "labels"), "an array of strings or integers"),
     "spans": "an array of objects with integers `start` and `end`",
 }

@@ -98,6 +98,8 @@ class Context:
         history: by check, the memory of earlier runs on the dataset with the same reference,
             oldest first, each with its `run` and `time`.
         test: rows that models will be evaluated on, with the same columns, or None.
+        folder: of the source's files, which files beside the table are relative to; empty if the
+            source is no local file.
     """
 
     contract: Contract
@@ -107,6 +109,7 @@ class Context:
     seed: int = 0
     history: Mapping[str, tuple[Mapping[str, Any], ...]] = dataclasses.field(default_factory=dict)
     test: pa.Table | None = None
+    folder: str = ""
 
     def without(self, names: list[str]) -> "Context":
         """Return the same context with the named columns ignored."""

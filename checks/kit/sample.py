@@ -48,8 +48,15 @@ def ranks(shard: Shard) -> np.ndarray:
 
 
 def folds(shard: Shard) -> np.ndarray:
-    """Return each row's fold number before the modulus: uint32, shape (n,), equal for copies."""
-    return np.ascontiguousarray(shard.digests[:, 8:12]).view(np.uint32).reshape(-1)
+    """Return each row's fold number before the modulus: uint32, shape (n,).
+
+    It is equal for copies, and for the rows of a group where the contract names groups.
+    """
+    own = np.ascontiguousarray(shard.digests[:, 8:12]).view(np.uint32).reshape(-1)
+    if shard.groups is None:
+        return own
+    grouped = (_mixed(shard.groups) >> np.uint64(32)).astype(np.uint32)
+    return np.where(shard.groups == 0, own, grouped)
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:

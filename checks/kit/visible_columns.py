@@ -8,8 +8,10 @@ objects or bytes are apart from the flat ones, so that a check sees them only if
 
 import dataclasses
 
+import numpy as np
 import pyarrow as pa
 
+from checks.kit import hashing
 from checks.kit.contract_model import Contract
 from provenance.rows.column_types import ARROW
 from provenance.rows.nested import flat_names
@@ -24,7 +26,24 @@ def read_seen(ref: ShardRef, contract: Contract) -> Shard:
 def shard_seen(shard: Shard, contract: Contract) -> Shard:
     """Return a shard with its table as checks see it."""
     table = table_seen(shard.table, contract)
-    return dataclasses.replace(shard, table=table, nested=nested_of(shard.table))
+    nested = nested_of(shard.table)
+    return dataclasses.replace(shard, table=table, nested=nested, groups=groups_of(table, contract))
+
+
+def groups_of(table: pa.Table, contract: Contract) -> np.ndarray | None:
+    """Return one hash for each group of rows that belong together; see `Shard.groups`.
+
+    Several columns of the role `group` name a group together. None without such a column.
+    """
+    names = [name for name in contract.used("group") if name in table.column_names]
+    if not names:
+        return None
+    made, is_there = np.zeros(table.num_rows, np.uint64), np.ones(table.num_rows, bool)
+    for number, name in enumerate(names):
+        column = hashing.whole(table[name])
+        made = hashing.mixed(made ^ hashing.value_hashes(column, number), number)
+        is_there &= np.asarray(column.is_valid())
+    return np.where(is_there, made | np.uint64(1), np.uint64(0))
 
 
 def nested_of(table: pa.Table) -> pa.Table:

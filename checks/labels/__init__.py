@@ -1,7 +1,8 @@
 """Mislabelled rows: confident learning on out-of-fold class probabilities.
 
 Threat: poisoning by wrong labels. State: a sample of 20,000 rows. Cost: up to 20 fits, two passes.
-Nulls: rows without a label are not judged; a missing feature counts as a value.
+Nulls: rows without a label are not judged; a missing feature counts as a value. With a column of
+the role `probabilities`, its chances judge, and rows without them are not judged.
 Blind to: errors that follow the columns so closely that the model learns them; classes of fewer
 than ten rows, or of copies of each other; errors on rows where the classes overlap (those are only
 ranked).
@@ -10,17 +11,26 @@ Source: Northcutt, Jiang, Chuang 2021 (confident learning); `checks.labels.noise
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import calibrate, cross_fit, encode, findings, numeric_label, sample
+from checks.kit import (
+    calibrate,
+    class_chances,
+    cross_fit,
+    encode,
+    findings,
+    numeric_label,
+    sample,
+    vectors,
+)
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
-from checks.kit.wording import about, count, percent
-from checks.labels import error_floor, noise_channel
+from checks.kit.wording import count, percent
+from checks.labels import embedded, error_floor, given_chances, noise_channel, summary
 from provenance.rows.shards import Shard
 
 SIZE = 20_000
@@ -28,6 +38,7 @@ LEAST_ROWS = 40
 LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
 COPIED = "most rows of the class are copies of each other"
+NO_CHANCES = "their rows have no chances of the judged classes"
 UNLEARNABLE = "labels not judged: the other columns do not predict the label"
 # chance of being correct below which a label is doubted, a warning: about as many as are wrong
 DOUBTED = 0.64
@@ -35,13 +46,22 @@ REVIEW_SHARE = 0.02  # of the rows: the top-ranked ones that confident learning 
 
 
 @dataclasses.dataclass(frozen=True)
+class State:
+    """A sample of the rows, and with given chances the values that the label has in all rows."""
+
+    rows: pa.Table
+    values: frozenset[Any] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
 class LabelModel(Model):
     """What judges a label.
 
     Attributes:
-        fitted: models of all folds, None if nothing could be learnt.
+        fitted: models of all folds, or what reads the given chances; None if nothing judges.
         classes: names of the judged classes, sorted; code i is classes[i].
-        likely: maximum-likelihood channel from true classes to given labels; it ranks.
+        likely: maximum-likelihood channel from true classes to given labels.
+        ranking: the channel that ranks.
         least: channel with the fewest plausible errors; it quarantines, None for no row.
         floors: error floors of each pair of classes; they quarantine as well.
         floor: chance of being correct by `floors` below which a row is quarantined, -1 for none.
@@ -49,11 +69,14 @@ class LabelModel(Model):
         quarantine: the same by `least`, -1 for none.
         review: score from which a row that confident learning doubts is reviewed.
         number: model of a numeric label, None for classes.
+        projection: of embeddings to number columns.
+        times: factor on the chance that a label is correct, >= 1; see `given_chances.TIMES`.
     """
 
-    fitted: cross_fit.Crossfit | None = None
+    fitted: cross_fit.Crossfit | given_chances.Given | None = None
     classes: tuple[str, ...] = ()
     likely: noise_channel.Channel | None = None
+    ranking: noise_channel.Channel | None = None
     least: noise_channel.Channel | None = None
     confident: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     floors: error_floor.Floors | None = None
@@ -61,9 +84,11 @@ class LabelModel(Model):
     floor: float = -1.0
     review: float = 2.0
     number: numeric_label.Quantity | None = None
+    projection: embedded.Projection = dataclasses.field(default_factory=embedded.Projection)
+    times: float = 1.0
 
 
-class Labels(Check[pa.Table, LabelModel]):
+class Labels(Check[State, LabelModel]):
     """Quarantine labels that the rest of the row contradicts; rank the doubtful ones."""
 
     name: ClassVar[str] = "labels"  # storage key: never rename
@@ -91,38 +116,55 @@ class Labels(Check[pa.Table, LabelModel]):
         """Choose the columns to sample."""
         super().__init__(context)
         self.label = context.contract.label or ""
-        features = [n for n in context.contract.features if n in context.schema.names]
-        self.columns = [*features, self.label]
+        contract, names = context.contract, context.schema.names
+        self.given = contract.used("probabilities")
+        self.embedded = () if self.given else contract.used("embedding")
+        features = [] if self.given else [n for n in contract.features if n in names]
+        self.columns = [*features, *self.given, *self.embedded, self.label]
 
-    def fit(self, shard: Shard) -> pa.Table:
+    def fit(self, shard: Shard) -> State:
         """Return the shard's part of the sample."""
-        return sample.take(shard, self.columns, SIZE)
+        rows = sample.take(self._seen(shard), self.columns, SIZE)
+        if not self.given:
+            return State(rows)
+        values = pc.unique(shard.table[self.label]).drop_null().to_pylist()
+        return State(rows, frozenset(sorted(values)[: class_chances.MOST_CLASSES + 1]))
 
-    def merge(self, left: pa.Table, right: pa.Table) -> pa.Table:
+    def merge(self, left: State, right: State) -> State:
         """Join both samples."""
-        return sample.merge(left, right, SIZE)
+        values = sorted(left.values | right.values)[: class_chances.MOST_CLASSES + 1]
+        return State(sample.merge(left.rows, right.rows, SIZE), frozenset(values))
 
-    def finish(self, state: pa.Table) -> LabelModel:
-        """Fit the models out of fold, then set the thresholds on the sample."""
-        table = sample.settled(state)
+    def finish(self, state: State) -> LabelModel:
+        """Fit the models out of fold, or read the given chances; set the thresholds by them."""
+        rows = sample.settled(state.rows)
+        projection = embedded.fit(rows, self.embedded)
+        state = State(projection.of(rows), state.values)
+        model = self._finished(state, projection.names)
+        return dataclasses.replace(model, projection=projection)
+
+    def _finished(self, state: State, embedded_names: list[str]) -> LabelModel:
+        table = state.rows
         how = encode.kinds(self.context.contract, table)
-        if numeric_label.is_quantity(table[self.label]):
+        how |= dict.fromkeys(embedded_names, "number")
+        if numeric_label.is_quantity(table[self.label]) and not self.given:
             return self._quantity(table, how)
         labels = names(table[self.label])
         classes, note = _judged(labels)
-        if note or not how:
+        if note or not (how or self.given):
             return LabelModel(
                 notes=(note or "labels not judged: there is no column to learn the label from",)
             )
         given = _codes(labels, classes)
         folds = table[sample.FOLD].to_numpy()
-        fitted, chances = cross_fit.fit(
-            table, how, given, folds, classes=len(classes), seed=self.context.seed
-        )
+        fitted, chances = self._chances(state, table, how, given, classes)
+        if isinstance(fitted, str):
+            return LabelModel(notes=(f"labels not judged: {fitted}",))
         known = np.flatnonzero(given >= 0)
         judged = known[fitted.judges(table.take(pa.array(known)), folds[known], given[known])]
+        unjudged = NO_CHANCES if self.given else COPIED
         if not len(judged):
-            return LabelModel(notes=(f"labels not judged: {COPIED}",))
+            return LabelModel(notes=(f"labels not judged: {unjudged}",))
         model = self._thresholds(fitted, classes, chances[judged], given[judged])
         rare = len(labels) - labels.null_count - len(known)
         notes = list(model.notes)
@@ -130,26 +172,56 @@ class Labels(Check[pa.Table, LabelModel]):
             rare_ = count(rare, "label")
             notes.append(f"{rare_} in classes of fewer than {LEAST_OF_CLASS} rows not judged")
         if len(judged) < len(known):
-            notes.append(f"{count(len(known) - len(judged), 'label')} not judged: {COPIED}")
+            notes.append(f"{count(len(known) - len(judged), 'label')} not judged: {unjudged}")
         return dataclasses.replace(model, notes=tuple(notes))
+
+    def _chances(
+        self,
+        state: State,
+        table: pa.Table,
+        how: dict[str, encode.Kind],
+        given: np.ndarray,
+        classes: tuple[str, ...],
+    ) -> tuple[cross_fit.Crossfit | given_chances.Given | str, np.ndarray]:
+        """Return what predicts classes, or why nothing does, and the chances of the sample."""
+        folds = table[sample.FOLD].to_numpy()
+        if not self.given:
+            return cross_fit.fit(
+                table, how, given, folds, classes=len(classes), seed=self.context.seed
+            )
+        found = given_chances.of(self.context.contract, table, state.values, classes)
+        if isinstance(found, str):
+            return found, np.zeros(0)
+        return found, found.predict(table, folds)
+
+    def _seen(self, shard: Shard) -> Shard:
+        """Return a shard whose table has the nested columns that judge."""
+        if not (self.given or self.embedded):
+            return shard
+        lists = (*self.given, *self.embedded)
+        widest = vectors.WIDEST if self.embedded else None
+        return dataclasses.replace(shard, table=vectors.with_lists(shard, lists, widest))
 
     def score(self, shard: Shard, model: LabelModel) -> findings.Findings:
         """Report the rows whose label the models contradict."""
-        if model.number is not None and shard.table.num_rows:
-            return self._numbers(shard, model.number)
-        if model.fitted is None or not shard.table.num_rows:
+        if not shard.table.num_rows or (model.number is None and model.fitted is None):
             return findings.empty()
-        given = _codes(names(shard.table[self.label]), model.classes)
+        whole = model.projection.of(self._seen(shard).table)
+        if model.number is not None:
+            return self._numbers(dataclasses.replace(shard, table=whole), model.number)
+        if model.fitted is None:
+            return findings.empty()
+        given = _codes(names(whole[self.label]), model.classes)
         known, folds = np.flatnonzero(given >= 0), sample.folds(shard)
-        table = shard.table.take(pa.array(known))
+        table = whole.take(pa.array(known))
         known = known[model.fitted.judges(table, folds[known], given[known])]
-        table = shard.table.take(pa.array(known))
+        table = whole.take(pa.array(known))
         chances = model.fitted.predict(table, folds[known])
         return self._report(shard.rows[known], given[known], chances, model)
 
     def _thresholds(
         self,
-        fitted: cross_fit.Crossfit,
+        fitted: cross_fit.Crossfit | given_chances.Given,
         classes: tuple[str, ...],
         chances: np.ndarray,
         given: np.ndarray,
@@ -164,19 +236,23 @@ class Labels(Check[pa.Table, LabelModel]):
             fitted=fitted,
             classes=classes,
             likely=likely,
+            ranking=(ranking := given_chances.ranking(likely) if self.given else likely),
             least=least,
             confident=get_confident_thresholds(given, chances),
+            times=given_chances.TIMES if self.given else 1.0,
         )
-        ranked = np.sort(likely.score(chances, given)[_off_diagonal(chances, given, model)])[::-1]
+        ranked = np.sort(ranking.score(chances, given)[_off_diagonal(chances, given, model)])[::-1]
         most = int(REVIEW_SHARE * len(given))
         review = float(ranked[most - 1 : most + 1].mean()) if 0 < most < len(ranked) else -1.0
         found, alpha = error_floor.floors(chances, given), self.context.contract.policy.alpha
-        floor = calibrate.cut(found.correct(chances, given), alpha)[0]
+        floor = calibrate.cut(_less_sure(found.correct(chances, given), model), alpha)[0]
         model = dataclasses.replace(model, review=review, floors=found, floor=floor)
-        threshold, _ = calibrate.cut(_correct(least, chances, given), alpha)
+        threshold, _ = calibrate.cut(_correct(least, chances, given, model), alpha)
         model = dataclasses.replace(model, quarantine=threshold)
         correct, held = _judge(chances, given, model)
-        return dataclasses.replace(model, notes=(_note(correct, held, likely, least),))
+        return dataclasses.replace(
+            model, notes=(summary.of(correct < DOUBTED, correct, held, (likely, least)),)
+        )
 
     def _quantity(self, table: pa.Table, how: dict[str, encode.Kind]) -> LabelModel:
         values = encode.numbers(table[self.label])
@@ -214,16 +290,17 @@ class Labels(Check[pa.Table, LabelModel]):
     def _report(
         self, rows: np.ndarray, given: np.ndarray, chances: np.ndarray, model: LabelModel
     ) -> findings.Findings:
-        if model.likely is None:
+        if model.likely is None or model.ranking is None:
             return findings.empty()
         chances = _normal(chances)
         correct, held = _judge(chances, given, model)
-        score = model.likely.score(chances, given)
+        score = model.ranking.score(chances, given)
         listed = (score > model.review) & _off_diagonal(chances, given, model)
         hit = np.flatnonzero(held | (correct < DOUBTED) | listed)
         best = model.likely.supported(chances[hit], given[hit])
         best = np.array(model.classes, dtype=object)[best]
         own = np.array(model.classes, dtype=object)[given[hit]]
+        by = "the given chances" if self.given else "the other columns"
         triples = zip(own, best, chances[hit, given[hit]], strict=True)
         return findings.make(
             rows[hit],
@@ -234,7 +311,7 @@ class Labels(Check[pa.Table, LabelModel]):
             score=score[hit],
             p_value=correct[hit],
             evidence=[
-                f"labelled '{o}', but the other columns support '{b}' (out-of-fold probability of "
+                f"labelled '{o}', but {by} support '{b}' (out-of-fold probability of "
                 f"'{o}': {percent(p)})"
                 for o, b, p in triples
             ],
@@ -273,44 +350,33 @@ def _normal(chances: np.ndarray) -> np.ndarray:
 
 
 def _correct(
-    channel: noise_channel.Channel | None, chances: np.ndarray, given: np.ndarray
+    channel: noise_channel.Channel | None,
+    chances: np.ndarray,
+    given: np.ndarray,
+    model: LabelModel,
 ) -> np.ndarray:
     """Return the chance that each label is correct; 1 without a channel."""
-    return np.ones(len(given)) if channel is None else channel.correct(chances, given)
+    if channel is None:
+        return np.ones(len(given))
+    return _less_sure(channel.correct(chances, given), model)
+
+
+def _less_sure(correct: np.ndarray, model: LabelModel) -> np.ndarray:
+    made: np.ndarray = np.minimum(correct * model.times, 1.0)
+    return made
 
 
 def _judge(
     chances: np.ndarray, given: np.ndarray, model: LabelModel
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the chance that each label is correct, and which rows either estimate quarantines."""
-    correct = _correct(model.likely, chances, given)
-    held = _correct(model.least, chances, given) < model.quarantine
+    correct = _correct(model.likely, chances, given, model)
+    held = _correct(model.least, chances, given, model) < model.quarantine
     if model.floors is not None:
-        by_floor = model.floors.correct(chances, given)
+        by_floor = _less_sure(model.floors.correct(chances, given), model)
         low = by_floor < model.floor
         correct, held = np.where(low, np.minimum(correct, by_floor), correct), held | low
     return correct, held
-
-
-def _note(
-    correct: np.ndarray,
-    held: np.ndarray,
-    likely: noise_channel.Channel,
-    least: noise_channel.Channel | None,
-) -> str:
-    doubted = f"{count(int((correct < DOUBTED).sum()), 'label')} doubted"
-    if not held.any():
-        return (
-            f"none of {count(len(correct), 'sampled label')} quarantined: no evidence of errors "
-            f"beyond class overlap; {doubted}"
-        )
-    least_rate = f", at least {percent(least.rate)}" if least else ""
-    return (
-        f"{int(held.sum()):,} of {count(len(correct), 'sampled label')} contradicted beyond class "
-        f"overlap and quarantined, {about(float(correct[held].mean()))} of them false "
-        f"alarms; an estimated {percent(likely.rate)} of all labels are wrong{least_rate}; "
-        f"{doubted}"
-    )
 
 
 def _off_diagonal(chances: np.ndarray, given: np.ndarray, model: LabelModel) -> np.ndarray:

@@ -25,6 +25,7 @@ from pipelines.proposal import (
     as_written,
     breaking,
     columns,
+    content_roles,
     deviants,
     keys,
     label_cells,
@@ -132,6 +133,7 @@ def _propose_columns(proposals: list[Proposal], snapshot: Snapshot, notes: list[
         if role := nested_columns.role_of(proposal.seen.nested):
             proposal.roles.append(role)
             proposal.comments.append(f"check: the role {role}, by its type and name")
+    content_roles.propose(proposals, snapshot)
     for role, test in (("time", _is_time), ("source", _is_source), ("text", _is_text)):
         _propose_role(proposals, role, test)
     numbers = sum(column.logical in ("integer", "number") for column in seen)

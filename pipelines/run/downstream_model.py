@@ -16,6 +16,7 @@ from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
 from checks.kit.protocol import Context
 from checks.kit.verdict import quarantined_rows
+from checks.kit.visible_columns import groups_of
 from pipelines.checking.examine import Examined
 from pipelines.report.facts import StampFacts, WorthFacts
 from pipelines.run import examination
@@ -64,7 +65,10 @@ def _compared(
     if evaluated is None:
         flagged = found.filter(pc.not_equal(found["severity"], "info"))["row"].drop_null()
         evaluated = ~np.isin(row, flagged.to_numpy())
-    return model_comparison.compare(table, kinds, label, held, evaluated), role
+    made = model_comparison.compare(
+        table, kinds, label, held, evaluated, groups=groups_of(table, contract)
+    )
+    return made, role
 
 
 def _evaluation_rows(

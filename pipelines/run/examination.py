@@ -1,6 +1,8 @@
 """The checks of one run: what they may know, the engine that runs them, and their models' files."""
 
 import dataclasses
+import os
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +19,7 @@ from pipelines.run.request import Plan
 from pipelines.store import keys
 from pipelines.store.drift_memory import Histories, Memory
 from provenance.base import own_code
+from provenance.files import remote
 from provenance.ledger.signing import Signer
 from provenance.rows.shards import read_shard
 
@@ -54,13 +57,14 @@ def run_checks(plan: Plan, contract: Contract, past: Memory, kept: Kept) -> Exam
         _rows_of(plan, "reference", REFERENCE_ROWS, contract),
         history=history,
         test=_rows_of(plan, "test", TEST_ROWS, contract),
+        folder=_folder(plan),
     )
     models = plan.scratch / "models"
     models.mkdir()
-    # workers of Dask may be on other machines, where nothing is kept
-    kept.begin(
-        _grounds(plan, contract, history), 0 if plan.engine == "dask" else len(shards), _signer
-    )
+    # workers of Dask may be on other machines, where nothing is kept; files beside the table may
+    # have changed since a run was killed
+    may_keep = plan.engine != "dask" and not contract.used("file")
+    kept.begin(_grounds(plan, contract, history), len(shards) if may_keep else 0, _signer)
     chosen = engine.make(
         plan.engine,
         rows,
@@ -75,6 +79,19 @@ def run_checks(plan: Plan, contract: Contract, past: Memory, kept: Kept) -> Exam
         chosen.close()
     _copy_models(plan, examined)
     return examined
+
+
+def _folder(plan: Plan) -> str:
+    """Return the folder that all files of the source lie in; empty if one is no local file.
+
+    The folders of a partitioned source do not count: their number changes from run to run.
+    """
+    if any(remote.is_url(name) for name in plan.sources):
+        return ""
+    folder = Path(os.path.commonpath([Path(name).resolve().parent for name in plan.sources]))
+    while "=" in folder.name:
+        folder = folder.parent
+    return str(folder)
 
 
 def _copy_models(plan: Plan, examined: Examined) -> None:

@@ -41,6 +41,8 @@ def reusable(
     tests = expand(contract.test_set) if contract.test_set else []
     if any(remote.is_url(name) for name in (*sources, *references, *tests)):
         return None  # the content of an object store is only known once it is read
+    if contract.used("file"):
+        return None  # files beside the table are only known once they are read
     wanted = (
         contract.sha256,
         own_code.facts()["sha256"],

@@ -33,6 +33,8 @@ class Shard:
             from a run, the ids that the run published, shape (n, 32) or (n, 64).
         nested: where `table` has flat columns only, as checks see it: the other columns, shape
             (n, columns); else without columns.
+        groups: of a dataset with a column of the role `group`, as checks see it: one hash for each
+            group, uint64, shape (n,), 0 for a row without a group; else None.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Shard:
     rows: np.ndarray
     digests: np.ndarray
     nested: pa.Table = dataclasses.field(default_factory=lambda: pa.table({}))
+    groups: np.ndarray | None = None
 
     def row_array(self) -> pa.Array:
         """Return the row ordinals as an Arrow int64 array."""

@@ -26,11 +26,12 @@ SPECS = {
 }
 
 
-def judged(kind, **cells):
-    columns = tuple(Column(SPECS[name], roles=frozenset({name})) for name in cells)
+def judged(kind, others=None, **cells):
+    specs = SPECS | (others or {})
+    columns = tuple(Column(specs[name], roles=frozenset({name})) for name in cells)
     contract = Contract("t", "1", "t.yaml", "0" * 64, columns)
     made = {
-        name: values if isinstance(values, pa.Array) else pa.array(values, SPECS[name].arrow)
+        name: values if isinstance(values, pa.Array) else pa.array(values, specs[name].arrow)
         for name, values in cells.items()
     }
     table = pa.table(made)
@@ -39,7 +40,9 @@ def judged(kind, **cells):
     rows = np.arange(len(table))
     digests = np.zeros((len(table), 32), np.uint8)
     shard = Shard(0, table.select(flat), rows, digests, table.drop_columns(flat))
-    found = check.score(shard, check.finish(check.fit(shard))).to_pylist()
+    none = Shard(1, shard.table.slice(0, 0), rows[:0], digests[:0], shard.nested.slice(0, 0))
+    model = check.finish(check.merge(check.fit(shard), check.fit(none)))
+    found = [*model.overall.to_pylist(), *check.score(shard, model).to_pylist()]
     return [(item["row"], item["rule"], item["severity"]) for item in found]
 
 
@@ -57,6 +60,25 @@ def test_spans_in_texts_of_any_type():
     ends = pa.array([[{"start": 0, "end": 4}]], SPECS["spans"].arrow)
     for text, count in ((pa.array(["abc"]).dictionary_encode(), 1), (pa.array([1]), 0)):
         assert len(judged(Spans, text=text, spans=ends)) == count
+
+
+BIO = [["O", "B-PER", "I-PER", "O", "B-LOC", "B-LOC", "I-LOC"], ["O", "I"], [], None]
+WRONG = [["O", "I-PER"], ["I-PER"], ["B-PER", "I-LOC"], ["B-LOC", "O", "I-LOC"]]
+
+
+def test_an_entity_begins_before_it_is_continued():
+    spec = ColumnSpec("tags", "array", items=ColumnSpec("items"))
+    usual = BIO * 30
+    for wrong in WRONG:
+        found = judged(Tags, {"tags": spec}, tags=[*usual, wrong])
+        assert found == [(120, "tags.begin", "error")]
+    assert judged(Tags, {"tags": spec}, tags=usual) == []
+    many = [*usual, *WRONG * 3]
+    assert judged(Tags, {"tags": spec}, tags=many) == [(None, "tags.begin", "warning")]
+    # the last tag of a row does not begin the entity of the next
+    assert judged(Tags, {"tags": spec}, tags=[*usual, ["B-PER"], ["I-PER"]]) == [
+        (121, "tags.begin", "error")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,17 +26,24 @@ STORED = {
     "drift.recent",
     "duplicates.conflict", "duplicates.exact", "duplicates.source",
     "embeddings.gap", "embeddings.length", "embeddings.norm", "embeddings.zero",
+    *(f"files.{name}" for name in (
+        "conflict", "copy", "cut", "empty", "irregular", "missing", "outside", "size", "type",
+        "unreadable", "url",
+    )),
+    "groups.test",
     "label_lists.repeated",
     "labels.contradicted",
     "messages.empty", "messages.length", "messages.order", "messages.role", "messages.system",
     "messages.unanswered",
+    "neighbours.copy", "neighbours.outlier",
     "outliers.column", "outliers.joint", "outliers.rare",
     *(f"pii.{name}" for name in PII),
     "poison.trigger",
+    "probabilities.length", "probabilities.sum", "probabilities.value",
     "spans.outside",
     "sources.findings_rate", "sources.influence", "sources.label_change", "sources.label_mix",
     "sources.share",
-    "tags.gap", "tags.length",
+    "tags.begin", "tags.gap", "tags.length",
 }  # fmt: skip
 EXPLAINED = {
     rule: item for check in registry.load().values() for rule, item in check.explains.items()
