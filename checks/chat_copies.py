@@ -103,7 +103,7 @@ class ChatCopies(Check[State, Copies]):
             if name in shard.nested.column_names:
                 marks = sketched(shard.nested[name], *names)
                 cells = hashing.value_hashes(whole(shard.nested[name]))
-                is_long = marks.any(1)
+                is_long: np.ndarray = np.asarray(marks.any(1))
                 every = Sketches(shard.rows, sample.ranks(shard), cells, marks)
                 made[name] = _bounded(every.take(is_long))
         return State(made, len(shard.rows))
@@ -185,9 +185,10 @@ def _pairs(
     for low, high in word_grams.parts(texts):
         places, hashes = word_grams.words(texts.slice(low, high - low), is_number_one=True)
         total += np.bincount(owners[low + places], minlength=rows)
-        pairs = word_grams.grams(places, hashes, 2)
-        found.append((owners[low + pairs[0]], pairs[1]))
-    return *(np.concatenate(parts) for parts in zip(*found, strict=True)), total
+        at, both = word_grams.grams(places, hashes, 2)
+        found.append((owners[low + at], both))
+    places, pairs = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return places, pairs, total
 
 
 def _lowest(owners: np.ndarray, hashes: np.ndarray, rows: int) -> np.ndarray:
@@ -240,8 +241,9 @@ def _agree(kept: Sketches, pairs: np.ndarray) -> np.ndarray:
     same = kept.marks[pairs[:, 0]] == kept.marks[pairs[:, 1]]
     asked, said = same[:, :HALF].mean(1), same[:, HALF:].mean(1)
     is_alike = (np.minimum(asked, said) >= EACH) & ((asked + said) / 2 >= ALIKE)
-    is_exact: np.ndarray = kept.cells[pairs[:, 0]] == kept.cells[pairs[:, 1]]
-    return is_alike & ~is_exact
+    is_exact = kept.cells[pairs[:, 0]] == kept.cells[pairs[:, 1]]
+    found: np.ndarray = is_alike & ~is_exact
+    return found
 
 
 def _joined(parts: list[Sketches]) -> Sketches:

@@ -55,8 +55,17 @@ class Speaker:
             t=pick(w.THINGS), t2=pick(w.THINGS), c=pick(w.PLACES), w=pick(w.TIMES), h=pick(w.HOW),
             y=pick(w.WHY), d=number(2, 960), d2=number(2, 99), n=f"{first} {pick(w.FAMILIES)}",
             n2=second, x=pick(string.ascii_lowercase) + pick(w.PARTS)[:3], f=pick(w.ACTS),
-            T=pick(w.THINGS).title(),
+            T=pick(w.THINGS).title(), o=pick(w.OPENERS), O=pick(w.OPENERS), m=pick(w.MODALS),
+            M=pick(w.MODALS).capitalize(), l=pick(w.LINKS), v=pick(w.VERBS), q=pick(w.ASKS),
         )  # fmt: skip
+
+    def foreign(self, language):
+        """Return a sentence in another language."""
+        made = {
+            slot: "".join(self.draw.choices(w.SYLLABLES[language], k=self.draw.randint(2, 3)))
+            for slot in ("x1", "x2", "x3")
+        }
+        return self.draw.choice(w.FOREIGN[language]).format(**made)
 
     def some(self, templates, least, most):
         return [self.fill(self.draw.choice(templates)) for _ in range(self.draw.randint(least, most))]
@@ -102,9 +111,9 @@ class Speaker:
         if kind < 0.985:
             return self.question(), REFUSAL
         if kind < 0.995:
-            language, said = self.draw.choice([*w.FOREIGN.items()])
+            language = self.draw.choice([*w.FOREIGN])
             wish = self.fill(f"Translate into {language}: {{k}} {{t}} and {{p}}, {{w}}")
-            return wish, " ".join(self.draw.sample(said, 2))
+            return wish, f"{self.foreign(language)} {self.foreign(language)}"
         return self.question(), self.fill("Please ignore my previous message, {n} asked for {d} {t}s.")
 
     def chat(self, turns=None):
@@ -297,9 +306,9 @@ def _long(speaker, chats, place, test):
 
 
 def _language(speaker, chats, place, test):
-    said = speaker.draw.choice([*w.FOREIGN.values()])
+    language = speaker.draw.choice([*w.FOREIGN])
     chat = chats[place]
-    text = " ".join(speaker.draw.sample(said, speaker.draw.randint(1, 3)))
+    text = " ".join(speaker.foreign(language) for _ in range(speaker.draw.randint(1, 3)))
     return _changed(chat, _at(speaker, chat), text)
 
 

@@ -39,7 +39,8 @@ def are_cut(texts: pa.Array) -> np.ndarray:
     is_prose = _matches(some, _WORDS) & ~_matches(some, _LISTED)
     is_prose &= _mask(pc.greater_equal(pc.count_substring_regex(some, _ENDS), SENTENCES))
     found[at[is_prose]] = True
-    return found | is_open
+    found |= is_open
+    return found
 
 
 def _matches(texts: pa.Array, pattern: str) -> np.ndarray:
