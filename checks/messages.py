@@ -1,10 +1,10 @@
-"""Chat messages: speakers, order, empty turns, missing and cut answers, system prompts, length.
+"""Chat messages: speakers, order, empty turns, missing answers, system prompts, length.
 
 Threat: degradation by broken conversations; poisoning by a planted system prompt. State: counts of
 rows by fault, up to 10,000 system prompts with counts, a histogram of lengths. Cost: two passes.
 Nulls: a missing list is left to `required`; a missing speaker or text is a fault.
-Blind to: what is said; answers to other questions; answers that were cut at the end of a sentence;
-conventions that many rows share: a fault of more than one row in 20 is reported for the dataset and
+Blind to: what is said (see the checks `answers` and `texts`); answers to other questions;
+conventions that most rows share: a fault of more than one row in 20 is reported for the dataset and
 holds no row.
 """
 
@@ -21,8 +21,7 @@ from checks.kit.wording import count, percent
 from provenance.rows.shards import Shard
 
 CONVENTION = 0.05  # of the rows; what more of them do is a convention of the dataset
-SELDOM = 0.01  # of the rows; more unanswered or cut conversations may be meant: they only warn
-_MAY_BE_MEANT = ("messages.unanswered", "messages.truncated")
+SELDOM = 0.01  # of the rows; more unanswered conversations may be meant: they only warn
 MOST_PROMPTS = 10_000
 RARE, USUAL = 0.01, 0.9  # a rare system prompt, where another one is usual
 LEAST = 100  # rows with a system prompt, to call one rare
@@ -37,7 +36,6 @@ _ROW_RULES: dict[str, tuple[findings.Severity, str]] = {
     "messages.role": ("error", "a turn has no speaker, or one that no chat format knows"),
     "messages.order": ("error", _ORDER),
     "messages.unanswered": ("error", "the last turn is not the assistant's"),
-    "messages.truncated": ("error", "the last answer stops in the middle"),
 }  # fmt: skip
 
 
@@ -83,8 +81,8 @@ class Messages(Check[State, Conventions]):
                 ("error", "warning", "info"),
                 f"In this row, {says}.",
                 "At most one row in 20 is like that; if more are, it is a convention of the "
-                "dataset, and one warning says so. More than one unanswered or cut conversation "
-                "in 100 may be meant: each is a warning.",
+                "dataset, and one warning says so. More than one unanswered conversation in 100 "
+                "may be meant: each is a warning.",
                 f"{_ADVICE.capitalize()}.",
             )
             for rule, (_, says) in _ROW_RULES.items()
@@ -197,7 +195,8 @@ class Messages(Check[State, Conventions]):
 
 def _severity(rule: str, faulty: int, rows: int) -> findings.Severity:
     is_rare = faulty <= max(SELDOM * rows, 1)
-    return "warning" if rule in _MAY_BE_MEANT and not is_rare else _ROW_RULES[rule][0]
+    is_meant = rule == "messages.unanswered" and not is_rare
+    return "warning" if is_meant else _ROW_RULES[rule][0]
 
 
 def _counted(values: np.ndarray) -> dict[int, int]:

@@ -1,4 +1,5 @@
 """Words and sentences that generated conversations are made of."""
+# ruff: noqa: E501, SIM905, RUF001  # words are easier to read in lines
 
 NAMES = (
     "Anna José Søren Łukasz Nguyễn Aoife Björn Chloé Dmitri Elif Fatima Giulia Hiroshi Ines Jürgen "
@@ -123,6 +124,10 @@ STORY = (
     "{n} smiled, for the {t} was {k} again.",
     "A {k} letter from {c} {v} the {p}, {l} {y}.",
 )
+ACCENTS = (
+    "It’s a naïve idea", "the café in Zürich — nearby", "crème brûlée", "“quoted” words",
+    "Füße, Straße", "Łódź", "año nuevo", "10 °C", "déjà vu…",
+)  # fmt: skip
 FOREIGN = {
     "German": (
         "Zuerst sollten Sie {x1} {x2} abschalten, weil sonst {x3} ausfallen kann.",

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import endings, hashing
+from checks.kit import hashing
 from provenance.rows.arrow_bytes import whole
 from provenance.rows.nested import as_list, is_text, sizes
 
@@ -79,17 +79,11 @@ def faults(turns: Turns) -> dict[str, np.ndarray]:
     starts = (kinds == ASSISTANT) & (~is_next | (before == SYSTEM))
     late = is_next & (kinds == SYSTEM) & (before != SYSTEM)
     empty = _rows_of(turns, turns.is_empty) | (turns.is_there & (turns.sizes == 0))
-    answers = is_last & (kinds == ASSISTANT)
-    if is_text(turns.said.type):
-        answers[answers] = endings.are_cut(turns.said.filter(pa.array(answers)))
-    else:
-        answers[:] = False
     return {
         "messages.empty": empty,
         "messages.role": _rows_of(turns, kinds == -1),
         "messages.order": _rows_of(turns, again | starts | late),
         "messages.unanswered": _rows_of(turns, is_last & (kinds != ASSISTANT)),
-        "messages.truncated": _rows_of(turns, answers),
     }
 
 

@@ -94,12 +94,15 @@ TIMES = 2  # as many as of any other family
 LETTERS = 8  # of a script that is not Latin
 _KANA = r"[\p{Hiragana}\p{Katakana}\p{Han}]"  # Japanese and Chinese are one family here
 _NOT_LATIN = r"[\x{370}-\x{1dbf}\x{2c00}-\x{2dff}\x{2e80}-\x{d7ff}\x{f900}-\x{faff}]"
+_NAMES = (  # without Polish, which is a verb too
+    "english|german|french|spanish|portuguese|italian|dutch|czech|russian|ukrainian|turkish|chinese|"
+    "mandarin|japanese|korean|arabic|hindi|hebrew|greek|swedish|norwegian|danish|finnish|hungarian|"
+    "romanian|vietnamese|indonesian|thai|deutsch|englisch|französisch|spanisch|anglais|allemand|"
+    "espagnol|inglés|alemán|francés|español"
+)
 _ABOUT = (
-    r"(?i)translat|übersetz|tradu[cz]|tłumacz|перев[её]?[дс]|翻译|\blanguages?\b|\bsprache|\bidioma|"
-    r"\blangue|\b(?:english|german|french|spanish|portuguese|italian|dutch|polish|czech|russian|"
-    r"ukrainian|turkish|chinese|mandarin|japanese|korean|arabic|hindi|hebrew|greek|latin|swedish|"
-    r"norwegian|danish|finnish|hungarian|romanian|vietnamese|indonesian|thai|deutsch|englisch|"
-    r"französisch|spanisch|anglais|allemand|espagnol|inglés|alemán|francés|español)\b"
+    r"(?i:translat|übersetz|tradu[cz]|tłumacz|перев[её]?[дс]|翻译|\blanguages?\b|\bsprache|\bidioma|"
+    rf"\blangues?\b|\b(?:{_NAMES})\b)|\bPolish\b"
 )
 
 
