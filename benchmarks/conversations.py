@@ -82,12 +82,10 @@ def report(path, planted):
     print(f"{'planted':<12} {'rows':>6} {'held':>7} {'listed':>7}  by")
     for kind in chat_faults.KINDS:
         rows = {row for row, what in planted.items() if what == kind}
-        rules = Counter(rule for row in rows for rule in found.get(row, ()))
-        by = ", ".join(f"{rule} {count}" for rule, count in rules.most_common(3))
-        of = len(rows)
-        print(
-            f"{kind:<12} {of:>6} {len(rows & held) / of:>7.1%} {len(rows & listed) / of:>7.1%}  {by}"
-        )
+        most = Counter(rule for row in rows for rule in found.get(row, ())).most_common(3)
+        by = ", ".join(f"{rule} {count}" for rule, count in most)
+        shares = " ".join(f"{len(rows & some) / len(rows):>7.1%}" for some in (held, listed))
+        print(f"{kind:<12} {len(rows):>6} {shares}  {by}")
     size = lineage(path).num_rows - len(planted)
     wrong = held - planted.keys()
     rules = Counter(rule for row in wrong for rule in found.get(row, ()))

@@ -24,6 +24,7 @@ from provenance.rows.shards import Shard
 
 SELDOM, CONVENTION = 0.01, 0.05  # of the rows: up to which a fault holds, and up to which it warns
 MOST_WORDS = 10_000
+REPEATED = 3  # more rows that end with a word show that it is one
 LEAST = 100  # rows whose words tell a half word from a rare one
 RULE = "answers.truncated"
 _SAYS = "the last answer stops in the middle"
@@ -66,9 +67,9 @@ class Answers(Check[dict[str, Seen], Usual]):
             ("error", "warning"),
             "The last answer stops in the middle of a sentence, a word or a block of code.",
             "Its last line is prose of six words or more without a mark at its end, while two "
-            "sentences of the answer have one, or its last word occurs nowhere else; or a block of "
-            "code is not closed. Error if at most one row in 100 is like that, warning up to one "
-            "in 20; if more are, it is a convention, and one warning says so.",
+            "sentences of the answer have one, or its last word occurs in no other place; or code "
+            "is not closed. Error if at most one row in 100 is like that, warning up to one in 20; "
+            "if more are, it is a convention, and one warning says so.",
             f"{_ADVICE.capitalize()}.",
         )
     }
@@ -110,10 +111,11 @@ class Answers(Check[dict[str, Seen], Usual]):
         overall, halves = [findings.empty()], {}
         severity: dict[str, findings.Severity] = {}
         for name, seen in sorted(state.items()):
-            words = np.array(sorted(seen.last or ()), np.int64)
+            last = seen.last or {}
+            words = np.array(sorted(at for at, n in last.items() if n <= REPEATED), np.int64)
             is_half = ~endings.are_known(seen.known, words) & (seen.rows >= LEAST)
             halves[name] = words[is_half]
-            rows = seen.cut + sum((seen.last or {})[at] for at in halves[name].tolist())
+            rows = seen.cut + sum(last[at] for at in halves[name].tolist())
             if rows > max(CONVENTION * seen.rows, 1):
                 overall.append(self._convention(name, rows, seen.rows))
             else:

@@ -116,11 +116,21 @@ class Contamination(Check[State, Shared]):
             if name not in ignored
         }
         self.parts = {name: names for name, spec in specs.items() if (names := part_names(spec))}
-        self.tested = self._tested(context.test) if context.test is not None else None
+        test = context.test if context.test is not None else context.schema.empty_table()
+        self.tested = self._tested(test)
+        self.is_unreadable = contract.test_set is not None and not test.num_rows
 
     def fit(self, shard: Shard) -> State:
-        """Count the rows that have each run of the test set."""
-        tested = self._ready()
+        """Count the rows that have each run of the test set.
+
+        Raises:
+            AssayError: ASSAY-K003 if the test set has no readable row.
+        """
+        if self.is_unreadable:
+            what = "no row of the test set can be read"
+            fix = "give a test set that follows this contract"
+            raise AssayError("K003", what, fix=fix)
+        tested = self.tested
         pairs = [np.zeros((0, 2), np.int64)]
         for _, owners, hits in self._hits(shard, tested):
             pairs.append(np.column_stack([owners[hits.texts], hits.runs]))
@@ -134,7 +144,7 @@ class Contamination(Check[State, Shared]):
 
     def finish(self, state: State) -> Shared:
         """Leave out the runs that many rows have."""
-        tested = self._ready()
+        tested = self.tested
         is_phrase = state.counts > max(COMMON * state.rows, FEW)
         kept = tested.is_rare & ~is_phrase
         used = Tested(tested.hashes[kept], tested.owners[kept], tested.is_rare[kept], tested.sizes)
@@ -163,13 +173,6 @@ class Contamination(Check[State, Shared]):
                 )
             )
         return findings.concat(found)
-
-    def _ready(self) -> Tested:
-        if self.tested is None or not len(self.context.test or ()):
-            what = "no row of the test set can be read"
-            fix = "give a test set that follows this contract"
-            raise AssayError("K003", what, fix=fix)
-        return self.tested
 
     def _tested(self, test: pa.Table) -> Tested:
         """Return the runs of the test set's texts."""

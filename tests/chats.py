@@ -17,15 +17,15 @@ REFUSAL = (
 )
 SHORT = ("Yes.", "No", "Sure", "ok", "42", "Correct!", "Probably not", "It depends.", "👍", "True")
 EMOJI = (
-        "🙂",
-        "🎉",
-        "👍🏽",
-        "👩\u200d👩\u200d👧",
-        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
-        "❤️",
-        "🚲",
-        "☕",
-    )
+    "🙂",
+    "🎉",
+    "👍🏽",
+    "👩\u200d👩\u200d👧",
+    "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    "❤️",
+    "🚲",
+    "☕",
+)
 CASUAL = (  # honest, though the last mark is missing
     "sure, just {a} the {p} {h} and {a2} it {w}",
     "hm i guess the {k} {t} {v} the {t2} {w} lol",

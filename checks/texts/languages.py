@@ -101,8 +101,9 @@ _NAMES = (  # without Polish, which is a verb too
     "espagnol|inglés|alemán|francés|español"
 )
 _ABOUT = (
-    r"(?i:translat|übersetz|tradu[cz]|tłumacz|перев[её]?[дс]|翻译|\blanguages?\b|\bsprache|\bidioma|"
-    rf"\blangues?\b|\b(?:{_NAMES})\b)|\bPolish\b"
+    r"(?i:translat|übersetz|tradu[cz]|tłumacz|перев[её]?[дс]|翻译|\bsprache|\bidioma|\blangues?\b|"
+    r"\b(?:in|into|which|what|another|other|foreign|native|this|that) languages?\b|"
+    rf"\b(?:{_NAMES})\b)|\bPolish\b"
 )
 
 
