@@ -35,7 +35,8 @@ _ALIKE = "".join(
     for char, plain in sorted(CONFUSABLE.items())
     if plain.isalpha() and 0x370 <= ord(char) <= 0x52F  # noqa: PLR2004  Greek and Cyrillic
 )
-_MIXED = rf"{_LATIN}[{_ALIKE}]{{1,2}}{_LATIN}|\b[{_ALIKE}]{_LATIN}{{3}}|{_LATIN}{{3}}[{_ALIKE}]\b"
+_MIXED = rf"{_LATIN}[{_ALIKE}]{{1,2}}{_LATIN}"
+_MIXED += rf"|(?:^|\P{{L}})[{_ALIKE}]{_LATIN}{{3}}|{_LATIN}{{3}}[{_ALIKE}](?:$|\P{{L}})"
 
 
 def are_broken(texts: pa.Array) -> np.ndarray:
