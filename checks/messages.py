@@ -1,39 +1,30 @@
-"""Chat messages: unknown speakers, turns out of order, empty turns, rare system prompts, length.
+"""Chat messages: speakers, order, empty turns, missing answers, system prompts, length.
 
 Threat: degradation by broken conversations; poisoning by a planted system prompt. State: counts of
 rows by fault, up to 10,000 system prompts with counts, a histogram of lengths. Cost: two passes.
 Nulls: a missing list is left to `required`; a missing speaker or text is a fault.
-Blind to: what is said; answers to other questions; conventions that most rows share: a fault of
-more than one row in 20 is reported for the dataset and holds no row.
+Blind to: what is said (see the checks `answers` and `texts`); answers to other questions;
+conventions that most rows share: a fault of more than one row in 20 is reported for the dataset and
+holds no row.
 """
 
 import dataclasses
 from typing import ClassVar
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from checks.kit import findings, hashing
+from checks.kit import findings
 from checks.kit.nested_roles import part_names
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.turns import STEPS, bins, faults, turns_of
 from checks.kit.wording import count, percent
-from provenance.rows.arrow_bytes import whole
-from provenance.rows.nested import as_list, is_text, sizes
 from provenance.rows.shards import Shard
 
-SYSTEM, USER, ASSISTANT, TOOL = range(4)
-KNOWN = {
-    "system": SYSTEM, "developer": SYSTEM,
-    "user": USER, "human": USER,
-    "assistant": ASSISTANT, "gpt": ASSISTANT, "model": ASSISTANT, "bot": ASSISTANT,
-    "tool": TOOL, "function": TOOL, "observation": TOOL, "ipython": TOOL,
-}  # fmt: skip
 CONVENTION = 0.05  # of the rows; what more of them do is a convention of the dataset
+SELDOM = 0.01  # of the rows; more unanswered conversations may be meant: they only warn
 MOST_PROMPTS = 10_000
 RARE, USUAL = 0.01, 0.9  # a rare system prompt, where another one is usual
 LEAST = 100  # rows with a system prompt, to call one rare
-STEPS = 4  # bins of an octave of lengths
 LONG = 16  # times the length of one row in a hundred
 _ADVICE = "repair the conversation at its source, or release the row"
 _ORDER = (
@@ -44,7 +35,7 @@ _ROW_RULES: dict[str, tuple[findings.Severity, str]] = {
     "messages.empty": ("error", "the conversation has no turn, or a turn without a text"),
     "messages.role": ("error", "a turn has no speaker, or one that no chat format knows"),
     "messages.order": ("error", _ORDER),
-    "messages.unanswered": ("warning", "the last turn is not the assistant's"),
+    "messages.unanswered": ("error", "the last turn is not the assistant's"),
 }  # fmt: skip
 
 
@@ -68,33 +59,13 @@ class Conventions(Model):
     """What is usual.
 
     Attributes:
-        held: rules by column whose rows are findings; rare: hashes of rare system prompts; longest:
-            the bin beyond which a conversation is long.
+        held: by column and rule, the severity of rules whose rows are findings; rare: hashes of
+            rare system prompts; longest: the bin beyond which a conversation is long.
     """
 
-    held: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    held: dict[str, dict[str, findings.Severity]] = dataclasses.field(default_factory=dict)
     rare: dict[str, frozenset[int]] = dataclasses.field(default_factory=dict)
     longest: dict[str, int] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Turns:
-    """The messages of a column; arrays of turns have shape (m,), those of rows (n,).
-
-    Attributes:
-        owners: int64, the row of each turn; kinds: int64, see KNOWN, -1 for unknown; is_empty: of
-            each turn; sizes: int64, turns of each row; is_there: whether a row's list is not null;
-            prompts: uint64, hash of each row's system prompt, 0 for none; lengths: int64,
-            characters of each row.
-    """
-
-    owners: np.ndarray
-    kinds: np.ndarray
-    is_empty: np.ndarray
-    sizes: np.ndarray
-    is_there: np.ndarray
-    prompts: np.ndarray
-    lengths: np.ndarray
 
 
 class Messages(Check[State, Conventions]):
@@ -110,7 +81,8 @@ class Messages(Check[State, Conventions]):
                 ("error", "warning", "info"),
                 f"In this row, {says}.",
                 "At most one row in 20 is like that; if more are, it is a convention of the "
-                "dataset, and one warning says so.",
+                "dataset, and one warning says so. More than one unanswered conversation in 100 "
+                "may be meant: each is a warning.",
                 f"{_ADVICE.capitalize()}.",
             )
             for rule, (_, says) in _ROW_RULES.items()
@@ -123,7 +95,7 @@ class Messages(Check[State, Conventions]):
             "Read the prompt: it may have been planted.",
         ),
         "messages.length": Explanation(
-            ("warning",),
+            ("error",),
             "The conversation is far longer than the others.",
             "It has more than 16 times the characters that one row in 100 exceeds.",
             "Check that it is one conversation, and that your model can take it.",
@@ -167,7 +139,11 @@ class Messages(Check[State, Conventions]):
         for name, rows in sorted(state.rows.items()):
             most = max(CONVENTION * rows, 1)
             shared = {rule: n for rule, n in sorted(state.faults[name].items()) if n > most}
-            held[name] = tuple(rule for rule in _ROW_RULES if rule not in shared)
+            held[name] = {
+                rule: _severity(rule, state.faults[name].get(rule, 0), rows)
+                for rule in _ROW_RULES
+                if rule not in shared
+            }
             overall += [self._convention(name, rule, n, rows) for rule, n in shared.items()]
             rare[name] = _rare(state.prompts[name])
             longest[name] = _longest(state.lengths[name], rows)
@@ -179,8 +155,8 @@ class Messages(Check[State, Conventions]):
         for name in self._columns(shard):
             turns = turns_of(shard.nested[name], *self.parts[name])
             masks = faults(turns)
-            for rule in model.held.get(name, ()):
-                severity, says = _ROW_RULES[rule]
+            for rule, severity in model.held.get(name, {}).items():
+                says = _ROW_RULES[rule][1]
                 found.append(self._rows(shard.rows[masks[rule]], name, rule, severity, says))
             if rare := model.rare.get(name):
                 mask = np.isin(turns.prompts, np.array(sorted(rare), np.uint64))
@@ -190,7 +166,7 @@ class Messages(Check[State, Conventions]):
             mask = bins(turns) > model.longest.get(name, 1 << 30)
             says = "the conversation is far longer than nearly all others"
             rows = shard.rows[mask]
-            found.append(self._rows(rows, name, "messages.length", "warning", says))
+            found.append(self._rows(rows, name, "messages.length", "error", says))
         return findings.concat(found)
 
     def _columns(self, shard: Shard) -> list[str]:
@@ -217,78 +193,10 @@ class Messages(Check[State, Conventions]):
         )
 
 
-def turns_of(column: pa.ChunkedArray, speaker: str, text: str) -> Turns:
-    """Return the messages of a column."""
-    cells = as_list(whole(column))
-    counts, items = sizes(cells), cells.flatten()
-    owners = np.repeat(np.arange(len(cells), dtype=np.int64), counts)
-    parts = {field.name: part for field, part in zip(items.type, items.flatten(), strict=True)}
-    names = pa.array(list(KNOWN))
-    place = pc.fill_null(pc.index_in(parts[speaker].cast(pa.string()), names), -1)
-    codes = np.array([*KNOWN.values(), -1])
-    kinds = codes[place.to_numpy(zero_copy_only=False)]
-    said = parts[text]
-    if is_text(said.type):
-        said = said.cast(pa.string())
-        letters = pc.fill_null(pc.utf8_length(pc.utf8_trim_whitespace(said)), 0)
-        hashes = hashing.value_hashes(said)
-    else:  # parts of other kinds, such as images
-        is_there = pc.and_kleene(said.is_valid(), pa.array(_has_items(said)))
-        letters, hashes = is_there.cast(pa.int64()), hashing.value_hashes(said)
-    size = letters.to_numpy(zero_copy_only=False).astype(np.int64)
-    is_empty = (size == 0) & ~_calls(parts)
-    prompts = np.zeros(len(cells), np.uint64)
-    is_first = np.r_[True, owners[1:] != owners[:-1]] if len(owners) else np.zeros(0, bool)
-    at = is_first & (kinds == SYSTEM)
-    prompts[owners[at]] = hashes[at] | np.uint64(1)
-    lengths = np.bincount(owners, weights=size, minlength=len(cells)).astype(np.int64)
-    is_valid = np.asarray(cells.is_valid())
-    return Turns(owners, kinds, is_empty, counts, is_valid, prompts, lengths)
-
-
-def faults(turns: Turns) -> dict[str, np.ndarray]:
-    """Return by rule the rows with such a fault: bool, shape (n,)."""
-    owners, kinds = turns.owners, turns.kinds
-    is_next = np.r_[False, owners[1:] == owners[:-1]] if len(owners) else np.zeros(0, bool)
-    before = np.r_[-1, kinds[:-1]] if len(kinds) else kinds
-    is_last = np.r_[~is_next[1:], True] if len(owners) else is_next
-    again = is_next & (kinds == before) & np.isin(kinds, (USER, ASSISTANT))
-    starts = (kinds == ASSISTANT) & (~is_next | (before == SYSTEM))
-    late = is_next & (kinds == SYSTEM) & (before != SYSTEM)
-    empty = _rows_of(turns, turns.is_empty) | (turns.is_there & (turns.sizes == 0))
-    return {
-        "messages.empty": empty,
-        "messages.role": _rows_of(turns, kinds == -1),
-        "messages.order": _rows_of(turns, again | starts | late),
-        "messages.unanswered": _rows_of(turns, is_last & (kinds != ASSISTANT)),
-    }
-
-
-def bins(turns: Turns) -> np.ndarray:
-    """Return the bin of each row's length: int64, shape (n,), STEPS to an octave."""
-    binned: np.ndarray = np.floor(STEPS * np.log2(turns.lengths + 1)).astype(np.int64)
-    return binned
-
-
-def _rows_of(turns: Turns, mask: np.ndarray) -> np.ndarray:
-    found = np.zeros(len(turns.sizes), bool)
-    found[turns.owners[mask]] = True
-    return found
-
-
-def _has_items(values: pa.Array) -> np.ndarray:
-    is_listed = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
-    return sizes(values) > 0 if is_listed else np.ones(len(values), bool)
-
-
-def _calls(parts: dict[str, pa.Array]) -> np.ndarray:
-    """Return which turns call a tool and may therefore say nothing."""
-    known = [parts[name] for name in ("tool_calls", "function_call") if name in parts]
-    length = len(next(iter(parts.values())))
-    found = np.zeros(length, bool)
-    for part in known:
-        found |= np.asarray(part.is_valid()) & _has_items(part)
-    return found
+def _severity(rule: str, faulty: int, rows: int) -> findings.Severity:
+    is_rare = faulty <= max(SELDOM * rows, 1)
+    is_meant = rule == "messages.unanswered" and not is_rare
+    return "warning" if is_meant else _ROW_RULES[rule][0]
 
 
 def _counted(values: np.ndarray) -> dict[int, int]:

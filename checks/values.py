@@ -2,7 +2,8 @@
 
 Threat: poisoning by values that wreck a scale or hide a trigger; look-alike categories.
 State: per text column up to 1,000 categories with counts; one bounded sample of the numbers.
-Cost: two passes, O(n); only the unique values are searched for characters (RE2).
+Cost: two passes, O(n); only the unique values are searched for characters (RE2), those of nested
+columns too; spellings are compared in flat columns and in lists of labels or tags.
 Nulls: ignored; ingest has already refused NaN and infinities (V001, V002).
 Blind to: less extreme outliers (see the check `outliers`); odd spellings of rare categories.
 Source: Unicode Standard Annex 9 (bidi) and Technical Standard 39; Hampel 1974 (median, MAD).
@@ -16,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings, sample
-from checks.kit.protocol import Check, Model
+from checks.kit import findings, sample, text_leaves
+from checks.kit.protocol import Check, Context, Model
 from checks.kit.text_folding import skeleton
+from provenance.rows import nested
 from provenance.rows.shards import Shard
 
 CAP = 1_000  # distinct values of a categorical column
@@ -75,9 +77,19 @@ class Values(Check[State, Fitted]):
     name: ClassVar[str] = "values"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning", "adversarial attacks")
 
+    def __init__(self, context: Context) -> None:
+        """Choose the nested columns that list categories."""
+        super().__init__(context)
+        having = context.contract.having
+        self.lists = {*having("labels"), *having("tags")}
+
     def fit(self, shard: Shard) -> State:
         """Count categories and sample numbers."""
         counts = {name: _counted(shard.table[name]) for name in self._categorical(shard.table)}
+        for name in self.lists & {*shard.nested.column_names}:
+            for leaf in nested.leaves(shard.nested[name], name):
+                if nested.is_text(leaf.values.type):
+                    counts[leaf.path] = _counted(leaf.values.cast(pa.string()))
         numeric = _numeric(shard.table.schema)
         return State(counts, sample.take(shard, numeric, SAMPLE) if numeric else None)
 
@@ -101,12 +113,12 @@ class Values(Check[State, Fitted]):
 
     def score(self, shard: Shard, model: Fitted) -> findings.Findings:
         """Report the bad values of one shard as errors."""
+        names = {field.name for field in shard.table.schema if _is_text(field.type)}
         parts = []
+        for texts in text_leaves.texts_of(shard, names):
+            parts += self._texts(shard, texts, model.usual.get(texts.path, {}))
         for name in shard.table.column_names:
-            kind = shard.table.schema.field(name).type
-            if _is_text(kind):
-                parts += self._texts(shard, name, model.usual.get(name, {}))
-            elif name in model.centre:
+            if name in model.centre:
                 parts += self._numbers(shard, name, model.centre[name])
         return findings.concat(parts)
 
@@ -132,10 +144,9 @@ class Values(Check[State, Fitted]):
         return odd
 
     def _texts(
-        self, shard: Shard, name: str, usual: dict[str, tuple[str, str]]
+        self, shard: Shard, texts: text_leaves.Texts, usual: dict[str, tuple[str, str]]
     ) -> list[findings.Findings]:
-        coded = _coded(shard.table[name])
-        values, codes = coded.dictionary, coded.indices
+        values = texts.unique
         control = pc.match_substring_regex(values, CONTROL)
         hidden = pc.match_substring_regex(pc.replace_substring_regex(values, _FLAG, ""), HIDDEN)
         parts = []
@@ -145,34 +156,38 @@ class Values(Check[State, Fitted]):
         ):
             where = np.flatnonzero(_bools(mask)).tolist()
             named = [f"{kind} character {_named(values[at].as_py(), pattern)}" for at in where]
-            texts = {at: (text, _ADVICE) for at, text in zip(where, named, strict=True)}
-            parts.append(self._found(shard, name, code, codes, texts))
+            told = {at: (text, _ADVICE) for at, text in zip(where, named, strict=True)}
+            parts.append(self._found(shard, texts, code, told))
         if usual:
             at = pc.index_in(pa.array(list(usual), values.type), values).to_pylist()
             for code in ("V007", "V008"):
-                texts = {
+                told = {
                     place: (_oddity(value, code), f"use the usual spelling{_shown(known[1])}")
                     for place, (value, known) in zip(at, usual.items(), strict=True)
                     if place is not None and known[0] == code
                 }
-                parts.append(self._found(shard, name, code, codes, texts))
+                parts.append(self._found(shard, texts, code, told))
         return parts
 
     def _found(
-        self, shard: Shard, name: str, code: str, codes: pa.Array, texts: dict[int, tuple[str, str]]
+        self, shard: Shard, texts: text_leaves.Texts, code: str, told: dict[int, tuple[str, str]]
     ) -> findings.Findings:
-        if not texts:
+        if not told:
             return findings.empty()
-        flagged = np.flatnonzero(_bools(pc.is_in(codes, pa.array(list(texts), codes.type))))
-        which = pc.index_in(codes.take(pa.array(flagged)), pa.array(list(texts), codes.type))
+        place = np.full(len(texts.unique), -1)
+        place[list(told)] = np.arange(len(told))
+        which = place[texts.codes]
+        # of a row's texts at one path, the first that is bad stands for all
+        owners, first = np.unique(texts.owners[which >= 0], return_index=True)
+        which = pa.array(which[which >= 0][first])
         evidence, suggestion = (
-            pa.array(list(parts)).take(which) for parts in zip(*texts.values(), strict=True)
+            pa.array(list(parts)).take(which) for parts in zip(*told.values(), strict=True)
         )
         return findings.make(
-            shard.rows[flagged],
+            shard.rows[owners],
             check=self.name,
             rule=f"ASSAY-{code}",
-            column=name,
+            column=texts.path,
             evidence=evidence,
             suggestion=suggestion,
         )
@@ -209,11 +224,7 @@ def _bools(mask: pa.Array) -> np.ndarray:
     return plain
 
 
-def _coded(column: pa.ChunkedArray) -> pa.DictionaryArray:
-    return pc.dictionary_encode(column.combine_chunks())
-
-
-def _counted(column: pa.ChunkedArray) -> dict[str, int] | None:
+def _counted(column: pa.ChunkedArray | pa.Array) -> dict[str, int] | None:
     counted = pc.value_counts(column.drop_null())
     values, counts = counted.field(0), counted.field(1)
     longest = pc.max(pc.utf8_length(values)).as_py() or 0

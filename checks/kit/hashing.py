@@ -6,6 +6,8 @@ Cost: O(bytes) in numpy, no Python loop over rows.
 Source: multilinear hashing (Lemire, Kaser 2014); min-hash (Broder 1997).
 """
 
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +19,7 @@ _DRAW = np.random.default_rng(20_240_229)
 _BYTES = _DRAW.integers(1, 2**63, 257, dtype=np.uint64)
 _PLACES = _DRAW.integers(1, 2**63, 4096, dtype=np.uint64) | np.uint64(1)
 MISSING = np.uint64(0x9E3779B97F4A7C15)  # the hash of a missing cell
+_AT_ONCE = 1 << 22  # bytes of texts that are hashed at once
 _EDGES = " \t\r\n.,;:!?\"'()[]{}<>"
 
 
@@ -80,16 +83,25 @@ def text_hashes(array: pa.Array) -> np.ndarray:
     """Return one hash per text, uint64, shape (n,); a missing text counts as empty."""
     filled = pc.fill_null(array, "").cast(pa.large_string())
     ends = np.frombuffer(filled.buffers()[1], np.int64)[filled.offset :][: len(filled) + 1]
-    sizes = np.diff(ends)
     if len(filled) == 0 or ends[-1] == ends[0]:
         return np.zeros(len(filled), np.uint64)
-    data = np.frombuffer(filled.buffers()[2], np.uint8)[ends[0] : ends[-1]]
-    starts = ends[:-1] - ends[0]
+    data = np.frombuffer(filled.buffers()[2], np.uint8)
+    # numbers are eight times as large as the bytes: a part of the texts at a time
+    cuts = np.searchsorted(ends, np.arange(ends[0] + _AT_ONCE, ends[-1], _AT_ONCE))
+    edges = np.unique([0, *cuts, len(filled)]).tolist()
+    parts = [_hashed(data, ends[low : high + 1]) for low, high in itertools.pairwise(edges)]
+    return np.concatenate(parts)
+
+
+def _hashed(data: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return the hashes of texts that end at `ends` (int64, from the start of the first)."""
+    data, starts, sizes = data[ends[0] : ends[-1]], ends[:-1] - ends[0], np.diff(ends)
     places = np.arange(len(data)) - np.repeat(starts, sizes)
     terms = _BYTES[data] * _PLACES[places & 4095]
-    hashes = np.zeros(len(filled), np.uint64)
+    hashes = np.zeros(len(sizes), np.uint64)
     full = np.flatnonzero(sizes)
-    hashes[full] = np.add.reduceat(terms, starts[full])
+    if len(full):
+        hashes[full] = np.add.reduceat(terms, starts[full])
     lengths: np.ndarray = hashes + sizes.astype(np.uint64) * _BYTES[256]
     return lengths
 

@@ -133,8 +133,9 @@ class Check(abc.ABC, Generic[State, Fitted]):
     Class attributes:
         name: the check's name in findings, contracts and reports.
         threats: the threats of README.md that it addresses.
-        needs: what must exist for it to run: any of "label", "source", "time", "reference",
-            "quasi_identifier".
+        needs: what must exist for it to run: roles of columns, "reference", "test" (a test set
+            that the contract names), "nested" (a nested column).
+        needs_one: of which one must exist; by default nothing.
         takes: the options that `assay.checks` may give it, with their types: see `option_types`.
         named_files: the options that name a file, with its use. The run records a digest of each.
             "private": personal data, whose digest is keyed; the check may read only the bytes
@@ -150,6 +151,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
     name: ClassVar[str]
     threats: ClassVar[tuple[str, ...]]
     needs: ClassVar[frozenset[str]] = frozenset()
+    needs_one: ClassVar[frozenset[str]] = frozenset()
     takes: ClassVar[Takes] = {}
     named_files: ClassVar[Mapping[str, FileUse]] = {}
     is_option: ClassVar[bool] = False

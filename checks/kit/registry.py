@@ -59,7 +59,7 @@ def select(context: Context) -> tuple[dict[str, Check], dict[str, str]]:  # type
             skipped[name] = "turned off by the contract"
         elif kind.is_option and name not in context.contract.checks:
             continue  # nobody asked for it
-        elif missing := sorted(need for need in kind.needs if not _has(context, need)):
+        elif missing := _missing(context, kind):
             if not kind.is_of_role:
                 skipped[name] = f"the contract names no {' and no '.join(missing)}"
         else:
@@ -128,7 +128,19 @@ def _classes(module: object) -> list[type[Check]]:  # type: ignore[type-arg]
     ]
 
 
+def _missing(context: Context, kind: type[Check]) -> list[str]:  # type: ignore[type-arg]
+    missing = sorted(need for need in kind.needs if not _has(context, need))
+    if kind.needs_one and not any(_has(context, need) for need in kind.needs_one):
+        missing.append(" or ".join(sorted(kind.needs_one)))
+    return missing
+
+
 def _has(context: Context, need: str) -> bool:
+    contract = context.contract
     if need == "reference":
         return context.reference is not None
-    return bool(context.contract.having(need))  # type: ignore[arg-type]
+    if need == "test":
+        return contract.test_set is not None
+    if need == "nested":
+        return any(column.spec.is_nested for column in contract.columns)
+    return bool(contract.having(need))  # type: ignore[arg-type]

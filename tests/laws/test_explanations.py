@@ -21,7 +21,10 @@ PII = (
 )  # fmt: skip
 # storage keys: add to this list, never change or remove an entry
 STORED = {
+    "answers.truncated",
     "certificate.votes",
+    "chat_copies.near",
+    "contamination.shared",
     "disclosure.k_anonymity", "disclosure.l_diversity", "disclosure.small_class",
     "drift.recent",
     "duplicates.conflict", "duplicates.exact", "duplicates.source",
@@ -44,6 +47,7 @@ STORED = {
     "sources.findings_rate", "sources.influence", "sources.label_change", "sources.label_mix",
     "sources.share",
     "tags.begin", "tags.gap", "tags.length",
+    "texts.broken", "texts.instruction", "texts.language", "texts.mixed", "texts.mojibake",
 }  # fmt: skip
 EXPLAINED = {
     rule: item for check in registry.load().values() for rule, item in check.explains.items()

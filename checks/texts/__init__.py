@@ -1,0 +1,217 @@
+"""Faults in prose: broken Unicode, mojibake, mixed alphabets, instructions to a model, languages.
+
+Threat: degradation by a broken export; poisoning by planted instructions. Searched are columns of
+the role `text` and every text of nested columns. State: counts of rows by fault and by language.
+Cost: two passes, O(n): RE2 over the different texts, a count of function words; Python sees
+candidates only.
+Nulls: ignored.
+Blind to: instructions in other words than ours, in images or in code; languages that are not in
+our list; texts in another language of the same family, or of fewer than three function words;
+conventions: what more than one row in 20 does is told once and holds no row, but for broken text.
+Source: Unicode Technical Standard 39 (mixed scripts).
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterator
+from typing import ClassVar
+
+import numpy as np
+
+from checks.kit import findings, text_leaves
+from checks.kit.protocol import Check, Context, Explains, Explanation, Model
+from checks.kit.wording import count, percent
+from checks.texts import characters, instructions, languages
+from provenance.rows.shards import Shard
+
+SELDOM, CONVENTION = 0.01, 0.05  # of the rows: up to which a fault holds, and up to which it warns
+_REPAIR = "repair the text at its source, or reject the row"
+_READ = "read the text: if it was planted, reject the row; else release it"
+_HELD = (
+    "It holds up to one row in 100 and warns of up to one in 20; if more rows are like that, it is "
+)
+_HELD += "a convention of the dataset, and one warning says so."
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fault:
+    """What is said of one kind of fault; `always`: whether it holds however many rows have it."""
+
+    says: str
+    advice: str
+    always: bool = False
+
+
+FAULTS = {
+    "texts.broken": Fault(
+        "the text has a replacement character, or half of a surrogate pair", _REPAIR, always=True
+    ),
+    "texts.mojibake": Fault(
+        "the text was decoded with the wrong encoding, such as Ã© for é", _REPAIR, always=True
+    ),
+    "texts.mixed": Fault("a word mixes letters of two alphabets that look alike", _READ),
+    "texts.instruction": Fault("the text gives orders to a language model", _READ),
+    "texts.language": Fault("the text is in another language than nearly all others", _READ),
+}
+_FIRES = {
+    "texts.broken": "It contains U+FFFD, or an escape such as \\ud83d without its other half.",
+    "texts.mojibake": "A part of it, encoded as Windows-1252 or Latin-1, is UTF-8 of one letter or "
+    "sign.",
+    "texts.mixed": "A Cyrillic or Greek letter that looks Latin stands between Latin ones. "
+    + _HELD,
+    "texts.instruction": "It tells the reader to ignore earlier instructions, to reveal a prompt "
+    f"or to drop all limits, or contains control marks of a chat format. {_HELD}",
+    "texts.language": "Its function words or its script are those of another language family than "
+    f"in 95 of 100 rows, and no text before it speaks of translating or of a language. {_HELD}",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """Rows by fault, and by language, of each path; rows of all."""
+
+    rows: int = 0
+    faults: dict[str, Counter[str]] = dataclasses.field(default_factory=dict)
+    languages: dict[str, Counter[int]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Usual(Model):
+    """By path: severity by fault, of those whose rows are findings; the languages that are rare."""
+
+    severity: dict[str, dict[str, findings.Severity]] = dataclasses.field(default_factory=dict)
+    foreign: dict[str, frozenset[int]] = dataclasses.field(default_factory=dict)
+
+
+class TextFaults(Check[State, Usual]):
+    """Find texts that a language model should not learn from."""
+
+    name: ClassVar[str] = "texts"
+    threats: ClassVar[tuple[str, ...]] = ("data poisoning", "drift and degradation")
+    needs_one: ClassVar[frozenset[str]] = frozenset({"text", "nested"})
+    is_of_role: ClassVar[bool] = True
+    explains: ClassVar[Explains] = {
+        rule: Explanation(
+            ("error",) if fault.always else ("error", "warning"),
+            f"In this row, {fault.says}.",
+            _FIRES[rule],
+            f"{fault.advice.capitalize()}.",
+        )
+        for rule, fault in FAULTS.items()
+    }
+
+    def __init__(self, context: Context) -> None:
+        """Choose the columns."""
+        super().__init__(context)
+        self.texts = context.contract.having("text")
+
+    def fit(self, shard: Shard) -> State:
+        """Count the rows with each fault and in each language."""
+        state = State(len(shard.rows))
+        for path, masks, spoken in self._judged(shard):
+            rows = {rule: int(mask.sum()) for rule, mask in masks.items()}
+            state.faults[path] = Counter({rule: n for rule, n in rows.items() if n})
+            state.languages[path] = Counter(
+                {code: int(mask.sum()) for code, mask in spoken.items() if mask.any()}
+            )
+        return state
+
+    def merge(self, left: State, right: State) -> State:
+        """Add the counts."""
+        merged = State(left.rows + right.rows)
+        for path in left.faults.keys() | right.faults.keys():
+            merged.faults[path] = left.faults.get(path, Counter()) + right.faults.get(
+                path, Counter()
+            )
+            merged.languages[path] = left.languages.get(path, Counter()) + right.languages.get(
+                path, Counter()
+            )
+        return merged
+
+    def finish(self, state: State) -> Usual:
+        """Tell faults from conventions."""
+        overall, severity, foreign = [findings.empty()], {}, {}
+        for path, rows in sorted(state.faults.items()):
+            foreign[path], strangers = languages.foreign(state.languages[path], CONVENTION)
+            counts = rows + Counter({"texts.language": strangers})
+            severity[path] = {
+                rule: level
+                for rule, n in counts.items()
+                if (level := _severity(FAULTS[rule], n, state.rows)) is not None
+            }
+            overall += [
+                self._convention(path, rule, n, state.rows)
+                for rule, n in sorted(counts.items())
+                if rule not in severity[path]
+            ]
+        return Usual(findings.concat(overall), severity=severity, foreign=foreign)
+
+    def score(self, shard: Shard, model: Usual) -> findings.Findings:
+        """Report the rows with a fault that is no convention."""
+        found = [findings.empty()]
+        for path, masks, spoken in self._judged(shard):
+            strange = [mask for code, mask in spoken.items() if code in model.foreign.get(path, ())]
+            if strange:
+                masks["texts.language"] = np.logical_or.reduce(strange)
+            levels = model.severity.get(path, {})
+            found += [
+                self._rows(shard.rows[mask], path, rule, levels[rule])
+                for rule, mask in masks.items()
+                if rule in levels
+            ]
+        return findings.concat(found)
+
+    def _judged(
+        self, shard: Shard
+    ) -> Iterator[tuple[str, dict[str, np.ndarray], dict[int, np.ndarray]]]:
+        """Yield of each path the rows by fault, and by language, as masks of shape (n,)."""
+        size = len(shard.rows)
+        for texts in text_leaves.texts_of(shard, self.texts):
+            marked = {
+                "texts.broken": characters.are_broken(texts.unique),
+                "texts.mojibake": characters.are_mojibake(texts.unique),
+                "texts.mixed": characters.are_mixed(texts.unique),
+                "texts.instruction": instructions.are_orders(texts.unique),
+            }
+            masks = {rule: texts.rows(mask, size) for rule, mask in marked.items()}
+            yield texts.path, masks, _spoken(texts, size)
+
+    def _rows(
+        self, rows: np.ndarray, path: str, rule: str, severity: findings.Severity
+    ) -> findings.Findings:
+        return findings.make(
+            rows, check=self.name, rule=rule, column=path, severity=severity,
+            evidence=FAULTS[rule].says, suggestion=FAULTS[rule].advice,
+        )  # fmt: skip
+
+    def _convention(self, path: str, rule: str, rows: int, of: int) -> findings.Findings:
+        return findings.make(
+            None,
+            check=self.name,
+            rule=rule,
+            column=path,
+            severity="warning",
+            evidence=f"in {count(rows, 'row')} ({percent(rows / of, 1)}), {FAULTS[rule].says}",
+            suggestion="check that it is meant",
+        )
+
+
+def _spoken(texts: text_leaves.Texts, size: int) -> dict[int, np.ndarray]:
+    """Return the rows by language: of texts behind none that speaks of a language in that row."""
+    places = np.arange(len(texts.codes))
+    is_about = languages.are_about_languages(texts.unique)[texts.codes]
+    first = np.full(size, len(places))
+    np.minimum.at(first, texts.owners[is_about], places[is_about])
+    counted = np.where(places < first[texts.owners], languages.of(texts.unique)[texts.codes], -1)
+    found = {}
+    for code in np.unique(counted[counted >= 0]).tolist():
+        found[code] = np.zeros(size, bool)
+        found[code][texts.owners[counted == code]] = True
+    return found
+
+
+def _severity(fault: Fault, rows: int, of: int) -> findings.Severity | None:
+    """Return how severe a fault of so many rows is; None if it is a convention."""
+    if fault.always or rows <= max(SELDOM * of, 1):
+        return "error"
+    return "warning" if rows <= max(CONVENTION * of, 1) else None
