@@ -64,6 +64,11 @@ def is_rare(times: int, rows: int) -> bool:
     return upper(times, rows) <= MOST
 
 
+def most_rare(rows: int) -> int:
+    """Return the most cells of so many rows that `is_rare` takes for deviants; -1 if not even 0."""
+    return int(((1 + MOST * rows) ** 0.5 - 1) ** 2) - 1
+
+
 @dataclasses.dataclass(slots=True)
 class Deviants:
     """Cells of one column that are kept out of its rules: kind -> cell -> rows."""
