@@ -25,10 +25,10 @@ from provenance.readers.csv_dialect import Dialect
 from provenance.rows.arrow_bytes import as_text, is_binary, whole
 from provenance.rows.cast import absent, cast
 from provenance.rows.column_types import ColumnSpec, Logical
+from provenance.rows.missing_words import ONLY_MISSING
 from provenance.rows.shards import read_shard, write_shard
 from provenance.rows.snapshot import Snapshot
 
-ABSENT = ("\\N", "#N/A", "<NA>")  # nothing but a missing value: MySQL, Excel, pandas
 _INDEXES = ("Unnamed: 0", "__index_level_0__", "level_0")  # names that pandas gives to an index
 _PARTITION: tuple[Logical, ...] = ("integer", "date", "timestamp")
 
@@ -203,7 +203,7 @@ def _is_utf8(column: pa.Array) -> bool:
 
 
 def _count_absent(written: Written, name: str, cells: pa.Array) -> None:
-    hits = cells.filter(pc.is_in(cells, pa.array(ABSENT)))
+    hits = cells.filter(pc.is_in(cells, pa.array(sorted(ONLY_MISSING))))
     for item in hits.value_counts().to_pylist():
         words = written.absent.setdefault(name, {})
         words[item["values"]] = words.get(item["values"], 0) + item["counts"]

@@ -21,13 +21,12 @@ from pipelines.proposal.deviants import is_rare, most_rare
 
 LEAST_ROWS = 50
 TAIL_VALUES = 20  # different values that a tail needs
-SURE = 8.0  # steps of a tail, times the values beyond: a chance of one in 3,000
-WIDE, WIDE_UNIT = 3.0, 1.0  # such steps that the gap spans; and if the others are of another unit
+WIDE, SURE = 3.0, 6.0  # steps of a tail that a gap spans; and times the values beyond it
+WIDE_UNIT, SURE_UNIT = 1.0, 5.0  # the same where those are of another unit
 UNIT_SHARE, UNIT_RANGE = 0.9, 100.0  # values that fit; most times between the ends of the others
 MODE_SHARE = 0.2  # of the rows; a value that more share is left out of the fit
 BOUNDED = -0.5  # shape of an upper tail that has an end; above it, logarithms are taken
 APART = 0.5  # of the range of the others that lies before a placeholder
-APART_TAIL = 1.0  # deviations between what a tail explains and what it does not
 FURTHEST = 1e6  # deviations from the median
 REPEATED = 2  # rows of a placeholder
 FACTORS = (10.0, 100.0, 1000.0, 0.1, 0.01, 0.001)
@@ -178,17 +177,19 @@ def _by_gap(ranked: np.ndarray, most: int) -> int | None:
 
 def _by_tail(ranked: np.ndarray, usual: np.ndarray, most: int, *, is_moment: bool) -> int | None:
     """Return the place before the first gap that the tail of the usual values does not explain."""
-    placed, fitted = _scaled(ranked, usual, is_moment=is_moment)
+    logs = None if is_moment else _logs(ranked, usual)
+    placed, fitted = _scaled(*(logs or (ranked, usual)))
     inner, outer = np.quantile(fitted, [0.80, 0.95])
     if outer <= inner:
         return None
-    tail = calibrate.tail(fitted, most_shape=1.0 if _shape(fitted) > 0 else 0.5)
+    # the logarithm of the heaviest usual tail, a Pareto's, has the shape 0
+    tail = calibrate.tail(fitted, most_shape=1.0 if logs is None and _shape(fitted) > 0 else 0.5)
     above = np.arange(most, 0, -1)
     steps = -np.diff(np.log(tail.beyond(placed[-most - 1 :])))
-    for at in np.flatnonzero((steps >= WIDE_UNIT) & (steps * above >= SURE)):
+    for at in np.flatnonzero((steps >= WIDE_UNIT) & (steps * above >= SURE_UNIT)):
         place = len(ranked) - 1 - int(above[at])
-        others, odd = ranked[: place + 1], ranked[place + 1 :]
-        if steps[at] >= WIDE or (not is_moment and _is_other_unit(odd, others)):
+        is_gap = steps[at] >= WIDE and steps[at] * above[at] >= SURE
+        if is_gap or (not is_moment and _is_other_unit(ranked[place + 1 :], ranked[: place + 1])):
             return place
     return None
 
@@ -202,26 +203,23 @@ def _is_other_unit(odd: np.ndarray, others: np.ndarray) -> bool:
     return bool(max(fits) >= UNIT_SHARE)
 
 
-def _scaled(
-    ranked: np.ndarray, usual: np.ndarray, *, is_moment: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return all values and the usual ones in deviations from the median.
+def _logs(ranked: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the logarithms of positive values, unless their upper tail has an end.
 
-    Logarithms are taken of positive values, unless their upper tail has an end. The lower tail of
-    positive values arrives here with its sign turned.
+    The lower tail of positive values arrives here with its sign turned.
     """
     low = float(np.quantile(usual, 0.01))
-    placed, fitted = ranked, usual
-    if not is_moment and low > 0 and _shape(usual) > BOUNDED:
-        placed, fitted = (np.log(np.maximum(part, low / 1e3)) for part in (ranked, usual))
-    elif not is_moment and ranked[-1] < 0:
-        placed, fitted = (-np.log(-part) for part in (ranked, usual))
-    center, scale = encode.spread(fitted)
+    if low > 0 and _shape(usual) > BOUNDED:
+        return np.log(np.maximum(ranked, low / 1e3)), np.log(np.maximum(usual, low / 1e3))
+    return (-np.log(-ranked), -np.log(-usual)) if ranked[-1] < 0 else None
+
+
+def _scaled(ranked: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return all values and the usual ones in deviations from the median."""
+    center, scale = encode.spread(usual)
     with np.errstate(over="ignore"):
-        placed, fitted = (
-            np.clip((part - center) / scale, -FURTHEST, FURTHEST) for part in (placed, fitted)
-        )
-    return placed, fitted
+        placed, fitted = ((part - center) / scale for part in (ranked, usual))
+    return np.clip(placed, -FURTHEST, FURTHEST), np.clip(fitted, -FURTHEST, FURTHEST)
 
 
 def _shape(ranked: np.ndarray) -> float:
