@@ -2,8 +2,11 @@
 
 Seeded tables of 600 to 8,000 rows are cut in two. One kind of fault at a time is planted into one
 half, in 0.1 to 2 % of its rows, and `assay init` proposes a contract from that half. Measured are
-the planted rows that break a proposed rule (kept out), the honest rows of that half that do (lost
-at home), and the cells and rows of the clean other half that an error rule holds (lost abroad).
+the planted rows that break a proposed rule of any severity (kept out), the honest rows of that half
+that do (lost at home), and the cells and rows of the clean other half that an error rule holds
+(lost abroad).
+A word that is read as missing (`assay.missing`), such as `#N/A`, counts as kept out only where its
+column requires a value, so that its row is held or queued; being told with a count is not enough.
 With `--run`, all kinds together are planted in about 5 % of the rows, and `assay run` judges them
 under the proposed contract as it is: planted rows that are held, and held or queued.
 """

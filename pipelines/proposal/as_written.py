@@ -15,23 +15,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit.wording import count
-from pipelines.proposal import number_forms
-from pipelines.proposal.columns import Seen
+from pipelines.proposal import deviants, number_forms
+from pipelines.proposal.columns import Seen, usual_words
 from pipelines.proposal.contract_yaml import Proposal
+from pipelines.proposal.deviants import is_rare
 from pipelines.proposal.number_forms import Forms
 from provenance.readers import partitions
 from provenance.readers.csv_dialect import Dialect
 from provenance.rows.arrow_bytes import as_text, is_binary, whole
 from provenance.rows.cast import absent, cast
 from provenance.rows.column_types import ColumnSpec, Logical
+from provenance.rows.missing_words import ONLY_MISSING
 from provenance.rows.shards import read_shard, write_shard
 from provenance.rows.snapshot import Snapshot
 
-ABSENT = (
-    "\\N",
-    "#N/A",
-    "<NA>",
-)  # words that mean nothing but a missing value: MySQL, Excel, pandas
 _INDEXES = ("Unnamed: 0", "__index_level_0__", "level_0")  # names that pandas gives to an index
 _PARTITION: tuple[Logical, ...] = ("integer", "date", "timestamp")
 
@@ -86,21 +83,49 @@ def seen(snapshot: Snapshot, dialect: Dialect, look: Look) -> tuple[Written, lis
     return written, found
 
 
-def tell(written: Written, proposals: list[Proposal]) -> list[str]:
-    """Add to the proposals what was found about their columns; return notes for a person."""
+def tell(written: Written, proposals: list[Proposal], *, trust: bool = False) -> list[str]:
+    """Add to the proposals what was found about their columns; return notes for a person.
+
+    With `trust`, no word for a missing value is taken for a fault.
+    """
     notes = []
+    faults = set() if trust else _faults(written, [proposal.seen for proposal in proposals])
     for proposal in proposals:
         name = proposal.seen.name
-        told = [*_told(written, proposal)]
+        words = written.absent.get(name, {})
+        told = _told(written, proposal)
+        if name in faults:  # told with all other cells that are kept out
+            for word, rows in words.items():
+                proposal.seen.keep_out(deviants.kind_of(word, proposal.seen.logical), word, rows)
+        else:
+            told += [_told_of_word(*item) for item in words.items()]
         proposal.comments += [f"check: {text}" for text in told]
         notes += [f"'{name}': {text}" for text in told]
-        if words := written.absent.get(name):
-            proposal.seen.missing = tuple(sorted({*proposal.seen.missing, *words}))
+        proposal.seen.missing = tuple(sorted({*proposal.seen.missing, *words}))
         proposal.is_partition = name in written.folders
         if name in written.index:
             proposal.is_index = True
             proposal.roles = ["ignore"]
     return notes
+
+
+def _faults(written: Written, found: list[Seen]) -> set[str]:
+    """Return the columns in which a word for a missing value is a fault.
+
+    As `N/A` among numbers it is one while it is rare, no other cell of its column is missing, and
+    the table does not mark missing values by it: then the column is still complete.
+    """
+    words = {s.name: (written.absent[s.name], s.rows) for s in found if s.name in written.absent}
+    others = {
+        s.name: s.rows - s.filled - s.held - sum(written.absent.get(s.name, {}).values())
+        for s in found
+    }
+    usual = usual_words(words.values(), has_empty=any(others.values()))
+    return {
+        name
+        for name, (cells, rows) in words.items()
+        if not others[name] and usual.isdisjoint(cells) and is_rare(sum(cells.values()), rows)
+    }
 
 
 def _told(written: Written, proposal: Proposal) -> list[str]:
@@ -116,7 +141,6 @@ def _told(written: Written, proposal: Proposal) -> list[str]:
     }
     return [
         *_told_of_numbers(written, name, is_text=is_text),
-        *(_told_of_word(*item) for item in written.absent.get(name, {}).items()),
         *(what for what, holds in facts.items() if holds),
     ]
 
@@ -179,7 +203,7 @@ def _is_utf8(column: pa.Array) -> bool:
 
 
 def _count_absent(written: Written, name: str, cells: pa.Array) -> None:
-    hits = cells.filter(pc.is_in(cells, pa.array(ABSENT)))
+    hits = cells.filter(pc.is_in(cells, pa.array(sorted(ONLY_MISSING))))
     for item in hits.value_counts().to_pylist():
         words = written.absent.setdefault(name, {})
         words[item["values"]] = words.get(item["values"], 0) + item["counts"]

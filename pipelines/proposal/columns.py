@@ -7,7 +7,7 @@ The source is read twice: for types (`majority`), with a sample that shows which
 
 import dataclasses
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -161,7 +161,11 @@ def columns(
             typing.see(shard.table[name].combine_chunks())
         sampled.append(shard.table.take(_sampled(shard.rows, snapshot.rows, len(schema))))
     typed = {name: typing.settled() for name, typing in typings.items()}
-    usual = _usual_words(typed)
+    worded = [t for t in typed.values() if t.logical != "string" and t.words]
+    usual = usual_words(
+        [(made.words, made.filled + made.empty) for made in worded],
+        has_empty=any(made.empty for made in typed.values()),
+    )
     found = [
         Seen(name, nested[name].logical, is_fixed=True, counts=None, nested=nested[name])
         if name in nested
@@ -206,21 +210,20 @@ def _sampled(rows: np.ndarray, total: int, width: int) -> pa.Array:
     return pa.array(np.flatnonzero(spread < np.uint64(most / total * 2.0**64)))
 
 
-def _usual_words(typed: Mapping[str, Typed]) -> set[str]:
+def usual_words(columns: Collection[tuple[Mapping[str, int], int]], *, has_empty: bool) -> set[str]:
     """Return the words that mean a missing value in the whole table.
 
     A word is, if it is frequent in a column; or if it is the table's only mark of a missing value,
     as in the exports of some programs, and occurs in two columns or more.
+
+    Args:
+        columns: of each column with such words, the rows of each word, and all its rows.
+        has_empty: whether the table has empty cells too.
     """
-    columns = [made for made in typed.values() if made.logical != "string" and made.words]
     usual = {
-        word
-        for made in columns
-        if not is_rare(made.words.total(), made.filled + made.empty)
-        for word in made.words
+        word for found, rows in columns if not is_rare(sum(found.values()), rows) for word in found
     }
-    words = {word for made in columns for word in made.words}
-    has_empty = any(made.empty for made in typed.values())
+    words = {word for found, _ in columns for word in found}
     return words if len(words) == 1 and len(columns) > 1 and not has_empty else usual
 
 

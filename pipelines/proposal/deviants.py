@@ -13,23 +13,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from checks.kit.wording import count
+from provenance.rows.missing_words import MAYBE_MISSING
 
 MOST = 0.05  # share of deviants that a majority may have
 EXAMPLES = 3
 _LONGEST = 24  # characters of an example
 
-_NA_WORDS = r"""
-NA N/A n/a na N.A. n.a. NaN nan NAN NaT NULL null Null None none NONE NIL nil - -- ? ?? .
-.. #N/A #NA #N/A! #NULL! #VALUE! #REF! #DIV/0! #NAME? #NUM! \N <NA> <null> (null) [null]
-missing Missing MISSING unknown Unknown UNKNOWN tbd TBD undefined void #
-"""
-NA_WORDS = frozenset(_NA_WORDS.split())
-# words of absence that no honest category is called; `None`, `unknown` or `NA` may be one
-_PLACEHOLDERS = r"""
-N/A n/a N.A. n.a. NaN nan NaT NULL null - -- ? ?? . .. #N/A #NA #N/A! #NULL! #VALUE! #REF!
-#DIV/0! #NAME? #NUM! \N <NA> <null> (null) [null] undefined tbd TBD
-"""
-PLACEHOLDERS = frozenset(_PLACEHOLDERS.split())
 _TESTS = r"""
 test tests testing test1 test2 asdf asdfgh qwerty xxx xxxx aaa foo bar foobar dummy todo
 lorem n/n blah sample placeholder default abc abc123 123 1234 12345
@@ -62,6 +51,11 @@ def upper(times: int, rows: int) -> float:
 def is_rare(times: int, rows: int) -> bool:
     """Return whether so few cells differ that they are deviants and not a part of the data."""
     return upper(times, rows) <= MOST
+
+
+def most_rare(rows: int) -> int:
+    """Return the most cells of so many rows that `is_rare` takes for deviants; -1 if not even 0."""
+    return int(((1 + MOST * rows) ** 0.5 - 1) ** 2) - 1
 
 
 @dataclasses.dataclass(slots=True)
@@ -104,7 +98,7 @@ def read_as_missing(absent: Counter[str]) -> list[str]:
 
 def doubtful_words(counts: Mapping[Any, int] | None) -> list[str]:
     """Return a sentence on categories that may mean a missing value, [] for none."""
-    found = {word: rows for word, rows in (counts or {}).items() if word in NA_WORDS}
+    found = {word: rows for word, rows in (counts or {}).items() if word in MAYBE_MISSING}
     if not found:
         return []
     shown = ", ".join(f"'{word}' {rows:,}" for word, rows in sorted(found.items()))
@@ -123,7 +117,7 @@ def shortened(cell: str) -> str:
 
 def kind_of(cell: str, logical: str) -> str:
     """Return in words why a cell is not a value of a type."""
-    if cell in NA_WORDS:
+    if cell in MAYBE_MISSING:
         return "words for a missing value"
     if logical in ("date", "timestamp", "time"):
         is_moment = bool(_MOMENT.match(cell.strip()))

@@ -1,10 +1,12 @@
 """Numbers and dates that are kept out of a proposed range: placeholders and values far off.
 
 A placeholder has a known shape (-999, 9999, 1900-01-01) and stands apart from the others. A value
-is far off if a gap lies before it and the column's own tail, fitted to inner quantiles, does not
-reach it (`checks.kit.calibrate`); among few different values, if the gap is as wide as all others
-together. More than a few such values are a part of the data (`deviants.is_rare`), unless they are
-one placeholder.
+is far off if a gap lies before it that the column's own tail does not explain: the logarithm of a
+fitted tail (`checks.kit.calibrate`) falls by independent exponential steps, the k-th of mean 1/k
+(Rényi 1953), so that k values beyond a gap g have a chance of exp(-k g). A narrower gap suffices if
+one factor of 10 takes the values among the others, as a wrong unit does. Among few different values
+the gap must be as wide as all others together. More than a few such values are a part of the data
+(`deviants.is_rare`), unless they are one placeholder.
 Blind to: values that are wrong but not far, such as one of ten times the size in a wide column.
 """
 
@@ -15,17 +17,17 @@ from collections.abc import Iterable
 import numpy as np
 
 from checks.kit import calibrate, encode
-from pipelines.proposal.deviants import is_rare
+from pipelines.proposal.deviants import is_rare, most_rare
 
 LEAST_ROWS = 50
-TAIL_ROWS, TAIL_VALUES = 100, 20  # that a tail needs
-LONE, GROUPED = 0.01, 0.05  # accepted share of false alarms among single values, and among groups
+TAIL_VALUES = 20  # different values that a tail needs
+WIDE, SURE = 3.0, 6.0  # steps of a tail that a gap spans; and times the values beyond it
+WIDE_UNIT, SURE_UNIT = 1.0, 5.0  # the same where those are of another unit
+UNIT_SHARE, UNIT_RANGE = 0.9, 100.0  # values that fit; most times between the ends of the others
 MODE_SHARE = 0.2  # of the rows; a value that more share is left out of the fit
-SKEWED = -0.15  # shape of the upper tail above which a positive column uses its logarithm
+BOUNDED = -0.5  # shape of an upper tail that has an end; above it, logarithms are taken
 APART = 0.5  # of the range of the others that lies before a placeholder
-APART_TAIL = 1.0  # deviations between what a tail explains and what it does not
 FURTHEST = 1e6  # deviations from the median
-GAP = 1.0  # of the range of the others that lies before values far off
 REPEATED = 2  # rows of a placeholder
 FACTORS = (10.0, 100.0, 1000.0, 0.1, 0.01, 0.001)
 _DAYS = ("0001-01-01", "1753-01-01", "1899-12-30", "1899-12-31", "1900-01-01", "1970-01-01",
@@ -144,71 +146,80 @@ def _is_apart(value: float, times: int, rest: np.ndarray, *, is_moment: bool) ->
 
 def _ends(values: np.ndarray, *, is_moment: bool) -> tuple[float, float]:
     """Return the ends beyond which the values are far off; infinite for none."""
-    return (
-        -_upper_end(-values, is_log=False),
-        _upper_end(values, is_log=not is_moment),
-    )
+    return -_upper_end(-values, is_moment=is_moment), _upper_end(values, is_moment=is_moment)
 
 
-def _upper_end(values: np.ndarray, *, is_log: bool) -> float:
+def _upper_end(values: np.ndarray, *, is_moment: bool) -> float:
     """Return where to cut the upper tail: half-way between what it explains and what is far off."""
     ranked = np.sort(values)
-    cut = min(_by_gap(ranked), _by_tail(ranked, is_log=is_log))
-    above = int(np.count_nonzero(ranked > cut))
-    return cut if above and is_rare(above, len(ranked)) else np.inf
-
-
-def _by_gap(ranked: np.ndarray) -> float:
-    """Return the middle of the first gap that is as wide as all values below it."""
-    if len(np.unique(ranked)) >= TAIL_VALUES:  # the widest gaps of a heavy tail are no fault
-        return np.inf
-    start = int(len(ranked) * 0.94)
-    first = float(ranked[int(0.005 * len(ranked))])  # what is far below must not widen the range
-    below = ranked[start:-1]
-    gaps = np.diff(ranked[start:])
-    is_wide = gaps > GAP * np.maximum(below - first, 0.0)
-    enough = [len(np.unique(ranked[: start + at + 1])) > 2 for at in np.flatnonzero(is_wide)]  # noqa: PLR2004
-    wide = np.flatnonzero(is_wide)[np.array(enough, bool)] if enough else np.zeros(0, int)
-    if not len(wide):
-        return np.inf
-    at = int(wide[0])
-    return float(below[at] / 2 + ranked[start + at + 1] / 2)
-
-
-def _by_tail(ranked: np.ndarray, *, is_log: bool) -> float:
-    """Return the middle of the first gap beyond what the tail of the inner values explains."""
     distinct, counts = np.unique(ranked, return_counts=True)
-    if len(ranked) < TAIL_ROWS or len(distinct) < TAIL_VALUES:
-        return np.inf
-    fitted = ranked
+    usual = ranked
     if counts.max() > MODE_SHARE * len(ranked):
-        fitted = ranked[ranked != distinct[counts.argmax()]]
-    low, placed = float(np.quantile(fitted, 0.01)), ranked
-    if is_log and low > 0 and _shape(fitted) > SKEWED:
-        fitted, placed = (np.log(np.maximum(part, low / 1e3)) for part in (fitted, ranked))
-    center, scale = encode.spread(fitted)
-    with np.errstate(over="ignore"):
-        fitted, placed = (
-            np.clip((part - center) / scale, -FURTHEST, FURTHEST) for part in (fitted, placed)
-        )
-    first = _unexplained(placed, fitted)
-    apart = np.flatnonzero(np.diff(placed[max(first - 1, 0) :]) >= APART_TAIL)
-    if first == 0 or not len(apart):
+        usual = ranked[ranked != distinct[counts.argmax()]]
+    most = most_rare(len(usual))
+    if most < 1:
         return np.inf
-    last = first - 1 + int(apart[0])
-    return float(ranked[last] / 2 + ranked[last + 1] / 2)
+    if len(distinct) < TAIL_VALUES:
+        place = _by_gap(ranked, most)
+    else:
+        place = _by_tail(ranked, usual, most, is_moment=is_moment)
+    return np.inf if place is None else float(ranked[place] / 2 + ranked[place + 1] / 2)
 
 
-def _unexplained(placed: np.ndarray, fitted: np.ndarray) -> int:
-    """Return the place of the first value that the tail does not explain; all places if none."""
-    ends = np.quantile(fitted, [0.80, 0.95])
-    if len(fitted) < TAIL_ROWS or ends[1] <= ends[0]:
-        return len(placed)
-    heavy = 1.0 if _shape(fitted) > 0 else 0.5
-    chances = calibrate.tail(fitted, most_shape=heavy).beyond(placed)[:, None]
-    lone = calibrate.alone(chances, alpha=LONE, rows=len(placed), most=0.03)[0]
-    grouped = calibrate.grouped(chances, None, alpha=GROUPED)[0]
-    return int(np.count_nonzero(chances[:, 0] >= max(lone, grouped)))
+def _by_gap(ranked: np.ndarray, most: int) -> int | None:
+    """Return the place before the first gap that is as wide as all values below it."""
+    first = float(ranked[int(0.005 * len(ranked))])  # what is far below must not widen the range
+    start = len(ranked) - 1 - most
+    is_wide = np.diff(ranked[start:]) > np.maximum(ranked[start:-1] - first, 0.0)
+    places = (start + np.flatnonzero(is_wide)).tolist()
+    return next((at for at in places if len(np.unique(ranked[: at + 1])) > 2), None)  # noqa: PLR2004
+
+
+def _by_tail(ranked: np.ndarray, usual: np.ndarray, most: int, *, is_moment: bool) -> int | None:
+    """Return the place before the first gap that the tail of the usual values does not explain."""
+    logs = None if is_moment else _logs(ranked, usual)
+    placed, fitted = _scaled(*(logs or (ranked, usual)))
+    inner, outer = np.quantile(fitted, [0.80, 0.95])
+    if outer <= inner:
+        return None
+    # the logarithm of the heaviest usual tail, a Pareto's, has the shape 0
+    tail = calibrate.tail(fitted, most_shape=1.0 if logs is None and _shape(fitted) > 0 else 0.5)
+    above = np.arange(most, 0, -1)
+    steps = -np.diff(np.log(tail.beyond(placed[-most - 1 :])))
+    for at in np.flatnonzero((steps >= WIDE_UNIT) & (steps * above >= SURE_UNIT)):
+        place = len(ranked) - 1 - int(above[at])
+        is_gap = steps[at] >= WIDE and steps[at] * above[at] >= SURE
+        if is_gap or (not is_moment and _is_other_unit(ranked[place + 1 :], ranked[: place + 1])):
+            return place
+    return None
+
+
+def _is_other_unit(odd: np.ndarray, others: np.ndarray) -> bool:
+    """Return whether nearly all values, divided by one factor, are values like the others."""
+    low, high = np.quantile(others, [0.005, 0.995])
+    if low <= 0 <= high or max(low / high, high / low) > UNIT_RANGE:
+        return False
+    fits = [np.mean((odd / factor >= low) & (odd / factor <= high)) for factor in FACTORS]
+    return bool(max(fits) >= UNIT_SHARE)
+
+
+def _logs(ranked: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return the logarithms of positive values, unless their upper tail has an end.
+
+    The lower tail of positive values arrives here with its sign turned.
+    """
+    low = float(np.quantile(usual, 0.01))
+    if low > 0 and _shape(usual) > BOUNDED:
+        return np.log(np.maximum(ranked, low / 1e3)), np.log(np.maximum(usual, low / 1e3))
+    return (-np.log(-ranked), -np.log(-usual)) if ranked[-1] < 0 else None
+
+
+def _scaled(ranked: np.ndarray, usual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return all values and the usual ones in deviations from the median."""
+    center, scale = encode.spread(usual)
+    with np.errstate(over="ignore"):
+        placed, fitted = ((part - center) / scale for part in (ranked, usual))
+    return np.clip(placed, -FURTHEST, FURTHEST), np.clip(fitted, -FURTHEST, FURTHEST)
 
 
 def _shape(ranked: np.ndarray) -> float:

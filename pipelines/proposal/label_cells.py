@@ -1,6 +1,6 @@
 """The label's own cells: rows without one, and cells that hold several labels."""
 
-import re
+from collections import Counter
 
 from checks.kit.wording import count
 from pipelines.proposal.breaking import NAMED, Breaking
@@ -9,7 +9,7 @@ from pipelines.proposal.deviants import is_rare
 
 SEPARATORS = "|;,/+&"
 LEAST = 0.02  # of the labelled rows hold several labels
-KNOWN = 0.8  # of the parts occur alone as well
+KNOWN = 0.8  # of the parts occur alone, or in several combinations
 
 
 def propose(proposal: Proposal) -> None:
@@ -31,15 +31,18 @@ def several(proposal: Proposal) -> str | None:
     counts, filled = proposal.seen.counts, proposal.seen.filled
     if proposal.seen.logical != "string" or not counts:
         return None
-    alone = {value.strip() for value in counts}
     for sign in SEPARATORS:
-        joined = {value: re.split(re.escape(sign), value) for value in counts if sign in value}
+        split = {value: {*map(str.strip, value.split(sign))} - {""} for value in counts}
+        used = Counter(part for parts in split.values() for part in parts)
+        joined = {value: parts for value, parts in split.items() if sign in value}
         rows = sum(counts[value] for value in joined)
-        parts = [part.strip() for value in joined.values() for part in value]
-        if rows >= LEAST * filled and sum(part in alone for part in parts) >= KNOWN * len(parts):
+        parts = [part for found in joined.values() for part in found]
+        known = sum(used[part] > 1 for part in parts)
+        if rows >= LEAST * filled and len(used) < len(counts) and known >= KNOWN * len(parts):
             return (
-                f"{count(rows, 'label')} hold several labels joined by '{sign}': each combination "
-                "counts as a class of its own; split them, one label a row, if that is not meant"
+                f"looks like several labels a row: {count(rows, 'label')} join them by '{sign}', "
+                "and each combination counts as a class of its own; if that is not intended, write "
+                "them as a list (JSON or Parquet, role labels) or one label a row"
             )
     return None
 

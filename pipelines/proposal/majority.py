@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.proposal import date_forms
-from pipelines.proposal.deviants import NA_WORDS, is_rare
+from pipelines.proposal.deviants import is_rare
 from provenance.base.errors import AssayError
 from provenance.rows.cast import cast
 from provenance.rows.column_types import ColumnSpec, Logical
+from provenance.rows.missing_words import MAYBE_MISSING
 
 KEPT = 1_000  # different deviants that are told apart
 _TRIED: tuple[Logical, ...] = ("integer", "number", "date", "timestamp", "time")
@@ -109,7 +110,7 @@ class Typing:
         present = values.filter(pc.not_equal(pc.fill_null(values, ""), ""))
         self.empty += len(values) - len(present)
         self.filled += len(present)
-        is_word = pc.is_in(present, pa.array(sorted(NA_WORDS)))
+        is_word = pc.is_in(present, pa.array(sorted(MAYBE_MISSING)))
         for item in present.filter(is_word).value_counts().to_pylist():
             self.words[item["values"]] += item["counts"]
         plain = present.filter(pc.invert(is_word))

@@ -16,13 +16,12 @@ from provenance.readers.csv_dialect import THOUSANDS, Dialect
 from provenance.rows.arrow_bytes import spans
 from provenance.rows.cast import number_pattern
 from provenance.rows.column_types import ColumnSpec
+from provenance.rows.missing_words import MAYBE_MISSING
 
 SHARE = 0.9  # of a column's cells that must be numbers
 _OTHERS = "".join(sep for sep in THOUSANDS if sep not in ",.")
 _INT = "(?:0|[1-9][0-9]*)"
 _GROUPED = rf"[1-9][0-9]{{0,2}}(?:[{_OTHERS}][0-9]{{3}})+"
-# cells that may stand for a missing value and say nothing about numbers
-_ABSENT = r"(?i)^(?:n\.?/?a\.?|nan|null|none|nil|-+|\?+|\.+|#n/a|\\n|<na>|missing|unknown)?$"
 # kinds of cells; the first that matches counts
 _FORMS: tuple[tuple[str, str], ...] = (
     ("whole", rf"^-?{_INT}$"),
@@ -34,6 +33,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
     ("point", rf"^-?(?:(?:{_INT}|{_GROUPED})?\.[0-9]+|{_INT}\.?[0-9]*[eE][+-]?[0-9]+)$"),
     ("other groups", rf"^-?{_GROUPED}$"),
 )
+_ABSENT = pa.array(sorted({"", *(word.lower() for word in MAYBE_MISSING)}))
 _SAMPLE = 1_000
 _TELLING = np.zeros(256, bool)  # bytes that no plain number has
 _TELLING[list("".join(char for char in THOUSANDS if char != ".").encode())] = True
@@ -53,7 +53,8 @@ class Forms:
         flat, _ = spans(cells)
         if not _TELLING[flat].any():
             cells = cells.slice(0, _SAMPLE)
-        cells = cells.filter(pc.invert(pc.match_substring_regex(cells, _ABSENT)))
+        # words for a missing value say nothing about numbers
+        cells = cells.filter(pc.invert(pc.is_in(pc.utf8_lower(cells), _ABSENT)))
         self.cells += len(cells)
         left = cells
         for kind, pattern in _FORMS:

@@ -94,7 +94,7 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
     for given in (label, key):
         _refuse_unknown(given, seen)
     proposals = [Proposal(column) for column in seen]
-    notes += as_written.tell(written, proposals)
+    notes += as_written.tell(written, proposals, trust=trust)
     _propose_label(proposals, label, notes)
     repeated, faults = _propose_key(proposals, snapshot, key, trust=trust)
     _propose_columns(proposals, snapshot, notes)

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from checks.kit import text_folding
-from pipelines.proposal.deviants import PLACEHOLDERS, TESTS, is_rare
+from pipelines.proposal.deviants import TESTS, is_rare
+from provenance.rows.missing_words import NO_CATEGORY
 
 RARER = 10  # times rarer than the usual spelling
 SHARE = 0.03  # of the rows that odd spellings of one value have at most
@@ -53,7 +54,7 @@ def odd(counts: Counter[Any]) -> dict[str, str]:
 def absent(counts: Counter[Any]) -> list[str]:
     """Return the words that mean a missing value in a column of few categories, and often."""
     total = sum(counts.values())
-    words = [value for value in counts if value in PLACEHOLDERS]
+    words = [value for value in counts if value in NO_CATEGORY]
     rows = sum(counts[word] for word in words)
     is_set = len(counts) <= MOST_USUAL and total >= 5 * len(counts) > 5 * len(words)
     return words if is_set and not is_rare(rows, total) else []
@@ -126,7 +127,7 @@ def _same(value: str, usual: str) -> str | None:
 def _no_category(value: str, times: int, total: int, wordy: float) -> str | None:
     if not is_rare(times, total):
         return None
-    if value in PLACEHOLDERS or value.strip() == "" or value in ("NA", "None"):
+    if value in NO_CATEGORY or value.strip() == "" or value in ("NA", "None"):
         return "words for a missing value"
     if value.casefold() in TESTS:
         return "words of a test"

@@ -13,11 +13,9 @@ import pyarrow.compute as pc
 
 from provenance.base.errors import Notice
 from provenance.rows.arrow_bytes import spans
+from provenance.rows.missing_words import READ_AS_MISSING
 
-_WORDS = (
-    *("NA", "N/A", "n/a", "#N/A", "<NA>", r"\N", "null", "NULL", "Null", "None", "none", "nan"),
-    *("NaN", "NIL"),
-)
+_WORDS = sorted(READ_AS_MISSING)
 _WORD_SET = pa.array(_WORDS)
 _LONGEST_WORD = max(map(len, _WORDS))
 _WORD_STARTS = np.zeros(256, bool)
