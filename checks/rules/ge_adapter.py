@@ -15,12 +15,14 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from checks.contract.query_guard import quoted
+from checks.rules import judged_values
 from checks.rules.suite import Clause
 
 if TYPE_CHECKING:
     import duckdb
 
-DATASET = "__assay_dataset"  # the view that Great Expectations reads: the dataset's own columns
+DATASET = "__assay_dataset"  # the view of the dataset's own columns
+ROWS = "__assay_rows"  # the same with the rows' numbers, which Great Expectations is not told of
 MOST = 8_000_000  # hashes in memory, 16 bytes each; more are read in several scans
 
 
@@ -94,9 +96,12 @@ class Adapter:
             setattr(self._pool.dialect, name, lambda _: None)
         self.engine = engine_type(engine=self._pool, create_temp_table=False)
         self.engine.kept = self._pool.connect()
-        self.engine.floats = _floats(connection)
+        self.engine.dataset, self.engine.types = ROWS, _column_types(connection)
+        floats = [name for name, kind in self.engine.types.items() if kind in ("DOUBLE", "FLOAT")]
+        self.engine.floats = frozenset(floats)
+        self.engine.judged = judged_values.Judged(connection, ROWS, self.engine.floats)
         data: Any = SqlAlchemyBatchData(
-            execution_engine=self.engine, table_name=DATASET, create_temp_table=False
+            execution_engine=self.engine, table_name=ROWS, create_temp_table=False
         )
         self._validator = validator_type(execution_engine=self.engine, batches=[Batch(data=data)])
 
@@ -248,9 +253,10 @@ def _numbering(compiler: type[Any]) -> type[Any]:
     return Numbering
 
 
-def _floats(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
+def _column_types(connection: "duckdb.DuckDBPyConnection") -> dict[str, str]:
+    """Return DuckDB's type of each column of the dataset, in order."""
     rows = connection.execute(f"DESCRIBE {quoted(DATASET)}").fetchall()
-    return frozenset(row[0] for row in rows if row[1] in ("DOUBLE", "FLOAT"))
+    return {row[0]: row[1] for row in rows}
 
 
 def _keywords(connection: "duckdb.DuckDBPyConnection") -> set[str]:
@@ -329,7 +335,10 @@ def _types() -> tuple[Any, Any]:
         """Runs every query on the one connection that is kept."""
 
         kept: Any
+        dataset: str
+        types: dict[str, str]
         floats: frozenset[str]
+        judged: judged_values.Judged
 
         def execute_query(self, query: Any) -> Any:
             # the library asks for 0 examples of each rule; each query would bind every column
@@ -348,7 +357,8 @@ def _types() -> tuple[Any, Any]:
         def _determine_progress_bars(self) -> bool:
             return False
 
-    from checks.rules import duckdb_metrics
+    from checks.rules import duckdb_metrics, duckdb_statistics
 
     duckdb_metrics.register(DuckEngine)
+    duckdb_statistics.register(DuckEngine)
     return DuckEngine, QuietValidator

@@ -16,14 +16,13 @@ import numpy as np
 
 from checks.contract.query_guard import LOCK, quoted, sql_type
 from checks.kit.contract_model import Contract
-from checks.rules.ge_adapter import DATASET
+from checks.rules.ge_adapter import DATASET, ROWS
 from provenance.rows.shards import DIGEST, ROW
 
 if TYPE_CHECKING:
     import duckdb
 
 WORD = 60  # bits per column of the pass; a signed integer has 63
-_ROWS = "__assay_rows"  # the view that the pass reads: the dataset with row numbers
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def offending(
     # CASE rather than a plain filter, which DuckDB would prune by the files' statistics: those
     # ignore NaN. It stops at the first condition met; bits are computed for the rows left only
     where = f"CASE WHEN {some} THEN 1 ELSE 0 END <> 0"
-    query = f"SELECT {quoted(ROW)} AS r, {', '.join(columns)} FROM {_ROWS} WHERE {where}"  # noqa: S608
+    query = f"SELECT {quoted(ROW)} AS r, {', '.join(columns)} FROM {ROWS} WHERE {where}"  # noqa: S608
     table: Any = connection.sql(query).to_arrow_table()
     rows = table["r"].to_numpy()
     found = {}
@@ -158,8 +157,8 @@ def _make_views(
         types = {column.name: sql_type(column.spec) for column in contract.columns}
         empty = [f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in types.items()]
         source = f"SELECT {', '.join(empty)}, 0::BIGINT AS {quoted(ROW)} WHERE false"
-    connection.execute(f"CREATE VIEW {_ROWS} AS {source}")
-    own = f"SELECT * EXCLUDE ({quoted(ROW)}) FROM {_ROWS}"  # noqa: S608
+    connection.execute(f"CREATE VIEW {ROWS} AS {source}")
+    own = f"SELECT * EXCLUDE ({quoted(ROW)}) FROM {ROWS}"  # noqa: S608
     names = {DATASET} | {rule.params["table"] for rule in contract.rules if rule.kind == "sql"}
     for name in sorted(names):
         connection.execute(f"CREATE VIEW {quoted(name)} AS {own}")
