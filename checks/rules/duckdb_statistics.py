@@ -29,7 +29,7 @@ def register(engine: Any) -> None:
     _register(engine, "column.quantile_values", ("quantiles", "allow_relative_error"), _quantiles)
     _register(engine, "column.outlier_statistics", ("method",), _outlier_statistics)
     _register_table(engine, "table.column_types", ("include_nested",), _column_types)
-    _register_table(engine, "table.columns", (), lambda engine, _: list(engine.types))
+    _register_table(engine, "table.columns", (), lambda engine, _: engine.columns)
 
 
 def _register(engine: Any, name: str, keys: tuple[str, ...], compute: Computed) -> None:

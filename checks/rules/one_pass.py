@@ -1,7 +1,8 @@
 """One pass over the shards for all row rules: one bit per clause, only the rows with a bit set.
 
-Cost: one scan, O(rows x clauses), and a grouping per key; memory is bounded by DuckDB's limit,
-beyond which it spills to disk. The connection is locked: it can read only the shards.
+Cost: one scan of a column for each 240 rules on it, O(rows x clauses), and a grouping per key;
+memory is bounded by DuckDB's limit, beyond which it spills to disk. The connection is locked: it
+can read only the shards.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import duckdb
 
 WORD = 60  # bits per column of the pass; a signed integer has 63
+MOST = 4 * WORD  # conditions of one query, which is planned in time quadratic in them
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,8 +84,15 @@ def offending(
         duckdb.Error: if a condition cannot be evaluated; see `offending_each`.
     """
     numbers = sorted(conditions)
-    if not numbers:
-        return {}
+    found: dict[int, np.ndarray] = {}
+    for start in range(0, len(numbers), MOST):
+        found |= _offending(connection, conditions, numbers[start : start + MOST])
+    return found
+
+
+def _offending(
+    connection: "duckdb.DuckDBPyConnection", conditions: Mapping[int, str], numbers: list[int]
+) -> dict[int, np.ndarray]:
     words = [numbers[i : i + WORD] for i in range(0, len(numbers), WORD)]
     columns = [_word(words[i], conditions, i) for i in range(len(words))]
     some = " OR ".join(f"({conditions[number]})" for number in numbers)
