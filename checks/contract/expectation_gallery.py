@@ -32,15 +32,24 @@ column_value_lengths_to_be_between: column mostly min_value max_value strict_min
 column_value_lengths_to_equal: column mostly value!
 column_value_z_scores_to_be_less_than: column mostly threshold! double_sided!
 column_values_to_be_between: column mostly min_value max_value strict_min strict_max
+column_values_to_be_dateutil_parseable: column mostly
+column_values_to_be_decreasing: column mostly strictly
 column_values_to_be_in_set: column mostly value_set!
+column_values_to_be_in_type_list: column mostly type_list!
+column_values_to_be_increasing: column mostly strictly
+column_values_to_be_json_parseable: column mostly
 column_values_to_be_null: column mostly
+column_values_to_be_of_type: column mostly type_!
 column_values_to_be_unique: column mostly
+column_values_to_match_json_schema: column mostly json_schema!
 column_values_to_match_like_pattern: column mostly like_pattern! escape
 column_values_to_match_like_pattern_list: column mostly like_pattern_list! match_on escape
 column_values_to_match_regex: column mostly regex!
 column_values_to_match_regex_list: column mostly regex_list! match_on
+column_values_to_match_strftime_format: column mostly strftime_format!
 column_values_to_not_be_in_set: column mostly value_set!
 column_values_to_not_be_null: column mostly
+column_values_to_not_be_outliers: column mostly method multiplier
 column_values_to_not_match_like_pattern: column mostly like_pattern! escape
 column_values_to_not_match_like_pattern_list: column mostly like_pattern_list! escape
 column_values_to_not_match_regex: column mostly regex!
@@ -75,15 +84,22 @@ REFUSED = (
     "expect_table_row_count_to_equal_other_table",
     "unexpected_rows_expectation",
 )
-# the library states these in pandas or Spark only, or as what the contract's types already promise
-UNSUPPORTED = (
-    "expect_column_values_to_be_dateutil_parseable",
-    "expect_column_values_to_be_decreasing",
-    "expect_column_values_to_be_in_type_list",
-    "expect_column_values_to_be_increasing",
-    "expect_column_values_to_be_json_parseable",
-    "expect_column_values_to_be_of_type",
-    "expect_column_values_to_not_be_outliers",
-    "expect_column_values_to_match_json_schema",
-    "expect_column_values_to_match_strftime_format",
-)
+# these compare whole numbers beyond 2**53 exactly
+EXACT_ENDS = ("expect_column_values_to_be_between",)
+_NUMBERS = ("integer", "number")
+_ORDERED = (*_NUMBERS, "date", "timestamp", "time")
+_OF_NUMBERS = """mean_to_be_between quantile_values_to_be_between stdev_to_be_between
+sum_to_be_between value_z_scores_to_be_less_than values_to_not_be_outliers"""
+_OF_ORDERED = """max_to_be_between median_to_be_between min_to_be_between values_to_be_between
+values_to_be_decreasing values_to_be_increasing"""
+_OF_TEXT = """value_lengths_to_be_between value_lengths_to_equal values_to_be_dateutil_parseable
+values_to_be_json_parseable values_to_match_json_schema values_to_match_like_pattern
+values_to_match_like_pattern_list values_to_match_regex values_to_match_regex_list
+values_to_match_strftime_format values_to_not_match_like_pattern
+values_to_not_match_like_pattern_list values_to_not_match_regex values_to_not_match_regex_list"""
+# logical types of the columns on which an expectation has a meaning; those not named take any
+TYPES: dict[str, tuple[str, ...]] = {
+    f"expect_column_{name}": types
+    for names, types in ((_OF_NUMBERS, _NUMBERS), (_OF_ORDERED, _ORDERED), (_OF_TEXT, ("string",)))
+    for name in names.split()
+}

@@ -31,6 +31,13 @@ def register(engine: Any) -> None:
     keys = ("like_pattern_list", "escape")
     _register(engine, "column_values.match_like_pattern_list", (*keys, "match_on"), _like)
     _register(engine, "column_values.not_match_like_pattern_list", keys, _denied(_like))
+    for word, falls in (("increasing", False), ("decreasing", True)):
+        _register(engine, f"column_values.{word}", ("strictly",), _in_order(falls=falls))
+    _register(engine, "column_values.dateutil_parseable", (), _parsed("dateutil_parseable"))
+    _register(engine, "column_values.json_parseable", (), _parsed("json_parseable"))
+    for word in ("json_schema", "strftime_format"):
+        name = f"match_{word}"
+        _register(engine, f"column_values.{name}", (word,), _parsed(name))
 
 
 def _register(engine: Any, name: str, keys: tuple[str, ...], condition: Condition) -> None:
@@ -90,3 +97,15 @@ def _like(_: Any, column: Any, given: dict[str, Any]) -> Any:
 
 def _joined(parts: list[Any], given: dict[str, Any]) -> Any:
     return sql.and_(*parts) if given.get("match_on") == "all" else sql.or_(*parts)
+
+
+def _in_order(*, falls: bool) -> Condition:
+    return lambda engine, column, given: sql.literal_column(
+        engine.judged.order(str(column.name), given, falls=falls)
+    )
+
+
+def _parsed(name: str) -> Condition:
+    return lambda engine, column, given: sql.literal_column(
+        engine.judged.parsed(str(column.name), name, given)
+    )

@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from checks.contract.query_guard import quoted
+from checks.rules import judged_values, lookups
 from checks.rules.suite import Clause
 
 if TYPE_CHECKING:
     import duckdb
 
-DATASET = "__assay_dataset"  # the view that Great Expectations reads: the dataset's own columns
+DATASET = "__assay_dataset"  # the view of the dataset's own columns
+ROWS = "__assay_rows"  # the same with the rows' numbers, which Great Expectations is not told of
+BUNDLE = 200  # statistics of one query
 MOST = 8_000_000  # hashes in memory, 16 bytes each; more are read in several scans
 
 
@@ -94,9 +97,13 @@ class Adapter:
             setattr(self._pool.dialect, name, lambda _: None)
         self.engine = engine_type(engine=self._pool, create_temp_table=False)
         self.engine.kept = self._pool.connect()
-        self.engine.floats = _floats(connection)
+        self.engine.dataset, self.engine.types = ROWS, _column_types(connection)
+        self.engine.columns = lookups.Columns(self.engine.types)
+        floats = [name for name, kind in self.engine.types.items() if kind in ("DOUBLE", "FLOAT")]
+        self.engine.floats = frozenset(floats)
+        self.engine.judged = judged_values.Judged(connection, ROWS, self.engine.floats)
         data: Any = SqlAlchemyBatchData(
-            execution_engine=self.engine, table_name=DATASET, create_temp_table=False
+            execution_engine=self.engine, table_name=ROWS, create_temp_table=False
         )
         self._validator = validator_type(execution_engine=self.engine, batches=[Batch(data=data)])
 
@@ -108,10 +115,11 @@ class Adapter:
     def validate(self, expectations: Iterable[Any]) -> dict[str, Any]:
         """Return the library's results by clause key: counts only, no cell values."""
         shape = {"result_format": "BASIC", "partial_unexpected_count": 0}
-        results = self._validator.graph_validate(
-            [expectation.configuration for expectation in expectations],
-            runtime_configuration={"result_format": shape, "catch_exceptions": True},
-        )
+        with lookups.kept_configurations():
+            results = self._validator.graph_validate(
+                [expectation.configuration for expectation in expectations],
+                runtime_configuration={"result_format": shape, "catch_exceptions": True},
+            )
         return {result.expectation_config.meta["key"]: result for result in results}
 
     def conditions(self, clauses: Iterable[Clause]) -> dict[int, str | Exception]:
@@ -248,9 +256,10 @@ def _numbering(compiler: type[Any]) -> type[Any]:
     return Numbering
 
 
-def _floats(connection: "duckdb.DuckDBPyConnection") -> frozenset[str]:
+def _column_types(connection: "duckdb.DuckDBPyConnection") -> dict[str, str]:
+    """Return DuckDB's type of each column of the dataset, in order."""
     rows = connection.execute(f"DESCRIBE {quoted(DATASET)}").fetchall()
-    return frozenset(row[0] for row in rows if row[1] in ("DOUBLE", "FLOAT"))
+    return {row[0]: row[1] for row in rows}
 
 
 def _keywords(connection: "duckdb.DuckDBPyConnection") -> set[str]:
@@ -329,7 +338,11 @@ def _types() -> tuple[Any, Any]:
         """Runs every query on the one connection that is kept."""
 
         kept: Any
+        dataset: str
+        types: dict[str, str]
+        columns: lookups.Columns
         floats: frozenset[str]
+        judged: judged_values.Judged
 
         def execute_query(self, query: Any) -> Any:
             # the library asks for 0 examples of each rule; each query would bind every column
@@ -338,6 +351,14 @@ def _types() -> tuple[Any, Any]:
             return BufferedRows(self.kept.execute(query))
 
         execute_query_in_transaction = execute_query
+
+        def resolve_metric_bundle(self, metric_fn_bundle: Iterable[Any]) -> dict[Any, Any]:
+            # a query is planned in time quadratic in what it selects
+            metrics = list(metric_fn_bundle)
+            found: dict[Any, Any] = {}
+            for start in range(0, len(metrics), BUNDLE):
+                found |= super().resolve_metric_bundle(metrics[start : start + BUNDLE])
+            return found
 
         def get_domain_records(self, domain_kwargs: dict[str, Any]) -> Any:
             return _filled(super().get_domain_records, domain_kwargs)
@@ -348,7 +369,10 @@ def _types() -> tuple[Any, Any]:
         def _determine_progress_bars(self) -> bool:
             return False
 
-    from checks.rules import duckdb_metrics
+    from checks.rules import duckdb_metrics, duckdb_statistics
 
+    lookups.look_up_exact_names()
+    lookups.name_plain_arguments()
     duckdb_metrics.register(DuckEngine)
+    duckdb_statistics.register(DuckEngine)
     return DuckEngine, QuietValidator

@@ -1,7 +1,8 @@
 """One pass over the shards for all row rules: one bit per clause, only the rows with a bit set.
 
-Cost: one scan, O(rows x clauses), and a grouping per key; memory is bounded by DuckDB's limit,
-beyond which it spills to disk. The connection is locked: it can read only the shards.
+Cost: one scan of a column for each 240 rules on it, O(rows x clauses), and a grouping per key;
+memory is bounded by DuckDB's limit, beyond which it spills to disk. The connection is locked: it
+can read only the shards.
 """
 
 import contextlib
@@ -16,14 +17,14 @@ import numpy as np
 
 from checks.contract.query_guard import LOCK, quoted, sql_type
 from checks.kit.contract_model import Contract
-from checks.rules.ge_adapter import DATASET
+from checks.rules.ge_adapter import DATASET, ROWS
 from provenance.rows.shards import DIGEST, ROW
 
 if TYPE_CHECKING:
     import duckdb
 
 WORD = 60  # bits per column of the pass; a signed integer has 63
-_ROWS = "__assay_rows"  # the view that the pass reads: the dataset with row numbers
+MOST = 4 * WORD  # conditions of one query, which is planned in time quadratic in them
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,15 +84,22 @@ def offending(
         duckdb.Error: if a condition cannot be evaluated; see `offending_each`.
     """
     numbers = sorted(conditions)
-    if not numbers:
-        return {}
+    found: dict[int, np.ndarray] = {}
+    for start in range(0, len(numbers), MOST):
+        found |= _offending(connection, conditions, numbers[start : start + MOST])
+    return found
+
+
+def _offending(
+    connection: "duckdb.DuckDBPyConnection", conditions: Mapping[int, str], numbers: list[int]
+) -> dict[int, np.ndarray]:
     words = [numbers[i : i + WORD] for i in range(0, len(numbers), WORD)]
     columns = [_word(words[i], conditions, i) for i in range(len(words))]
     some = " OR ".join(f"({conditions[number]})" for number in numbers)
     # CASE rather than a plain filter, which DuckDB would prune by the files' statistics: those
     # ignore NaN. It stops at the first condition met; bits are computed for the rows left only
     where = f"CASE WHEN {some} THEN 1 ELSE 0 END <> 0"
-    query = f"SELECT {quoted(ROW)} AS r, {', '.join(columns)} FROM {_ROWS} WHERE {where}"  # noqa: S608
+    query = f"SELECT {quoted(ROW)} AS r, {', '.join(columns)} FROM {ROWS} WHERE {where}"  # noqa: S608
     table: Any = connection.sql(query).to_arrow_table()
     rows = table["r"].to_numpy()
     found = {}
@@ -158,8 +166,8 @@ def _make_views(
         types = {column.name: sql_type(column.spec) for column in contract.columns}
         empty = [f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in types.items()]
         source = f"SELECT {', '.join(empty)}, 0::BIGINT AS {quoted(ROW)} WHERE false"
-    connection.execute(f"CREATE VIEW {_ROWS} AS {source}")
-    own = f"SELECT * EXCLUDE ({quoted(ROW)}) FROM {_ROWS}"  # noqa: S608
+    connection.execute(f"CREATE VIEW {ROWS} AS {source}")
+    own = f"SELECT * EXCLUDE ({quoted(ROW)}) FROM {ROWS}"  # noqa: S608
     names = {DATASET} | {rule.params["table"] for rule in contract.rules if rule.kind == "sql"}
     for name in sorted(names):
         connection.execute(f"CREATE VIEW {quoted(name)} AS {own}")

@@ -45,6 +45,8 @@ _OF_ROWS = (
     "expect_multicolumn_",
     "expect_select_column_values_",
 )
+# these read like rules on values, and are answered by the type of the column
+_OF_TYPES = ("expect_column_values_to_be_of_type", "expect_column_values_to_be_in_type_list")
 _OPERATORS: dict[str, Callable[[float, Any], Any]] = {
     "mustBe": operator.eq,
     "mustNotBe": operator.ne,
@@ -140,7 +142,7 @@ def worded(bound: Mapping[str, Any], unit: str = "") -> str:
 
 def _clause(number: int, rule: Rule, kind: str, kwargs: dict[str, Any], says: str) -> Clause:
     by_row = kind.startswith(_OF_ROWS) and "bound" not in rule.params
-    by_row = by_row and kwargs.get("mostly", 1) == 1
+    by_row = by_row and kwargs.get("mostly", 1) == 1 and kind not in _OF_TYPES
     return Clause(number, rule, kind, kwargs, by_row, says)
 
 
@@ -149,7 +151,7 @@ def _parts(rule: Rule, column: Column | None) -> list[Part]:
         own = {"column": rule.column} if rule.column else {}
         whole = "the row" if rule.kind.startswith(_OF_ROWS) else "the dataset"
         says = f"{rule.column or whole} does not satisfy {rule.kind}"
-        return [(rule.kind, {**own, **_exact_kwargs(rule.params, column)}, says)]
+        return [(rule.kind, {**own, **_exact_kwargs(rule, column)}, says)]
     if rule.kind == "rowCount":
         return [(_BY_KIND["rowCount"], {}, "the number of rows")]
     if rule.kind == "unique":
@@ -214,9 +216,27 @@ def _limited(rule: Rule, column: Column | None) -> Part:
     return _BY_KIND[rule.kind], kwargs, says
 
 
-def _exact_kwargs(params: Mapping[str, Any], column: Column | None) -> dict[str, Any]:
-    ends = ("min_value", "max_value")
-    return {key: _exact(item, column) if key in ends else item for key, item in params.items()}
+def _exact_kwargs(rule: Rule, column: Column | None) -> dict[str, Any]:
+    """Return an expectation's arguments, with dates and large numbers as the adapter takes them."""
+    found = dict(rule.params)
+    logical = column.spec.logical if column else "string"
+    if "value_set" in found and logical in _MOMENTS:
+        found["value_set"] = [_MOMENTS[logical](value) for value in found["value_set"]]
+    for key in ("min_value", "max_value"):
+        if key in found:
+            of_rows = rule.kind.startswith(_OF_ROWS)
+            found[key] = (_exact if of_rows else _compared)(found[key], column)
+    return found
+
+
+def _compared(limit: Any, column: Column | None) -> Any:
+    """Return a bound of a statistic: the library compares timestamps, but no dates and no times."""
+    logical = column.spec.logical if column else "number"
+    if not isinstance(limit, str) or logical not in _MOMENTS:
+        return limit
+    if logical == "time":
+        return dt.datetime.combine(dt.date(1970, 1, 1), dt.time.fromisoformat(limit))
+    return dt.datetime.fromisoformat(limit)
 
 
 def _exact(limit: Any, column: Column | None) -> Any:
@@ -226,7 +246,7 @@ def _exact(limit: Any, column: Column | None) -> Any:
     """
     logical = column.spec.logical if column else "number"
     if isinstance(limit, str) and logical in _MOMENTS:
-        return {logical: limit}
+        return {"timestamp" if logical == "date" and "T" in limit else logical: limit}
     if isinstance(limit, int) and abs(limit) > EXACT:
         return {"integer": limit}
     return limit

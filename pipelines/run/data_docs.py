@@ -147,7 +147,7 @@ def _cleaned(result: Any, contract: Contract) -> Any:
     shown = {key: given[key] for key in _COUNTS if key in given and key not in withheld}
     if "observed_value" in given and _may_show(config, contract):
         shown["observed_value"] = given["observed_value"]
-    result.result = shown
+    result.result, result.success = shown, bool(result.success)  # some are numpy's
     info = result.exception_info or {}
     raised = bool(info.get("raised_exception", bool(info)))
     said = "the rule could not be evaluated" if raised else None

@@ -300,10 +300,10 @@ def expectation(kind, kwargs="{}"):
     ("code", "kind", "kwargs"),
     [
         ("C005", "expect_column_values_to_be_beetween", "{}"),
-        ("C005", "expect_column_values_to_be_increasing", "{}"),
+        ("C005", "expect_column_values_to_match_strftime_format", "{strftime_format: '%Q'}"),
         ("C005", "expect_column_values_to_be_between", "{row_condition: 'x'}"),
         ("C005", "expect_column_values_to_be_between", "{min_value: .nan}"),
-        ("C006", "expect_column_values_to_match_regex", "{regex: '(?!x)'}"),
+        ("C008", "expect_column_values_to_match_regex", "{regex: 'x'}"),  # of a whole number
         ("C007", "expect_column_pair_values_to_be_equal", "{column_A: age, column_B: aeg}"),
         ("C009", "unexpected_rows_expectation", "{}"),
     ],

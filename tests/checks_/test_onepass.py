@@ -129,6 +129,19 @@ def test_many_rules_and_odd_names_take_several_words(judge):
     assert all(rows(found, f"m{i}") == [1] for i in range(130))
 
 
+@pytest.mark.parametrize("cuts", [(), (1,), (2, 4)])
+def test_an_order_is_that_of_the_rows_across_shards(judge, cuts):
+    """A missing cell is left out of it; NaN is in no order."""
+    values = [1.0, NAN, 2.0, None, 2.0, 1.5, 7.0]
+    rules = [
+        Rule("up", "expect_column_values_to_be_increasing", "v", {}),
+        Rule("strict", "expect_column_values_to_be_increasing", "v", {"strictly": True}),
+        Rule("down", "expect_column_values_to_be_decreasing", "v", {}),
+    ]
+    found = judge({"v": ("number", values)}, rules, cuts=cuts)
+    assert [rows(found, rule.id) for rule in rules] == [[1, 5], [1, 4, 5], [1, 2, 6]]
+
+
 ANY_NAME = ["colour\n(name)", "a\u3000b", "%(a)s", "a]b", 'say "a"', "x" * 300]
 
 

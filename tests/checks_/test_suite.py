@@ -36,8 +36,11 @@ ARGUMENTS = {
     "quantile_ranges": {"quantiles": [0.5], "value_ranges": [[0, 1]]},
     "partition_object": {"values": ["ab1", "ab2"], "weights": [0.5, 0.5]},
     "type_": "BIGINT",
+    "type_list": ["BIGINT"],
+    "strftime_format": "ab%d",
+    "json_schema": {"type": "object"},
 }
-OF_TEXT = ("set", "regex", "like", "length", "common", "kl_")
+OF_TEXT = ("set", "regex", "like", "length", "common", "kl_", "json", "strf", "dateutil")
 
 
 def contract_of(rules, types=None):
@@ -57,7 +60,6 @@ def test_the_list_is_the_librarys():
 
     ours = [
         expectation_gallery.EXPECTATIONS,
-        expectation_gallery.UNSUPPORTED,
         expectation_gallery.REFUSED,
     ]
     names = [name for part in ours for name in part]
