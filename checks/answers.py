@@ -66,10 +66,10 @@ class Answers(Check[dict[str, Seen], Usual]):
         RULE: Explanation(
             ("error", "warning"),
             "The last answer stops in the middle of a sentence, a word or a block of code.",
-            "Its last line is prose of six words or more without a mark at its end, while two "
-            "sentences of the answer have one, or its last word occurs in no other place; or code "
-            "is not closed. Error if at most one row in 100 is like that, warning up to one in 20; "
-            "if more are, it is a convention, and one warning says so.",
+            "Its last line is prose of at least six words that does not end in a punctuation mark, "
+            "although two sentences before it do or its last word occurs nowhere else in the "
+            "dataset; or a block of code is not closed. Error if at most one row in 100 is like "
+            "that, warning if at most one in 20 is; if there are more, a single warning says so.",
             f"{_ADVICE.capitalize()}.",
         )
     }

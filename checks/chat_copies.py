@@ -80,9 +80,10 @@ class ChatCopies(Check[State, Copies]):
             ("error", "warning"),
             "The conversation nearly repeats an earlier one, with other names, numbers or a few "
             "other words.",
-            "It has at least 40 words and shares most pairs of neighbouring words with an earlier "
-            "conversation, on the user's side and on the other. Error if at most one row in 20 is "
-            "such a copy; if more are, one warning says so, and no row is held.",
+            "It has at least 40 words and shares most of its pairs of adjacent words with an "
+            "earlier conversation, both in the user's turns and in the others. Error if at most "
+            "one row in 20 is such a copy; if there are more, a single warning says so and no row "
+            "is quarantined.",
             f"{_ADVICE.capitalize()}.",
         )
     }

@@ -67,9 +67,9 @@ class Embeddings(Check[State, Usual]):
     explains: ClassVar[Explains] = {
         "embeddings.length": Explanation(
             ("error",),
-            "The vector has another length than the others, or the vectors have no usual length.",
-            "At least nine in ten vectors have one length, and this one does not; or no length has "
-            "so many.",
+            "The vector's length differs from that of the others, or no length predominates.",
+            "At least 90% of the vectors have the same length and this one does not, or no single "
+            "length is shared by 90% of them.",
             f"{_ADVICE.capitalize()}.",
         ),
         "embeddings.gap": Explanation(

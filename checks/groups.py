@@ -46,9 +46,10 @@ class Groups(Check[State, Shared]):
     explains: ClassVar[Explains] = {
         RULE: Explanation(
             ("error", "warning"),
-            "Rows of one group lie in the dataset and in the test set.",
-            "A value of the column of the role `group` occurs in both; several such columns name a "
-            "group together. Error for the dataset, warning for each of its rows in such a group.",
+            "A group has rows in both the dataset and the test set.",
+            "A value of the column with the role `group` occurs in both; if several columns have "
+            "the role, their values together identify the group. Error for the dataset, warning "
+            "for each of its rows in such a group.",
             f"{_ADVICE.capitalize()}.",
         )
     }

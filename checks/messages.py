@@ -32,7 +32,7 @@ _ORDER = (
     "turn"
 )
 _ROW_RULES: dict[str, tuple[findings.Severity, str]] = {
-    "messages.empty": ("error", "the conversation has no turn, or a turn without a text"),
+    "messages.empty": ("error", "the conversation has no turns, or a turn without text"),
     "messages.role": ("error", "a turn has no speaker, or one that no chat format knows"),
     "messages.order": ("error", _ORDER),
     "messages.unanswered": ("error", "the last turn is not the assistant's"),
@@ -80,9 +80,10 @@ class Messages(Check[State, Conventions]):
             rule: Explanation(
                 ("error", "warning", "info"),
                 f"In this row, {says}.",
-                "At most one row in 20 is like that; if more are, it is a convention of the "
-                "dataset, and one warning says so. More than one unanswered conversation in 100 "
-                "may be meant: each is a warning.",
+                "Such rows are reported one by one if they make up at most 5% of the dataset. If "
+                "there are more, they are taken for a convention of the dataset, and a single "
+                "warning says so. Unanswered conversations are warnings if they make up more than "
+                "1%.",
                 f"{_ADVICE.capitalize()}.",
             )
             for rule, (_, says) in _ROW_RULES.items()
@@ -90,15 +91,16 @@ class Messages(Check[State, Conventions]):
         "messages.system": Explanation(
             ("warning",),
             "The system prompt is rare, while nearly all rows share another one.",
-            "At most one in 100 rows with a system prompt has this one, and nine in ten have the "
-            "same.",
+            "At most 1% of the rows with a system prompt have this one, and at least 90% share "
+            "another.",
             "Read the prompt: it may have been planted.",
         ),
         "messages.length": Explanation(
             ("error",),
             "The conversation is far longer than the others.",
-            "It has more than 16 times the characters that one row in 100 exceeds.",
-            "Check that it is one conversation, and that your model can take it.",
+            "It has more than 16 times as many characters as the 99th percentile of the "
+            "conversations.",
+            "Check that it is a single conversation and that it fits your model's context window.",
         ),
     }
 

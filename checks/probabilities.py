@@ -63,7 +63,8 @@ class Probabilities(Check[State, Fitting]):
     explains: ClassVar[Explains] = {
         f"probabilities.{key}": Explanation(
             ("error",), f"In this row, {says}.",
-            "The list of the role `probabilities` is like that, and those of most rows are not.",
+            "This is true of the row's list in the column with the role `probabilities`, but not "
+            "of most other rows' lists.",
             f"{_ADVICE.capitalize()}.",
         )
         for key, says in _SAYS.items()

@@ -46,7 +46,7 @@ class Tags(Check[Counts, Schemes]):
     explains: ClassVar[Explains] = {
         "tags.length": Explanation(
             ("error",), "The row does not have one tag for each token.",
-            "The lists of the roles `tokens` and `tags` differ in length.",
+            "The lists in the columns with the roles `tokens` and `tags` differ in length.",
             f"{_ADVICE.capitalize()}.",
         ),
         "tags.gap": Explanation(
@@ -55,8 +55,8 @@ class Tags(Check[Counts, Schemes]):
         ),
         "tags.begin": Explanation(
             ("error", "warning"), f"In this row, {_BEGIN}.",
-            "A tag such as `I-PER` does not follow `B-PER` or `I-PER`. At most one row in 20 is "
-            "like that; if more are, the scheme is another one, and one warning says so.",
+            "A tag such as `I-PER` does not follow `B-PER` or `I-PER`. If more than one row in 20 "
+            "is like that, the dataset uses another scheme, and a single warning says so.",
             f"{_ADVICE.capitalize()}.",
         ),
     }  # fmt: skip

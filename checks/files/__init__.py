@@ -80,9 +80,9 @@ class Files(Check[State, Found]):
             f"files.{key}": Explanation(
                 ("error",),
                 f"In this row, {says}.",
-                "The name is opened below the folder of the source, or `assay.files: {root: ...}`, "
-                "and no link is followed. If more than half of the files are missing, that is one "
-                "error, and no row is held for it.",
+                "The path is opened below the source's folder, or below the folder set by "
+                "`assay.files: {root: ...}`, and links are not followed. If more than half of the "
+                "files are missing, a single error says so and no row is quarantined for it.",
                 f"{_ADVICE.capitalize()}.",
             )
             for key, says in _SAYS.values()

@@ -8,6 +8,8 @@ Nulls: ignored.
 Blind to: instructions in other words than ours, in images or in code; languages that are not in
 our list; texts in another language of the same family, or of fewer than three function words;
 conventions: what more than one row in 20 does is told once and holds no row, but for broken text.
+Instructions and languages are only warned of, since an honest row may quote the one and use the
+other.
 Source: Unicode Technical Standard 39 (mixed scripts).
 """
 
@@ -27,19 +29,32 @@ from provenance.rows.shards import Shard
 SELDOM, CONVENTION = 0.01, 0.05  # of the rows: up to which a fault holds, and up to which it warns
 _REPAIR = "repair the text at its source, or reject the row"
 _READ = "read the text: if it was planted, reject the row; else release it"
-_HELD = (
-    "It holds up to one row in 100 and warns of up to one in 20; if more rows are like that, it is "
+_CONVENTION = (
+    "If more than one row in 20 is like that, it is taken for a convention of the dataset, and a "
+    "single warning says so."
 )
-_HELD += "a convention of the dataset, and one warning says so."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fault:
-    """What is said of one kind of fault; `always`: whether it holds however many rows have it."""
+    """What is said of one kind of fault, and how severe it is.
+
+    Attributes:
+        always: whether it is an error however many rows have it.
+        is_doubt: whether it is a warning however few rows have it.
+    """
 
     says: str
     advice: str
     always: bool = False
+    is_doubt: bool = False
+
+    @property
+    def severities(self) -> tuple[findings.Severity, ...]:
+        """Return those that its findings may have."""
+        if self.always:
+            return ("error",)
+        return ("warning",) if self.is_doubt else ("error", "warning")
 
 
 FAULTS = {
@@ -50,19 +65,22 @@ FAULTS = {
         "the text was decoded with the wrong encoding, such as Ã© for é", _REPAIR, always=True
     ),
     "texts.mixed": Fault("a word mixes letters of two alphabets that look alike", _READ),
-    "texts.instruction": Fault("the text gives orders to a language model", _READ),
-    "texts.language": Fault("the text is in another language than nearly all others", _READ),
+    "texts.instruction": Fault("the text gives orders to a language model", _READ, is_doubt=True),
+    "texts.language": Fault(
+        "the text is not in the language of nearly all others", _READ, is_doubt=True
+    ),
 }
 _FIRES = {
     "texts.broken": "It contains U+FFFD, or an escape such as \\ud83d without its other half.",
     "texts.mojibake": "A part of it, encoded as Windows-1252 or Latin-1, is UTF-8 of one letter or "
     "sign.",
-    "texts.mixed": "A Cyrillic or Greek letter that looks Latin stands between Latin ones. "
-    + _HELD,
+    "texts.mixed": "A Cyrillic or Greek letter that looks Latin stands between Latin letters. "
+    f"Error if at most one row in 100 is like that, otherwise warning. {_CONVENTION}",
     "texts.instruction": "It tells the reader to ignore earlier instructions, to reveal a prompt "
-    f"or to drop all limits, or contains control marks of a chat format. {_HELD}",
-    "texts.language": "Its function words or its script are those of another language family than "
-    f"in 95 of 100 rows, and no text before it speaks of translating or of a language. {_HELD}",
+    f"or to drop all limits, or it contains control tokens of a chat format. {_CONVENTION}",
+    "texts.language": "Its function words or its script belong to a different language family than "
+    "those of at least 95% of the rows, and no earlier text of the row mentions a language or "
+    f"translation. {_CONVENTION}",
 }
 
 
@@ -92,7 +110,7 @@ class TextFaults(Check[State, Usual]):
     is_of_role: ClassVar[bool] = True
     explains: ClassVar[Explains] = {
         rule: Explanation(
-            ("error",) if fault.always else ("error", "warning"),
+            fault.severities,
             f"In this row, {fault.says}.",
             _FIRES[rule],
             f"{fault.advice.capitalize()}.",
@@ -212,6 +230,6 @@ def _spoken(texts: text_leaves.Texts, size: int) -> dict[int, np.ndarray]:
 
 def _severity(fault: Fault, rows: int, of: int) -> findings.Severity | None:
     """Return how severe a fault of so many rows is; None if it is a convention."""
-    if fault.always or rows <= max(SELDOM * of, 1):
+    if fault.always or (not fault.is_doubt and rows <= max(SELDOM * of, 1)):
         return "error"
     return "warning" if rows <= max(CONVENTION * of, 1) else None

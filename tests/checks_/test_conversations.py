@@ -75,10 +75,15 @@ def held(found):
     return {row for row, severity in rows if row is not None and severity == "error"}
 
 
+def listed(found):
+    return {row for row in found["row"].to_pylist() if row is not None}
+
+
 @pytest.mark.parametrize("kind", LEAST)
 def test_recall(made, found, kind):
     rows = {row for row, what in made.planted.items() if what == kind}
-    assert len(rows & held(found)) >= LEAST[kind] * len(rows)
+    told = listed(found) if kind in ("instruction", "language") else held(found)
+    assert len(rows & told) >= LEAST[kind] * len(rows)
 
 
 def test_false_alarms(made, found):
@@ -134,7 +139,8 @@ def test_what_one_row_in_ten_does_is_a_convention(answer, rule):
     few = [conversation(n, answer if n == 3 else usual) for n in range(200)]
     again = judged(chat_faults.Chats(few, {}, []), tested=False)
     hits = again.filter(pa.compute.equal(again["rule"], rule)).to_pylist()
-    assert [(hit["row"], hit["severity"]) for hit in hits] == [(3, "error")]
+    severity = "error" if rule == "answers.truncated" else "warning"
+    assert [(hit["row"], hit["severity"]) for hit in hits] == [(3, severity)]
 
 
 def test_an_answer_to_a_wish_for_another_language_is_no_fault():

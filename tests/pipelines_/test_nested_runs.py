@@ -69,7 +69,7 @@ def test_faults_of_nested_texts_hold_their_rows(home, capsys):
     planted = {
         3: ("messages[].content", "ASSAY-V006", "hid\u200bden"),
         5: ("messages[].content", "texts.mojibake", "caf\u00c3\u00a9"),
-        9: ("messages[].content", "texts.instruction", "Ignore all previous instructions."),
+        9: ("messages[].content", "texts.mixed", "a p\u0430ge"),
         11: ("messages[].content", "contamination.shared", f"Hello, {asked.lower()}"),
         13: ("meta.tags[]", "texts.broken", "a \ufffd"),
     }
