@@ -48,6 +48,7 @@ class Written:
         padded: text columns in which nearly all cells begin with a blank.
         booleans, binary: columns of JSON booleans, and of bytes that are UTF-8.
         folders: columns that the names of folders give, with their types.
+        faults: columns in which words for a missing value are faults.
         index: columns that count or name the rows, as pandas writes them, with what they hold.
     """
 
@@ -62,11 +63,17 @@ class Written:
     booleans: set[str] = dataclasses.field(default_factory=set)
     binary: set[str] = dataclasses.field(default_factory=set)
     folders: dict[str, Logical] = dataclasses.field(default_factory=dict)
+    faults: set[str] = dataclasses.field(default_factory=set)
     index: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def seen(snapshot: Snapshot, dialect: Dialect, look: Look) -> tuple[Written, list[Seen]]:
-    """Return how a source is written, and what `look` sees in its columns of plain cells."""
+def seen(
+    snapshot: Snapshot, dialect: Dialect, look: Look, *, trust: bool = False
+) -> tuple[Written, list[Seen]]:
+    """Return how a source is written, and what `look` sees in its columns of plain cells.
+
+    With `trust`, no word for a missing value is taken for a fault.
+    """
     base = snapshot.sources[0].format.partition(".")[0]
     written = Written(snapshot, dialect)
     _find(written, base)
@@ -74,27 +81,28 @@ def seen(snapshot: Snapshot, dialect: Dialect, look: Look) -> tuple[Written, lis
     written.snapshot = _rewritten(written)
     found = look(written.snapshot, frozenset(written.texts))
     lost = {s.name for s in found if s.name in written.numbers and s.logical == "string"}
-    if lost:  # not all cells are numbers: then the column is text, as it is written
-        written.numbers -= lost
-        written.texts |= lost
+    written.numbers -= lost  # not all cells are numbers: then the column is text, as it is written
+    written.texts |= lost
+    written.faults = set() if trust else _faults(written, found)
+    # a number or a date shows it by itself, as with `N/A`: a run holds what is none
+    plain = {s.name for s in found if s.name in written.faults and s.logical != "string"}
+    for name in plain:
+        del written.absent[name]
+    if lost or plain:
         written.snapshot = _rewritten(dataclasses.replace(written, snapshot=snapshot))
         found = look(written.snapshot, frozenset(written.texts))
     _find_index(written, found)
     return written, found
 
 
-def tell(written: Written, proposals: list[Proposal], *, trust: bool = False) -> list[str]:
-    """Add to the proposals what was found about their columns; return notes for a person.
-
-    With `trust`, no word for a missing value is taken for a fault.
-    """
+def tell(written: Written, proposals: list[Proposal]) -> list[str]:
+    """Add to the proposals what was found about their columns; return notes for a person."""
     notes = []
-    faults = set() if trust else _faults(written, [proposal.seen for proposal in proposals])
     for proposal in proposals:
         name = proposal.seen.name
         words = written.absent.get(name, {})
         told = _told(written, proposal)
-        if name in faults:  # told with all other cells that are kept out
+        if name in written.faults:  # told with all other cells that are kept out
             for word, rows in words.items():
                 proposal.seen.keep_out(deviants.kind_of(word, proposal.seen.logical), word, rows)
         else:
@@ -259,8 +267,9 @@ def _rewritten(written: Written) -> Snapshot:
     if not written.dialect.trim and not any(changed):
         return written.snapshot
     refs = []
-    folder = Path(written.snapshot.folder) / f"plain-{len(written.texts)}"
-    folder.mkdir(exist_ok=True)
+    before = len(list(Path(written.snapshot.folder).glob("plain-*")))
+    folder = Path(written.snapshot.folder) / f"plain-{before}"
+    folder.mkdir()
     for ref in written.snapshot.shards:
         shard = read_shard(ref)
         columns = [

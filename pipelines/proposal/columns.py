@@ -161,11 +161,7 @@ def columns(
             typing.see(shard.table[name].combine_chunks())
         sampled.append(shard.table.take(_sampled(shard.rows, snapshot.rows, len(schema))))
     typed = {name: typing.settled() for name, typing in typings.items()}
-    worded = [t for t in typed.values() if t.logical != "string" and t.words]
-    usual = usual_words(
-        [(made.words, made.filled + made.empty) for made in worded],
-        has_empty=any(made.empty for made in typed.values()),
-    )
+    usual = _usual_words(typed)
     found = [
         Seen(name, nested[name].logical, is_fixed=True, counts=None, nested=nested[name])
         if name in nested
@@ -208,6 +204,12 @@ def _sampled(rows: np.ndarray, total: int, width: int) -> pa.Array:
     # multiples of the golden ratio modulo 1 are spread evenly, whatever period the rows have
     spread = rows.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     return pa.array(np.flatnonzero(spread < np.uint64(most / total * 2.0**64)))
+
+
+def _usual_words(typed: Mapping[str, Typed]) -> set[str]:
+    worded = [made for made in typed.values() if made.logical != "string" and made.words]
+    counts = [(made.words, made.filled + made.empty) for made in worded]
+    return usual_words(counts, has_empty=any(made.empty for made in typed.values()))
 
 
 def usual_words(columns: Collection[tuple[Mapping[str, int], int]], *, has_empty: bool) -> set[str]:

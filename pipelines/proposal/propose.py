@@ -89,12 +89,12 @@ def propose(  # noqa: PLR0913  # one argument for each thing that a user may spe
     """
     notes: list[str] = []
     look = functools.partial(columns.columns, trust=trust)
-    written, seen = as_written.seen(snapshot, dialect or Dialect(), look)
+    written, seen = as_written.seen(snapshot, dialect or Dialect(), look, trust=trust)
     snapshot = written.snapshot
     for given in (label, key):
         _refuse_unknown(given, seen)
     proposals = [Proposal(column) for column in seen]
-    notes += as_written.tell(written, proposals, trust=trust)
+    notes += as_written.tell(written, proposals)
     _propose_label(proposals, label, notes)
     repeated, faults = _propose_key(proposals, snapshot, key, trust=trust)
     _propose_columns(proposals, snapshot, notes)
