@@ -73,7 +73,7 @@ class Probabilities(Check[State, Fitting]):
     def __init__(self, context: Context) -> None:
         """Choose the columns."""
         super().__init__(context)
-        self.column = context.contract.having("probabilities")[0]
+        self.column = next(iter(context.contract.having("probabilities")), "")
         self.label = context.contract.label
 
     def fit(self, shard: Shard) -> State:

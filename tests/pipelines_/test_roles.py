@@ -69,7 +69,8 @@ def test_from_init_to_a_run(home, capsys):
     assert (rules[7], rules[8]) == ({"files.missing"}, {"files.type"})
     found = pq.read_table(folder / "findings").to_pylist()
     doubted = [one["row"] for one in found if one["check"] == "labels"]
-    assert {*doubted} == {*wrong.tolist()}
+    assert {*doubted} <= {*wrong.tolist()}
+    assert len(doubted) >= 0.8 * len(wrong)
     assert {*rules} <= {7, 8, *doubted}
     assert {status["check"] for status in told["checks"]} >= {"files", "probabilities"}
 
