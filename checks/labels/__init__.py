@@ -91,7 +91,8 @@ class Labels(Check[pa.Table, LabelModel]):
         """Choose the columns to sample."""
         super().__init__(context)
         self.label = context.contract.label or ""
-        features = [n for n in context.contract.features if n in context.schema.names]
+        present = set(context.schema.names)
+        features = [n for n in context.contract.features if n in present]
         self.columns = [*features, self.label]
 
     def fit(self, shard: Shard) -> pa.Table:
