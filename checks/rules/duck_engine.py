@@ -98,9 +98,9 @@ def types() -> tuple[Any, Any]:
 
 
 def _engine() -> Any:
-    from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+    from great_expectations.execution_engine import sqlalchemy_execution_engine as usual
 
-    class DuckEngine(SqlAlchemyExecutionEngine):
+    class DuckEngine(usual.SqlAlchemyExecutionEngine):
         """Runs every query on the one connection that is kept.
 
         Attributes:
