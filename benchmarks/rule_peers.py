@@ -49,9 +49,9 @@ def gx_pandas(folder: Path, contract):
     import great_expectations as gx
     import pandas as pd
 
-    from checks.rules import ge_adapter, suite
+    from checks.rules import duck_engine, suite
 
-    ge_adapter.silence()
+    duck_engine.silence()
     objects = suite.expectations(suite.clauses(contract))
 
     def work() -> int:

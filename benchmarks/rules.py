@@ -167,10 +167,10 @@ def one_pass(folder: Path, *, suite_too: bool = False):
     import duckdb_engine  # noqa: F401
     import great_expectations  # noqa: F401
 
-    from checks.rules import ge_adapter, one_pass, suite
+    from checks.rules import duck_engine, ge_adapter, one_pass, suite
 
-    ge_adapter.silence()
-    ge_adapter._types()  # noqa: SLF001  whose own imports are late
+    duck_engine.silence()
+    duck_engine.types()  # whose own imports are late
     contract, shards = contract_of(), [ref.path for ref in listed(folder)]
 
     def work() -> int:

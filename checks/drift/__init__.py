@@ -69,10 +69,11 @@ class Drift(Check[State, Model]):
         contract, reference = context.contract, context.reference
         self.label = contract.label
         wanted = [*contract.features, *contract.having("label"), *contract.having("source")]
-        names = reference.column_names if reference is not None else []
-        present = [n for n in wanted if n in context.schema.names]
+        names = set(reference.column_names if reference is not None else ())
+        there = set(context.schema.names)
+        present = [n for n in wanted if n in there]
         self.missing = [n for n in present if n not in names]
-        self.lost = [n for n in wanted if n in names and n not in context.schema.names]
+        self.lost = [n for n in wanted if n in names and n not in there]
         self.protected = contract.protected
         self.bins: dict[str, Bins] = {}
         self.declared: dict[str, Bins] = {}  # of protected columns, from the contract alone
@@ -82,9 +83,10 @@ class Drift(Check[State, Model]):
         if reference is not None:
             typed = {n: _as_typed(reference[n], n, context.schema) for n in present if n in names}
             self.sampled = classifier.columns(contract, context.schema, names)
-            others = [n for n in typed if n not in self.sampled and n not in self.protected]
+            sampled, features = set(self.sampled), set(contract.features)
+            others = [n for n in typed if n not in sampled and n not in self.protected]
             numeric = [n for n in others if hashing.is_number(context.schema.field(n).type)]
-            self.watched = [*self.sampled, *(n for n in numeric if n in contract.features)]
+            self.watched = [*self.sampled, *(n for n in numeric if n in features)]
             self._lay(typed)
 
     def _lay(self, reference: dict[str, pa.Array]) -> None:

@@ -43,10 +43,10 @@ class Distinguished:
     columns: tuple[str, ...]
 
 
-def columns(contract: Contract, schema: pa.Schema, names: list[str]) -> list[str]:
+def columns(contract: Contract, schema: pa.Schema, names: set[str]) -> list[str]:
     """Return the columns to learn from, out of those that the reference has too."""
-    both = [n for n in contract.features if n in names and n in schema.names]
-    kept = [n for n in both if n not in contract.protected]
+    there, protected = names & set(schema.names), contract.protected
+    kept = [n for n in contract.features if n in there and n not in protected]
     return [n for n in kept if not pa.types.is_temporal(schema.field(n).type)][:MOST_COLUMNS]
 
 

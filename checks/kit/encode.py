@@ -89,11 +89,11 @@ class Encoder:
 
 def kinds(contract: Contract, table: pa.Table) -> dict[str, Kind]:
     """Return how to encode each feature of the contract that the table has."""
-    texts = set(contract.having("text"))
+    texts, present = set(contract.having("text")), set(table.column_names)
     return {
         name: _kind(table[name], is_text=name in texts)
         for name in contract.features
-        if name in table.column_names
+        if name in present
     }
 
 

@@ -65,10 +65,11 @@ def numbers(column: pa.Array) -> np.ndarray | None:
 
 def moved_on(current: pa.Table, reference: pa.Table, names: list[str]) -> frozenset[str]:
     """Return the times whose current values follow those of the reference, in any order."""
+    known = set(reference.column_names)
     return frozenset(
         name
         for name in names
-        if name in reference.column_names
+        if name in known
         and _may_grow(current.schema.field(name).type)
         and _may_grow(reference.schema.field(name).type)
         and _follows(

@@ -116,7 +116,7 @@ class Labels(Check[State, LabelModel]):
         """Choose the columns to sample."""
         super().__init__(context)
         self.label = context.contract.label or ""
-        contract, names = context.contract, context.schema.names
+        contract, names = context.contract, set(context.schema.names)
         self.given = contract.used("probabilities")
         self.embedded = () if self.given else contract.used("embedding")
         features = [] if self.given else [n for n in contract.features if n in names]

@@ -64,7 +64,8 @@ class Leakage(Check[pa.Table, Model]):
         """Choose the columns to sample."""
         super().__init__(context)
         self.label = context.contract.label or ""
-        self.features = [n for n in context.contract.features if n in context.schema.names]
+        present = set(context.schema.names)
+        self.features = [n for n in context.contract.features if n in present]
         # ignored ones too: a contract that ignores a column must not make the others suspect
         self._tried = sum(
             column.spec.logical not in ("string", "boolean") and "label" not in column.roles

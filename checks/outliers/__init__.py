@@ -65,8 +65,8 @@ class Outliers(Check[pa.Table, OutlierModel]):
     def __init__(self, context: Context) -> None:
         """Choose the columns to sample."""
         super().__init__(context)
-        texts = set(context.contract.having("text"))
-        names = [n for n in context.contract.features if n in context.schema.names]
+        texts, present = set(context.contract.having("text")), set(context.schema.names)
+        names = [n for n in context.contract.features if n in present]
         self.columns = [name for name in names if name not in texts]
 
     def fit(self, shard: Shard) -> pa.Table:
@@ -165,7 +165,8 @@ class Outliers(Check[pa.Table, OutlierModel]):
         for pair, both in zip(model.pairs, hits.reshape(-1, 2), strict=True):
             counts[pair.column] += int(both.sum())
         most = sorted((n for n in counts if counts[n]), key=lambda n: (-counts[n], n))
-        judged = [name for name in self.columns if name in table.column_names]
+        present = set(table.column_names)
+        judged = [name for name in self.columns if name in present]
         how = encode.kinds(self.context.contract, table.select(judged))
         placed = judging.placed(table, model.axes)
         made = {

@@ -80,11 +80,11 @@ def is_opaque(kind: pa.DataType) -> bool:
 
 def fields(sample: pa.Table, contract: Contract) -> list[Field]:
     """Encode every column of the sample that a model may learn from."""
-    texts = contract.having("text")
+    texts, present = set(contract.having("text")), set(sample.column_names)
     return [
         encode(name, hashing.whole(sample[name]), is_text=name in texts)
         for name in contract.features
-        if name in sample.column_names and not pa.types.is_null(sample.schema.field(name).type)
+        if name in present and not pa.types.is_null(sample.schema.field(name).type)
     ]
 
 

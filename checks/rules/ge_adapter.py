@@ -1,21 +1,18 @@
-"""Great Expectations on DuckDB: an execution engine, and the meaning of a row rule as SQL.
+"""Great Expectations on DuckDB: its results, and the meaning of a row rule as SQL.
 
 The library's own `*.condition` metrics give the condition of the rows that break an expectation, so
 the pass over the shards runs what the suite means. Only what the library lacks for DuckDB is added:
-RE2 patterns, LIKE, uniqueness, and exact comparison of bounds.
+RE2 patterns, LIKE, uniqueness, exact comparison of bounds, order, and texts that are parsed.
 Nulls: a missing cell breaks no rule except those against missing cells. NaN is not missing: it
 breaks every minimum and maximum, is in no set, and equals itself. Text length is in code points.
 Private parts of the library are used, so its version is pinned: see docs/adr/0003.
 """
 
-import functools
-import logging
-import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from checks.contract.query_guard import quoted
-from checks.rules import judged_values, lookups
+from checks.rules import duck_engine, judged_values, lookups
 from checks.rules.suite import Clause
 
 if TYPE_CHECKING:
@@ -23,53 +20,11 @@ if TYPE_CHECKING:
 
 DATASET = "__assay_dataset"  # the view of the dataset's own columns
 ROWS = "__assay_rows"  # the same with the rows' numbers, which Great Expectations is not told of
-BUNDLE = 200  # statistics of one query
 MOST = 8_000_000  # hashes in memory, 16 bytes each; more are read in several scans
 
 
-class BufferedRows:
-    """A query's result, fetched at once: DuckDB keeps one open result per connection."""
-
-    def __init__(self, result: Any) -> None:
-        """Fetch all rows of an SQLAlchemy result; None has none."""
-        self._rows = result.fetchall() if result is not None and result.returns_rows else []
-
-    def fetchall(self) -> list[Any]:
-        """Return all rows."""
-        return list(self._rows)
-
-    all = fetchall
-
-    def fetchmany(self, size: int | None = None) -> list[Any]:
-        """Return the first rows."""
-        return list(self._rows[:size])
-
-    def fetchone(self) -> Any:
-        """Return the first row, None if there is none."""
-        return self._rows[0] if self._rows else None
-
-    def scalar(self) -> Any:
-        """Return the first row's first value, None if there is none."""
-        return self._rows[0][0] if self._rows else None
-
-    scalar_one = scalar
-
-    def __iter__(self) -> Any:
-        """Iterate over the rows."""
-        return iter(self._rows)
-
-
-def silence() -> None:
-    """Turn off the library's analytics, progress bars and log; call before it is imported."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    os.environ["TQDM_DISABLE"] = "1"
-    log = logging.getLogger("great_expectations")
-    log.setLevel(logging.CRITICAL + 1)  # its messages may quote cells
-    log.propagate = False
-
-
 class Adapter:
-    """Great Expectations over the view DATASET of one DuckDB connection."""
+    """Great Expectations over the view ROWS of one DuckDB connection."""
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """Wrap a connection; the caller closes it."""
@@ -80,7 +35,7 @@ class Adapter:
         from sqlalchemy.pool import StaticPool
 
         self._connection = connection
-        engine_type, validator_type = _types()
+        engine_type, validator_type = duck_engine.types()
         self._pool = sqlalchemy.create_engine(
             "duckdb://",
             creator=lambda: ConnectionWrapper(connection),
@@ -304,75 +259,3 @@ def _unless_ignored(clause: Clause) -> str:
         return ""
     parts = f" {_IGNORED[chosen]} ".join(f"{quoted(name)} IS NULL" for name in names)
     return f" AND NOT ({parts})"
-
-
-def _filled(records_of: Callable[[dict[str, Any]], Any], domain: dict[str, Any]) -> Any:
-    """Return the records of a domain, without those whose column is missing if it asks for that.
-
-    The library would parse its own text `col("NAME").notnull()`, whatever the name holds.
-    """
-    import sqlalchemy
-
-    plain = dict(domain)
-    conditions = plain.pop("filter_conditions", [])
-    if "column" not in plain or not conditions:
-        return records_of(domain)
-    records = records_of(plain)
-    if not isinstance(records, sqlalchemy.Table | sqlalchemy.Subquery):
-        records = records.subquery()
-    names = [one.condition[len('col("') : -len('").notnull()')] for one in conditions]
-    filled = [sqlalchemy.column(name).is_not(None) for name in names]
-    return sqlalchemy.select(sqlalchemy.text("*")).select_from(records).where(*filled)
-
-
-@functools.cache
-def _types() -> tuple[Any, Any]:
-    """Return the engine and validator classes; made once, since making metrics registers them."""
-    silence()
-    from great_expectations.execution_engine.sqlalchemy_execution_engine import (
-        SqlAlchemyExecutionEngine,
-    )
-    from great_expectations.validator.validator import Validator
-
-    class DuckEngine(SqlAlchemyExecutionEngine):
-        """Runs every query on the one connection that is kept."""
-
-        kept: Any
-        dataset: str
-        types: dict[str, str]
-        columns: lookups.Columns
-        floats: frozenset[str]
-        judged: judged_values.Judged
-
-        def execute_query(self, query: Any) -> Any:
-            # the library asks for 0 examples of each rule; each query would bind every column
-            if getattr(getattr(query, "_limit_clause", None), "value", None) == 0:
-                return BufferedRows(None)
-            return BufferedRows(self.kept.execute(query))
-
-        execute_query_in_transaction = execute_query
-
-        def resolve_metric_bundle(self, metric_fn_bundle: Iterable[Any]) -> dict[Any, Any]:
-            # a query is planned in time quadratic in what it selects
-            metrics = list(metric_fn_bundle)
-            found: dict[Any, Any] = {}
-            for start in range(0, len(metrics), BUNDLE):
-                found |= super().resolve_metric_bundle(metrics[start : start + BUNDLE])
-            return found
-
-        def get_domain_records(self, domain_kwargs: dict[str, Any]) -> Any:
-            return _filled(super().get_domain_records, domain_kwargs)
-
-    class QuietValidator(Validator):
-        """Shows no progress bar."""
-
-        def _determine_progress_bars(self) -> bool:
-            return False
-
-    from checks.rules import duckdb_metrics, duckdb_statistics
-
-    lookups.look_up_exact_names()
-    lookups.name_plain_arguments()
-    duckdb_metrics.register(DuckEngine)
-    duckdb_statistics.register(DuckEngine)
-    return DuckEngine, QuietValidator

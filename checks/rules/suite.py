@@ -90,9 +90,10 @@ class Clause:
 def clauses(contract: Contract) -> tuple[Clause, ...]:
     """Return the clauses of all rules except SQL rules, in the order of the rules."""
     found: list[Clause] = []
+    columns = {column.name: column for column in contract.columns}
     for rule in contract.rules:
         if rule.kind != "sql":
-            column = contract.column(rule.column) if rule.column else None
+            column = columns[rule.column] if rule.column else None
             for kind, kwargs, says in _parts(rule, column):
                 found.append(_clause(len(found), rule, kind, kwargs, says))
     return tuple(found)

@@ -90,9 +90,9 @@ class Sources(Check[pa.Table, Model]):
         contract, names = context.contract, set(context.schema.names)
         self.label = contract.label if contract.label in names else None
         self.source = contract.having("source")[0]
-        self.features = [
-            f.name for f in context.schema if f.name in contract.features and _is_usable(f.type)
-        ]
+        usable = {field.name for field in context.schema if _is_usable(field.type)}
+        usable &= set(contract.features)
+        self.features = [name for name in context.schema.names if name in usable]
         named = (*self.features, *filter(None, [self.label]), self.source)
         self.columns = [n for n in named if n in names]
         self.size = int(self.options.get("sample", 30_000))

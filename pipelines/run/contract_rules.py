@@ -19,7 +19,7 @@ import numpy as np
 from checks.kit import findings
 from checks.kit.contract_model import Contract, Rule
 from checks.kit.findings import Findings
-from checks.rules import ge_adapter, nested_rules, one_pass, suite
+from checks.rules import duck_engine, ge_adapter, nested_rules, one_pass, suite
 from checks.rules.suite import Clause
 from pipelines.checking import engine
 from pipelines.run import data_docs
@@ -71,7 +71,7 @@ def evaluate(
     Raises:
         AssayError: ASSAY-C005 if Great Expectations refuses a rule's arguments.
     """
-    ge_adapter.silence()
+    duck_engine.silence()
     allowed = budget or one_pass.Budget()
     shards = [ref.path for ref in snapshot.shards]
     with (

@@ -77,7 +77,8 @@ def write(
     pages = folder / "data_docs"
     pages.mkdir(parents=True)
     suite = ExpectationSuite(name=contract.name, expectations=list(expectations))
-    ordered = [_cleaned(results[item.meta["key"]], contract) for item in expectations]
+    protected, allowed = contract.protected, _allowed(contract)
+    ordered = [_cleaned(results[item.meta["key"]], protected, allowed) for item in expectations]
     result = _whole(contract, ordered, sql_results)
     _write_json(folder / "suite.json", suite.to_json_dict())
     _write_json(folder / "result.json", result.to_json_dict())
@@ -137,15 +138,20 @@ def _offline(page: str) -> str:
     return re.sub(r"<head\b[^>]*>", lambda _: _HEAD, text, count=1, flags=re.IGNORECASE)
 
 
-def _cleaned(result: Any, contract: Contract) -> Any:
+def _allowed(contract: Contract) -> frozenset[str]:
+    """Return the columns whose cells may be shown."""
+    return frozenset(column.name for column in contract.columns if column.pii == "allow")
+
+
+def _cleaned(result: Any, protected: frozenset[str], allowed: frozenset[str]) -> Any:
     """Return a result without values that may be a cell, and without texts of exceptions."""
     config = result.expectation_config
     given = dict(result.result or {})
     columns = _columns_of(config.kwargs)
     # rows that break a rule are findings anyway; counts of the other cells may identify persons
-    withheld = _WITHHELD if columns & contract.protected else frozenset()
+    withheld = _WITHHELD if columns & protected else frozenset()
     shown = {key: given[key] for key in _COUNTS if key in given and key not in withheld}
-    if "observed_value" in given and _may_show(config, contract):
+    if "observed_value" in given and _may_show(config, protected, allowed):
         shown["observed_value"] = given["observed_value"]
     result.result, result.success = shown, bool(result.success)  # some are numpy's
     info = result.exception_info or {}
@@ -165,14 +171,12 @@ def _columns_of(kwargs: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name in (*named, *several) if isinstance(name, str))
 
 
-def _may_show(config: Any, contract: Contract) -> bool:
-    if "expect_table_" not in config.type and _columns_of(config.kwargs) & contract.protected:
+def _may_show(config: Any, protected: frozenset[str], allowed: frozenset[str]) -> bool:
+    if "expect_table_" not in config.type and _columns_of(config.kwargs) & protected:
         return False
     if any(word in config.type for word in _STATISTICS):
         return True
-    name = config.kwargs.get("column")
-    known = {column.name: column.pii for column in contract.columns}
-    return known.get(name) == "allow"
+    return config.kwargs.get("column") in allowed
 
 
 def _write_json(path: Path, data: Any) -> None:

@@ -114,8 +114,9 @@ def as_read(typed: pa.Table, raw: str) -> pa.Table:
         raw: path of the file with the columns from `unprinted`, and ROW.
     """
     kept = read_table(raw).drop_columns([ROW])
+    changed = set(kept.column_names)
     columns = [
-        whole(kept[name]) if name in kept.column_names else whole(typed[name]).cast(pa.string())
+        whole(kept[name]) if name in changed else whole(typed[name]).cast(pa.string())
         for name in typed.column_names
     ]
     return pa.table(columns, names=typed.column_names)

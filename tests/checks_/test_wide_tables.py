@@ -49,9 +49,9 @@ def test_calls_grow_with_columns_and_not_with_their_square(tmp_path):
 
 @pytest.mark.parametrize("size", ["MOST", "BUNDLE"])
 def test_rules_that_take_several_queries_name_the_same_rows(tmp_path, monkeypatch, size):
-    from checks.rules import ge_adapter
+    from checks.rules import duck_engine
 
-    monkeypatch.setattr(one_pass if size == "MOST" else ge_adapter, size, 3)
+    monkeypatch.setattr(one_pass if size == "MOST" else duck_engine, size, 3)
     found = found_in(tmp_path / "few", 8, ("maximum", "minimum"))
     wanted = {(f"maximum c{n}", 1) for n in range(8)} | {(f"minimum c{n}", 0) for n in range(8)}
     assert {(f["rule"], f["row"]) for f in found} == wanted
