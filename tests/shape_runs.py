@@ -7,6 +7,7 @@ shape; source = clean + quarantine + rejected, each row once; clean rows are the
 import contextlib
 import dataclasses
 import datetime as dt
+import decimal
 import io
 import json
 import math
@@ -242,11 +243,17 @@ def _is_same(cell: Any, value: Any) -> bool:
     if isinstance(value, list | dict):
         return _is_same_inside(cell, value)
     if isinstance(value, int | float):
-        read = type(value)(cell)
-        return value == read and math.copysign(1, value) == math.copysign(1, read)
+        return _is_same_number(cell, value)
     if isinstance(value, str):
         return value == (cell if isinstance(cell, str) else json.dumps(cell))
     return _is_same_moment(cell, value)
+
+
+def _is_same_number(cell: Any, value: float) -> bool:
+    if isinstance(value, int):  # documented: whole numbers may be written as floats
+        return value == (decimal.Decimal(cell) if isinstance(cell, str) else cell)
+    read = float(cell)
+    return value == read and math.copysign(1, value) == math.copysign(1, read)
 
 
 def _is_same_inside(cell: Any, value: list[Any] | dict[str, Any]) -> bool:
