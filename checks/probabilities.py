@@ -23,11 +23,11 @@ from provenance.rows.shards import Shard
 CODE = "ASSAY-V021"
 MOST_LENGTHS = 10_000
 MOST_FAULTY = 0.5  # of the rows; if more are, the column holds something else
-_ADVICE = "export the chances of the row again, or reject it"
+_ADVICE = "export the row's probabilities again, or reject the row"
 _SAYS = {
-    "length": "the list does not have one chance for each class",
-    "value": "a chance is missing, negative or not finite",
-    "sum": f"the chances do not sum to 1 (within {class_chances.OFF})",
+    "length": "the list does not have one probability for each class",
+    "value": "a probability is missing, negative or not finite",
+    "sum": f"the probabilities do not sum to 1 (within {class_chances.OFF})",
 }
 
 
@@ -125,15 +125,16 @@ class Probabilities(Check[State, Fitting]):
                 classes = class_chances.classes_of(self.context.contract, state.values)
                 why = class_chances.misfit(classes, size, state.highest)
         if faulty > MOST_FAULTY * rows:
-            why = f"{percent(faulty / rows)} of {count(rows, 'list')} are no chances that sum to 1"
+            share = percent(faulty / rows)
+            why = f"{share} of {count(rows, 'list')} are not probabilities that sum to 1"
         if not why:
             return Fitting(size=size)
         return Fitting(
             findings.make(
                 None, check=self.name, rule=CODE, column=self.column, evidence=why,
                 suggestion=(
-                    "state the classes in the order of the chances, `assay.label: {classes: "
-                    "[...]}`, or export the chances again"
+                    "state the classes in the order of the probabilities, `assay.label: {classes: "
+                    "[...]}`, or export the probabilities again"
                 ),
             )
         )  # fmt: skip

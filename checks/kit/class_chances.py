@@ -83,7 +83,7 @@ def misfit(classes: tuple[str, ...], size: int, highest: Mapping[tuple[str, int]
     from scipy.optimize import linear_sum_assignment
 
     if len(classes) != size:
-        return f"the lists have {size:,} chances, and the label has {len(classes):,} classes"
+        return f"the lists have {size:,} probabilities, but the label has {len(classes):,} classes"
     place = {name: number for number, name in enumerate(classes)}
     counts = np.zeros((size, size))
     for (name, at), rows in highest.items():
@@ -94,7 +94,7 @@ def misfit(classes: tuple[str, ...], size: int, highest: Mapping[tuple[str, int]
     # a class that a model takes for a larger one stays: the other one's place is taken
     if counts[own[moved], best[moved]].sum() > SWAPPED * counts[own[moved]].sum():
         return (
-            f"the highest chances of {count(int(moved.sum()), 'class')} are mostly at the places "
-            "of others of them, so their order is another one"
+            f"the highest probabilities of {count(int(moved.sum()), 'class')} are mostly in each "
+            "other's places, so the classes are in a different order"
         )
     return ""

@@ -38,7 +38,7 @@ LEAST_ROWS = 40
 LEAST_OF_CLASS = 10
 MOST_CLASSES = 100
 COPIED = "most rows of the class are copies of each other"
-NO_CHANCES = "their rows have no chances of the judged classes"
+NO_CHANCES = "their rows have no probabilities of the judged classes"
 UNLEARNABLE = "labels not judged: the other columns do not predict the label"
 # chance of being correct below which a label is doubted, a warning: about as many as are wrong
 DOUBTED = 0.64
@@ -300,7 +300,7 @@ class Labels(Check[State, LabelModel]):
         best = model.likely.supported(chances[hit], given[hit])
         best = np.array(model.classes, dtype=object)[best]
         own = np.array(model.classes, dtype=object)[given[hit]]
-        by = "the given chances" if self.given else "the other columns"
+        by = "the given probabilities" if self.given else "the other columns"
         triples = zip(own, best, chances[hit, given[hit]], strict=True)
         return findings.make(
             rows[hit],

@@ -66,7 +66,7 @@ def of(
     chances, _ = class_chances.read(table[column], size)
     known = np.isfinite(chances).all(1) & np.asarray(table[contract.label].is_valid())
     if not size or not known.any():
-        return "no row has chances of the classes"
+        return "no row has probabilities of the classes"
     names = table[contract.label].filter(pa.array(known)).cast(pa.string())
     pairs = pa.table({"name": names, "at": pa.array(chances[known].argmax(1))})
     counted = pairs.group_by(["name", "at"]).aggregate([([], "count_all")]).to_pylist()
@@ -74,7 +74,7 @@ def of(
     if why := class_chances.misfit(classes, size, highest):
         return why
     if missing := [name for name in judged if name not in classes]:
-        return f"{len(missing):,} classes of the label have no chance"
+        return f"{len(missing):,} classes of the label have no probability"
     places = np.array([classes.index(name) for name in judged])
     above = chances[known]
     has_zeros = bool((above < ZERO).any())

@@ -136,9 +136,9 @@ V019 A column has a very large number of categories; they are hashed.
      No action needed.
 V020 Some rows of the dataset also occur in the test set.
      Reject these rows or draw a new test set; a model can memorise them.
-V021 The chances of the role probabilities do not fit the classes of the label.
-     State the classes in the order of the chances (`assay.label: {classes: [...]}`), or export the
-         chances again.
+V021 The column with the role probabilities does not fit the classes of the label.
+     State the classes in the order of the probabilities (`assay.label: {classes: [...]}`), or
+         export the probabilities again.
 
 C001 The YAML has aliases or merge keys, is nested too deeply, or is too large.
      Write every value out in full, or shorten the file.
