@@ -91,7 +91,7 @@ REFUSED = {
     "JSON array that is cut": ("in.json", b"[" + LINES.replace(b"\n", b","), "I003"),
     "JSON object": ("in.json", b'{"rows": 1,\n"a": 2}', "I004"),
     "JSON array and more": ("in.json", b"[" + LINES.replace(b"\n", b",")[:-1] + b"] []", "I004"),
-    "JSON array that is deep": ("in.json", b"[" * 200_000, "I004"),
+    "JSON array that is deep": ("in.json", b"[" * 200_000, "I008"),
     "JSON array": ("in.jsonl", b"[" + LINES.replace(b"\n", b",") + b"0]", "I004"),
     "spreadsheet": ("in.xlsx", CSV, "I004"),
     "no ending": ("data", CSV, "I004"),
