@@ -9,6 +9,7 @@ A word that is read as missing (`assay.missing`), such as `#N/A`, counts as kept
 column requires a value, so that its row is held or queued; being told with a count is not enough.
 With `--run`, all kinds together are planted in about 5 % of the rows, and `assay run` judges them
 under the proposed contract as it is: planted rows that are held, and held or queued.
+A run obeys the proposed notation of numbers: a thousands separator that it reads is not held there.
 """
 
 import argparse
