@@ -14,15 +14,13 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import endings, findings
-from checks.kit.nested_roles import part_names
+from checks.kit import conventions, endings, findings
+from checks.kit.nested_roles import conversations
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from checks.kit.turns import ASSISTANT, Turns, turns_of
-from checks.kit.wording import count, percent
 from provenance.rows.nested import is_text
 from provenance.rows.shards import Shard
 
-SELDOM, CONVENTION = 0.01, 0.05  # of the rows: up to which a fault holds, and up to which it warns
 MOST_WORDS = 10_000
 REPEATED = 3  # more rows that end with a word show that it is one
 LEAST = 100  # rows whose words tell a half word from a rare one
@@ -77,9 +75,7 @@ class Answers(Check[dict[str, Seen], Usual]):
     def __init__(self, context: Context) -> None:
         """Choose the columns."""
         super().__init__(context)
-        contract = context.contract
-        specs = {name: contract.column(name).spec for name in contract.having("messages")}
-        self.parts = {name: names for name, spec in specs.items() if (names := part_names(spec))}
+        self.parts = conversations(context.contract)
 
     def fit(self, shard: Shard) -> dict[str, Seen]:
         """Gather the words, and count the answers that are or may be cut."""
@@ -116,10 +112,12 @@ class Answers(Check[dict[str, Seen], Usual]):
             is_half = ~endings.are_known(seen.known, words) & (seen.rows >= LEAST)
             halves[name] = words[is_half]
             rows = seen.cut + sum(last[at] for at in halves[name].tolist())
-            if rows > max(CONVENTION * seen.rows, 1):
-                overall.append(self._convention(name, rows, seen.rows))
+            if conventions.is_one(rows, seen.rows):
+                overall.append(
+                    conventions.told(RULE, name, rows, seen.rows, _SAYS, "check that it is meant")
+                )
             else:
-                severity[name] = "error" if rows <= max(SELDOM * seen.rows, 1) else "warning"
+                severity[name] = conventions.severity(rows, seen.rows)
         return Usual(findings.concat(overall), severity=severity, halves=halves)
 
     def score(self, shard: Shard, model: Usual) -> findings.Findings:
@@ -147,17 +145,6 @@ class Answers(Check[dict[str, Seen], Usual]):
         there = {n: names for n, names in self.parts.items() if n in shard.nested.column_names}
         turns = {name: turns_of(shard.nested[name], *names) for name, names in there.items()}
         return {name: found for name, found in turns.items() if is_text(found.said.type)}
-
-    def _convention(self, column: str, rows: int, of: int) -> findings.Findings:
-        return findings.make(
-            None,
-            check=self.name,
-            rule=RULE,
-            column=column,
-            severity="warning",
-            evidence=f"in {count(rows, 'row')} ({percent(rows / of, 1)}), {_SAYS}",
-            suggestion="check that it is meant",
-        )
 
 
 def _last_answers(turns: Turns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

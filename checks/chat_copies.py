@@ -14,8 +14,8 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import findings, hashing, sample, word_grams
-from checks.kit.nested_roles import part_names
+from checks.kit import conventions, findings, hashing, sample, word_grams
+from checks.kit.nested_roles import conversations
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from checks.kit.turns import SYSTEM, USER, turns_of
 from checks.kit.wording import count, percent
@@ -27,7 +27,6 @@ CAP = 1_000_000  # rows
 HALF = 32  # hashes of what the user says, and as many of what the others say
 LEAST_WORDS = 40
 ALIKE, EACH = 0.6, 0.5  # least likeness of both halves on average, and of each
-CONVENTION = 0.05  # of the rows; so many near copies are how the dataset was made
 RULE = "chat_copies.near"
 _ADVICE = "ask the source whether the conversations are independent; if not, reject the copies"
 _FACTORS = np.random.default_rng(20_261_130).integers(1, 2**63, (2, HALF), np.uint64)
@@ -92,10 +91,8 @@ class ChatCopies(Check[State, Copies]):
         """Choose the columns."""
         super().__init__(context)
         contract = context.contract
-        specs = {name: contract.column(name).spec for name in contract.having("messages")}
         ignored = contract.having("ignore")
-        named = {name: part_names(spec) for name, spec in specs.items() if name not in ignored}
-        self.parts = {name: names for name, names in named.items() if names}
+        self.parts = {n: parts for n, parts in conversations(contract).items() if n not in ignored}
 
     def fit(self, shard: Shard) -> State:
         """Sketch the conversations."""
@@ -123,7 +120,7 @@ class ChatCopies(Check[State, Copies]):
         overall, rows = [findings.empty()], {}
         for name, sketches in state.sketches.items():
             copies, originals = alike(sketches)
-            if len(copies) <= max(CONVENTION * state.rows, 1):
+            if not conventions.is_one(len(copies), state.rows):
                 rows[name] = copies, originals
             else:
                 overall.append(self._convention(name, len(copies), state.rows))

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from checks.kit import findings, word_grams
-from checks.kit.nested_roles import part_names
+from checks.kit.nested_roles import conversations
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from checks.kit.turns import SYSTEM, turns_of
 from checks.kit.wording import count
@@ -110,12 +110,7 @@ class Contamination(Check[State, Shared]):
         contract = context.contract
         ignored = contract.having("ignore")
         self.texts = [name for name in contract.having("text") if name not in ignored]
-        specs = {
-            name: contract.column(name).spec
-            for name in contract.having("messages")
-            if name not in ignored
-        }
-        self.parts = {name: names for name, spec in specs.items() if (names := part_names(spec))}
+        self.parts = {n: parts for n, parts in conversations(contract).items() if n not in ignored}
         test = context.test if context.test is not None else context.schema.empty_table()
         self.tested = self._tested(test)
         self.is_unreadable = contract.test_set is not None and not test.num_rows

@@ -13,19 +13,17 @@ from typing import ClassVar
 
 import numpy as np
 
-from checks.kit import findings
-from checks.kit.nested_roles import part_names
+from checks.kit import conventions, findings
+from checks.kit.nested_roles import conversations
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from checks.kit.turns import STEPS, bins, faults, turns_of
-from checks.kit.wording import count, percent
 from provenance.rows.shards import Shard
 
-CONVENTION = 0.05  # of the rows; what more of them do is a convention of the dataset
-SELDOM = 0.01  # of the rows; more unanswered conversations may be meant: they only warn
 MOST_PROMPTS = 10_000
 RARE, USUAL = 0.01, 0.9  # a rare system prompt, where another one is usual
 LEAST = 100  # rows with a system prompt, to call one rare
 LONG = 16  # times the length of one row in a hundred
+_ALLOWED = "check that your chat format allows it"
 _ADVICE = "repair the conversation at its source, or release the row"
 _ORDER = (
     "a speaker has two turns in a row, the assistant begins, or a system prompt is not the first "
@@ -107,9 +105,7 @@ class Messages(Check[State, Conventions]):
     def __init__(self, context: Context) -> None:
         """Choose the columns."""
         super().__init__(context)
-        contract = context.contract
-        specs = {name: contract.column(name).spec for name in contract.having("messages")}
-        self.parts = {name: names for name, spec in specs.items() if (names := part_names(spec))}
+        self.parts = conversations(context.contract)
 
     def fit(self, shard: Shard) -> State:
         """Count faults, system prompts and lengths."""
@@ -139,14 +135,20 @@ class Messages(Check[State, Conventions]):
         """Tell faults from conventions, and rare prompts and lengths from usual ones."""
         overall, held, rare, longest = [findings.empty()], {}, {}, {}
         for name, rows in sorted(state.rows.items()):
-            most = max(CONVENTION * rows, 1)
-            shared = {rule: n for rule, n in sorted(state.faults[name].items()) if n > most}
+            shared = {
+                rule: n
+                for rule, n in sorted(state.faults[name].items())
+                if conventions.is_one(n, rows)
+            }
             held[name] = {
                 rule: _severity(rule, state.faults[name].get(rule, 0), rows)
                 for rule in _ROW_RULES
                 if rule not in shared
             }
-            overall += [self._convention(name, rule, n, rows) for rule, n in shared.items()]
+            overall += [
+                conventions.told(rule, name, n, rows, _ROW_RULES[rule][1], _ALLOWED)
+                for rule, n in shared.items()
+            ]
             rare[name] = _rare(state.prompts[name])
             longest[name] = _longest(state.lengths[name], rows)
         return Conventions(findings.concat(overall), held=held, rare=rare, longest=longest)
@@ -182,23 +184,11 @@ class Messages(Check[State, Conventions]):
             suggestion=_ADVICE,
         )  # fmt: skip
 
-    def _convention(self, column: str, rule: str, rows: int, of: int) -> findings.Findings:
-        says = _ROW_RULES[rule][1]
-        return findings.make(
-            None,
-            check=self.name,
-            rule=rule,
-            column=column,
-            severity="warning",
-            evidence=f"in {count(rows, 'row')} ({percent(rows / of, 1)}), {says}",
-            suggestion="check that your chat format allows it",
-        )
-
 
 def _severity(rule: str, faulty: int, rows: int) -> findings.Severity:
-    is_rare = faulty <= max(SELDOM * rows, 1)
-    is_meant = rule == "messages.unanswered" and not is_rare
-    return "warning" if is_meant else _ROW_RULES[rule][0]
+    if rule == "messages.unanswered":  # which may be meant
+        return conventions.severity(faulty, rows)
+    return _ROW_RULES[rule][0]
 
 
 def _counted(values: np.ndarray) -> dict[int, int]:

@@ -16,14 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings
+from checks.kit import conventions, findings
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
-from checks.kit.wording import count, percent
 from provenance.rows.arrow_bytes import whole
 from provenance.rows.nested import as_list, is_text, owners_of, rows_with, sizes
 from provenance.rows.shards import Shard
 
-CONVENTION = 0.05  # of the rows with tags; what more of them do is a convention of the dataset
 _ADVICE = "annotate the row again, or reject it"
 _BEGIN = "a tag continues an entity (I-) that no tag before it begins or continues"
 Counts = dict[str, tuple[int, int]]  # by column: rows with tags, and those with such a tag
@@ -88,16 +86,11 @@ class Tags(Check[Counts, Schemes]):
         """Tell faults from another scheme."""
         overall, strict = [findings.empty()], set()
         for name, (rows, wrong) in sorted(state.items()):
-            if wrong <= max(CONVENTION * rows, 1):
+            if not conventions.is_one(wrong, rows):
                 strict.add(name)
                 continue
-            says = f"in {count(wrong, 'row')} ({percent(wrong / rows)}), {_BEGIN}"
-            overall.append(
-                findings.make(
-                    None, check=self.name, rule="tags.begin", column=name, severity="warning",
-                    evidence=says, suggestion="check that your model reads this scheme",
-                )
-            )  # fmt: skip
+            advice = "check that your model reads this scheme"
+            overall.append(conventions.told("tags.begin", name, wrong, rows, _BEGIN, advice))
         return Schemes(findings.concat(overall), strict=frozenset(strict))
 
     def score(self, shard: Shard, model: Schemes) -> findings.Findings:

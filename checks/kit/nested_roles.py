@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from checks.kit.contract_model import Contract
 from provenance.rows.column_types import ColumnSpec
 
 SPEAKERS = ("role", "from")  # names of the part that says who speaks
@@ -16,6 +17,12 @@ def part_names(spec: ColumnSpec) -> tuple[str, str] | None:
     speaker = next((name for name in SPEAKERS if names.get(name) == "string"), None)
     said = next((name for name in TEXTS if name in names), None)
     return (speaker, said) if speaker and said else None
+
+
+def conversations(contract: Contract) -> dict[str, tuple[str, str]]:
+    """Return the names of speaker and text of each column with the role `messages`."""
+    named = {n: part_names(contract.column(n).spec) for n in contract.having("messages")}
+    return {name: parts for name, parts in named.items() if parts}
 
 
 def is_vector(spec: ColumnSpec) -> bool:

@@ -20,13 +20,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from checks.kit import findings, text_leaves
+from checks.kit import conventions, findings, text_leaves
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
-from checks.kit.wording import count, percent
 from checks.texts import characters, instructions, languages
 from provenance.rows.shards import Shard
 
-SELDOM, CONVENTION = 0.01, 0.05  # of the rows: up to which a fault holds, and up to which it warns
 _REPAIR = "repair the text at its source, or reject the row"
 _READ = "read the text: if it was planted, reject the row; else release it"
 _CONVENTION = (
@@ -150,7 +148,7 @@ class TextFaults(Check[State, Usual]):
         """Tell faults from conventions."""
         overall, severity, foreign = [findings.empty()], {}, {}
         for path, rows in sorted(state.faults.items()):
-            foreign[path], strangers = languages.foreign(state.languages[path], CONVENTION)
+            foreign[path], strangers = languages.foreign(state.languages[path])
             counts = rows + Counter({"texts.language": strangers})
             severity[path] = {
                 rule: level
@@ -158,7 +156,14 @@ class TextFaults(Check[State, Usual]):
                 if (level := _severity(FAULTS[rule], n, state.rows)) is not None
             }
             overall += [
-                self._convention(path, rule, n, state.rows)
+                conventions.told(
+                    rule,
+                    path,
+                    n,
+                    state.rows,
+                    FAULTS[rule].says,
+                    "check that it is meant",
+                )
                 for rule, n in sorted(counts.items())
                 if rule not in severity[path]
             ]
@@ -202,17 +207,6 @@ class TextFaults(Check[State, Usual]):
             evidence=FAULTS[rule].says, suggestion=FAULTS[rule].advice,
         )  # fmt: skip
 
-    def _convention(self, path: str, rule: str, rows: int, of: int) -> findings.Findings:
-        return findings.make(
-            None,
-            check=self.name,
-            rule=rule,
-            column=path,
-            severity="warning",
-            evidence=f"in {count(rows, 'row')} ({percent(rows / of, 1)}), {FAULTS[rule].says}",
-            suggestion="check that it is meant",
-        )
-
 
 def _spoken(texts: text_leaves.Texts, size: int) -> dict[int, np.ndarray]:
     """Return the rows by language: of texts behind none that speaks of a language in that row."""
@@ -230,6 +224,8 @@ def _spoken(texts: text_leaves.Texts, size: int) -> dict[int, np.ndarray]:
 
 def _severity(fault: Fault, rows: int, of: int) -> findings.Severity | None:
     """Return how severe a fault of so many rows is; None if it is a convention."""
-    if fault.always or (not fault.is_doubt and rows <= max(SELDOM * of, 1)):
+    if fault.always:
         return "error"
-    return "warning" if rows <= max(CONVENTION * of, 1) else None
+    if conventions.is_one(rows, of):
+        return None
+    return "warning" if fault.is_doubt else conventions.severity(rows, of)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import hashing, word_grams
+from checks.kit import conventions, hashing, word_grams
 
 FAMILIES = {
     "English": (
@@ -127,19 +127,20 @@ def are_about_languages(texts: pa.Array) -> np.ndarray:
     return _mask(pc.match_substring_regex(texts, _ABOUT))
 
 
-def foreign(rows: Counter[int], share: float) -> tuple[frozenset[int], int]:
+def foreign(rows: Counter[int]) -> tuple[frozenset[int], int]:
     """Return the families that are rare next to one, and the number of rows with one of them.
+
+    If more rows than a fault may have are of other families, no language is foreign.
 
     Args:
         rows: number by family.
-        share: of the rows with a family that may be of others; with more, no language is foreign.
     """
     total = sum(rows.values())
     if not total:
         return frozenset(), 0
     main = max(sorted(rows), key=lambda code: rows[code])
     strangers = total - rows[main]
-    if strangers > max(share * total, 1):
+    if conventions.is_one(strangers, total):
         return frozenset(), 0
     return frozenset(rows.keys() - {main}), strangers
 
