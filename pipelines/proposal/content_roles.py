@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import class_chances, vectors
-from checks.kit.hashing import is_number
 from pipelines.proposal.contract_yaml import Proposal
 from provenance.base import no_follow
 from provenance.files import remote
@@ -47,8 +46,7 @@ def propose(proposals: list[Proposal], snapshot: Snapshot) -> None:
 
 
 def _are_chances(column: pa.ChunkedArray, label: Proposal) -> bool:
-    kind = column.type
-    if not (is_list(kind) and is_number(as_list(kind).value_type)):
+    if not (is_list(column.type) and pa.types.is_floating(as_list(column.type).value_type)):
         return False
     cells = vectors.lists(column)
     size = vectors.usual_length(cells)

@@ -135,16 +135,6 @@ def test_a_gate_never_waits_for_a_pipe(home, told):
     assert (code, object_["error"]["code"]) == (3, "ASSAY-I010")
 
 
-def test_rows_of_two_equal_files_are_not_released(home, told):
-    (home / "twins").mkdir()
-    for name in ("a.csv", "b.csv"):
-        (home / "twins" / name).write_bytes((home / "a.csv").read_bytes())
-    told("run", "c.yaml", "--source", "twins", "--direct", "--json")
-    code, object_ = told("release", "1", "--json")
-    assert (code, object_["error"]["code"]) == (2, "ASSAY-C014")
-    assert "same file twice" in object_["error"]["message"]
-
-
 def test_an_unforeseen_error_in_a_child_tells_no_cell(tmp_path):
     (tmp_path / "loud.py").write_text(f"def stage():\n    raise ValueError('the cell is {CELL}')\n")
     code = (
