@@ -25,6 +25,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # side by side, more threads only wait 
 gc.disable()  # until all modules are imported: they are many, and none of them is garbage
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """One worker more than there are processors: some tests wait, for a server or a schedule."""
     return min((os.cpu_count() or 1) + 1, 4)

@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -183,3 +185,24 @@ def test_a_configured_server_that_is_gone_is_e101_before_any_stage():
     assert done.stdout == ""
     assert "ASSAY-E101" in done.stderr
     assert "127.0.0.1:9" in done.stderr
+
+
+def test_a_flow_is_kept_by_the_configured_server(prefect, tmp_path):
+    """Also without `--flow`."""
+    (tmp_path / "a.csv").write_text("size\n" + "1.5\n" * 40)
+    (tmp_path / "c.yaml").write_text(
+        "apiVersion: v3.1.0\nkind: DataContract\nname: kept\n"
+        "schema: [{name: a, properties: [{name: size, logicalType: number}]}]\n"
+    )
+    assay = str(Path(sys.executable).parent / "assay")
+    words = [assay, "run", "c.yaml", "--source", "a.csv", "--store", "store"]
+    done = subprocess.run(
+        words, cwd=tmp_path, env=os.environ | prefect.env, capture_output=True, check=False
+    )
+    assert done.returncode in (0, 1), done.stderr
+    database = sqlite3.connect(prefect.folder / "prefect.db")
+    try:
+        runs = database.execute("SELECT name, state_name FROM flow_run").fetchall()
+    finally:
+        database.close()
+    assert [state for name, state in runs if name.startswith("assay-kept-")] == ["Completed"]

@@ -4,7 +4,6 @@ import http.server
 import os
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -130,27 +129,6 @@ assert not [name for name in sys.modules if name.partition(".")[0] in ("prefect"
 def test_direct_and_flow_at_once_is_a_usage_error(capsys):
     assert cli.main(["run", "c.yaml", "--direct", "--flow"]) == 2
     assert "ASSAY-C012" in capsys.readouterr().err
-
-
-def test_a_flow_is_kept_by_the_configured_server(prefect, tmp_path):
-    """Also without `--flow`."""
-    (tmp_path / "a.csv").write_text("size\n" + "1.5\n" * 40)
-    (tmp_path / "c.yaml").write_text(
-        "apiVersion: v3.1.0\nkind: DataContract\nname: kept\n"
-        "schema: [{name: a, properties: [{name: size, logicalType: number}]}]\n"
-    )
-    assay = str(Path(sys.executable).parent / "assay")
-    words = [assay, "run", "c.yaml", "--source", "a.csv", "--store", "store"]
-    done = subprocess.run(
-        words, cwd=tmp_path, env=os.environ | prefect.env, capture_output=True, check=False
-    )
-    assert done.returncode in (0, 1), done.stderr
-    database = sqlite3.connect(prefect.folder / "prefect.db")
-    try:
-        runs = database.execute("SELECT name, state_name FROM flow_run").fetchall()
-    finally:
-        database.close()
-    assert [state for name, state in runs if name.startswith("assay-kept-")] == ["Completed"]
 
 
 @pytest.mark.usefixtures("fresh")
