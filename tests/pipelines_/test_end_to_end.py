@@ -111,6 +111,7 @@ def test_verify_holds_and_sees_one_changed_byte(assay, faulty):
     assay("verify", "latest", expect=0)
 
 
+@pytest.mark.long  # the README does the same
 def test_the_gate_starts_its_command_on_the_clean_sample(assay):
     code = "import os; assert os.listdir(os.environ['ASSAY_CLEAN']); raise SystemExit(7)"
     train = ["--", sys.executable, "-c", code]
