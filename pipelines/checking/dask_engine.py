@@ -26,6 +26,7 @@ from provenance.base.errors import AssayError, Notice
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 ANSWER = 5.0  # seconds in which a scheduler must answer
+CONNECT = 60.0  # seconds to connect to one that has answered, or to our own, on a busy machine
 ALONE = 60.0  # seconds that a cluster may have no worker
 EXTRA = "dask"
 POLL = 1.0
@@ -195,7 +196,7 @@ def _client(address: Any) -> Any:
             asyncio.run(asyncio.wait_for(_answer(address), ANSWER))
         from distributed import Client
 
-        return Client(address, timeout=ANSWER, set_as_default=False)
+        return Client(address, timeout=CONNECT, set_as_default=False)
     except Exception as error:  # some other server may answer anything
         what = f"no Dask scheduler answers within {ANSWER:g} s ({type(error).__name__})"
         raise AssayError("E106", what, where=str(address), fix=fix) from error
