@@ -20,7 +20,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "tests")]
 from rows_with_roles import contract_of, judged, shards_of  # noqa: E402
 
 from checks.kit import sample  # noqa: E402
-from checks.label_sets import LabelSets, _worst  # noqa: E402
+from checks.label_sets import LabelSets, _complete, _worst  # noqa: E402
 
 RATE = 0.03
 COLUMNS = ("AP", "peer", "held", "held R", "true", "stated", "clean")
@@ -82,13 +82,14 @@ def one(values, has, seed):
     [shard] = shards_of(table, contract_of(table, **roles))
     judge = model.judges[0]
     chances = judge.models.predict(shard.table, sample.folds(shard))
+    worst = _worst(judge, chances, given.astype(bool), _complete(shard.table, judge.usual))
     lists = [list(np.flatnonzero(row)) for row in given]
     quality = get_label_quality_scores(lists, chances)
     severe = np.array(found["severity"].to_pylist()) == "error"
     rows = found["row"].to_numpy()[severe]
     clean, _ = judged(LabelSets, table_of(values, has), **roles)
     return [
-        average_precision_score(wrong, _worst(judge, chances, given.astype(bool)).score),
+        average_precision_score(wrong, worst.score),
         average_precision_score(wrong, -quality),
         len(rows),
         wrong[rows].sum() / wrong.sum(),

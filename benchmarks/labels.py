@@ -305,7 +305,9 @@ def sets(seeds):
 def main():
     """Read the arguments and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["planted", "given", "sets", "injected", "clean", "outcome"])
+    parser.add_argument(
+        "part", choices=["planted", "given", "sets", "injected", "clean", "outcome"]
+    )
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")

@@ -7,13 +7,13 @@ Nulls: rows without a list are not judged; an empty list says that no label appl
 feature counts as a value.
 Blind to: labels of fewer than 20 rows, or that fewer than 20 rows lack; all but the 50 most
 frequent labels; errors that follow the columns so closely that the model learns them; errors where
-a label is hard to predict (those are only ranked); of several wrong labels in a row, all but the
-worst.
+a label is hard to predict, or in rows without a value that most rows have (those are only ranked);
+of several wrong labels in a row, all but the worst.
 Source: binary relevance (Tsoumakas, Katakis 2007); `checks.kit.noise_channel` for the estimates.
 """
 
 import dataclasses
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -33,11 +33,14 @@ MOST_CLASSES = 50
 DOUBTED = 0.64  # chance of being correct below which a label is doubted, as in the check `labels`
 REVIEW_SHARE = 0.02  # of the rows, the most doubtful ones
 
+Channels: TypeAlias = tuple[noise_channel.Channel | None, ...]
+
 _WHEN = (
     "Error if the estimated probability that the label is correct is so low that false alarms "
     "should make up at most alpha (assay.policy.alpha, default 10%) of the quarantined rows. "
     f"Warning if that probability is below {DOUBTED:.0%}, or if the row is among the "
-    f"{REVIEW_SHARE:.0%} most doubtful. Of each row, only the most doubtful label is reported."
+    f"{REVIEW_SHARE:.0%} most doubtful. A row that lacks a value that most rows have gets warnings "
+    "only. Of each row, only the most doubtful label is reported."
 )
 
 
@@ -48,6 +51,8 @@ class Judge:
     Attributes:
         column: of lists.
         classes: the judged labels, sorted.
+        usual: columns of which at most half is missing. A label may follow from what a row lacks,
+            so that a row without one of these is never held.
         models: of all classes.
         likely: maximum-likelihood channel of each class, None where it is not predictable.
         least: channel of each class with the fewest plausible errors, None for no row.
@@ -57,9 +62,10 @@ class Judge:
 
     column: str
     classes: tuple[str, ...]
+    usual: tuple[str, ...]
     models: one_vs_rest.OneVsRest
-    likely: tuple[noise_channel.Channel | None, ...]
-    least: tuple[noise_channel.Channel | None, ...]
+    likely: Channels
+    least: Channels
     quarantine: float = -1.0
     review: float = 2.0
 
@@ -174,11 +180,13 @@ class LabelSets(Check[pa.Table, LabelSetsModel]):
             return None, (f"{name}: labels not judged: {why}",)
         has, folds = _membership(whole(rows[name]), classes), rows[sample.FOLD].to_numpy()
         models, chances = one_vs_rest.fit(rows, how, has, folds, self.context.seed)
-        likely, least = _channels(chances, has)
+        usual = tuple(name for name in how if 2 * _missing(rows[name]).sum() <= len(has))
+        complete = _complete(rows, usual)
+        likely, least = _channels(chances, has, complete)
         if not any(likely):
             return None, (f"{name}: labels not judged: the other columns do not predict them",)
-        judge = Judge(name, classes, models, likely, least)
-        worst = _worst(judge, chances, has)
+        judge = Judge(name, classes, usual, models, likely, least)
+        worst = _worst(judge, chances, has, complete)
         held, _ = calibrate.cut(worst.least, self.context.contract.policy.alpha)
         most = int(REVIEW_SHARE * len(has))
         ranked = np.sort(worst.score)[::-1]
@@ -194,7 +202,8 @@ class LabelSets(Check[pa.Table, LabelSetsModel]):
         if not len(known):
             return findings.empty()
         has = _membership(whole(table[judge.column]), judge.classes)
-        worst = _worst(judge, judge.models.predict(table, folds[known]), has)
+        chances = judge.models.predict(table, folds[known])
+        worst = _worst(judge, chances, has, _complete(table, judge.usual))
         held = worst.least < judge.quarantine
         hit = np.flatnonzero(held | (worst.correct < DOUBTED) | (worst.score > judge.review))
         names = np.array(judge.classes, dtype=object)[worst.place[hit]]
@@ -260,22 +269,45 @@ def _both(chances: np.ndarray) -> np.ndarray:
     return np.column_stack([1 - kept, kept])
 
 
+def _missing(column: pa.ChunkedArray) -> np.ndarray:
+    return np.asarray(column.is_null(nan_is_null=True))
+
+
+def _complete(table: pa.Table, usual: tuple[str, ...]) -> np.ndarray:
+    """Return which rows have a value in all usual columns: bool, shape (n,)."""
+    made = np.ones(table.num_rows, bool)
+    for name in usual:
+        made &= ~_missing(table[name])
+    return made
+
+
 def _channels(
-    chances: np.ndarray, has: np.ndarray
-) -> tuple[tuple[noise_channel.Channel | None, ...], tuple[noise_channel.Channel | None, ...]]:
-    """Return the channels of each class; the lower bounds hold in all classes at once."""
+    chances: np.ndarray, has: np.ndarray, complete: np.ndarray
+) -> tuple[Channels, Channels]:
+    """Return the channels of each class; the lower bounds hold in all classes at once.
+
+    They are of the complete rows; where these are too few, of all rows, and none is held.
+    """
     likely, least = [], []
     for chance, mine in zip(chances.T, has.T, strict=True):
         known = np.isfinite(chance)
-        both, given = _both(chance[known]), mine[known].astype(np.int64)
-        is_known = min(given.sum(), len(given) - given.sum()) >= LEAST // 2
-        fitted = noise_channel.fit(both, given, fits=has.shape[1]) if is_known else (None, None)
-        likely.append(fitted[0])
-        least.append(fitted[1])
+        both, given = _both(chance), mine.astype(np.int64)
+        found: tuple[noise_channel.Channel | None, noise_channel.Channel | None] = None, None
+        if _are_enough(given[known & complete]):
+            chosen = known & complete
+            found = noise_channel.fit(both[chosen], given[chosen], fits=has.shape[1])
+        elif _are_enough(given[known]):
+            found = noise_channel.fit(both[known], given[known])[0], None
+        likely.append(found[0])
+        least.append(found[1])
     return tuple(likely), tuple(least)
 
 
-def _worst(judge: Judge, chances: np.ndarray, has: np.ndarray) -> Worst:
+def _are_enough(given: np.ndarray) -> bool:
+    return min(int(given.sum()), int((1 - given).sum())) >= LEAST // 2
+
+
+def _worst(judge: Judge, chances: np.ndarray, has: np.ndarray, complete: np.ndarray) -> Worst:
     """Return the most doubtful label of each row; a class without a channel is never doubted."""
     score, correct, least = np.zeros(has.shape), np.ones(has.shape), np.ones(has.shape)
     for place, (likely, fewest) in enumerate(zip(judge.likely, judge.least, strict=True)):
@@ -286,7 +318,7 @@ def _worst(judge: Judge, chances: np.ndarray, has: np.ndarray) -> Worst:
         score[known, place] = likely.score(both, given)
         correct[known, place] = likely.correct(both, given)
         if fewest is not None:
-            least[known, place] = fewest.correct(both, given)
+            least[known, place] = np.where(complete[known], fewest.correct(both, given), 1.0)
     # evidence of errors in a class counts before its rank
     rows, place = np.arange(len(has)), (score - least).argmax(1)
     picked = [part[rows, place] for part in (has, chances, score, correct, least)]
