@@ -1,8 +1,8 @@
 """Multi-label data: labels missing from a row's list, and labels that the row contradicts.
 
 Threat: poisoning by wrong labels. State: a sample of 10,000 rows. Cost: for each column at most 50
-classes, so 250 logistic regressions and 200 trees on one encoding, and 50 noise channels; two
-passes.
+classes, so 250 logistic regressions, 250 times boosted trees and 200 trees on one encoding, and 50
+noise channels; two passes.
 Nulls: rows without a list are not judged; an empty list says that no label applies. A missing
 feature counts as a value.
 Blind to: labels of fewer than 20 rows, or that fewer than 20 rows lack; all but the 50 most

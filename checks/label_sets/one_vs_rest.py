@@ -1,12 +1,13 @@
 """One-vs-rest models of many classes on one encoding: the probability that a row has each label.
 
-A logistic regression for each class, and one forest for all of them, mixed for each class by their
-out-of-fold likelihood; both cross-fitted. Near copies share a fold, as in `cross_fit`.
-Cost: FOLDS x (classes + TREES) fits, each on a matrix that is made once.
+A logistic regression and gradient-boosted trees for each class, and one forest for all of them,
+mixed for each class by their out-of-fold likelihood; all cross-fitted. Near copies share a fold, as
+in `cross_fit`.
+Cost: FOLDS x (2 classes + TREES) fits, each on a matrix that is made once.
 """
 
 import dataclasses
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +16,7 @@ from checks.kit import cross_fit, encode, near_copies
 
 FOLDS = 5
 TREES = 40
+Pair: TypeAlias = tuple[Any, Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,15 +26,16 @@ class OneVsRest:
     Attributes:
         encoder: columns to matrices.
         copies: which rows are near copies of each other, None if that could not be determined.
-        linear: for each fold a model of each class, None where the fold knows too little of it.
-        forest: for each fold the trees.
-        shares: of the linear model in the mix, shape (classes,).
+        pairs: for each fold a linear model and boosted trees of each class, None where the fold
+            knows too little of it.
+        forests: for each fold the trees of all classes.
+        shares: of linear model, boosted trees and forest in the mix, shape (3, classes).
     """
 
     encoder: encode.Encoder
     copies: near_copies.NearCopies | None
-    linear: tuple[tuple[Any, ...], ...]
-    forest: tuple[tuple[Any, ...], ...]
+    pairs: tuple[tuple[Pair | None, ...], ...]
+    forests: tuple[tuple[Any, ...], ...]
     shares: np.ndarray
 
     def predict(self, table: pa.Table, folds: np.ndarray) -> np.ndarray:
@@ -43,16 +46,9 @@ class OneVsRest:
             folds: uint32, shape (n,), see `sample.folds`, before copies and the modulus.
         """
         fold = cross_fit.with_copies(self.copies, table, folds) % FOLDS
-        wide = self.encoder.linear(table)
-        deep = cross_fit.in_32_bits(self.encoder.trees(table))
-        made = np.full((table.num_rows, len(self.shares)), np.nan)
-        for number in range(FOLDS):
-            mine = np.flatnonzero(fold == number)
-            if len(mine):
-                linear = _linear(self.linear[number], wide[mine])
-                forest = _forest(self.forest[number], deep[mine])
-                made[mine] = self.shares * linear + (1 - self.shares) * forest
-        return made
+        views = self.encoder.linear(table), self.encoder.trees(table)
+        made = _by_member(self.pairs, self.forests, views, fold)
+        return np.asarray((self.shares[:, None, :] * made).sum(0))
 
 
 def fit(
@@ -70,23 +66,45 @@ def fit(
     copies = near_copies.fit(table, how, folds)
     encoder = encode.fit(table, how)
     fold = cross_fit.with_copies(copies, table, folds) % FOLDS
-    wide, deep = encoder.linear(table), cross_fit.in_32_bits(encoder.trees(table))
+    wide, deep = views = encoder.linear(table), encoder.trees(table)
 
-    def one(number: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    def one(number: int) -> tuple[tuple[Pair | None, ...], tuple[Any, ...]]:
         learn = np.flatnonzero(fold != number)
-        known = _known(has, learn)
-        return _regressions(wide[learn], has[learn], known), _trees(deep[learn], has[learn], seed)
+        known, mine = _known(has, learn), (wide[learn], deep[learn])
+        pairs = [
+            cross_fit.pair(encoder, mine, given.astype(np.int64), 2, seed) if is_known else None
+            for given, is_known in zip(has[learn].T, known, strict=True)
+        ]
+        return tuple(pairs), _forest(mine[1], has[learn], seed)
 
-    linear, forest = zip(*cross_fit.in_threads(one, FOLDS), strict=True)
-    by_linear, by_forest = np.full(has.shape, np.nan), np.zeros(has.shape)
+    pairs, forests = zip(*cross_fit.in_threads(one, FOLDS), strict=True)
+    made = _by_member(pairs, forests, views, fold)
+    shares = np.column_stack([_shares(made[:, :, k], has[:, k]) for k in range(has.shape[1])])
+    models = OneVsRest(encoder, copies, pairs, forests, shares)
+    return models, np.asarray((shares[:, None, :] * made).sum(0))
+
+
+def _by_member(
+    pairs: tuple[tuple[Pair | None, ...], ...],
+    forests: tuple[tuple[Any, ...], ...],
+    views: tuple[Any, np.ndarray],
+    fold: np.ndarray,
+) -> np.ndarray:
+    """Return the probabilities by each member, shape (3, n, classes), NaN where none is known."""
+    made = np.full((3, len(fold), len(pairs[0])), np.nan)
     for number in range(FOLDS):
         mine = np.flatnonzero(fold == number)
-        if len(mine):
-            by_linear[mine] = _linear(linear[number], wide[mine])
-            by_forest[mine] = _forest(forest[number], deep[mine])
-    shares = np.array([_share(*each) for each in zip(by_linear.T, by_forest.T, has.T, strict=True)])
-    chances = shares * by_linear + (1 - shares) * by_forest
-    return OneVsRest(encoder, copies, linear, forest, shares), chances
+        if not len(mine):
+            continue
+        wide, deep = views[0][mine], views[1][mine]
+        small = cross_fit.in_32_bits(deep)
+        trees = [tree.predict(small).reshape(len(mine), -1) for tree in forests[number]]
+        made[2, mine] = np.mean(trees, axis=0)
+        for place, pair in enumerate(pairs[number]):
+            if pair is not None:
+                for member, view in enumerate((wide, deep)):
+                    made[member, mine, place] = pair[member].predict_proba(view)[:, 1]
+    return made
 
 
 def _known(has: np.ndarray, learn: np.ndarray) -> np.ndarray:
@@ -96,47 +114,25 @@ def _known(has: np.ndarray, learn: np.ndarray) -> np.ndarray:
     return made
 
 
-def _regressions(wide: Any, has: np.ndarray, known: np.ndarray) -> tuple[Any, ...]:
-    from sklearn.linear_model import LogisticRegression
-
-    made = [
-        LogisticRegression(max_iter=100).fit(wide, mine) if is_known else None
-        for mine, is_known in zip(has.T, known, strict=True)
-    ]
-    return tuple(made)
-
-
-def _trees(deep: np.ndarray, has: np.ndarray, seed: int) -> tuple[Any, ...]:
+def _forest(deep: np.ndarray, has: np.ndarray, seed: int) -> tuple[Any, ...]:
     from sklearn.tree import ExtraTreeRegressor
 
     # the mean of 0 and 1 is a probability, of all classes at once
-    goals, draw = has.astype(float), np.random.default_rng(seed)
-    seeds = draw.integers(0, 2**31 - 1, TREES)
+    matrix, goals = cross_fit.in_32_bits(deep), has.astype(float)
+    seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, TREES)
     made = [
         ExtraTreeRegressor(max_features="sqrt", min_samples_leaf=3, random_state=int(one)).fit(
-            deep, goals
+            matrix, goals
         )
         for one in seeds
     ]
     return tuple(made)
 
 
-def _linear(models: tuple[Any, ...], wide: Any) -> np.ndarray:
-    made = [
-        np.full(wide.shape[0], np.nan) if model is None else model.predict_proba(wide)[:, 1]
-        for model in models
-    ]
-    return np.column_stack(made)
-
-
-def _forest(trees: tuple[Any, ...], deep: np.ndarray) -> np.ndarray:
-    made: np.ndarray = np.mean([tree.predict(deep).reshape(len(deep), -1) for tree in trees], 0)
-    return made
-
-
-def _share(linear: np.ndarray, forest: np.ndarray, has: np.ndarray) -> float:
-    known = np.isfinite(linear)
+def _shares(made: np.ndarray, has: np.ndarray) -> np.ndarray:
+    """Return the shares of the members for a class, shape (3,)."""
+    known = np.isfinite(made).all(0)
     if not known.any():
-        return 1.0
-    both = [np.column_stack([1 - one[known], one[known]]) for one in (linear, forest)]
-    return float(cross_fit.mix_shares(both, has[known].astype(int))[0])
+        return np.full(len(made), 1 / len(made))
+    both = [np.column_stack([1 - one[known], one[known]]) for one in made]
+    return cross_fit.mix_shares(both, has[known].astype(np.int64))
