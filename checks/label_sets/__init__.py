@@ -54,16 +54,19 @@ class Judge:
         usual: columns of which at most half is missing. A label may follow from what a row lacks,
             so that a row without one of these is never held.
         models: of all classes.
+        typical: mean probability of each class in rows that lack it and in rows that have it, shape
+            (2, classes).
         likely: maximum-likelihood channel of each class, None where it is not predictable.
         least: channel of each class with the fewest plausible errors, None for no row.
         quarantine: chance of being correct by `least` below which a row is held, -1 for none.
-        review: score from which a row is reviewed.
+        review: score from which a row is reviewed if the models are confident of the opposite.
     """
 
     column: str
     classes: tuple[str, ...]
     usual: tuple[str, ...]
     models: one_vs_rest.OneVsRest
+    typical: np.ndarray
     likely: Channels
     least: Channels
     quarantine: float = -1.0
@@ -86,6 +89,7 @@ class Worst:
         place: of the class.
         has: whether the row has the label.
         chance: the out-of-fold probability that it has.
+        beyond: whether that is as in rows of which the opposite is told (the confident joint).
         score: how strongly the row contradicts it, for ranking.
         correct: estimated probability that it is correct.
         least: the same with the fewest plausible errors.
@@ -94,6 +98,7 @@ class Worst:
     place: np.ndarray
     has: np.ndarray
     chance: np.ndarray
+    beyond: np.ndarray
     score: np.ndarray
     correct: np.ndarray
     least: np.ndarray
@@ -185,7 +190,7 @@ class LabelSets(Check[pa.Table, LabelSetsModel]):
         likely, least = _channels(chances, has, complete)
         if not any(likely):
             return None, (f"{name}: labels not judged: the other columns do not predict them",)
-        judge = Judge(name, classes, usual, models, likely, least)
+        judge = Judge(name, classes, usual, models, _typical(chances, has), likely, least)
         worst = _worst(judge, chances, has, complete)
         held, _ = calibrate.cut(worst.least, self.context.contract.policy.alpha)
         most = int(REVIEW_SHARE * len(has))
@@ -205,7 +210,8 @@ class LabelSets(Check[pa.Table, LabelSetsModel]):
         chances = judge.models.predict(table, folds[known])
         worst = _worst(judge, chances, has, _complete(table, judge.usual))
         held = worst.least < judge.quarantine
-        hit = np.flatnonzero(held | (worst.correct < DOUBTED) | (worst.score > judge.review))
+        listed = (worst.score > judge.review) & worst.beyond
+        hit = np.flatnonzero(held | (worst.correct < DOUBTED) | listed)
         names = np.array(judge.classes, dtype=object)[worst.place[hit]]
         return findings.make(
             rows[known[hit]],
@@ -303,6 +309,12 @@ def _channels(
     return tuple(likely), tuple(least)
 
 
+def _typical(chances: np.ndarray, has: np.ndarray) -> np.ndarray:
+    known = np.nan_to_num(chances)
+    sums = [(known * mine).sum(0) / np.maximum(mine.sum(0), 1) for mine in (~has, has)]
+    return np.array(sums)
+
+
 def _are_enough(given: np.ndarray) -> bool:
     return min(int(given.sum()), int((1 - given).sum())) >= LEAST // 2
 
@@ -321,7 +333,9 @@ def _worst(judge: Judge, chances: np.ndarray, has: np.ndarray, complete: np.ndar
             least[known, place] = np.where(complete[known], fewest.correct(both, given), 1.0)
     # evidence of errors in a class counts before its rank
     rows, place = np.arange(len(has)), (score - least).argmax(1)
-    picked = [part[rows, place] for part in (has, chances, score, correct, least)]
+    with np.errstate(invalid="ignore"):
+        beyond = np.where(has, chances <= judge.typical[0], chances >= judge.typical[1])
+    picked = [part[rows, place] for part in (has, chances, beyond, score, correct, least)]
     return Worst(place, *picked)
 
 

@@ -63,6 +63,8 @@ def fit(
         folds: uint32, shape (n,).
         seed: for everything random.
     """
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
     copies = near_copies.fit(table, how, folds)
     encoder = encode.fit(table, how)
     fold = cross_fit.with_copies(copies, table, folds) % FOLDS
@@ -77,7 +79,9 @@ def fit(
         ]
         return tuple(pairs), _forest(mine[1], has[learn], seed)
 
-    pairs, forests = zip(*cross_fit.in_threads(one, FOLDS), strict=True)
+    # set around all threads: one that leaves a limit of its own would lift that of another
+    with threadpool_limits(1, user_api="openmp"):
+        pairs, forests = zip(*cross_fit.in_threads(one, FOLDS), strict=True)
     made = _by_member(pairs, forests, views, fold)
     shares = np.column_stack([_shares(made[:, :, k], has[:, k]) for k in range(has.shape[1])])
     models = OneVsRest(encoder, copies, pairs, forests, shares)
@@ -91,19 +95,29 @@ def _by_member(
     fold: np.ndarray,
 ) -> np.ndarray:
     """Return the probabilities by each member, shape (3, n, classes), NaN where none is known."""
+    from threadpoolctl import threadpool_limits
+
     made = np.full((3, len(fold), len(pairs[0])), np.nan)
-    for number in range(FOLDS):
-        mine = np.flatnonzero(fold == number)
-        if not len(mine):
-            continue
-        wide, deep = views[0][mine], views[1][mine]
-        small = cross_fit.in_32_bits(deep)
-        trees = [tree.predict(small).reshape(len(mine), -1) for tree in forests[number]]
-        made[2, mine] = np.mean(trees, axis=0)
-        for place, pair in enumerate(pairs[number]):
-            if pair is not None:
-                for member, view in enumerate((wide, deep)):
-                    made[member, mine, place] = pair[member].predict_proba(view)[:, 1]
+    with threadpool_limits(1):
+        for number in range(FOLDS):
+            mine = np.flatnonzero(fold == number)
+            if len(mine):
+                own = (views[0][mine], views[1][mine])
+                made[:, mine] = _of_fold(pairs[number], forests[number], own)
+    return made
+
+
+def _of_fold(
+    pairs: tuple[Pair | None, ...], forest: tuple[Any, ...], views: tuple[Any, np.ndarray]
+) -> np.ndarray:
+    rows = len(views[1])
+    made = np.full((3, rows, len(pairs)), np.nan)
+    small = cross_fit.in_32_bits(views[1])
+    made[2] = np.mean([tree.predict(small).reshape(rows, -1) for tree in forest], axis=0)
+    for place, pair in enumerate(pairs):
+        if pair is not None:
+            for member, (model, view) in enumerate(zip(pair, views, strict=True)):
+                made[member, :, place] = model.predict_proba(view)[:, 1]
     return made
 
 

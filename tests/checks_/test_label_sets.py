@@ -4,7 +4,6 @@ import functools
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from rows_with_roles import contract_of, judged, rows_by_rule, shards_of
 
 from checks.kit.protocol import Context
@@ -15,13 +14,12 @@ ROLES = {"labels": "labels"}
 LISTS = pa.list_(pa.string())
 
 
-def drawn(rows=1_200, classes=5, seed=0):
-    """Return columns, and labels that lie beyond a border."""
+def drawn(rows=1_000, classes=3, seed=0):
+    """Return columns, and labels of the rows beyond a border."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(rows, 6))
     turn = rng.normal(size=(6, classes)) / np.sqrt(6)
-    borders = rng.uniform(0, 1, classes)
-    return values, values @ turn + rng.normal(0, 0.1, (rows, classes)) > borders
+    return values, values @ turn + rng.normal(0, 0.05, (rows, classes)) > 0.5
 
 
 def table_of(values, has, **more):
@@ -59,7 +57,7 @@ def test_planted_errors_are_found_and_named():
     held = [item["row"] for item in found.to_pylist() if item["severity"] == "error"]
     assert len(held) >= 25
     assert (lost | gained)[held].mean() >= 0.85
-    assert "5 labels judged" in model.notes[0]
+    assert "3 labels judged" in model.notes[0]
 
 
 def test_the_label_that_was_changed_is_the_one_to_add_or_remove():
@@ -79,13 +77,12 @@ def test_the_label_that_was_changed_is_the_one_to_add_or_remove():
 def test_clean_lists_are_hardly_held():
     found, _ = judged(LabelSets, table_of(*drawn(seed=1)), **ROLES)
     assert found["severity"].to_pylist().count("error") <= 2
-    assert len(found) <= 0.04 * 1_200
+    assert len(found) <= 10
 
 
-@pytest.mark.parametrize("sizes", [(0, 500), (1, 700, 200)])
-def test_the_cut_into_shards_changes_nothing(sizes):
+def test_the_cut_into_shards_changes_nothing():
     table, _, _, (found, _) = dirty()
-    assert judged(LabelSets, table, sizes, **ROLES)[0].equals(found)
+    assert judged(LabelSets, table, (0, 1, 700), **ROLES)[0].equals(found)
 
 
 def test_the_order_of_merging_changes_nothing():
@@ -98,23 +95,19 @@ def test_the_order_of_merging_changes_nothing():
     assert check.merge(c, check.merge(b, a)).equals(left)
 
 
-def test_rows_without_a_list_are_not_judged():
-    table, lost, _, _ = dirty()
-    lists = table["labels"].to_pylist()
-    for row in np.flatnonzero(lost)[:20]:
-        lists[row] = None
-    table = table.set_column(table.num_columns - 1, "labels", pa.array(lists, LISTS))
-    found, _ = judged(LabelSets, table, **ROLES)
-    assert not set(np.flatnonzero(lost)[:20]) & set(found["row"].to_pylist())
-    assert len(found)
-
-
-def test_a_row_that_lacks_a_value_is_only_ranked():
-    """Its label may follow from the value that is missing."""
+def test_rows_without_a_list_are_not_judged_and_those_without_a_value_only_ranked():
+    """A label may follow from the value that is missing."""
     values, has = drawn()
     lacks = np.random.default_rng(0).random(values.shape) < 0.02
     made, lost, gained = planted(has)
-    found, _ = judged(LabelSets, table_of(np.where(lacks, np.nan, values), made), **ROLES)
+    table = table_of(np.where(lacks, np.nan, values), made)
+    unlabelled = np.flatnonzero(lost)[:10]
+    lists = table["labels"].to_pylist()
+    for row in unlabelled:
+        lists[row] = None
+    table = table.set_column(table.num_columns - 1, "labels", pa.array(lists, LISTS))
+    found, _ = judged(LabelSets, table, **ROLES)
+    assert not set(unlabelled) & set(found["row"].to_pylist())
     held = [item["row"] for item in found.to_pylist() if item["severity"] == "error"]
     assert (lost | gained)[held].mean() >= 0.85
     assert not lacks.any(1)[held].any()
@@ -158,11 +151,11 @@ def test_whole_numbers_and_embeddings_serve_too():
 def test_the_rows_of_a_group_do_not_judge_each_other():
     """Rows of a group are alike, and so are their errors: only other groups contradict them."""
     rng = np.random.default_rng(0)
-    values, has = drawn(150, 4, seed=3)
-    wrong = rng.random(150) < 0.08
-    made = has ^ (wrong[:, None] & (np.arange(4) == 0))
-    values = np.repeat(values, 8, 0) + rng.normal(0, 0.02, (1_200, 6))
-    group = pa.array([f"g{number // 8}" for number in range(1_200)])
+    values, has = drawn(120, 2, seed=3)
+    wrong = rng.random(120) < 0.08
+    made = has ^ (wrong[:, None] & (np.arange(2) == 0))
+    values = np.repeat(values, 8, 0) + rng.normal(0, 0.02, (960, 6))
+    group = pa.array([f"g{number // 8}" for number in range(960)])
     table = table_of(values, np.repeat(made, 8, 0), group=group)
     wrong = np.repeat(wrong, 8)
     apart, _ = judged(LabelSets, table, group="group", **ROLES)
