@@ -310,9 +310,9 @@ def _channels(
 
 
 def _typical(chances: np.ndarray, has: np.ndarray) -> np.ndarray:
-    known = np.nan_to_num(chances)
-    sums = [(known * mine).sum(0) / np.maximum(mine.sum(0), 1) for mine in (~has, has)]
-    return np.array(sums)
+    known, filled = np.isfinite(chances), np.nan_to_num(chances)
+    parts = [known & ~has, known & has]
+    return np.array([(filled * mine).sum(0) / np.maximum(mine.sum(0), 1) for mine in parts])
 
 
 def _are_enough(given: np.ndarray) -> bool:

