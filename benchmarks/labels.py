@@ -2,7 +2,8 @@
 
 planted: 3 % and 10 % of the labels of four real tables are changed, to any class or to the next
 one, and the check is compared with cleanlab over a cross-validated logistic regression (one-hot,
-scaled). given: the roles `probabilities` and `embedding`, see labels_given.py. injected: whether
+scaled). given: the roles `probabilities` and `embedding`, see labels_given.py. sets: lists of
+labels, see label_sets.py. injected: whether
 known flips in a copy tell more than what is stated. clean: the tables as they are, and generated
 ones without a fault. outcome: what a model is worth that is trained on the
 rows as they came, less the held, or less all that were found.
@@ -294,10 +295,19 @@ def given(seeds):
     labels_given.main(seeds)
 
 
+def sets(seeds):
+    """Print what benchmarks/label_sets.py measures."""
+    import label_sets
+
+    label_sets.main(seeds)
+
+
 def main():
     """Read the arguments and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["planted", "given", "injected", "clean", "outcome"])
+    parser.add_argument(
+        "part", choices=["planted", "given", "sets", "injected", "clean", "outcome"]
+    )
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
     warnings.simplefilter("ignore")

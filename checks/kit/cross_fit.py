@@ -49,7 +49,7 @@ class Forest:
 
     def predict_proba(self, matrix: np.ndarray) -> np.ndarray:
         """Return the mean probabilities of the trees, float64, shape (n, classes)."""
-        view = _small(matrix)
+        view = in_32_bits(matrix)
         made = [tree.predict_proba(view, check_input=False) for tree in self.trees]
         return np.asarray(np.mean(made, axis=0))
 
@@ -89,7 +89,7 @@ class Crossfit:
         """
         if self.seen is None:
             return np.ones(len(given), bool)
-        fold = _with_copies(self.copies, table, folds) % len(self.members)
+        fold = with_copies(self.copies, table, folds) % len(self.members)
         return np.asarray(self.seen[fold, given])
 
     def predict(self, table: pa.Table, folds: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ class Crossfit:
             table: rows of a shard or sample.
             folds: uint32, shape (n,), see `sample.folds`, before copies and the modulus.
         """
-        fold = _with_copies(self.copies, table, folds) % len(self.members)
+        fold = with_copies(self.copies, table, folds) % len(self.members)
         views = _views(self.encoder, table, self.shares > 0)
         made = np.zeros((table.num_rows, self.classes) if self.classes else table.num_rows)
         for number, members in enumerate(self.members):
@@ -110,7 +110,8 @@ class Crossfit:
         return made
 
 
-def _in_threads(one: Callable[[int], Any], count: int) -> list[Any]:
+def in_threads(one: Callable[[int], Any], count: int) -> list[Any]:
+    """Return what `one` returns for 0 to count - 1, in order; each call uses one thread."""
     for name in IMPORTED:  # not by two threads at once
         importlib.import_module(name)
     with warnings.catch_warnings(), _one_thread("blas"), ThreadPoolExecutor(THREADS) as pool:
@@ -141,7 +142,7 @@ def fit(
     encoder = encode.fit(table, how)
     views = _views(encoder, table, np.ones(4 if classes and len(given) <= SMALL else 2, bool))
     count = _count(len(given), classes)
-    fold = _with_copies(copies, table, folds) % count
+    fold = with_copies(copies, table, folds) % count
     usable = given >= 0 if classes else np.isfinite(given)
 
     def one(number: int) -> tuple[tuple[Any, ...], list[np.ndarray]]:
@@ -156,20 +157,21 @@ def fit(
         pairs = zip(members, views, strict=True)
         return members, [chances(model, view[mine], classes) for model, view in pairs]
 
-    done = _in_threads(one, count)
+    done = in_threads(one, count)
     order = np.argsort(np.concatenate([np.flatnonzero(fold == n) for n in range(count)]))
     by_member = zip(*(predicted for _, predicted in done), strict=True)
     predicted = [np.concatenate(parts)[order] for parts in by_member]
-    shares = (_shares if classes else _mixed)([one[usable] for one in predicted], given[usable])
+    shares = (mix_shares if classes else _mixed)([one[usable] for one in predicted], given[usable])
     seen = _seen(fold, given, count, classes) if classes else None
     made = Crossfit(encoder, tuple(members for members, _ in done), shares, classes, copies, seen)
     mixed = sum(share * part for share, part in zip(shares, predicted, strict=True))
     return made, np.asarray(mixed)
 
 
-def _with_copies(
+def with_copies(
     copies: near_copies.NearCopies | None, table: pa.Table, folds: np.ndarray
 ) -> np.ndarray:
+    """Return the folds of rows, near copies in one: uint32, shape (n,), before the modulus."""
     return folds if copies is None else copies.folds(table, folds)
 
 
@@ -277,7 +279,7 @@ def _boosted(
 def _forest(deep: np.ndarray, given: np.ndarray, seed: int) -> Forest:
     from sklearn.tree import ExtraTreeClassifier
 
-    matrix = _small(deep)
+    matrix = in_32_bits(deep)
     seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, TREES)
     made = tuple(
         ExtraTreeClassifier(max_features="sqrt", min_samples_leaf=3, random_state=int(one)).fit(
@@ -288,7 +290,8 @@ def _forest(deep: np.ndarray, given: np.ndarray, seed: int) -> Forest:
     return Forest(made, made[0].classes_)
 
 
-def _small(matrix: np.ndarray) -> np.ndarray:
+def in_32_bits(matrix: np.ndarray) -> np.ndarray:
+    """Return what trees take: float32, far numbers clipped."""
     made: np.ndarray = np.clip(matrix, -LARGEST, LARGEST).astype(np.float32)
     return made
 
@@ -312,7 +315,7 @@ def chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
     return made
 
 
-def _shares(predicted: list[np.ndarray], given: np.ndarray) -> np.ndarray:
+def mix_shares(predicted: list[np.ndarray], given: np.ndarray) -> np.ndarray:
     """Return the shares of maximum likelihood, by expectation maximisation."""
     likelihood = np.clip([one[np.arange(len(given)), given] for one in predicted], 1e-6, None)
     shares = np.full(len(predicted), 1 / len(predicted))

@@ -6,7 +6,7 @@ the role `probabilities`, its chances judge, and rows without them are not judge
 Blind to: errors that follow the columns so closely that the model learns them; classes of fewer
 than ten rows, or of copies of each other; errors on rows where the classes overlap (those are only
 ranked).
-Source: Northcutt, Jiang, Chuang 2021 (confident learning); `checks.labels.noise_channel` and
+Source: Northcutt, Jiang, Chuang 2021 (confident learning); `checks.kit.noise_channel` and
 `checks.labels.error_floor` for the estimates.
 """
 
@@ -21,8 +21,10 @@ from checks.kit import (
     calibrate,
     class_chances,
     cross_fit,
+    embedded,
     encode,
     findings,
+    noise_channel,
     numeric_label,
     sample,
     vectors,
@@ -30,7 +32,7 @@ from checks.kit import (
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from checks.kit.wording import count, percent
-from checks.labels import embedded, error_floor, given_chances, noise_channel, summary
+from checks.labels import error_floor, given_chances, summary
 from provenance.rows.shards import Shard
 
 SIZE = 20_000

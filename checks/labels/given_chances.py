@@ -5,9 +5,8 @@ import dataclasses
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import class_chances, vectors
+from checks.kit import class_chances, noise_channel, vectors
 from checks.kit.contract_model import Contract
-from checks.labels import noise_channel
 
 EVEN = 0.9  # weight, for ranking, of errors that turn into any class alike
 TIMES = 1 / 0.3  # times the chance that a label is correct: what the chances' own errors add to it

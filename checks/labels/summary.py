@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from checks.kit import noise_channel
 from checks.kit.wording import about, count, percent
-from checks.labels import noise_channel
 
 
 def of(

@@ -109,7 +109,7 @@ def test_a_run_without_the_roles_says_nothing_of_these_checks():
     columns = (Column(ColumnSpec("x")),)
     context = Context(Contract("t", "1", "t.yaml", "0" * 64, columns), pa.schema([]), 1)
     chosen, skipped = registry.select(context)
-    names = {"tags", "spans", "label_lists", "messages", "embeddings"}
+    names = {"tags", "spans", "label_lists", "label_sets", "messages", "embeddings"}
     assert not names & {*chosen, *skipped}
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from checks.labels import noise_channel
+from checks.kit import noise_channel
 
 
 def drawn(rate, rows=6_000, classes=3, seed=0, wrong=None):

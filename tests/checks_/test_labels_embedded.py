@@ -5,7 +5,8 @@ import pyarrow as pa
 import pytest
 from rows_with_roles import judged
 
-from checks.labels import Labels, embedded
+from checks.kit import embedded
+from checks.labels import Labels
 
 ROLES = {"e": "embedding", "y": "label"}
 

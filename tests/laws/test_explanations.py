@@ -35,6 +35,7 @@ STORED = {
     )),
     "groups.test",
     "label_lists.repeated",
+    "label_sets.contradicted", "label_sets.missing",
     "labels.contradicted",
     "messages.empty", "messages.length", "messages.order", "messages.role", "messages.system",
     "messages.unanswered",

@@ -75,7 +75,9 @@ class Channel:
         return made
 
 
-def fit(chances: np.ndarray, given: np.ndarray) -> tuple[Channel | None, Channel | None]:
+def fit(
+    chances: np.ndarray, given: np.ndarray, *, fits: int = 1
+) -> tuple[Channel | None, Channel | None]:
     """Return the maximum-likelihood channel, and the one with the fewest errors still plausible.
 
     The first is None if the model predicts the labels no better than their frequencies do. The
@@ -84,6 +86,7 @@ def fit(chances: np.ndarray, given: np.ndarray) -> tuple[Channel | None, Channel
     Args:
         chances: out-of-fold probabilities, shape (n, classes), every class given at least once.
         given: int64 class codes, shape (n,).
+        fits: of how many channels the lower bounds must hold at once, this one included.
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -97,9 +100,10 @@ def fit(chances: np.ndarray, given: np.ndarray) -> tuple[Channel | None, Channel
         shares = np.bincount(given, minlength=chances.shape[1]) / len(given)
         if max(best.gain, none.gain) - float(np.log(shares[given]).sum()) < EVIDENCE:
             return None, None
-        if best.gain - none.gain < EVIDENCE:
+        more = float(np.log(fits))  # an error of 5 % in all fits together
+        if best.gain - none.gain < EVIDENCE + more:
             return (best if best.gain - none.gain > HINT else none).channel(), None
-        return best.channel(), _fewest(chances, given, best).channel()
+        return best.channel(), _fewest(chances, given, best, DROP + more).channel()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,13 +119,13 @@ class _Point:
         return Channel(turn, shift, self.rates, self.rate, self.wrong, self.gain)
 
 
-def _fewest(chances: np.ndarray, given: np.ndarray, best: _Point) -> _Point:
+def _fewest(chances: np.ndarray, given: np.ndarray, best: _Point, drop: float) -> _Point:
     low, high, found = 0.0, 1.0, best
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         fewer = dataclasses.replace(found, rates=middle * best.rates)
         tried = _climb(chances, given, fewer, is_fixed=True)
-        if best.gain - tried.gain > DROP:
+        if best.gain - tried.gain > drop:
             low = middle
         else:
             high, found = middle, tried
