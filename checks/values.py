@@ -257,7 +257,7 @@ def _centre(column: pa.ChunkedArray) -> tuple[float, float] | None:
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
         return None
-    middle = float(np.median(numbers))
+    middle = float(np.median(numbers / 2)) * 2  # the sum of two large ones is infinite
     spread = float(np.median(np.abs(numbers / 2 - middle / 2))) * 2
     # a column that is mostly one value has no spread; its magnitude, at least 1, is the scale
     return middle, max(spread, abs(middle), 1.0)
