@@ -127,7 +127,7 @@ class Scope:
         if column not in self.types:
             raise node.fail("C007", f"unknown column '{column}'", fix=nearest(column, self.types))
         if self.types[column] in NESTED:
-            what = f"column '{column}' is nested, and this rule needs one value a row"
+            what = f"column '{column}' is nested, and this rule needs one value per row"
             raise node.fail("C008", what, fix="state rules on its items or properties")
         return column
 

@@ -40,9 +40,9 @@ def several(proposal: Proposal) -> str | None:
         known = sum(used[part] > 1 for part in parts)
         if rows >= LEAST * filled and len(used) < len(counts) and known >= KNOWN * len(parts):
             return (
-                f"looks like several labels a row: {count(rows, 'label')} join them by '{sign}', "
-                "and each combination counts as a class of its own; if that is not intended, write "
-                "them as a list (JSON or Parquet, role labels) or one label a row"
+                f"looks like several labels per row: {count(rows, 'cell')} join them with "
+                f"'{sign}', and each combination counts as a class of its own; if you do not want that, write "
+                "them as a list (JSON or Parquet, role labels), or give each row one label"
             )
     return None
 

@@ -213,7 +213,7 @@ def _propose_label(proposals: list[Proposal], given: str | None, notes: list[str
         return
     if chosen.seen.nested is not None:
         holds = "holds bytes" if chosen.seen.nested.is_binary else "is nested"
-        what = f"column '{given}' {holds}, and a label has one text or number a row"
+        what = f"column '{given}' {holds}, and a label must be one text or number per row"
         raise AssayError("C008", what, fix="choose another column, or none")
     chosen.roles.append("label")
     label_cells.propose(chosen)
