@@ -41,8 +41,9 @@ def several(proposal: Proposal) -> str | None:
         if rows >= LEAST * filled and len(used) < len(counts) and known >= KNOWN * len(parts):
             return (
                 f"looks like several labels per row: {count(rows, 'cell')} join them with "
-                f"'{sign}', and each combination counts as a class of its own; if you do not want that, write "
-                "them as a list (JSON or Parquet, role labels), or give each row one label"
+                f"'{sign}', and each combination counts as a class of its own; if you do not want "
+                "that, write them as a list (JSON or Parquet, role labels), or give each row one "
+                "label"
             )
     return None
 

@@ -213,7 +213,7 @@ def test_several_labels_in_a_cell_are_told(tmp_path):
     columns["label"] = ["folk", "blues", "folk|blues", "pop", "pop|folk"] * (ROWS // 5)
     path = write_csv(tmp_path / "x.csv", columns)
     _, summary, text = proposed(path, tmp_path / "a", label="label")
-    assert "400 labels join them by '|'" in told(summary, "label")
+    assert "400 cells join them with '|'" in told(summary, "label")
     assert text.count("# check: looks like several labels per row") == 1
 
 
