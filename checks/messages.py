@@ -24,6 +24,7 @@ RARE, USUAL = 0.01, 0.9  # a rare system prompt, where another one is usual
 LEAST = 100  # rows with a system prompt, to call one rare
 LONG = 16  # times the length of one row in a hundred
 _ALLOWED = "check that your chat format allows it"
+_PROMPT = "read the prompt: it may have been planted"
 _ADVICE = "repair the conversation at its source, or release the row"
 _ORDER = (
     "a speaker has two turns in a row, the assistant begins, or a system prompt is not the first "
@@ -91,7 +92,7 @@ class Messages(Check[State, Conventions]):
             "The system prompt is rare, while nearly all rows share another one.",
             "At most 1% of the rows with a system prompt have this one, and at least 90% share "
             "another.",
-            "Read the prompt: it may have been planted.",
+            f"{_PROMPT.capitalize()}.",
         ),
         "messages.length": Explanation(
             ("error",),
@@ -166,7 +167,9 @@ class Messages(Check[State, Conventions]):
                 mask = np.isin(turns.prompts, np.array(sorted(rare), np.uint64))
                 says = "the system prompt is rare, and nearly all rows share another one"
                 rows = shard.rows[mask]
-                found.append(self._rows(rows, name, "messages.system", "warning", says))
+                found.append(
+                    self._rows(rows, name, "messages.system", "warning", says, advice=_PROMPT)
+                )
             mask = bins(turns) > model.longest.get(name, 1 << 30)
             says = "the conversation is far longer than nearly all others"
             rows = shard.rows[mask]
@@ -177,11 +180,12 @@ class Messages(Check[State, Conventions]):
         return [name for name in self.parts if name in shard.nested.column_names]
 
     def _rows(
-        self, rows: np.ndarray, column: str, rule: str, severity: str, says: str
-    ) -> findings.Findings:
+        self, rows: np.ndarray, column: str, rule: str, severity: str, says: str, *,
+        advice: str = _ADVICE,
+    ) -> findings.Findings:  # fmt: skip
         return findings.make(
             rows, check=self.name, rule=rule, column=column, severity=severity, evidence=says,
-            suggestion=_ADVICE,
+            suggestion=advice,
         )  # fmt: skip
 
 

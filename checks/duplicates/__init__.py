@@ -178,10 +178,12 @@ class Duplicates(Check[State, Copies]):
     def _overall(self, repeated: exact.Repeated, rows: int) -> findings.Findings:
         if not repeated.copies:
             return findings.empty()
+        repeat = "repeats" if repeated.copies == 1 else "repeat"
+        have = "has" if len(repeated.differing) == 1 else "have"
         text = (
-            f"{repeated.copies:,} of {count(rows, 'row')} repeat an earlier row in every column "
+            f"{repeated.copies:,} of {count(rows, 'row')} {repeat} an earlier row in every column "
             f"that a model may learn from ({count(repeated.groups, 'group')}); "
-            f"{len(repeated.differing):,} of these copies have a different label from the first "
+            f"{len(repeated.differing):,} of these copies {have} a different label from the first "
             "row of their group."
         )
         return findings.make(
@@ -218,8 +220,8 @@ class Duplicates(Check[State, Copies]):
         if len(repeated.differing) and (repeated.is_conflict or is_fine):
             severity = "error" if repeated.is_conflict else "warning"
             text = (
-                "The row repeats an earlier row but has a different label, as do "
-                f"{len(repeated.differing):,} of {repeated.copies:,} copies"
+                "The row repeats an earlier row but has a different label. Copies with a different "
+                f"label: {len(repeated.differing):,} of {repeated.copies:,}"
             )
             more = ", more than if their labels were drawn at random."
             text += more if repeated.is_conflict else "."

@@ -251,6 +251,9 @@ class Labels(Check[State, LabelModel]):
         model = dataclasses.replace(model, review=review, floors=found, floor=floor)
         threshold, _ = calibrate.cut(_correct(least, chances, given, model), alpha)
         model = dataclasses.replace(model, quarantine=threshold)
+        if self.given and (why := given_chances.overconfidence(chances, given)):
+            note = f"labels are ranked and none is quarantined: {why}"
+            return dataclasses.replace(model, quarantine=-1.0, floor=-1.0, notes=(note,))
         correct, held = _judge(chances, given, model)
         return dataclasses.replace(
             model, notes=(summary.of(correct < DOUBTED, correct, held, (likely, least)),)

@@ -7,12 +7,17 @@ import pyarrow as pa
 
 from checks.kit import class_chances, noise_channel, vectors
 from checks.kit.contract_model import Contract
+from checks.kit.wording import percent
 
 EVEN = 0.9  # weight, for ranking, of errors that turn into any class alike
 TIMES = 1 / 0.3  # times the chance that a label is correct: what the chances' own errors add to it
 LEAST = 1e-6
 ZERO = 1e-9  # a chance below it is 0 but for rounding
 JUDGED = 0.5  # of a row's chances must be of classes that are judged
+# the highest chances by which overconfidence is measured: above them, a wrong label looks like it
+BETWEEN = (0.5, 0.99)
+OVERCONFIDENT = 0.08  # by which these may exceed the share of labels that they predict
+ENOUGH = 30  # rows between
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,6 +84,32 @@ def of(
     has_zeros = bool((above < ZERO).any())
     least = float(above[above >= ZERO].min()) / 2 if has_zeros else LEAST
     return Given(column, size, places, max(least, LEAST))
+
+
+def overconfidence(chances: np.ndarray, given: np.ndarray) -> str:
+    """Return how overconfident the chances are, if a wrong label cannot be told from it; else "".
+
+    A model that errs where it is sure contradicts labels that are right. This shows where it is
+    less sure too: there, its highest chance exceeds the share of labels that it predicts, by more
+    than a few wrong labels explain.
+
+    Args:
+        chances: shape (n, classes), rows sum to 1.
+        given: codes of the labels, int64, shape (n,).
+    """
+    highest = chances.max(1)
+    is_between = (highest >= BETWEEN[0]) & (highest < BETWEEN[1])
+    if is_between.sum() < ENOUGH:
+        return ""
+    stated = float(highest[is_between].mean())
+    true = float((chances.argmax(1) == given)[is_between].mean())
+    if stated - true <= OVERCONFIDENT:
+        return ""
+    return (
+        f"the given probabilities are overconfident: where the highest is between "
+        f"{BETWEEN[0]:.0%} and {BETWEEN[1]:.0%}, it averages {percent(stated)}, but only "
+        f"{percent(true)} of the labels agree"
+    )
 
 
 def ranking(likely: noise_channel.Channel) -> noise_channel.Channel:

@@ -152,6 +152,7 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
         "source": {"name": source["name"], "sha256": source["sha256"], "row": local,
                    **_bytes(files, source, local)},
         "fate": next(f["fate"] for f in fates if f["run"] == entry.seq),
+        "rejected": row_history.rejection_in(files, number),
         "findings": row_history.findings_in(files, number),
         "decisions": [{"entry": d.entry, "time": d.time, "decision": d.decision, "value": d.value,
                        "reason": d.reason, "reviewer": d.reviewer} for d in decisions],
@@ -189,7 +190,10 @@ def story(facts: dict[str, Any]) -> str:
         f"row {facts['row']} of run {facts['run']}: {facts['fate']}",
         *_source(facts["source"]),
     ]
-    lines += [_finding(item) for item in facts["findings"]] or ["  findings  none"]
+    if facts["rejected"]:
+        lines.append(f"  rejected  {facts['rejected']}")
+    else:
+        lines += [_finding(item) for item in facts["findings"]] or ["  findings  none"]
     for item in facts["decisions"]:
         value = f" to {item['value']!r}" if item["value"] else ""
         why = f": {item['reason']}" if item["reason"] else ""

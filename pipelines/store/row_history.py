@@ -207,6 +207,12 @@ def findings_in(files: RunReader, row: int) -> list[dict[str, Any]]:
     return ordered
 
 
+def rejection_in(files: RunReader, row: int) -> str | None:
+    """Return why a row was rejected, None if it was not; L011 if the run's files do not match."""
+    found = files.matching("rejected", pc.field("_row") == row, ["_reason"])
+    return found[0]["_reason"] if found else None
+
+
 def _table(store: Store, entry: Entry) -> pa.Table:
     [recorded] = entry.facts["outputs"]
     content = run_files.read(store.reviews, entry.seq, recorded, what="review")

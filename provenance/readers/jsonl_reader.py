@@ -130,7 +130,9 @@ class JsonlSource:
         wrong = self._without_nesting(lines, read, first_row)
         for place, row in enumerate(read):
             if isinstance(row, dict) and not row.keys() <= known:
-                read[place] = f"ASSAY-I024: {len(row.keys() - known)} keys are not columns"
+                unknown = len(row.keys() - known)
+                are = "key is not a column" if unknown == 1 else "keys are not columns"
+                read[place] = f"ASSAY-I024: {unknown} {are}"
         good = np.array([isinstance(row, dict) for row in read], bool)
         rows = first_row + np.arange(len(lines), dtype=np.int64)
         objects = [row for row in read if isinstance(row, dict)]

@@ -102,6 +102,7 @@ def test_a_row_of_any_file_is_walked_back_to_its_source(home, told, run):
                 for place in [name, f"{part.name}:{number}"] if fate == "clean" else [name]:
                     code, story = told(run, place)
                     assert (code, story["fate"]) == (0, fate)
+                    assert story["rejected"] == row.get("_reason")
                     [own] = [item for item in story["runs"] if item["run"] == run]
                     assert f"{own['file']}:{own['file_row']}" == name
                 whole = source[story["source"]["name"].rpartition("/")[2]]
