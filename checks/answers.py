@@ -75,7 +75,8 @@ class Answers(Check[dict[str, Seen], Usual]):
     def __init__(self, context: Context) -> None:
         """Choose the columns."""
         super().__init__(context)
-        self.parts = conversations(context.contract)
+        contract = context.contract
+        self.parts = conversations(contract, contract.having("messages"))
 
     def fit(self, shard: Shard) -> dict[str, Seen]:
         """Gather the words, and count the answers that are or may be cut."""

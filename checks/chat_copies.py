@@ -91,8 +91,7 @@ class ChatCopies(Check[State, Copies]):
         """Choose the columns."""
         super().__init__(context)
         contract = context.contract
-        ignored = contract.having("ignore")
-        self.parts = {n: parts for n, parts in conversations(contract).items() if n not in ignored}
+        self.parts = conversations(contract, contract.used("messages"))
 
     def fit(self, shard: Shard) -> State:
         """Sketch the conversations."""

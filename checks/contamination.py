@@ -108,9 +108,8 @@ class Contamination(Check[State, Shared]):
         """Choose the columns, and hash the test set."""
         super().__init__(context)
         contract = context.contract
-        ignored = contract.having("ignore")
-        self.texts = [name for name in contract.having("text") if name not in ignored]
-        self.parts = {n: parts for n, parts in conversations(contract).items() if n not in ignored}
+        self.texts = contract.used("text")
+        self.parts = conversations(contract, contract.used("messages"))
         test = context.test if context.test is not None else context.schema.empty_table()
         self.tested = self._tested(test)
         self.is_unreadable = contract.test_set is not None and not test.num_rows

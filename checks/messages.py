@@ -106,7 +106,8 @@ class Messages(Check[State, Conventions]):
     def __init__(self, context: Context) -> None:
         """Choose the columns."""
         super().__init__(context)
-        self.parts = conversations(context.contract)
+        contract = context.contract
+        self.parts = conversations(contract, contract.having("messages"))
 
     def fit(self, shard: Shard) -> State:
         """Count faults, system prompts and lengths."""

@@ -1,6 +1,6 @@
 """The roles of nested columns: what their types must be, and what their parts are called."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from checks.kit.contract_model import Contract
 from provenance.rows.column_types import ColumnSpec
@@ -19,9 +19,9 @@ def part_names(spec: ColumnSpec) -> tuple[str, str] | None:
     return (speaker, said) if speaker and said else None
 
 
-def conversations(contract: Contract) -> dict[str, tuple[str, str]]:
-    """Return the names of speaker and text of each column with the role `messages`."""
-    named = {n: part_names(contract.column(n).spec) for n in contract.having("messages")}
+def conversations(contract: Contract, names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return the names of speaker and text of each of these columns that holds messages."""
+    named = {name: part_names(contract.column(name).spec) for name in names}
     return {name: parts for name, parts in named.items() if parts}
 
 
