@@ -63,8 +63,6 @@ def fit(
         folds: uint32, shape (n,).
         seed: for everything random.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
     copies = near_copies.fit(table, how, folds)
     encoder = encode.fit(table, how)
     fold = cross_fit.with_copies(copies, table, folds) % FOLDS
@@ -79,9 +77,7 @@ def fit(
         ]
         return tuple(pairs), _forest(mine[1], has[learn], seed)
 
-    # set around all threads: one that leaves a limit of its own would lift that of another
-    with threadpool_limits(1, user_api="openmp"):
-        pairs, forests = zip(*cross_fit.in_threads(one, FOLDS), strict=True)
+    pairs, forests = zip(*cross_fit.in_threads(one, FOLDS), strict=True)
     made = _by_member(pairs, forests, views, fold)
     shares = np.column_stack([_shares(made[:, :, k], has[:, k]) for k in range(has.shape[1])])
     models = OneVsRest(encoder, copies, pairs, forests, shares)
@@ -95,7 +91,7 @@ def _by_member(
     fold: np.ndarray,
 ) -> np.ndarray:
     """Return the probabilities by each member, shape (3, n, classes), NaN where none is known."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     made = np.full((3, len(fold), len(pairs[0])), np.nan)
     with threadpool_limits(1):
