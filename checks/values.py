@@ -21,6 +21,7 @@ from checks.kit import findings, sample, text_leaves
 from checks.kit.protocol import Check, Context, Model
 from checks.kit.text_folding import skeleton
 from provenance.rows import nested
+from provenance.rows.arrow_bytes import mask_of
 from provenance.rows.shards import Shard
 
 CAP = 1_000  # distinct values of a categorical column
@@ -154,7 +155,7 @@ class Values(Check[State, Fitted]):
             ("V005", control, "control", CONTROL),
             ("V006", hidden, "hidden", HIDDEN),
         ):
-            where = np.flatnonzero(_bools(mask)).tolist()
+            where = np.flatnonzero(mask_of(mask)).tolist()
             named = [f"{kind} character {_named(values[at].as_py(), pattern)}" for at in where]
             told = {at: (text, _ADVICE) for at, text in zip(where, named, strict=True)}
             parts.append(self._found(shard, texts, code, told))
@@ -217,11 +218,6 @@ def _numeric(schema: pa.Schema) -> list[str]:
     own = {sample.RANK, sample.ROW, sample.FOLD}
     kinds = (pa.types.is_integer, pa.types.is_floating)
     return [f.name for f in schema if f.name not in own and any(is_(f.type) for is_ in kinds)]
-
-
-def _bools(mask: pa.Array) -> np.ndarray:
-    plain: np.ndarray = pc.fill_null(mask, fill_value=False).to_numpy(zero_copy_only=False)
-    return plain
 
 
 def _counted(column: pa.ChunkedArray | pa.Array) -> dict[str, int] | None:

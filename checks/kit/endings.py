@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import hashing, word_grams
+from provenance.rows.arrow_bytes import mask_of
 
 TAIL = 600  # characters that are looked at
 SENTENCES = 2  # that end before the last line stops
@@ -41,13 +42,13 @@ def are_cut(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
             not cut for certain; -1 for the others.
     """
     trimmed = pc.utf8_rtrim_whitespace(texts)
-    is_cut = _mask(pc.equal(pc.bit_wise_and(pc.count_substring(trimmed, _FENCE), 1), 1))
+    is_cut = mask_of(pc.equal(pc.bit_wise_and(pc.count_substring(trimmed, _FENCE), 1), 1))
     words = np.full(len(texts), -1, np.int64)
     tails = pc.utf8_slice_codeunits(trimmed, -TAIL, None)
     at = np.flatnonzero(_matches(tails, _STOPS) & ~is_cut)
     some = tails.take(pa.array(at))
     is_prose = _matches(some, _LONG) & ~_matches(some, _LISTED)
-    is_clear = _mask(pc.greater_equal(pc.count_substring_regex(some, _ENDS), SENTENCES))
+    is_clear = mask_of(pc.greater_equal(pc.count_substring_regex(some, _ENDS), SENTENCES))
     is_cut[at[is_prose & is_clear]] = True
     left = is_prose & ~is_clear
     last = pc.extract_regex(some.filter(pa.array(left)), _LAST)
@@ -84,9 +85,4 @@ def _places(words: pa.Array) -> np.ndarray:
 
 
 def _matches(texts: pa.Array, pattern: str) -> np.ndarray:
-    return _mask(pc.match_substring_regex(texts, pattern))
-
-
-def _mask(values: pa.Array) -> np.ndarray:
-    mask: np.ndarray = pc.fill_null(values, fill_value=False).to_numpy(zero_copy_only=False)
-    return mask.copy()
+    return mask_of(pc.match_substring_regex(texts, pattern))

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from provenance.rows.arrow_bytes import mask_of
+
 _IGNORE = (
     r"(?:ignor(?:e|ing)|disregard(?:ing)?|forget|overrid(?:e|ing)|overrule|bypass|discard|"
     r"stop (?:following|obeying)|(?:do not|don't|must not) (?:follow|obey)|pay no attention to)"
@@ -74,14 +76,9 @@ MENTION = f"(?i){_SAID}(?:{'|'.join(_ORDERS)})"
 
 def are_orders(texts: pa.Array) -> np.ndarray:
     """Return which texts order a language model about: bool, shape (u,)."""
-    found = _mask(pc.match_substring_regex(texts, _MARKS))
-    at = np.flatnonzero(_mask(pc.match_substring_regex(texts, ORDER)) & ~found)
+    found = mask_of(pc.match_substring_regex(texts, _MARKS))
+    at = np.flatnonzero(mask_of(pc.match_substring_regex(texts, ORDER)) & ~found)
     some = texts.take(pa.array(at))
     orders = pc.count_substring_regex(some, ORDER)
-    found[at] = _mask(pc.greater(orders, pc.count_substring_regex(some, MENTION)))
+    found[at] = mask_of(pc.greater(orders, pc.count_substring_regex(some, MENTION)))
     return found
-
-
-def _mask(values: pa.Array) -> np.ndarray:
-    mask: np.ndarray = values.to_numpy(zero_copy_only=False)
-    return mask.astype(bool)

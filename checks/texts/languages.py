@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import conventions, hashing, word_grams
+from provenance.rows.arrow_bytes import mask_of
 
 FAMILIES = {
     "English": (
@@ -116,7 +117,7 @@ def of(texts: pa.Array) -> np.ndarray:
     families = np.full(len(texts), -1, np.int64)
     for low, high in word_grams.parts(texts):
         families[low:high] = _by_words(texts.slice(low, high - low))
-    other = np.flatnonzero(_mask(pc.match_substring_regex(texts, _NOT_LATIN)))
+    other = np.flatnonzero(mask_of(pc.match_substring_regex(texts, _NOT_LATIN)))
     if len(other):
         families[other] = _by_script(texts.take(pa.array(other)), families[other])
     return families
@@ -124,7 +125,7 @@ def of(texts: pa.Array) -> np.ndarray:
 
 def are_about_languages(texts: pa.Array) -> np.ndarray:
     """Return which texts speak of a language or of translating: bool, shape (u,)."""
-    return _mask(pc.match_substring_regex(texts, _ABOUT))
+    return mask_of(pc.match_substring_regex(texts, _ABOUT))
 
 
 def foreign(rows: Counter[int]) -> tuple[frozenset[int], int]:
@@ -151,7 +152,7 @@ def _by_words(texts: pa.Array) -> np.ndarray:
         return np.full(len(texts), -1, np.int64)
     length = np.bincount(places, minlength=len(texts))
     is_own = [
-        _mask(pc.is_in(vocabulary, pa.array(words.split(), vocabulary.type)))
+        mask_of(pc.is_in(vocabulary, pa.array(words.split(), vocabulary.type)))
         for words in FAMILIES.values()
     ]
     is_any = np.logical_or.reduce(is_own)[codes]
@@ -183,8 +184,3 @@ def _by_script(texts: pa.Array, families: np.ndarray) -> np.ndarray:
 def _counts(texts: pa.Array, pattern: str) -> np.ndarray:
     counts: np.ndarray = pc.count_substring_regex(texts, pattern).to_numpy(zero_copy_only=False)
     return counts
-
-
-def _mask(values: pa.Array) -> np.ndarray:
-    mask: np.ndarray = values.to_numpy(zero_copy_only=False)
-    return mask.astype(bool)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from pipelines.proposal.columns import as_typed
 from pipelines.proposal.contract_yaml import Proposal
+from provenance.rows.arrow_bytes import mask_of
 from provenance.rows.cast import cast
 from provenance.rows.shards import read_shard
 from provenance.rows.snapshot import Snapshot
@@ -61,27 +62,22 @@ def _broken(proposal: Proposal, cells: pa.Array, values: pa.Array) -> tuple[np.n
     seen, doubts = proposal.seen, proposal.doubts
     broken = {True: np.zeros(len(values), bool), False: np.zeros(len(values), bool)}
     if pa.types.is_string(cells.type):
-        broken[True] |= _bools(pc.is_valid(cast(cells, seen.spec)[1]))
-    is_null = _bools(pc.is_null(values))
+        broken[True] |= mask_of(pc.is_valid(cast(cells, seen.spec)[1]))
+    is_null = mask_of(pc.is_null(values))
     is_label = "label" in proposal.roles and not proposal.is_partial
     if proposal.is_key or is_label or proposal.is_required:
         broken[proposal.is_key or is_label or "required" not in doubts] |= is_null
     if proposal.valid is not None:
         is_known = pc.is_in(values, pa.array(proposal.valid, values.type))
-        broken["valid" not in doubts] |= ~is_null & ~_bools(is_known)
+        broken["valid" not in doubts] |= ~is_null & ~mask_of(is_known)
     for end, value, compare in zip(
         ("minimum", "maximum"), proposal.ends, (pc.less, pc.greater), strict=True
     ):
         if value is not None:
             beyond = compare(values, _scalar(value, values.type))
-            broken[end not in doubts] |= _bools(pc.fill_null(beyond, fill_value=False))
+            broken[end not in doubts] |= mask_of(pc.fill_null(beyond, fill_value=False))
     return broken[True], broken[False]
 
 
 def _scalar(value: Any, kind: pa.DataType) -> pa.Scalar:
     return pa.scalar(value) if pa.types.is_integer(kind) else pa.scalar(value, kind)
-
-
-def _bools(mask: pa.Array) -> np.ndarray:
-    plain: np.ndarray = mask.to_numpy(zero_copy_only=False).astype(bool)
-    return plain

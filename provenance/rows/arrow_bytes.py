@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
@@ -10,6 +11,11 @@ def whole(column: pa.ChunkedArray) -> pa.Array:
         return column.chunk(0)  # combine_chunks would copy it
     joined = column.combine_chunks()
     return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
+
+
+def mask_of(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return booleans as a mask that may be written to: bool, shape (n,), false where null."""
+    return np.array(pc.fill_null(values, fill_value=False).to_numpy(zero_copy_only=False), bool)
 
 
 def spans(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
