@@ -110,7 +110,7 @@ def judged(table: Table, seen: np.ndarray, fresh: np.ndarray) -> Outcome:
         contract = load(folder / "c.yaml", root=folder)
         specs = tuple(column.spec for column in contract.columns)
         read = ingest.ingest([str(folder / "fresh.csv")], specs, folder / "b", limits=limits)
-        found = read_table(contract_rules.evaluate(contract, read, folder)).to_pylist()
+        found = read_table(contract_rules.evaluate(contract, read, folder).findings).to_pylist()
         held = read_table(read.held_findings).to_pylist() if read.held_findings else []
         lost = read_table(read.rejected, ["_row"]).to_pylist() if read.rejected else []
     return _counted(found, held, lost, len(fresh))

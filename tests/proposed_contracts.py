@@ -36,6 +36,6 @@ def judged(contract, path, folder):
     snapshot = ingest.ingest(
         [str(path)], specs, folder / "typed", limits=ingest.Limits.of({}), allow_empty=True
     )
-    found = read_table(contract_rules.evaluate(contract, snapshot, folder)).to_pylist()
+    found = read_table(contract_rules.evaluate(contract, snapshot, folder).findings).to_pylist()
     held = read_table(snapshot.held_findings).to_pylist() if snapshot.held_findings else []
     return found + held

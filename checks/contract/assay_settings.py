@@ -203,6 +203,7 @@ _OF_CONTRACT = {
     "assay.limits": LIMITS.kind(),
     "assay.csv": CSV.kind(),
     "assay.files": Mapped({"root": PATH}).kind(),
+    "assay.expectations": Mapped({"docs": FLAG}).kind(),
 }
 OF_COLUMN = Settings(_OF_COLUMN, elsewhere=tuple(_OF_CONTRACT)).kind()
 OF_PART = Settings({}, elsewhere=(*_OF_COLUMN, *_OF_CONTRACT)).kind()

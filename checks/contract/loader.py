@@ -224,6 +224,7 @@ def _settings(given: Part, place: Place, columns: dict[str, str]) -> dict[str, A
         found["reference"] = place.inside(given.nodes["assay.reference"], "assay.reference")
     if "root" in (files := given.get("assay.files", {})):
         found["files_root"] = place.inside(files.nodes["root"], "assay.files.root")
+    found["has_docs"] = given.get("assay.expectations", {}).get("docs", True)
     if "assay.checks" in given:
         found["checks"] = check_options(given["assay.checks"], place, columns)
     if "assay.limits" in given:

@@ -8,19 +8,15 @@ breaks every minimum and maximum, is in no set, and equals itself. Text length i
 Private parts of the library are used, so its version is pinned: see docs/adr/0003.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from checks.contract.query_guard import quoted
-from checks.rules import duck_engine, judged_values, lookups
+from checks.rules import duck_engine, judged_values, lookups, uniqueness
+from checks.rules.one_pass import ROWS, column_types
 from checks.rules.suite import Clause
 
 if TYPE_CHECKING:
     import duckdb
-
-DATASET = "__assay_dataset"  # the view of the dataset's own columns
-ROWS = "__assay_rows"  # the same with the rows' numbers, which Great Expectations is not told of
-MOST = 8_000_000  # hashes in memory, 16 bytes each; more are read in several scans
 
 
 class Adapter:
@@ -52,7 +48,7 @@ class Adapter:
             setattr(self._pool.dialect, name, lambda _: None)
         self.engine = engine_type(engine=self._pool, create_temp_table=False)
         self.engine.kept = self._pool.connect()
-        self.engine.dataset, self.engine.types = ROWS, _column_types(connection)
+        self.engine.dataset, self.engine.types = ROWS, column_types(connection)
         self.engine.columns = lookups.Columns(self.engine.types)
         floats = [name for name, kind in self.engine.types.items() if kind in ("DOUBLE", "FLOAT")]
         self.engine.floats = frozenset(floats)
@@ -83,17 +79,17 @@ class Adapter:
         The value is an exception if the library has no condition.
         """
         wanted = list(clauses)
-        asked = {c.number: self._metric(c) for c in wanted if c.kind not in _OWN}
+        asked = {c.number: self._metric(c) for c in wanted if c.kind not in uniqueness.KINDS}
         values = self._computed([metric for metric in asked.values() if metric])
         found: dict[int, str | Exception] = {}
         for clause in wanted:
-            if clause.kind in _OWN:
+            if clause.kind in uniqueness.KINDS:
                 found[clause.number] = self._own(clause)
                 continue
             metric = asked[clause.number]
             value = values.get(metric.id) if metric else None
             if isinstance(value, tuple):
-                found[clause.number] = self._sql(value[0]) + _unless_ignored(clause)
+                found[clause.number] = self._sql(value[0]) + uniqueness.unless_ignored(clause)
             else:
                 reason = value or NotImplementedError(f"{clause.kind} has no condition in SQL")
                 found[clause.number] = reason
@@ -104,11 +100,9 @@ class Adapter:
         import duckdb
 
         try:
-            value = _OWN[clause.kind](clause)
-            repeated = repeated_values(self._connection, DATASET, value, clause.number)
+            return uniqueness.condition(self._connection, clause)
         except duckdb.Error as error:
             return error
-        return repeated + _unless_ignored(clause)
 
     def _metric(self, clause: Clause) -> Any:
         from great_expectations.expectations.registry import get_expectation_impl
@@ -156,46 +150,6 @@ class Adapter:
         )
 
 
-def repeated_values(
-    connection: "duckdb.DuckDBPyConnection", view: str, value: str, number: int
-) -> str:
-    """Return the SQL condition of the rows whose value occurs more than once; null does not count.
-
-    Hashes are compared first, since equal values have equal hashes; values are grouped only if two
-    hashes are equal. Cost: one scan of the key and a sort of at most `MOST` hashes at a time.
-
-    Args:
-        connection: has the view, and keeps the repeated values as long as it is open.
-        view: view of the rows.
-        value: SQL expression over the view's columns.
-        number: number that no other condition has.
-
-    Raises:
-        duckdb.Error: if the value cannot be grouped by.
-    """
-    if _are_distinct(connection, view, value):
-        return "false"
-    name = f"__assay_repeated_{number}"
-    repeated = f"SELECT {value} AS v FROM {view} GROUP BY ALL HAVING count(*) > 1"  # noqa: S608
-    kept = f"SELECT v FROM ({repeated}) WHERE v IS NOT NULL"  # noqa: S608
-    connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {kept}")
-    return f"({value} IN (SELECT v FROM {name}))"  # noqa: S608
-
-
-def _are_distinct(connection: "duckdb.DuckDBPyConnection", view: str, value: str) -> bool:
-    """Return whether no two values have the same hash."""
-    [(rows,)] = connection.execute(f"SELECT count(*) FROM {view}").fetchall()  # noqa: S608
-    scans = rows // MOST + 1
-    for scan in range(scans):
-        mine = f" AND hash({value}) % {scans} = {scan}" if scans > 1 else ""
-        query = f"SELECT hash({value}) AS h FROM {view} WHERE {value} IS NOT NULL{mine}"  # noqa: S608
-        hashes = connection.sql(query).to_arrow_table()["h"].to_numpy().copy()
-        hashes.sort()
-        if (hashes[1:] == hashes[:-1]).any():
-            return False
-    return True
-
-
 def _numbering(compiler: type[Any]) -> type[Any]:
     """Return an SQL compiler whose parameters are named by their number, not after columns.
 
@@ -211,51 +165,7 @@ def _numbering(compiler: type[Any]) -> type[Any]:
     return Numbering
 
 
-def _column_types(connection: "duckdb.DuckDBPyConnection") -> dict[str, str]:
-    """Return DuckDB's type of each column of the dataset, in order."""
-    rows = connection.execute(f"DESCRIBE {quoted(DATASET)}").fetchall()
-    return {row[0]: row[1] for row in rows}
-
-
 def _keywords(connection: "duckdb.DuckDBPyConnection") -> set[str]:
     """Return the words that must be quoted as names."""
     rows = connection.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall()
     return {row[0] for row in rows}
-
-
-def _cell(clause: Clause) -> str:
-    return quoted(clause.kwargs["column"])
-
-
-def _cells(clause: Clause) -> str:
-    names = [quoted(name) for name in clause.kwargs["column_list"]]
-    # one value, in which missing parts are equal
-    return f"struct_pack({', '.join(f'{n} := {n}' for n in names)})"
-
-
-# the value of a row that must not occur twice
-_OWN: dict[str, Callable[[Clause], str]] = {
-    "expect_column_values_to_be_unique": _cell,
-    "expect_compound_columns_to_be_unique": _cells,
-}
-_IGNORED = {
-    "both_values_are_missing": "AND",
-    "all_values_are_missing": "AND",
-    "either_value_is_missing": "OR",
-    "any_value_is_missing": "OR",
-}
-
-
-def _unless_ignored(clause: Clause) -> str:
-    """Return the part of the condition that leaves out the rows that the library ignores."""
-    if "column_A" in clause.kwargs:
-        names, default = [clause.kwargs["column_A"], clause.kwargs["column_B"]], "both_values"
-    elif "column_list" in clause.kwargs:
-        names, default = clause.kwargs["column_list"], "all_values"
-    else:
-        return ""
-    chosen = clause.kwargs.get("ignore_row_if", f"{default}_are_missing")
-    if chosen not in _IGNORED:
-        return ""
-    parts = f" {_IGNORED[chosen]} ".join(f"{quoted(name)} IS NULL" for name in names)
-    return f" AND NOT ({parts})"

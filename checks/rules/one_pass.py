@@ -17,12 +17,13 @@ import numpy as np
 
 from checks.contract.query_guard import LOCK, quoted, sql_type
 from checks.kit.contract_model import Contract
-from checks.rules.ge_adapter import DATASET, ROWS
 from provenance.rows.shards import DIGEST, ROW
 
 if TYPE_CHECKING:
     import duckdb
 
+DATASET = "__assay_dataset"  # the view of the dataset's own columns
+ROWS = "__assay_rows"  # the same with the rows' numbers, which Great Expectations is not told of
 WORD = 60  # bits per column of the pass; a signed integer has 63
 MOST = 4 * WORD  # conditions of one query, which is planned in time quadratic in them
 
@@ -127,6 +128,12 @@ def offending_each(
             except duckdb.Error as error:
                 failed[number] = error
         return found, failed
+
+
+def column_types(connection: "duckdb.DuckDBPyConnection") -> dict[str, str]:
+    """Return DuckDB's type of each column of the dataset, in order."""
+    rows = connection.execute(f"DESCRIBE {quoted(DATASET)}").fetchall()
+    return {row[0]: row[1] for row in rows}
 
 
 def number_of(connection: "duckdb.DuckDBPyConnection", query: str, seconds: float) -> float:

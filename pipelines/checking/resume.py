@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from pipelines.checking.engine import Engine, Item, Result
 from pipelines.checking.sealed import SealedFolder
 from pipelines.checking.tasks import Part, is_whole
-from provenance.base import atomic, no_follow
+from provenance.base import atomic, no_follow, own_code
 from provenance.base.errors import AssayError
 from provenance.ledger.signing import Signer
 from provenance.rows import digest
@@ -183,12 +183,8 @@ class Once:
 def _versions() -> list[str]:
     """Return the versions of Python and of the libraries that Assay depends on."""
     asked = metadata.requires("assay") or []
-    names = sorted({re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in asked})
-    found = [sys.version]
-    for name in names:
-        with contextlib.suppress(metadata.PackageNotFoundError):  # an extra that is not installed
-            found.append(f"{name} {metadata.version(name)}")
-    return found
+    names = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in asked}
+    return own_code.versions(sorted(names))
 
 
 def _sweep(root: Path) -> None:

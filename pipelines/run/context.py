@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from checks.kit.contract_model import Contract
 from pipelines.checking.resume import Kept
 from pipelines.clock import now
-from pipelines.run import named_files, reading
-from pipelines.run.background import RULES, warming
+from pipelines.run import named_files, reading, rules_cache
+from pipelines.run.background import KNOWN_RULES, RULES, warming
 from pipelines.run.child_process import Child
 from pipelines.run.named_files import NamedFiles
 from pipelines.run.request import Plan, Prepared, Request
+from pipelines.run.rules_cache import CachedRules
 from pipelines.store import keys, trust
 from pipelines.store.outcome import Committed
 from pipelines.store.staged_contract import StagedContract, stage
@@ -35,6 +36,7 @@ class Run:
         named: digests of the other files that the contract names, from before anything was read.
         staged: the copy of the contract that the children parse.
         reader, evaluator: the children that read the source and evaluate the rules.
+        cached: what an earlier run of the contract kept for the evaluator.
         warmed: waits for the imports that began in the background.
         kept: what a killed run of the same work finished.
         timings: seconds of each stage that is done.
@@ -50,6 +52,7 @@ class Run:
     staged: StagedContract
     reader: Child
     evaluator: Child
+    cached: CachedRules
     warmed: Callable[[], None]
     kept: Kept
     committed: Committed
@@ -75,12 +78,14 @@ def opened(request: Request, prepared: Prepared, committed: Committed) -> Iterat
         stack.callback(kept.close)
         reader = _reader(request, named.contract, plan, staged)
         stack.callback(reader.stop)
-        evaluator = Child("pipelines.run.contract_rules:run_rules", warm=RULES, memory=RULES_MEMORY)
+        cached = rules_cache.found(staged)
+        warm = KNOWN_RULES if cached.known else RULES
+        evaluator = Child("pipelines.run.contract_rules:run_rules", warm=warm, memory=RULES_MEMORY)
         stack.callback(evaluator.stop)
         warmed = stack.enter_context(warming())
         yield Run(
             request, prepared, named.contract, plan, store, named, staged, reader, evaluator,
-            warmed, kept, committed,
+            cached, warmed, kept, committed,
         )  # fmt: skip
 
 

@@ -12,22 +12,25 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from checks.kit import findings
 from checks.kit.contract_model import Contract, Rule
 from checks.kit.findings import Findings
-from checks.rules import duck_engine, ge_adapter, nested_rules, one_pass, suite
+from checks.rules import duck_engine, ge_adapter, nested_rules, one_pass, plain_rules, suite
+from checks.rules.plain_rules import ROW_COUNT
 from checks.rules.suite import Clause
 from pipelines.checking import engine
-from pipelines.run import data_docs
+from pipelines.run import data_docs, kept_docs
+from pipelines.run.known_rules import Judged, KnownRules
 from pipelines.store import staged_contract
 from provenance.rows.shards import read_shard, write_table
 from provenance.rows.snapshot import Snapshot
 
 CHECK = "contract"
+FILE, FOLDER = "findings-contract.parquet", "expectations"
 GRACE = 30.0  # seconds from the interrupt of a query until this process exits
 LATE = 70  # its exit code then
 FAILED, DISAGREES = "ASSAY-K001", "ASSAY-K016"
@@ -35,28 +38,52 @@ _ADVICE = "repair the row at its source, correct the rule, or release the row"
 _TOTALS = re.compile(r"\s*select\s+(count|avg|sum|stddev|median|count_if)\w*\s*\(", re.IGNORECASE)
 
 
-def run_rules(contract: str | Mapping[str, str], snapshot: str, out: str) -> str:
-    """Evaluate a contract's rules; runs in a child process that holds Great Expectations.
+class Evaluated(NamedTuple):
+    """What evaluating the rules leaves.
+
+    Attributes:
+        findings: path of the findings, check `contract`, sorted by identity.
+        made: what a later run needs instead of Great Expectations; None if there is nothing new,
+            or if the library is needed each time.
+    """
+
+    findings: Path
+    made: KnownRules | None
+
+
+def run_rules(
+    contract: str | Mapping[str, str], snapshot: str, out: str, known: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Evaluate a contract's rules; runs in a child process, which may hold Great Expectations.
 
     Args:
         contract: see `staged_contract.loaded`.
         snapshot: folder of the source's snapshot.
         out: folder of the run.
+        known: what an earlier run of the contract returned as `made`.
 
     Returns:
-        The digest of the contract that the child parsed.
+        `parsed`: the digest of the contract that the child parsed; `made`: what a later run of the
+        contract needs instead of Great Expectations, None if there is nothing new.
     """
     parsed = staged_contract.loaded(contract)
     # half of the stage's own time, so that a slow SQL rule is reported by name
     seconds = min(one_pass.Budget().seconds, engine.seconds_for(parsed) / 2)
     source = Snapshot.load(Path(snapshot) / "snapshot.json")
-    evaluate(parsed, source, Path(out), budget=one_pass.Budget(seconds=seconds))
-    return parsed.sha256
+    budget = one_pass.Budget(seconds=seconds)
+    earlier = KnownRules.of_json(known) if known else None
+    made = evaluate(parsed, source, Path(out), budget=budget, known=earlier).made
+    return {"parsed": parsed.sha256, "made": made.as_json() if made else None}
 
 
 def evaluate(
-    contract: Contract, snapshot: Snapshot, out: Path, *, budget: one_pass.Budget | None = None
-) -> Path:
+    contract: Contract,
+    snapshot: Snapshot,
+    out: Path,
+    *,
+    budget: one_pass.Budget | None = None,
+    known: KnownRules | None = None,
+) -> Evaluated:
     """Evaluate every rule of a contract over a snapshot.
 
     Args:
@@ -64,9 +91,7 @@ def evaluate(
         snapshot: its shards are read; rows that were held or rejected are not judged here.
         out: an existing folder, which gets the findings and `expectations/`.
         budget: memory, threads and time of the engine.
-
-    Returns:
-        Path of the findings, check `contract`, sorted by identity.
+        known: what an earlier run of the same contract made.
 
     Raises:
         AssayError: ASSAY-C005 if Great Expectations refuses a rule's arguments.
@@ -79,36 +104,61 @@ def evaluate(
         one_pass.opened(contract, shards, Path(spill), allowed) as connection,
     ):
         parts, sql_results = _sql_findings(contract, connection, allowed.seconds)
-        parts += _suite_findings(contract, connection, out / "expectations", sql_results)
-    parts += _nested_findings(contract, snapshot)
-    path = out / "findings-contract.parquet"
+        more, made = _suite_findings(contract, connection, out / FOLDER, sql_results, known)
+    parts += more + _nested_findings(contract, snapshot)
+    path = out / FILE
     write_table(findings.ordered(findings.concat(parts)), path)
-    return path
+    return Evaluated(path, made)
 
 
 def _suite_findings(
-    contract: Contract, connection: Any, folder: Path, sql_results: list[dict[str, Any]]
-) -> list[Findings]:
-    clauses = suite.clauses(contract)
+    contract: Contract,
+    connection: Any,
+    folder: Path,
+    sql_results: list[dict[str, Any]],
+    known: KnownRules | None,
+) -> tuple[list[Findings], KnownRules | None]:
+    """Write the documents; return the findings, and what a later run needs if that is new."""
+    clauses, types = suite.clauses(contract), one_pass.column_types(connection)
+    if known and (judged := known.judged(connection, clauses, types)):
+        parts = _clause_findings(clauses, judged)
+        results = [judged.results[clause.key] for clause in clauses]
+        if kept_docs.write_kept(folder, contract, known.documents, results, sql_results):
+            return parts, None
+    is_plain = plain_rules.are_plain(clauses)
     expectations = suite.expectations(clauses)
-    adapter = ge_adapter.Adapter(connection)
-    try:
-        results = adapter.validate(expectations)
-        by_row = [clause for clause in clauses if clause.by_row]
-        conditions = adapter.conditions(by_row)
-        usable = {n: sql for n, sql in conditions.items() if isinstance(sql, str)}
-        failed = {n: error for n, error in conditions.items() if not isinstance(error, str)}
-        rows, broken = one_pass.offending_each(connection, usable)
-    finally:
-        adapter.close()
-    failed |= broken
-    parts = _row_findings(by_row, rows, failed, results)
-    parts += _overall_findings(clauses, results)
-    if why := data_docs.write(folder, contract, expectations, results, sql_results):
+    judged, conditions = _judged_by_library(connection, clauses, expectations, is_plain=is_plain)
+    parts = _clause_findings(clauses, judged)
+    documents, why = data_docs.made(
+        contract, expectations, judged.results, sql_results, is_plain=is_plain
+    )
+    kept_docs.write(folder, documents)
+    if why:
         parts.append(
             findings.make(None, check=CHECK, rule=FAILED, severity="warning", evidence=why)
         )
-    return parts
+    if not documents.shows or judged.failed:
+        return parts, None
+    lasting = plain_rules.lasting(clauses, conditions)
+    return parts, KnownRules(types, lasting, documents)
+
+
+def _judged_by_library(
+    connection: Any, clauses: tuple[Clause, ...], expectations: list[Any], *, is_plain: bool
+) -> tuple[Judged, dict[int, str]]:
+    """Return the clauses over the rows, and the condition of each clause if all are plain."""
+    adapter = ge_adapter.Adapter(connection)
+    try:
+        results = adapter.validate(expectations)
+        found = adapter.conditions([clause for clause in clauses if clause.by_row])
+        failed = {n: error for n, error in found.items() if not isinstance(error, str)}
+        usable = {n: sql for n, sql in found.items() if isinstance(sql, str)}
+        rows, broken = one_pass.offending_each(connection, usable)
+        counted = [c for c in clauses if is_plain and not c.by_row and c.kind != ROW_COUNT]
+        bounded = {n: str(sql) for n, sql in adapter.conditions(counted).items()}
+    finally:
+        adapter.close()
+    return Judged(rows, failed | broken, results), usable | bounded
 
 
 def _nested_findings(contract: Contract, snapshot: Snapshot) -> list[Findings]:
@@ -118,21 +168,23 @@ def _nested_findings(contract: Contract, snapshot: Snapshot) -> list[Findings]:
     return [nested_rules.evaluate(shard, contract) for shard in shards]
 
 
-def _row_findings(
-    clauses: list[Clause],
-    rows: Mapping[int, np.ndarray],
-    failed: Mapping[int, Exception],
-    results: Mapping[str, Any],
-) -> list[Findings]:
+def _clause_findings(clauses: tuple[Clause, ...], judged: Judged) -> list[Findings]:
+    """Return the findings of all clauses, and set the success of results that have a bound."""
+    return _row_findings(clauses, judged) + _overall_findings(clauses, judged.results)
+
+
+def _row_findings(clauses: tuple[Clause, ...], judged: Judged) -> list[Findings]:
     parts = []
     for clause in clauses:
-        result = results[clause.key]
-        if clause.number in failed:
-            parts.append(_failure(clause.rule, failed[clause.number]))
+        if not clause.by_row:
+            continue
+        result = judged.results[clause.key]
+        if clause.number in judged.failed:
+            parts.append(_failure(clause.rule, judged.failed[clause.number]))
         elif _raised(result):
             parts.append(_failure(clause.rule, None))
         else:
-            found = rows[clause.number]
+            found = judged.rows[clause.number]
             if len(found):
                 parts.append(_broken(clause, found))
             if len(found) != _count(result):

@@ -5,35 +5,16 @@ that would be fetched from the network are removed. The results hold counts and 
 cell of a column unless its personal data are allowed.
 """
 
-import json
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from checks.kit.contract_model import Contract
+from checks.rules.plain_rules import ROW_COUNT
+from pipelines.run import kept_docs
+from pipelines.run.kept_docs import Documents, Visible
 
-_COUNTS = (
-    "element_count",
-    "unexpected_count",
-    "unexpected_percent",
-    "unexpected_percent_total",
-    "unexpected_percent_nonmissing",
-    "missing_count",
-    "missing_percent",
-    "bound",
-)
-_WITHHELD = frozenset({"missing_count", "missing_percent", "unexpected_percent_nonmissing"})
-# statistics that are not a cell of the dataset, unlike a minimum, a maximum or a set of values
-_STATISTICS = (
-    "mean",
-    "stdev",
-    "sum",
-    "unique_value_count",
-    "proportion",
-    "expect_table_",
-    "kl_divergence",
-)
 _REMOTE = re.compile(
     r"<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>|<footer\b.*?</footer>|"
     r"<(?:iframe|object|embed)\b.*?>",
@@ -53,44 +34,44 @@ td, th { border: 1px solid #8886; padding: .3rem .6rem; text-align: left; vertic
 </style>"""
 
 
-def write(
-    folder: Path,
+def made(
     contract: Contract,
     expectations: Sequence[Any],
     results: Mapping[str, Any],
     sql_results: list[dict[str, Any]],
-) -> str | None:
-    """Write suite.json, result.json and data_docs/ into a new folder.
+    *,
+    is_plain: bool,
+) -> tuple[Documents, str | None]:
+    """Return the documents of a result.
 
     Args:
-        folder: to make.
-        contract: says which columns may be shown.
+        contract: says which columns may be shown, and whether pages are drawn.
         expectations: Great Expectations' objects, in order.
-        results: its results by key.
+        results: its results by key; changed to what may be shown.
         sql_results: outcome of each SQL rule, which the library does not run.
+        is_plain: whether the only statistic is the number of rows, so that the pages can be kept.
 
     Returns:
-        Why the pages could not be rendered, None if they were.
+        The documents, and why the pages could not be rendered, None if they were.
     """
     from great_expectations.core.expectation_suite import ExpectationSuite
 
-    pages = folder / "data_docs"
-    pages.mkdir(parents=True)
     suite = ExpectationSuite(name=contract.name, expectations=list(expectations))
-    protected, allowed = contract.protected, _allowed(contract)
-    ordered = [_cleaned(results[item.meta["key"]], protected, allowed) for item in expectations]
-    result = _whole(contract, ordered, sql_results)
-    _write_json(folder / "suite.json", suite.to_json_dict())
-    _write_json(folder / "result.json", result.to_json_dict())
+    columns = kept_docs.visible(contract)
+    ordered = [_cleaned(results[item.meta["key"]], columns) for item in expectations]
+    whole = _whole(contract, ordered, sql_results)
+    told = Documents(kept_docs.as_json(suite.to_json_dict()), whole.to_json_dict(), {}, [])
+    shows = kept_docs.shown(ordered, sql_results) if is_plain else []
+    if not contract.has_docs:
+        return dataclasses.replace(told, shows=shows), None
     try:
-        _write_pages(pages, suite, result)
-    except OSError:
-        raise  # the disk's fault, not the page's
+        pages, may_stay = _pages(suite, whole, is_plain=is_plain)
     except Exception as error:  # noqa: BLE001  a page that cannot be rendered hides no finding
         why = f"Data Docs could not be rendered ({type(error).__name__}); result.json is complete"
-        (pages / "index.html").write_text(f"<!doctype html><p>{why}</p>\n", encoding="utf-8")
-        return why
-    return None
+        return dataclasses.replace(
+            told, pages={"index.html": f"<!doctype html><p>{why}</p>\n"}
+        ), why
+    return dataclasses.replace(told, pages=pages, shows=shows if may_stay else []), None
 
 
 def _whole(contract: Contract, ordered: list[Any], sql_results: list[dict[str, Any]]) -> Any:
@@ -99,17 +80,11 @@ def _whole(contract: Contract, ordered: list[Any], sql_results: list[dict[str, A
         ExpectationSuiteValidationResult,
     )
 
-    kept = sum(bool(result.success) for result in ordered)
-    total = len(ordered)
-    statistics: Any = {
-        "evaluated_expectations": total,
-        "successful_expectations": kept,
-        "unsuccessful_expectations": total - kept,
-        "success_percent": 100.0 * kept / total if total else None,
-    }
+    is_kept = [bool(result.success) for result in ordered]
+    statistics: Any = kept_docs.totals(is_kept)
     meta: Any = {"contract_sha256": contract.sha256, "sql_rules": sql_results}
     return ExpectationSuiteValidationResult(
-        success=kept == total and all(item["success"] for item in sql_results),
+        success=all(is_kept) and all(item["success"] for item in sql_results),
         results=ordered,
         suite_name=contract.name,
         statistics=statistics,
@@ -117,7 +92,22 @@ def _whole(contract: Contract, ordered: list[Any], sql_results: list[dict[str, A
     )
 
 
-def _write_pages(pages: Path, suite: Any, result: Any) -> None:
+def _pages(suite: Any, whole: Any, *, is_plain: bool) -> tuple[dict[str, str], bool]:
+    """Return the pages by name, and whether ROWS stands in them for the number of rows."""
+    counts = [r.result for r in whole.results if r.expectation_config.type == ROW_COUNT]
+    if not is_plain:
+        return _drawn(suite, whole), False
+    usual = [one["observed_value"] for one in counts]
+    for one in counts:
+        one["observed_value"] = kept_docs.ROWS
+    pages = _drawn(suite, whole)
+    for one, value in zip(counts, usual, strict=True):
+        one["observed_value"] = value
+    may_stay = kept_docs.marks(pages["index.html"]) == len(counts)
+    return (pages if may_stay else _drawn(suite, whole)), may_stay
+
+
+def _drawn(suite: Any, result: Any) -> dict[str, str]:
     from great_expectations.render.renderer.page_renderer import (
         ExpectationSuitePageRenderer,
         ValidationResultsPageRenderer,
@@ -128,8 +118,7 @@ def _write_pages(pages: Path, suite: Any, result: Any) -> None:
     for_result: Any = ValidationResultsPageRenderer()
     for_suite: Any = ExpectationSuitePageRenderer()
     parts = {"index.html": for_result.render(result), "suite.html": for_suite.render(suite)}
-    for name, document in parts.items():
-        (pages / name).write_text(_offline(view.render(document)), encoding="utf-8")
+    return {name: _offline(view.render(document)) for name, document in parts.items()}
 
 
 def _offline(page: str) -> str:
@@ -138,21 +127,10 @@ def _offline(page: str) -> str:
     return re.sub(r"<head\b[^>]*>", lambda _: _HEAD, text, count=1, flags=re.IGNORECASE)
 
 
-def _allowed(contract: Contract) -> frozenset[str]:
-    """Return the columns whose cells may be shown."""
-    return frozenset(column.name for column in contract.columns if column.pii == "allow")
-
-
-def _cleaned(result: Any, protected: frozenset[str], allowed: frozenset[str]) -> Any:
+def _cleaned(result: Any, columns: Visible) -> Any:
     """Return a result without values that may be a cell, and without texts of exceptions."""
     config = result.expectation_config
-    given = dict(result.result or {})
-    columns = _columns_of(config.kwargs)
-    # rows that break a rule are findings anyway; counts of the other cells may identify persons
-    withheld = _WITHHELD if columns & protected else frozenset()
-    shown = {key: given[key] for key in _COUNTS if key in given and key not in withheld}
-    if "observed_value" in given and _may_show(config, protected, allowed):
-        shown["observed_value"] = given["observed_value"]
+    shown = kept_docs.safe(result.result or {}, config.type, config.kwargs, columns)
     result.result, result.success = shown, bool(result.success)  # some are numpy's
     info = result.exception_info or {}
     raised = bool(info.get("raised_exception", bool(info)))
@@ -163,22 +141,3 @@ def _cleaned(result: Any, protected: frozenset[str], allowed: frozenset[str]) ->
         "exception_traceback": said,
     }
     return result
-
-
-def _columns_of(kwargs: Mapping[str, Any]) -> frozenset[str]:
-    named = (kwargs.get(key) for key in ("column", "column_A", "column_B"))
-    several = [*(kwargs.get("column_list") or ()), *(kwargs.get("column_set") or ())]
-    return frozenset(name for name in (*named, *several) if isinstance(name, str))
-
-
-def _may_show(config: Any, protected: frozenset[str], allowed: frozenset[str]) -> bool:
-    if "expect_table_" not in config.type and _columns_of(config.kwargs) & protected:
-        return False
-    if any(word in config.type for word in _STATISTICS):
-        return True
-    return config.kwargs.get("column") in allowed
-
-
-def _write_json(path: Path, data: Any) -> None:
-    text = json.dumps(data, indent=1, sort_keys=True, default=str, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")

@@ -61,11 +61,12 @@ def rules(run: Run, _: str) -> Ruled:
     """Evaluate the contract's rules in a child; a child that is late or dies is a finding."""
     table = run.plan.scratch / "findings-contract.parquet"
     try:
-        parsed = run.evaluator.call(
+        answer = run.evaluator.call(
             timeout=engine.seconds_for(run.contract),
             contract=run.staged.arguments(),
             snapshot=str(run.plan.snapshot / "source"),
             out=str(run.plan.out),
+            known=run.cached.known,
         )
     except AssayError as error:
         if error.code not in NOT_RUN:
@@ -77,7 +78,8 @@ def rules(run: Run, _: str) -> Ruled:
     finally:
         run.evaluator.stop()
     (run.plan.out / table.name).rename(table)
-    return Ruled(read_table(table), parsed)
+    run.cached.keep(answer["made"])
+    return Ruled(read_table(table), answer["parsed"])
 
 
 def checks(run: Run, _: str) -> Checked:

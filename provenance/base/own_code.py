@@ -1,6 +1,9 @@
-"""Identifies the code that runs: the version of Assay and a digest of its own modules."""
+"""Identifies the code that runs: Assay's version, a digest of its modules, and the libraries."""
 
+import contextlib
 import hashlib
+import sys
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -17,3 +20,12 @@ def facts() -> dict[str, str]:
     )
     digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     return {"version": metadata.version("assay"), "sha256": digest}
+
+
+def versions(libraries: Iterable[str]) -> list[str]:
+    """Return the version of Python, and that of each library that is installed."""
+    found = [sys.version]
+    for name in libraries:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # an extra that is not installed
+            found.append(f"{name} {metadata.version(name)}")
+    return found

@@ -252,7 +252,7 @@ def evaluated(folder, asked):
     digests = np.zeros((table.num_rows, 32), np.uint8)
     ref = write_shard(folder, Shard(0, table, np.arange(table.num_rows), digests))
     source = Snapshot(str(folder), table.num_rows, (), (ref,), (), None, None, None, ())
-    found = read_table(evaluate(contract, source, folder)).to_pylist()
+    found = read_table(evaluate(contract, source, folder).findings).to_pylist()
     rows = defaultdict(list)
     for finding in found:
         rows[finding["rule"]].append(finding["row"])

@@ -33,7 +33,7 @@ def judge(tmp_path):
         contract = Contract("people", "1", "c.yaml", "0" * 64, specs, tuple(rules))
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         folder.mkdir()
-        out = stage.evaluate(contract, snapshot_of(folder, table, cuts), folder)
+        out = stage.evaluate(contract, snapshot_of(folder, table, cuts), folder).findings
         return read_table(out).to_pylist()
 
     return run
@@ -198,7 +198,7 @@ def test_findings_are_equal_for_any_cut_into_shards(tmp_path_factory, data):
     for where in ((), cuts):
         folder = tmp_path_factory.mktemp("cut")
         tables.append(
-            read_table(stage.evaluate(contract, snapshot_of(folder, table, where), folder))
+            read_table(stage.evaluate(contract, snapshot_of(folder, table, where), folder).findings)
         )
     assert tables[0].equals(tables[1])
     got = {(f["rule"], f["row"]) for f in tables[0].to_pylist()}
@@ -328,7 +328,7 @@ def test_no_rows_break_no_row_rule(tmp_path, shards):
     snap = snapshot_of(tmp_path, pa.table({"v": pa.array([], pa.int64())}))
     if not shards:
         snap = Snapshot(str(tmp_path), 0, (), (), (), None, None, None, ())
-    assert read_table(stage.evaluate(contract, snap, tmp_path)).num_rows == 0
+    assert read_table(stage.evaluate(contract, snap, tmp_path).findings).num_rows == 0
 
 
 def test_what_is_left_behind_may_be_mailed(judge, tmp_path):

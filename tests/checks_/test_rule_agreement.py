@@ -158,7 +158,7 @@ def test_forty_edge_cases_agree(kind, tmp_path):
     digests = np.zeros((table.num_rows, 32), np.uint8)
     ref = write_shard(tmp_path, Shard(0, table, np.arange(table.num_rows), digests))
     source = Snapshot(str(tmp_path), table.num_rows, (), (ref,), (), None, None, None, ())
-    found = read_table(evaluate(contract, source, tmp_path)).to_pylist()
+    found = read_table(evaluate(contract, source, tmp_path).findings).to_pylist()
     assert not [f for f in found if re.match("ASSAY-K", f["rule"])], found
     rows = collections.defaultdict(list)
     for finding in found:

@@ -86,7 +86,9 @@ def test_every_expectation_runs_and_the_counts_agree(tmp_path):
             "s": [None if i % 40 == 1 else f"ab{i % 7}" for i in range(200)],
         }
     )
-    found = read_table(evaluate(contract_of(rules), snapshot_of(tmp_path, table), tmp_path))
+    found = read_table(
+        evaluate(contract_of(rules), snapshot_of(tmp_path, table), tmp_path).findings
+    )
     assert not {"ASSAY-K001", "ASSAY-K016"} & set(found["rule"].to_pylist())
     counts = dict(
         zip(*(c.to_pylist() for c in found["rule"].value_counts().flatten()), strict=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from checks.rules import ge_adapter
+from checks.rules import uniqueness
 
 BIG = 2**53
 # NaN with another payload: to a grouping the same value
@@ -23,10 +23,10 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("most", [ge_adapter.MOST, 1], ids=["one scan", "several"])
+@pytest.mark.parametrize("most", [uniqueness.MOST, 1], ids=["one scan", "several"])
 @pytest.mark.parametrize("case", CASES)
 def test_rows_whose_value_occurs_twice(case, most, monkeypatch):
-    monkeypatch.setattr(ge_adapter, "MOST", most)
+    monkeypatch.setattr(uniqueness, "MOST", most)
     values, repeated = CASES[case]
     assert found(pa.table({"v": values, "r": range(len(values))}), "v") == repeated
 
@@ -37,7 +37,7 @@ def test_keys_of_several_columns_with_missing_parts():
 
 
 def test_equal_hashes_of_different_values_are_no_repeats(monkeypatch):
-    monkeypatch.setattr(ge_adapter, "_are_distinct", lambda *_: False)
+    monkeypatch.setattr(uniqueness, "_are_distinct", lambda *_: False)
     assert found(pa.table({"v": [1, 2, 3], "r": range(3)}), "v") == []
 
 
@@ -45,12 +45,12 @@ def test_distinct_values_are_not_looked_into_again():
     rows = pa.table({"v": np.arange(10_000), "r": range(10_000)})
     with duckdb.connect() as connection:
         connection.register("rows", rows)
-        assert ge_adapter.repeated_values(connection, "rows", "v", 0) == "false"
+        assert uniqueness.repeated_values(connection, "rows", "v", 0) == "false"
 
 
 def found(rows, value):
     with duckdb.connect() as connection:
         connection.register("rows", rows)
-        where = ge_adapter.repeated_values(connection, "rows", value, 0)
+        where = uniqueness.repeated_values(connection, "rows", value, 0)
         query = f"SELECT r FROM rows WHERE {where} ORDER BY r"  # noqa: S608
         return [row for (row,) in connection.execute(query).fetchall()]

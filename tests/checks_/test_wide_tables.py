@@ -30,7 +30,7 @@ def found_in(folder, columns, rules=("maximum",)):
     contract = Contract("wide", "1", "c.yaml", "0" * 64, specs, every)
     ref = write_shard(folder, Shard(0, table, np.arange(2), np.zeros((2, 32), np.uint8)))
     source = Snapshot(str(folder), 2, (), (ref,), (), None, None, None, ())
-    return read_table(evaluate(contract, source, folder)).to_pylist()
+    return read_table(evaluate(contract, source, folder).findings).to_pylist()
 
 
 def test_calls_grow_with_columns_and_not_with_their_square(tmp_path):

@@ -33,7 +33,7 @@ def judged(case, folder):
     reading.read_sources(str(path), [source], [], str(folder / "read"))
     contract = loader.load(path)
     snapshot = Snapshot.load(folder / "read" / "source" / "snapshot.json")
-    ruled = read_table(contract_rules.evaluate(contract, snapshot, folder))
+    ruled = read_table(contract_rules.evaluate(contract, snapshot, folder).findings)
     schema = read_shard(snapshot.shards[0]).table.schema
     context = Context(contract, schema, snapshot.rows, None)
     serial = engine.Serial()

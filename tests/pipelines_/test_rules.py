@@ -77,7 +77,7 @@ def setting(tmp_path):
 
 
 def test_findings_are_numbered_by_the_ordinals_of_ingest(setting):
-    found = read_table(contract_rules.evaluate(*setting)).to_pylist()
+    found = read_table(contract_rules.evaluate(*setting).findings).to_pylist()
     got = {(item["row"], item["rule"], item["column"]) for item in found}
     assert got == {
         (100, "age.minimum", "age"),
@@ -128,7 +128,7 @@ def test_counts_that_disagree_are_an_error(setting, monkeypatch):
         return {number: rows[1:] for number, rows in found.items()}, failed
 
     monkeypatch.setattr(one_pass, "offending_each", forgetful)
-    found = read_table(contract_rules.evaluate(*setting)).to_pylist()
+    found = read_table(contract_rules.evaluate(*setting).findings).to_pylist()
     told = [item for item in found if item["rule"] == "ASSAY-K016"]
     assert len(told) == 5
     assert {(item["row"], item["severity"]) for item in told} == {(None, "error")}
@@ -137,7 +137,7 @@ def test_counts_that_disagree_are_an_error(setting, monkeypatch):
 
 def test_pages_that_cannot_be_drawn_hide_no_finding(setting, monkeypatch):
     monkeypatch.setattr(contract_rules.data_docs, "_offline", lambda page: page / 0)
-    found = read_table(contract_rules.evaluate(*setting)).to_pylist()
+    found = read_table(contract_rules.evaluate(*setting).findings).to_pylist()
     assert len([item for item in found if item["rule"] == "ASSAY-V013"]) == 2
     (told,) = [item for item in found if item["rule"] == "ASSAY-K001"]
     assert (told["severity"], told["row"]) == ("warning", None)
@@ -150,7 +150,7 @@ def test_two_runs_leave_the_same_findings(setting, tmp_path):
     second = contract_rules.evaluate(
         contract, snapshot, tmp_path / "again", budget=one_pass.Budget(memory="200MB", threads=1)
     )
-    assert first.read_bytes() == second.read_bytes()
+    assert first.findings.read_bytes() == second.findings.read_bytes()
 
 
 def test_a_child_says_nothing_and_calls_nobody(setting, tmp_path):

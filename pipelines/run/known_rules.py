@@ -1,0 +1,81 @@
+"""What a run of a contract learns from Great Expectations, so that later runs need not import it.
+
+Only contracts whose rules are all plain (`checks.rules.plain_rules`) have it: the condition of each
+rule, and the library's documents. Everything is a JSON value; nothing of it comes from a cell.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from checks.rules import one_pass, plain_rules
+from checks.rules.suite import Clause
+from pipelines.run.kept_docs import Documents
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judged:
+    """The clauses over the rows.
+
+    Attributes:
+        rows: by number of a clause on rows, those that break it: int64, sorted.
+        failed: by number, why a clause could not be evaluated.
+        results: by key, counts and success of every clause, as Great Expectations names them.
+    """
+
+    rows: Mapping[int, np.ndarray]
+    failed: Mapping[int, Exception]
+    results: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KnownRules:
+    """What a later run of the contract needs instead of Great Expectations.
+
+    Attributes:
+        types: DuckDB's type of each column, on which the conditions depend.
+        conditions: in SQL, by the number of the clause.
+        documents: of the library.
+    """
+
+    types: dict[str, str]
+    conditions: dict[int, str]
+    documents: Documents
+
+    @classmethod
+    def of_json(cls, given: Mapping[str, Any]) -> Self:
+        """Return what `as_json` wrote."""
+        conditions = {int(number): sql for number, sql in given["conditions"].items()}
+        return cls(given["types"], conditions, Documents(**given["documents"]))
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the value as JSON."""
+        return dataclasses.asdict(self)
+
+    def judged(
+        self,
+        connection: "duckdb.DuckDBPyConnection",
+        clauses: Sequence[Clause],
+        types: Mapping[str, str],
+    ) -> Judged | None:
+        """Return the clauses over rows of these types; None if the library is needed after all.
+
+        It is if a column has another type, or if DuckDB refuses a condition: the library says then
+        which rule cannot be evaluated.
+        """
+        import duckdb
+
+        if types != self.types:
+            return None
+        try:
+            found = plain_rules.conditions(connection, clauses, self.conditions)
+            by_row = {c.number: found[c.number] for c in clauses if c.by_row}
+            rows = one_pass.offending(connection, by_row)
+            return Judged(rows, {}, plain_rules.results(connection, clauses, found))
+        except duckdb.Error:
+            return None
