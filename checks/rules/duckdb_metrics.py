@@ -38,6 +38,7 @@ def register(engine: Any) -> None:
     for word in ("json_schema", "strftime_format"):
         name = f"match_{word}"
         _register(engine, f"column_values.{name}", (word,), _parsed(name))
+    _register_occurrences(engine)
 
 
 def _register(engine: Any, name: str, keys: tuple[str, ...], condition: Condition) -> None:
@@ -54,6 +55,28 @@ def _register(engine: Any, name: str, keys: tuple[str, ...], condition: Conditio
     }
     make: Any = type(maps.ColumnMapMetricProvider)  # creating the class registers it
     make(f"Duck_{name}", (maps.ColumnMapMetricProvider,), body)
+
+
+def _register_occurrences(engine: Any) -> None:
+    """Register how often each row's key occurs, missing parts being equal, as in pandas.
+
+    The library joins the keys with their counts, which loses keys of which a part is missing.
+    """
+    maps: Any = importlib.import_module(_MAPS)
+
+    def counted(_: Any, column_list: Any, **given: Any) -> Any:  # noqa: ARG001
+        names = [sql.column(name) for name in given["_column_names"]]
+        often = sql.func.count().over(partition_by=names).label("_num_rows")
+        every = [sql.column(name) for name in given["_table_columns"]]
+        return sql.select(*every, often).select_from(given["_table"]).alias("__assay_counted")
+
+    name = "compound_columns.count"
+    body = {
+        "function_metric_name": name,
+        "_sqlalchemy": maps.multicolumn_function_partial(engine=engine)(counted),
+    }
+    make: Any = type(maps.MulticolumnMapMetricProvider)
+    make(f"Duck_{name}", (maps.MulticolumnMapMetricProvider,), body)
 
 
 def _denied(condition: Condition) -> Condition:

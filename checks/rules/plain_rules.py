@@ -122,8 +122,10 @@ def results(
         if clause.kind == ROW_COUNT:
             made[clause.key] = Result(success=True, result={"observed_value": rows})
             continue
-        text = _missing(clause)
-        made[clause.key] = _result(rows, counts[broken[clause.key]], counts[text] if text else None)
+        text, count = _missing(clause), counts[broken[clause.key]]
+        # the library adds up, and a sum of no rows is null; what repeats is counted
+        told = count if rows or clause.kind in uniqueness.KINDS else None
+        made[clause.key] = _result(rows, told, counts[text] if text else None)
     return made
 
 
@@ -147,11 +149,11 @@ def _counted(connection: "duckdb.DuckDBPyConnection", asked: Iterable[str]) -> d
     return found
 
 
-def _result(rows: int, broken: int, missing: int | None) -> Result:
+def _result(rows: int, broken: int | None, missing: int | None) -> Result:
     """Return counts and percentages by the names of the library; None where nothing was judged."""
     judged = rows - (missing or 0)
-    of_all = broken / rows * 100 if rows else None
-    of_judged = of_all if missing is None else broken / judged * 100 if judged else None
+    of_all = (broken or 0) / rows * 100 if rows else None
+    of_judged = of_all if missing is None else (broken or 0) / judged * 100 if judged else None
     result = {"element_count": rows, "unexpected_count": broken, "unexpected_percent": of_judged}
     if missing is not None:
         result |= {
@@ -160,4 +162,4 @@ def _result(rows: int, broken: int, missing: int | None) -> Result:
             "unexpected_percent_total": of_all,
             "unexpected_percent_nonmissing": of_judged,
         }
-    return Result(success=broken == 0, result=result)
+    return Result(success=not broken, result=result)

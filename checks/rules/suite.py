@@ -108,6 +108,8 @@ def expectations(found: Iterable[Clause]) -> list[Any]:
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
     from great_expectations.expectations.metadata_types import FailureSeverity
 
+    from checks.rules import lean_import  # noqa: F401  imports the library
+
     made = []
     for clause in found:
         meta = {"rule": clause.rule.id, "where": clause.rule.where, "key": clause.key}

@@ -14,8 +14,8 @@ WARM = (
 
 # what the child that runs the rules imports while the source is being read
 RULES = (
-    "great_expectations", "duckdb_engine", "pipelines.run.contract_rules",
-    "checks.rules.duckdb_metrics", "great_expectations.render.renderer.page_renderer",
+    "checks.rules.lean_import", "duckdb_engine", "pipelines.run.contract_rules",
+    "checks.rules.duckdb_metrics",
 )  # fmt: skip
 KNOWN_RULES = ("duckdb", "pipelines.run.contract_rules")  # those of a contract that it knows
 POLL = 0.1  # seconds until an interrupt reaches a thread that waits for another

@@ -97,7 +97,8 @@ def write_kept(
         "statistics": totals(is_kept),
         "success": all(is_kept) and all(one["success"] for one in sql_results),
     }
-    write(folder, dataclasses.replace(kept, result=result))
+    pages = kept.pages if contract.has_docs else {}
+    write(folder, dataclasses.replace(kept, result=result, pages=pages))
     return True
 
 
