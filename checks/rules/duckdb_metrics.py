@@ -65,9 +65,9 @@ def _register_occurrences(engine: Any) -> None:
     maps: Any = importlib.import_module(_MAPS)
 
     def counted(_: Any, column_list: Any, **given: Any) -> Any:  # noqa: ARG001
-        names = [sql.column(name) for name in given["_column_names"]]
+        names: list[Any] = [sql.column(name) for name in given["_column_names"]]
         often = sql.func.count().over(partition_by=names).label("_num_rows")
-        every = [sql.column(name) for name in given["_table_columns"]]
+        every: list[Any] = [sql.column(name) for name in given["_table_columns"]]
         return sql.select(*every, often).select_from(given["_table"]).alias("__assay_counted")
 
     name = "compound_columns.count"

@@ -78,7 +78,7 @@ def serve(
     """
     target = entry if isinstance(entry, str) else f"{entry.__module__}:{entry.__qualname__}"
     key = config.take_key()
-    with _alone(name), connected(debug=debug) as server:
+    with _alone(name), connected(debug=debug, schedules=True) as server:
         os.environ[ORDERS] = json.dumps({"entry": target, "arguments": list(arguments)})
         try:
             _start_runs_in_begin(key)

@@ -20,18 +20,27 @@ from pipelines.orchestration import prefect_files
 from provenance.base.errors import AssayError
 
 API = "PREFECT_API_URL"
-STARTUP = 180  # seconds; Prefect's own limit of 20 fails on a busy machine
+STARTUP = 180.0  # seconds; Prefect's own limit of 20 fails on a busy machine
 PATIENCE = 10.0  # seconds in which a configured server must answer
 LARGEST_PROFILES = 1 << 20  # bytes
+# services that one run of a flow, started here and over when its server ends, has no use for
+UNSCHEDULED = tuple(
+    f"PREFECT_SERVER_SERVICES_{name}_ENABLED"
+    for name in (
+        "CANCELLATION_CLEANUP", "CLEANUP_RECONCILER", "FOREMAN", "LATE_RUNS", "PAUSE_EXPIRATIONS",
+        "REPOSSESSOR", "SCHEDULER", "TRIGGERS",
+    )
+)  # fmt: skip
 LOGGING = Path(__file__).with_name("prefect_logging.yml")
 
 
 @contextlib.contextmanager
-def connected(*, debug: bool = False) -> Iterator[str]:
+def connected(*, debug: bool = False, schedules: bool = False) -> Iterator[str]:
     """Let Prefect, in this process and its children, reach a server; then restore the environment.
 
     Args:
         debug: whether Prefect may log to the terminal.
+        schedules: whether an ephemeral server must start scheduled runs and care for old ones.
 
     Yields:
         The address of the configured server without credentials, empty for an ephemeral server.
@@ -50,7 +59,8 @@ def connected(*, debug: bool = False) -> Iterator[str]:
             yield address
         else:
             folder = _folder()
-            _set_environment(_ephemeral_settings(folder) | quiet)
+            off = {} if schedules else dict.fromkeys(UNSCHEDULED, "false")
+            _set_environment(_ephemeral_settings(folder) | off | quiet)
             _refresh_prefect()
             with _ephemeral(folder):
                 yield ""
@@ -100,7 +110,7 @@ def check_answers(url: str, patience: float = PATIENCE) -> str:
 def _ephemeral(folder: Path) -> Iterator[None]:
     from pipelines.orchestration.ephemeral import LOG, EphemeralServer
 
-    server = EphemeralServer()
+    server = EphemeralServer(STARTUP)
     try:
         try:
             server.start()
@@ -127,7 +137,6 @@ def _ephemeral_settings(folder: Path) -> dict[str, str]:
     direct = ",".join(filter(None, [known, "127.0.0.1"]))
     return {"HOME": str(folder)} | inherited | {
         "PREFECT_HOME": str(folder),  # holds the database, so the history is kept
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": str(STARTUP),
         "PREFECT_SERVER_API_AUTH_STRING": password,
         "PREFECT_API_AUTH_STRING": password,
         "PREFECT_UI_ENABLED": "false",
