@@ -143,8 +143,8 @@ def _counted(connection: "duckdb.DuckDBPyConnection", asked: Iterable[str]) -> d
     found: dict[str, int] = {}
     for start in range(0, len(each), MOST):
         part = each[start : start + MOST]
-        counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in part)
-        row = connection.execute(f"SELECT {counts} FROM {ROWS}").fetchone() or ()  # noqa: S608
+        counts = ", ".join(f"count(CASE WHEN {condition} THEN 1 END)" for condition in part)
+        [row] = connection.execute(f"SELECT {counts} FROM {ROWS}").fetchall()  # noqa: S608
         found |= dict(zip(part, row, strict=True))
     return found
 
