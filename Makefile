@@ -10,7 +10,7 @@ BIN := .venv/bin
 SIDE_BY_SIDE := -n auto --dist loadfile
 export PYTHONSAFEPATH := 1
 
-.PHONY: setup demo test test-long check format fuzz threats detection reference clean
+.PHONY: setup demo test test-long check format fuzz threats speed detection reference clean
 
 setup: $(READY)
 
@@ -50,6 +50,10 @@ fuzz: $(READY)
 
 threats: $(READY)
 	$(BIN)/python benchmarks/threats.py
+
+# one table of all figures: ARGS="--only new known --times 3", ARGS="--against DIR"
+speed: $(READY)
+	$(BIN)/python -P benchmarks/speed.py $(ARGS)
 
 # real tables: ASSAY_BENCH_DATA; PARTS="poison runs" SEEDS=5; exit 1 where a goal is missed
 detection: $(READY)

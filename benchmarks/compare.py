@@ -33,7 +33,7 @@ def watched(command: list[str]) -> tuple[float, float, dict[str, Any]]:
         child = subprocess.Popen(command, stdout=printed, stderr=said)
         peak = 0
         while child.poll() is None:
-            peak = max(peak, sum(map(_kilobytes, _family(child.pid))))
+            peak = max(peak, kilobytes(child.pid))
             time.sleep(EVERY)
         seconds = time.perf_counter() - start
         printed.seek(0)
@@ -41,6 +41,11 @@ def watched(command: list[str]) -> tuple[float, float, dict[str, Any]]:
         if child.returncode not in outcome.CHECKED:
             sys.exit(f"{command[0]} left with {child.returncode}\n{said.read().decode()}")
         return seconds, peak / 1024, json.loads(printed.read())
+
+
+def kilobytes(root: int) -> int:
+    """Return the memory of a process and its descendants now: their proportional set sizes."""
+    return sum(map(_kilobytes, _family(root)))
 
 
 def _family(root: int) -> list[int]:

@@ -11,7 +11,7 @@ Source: Unicode Standard Annex 9 (bidi) and Technical Standard 39; Hampel 1974 (
 
 import dataclasses
 import re
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -104,7 +104,10 @@ class Values(Check[State, Fitted]):
 
     def finish(self, state: State) -> Fitted:
         """Find the odd spellings, and the median and scale of each numeric column."""
-        usual = {n: self._odd(n, counts) for n, counts in state.counts.items() if counts}
+        valid = {c.name: set(c.valid_values or ()) for c in self.context.contract.columns}
+        usual = {
+            n: _odd(counts, valid.get(n, set())) for n, counts in state.counts.items() if counts
+        }
         numbers = pa.table({}) if state.numbers is None else sample.settled(state.numbers)
         centre = {n: _centre(numbers[n]) for n in _numeric(numbers.schema)}
         return Fitted(
@@ -128,21 +131,6 @@ class Values(Check[State, Fitted]):
         texts = [field.name for field in table.schema if _is_text(field.type)]
         skipped = {n for n, c in known.items() if c.key or c.roles & {"text", "time"}}
         return [name for name in texts if name not in skipped]
-
-    def _odd(self, name: str, counts: dict[str, int]) -> dict[str, tuple[str, str]]:
-        known = {column.name: column for column in self.context.contract.columns}
-        valid = set(known[name].valid_values or ()) if name in known else set()
-        total = sum(counts.values())
-        groups: dict[str, list[str]] = {}
-        for value in sorted(counts):
-            groups.setdefault(skeleton(value), []).append(value)
-        odd = {}
-        for alike in (group for group in groups.values() if len(group) > 1):
-            usual = max(alike, key=lambda value: (value in valid, counts[value], value))
-            for value in alike:
-                if value not in valid and _is_odd(counts[value], counts[usual], total):
-                    odd[value] = (_spelling(value, usual), usual)
-        return odd
 
     def _texts(
         self, shard: Shard, texts: text_leaves.Texts, usual: dict[str, tuple[str, str]]
@@ -201,6 +189,8 @@ class Values(Check[State, Fitted]):
         middle, scale = centre
         far = np.isfinite(numbers) & (np.abs(numbers / 2 - middle / 2) > ABSURD * scale / 2)
         rows = np.flatnonzero(far)
+        if not len(rows):
+            return []
         evidence = (
             f"the number is more than {ABSURD:.0e} times the column's scale ({scale:.3g}) away "
             "from the column's median"
@@ -235,6 +225,20 @@ def _added(left: dict[str, int] | None, right: dict[str, int] | None) -> dict[st
         return None
     total = {key: left.get(key, 0) + right.get(key, 0) for key in left.keys() | right.keys()}
     return total if len(total) <= CAP else None
+
+
+def _odd(counts: dict[str, int], valid: set[Any]) -> dict[str, tuple[str, str]]:
+    total = sum(counts.values())
+    groups: dict[str, list[str]] = {}
+    for value in sorted(counts):
+        groups.setdefault(skeleton(value), []).append(value)
+    odd = {}
+    for alike in (group for group in groups.values() if len(group) > 1):
+        usual = max(alike, key=lambda value: (value in valid, counts[value], value))
+        for value in alike:
+            if value not in valid and _is_odd(counts[value], counts[usual], total):
+                odd[value] = (_spelling(value, usual), usual)
+    return odd
 
 
 def _is_odd(count: int, usual: int, total: int) -> bool:

@@ -7,6 +7,7 @@ and the contract says how a run gets there.
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,20 +239,21 @@ def _find_notation(written: Written, base: str) -> None:
     if (decimal, thousands) == (".", ""):
         return
     numeric = [name for name, forms in written.forms.items() if forms.is_numeric]
-    shares = {name: _fitting(written, name) for name in numeric}
+    shares = _fitting(written, numeric)
     written.numbers = {name for name in numeric if shares[name] >= number_forms.SHARE}
     written.texts = set(numeric) - written.numbers
 
 
-def _fitting(written: Written, name: str) -> float:
-    """Return the share of a column's cells that are numbers in the file's notation."""
-    cells = fitting = 0
+def _fitting(written: Written, names: list[str]) -> dict[str, float]:
+    """Return the share of each column's cells that are numbers in the file's notation."""
+    cells, fitting = Counter[str](), Counter[str]()
     for ref in written.snapshot.shards:
-        column = whole(read_shard(ref, [name]).table[name])
-        filled = _plain_cells(written, name, column).drop_null()
-        fitting += number_forms.plain(filled, written.dialect)[1]
-        cells += len(filled)
-    return fitting / cells if cells else 0.0
+        table = read_shard(ref, names).table
+        for name in names:
+            filled = _plain_cells(written, name, whole(table[name])).drop_null()
+            fitting[name] += number_forms.plain(filled, written.dialect)[1]
+            cells[name] += len(filled)
+    return {name: fitting[name] / cells[name] if cells[name] else 0.0 for name in names}
 
 
 def _plain_cells(written: Written, name: str, column: pa.Array) -> pa.Array:

@@ -16,6 +16,8 @@ _CLOCK = re.compile(
     r"(?P<z>Z|[+-]\d{2}:?\d{2})?$"
 )
 _YEAR = 4
+# what every cell matches that a form of `specs` casts; RE2, for a whole column at once
+LIKE_ONE = r"^[0-9A-Za-z]{1,9}[-/. ][0-9A-Za-z]{1,9}[-/., ]|^[0-9]{1,2}:[0-9]"
 
 
 def specs(cells: list[str]) -> list[ColumnSpec]:

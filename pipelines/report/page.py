@@ -12,6 +12,7 @@ import importlib.resources
 import json
 from typing import TYPE_CHECKING, Any
 
+from checks.kit.protocol import Panel
 from pipelines.checking.examine import Status
 from pipelines.report.facts import ReportFacts
 from provenance.base.codes import CODES
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "assay.report/1"
 FIRST_REASONS = 3
+MOST_CHARTS = 100  # columns whose drift is drawn; of more, a table tells
 TEXT_LIMIT = 400  # characters of any one text of the page
 STATUS_WORDS = {  # in the order of the page
     "failed": "did not run: crashed",
@@ -44,8 +46,12 @@ def render(facts: ReportFacts) -> str:
     """Return the page of one run as HTML text; the same facts give the same bytes."""
     style, script = _asset("report.css"), _asset("report.js")
     page = _environment().get_template("report.html.j2")
+    ranked = _by_drift(facts.drift)
+    drawn = {panel.column for panel in ranked[:MOST_CHARTS]}
     return page.render(
         facts=facts,
+        drawn=[panel for panel in facts.drift if panel.column in drawn],
+        tabled=ranked[MOST_CHARTS:],
         style=_trusted(style),
         script=_trusted(script),
         policy=_policy(style, script),
@@ -70,6 +76,16 @@ def _ranked(reasons: tuple[Notice, ...]) -> list[Notice]:
         return 1 if code == "K013" else 2 if code in NOT_RUN else 3
 
     return sorted(reasons, key=rank)
+
+
+def _by_drift(panels: tuple[Panel, ...]) -> list[Panel]:
+    """Return panels by their measure as a share of its limit, the largest first."""
+
+    def place(panel: Panel) -> tuple[bool, float]:
+        share = (panel.value or 0.0) / (panel.limit or 1.0)
+        return not panel.is_drifted, -share
+
+    return sorted(panels, key=place)
 
 
 def _checks(facts: ReportFacts) -> list[dict[str, Any]]:

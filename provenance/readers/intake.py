@@ -26,6 +26,7 @@ from provenance.rows.shards import Shard, ShardRef, unprinted, write_shard
 
 WORKERS = 2  # threads that parse, cast, digest and write
 _WAITING = 2  # shards that may wait to be written before parsing pauses
+_LEAST_ROWS, _MOST_BYTES = 2_000, 32 << 20  # of parts that are settled together
 
 
 class Written(TypedDict):
@@ -69,7 +70,7 @@ class Intake:
         Raises:
             AssayError: ASSAY-I017 if its columns or types differ from those of earlier parts.
         """
-        return in_order((self._job_of(part, where) for part in parts), self.pool)
+        return in_order((self._job_of(part, where) for part in _gathered(parts)), self.pool)
 
     def take(self, settled: Settled) -> None:
         """Take the next part."""
@@ -147,6 +148,34 @@ class Intake:
                 path, table.schema, compression="zstd", write_page_checksum=True
             )
         self._files[name].write_table(table)
+
+
+def _gathered(parts: Iterator[Part]) -> Iterator[Part]:
+    """Join parts of few rows: a cast costs something for each column, and wide tables have many."""
+    kept: list[Part] = []
+    rows = size = 0
+    for part in parts:
+        if kept and not part.table.schema.equals(kept[0].table.schema):
+            yield _joined(kept)
+            kept, rows, size = [], 0, 0
+        kept.append(part)
+        rows, size = rows + len(part.rows), size + part.table.nbytes
+        if rows >= _LEAST_ROWS or size >= _MOST_BYTES:
+            yield _joined(kept)
+            kept, rows, size = [], 0, 0
+    if kept:
+        yield _joined(kept)
+
+
+def _joined(parts: list[Part]) -> Part:
+    if len(parts) == 1:
+        return parts[0]
+    return Part(
+        pa.concat_tables([part.table for part in parts]).combine_chunks(),
+        np.concatenate([part.rows for part in parts]),
+        pa.concat_tables([part.faults for part in parts]),
+        pa.concat_tables([part.rejected for part in parts]),
+    )
 
 
 def _write(

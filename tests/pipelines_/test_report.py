@@ -174,6 +174,23 @@ def test_fifty_columns_stay_under_300_kb_without_rows():
     assert len(report.render(wide(0)).encode()) < 300_000
 
 
+def test_of_two_thousand_columns_those_that_drifted_most_are_drawn_and_all_are_named():
+    facts = dataclasses.replace(wide(0), drift=wide(0, columns=2_000).drift)
+    worst = [f"column_{i}" for i in range(1_000, 1_150)]
+    panels = tuple(
+        dataclasses.replace(panel, value=float(panel.column.removeprefix("column_")))
+        for panel in facts.drift
+    )
+    panels = tuple(dataclasses.replace(p, is_drifted=p.column in worst) for p in panels)
+    page = report.render(dataclasses.replace(facts, drift=panels))
+    assert len(page.encode()) < 1_500_000
+    assert re.findall(r"<h3>(column_\d+)</h3>", page) == worst[-report.MOST_CHARTS :]
+    tabled = re.findall(r"<tr><td>(column_\d+)<td>(\w+)<td", page)
+    assert len(tabled) == 2_000 - report.MOST_CHARTS
+    assert [name for name, outcome in tabled if outcome == "drifted"] == worst[49::-1]
+    assert "150 of 2000 columns exceed their limit" in text_of(page)
+
+
 def test_two_thousand_rows_stay_under_1_5_mb():
     facts = wide(300, evidence="words that say why, at some length " * 6)
     assert sum(len(rule.top) for rule in facts.rules) == finding_tables.ROWS_IN_ALL
