@@ -21,6 +21,7 @@ $(READY): pyproject.toml uv.lock
 	  --require-hashes --only-binary :all: -r $(UV); }
 	.uv/bin/uv sync --locked --quiet --python $(PYTHON)
 	@$(BIN)/python -m compileall -q $(BIN)/../lib || true  # imports are several times slower before
+	@$(BIN)/python -m compileall -q assay.py pipelines checks provenance
 	@touch $(READY)
 
 # exit 1 is the verdict `fail`, which the faulty sample deserves

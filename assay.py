@@ -86,8 +86,8 @@ def run(  # noqa: PLR0913  one argument per choice of the caller
     config.quiet_libraries()  # before anything below imports them
     from pipelines.console import Progress
     from pipelines.run import frame
+    from pipelines.run.execution import execute
     from pipelines.run.request import Request
-    from pipelines.run.run import execute
     from pipelines.store.store import Store
 
     folder = Store(config.store_folder(_text(store)))

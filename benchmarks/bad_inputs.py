@@ -1,14 +1,19 @@
-"""Read every bad file and tell what came of it: `python benchmarks/bad_inputs.py [--all]`.
+"""Read every bad file and tell what came of it: `benchmarks/bad_inputs.py [--all] [--whole]`.
 
 The files are those of `tests/bad_files`. Each is read by the function that a run's reading child
 calls, in a process of its own, forked when everything is imported, with the child's limit on
 memory; as `nobody` where root asks. Seconds and megabytes are beyond the imports. Exits with 1 if a
 file earns another code than it should.
+
+With `--whole`, a file of each code is also given to whole commands, `assay run --direct` and
+`--flow`. Their processor time, children included, is told beside that of starting Python with
+pyarrow.parquet and cryptography, which no command that reads a source can do without.
 """
 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,12 +25,16 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from bad_files import reader  # noqa: E402
 
 NOBODY = 65534
+ASSAY = str(Path(sys.executable).parent / "assay")
+PEER = [sys.executable, "-c", "import pyarrow.parquet, cryptography"]
+REFUSED = 3  # the exit code of a command that could not read its source
 AT_ONCE = ("pipe", "socket")  # kinds that must be refused before anything is read
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--all", action="store_true", help="a line for each file, not each code")
+    parser.add_argument("--whole", action="store_true", help="whole commands too, one per code")
     arguments = parser.parse_args()
     cases = reader.all_cases()
     found = read_all()
@@ -52,9 +61,45 @@ def main() -> int:
         f"largest {max(i.megabytes for i in refused):.0f} MB; "
         f"slowest of pipes, sockets, devices and procfs {max(i.seconds for i in at_once):.4f} s"
     )
+    if arguments.whole:
+        tell_whole(cases)
     for case in wrong:
         print(f"wrong: {case.name}: {found[case.name].error} {found[case.name].trace}")
     return 1 if wrong else 0
+
+
+def tell_whole(cases: list[reader.Bad]) -> None:
+    """Print what whole commands cost that refuse the first file of each code."""
+    firsts = {case.code: case for case in reversed(cases) if case.fate == "refused"}
+    peer = statistics.median(used(PEER, ".")[1] for _ in range(5))
+    print(f"\nwhole commands, CPU s; {' '.join(PEER[1:])}: {peer:.2f}")
+    with tempfile.TemporaryDirectory(prefix="assay-whole-") as folder:
+        for name in ("CONFIG", "STATE", "CACHE"):
+            os.environ[f"XDG_{name}_HOME"] = f"{folder}/{name.lower()}"
+        os.environ.pop("PREFECT_API_URL", None)
+        took: dict[str, list[float]] = {"--direct": [], "--flow": []}
+        for number, (code, case) in enumerate(sorted(firsts.items())):
+            source, contract, out = reader.prepared(Path(folder), number, case)
+            words = [ASSAY, "run", str(contract), "--source", source, "--store", f"{folder}/store"]
+            ends = {way: used([*words, way], str(out)) for way in took}
+            if any(end == REFUSED for end, _ in ends.values()):
+                for way, (_, seconds) in ends.items():
+                    took[way].append(seconds)
+                shown = "  ".join(f"{way} {seconds:.2f}" for way, (_, seconds) in ends.items())
+                print(f"{code}  {shown}  {case.name[:60]}")
+    for way, each in took.items():
+        middle, most = statistics.median(each), max(each)
+        print(f"{way}: median {middle:.2f} ({middle / peer:.1f} x), most {most:.2f}")
+
+
+def used(words: list[str], folder: str) -> tuple[int, float]:
+    """Run a command; return its exit code and its seconds of processor time, children included."""
+    with subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        _, status, spent = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, spent.ru_utime + spent.ru_stime
 
 
 def read_all() -> dict[str, reader.Found]:

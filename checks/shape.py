@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import findings
+from checks.kit import findings, hashing
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Model
 from checks.kit.wording import count
@@ -166,11 +166,8 @@ _ADVICE = {
 
 
 def _hashes(column: pa.ChunkedArray) -> np.ndarray:
-    from pandas.util import hash_array
-
     values = pc.unique(column.cast(pa.string())).drop_null()
-    made = hash_array(values.to_numpy(zero_copy_only=False).astype(object), categorize=False)
-    return np.unique(made)[: MOST_CATEGORIES + 1]
+    return np.unique(hashing.value_hashes(values))[: MOST_CATEGORIES + 1]
 
 
 def _distinct(hashes: np.ndarray) -> int:

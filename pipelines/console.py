@@ -102,17 +102,23 @@ class Progress:
             self._end(stage, is_cut=kind is not None)
 
     @contextlib.contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Show a stage for the time of the block."""
-        stage, is_cut = self._begin(name), True
+    def stage(self, name: str, *, spent: float = 0.0, is_done: bool = True) -> Iterator[None]:
+        """Show a stage for the time of the block.
+
+        Args:
+            name: of the stage.
+            spent: seconds that an earlier part of it took.
+            is_done: whether the block ends the stage; its line says so.
+        """
+        stage, is_cut = self._begin(name, spent), True
         try:
             yield
             is_cut = False
         finally:
-            self._end(stage, is_cut=is_cut)
+            self._end(stage, is_cut=is_cut, is_done=is_done)
 
-    def _begin(self, name: str) -> "_Stage":
-        stage = _Stage(printable(name), self._clock())
+    def _begin(self, name: str, spent: float) -> "_Stage":
+        stage = _Stage(printable(name), self._clock() - spent)
         with self._lock:
             task = None
             if self._is_live:
@@ -134,7 +140,7 @@ class Progress:
                     if (seconds := self._clock() - stage.began) >= self._interval:
                         self._say(_line(stage.name, f"{seconds:.0f} s so far"))
 
-    def _end(self, stage: "_Stage", *, is_cut: bool) -> None:
+    def _end(self, stage: "_Stage", *, is_cut: bool, is_done: bool = True) -> None:
         """Remove the stage's bar and leave its line; a stage ends once."""
         with self._lock:
             if stage not in self._open:
@@ -147,7 +153,8 @@ class Progress:
                 self._bar = None
             seconds = self._paint(f"{self._clock() - stage.began:.1f} s", "quiet")
             stopped = f"{self._paint('stopped', 'error')}  " if is_cut else ""
-            self._say(_line(stage.name, stopped + seconds))
+            if is_cut or is_done:
+                self._say(_line(stage.name, stopped + seconds))
 
     def _say(self, line: str) -> None:
         if self._is_quiet:

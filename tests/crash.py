@@ -169,10 +169,10 @@ def _warm_up():
     for verb in cli.VERBS:
         importlib.import_module(f"pipelines.commands.{verb}")
     for name in (
-        *background.WARM,
+        *(name for check in registry.load().values() for name in check.libraries),
         *background.RULES,
         "provenance.readers.ingest",
-        "pipelines.report.build",
+        "pipelines.run.run",
     ):
         importlib.import_module(name)
 

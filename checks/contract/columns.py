@@ -13,8 +13,7 @@ from checks.contract.quality_rules import QUALITY, quality_rules
 from checks.contract.type_rules import BINARY, OPTIONS, Scope, option_rules
 from checks.kit import nested_roles
 from checks.kit.contract_model import Column, Rule
-from provenance.rows.column_types import NESTED, ColumnSpec
-from provenance.rows.nested import below
+from provenance.rows.column_types import NESTED, ColumnSpec, below
 
 REQUIRED, UNIQUE, LABEL = "ASSAY-V010", "ASSAY-V009", "ASSAY-V013"
 # rules that `checks.rules.nested_rules` evaluates

@@ -24,7 +24,7 @@ from checks.kit.contract_model import Contract, Policy, Rule
 from provenance.base.errors import AssayError
 from provenance.files import remote
 from provenance.readers.csv_dialect import Dialect
-from provenance.readers.header import RESERVED
+from provenance.rows.shards import RESERVED
 
 OWN = "__assay"  # how the names of our own views and columns begin
 LONGEST = 200  # characters of a dataset's name

@@ -49,6 +49,7 @@ class Drift(Check[State, Model]):
     name: ClassVar[str] = "drift"
     threats: ClassVar[tuple[str, ...]] = ("drift and degradation", "data poisoning")
     needs: ClassVar[frozenset[str]] = frozenset({"reference"})
+    libraries: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
     takes: ClassVar[Takes] = {"season": "several"}
     explains: ClassVar[Explains] = {
         earlier_runs.RECENT: Explanation(

@@ -62,6 +62,7 @@ class Duplicates(Check[State, Copies]):
     name: ClassVar[str] = "duplicates"
     threats: ClassVar[tuple[str, ...]] = ("data poisoning", "model inversion", "data leakage")
     takes: ClassVar[Takes] = {"sample": "whole", "test": "path"}
+    libraries: ClassVar[tuple[str, ...]] = ("scipy.special",)
     named_files: ClassVar[Mapping[str, FileUse]] = {"test": "rows"}
     explains: ClassVar[Explains] = {
         "duplicates.exact": Explanation(

@@ -141,6 +141,8 @@ class Check(abc.ABC, Generic[State, Fitted]):
             "private": personal data, whose digest is keyed; the check may read only the bytes
             that were digested, whose SHA-256 the run adds as option `NAME_sha256`. "model": a
             folder or an installed package. "rows": a dataset, read like a source.
+        libraries: the modules of libraries that it imports late and nearly always uses; a run
+            imports them while it reads the source.
         is_of_role: whether a run says nothing of it where no column has the roles that it needs.
         is_option: whether it runs only where `assay.checks` names it.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
@@ -154,6 +156,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
     needs_one: ClassVar[frozenset[str]] = frozenset()
     takes: ClassVar[Takes] = {}
     named_files: ClassVar[Mapping[str, FileUse]] = {}
+    libraries: ClassVar[tuple[str, ...]] = ()
     is_option: ClassVar[bool] = False
     is_of_role: ClassVar[bool] = False
     finds_telling_columns: ClassVar[bool] = False

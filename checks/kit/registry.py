@@ -67,6 +67,18 @@ def select(context: Context) -> tuple[dict[str, Check], dict[str, str]]:  # type
     return chosen, skipped
 
 
+def libraries(contract: Contract, *, has_reference: bool) -> tuple[str, ...]:
+    """Return the modules of libraries that the checks of a contract use, each once, in order."""
+    context = Context(contract, pa.schema([]), 0, pa.table({}) if has_reference else None)
+    kinds = [
+        kind
+        for name, kind in load().items()
+        if not (contract.is_off(name) or (kind.is_option and name not in contract.checks))
+        and not _missing(context, kind)
+    ]
+    return tuple(dict.fromkeys(name for kind in kinds for name in kind.libraries))
+
+
 def offering(hook: str) -> Registry:
     """Return the checks that override a hook, by name."""
     default = getattr(Check, hook).__func__

@@ -96,6 +96,9 @@ class Labels(Check[State, LabelModel]):
     name: ClassVar[str] = "labels"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"label"})
+    libraries: ClassVar[tuple[str, ...]] = (
+        "sklearn.linear_model", "sklearn.ensemble", "scipy.optimize", "cleanlab.count",
+    )  # fmt: skip
     takes: ClassVar[Takes] = {"worth": "flag"}  # false: no comparison of models in the report
     explains: ClassVar[Explains] = {
         "labels.contradicted": Explanation(

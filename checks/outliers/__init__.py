@@ -36,6 +36,7 @@ class Outliers(Check[pa.Table, OutlierModel]):
 
     name: ClassVar[str] = "outliers"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
+    libraries: ClassVar[tuple[str, ...]] = ("scipy.spatial", "sklearn.ensemble")
     explains: ClassVar[Explains] = {
         "outliers.column": Explanation(
             ("error",),

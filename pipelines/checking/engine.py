@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from checks.kit.contract_model import Contract
-from pipelines import threads
+from pipelines import no_pandas, threads
 from pipelines.checking.sealed import SealedFolder
 from provenance.base.errors import AssayError
 
@@ -161,7 +161,7 @@ class Processes:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = concurrent.futures.ProcessPoolExecutor(
-                self.width, context, initializer=_exit_with_parent
+                self.width, context, initializer=_begin_worker
             )
         try:
             return list(self._pool.map(function, items, timeout=self._timeout))
@@ -170,8 +170,9 @@ class Processes:
             raise late(self._timeout) from error
 
 
-def _exit_with_parent() -> None:
+def _begin_worker() -> None:
     """End this worker when its parent is killed; otherwise it would wait for work for ever."""
+    no_pandas.install()
     if parent := multiprocessing.parent_process():
         threads.exit_after(parent.join)
 

@@ -18,18 +18,19 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pipelines.checking.engine import Engine, Item, Result
 from pipelines.checking.sealed import SealedFolder
-from pipelines.checking.tasks import Part, is_whole
 from provenance.base import atomic, no_follow, own_code
 from provenance.base.errors import AssayError
+from provenance.base.file_digest import sha256_of
 from provenance.ledger.signing import Signer
-from provenance.rows import digest
 from provenance.rows.shards import ShardRef
+
+if TYPE_CHECKING:
+    from pipelines.checking.engine import Engine, Item, Result
+    from pipelines.checking.tasks import Part
 
 PURPOSE = "resume"
 LEAST_SHARDS = 2  # with fewer there is little to lose
@@ -56,7 +57,7 @@ class Task(Protocol):
         """Return the names of the files that it writes for an item."""
         ...
 
-    def __call__(self, item: Any) -> dict[str, Part]:
+    def __call__(self, item: Any) -> "dict[str, Part]":
         """Return the result."""
         ...
 
@@ -92,7 +93,7 @@ class Kept:
             if found := len(atomic.listed(folder)):
                 sys.stderr.write(f"resume: {found} parts that an interrupted run has finished\n")
 
-    def over(self, engine: Engine) -> Engine:
+    def over(self, engine: "Engine") -> "Engine":
         """Return an engine that looks for each result before it makes it."""
         return Resuming(engine, self.folder) if self.folder else engine
 
@@ -107,7 +108,7 @@ class Kept:
 class Resuming:
     """An engine that does no task again whose result is kept."""
 
-    def __init__(self, engine: Engine, folder: SealedFolder) -> None:
+    def __init__(self, engine: "Engine", folder: SealedFolder) -> None:
         """Take the engine that does the work, and the folder of results."""
         self._engine, self._folder = engine, folder
 
@@ -116,7 +117,7 @@ class Resuming:
         """Return how many items the engine works on at once."""
         return self._engine.width
 
-    def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    def map(self, function: "Callable[[Item], Result]", items: "Iterable[Item]") -> "list[Result]":
         """Return function(item) for each item, in order; the function is a `Task`."""
         task: Any = function
         once: Any = Once(task, self._folder, task.key)
@@ -136,8 +137,10 @@ class Once:
     folder: SealedFolder
     key: tuple[str, ...]
 
-    def __call__(self, item: Any) -> dict[str, Part]:
+    def __call__(self, item: Any) -> "dict[str, Part]":
         """Return the kept result, or make it and keep it."""
+        from pipelines.checking.tasks import is_whole  # loads more than opening a run needs
+
         name = self._name(item)
         if kept := self._read(name):
             made, written = kept
@@ -154,12 +157,12 @@ class Once:
         for part in item if isinstance(item, tuple) else (item,):
             # the rest of an item follows from these and from the work's own facts
             if isinstance(part, ShardRef):
-                parts += [str(part.number), digest.of_file(Path(part.path))]
+                parts += [str(part.number), sha256_of(part.path)]
             elif isinstance(part, str):
                 parts.append(part)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def _read(self, name: str) -> tuple[dict[str, Part], list[bytes]] | None:
+    def _read(self, name: str) -> "tuple[dict[str, Part], list[bytes]] | None":
         try:
             kept: tuple[dict[str, Part], list[bytes]] = self.folder.read(name, most=MAX_BYTES)
         except (OSError, AssayError):  # absent or altered: nothing of it is used
@@ -171,7 +174,7 @@ class Once:
         for name, content in zip(self.task.files(item), written, strict=True):
             self.task.models.put(name, content)
 
-    def _keep(self, name: str, item: Any, made: dict[str, Part]) -> None:
+    def _keep(self, name: str, item: Any, made: "dict[str, Part]") -> None:
         try:
             written = [self.task.models.content(file) for file in self.task.files(item)]
             self.folder.write(name, (made, written), most=MAX_BYTES)
@@ -182,6 +185,8 @@ class Once:
 
 def _versions() -> list[str]:
     """Return the versions of Python and of the libraries that Assay depends on."""
+    from importlib import metadata
+
     asked = metadata.requires("assay") or []
     names = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in asked}
     return own_code.versions(sorted(names))

@@ -20,10 +20,10 @@ from pipelines.clock import now
 from pipelines.commands.run import request_of
 from pipelines.console import Progress
 from pipelines.orchestration import server
+from pipelines.run.execution import execute
 from pipelines.run.handover import Relay, delivered, faults
 from pipelines.run.request import prepare
 from pipelines.run.reuse import reusable
-from pipelines.run.run import execute
 from pipelines.store import outcome
 from pipelines.store.commit import Committer
 from pipelines.store.outcome import Outcome

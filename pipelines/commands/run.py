@@ -7,11 +7,10 @@ from pathlib import Path
 
 from pipelines import config
 from pipelines.console import Progress
-from pipelines.events import retrain
-from pipelines.orchestration.server import configured_url
+from pipelines.run.execution import execute
 from pipelines.run.request import Request
-from pipelines.run.run import execute
 from pipelines.store import outcome
+from pipelines.store.outcome import Outcome
 from provenance.base.errors import AssayError
 
 
@@ -48,15 +47,34 @@ def _engine(arguments: argparse.Namespace) -> str:
 def main(arguments: argparse.Namespace) -> int:
     """Run, print the summary or one JSON object, and return the verdict's exit code."""
     instead = arguments.retrain_exit
-    if instead is not None and not retrain.LEAST_EXIT <= instead <= retrain.MOST_EXIT:
-        what = f"--retrain-exit must be from {retrain.LEAST_EXIT} to {retrain.MOST_EXIT}"
-        raise AssayError(
-            "C012", what, fix="choose a code in this range; the others already have a meaning"
-        )
-    direct = arguments.direct or not (arguments.flow or configured_url())
+    if instead is not None:
+        _require_free(instead)
+    direct = arguments.direct or not (arguments.flow or _has_server())
     with Progress(sys.stderr, os.environ) as progress:
         made = execute(request_of(arguments, direct=direct), progress)
     outcome.show(made, as_json=arguments.json)
-    if instead is not None and made.verdict.checked and retrain.is_only_drift(made.verdict):
+    if instead is not None and _is_only_drift(made):
         return int(instead)
     return made.verdict.exit_code
+
+
+def _has_server() -> bool:
+    from pipelines.orchestration.server import configured_url
+
+    return configured_url() is not None
+
+
+def _require_free(code: int) -> None:
+    """Refuse (ASSAY-C012) an exit code that already has a meaning."""
+    from pipelines.events.retrain import LEAST_EXIT, MOST_EXIT  # it reads tables, as few runs need
+
+    if not LEAST_EXIT <= code <= MOST_EXIT:
+        what = f"--retrain-exit must be from {LEAST_EXIT} to {MOST_EXIT}"
+        fix = "choose a code in this range; the others already have a meaning"
+        raise AssayError("C012", what, fix=fix)
+
+
+def _is_only_drift(made: Outcome) -> bool:
+    from pipelines.events import retrain
+
+    return made.verdict.checked and retrain.is_only_drift(made.verdict)

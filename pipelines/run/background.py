@@ -4,15 +4,9 @@ import contextlib
 import importlib
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
-WARM = (
-    "numpy", "pandas", "scipy.sparse", "scipy.stats", "scipy.optimize", "sklearn.base",
-    "sklearn.linear_model", "sklearn.ensemble", "cleanlab.filter", "duckdb",
-)  # fmt: skip
-
-
-# what the child that runs the rules imports while the source is being read
+# what the child that runs the rules imports while the rest of the source is being read
 RULES = (
     "checks.rules.lean_import", "duckdb_engine", "pipelines.run.contract_rules",
     "checks.rules.duckdb_metrics",
@@ -21,32 +15,48 @@ KNOWN_RULES = ("duckdb", "pipelines.run.contract_rules")  # those of a contract 
 POLL = 0.1  # seconds until an interrupt reaches a thread that waits for another
 
 
-@contextlib.contextmanager
-def warming() -> Iterator[Callable[[], None]]:
-    """Import what the checks need while the source is read; yield a function that waits for it.
+class Imports:
+    """Imports in a thread of their own, while the source is read.
 
-    Wait before another thread imports anything: when one thread imports a package and another a
-    module of it, each holds what the other needs. Python then returns a half-initialised module,
-    and one or both of the imports raise.
+    Wait for it before another thread imports anything: when one thread imports a package and
+    another a module of it, each holds what the other needs. Python then returns a half-initialised
+    module, and one or both of the imports raise.
     """
-    over = threading.Event()
 
-    def warm() -> None:
-        for name in WARM:
-            if not over.is_set():  # a refusal does not wait for all of them
-                importlib.import_module(name)
+    def __init__(self) -> None:
+        """Import nothing yet."""
+        self._is_over = threading.Event()
+        self._thread: threading.Thread | None = None
 
-    thread = threading.Thread(target=warm, name="warm-imports", daemon=True)
-    if (os.cpu_count() or 1) > 1:
-        thread.start()
+    def start(self, names: Callable[[], Iterable[str]]) -> None:
+        """Begin to import the modules that `names`, called in the thread, returns."""
 
-    def wait() -> None:
-        while thread.is_alive():
-            thread.join(POLL)  # in slices: an interrupt cannot end a long one
+        def run() -> None:
+            for name in names():
+                if not self._is_over.is_set():  # a refusal does not wait for all of them
+                    importlib.import_module(name)
 
+        if (os.cpu_count() or 1) > 1:
+            self._thread = threading.Thread(target=run, name="warm-imports", daemon=True)
+            self._thread.start()
+
+    def wait(self) -> None:
+        """Wait until all are imported."""
+        while self._thread and self._thread.is_alive():
+            self._thread.join(POLL)  # in slices: an interrupt cannot end a long one
+
+    def end(self) -> None:
+        """Import no further module; wait for the one in progress."""
+        self._is_over.set()
+        if self._thread:
+            self._thread.join()
+
+
+@contextlib.contextmanager
+def importing() -> Iterator[Imports]:
+    """Give imports that end with the block."""
+    imports = Imports()
     try:
-        yield wait
+        yield imports
     finally:
-        over.set()
-        if thread.is_alive():
-            thread.join()
+        imports.end()

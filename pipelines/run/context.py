@@ -1,18 +1,19 @@
 """The context of one run: what every stage gets, set up before the first and gone after the last.
 
-What is slow starts at once: the child that reads, the child that imports Great Expectations, and a
+The child that reads starts at once. What is slow starts when the source has been looked at, since
+most sources that are refused are refused then: the child that imports Great Expectations, and a
 thread that imports what the checks need.
 """
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from checks.kit.contract_model import Contract
 from pipelines.checking.resume import Kept
 from pipelines.clock import now
-from pipelines.run import named_files, reading, rules_cache
-from pipelines.run.background import KNOWN_RULES, RULES, warming
+from pipelines.run import named_files, reading
+from pipelines.run.background import KNOWN_RULES, RULES, Imports, importing
 from pipelines.run.child_process import Child
 from pipelines.run.named_files import NamedFiles
 from pipelines.run.request import Plan, Prepared, Request
@@ -36,8 +37,8 @@ class Run:
         named: digests of the other files that the contract names, from before anything was read.
         staged: the copy of the contract that the children parse.
         reader, evaluator: the children that read the source and evaluate the rules.
-        cached: what an earlier run of the contract kept for the evaluator.
-        warmed: waits for the imports that began in the background.
+        rules: of the contract, as an earlier run kept them for the evaluator.
+        imports: of what the checks need, in the background.
         kept: what a killed run of the same work finished.
         timings: seconds of each stage that is done.
         committed: empty until the ledger has the entry.
@@ -52,12 +53,33 @@ class Run:
     staged: StagedContract
     reader: Child
     evaluator: Child
-    cached: CachedRules
-    warmed: Callable[[], None]
+    rules: CachedRules
+    imports: Imports
     kept: Kept
     committed: Committed
     started: str = dataclasses.field(default_factory=now)
     timings: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def look(self) -> None:
+        """Wait until the source has been looked at.
+
+        Raises:
+            AssayError: the code that the reading refuses with.
+        """
+        reading.look(self.reader, reading.seconds_for(self.contract))
+
+    def begin(self) -> None:
+        """Start what is slow."""
+        self.evaluator.start(*(KNOWN_RULES if self.rules.find() else RULES))
+        # beside the reading; later, each check imports what it turns out to use, except in a flow,
+        # where other threads import too
+        if not (self.reader.has_answered and self.request.direct):
+            self.imports.start(self._libraries)
+
+    def _libraries(self) -> tuple[str, ...]:
+        from checks.kit import registry  # all checks, which a refusal does not need
+
+        return registry.libraries(self.contract, has_reference=bool(self.plan.reference))
 
 
 @contextlib.contextmanager
@@ -78,14 +100,14 @@ def opened(request: Request, prepared: Prepared, committed: Committed) -> Iterat
         stack.callback(kept.close)
         reader = _reader(request, named.contract, plan, staged)
         stack.callback(reader.stop)
-        cached = rules_cache.found(staged)
-        warm = KNOWN_RULES if cached.known else RULES
-        evaluator = Child("pipelines.run.contract_rules:run_rules", warm=warm, memory=RULES_MEMORY)
+        evaluator = Child(
+            "pipelines.run.contract_rules:run_rules", memory=RULES_MEMORY, is_late=True
+        )
         stack.callback(evaluator.stop)
-        warmed = stack.enter_context(warming())
+        imports = stack.enter_context(importing())
         yield Run(
             request, prepared, named.contract, plan, store, named, staged, reader, evaluator,
-            cached, warmed, kept, committed,
+            CachedRules(staged), imports, kept, committed,
         )  # fmt: skip
 
 

@@ -12,12 +12,10 @@ import dataclasses
 import hashlib
 import hmac
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from checks.kit import registry
 from checks.kit.contract_model import Contract
-from checks.kit.registry import NamedFile
 from pipelines.run.request import Plan
 from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
@@ -25,10 +23,13 @@ from provenance.files.safe_open import Opened
 from provenance.ledger.signing import Signer
 from provenance.rows.snapshot import Source
 
+if TYPE_CHECKING:
+    from checks.kit.registry import NamedFile
+
 PURPOSE = "beside"
 UNREAD = "unread"  # no file has this digest
 MOST_PRIVATE = 64 << 20  # bytes of a private file
-Contents = Mapping[NamedFile, bytes | AssayError]  # of private files, or why there are none
+Contents = Mapping["NamedFile", bytes | AssayError]  # of private files, or why there are none
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,15 +113,19 @@ def _digests(
     return found
 
 
-def _files(contract: Contract, use: str) -> list[NamedFile]:
+def _files(contract: Contract, use: str) -> "list[NamedFile]":
+    if not any(contract.options(check) for check in contract.checks):
+        return []
+    from checks.kit import registry  # loads all checks
+
     return [file for file in registry.named_files(contract) if file.use == use]
 
 
-def _name(file: NamedFile) -> str:
+def _name(file: "NamedFile") -> str:
     return f"{file.check}.{file.option}"
 
 
-def _unreadable(contract: Contract, file: NamedFile) -> AssayError:
+def _unreadable(contract: Contract, file: "NamedFile") -> AssayError:
     what = f"assay.checks.{_name(file)} cannot be read"
     return AssayError("K003", what, where=contract.path)
 
@@ -149,13 +154,12 @@ def _content(path: str) -> bytes | AssayError:
         return error
 
 
-def _digest_of_path(contract: Contract, file: NamedFile) -> str:
+def _digest_of_path(contract: Contract, file: "NamedFile") -> str:
     from pipelines.run.reading import source_limits
-    from provenance.files import delta, remote
-    from provenance.readers import ingest
+    from provenance.files import delta, listing, remote
 
     read = []
-    for name in ingest.expand(file.path):
+    for name in listing.expand(file.path):
         if delta.is_table(name):  # its version identifies it
             read.append(remote.shown(delta.pinned(name, name)))
             continue
@@ -177,6 +181,8 @@ def _digest_of_rows(read: Iterable[str]) -> str:
 def _listing(model: str) -> str:
     folder = Path(model)
     if not folder.is_absolute():
+        from importlib import metadata
+
         try:
             return f"{model} {metadata.version(model)}"
         except metadata.PackageNotFoundError:

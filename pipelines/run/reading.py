@@ -5,12 +5,11 @@ Only paths and small facts go in and out; a source comes out as the folder of a 
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from checks.kit.contract_model import Contract, Rule
-from checks.rules import suite
 from pipelines.run.child_process import Child
 from pipelines.store import staged_contract
 from provenance.base.errors import AssayError
@@ -37,6 +36,16 @@ def ask(child: Child, timeout: float, **arguments: Any) -> Any:
     return answer(child, timeout)
 
 
+def look(child: Child, timeout: float) -> None:
+    """Wait until the first blocks are in, or all of a smaller source.
+
+    Raises:
+        AssayError: as `answer`; the seconds that pass here count for its `timeout`, too.
+    """
+    with _crash_blamed(child):
+        child.begun(timeout)
+
+
 def answer(child: Child, timeout: float) -> Any:
     """Return what the function of a child that was asked returns.
 
@@ -44,8 +53,15 @@ def answer(child: Child, timeout: float) -> Any:
         AssayError: the code that the reading refuses with; ASSAY-I005 if a library that decodes
             the source crashed on it, E005 if the child was killed, K002 after `timeout` seconds.
     """
-    try:
+    with _crash_blamed(child):
         return child.answer(timeout)
+
+
+@contextlib.contextmanager
+def _crash_blamed(child: Child) -> Iterator[None]:
+    """Report the crash of a library as the source's fault."""
+    try:
+        yield
     except AssayError:
         if child.died_of not in _CRASHES:
             raise
@@ -60,6 +76,8 @@ def read_sources(
     reference: list[str],
     folder: str,
     name: str | None = None,
+    *,
+    begun: Callable[[], object] = lambda: None,
 ) -> str:
     """Read the source, the reference and the test set; runs in a child process with limits.
 
@@ -69,6 +87,7 @@ def read_sources(
         reference: the same, none if there is none.
         folder: gets a snapshot of each role.
         name: what a source of one file is called instead of its path.
+        begun: called once the first blocks of a role are read, if there is more than one.
 
     Returns:
         The digest of the contract that the child parsed.
@@ -86,8 +105,9 @@ def read_sources(
     places["source"].mkdir(parents=True)
     with _named(sources[0], name, places["source"]):
         ingest.ingest(
-            sources, specs, places["source"], limits=limits, dialect=parsed.csv, allow_empty=empty
-        )
+            sources, specs, places["source"], limits=limits, dialect=parsed.csv,
+            allow_empty=empty, begun=begun,
+        )  # fmt: skip
     with blamed_on("test"):
         test = _listed(ingest.expand(parsed.test_set)) if parsed.test_set else []
     for role, files in (("reference", reference), ("test", test)):
@@ -95,7 +115,9 @@ def read_sources(
             places[role] = Path(folder) / role
             places[role].mkdir()
             with blamed_on(role):
-                ingest.ingest(files, specs, places[role], limits=limits, dialect=parsed.csv)
+                ingest.ingest(
+                    files, specs, places[role], limits=limits, dialect=parsed.csv, begun=begun
+                )
     return parsed.sha256
 
 
@@ -146,14 +168,18 @@ def read_bare(source: str, folder: str, delimiter: str | None = None) -> dict[st
 
 def _listed(sources: list[str]) -> list[str]:
     """Return the files of sources; the local ones are listed already."""
-    from provenance.files import remote
-    from provenance.readers import ingest
+    from provenance.files import listing, remote
 
     return [
         file
         for source in sources
-        for file in (ingest.expand(source) if remote.is_url(source) else [source])
+        for file in (listing.expand(source) if remote.is_url(source) else [source])
     ]
+
+
+def seconds_for(contract: Contract) -> float:
+    """Return how long the reading may take."""
+    return float(contract.limits.get("ingest_seconds", SECONDS))
 
 
 def source_limits(contract: Contract) -> Limits:
@@ -163,4 +189,6 @@ def source_limits(contract: Contract) -> Limits:
 
 
 def _allows_empty(rule: Rule) -> bool:
+    from checks.rules import suite  # the parent needs none of it
+
     return rule.kind == "rowCount" and suite.within(0, rule.params["bound"])

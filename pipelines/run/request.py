@@ -178,12 +178,11 @@ def expand(source: str) -> list[str]:
 
     A URL of an object store comes back unchanged: the child that reads it lists it, under limits.
     """
-    from provenance.files import remote
-    from provenance.readers import ingest
+    from provenance.files import listing, remote
 
     if remote.is_url(source) and remote.local_path(source) is None:
         return [source]
-    paths = ingest.expand(source)
+    paths = listing.expand(source)
     for path in paths:
         if not remote.is_url(path) and not os.path.lexists(path):
             raise AssayError("I014", "no such file", where=path, fix="check the path")

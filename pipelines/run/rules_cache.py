@@ -33,44 +33,43 @@ _LIBRARIES = ("great-expectations", "duckdb", "duckdb-engine", "sqlalchemy", "ji
 _NAME = re.compile(r"[0-9a-f]{64}(\.[0-9a-f]{32})?")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class CachedRules:
-    """The place of one contract's rules; `known`: what an earlier run kept, None if nothing."""
+    """The place of one contract's rules.
 
-    key: str
-    known: dict[str, Any] | None
+    Attributes:
+        contract: the staged one.
+        known: what an earlier run kept, None if nothing; absent before `find`.
+    """
+
+    contract: StagedContract
+    known: dict[str, Any] | None = None
+    _key: str = ""
+
+    def find(self) -> bool:
+        """Look up what is kept; return whether there is anything."""
+        used = [own_code.facts(), own_code.versions(_LIBRARIES)]
+        facts = [FORMAT, self.contract.sha256, self.contract.name, *used]
+        self._key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        try:
+            folder = _folder() if keys.is_there() else None
+            content = folder.content(self._key, most=MAX_BYTES) if folder else b""
+            self.known = json.loads(content) if content else None
+            if folder:
+                (folder.path / self._key).touch()  # what is used is not swept
+        except (OSError, AssayError, ValueError):
+            self.known = None
+        return self.known is not None
 
     def keep(self, made: Mapping[str, Any] | None) -> None:
-        """Keep what a run made, if it made anything new."""
+        """Keep what a run made, if it made anything new; call `find` before."""
         if made is None:
             return
         content = json.dumps(made).encode()
         with contextlib.suppress(OSError, AssayError):
             if len(content) <= MAX_BYTES and (folder := _folder(make=True)):
                 _sweep(folder.path)
-                folder.put(self.key, content)
-
-
-def found(contract: StagedContract) -> CachedRules:
-    """Return the place of a contract's rules, with what is kept there."""
-    facts = [
-        FORMAT,
-        contract.sha256,
-        contract.name,
-        own_code.facts(),
-        own_code.versions(_LIBRARIES),
-    ]
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-    try:
-        folder = _folder() if keys.is_there() else None
-        content = folder.content(key, most=MAX_BYTES) if folder else b""
-        known = json.loads(content) if content else None
-    except (OSError, AssayError, ValueError):
-        return CachedRules(key, None)
-    if folder:
-        with contextlib.suppress(OSError):
-            (folder.path / key).touch()
-    return CachedRules(key, known)
+                folder.put(self._key, content)
 
 
 def _folder(*, make: bool = False) -> SealedFolder | None:

@@ -1,4 +1,4 @@
-"""One run, from a contract and a source to a committed run and its verdict.
+"""One run, from a source that has been looked at to a committed run and its verdict.
 
 `STAGES`, below its functions, is the run. Each stage gets the context `Run` and the results of the
 stages that it needs, returns its own result, and keeps nothing elsewhere.
@@ -6,16 +6,12 @@ stages that it needs, returns its own result, and keeps nothing elsewhere.
 
 import dataclasses
 import sys
-import time
 from collections.abc import Callable
 
 from checks.kit import findings, verdict
 from checks.kit.findings import Findings
 from pipelines.checking import engine
-from pipelines.config import take_key
-from pipelines.console import Progress
-from pipelines.events import openlineage, retrain
-from pipelines.orchestration import scheduler
+from pipelines.events import retrain
 from pipelines.report import build
 from pipelines.report.facts import WorthFacts
 from pipelines.run import (
@@ -27,12 +23,11 @@ from pipelines.run import (
     losses,
     reading,
 )
-from pipelines.run.context import Run, opened
+from pipelines.run.context import Run
 from pipelines.run.examination import Checked
-from pipelines.run.request import Prepared, Request, prepare
 from pipelines.store.commit import Committer
 from pipelines.store.drift_memory import Memory
-from pipelines.store.outcome import Committed, Fated, Outcome
+from pipelines.store.outcome import Fated, Outcome
 from pipelines.store.staged_contract import share
 from provenance.base.errors import AssayError, Notice
 from provenance.rows.shards import read_table
@@ -50,10 +45,9 @@ class Ruled:
 
 def ingest(run: Run) -> str:
     """Wait for the child that reads; return the digest of the contract that it parsed."""
-    seconds = float(run.contract.limits.get("ingest_seconds", reading.SECONDS))
-    parsed: str = reading.answer(run.reader, seconds)
+    parsed: str = reading.answer(run.reader, reading.seconds_for(run.contract))
     run.reader.stop()  # the next stages need its memory
-    run.warmed()  # and they import in threads of their own
+    run.imports.wait()  # and they import in threads of their own
     return parsed
 
 
@@ -66,7 +60,7 @@ def rules(run: Run, _: str) -> Ruled:
             contract=run.staged.arguments(),
             snapshot=str(run.plan.snapshot / "source"),
             out=str(run.plan.out),
-            known=run.cached.known,
+            known=run.rules.known,
         )
     except AssayError as error:
         if error.code not in NOT_RUN:
@@ -78,7 +72,7 @@ def rules(run: Run, _: str) -> Ruled:
     finally:
         run.evaluator.stop()
     (run.plan.out / table.name).rename(table)
-    run.cached.keep(answer["made"])
+    run.rules.keep(answer["made"])
     return Ruled(read_table(table), answer["parsed"])
 
 
@@ -188,71 +182,6 @@ STAGES = (
     Stage("worth", compare, ("decide", "checks", "emit")),
     Stage("commit", commit, ("checks", "emit", "rescan", "worth")),
 )
-
-
-def execute(request: Request, progress: Progress, prepared: Prepared | None = None) -> Outcome:
-    """Run all stages and commit; nothing is left behind if any of them refuses.
-
-    Args:
-        request: what to do.
-        progress: shows each stage.
-        prepared: of the request, if it was prepared before.
-
-    Raises:
-        AssayError: the code of what the contract, the source, the store or a stage refuses with.
-    """
-    began = time.perf_counter()
-    take_key()  # before the first child starts
-    prepared = prepared or prepare(request)
-    if request.dask_address:
-        from pipelines.checking import dask_engine
-
-        dask_engine.ensure_answers(request.dask_address)
-    committed = Committed()
-    # entered twice: an interrupt after the commit must cut short neither what follows the stages
-    # nor, out here, the cleaning up
-    with (
-        committed,
-        opened(request, prepared, committed) as run,
-        openlineage.telling("run", run.contract.name, run.plan.run_id, committed, run.plan.sources),
-    ):
-        with committed:
-            _call(run, progress)
-        run.timings["total"] = round(time.perf_counter() - began, 3)
-        committed.result()
-    return committed.result()
-
-
-def _call(run: Run, progress: Progress) -> None:
-    """Call the stages, each as soon as its needs are there: directly, or as a Prefect flow."""
-    results: dict[str, object] = {}
-
-    def bound(stage: Stage) -> scheduler.Stage:
-        def call() -> None:
-            with progress.stage(stage.name):
-                start = time.perf_counter()
-                given = [results[name] for name in stage.needs]
-                results[stage.name] = stage.call(run, *given)
-                run.timings[stage.name] = round(time.perf_counter() - start, 3)
-
-        return scheduler.Stage(stage.name, call, stage.needs, stop=lambda: stage.stop(run))
-
-    order = [bound(stage) for stage in STAGES]
-    if run.request.direct:
-        scheduler.run_direct(order)
-        return
-    from pipelines.orchestration.flow import run_flow
-
-    run.warmed()  # Prefect is imported next, here and in threads
-    contract, plan = run.contract, run.plan
-    parameters = {
-        "dataset": contract.name,
-        "contract_sha256": contract.sha256,
-        "run_id": plan.run_id,
-        "engine": plan.engine,
-    }
-    name = f"assay-{contract.name}-{plan.run_id[:8]}"
-    run_flow(order, parameters, name=name, debug=run.request.debug)
 
 
 def _require_used(run: Run) -> None:

@@ -20,11 +20,11 @@ from pipelines.store import croissant, high_water, keys, manifest, staged_contra
 from pipelines.store.store import Store
 from provenance.base import atomic, no_follow
 from provenance.base.errors import AssayError, printable
+from provenance.base.file_digest import sha256_of
 from provenance.base.store_door import Door
 from provenance.ledger import key_rotation
 from provenance.ledger.entry import Entry
 from provenance.ledger.signing import Signer
-from provenance.rows import digest
 
 # names in the folder of a run
 OWN_NAMES = frozenset({
@@ -212,6 +212,6 @@ def _written(out: Path, name: str, content: Mapping[str, Any]) -> dict[str, Any]
 def _output(folder: Path, name: str) -> dict[str, Any]:
     path = folder / name
     try:
-        return {"name": name, "size": path.stat().st_size, "sha256": digest.of_file(path)}
+        return {"name": name, "size": path.stat().st_size, "sha256": sha256_of(path)}
     except OSError as error:
         raise AssayError("E005", f"a staged file is missing: {name}") from error

@@ -14,14 +14,12 @@ from provenance.readers.csv_dialect import DELIMITERS, Dialect
 from provenance.readers.csv_rows import find_rows
 from provenance.rows.cast import cast
 from provenance.rows.column_types import ColumnSpec
-from provenance.rows.shards import DIGEST, ROW
+from provenance.rows.shards import ADDED, RESERVED
 
 _LIKE_DATA = re.compile(
     r"[+-]?(?:[0-9]+(?:[.,][0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]{4}-[0-9]{2}-[0-9]{2}.*"
 )
 _YEAR = re.compile(r"(?:19|20)[0-9]{2}")
-_OURS = frozenset({"_row", "_reasons"})  # columns that the quarantine adds to the source's own
-RESERVED = _OURS | {ROW, DIGEST}
 _FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _LONGEST_NAME = 64  # of a name that a message repeats
 
@@ -121,7 +119,7 @@ def check_names(
     _refuse_folded(names, wanted, where)
     if reserved := RESERVED & set(names):
         name = min(reserved)
-        code, use = ("I026", " for the quarantine") if name in _OURS else ("I018", "")
+        code, use = ("I026", " for the quarantine") if name in ADDED else ("I018", "")
         what = f"the column name {name} is reserved{use}"
         raise AssayError(code, what, where=where, fix="rename the column")
     if wanted is not None and not set(wanted) - outside <= set(names) <= set(wanted):

@@ -10,7 +10,7 @@ split into cells is rejected; nothing is repaired and nothing is lost.
 import contextlib
 import dataclasses
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from provenance.base.errors import AssayError, Notice
@@ -62,6 +62,7 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
     dialect: Dialect | None = None,
     shard_rows: int = 50_000,
     allow_empty: bool = False,
+    begun: Callable[[], object] = lambda: None,
 ) -> Snapshot:
     """Read the files of one dataset, in the given order, into a snapshot in `folder`.
 
@@ -73,6 +74,7 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
         dialect: of CSV files; None for commas (tabs in a .tsv), double quotes and UTF-8.
         shard_rows: rows of each shard but the last, > 0.
         allow_empty: whether to accept a dataset without rows.
+        begun: called once the first blocks are read and not refused, if there is more than one.
 
     Raises:
         AssayError: a code of the I series if the source cannot be read as it claims to be.
@@ -81,7 +83,7 @@ def ingest(  # noqa: PLR0913  # one argument for each setting of a contract
     refuse_uneven(paths)
     form = _form(formats[0], specs, limits, dialect or Dialect())
     folder.mkdir(parents=True, exist_ok=True)
-    intake = Intake(folder, form.specs, shard_rows, is_text=formats[0].is_text)
+    intake = Intake(folder, form.specs, shard_rows, is_text=formats[0].is_text, begun=begun)
     sources: list[Source] = []
     notices: list[Notice] = []
     try:

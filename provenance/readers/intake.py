@@ -25,6 +25,7 @@ from provenance.rows.shard_parts import Part, Settled, settle, with_rows
 from provenance.rows.shards import Shard, ShardRef, unprinted, write_shard
 
 WORKERS = 2  # threads that parse, cast, digest and write
+_BEGUN = 2  # parts with rows that are read when a source has begun
 _WAITING = 2  # shards that may wait to be written before parsing pauses
 _LEAST_ROWS, _MOST_BYTES = 2_000, 32 << 20  # of parts that are settled together
 
@@ -43,9 +44,20 @@ class Intake:
     """Casts, digests, cuts and writes what the sources yield, in order."""
 
     def __init__(
-        self, folder: Path, specs: tuple[ColumnSpec, ...] | None, shard_rows: int, *, is_text: bool
+        self,
+        folder: Path,
+        specs: tuple[ColumnSpec, ...] | None,
+        shard_rows: int,
+        *,
+        is_text: bool,
+        begun: Callable[[], object] = lambda: None,
     ) -> None:
-        """Start an intake into an existing folder; without `specs` text stays text."""
+        """Start an intake into an existing folder; without `specs` text stays text.
+
+        `begun` is called once the first parts are read, if there is more than one.
+        """
+        self._begun = begun
+        self._parts = 0
         self._folder = folder.resolve()
         self._specs = {spec.name: spec for spec in specs or ()}
         self._shard_rows = shard_rows
@@ -92,6 +104,10 @@ class Intake:
         return self._lookalikes.notices()
 
     def _job_of(self, part: Part, where: str) -> Callable[[], Settled]:
+        if len(part.rows):
+            self._parts += 1
+            if self._parts == _BEGUN:
+                self._begun()
         part = dataclasses.replace(part, table=self._agreed(part.table, where))
         return functools.partial(settle, part, self._specs, is_text=self._is_text)
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
-from provenance.rows.column_types import ColumnSpec
-from provenance.rows.nested import below
+from provenance.rows.column_types import ColumnSpec, below
 
 _WORDS = {"string": "a string", "number": "a number", "boolean": "true or false",
           "object": "an object", "array": "a list"}  # fmt: skip

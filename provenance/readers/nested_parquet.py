@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from provenance.base.errors import AssayError
 from provenance.base.limits import Limits
 from provenance.rows.arrow_bytes import whole
-from provenance.rows.column_types import MAP, ColumnSpec
-from provenance.rows.nested import Node, as_list, below, is_list, is_text, leaves, sizes
+from provenance.rows.column_types import MAP, ColumnSpec, below
+from provenance.rows.nested import Node, as_list, is_list, is_text, leaves, sizes
 from provenance.rows.shard_parts import faults_of
 from provenance.rows.snapshot import HELD_SCHEMA
 

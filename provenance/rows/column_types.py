@@ -1,6 +1,8 @@
 """Column types: what a contract says about a column, and the Arrow type it is cast to."""
 
 import dataclasses
+import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -11,6 +13,7 @@ Logical = Literal[
 ]
 NESTED = ("object", "array")
 MAP = pa.map_(pa.string(), pa.string())  # an object of any keys
+_PLAIN_NAME = re.compile(r"[^.\[\]\"\\\x00-\x1f]+")
 
 ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -79,3 +82,8 @@ class ColumnSpec:
             parts = [(part.name, part.arrow) for part in self.properties]
             return pa.struct(parts) if parts else MAP
         return ARROW[self.logical]
+
+
+def below(path: str, name: str) -> str:
+    """Return the path of an object's part."""
+    return f"{path}.{name if _PLAIN_NAME.fullmatch(name) else json.dumps(name)}"

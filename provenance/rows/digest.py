@@ -1,4 +1,4 @@
-"""Digests: SHA-256 of a file's bytes, and of each row's canonical encoding.
+"""Digests: SHA-256 of each row's canonical encoding.
 
 A row's digest covers the schema (names, kinds, scale, time zone) and every cell, and nothing else:
 it does not depend on the order of columns, the width of integers, the unit of times, dictionary
@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,12 +29,6 @@ _STEP = 1 << 16  # rows encoded at once, which bounds memory in addition to the 
 _STEP_BYTES = 32 << 20  # of rows with nested cells
 _NANOS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 _SECOND = _NANOS["s"]
-
-
-def of_file(path: Path | str) -> str:
-    """Return the SHA-256 of a file's bytes, in hex."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def of_rows(table: pa.Table, prefix: bytes = b"") -> np.ndarray:

@@ -5,8 +5,6 @@ A map counts as a list of structs of `key` and `value`, as Parquet stores it.
 """
 
 import dataclasses
-import json
-import re
 from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
@@ -14,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from provenance.rows.arrow_bytes import is_binary, whole
+from provenance.rows.column_types import below
 
-_PLAIN_NAME = re.compile(r"[^.\[\]\"\\\x00-\x1f]+")
 _LISTS = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list, pa.types.is_map)
 
 
@@ -76,11 +74,6 @@ def as_list(given: pa.DataType | pa.Array) -> "pa.DataType | pa.Array":
     if pa.types.is_fixed_size_list(given):
         return pa.list_(given.value_field)
     return given
-
-
-def below(path: str, name: str) -> str:
-    """Return the path of a struct's part."""
-    return f"{path}.{name if _PLAIN_NAME.fullmatch(name) else json.dumps(name)}"
 
 
 def column_of(path: str, names: Collection[str]) -> str | None:

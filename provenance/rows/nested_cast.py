@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from provenance.rows.column_types import MAP, ColumnSpec
-from provenance.rows.nested import below, leaves, replaced
+from provenance.rows.column_types import MAP, ColumnSpec, below
+from provenance.rows.nested import leaves, replaced
 
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 _EXACT_DIGITS = 20  # no longer integer fits into 64 bits

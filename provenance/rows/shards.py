@@ -17,6 +17,8 @@ from provenance.rows.arrow_bytes import whole
 
 ROW = "__assay_row"
 DIGEST = "__assay_digest"
+ADDED = frozenset({"_row", "_reasons"})  # columns that the quarantine adds to the source's own
+RESERVED = ADDED | {ROW, DIGEST}
 DIGEST_BYTES = 32
 _PRINTED = (pa.types.is_string, pa.types.is_integer, pa.types.is_date, pa.types.is_boolean)
 

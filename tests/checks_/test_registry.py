@@ -3,6 +3,7 @@
 # ruff: noqa: ARG002, ARG003  # a hook takes what every check may need
 
 import dataclasses
+import importlib.util
 from typing import ClassVar
 
 import pyarrow as pa
@@ -134,3 +135,22 @@ def test_a_column_that_the_contract_allows_is_not_redacted():
     allowing = dataclasses.replace(open_, columns=columns)
     assert Pii.redact(cells, "note", allowing).equals(cells)
     assert Pii.redact(cells, "note", open_).to_pylist() == ["<EMAIL_ADDRESS>"]
+
+
+def test_a_contract_names_the_libraries_of_its_checks_alone():
+    schema = pa.schema([("x", pa.float64()), ("y", pa.string())])
+    plain, labelled = tables.contract_for(schema), tables.contract_for(schema, y="label")
+    off = dataclasses.replace(labelled, checks={"labels": "off", "outliers": "off"})
+    named = registry.libraries(labelled, has_reference=False)
+    assert {"cleanlab.count", "sklearn.linear_model"} <= set(named)
+    assert len(named) == len(set(named))
+    without = registry.libraries(plain, has_reference=False)
+    assert not {"cleanlab.count", "sklearn.linear_model"} & set(without)
+    assert not [n for n in registry.libraries(off, has_reference=False) if "sklearn" in n]
+    assert "sklearn.ensemble" in registry.libraries(off, has_reference=True)  # drift
+
+
+def test_every_library_that_a_check_names_is_there():
+    names = {name for kind in registry.load().values() for name in kind.libraries}
+    assert names
+    assert all(importlib.util.find_spec(name) for name in names)

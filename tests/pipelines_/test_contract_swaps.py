@@ -20,7 +20,7 @@ from checks.pii.search import ready
 from checks.pii.settings import settings_of
 from pipelines import cli
 from pipelines.console import Progress
-from pipelines.run import named_files, reading, run
+from pipelines.run import execution, named_files, reading
 from pipelines.run.child_process import Child
 from pipelines.run.request import Plan, Request, prepare
 from pipelines.store import commit, keys, reference_anchor, staged_contract
@@ -191,9 +191,9 @@ def test_a_whole_run_is_under_the_contract_that_was_read_first(home, tmp_path, m
         swap(home / "mine.yaml", LAX)
         return made
 
-    monkeypatch.setattr(run, "prepare", prepared)
+    monkeypatch.setattr(execution, "prepare", prepared)
     store = Store(tmp_path / "store")
-    made = run.execute(Request(home / "mine.yaml", store.folder, direct=True), Progress())
+    made = execution.execute(Request(home / "mine.yaml", store.folder, direct=True), Progress())
     facts = made.entry.facts
     assert facts["contract"]["sha256"] == sha256(STRICT)
     assert facts["contract"]["path"] == str(home / "mine.yaml")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.store import commit, croissant
-from provenance.rows import digest
+from provenance.base.file_digest import sha256_of
 
 # of mlcroissant 1.1 with rdflib 7.6 and pandas 3.1
 pytestmark = [
@@ -54,7 +54,7 @@ def described(folder, table, *, contract="", version="1"):
     names = "".join(f"      - name: {json.dumps(name)}\n" for name in table.column_names)
     schema = f"schema:\n  - name: odd\n    properties:\n{names}"
     (folder / "contract.yaml").write_text(f"{contract}\n{schema}", encoding="utf-8")
-    sha256 = digest.of_file(folder / "contract.yaml")
+    sha256 = sha256_of(folder / "contract.yaml")
     facts = {**FACTS, "contract": {"version": version, "sha256": sha256}}
     told = croissant.croissant_of(3, facts, commit.outputs_of(folder), folder)
     (folder / "croissant.json").write_text(json.dumps(told), encoding="utf-8")

@@ -23,6 +23,7 @@ from pipelines.checking import engine
 from pipelines.checking.engine import Processes, Serial
 from pipelines.checking.examine import examine
 from pipelines.run import examination, reading
+from pipelines.run.child_process import Child
 from provenance.base.errors import AssayError
 from provenance.rows.shards import write_shard
 
@@ -306,7 +307,8 @@ def test_checks_begin_when_the_first_imports_are_done(small, tmp_path, monkeypat
         "time.sleep(2)\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr("pipelines.run.background.WARM", ("slow_to_load",))
+    monkeypatch.setattr(registry, "libraries", lambda *_, **__: ("slow_to_load",))
+    monkeypatch.setattr(Child, "has_answered", False)  # as if the source were large
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     answer, run_checks, seen = reading.answer, examination.run_checks, []
 

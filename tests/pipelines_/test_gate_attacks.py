@@ -239,9 +239,7 @@ def a_key_others_may_read(home, _):
 
 
 def code_changed(_, monkeypatch):
-    monkeypatch.setattr(
-        own_code, "facts", lambda: {"version": "0", "sha256": hashlib.sha256(b"x").hexdigest()}
-    )
+    monkeypatch.setattr(own_code, "sha256", lambda: hashlib.sha256(b"x").hexdigest())
 
 
 def others_may_write(home, _):

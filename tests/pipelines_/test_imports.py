@@ -69,21 +69,20 @@ print(ended)
 
 
 def test_what_waits_for_the_first_imports_comes_in_by_any_door(package, monkeypatch):
-    monkeypatch.setattr(background, "WARM", (package,))
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    with background.warming() as warmed:
+    with background.importing() as imports:
+        imports.start(lambda: (package,))
         assert f"{package}.part" not in sys.modules
-        warmed()
+        imports.wait()
         [found] = Serial(60.0).map(importlib.import_module, [f"{package}.part"])
         assert found.done
         assert "warm-imports" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_refusal_does_not_wait_for_all_of_them(package, monkeypatch):
-    monkeypatch.setattr(background, "WARM", (package, f"{package}.slow"))
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    with pytest.raises(KeyError), background.warming():
-        raise KeyError
+    with background.importing() as imports:
+        imports.start(lambda: (package, f"{package}.slow"))
     assert package in sys.modules
     assert f"{package}.slow" not in sys.modules
 
@@ -126,3 +125,40 @@ def test_a_stage_that_is_given_up_is_not_ended_in_the_middle_of_an_import(packag
     with pytest.raises(ValueError, match="this one"):
         scheduler.run_direct([Stage("slow", slow), Stage("fails", fails)])
     assert sys.modules[f"{package}.slow"].whole
+
+
+PANDAS = """
+import sys
+{first}
+from pipelines import no_pandas
+no_pandas.install()
+import pyarrow as pa
+pa.array([1])
+assert ("pandas" in sys.modules) is ({first!r} == "import pandas")
+{then}
+import pandas as pd
+assert pa.array(pd.Series([1.0, float("nan")])).null_count == 1
+assert pa.array(pd.Series(["a", None], dtype=object)).null_count == 1
+assert pa.Table.from_pandas(pd.DataFrame({{"a": [1]}})).to_pandas().shape == (1, 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("", ""),
+        ("import pyarrow", ""),
+        ("", "pa.table({'a': [1]}).to_pandas()"),
+        ("import pandas", ""),
+    ],
+)
+def test_pyarrow_imports_no_pandas_until_there_is_a_frame(first, then):
+    """It then takes columns of frames as it always does: missing values are missing."""
+    code = PANDAS.format(first=first, then=then)
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_pandas_that_is_imported_first_finds_its_pyarrow():
+    code = "from pipelines import no_pandas\nno_pandas.install()\nimport pandas as pd\n"
+    code += "import pyarrow as pa\nassert pa.array(pd.Series([float('nan')])).null_count == 1\n"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -48,6 +48,13 @@ def staged(home):
     return StagedContract(str(path), digest, str(path), str(path), str(home))
 
 
+def found(home, **other):
+    """Return the contract's place in the cache, looked up."""
+    place = rules_cache.CachedRules(StagedContract(**{**staged(home).arguments(), **other}))
+    place.find()
+    return place
+
+
 def folder():
     return config.user_folder("XDG_CACHE_HOME", "~/.cache") / "assay" / "rules"
 
@@ -68,15 +75,15 @@ def test_a_second_run_uses_what_the_first_kept_and_a_damaged_cache_changes_nothi
     first = ran(home, "one")
     [kept] = files()
     content = kept.read_bytes()
-    assert rules_cache.found(staged(home)).known
+    assert found(home).known
     assert ran(home, "two") == first
     assert files() == [kept]
     # the condition `age < 18` turned round, and the seal left as it was
     kept.write_bytes(content.replace(b"age < 18", b"age > 18"))
     assert kept.read_bytes() != content
-    assert rules_cache.found(staged(home)).known is None
+    assert found(home).known is None
     assert ran(home, "three") == first
-    assert rules_cache.found(staged(home)).known  # made anew
+    assert found(home).known  # made anew
 
 
 @pytest.mark.parametrize(
@@ -86,56 +93,57 @@ def test_a_second_run_uses_what_the_first_kept_and_a_damaged_cache_changes_nothi
 )
 def test_a_damaged_file_is_as_none(home, damage):
     keys.own(make=True)
-    place = rules_cache.found(staged(home))
+    place = found(home)
     place.keep(MADE)
     [kept] = files()
-    assert rules_cache.found(staged(home)).known == MADE
+    assert found(home).known == MADE
     kept.write_bytes(damage)
-    assert rules_cache.found(staged(home)).known is None
+    assert found(home).known is None
     place.keep(MADE)
-    assert rules_cache.found(staged(home)).known == MADE
+    assert found(home).known == MADE
 
 
 def test_another_key_name_or_version_finds_nothing(home, monkeypatch, tmp_path_factory):
     keys.own(make=True)
-    rules_cache.found(staged(home)).keep(MADE)
+    found(home).keep(MADE)
     other = tmp_path_factory.mktemp("other")
     with monkeypatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(other))
-        assert rules_cache.found(staged(home)).known is None  # no key at all
+        assert found(home).known is None  # no key at all
         keys.own(make=True)
-        assert rules_cache.found(staged(home)).known is None  # sealed by another key
+        assert found(home).known is None  # sealed by another key
     with monkeypatch.context() as patch:
         patch.setattr(rules_cache.own_code, "versions", lambda _: ["3.0"])
-        assert rules_cache.found(staged(home)).known is None
-    moved = StagedContract(**{**staged(home).arguments(), "name": "elsewhere.yaml"})
-    assert rules_cache.found(moved).known is None  # its findings name the contract's lines
-    assert rules_cache.found(staged(home)).known == MADE
+        assert found(home).known is None
+    assert (
+        found(home, name="elsewhere.yaml").known is None
+    )  # its findings name the contract's lines
+    assert found(home).known == MADE
 
 
 def test_a_file_under_another_name_is_not_taken_for_it(home):
     keys.own(make=True)
-    place = rules_cache.found(staged(home))
+    place = found(home)
     place.keep(MADE)
     [kept] = files()
     (home / "contract.yaml").write_text(CONTRACT.replace("18", "17"))
-    other = rules_cache.found(staged(home))
-    kept.rename(folder() / other.key)
-    assert rules_cache.found(staged(home)).known is None
+    other = found(home)
+    kept.rename(folder() / other._key)
+    assert found(home).known is None
 
 
 def test_a_link_is_not_followed(home, tmp_path):
     keys.own(make=True)
-    place = rules_cache.found(staged(home))
+    place = found(home)
     place.keep(MADE)
     [kept] = files()
     target = kept.rename(tmp_path / "elsewhere")
     kept.symlink_to(target)
     content = target.read_bytes()
-    assert rules_cache.found(staged(home)).known is None
+    assert found(home).known is None
     place.keep({**MADE, "types": {"a": "BIGINT"}})
     assert target.read_bytes() == content
-    assert rules_cache.found(staged(home)).known["types"] == {"a": "BIGINT"}
+    assert found(home).known["types"] == {"a": "BIGINT"}
 
 
 def test_a_run_does_without_a_cache_that_cannot_be_written(home):
@@ -147,13 +155,13 @@ def test_a_run_does_without_a_cache_that_cannot_be_written(home):
 
 def test_several_runs_may_fill_it_at_once(home):
     keys.own(make=True)
-    place = rules_cache.found(staged(home))
+    place = found(home)
     large = {**MADE, "types": {str(n): "BIGINT" for n in range(20_000)}}
     seen, over = [], threading.Event()
 
     def read():
         while not over.is_set():
-            seen.append(rules_cache.found(staged(home)).known)
+            seen.append(found(home).known)
 
     def write():
         for _ in range(20):
@@ -169,13 +177,13 @@ def test_several_runs_may_fill_it_at_once(home):
     over.set()
     reader.join()
     assert all(known in (None, large) for known in seen)
-    assert rules_cache.found(staged(home)).known == large
-    assert [path.name for path in files()] == [place.key]  # no draft is left
+    assert found(home).known == large
+    assert [path.name for path in files()] == [place._key]  # no draft is left
 
 
 def test_what_nobody_uses_any_more_is_removed_and_nothing_else(home, monkeypatch):
     keys.own(make=True)
-    place = rules_cache.found(staged(home))
+    place = found(home)
     place.keep(MADE)
     old, fresh, foreign = (folder() / name for name in ("0" * 64, "1" * 64, "notes.txt"))
     for path in (old, fresh, foreign):
@@ -184,7 +192,7 @@ def test_what_nobody_uses_any_more_is_removed_and_nothing_else(home, monkeypatch
     os.utime(old, (age, age))
     os.utime(foreign, (age, age))
     place.keep(MADE)
-    assert {path.name for path in files()} == {place.key, fresh.name, foreign.name}
+    assert {path.name for path in files()} == {place._key, fresh.name, foreign.name}
     monkeypatch.setattr(rules_cache, "MAX_FILES", 0)
     place.keep(MADE)
-    assert {path.name for path in files()} == {place.key, foreign.name}
+    assert {path.name for path in files()} == {place._key, foreign.name}

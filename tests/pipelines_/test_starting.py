@@ -1,0 +1,177 @@
+"""What starting costs: which modules a command imports, and which processes it starts."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import gated
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {"great_expectations", "prefect", "sklearn", "pandas", "scipy", "duckdb", "cleanlab",
+         "presidio_analyzer", "jinja2", "opendp"}  # fmt: skip
+# every process writes down what it imports, as soon as it loads a part of it, and what it starts
+WATCH = """
+import json, os, sys
+
+def hook(event, arguments, out=os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)):
+    if event == "import" and "." in arguments[0]:
+        seen = [os.getpid(), "import", arguments[0].partition(".")[0]]
+    elif event == "subprocess.Popen":
+        seen = [os.getpid(), "start", *map(str, arguments[1])]
+    else:
+        return
+    os.write(out, json.dumps(seen).encode() + b"\\n")
+
+sys.addaudithook(hook)
+"""
+READER = "pipelines.run.reading:read_sources"
+RULES = "pipelines.run.contract_rules:run_rules"
+
+
+class Watched:
+    """A folder with a contract and a source, in which commands are watched."""
+
+    def __init__(self, folder):
+        self.home = gated.Home(folder)
+        self.folder = folder
+        self.log = folder / "seen.log"
+        (folder / "watch").mkdir()
+        text = WATCH.format(log=str(self.log))
+        (folder / "watch" / "sitecustomize.py").write_text(text)
+
+    def assay(self, *words, **env):
+        """Run a command; return it, what all processes imported, and the children of the first."""
+        self.log.write_bytes(b"")
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "pipelines.cli", *map(str, words)],
+            env={**os.environ, "PYTHONPATH": f"{self.folder / 'watch'}:{ROOT}", **env},
+            cwd=self.folder, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        seen = [json.loads(line) for line in self.log.read_text().splitlines()]
+        imported = {name for _, event, name, *_ in seen if event == "import"}
+        first = seen[0][0]
+        self.own = {name for pid, event, name, *_ in seen if (pid, event) == (first, "import")}
+        started = [word for item in seen if item[1] == "start" for word in item[3:] if ":" in word]
+        return done, imported, started
+
+
+@pytest.fixture
+def watched(tmp_path):
+    return Watched(tmp_path)
+
+
+def empty(folder):
+    (folder / "a.csv").write_bytes(b"")
+    return "I001"
+
+
+def unclosed(folder):
+    (folder / "a.csv").write_text('key,word\n1,"a\n2,b\n')
+    return "I025"
+
+
+def other_columns(folder):
+    (folder / "a.csv").write_text("key,wort\n1,a\n")
+    return "I018"
+
+
+def something_else(folder):
+    pq.write_table(pa.table({"key": [1], "word": ["a"]}), folder / "a.csv")
+    return "I004"
+
+
+WAYS = {
+    "direct": (["--direct"], {}),
+    "flow": (["--flow"], {}),
+    "a server that is silent": ([], {"PREFECT_API_URL": "http://127.0.0.1:9/api"}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("fault", [empty, unclosed, other_columns, something_else])
+def test_a_refused_source_costs_its_reading_alone(watched, fault, way):
+    code = fault(watched.folder)
+    words, env = WAYS[way]
+    done, imported, started = watched.assay(
+        "run", "c.yaml", "--source", "a.csv", "--store", "store", *words, **env
+    )
+    assert f"ASSAY-{code}" in done.stderr, done.stderr
+    assert done.returncode == 3
+    assert started == [READER]
+    assert "pyarrow" in imported  # the hook is at work
+    assert not imported & HEAVY
+
+
+@pytest.mark.parametrize("option", ["--reference", "test"])
+def test_so_does_a_refused_reference_or_test_set(watched, option):
+    (watched.folder / "b.csv").write_text('key,word\n1,"a\n')
+    words = ["--reference", "b.csv"]
+    if option == "test":
+        words = []
+        contract = (watched.folder / "c.yaml").read_text()
+        contract += "customProperties:\n  - property: assay.checks\n"
+        contract += "    value: {duplicates: {test: b.csv}}\n"
+        (watched.folder / "c.yaml").write_text(contract)
+    done, imported, started = watched.assay(
+        "run", "c.yaml", "--source", "a.csv", "--store", "store", "--flow", *words
+    )
+    assert "ASSAY-I025" in done.stderr, done.stderr
+    assert started == [READER]
+    assert not imported & HEAVY
+
+
+def test_what_is_slow_starts_while_a_large_source_is_read(watched):
+    """The source is refused in its last row, when the rules' child has long been started."""
+    lines = [f'{number},"{"word " * 200}"\n' for number in range(32_000)]  # eight blocks
+    (watched.folder / "a.csv").write_text("".join(["key,word\n", *lines, '32000,"a\n']))
+    done, _, started = watched.assay(
+        "run", "c.yaml", "--source", "a.csv", "--store", "store", "--direct"
+    )
+    assert "ASSAY-I025" in done.stderr, done.stderr
+    assert started == [READER, RULES]
+
+
+def test_a_small_run_imports_what_its_checks_use_alone(watched):
+    words = ["run", "c.yaml", "--source", "a.csv", "--store", "store", "--direct"]
+    done, _, started = watched.assay(*words)
+    assert done.returncode == 0, done.stderr
+    assert started == [READER, RULES]
+    assert watched.own & HEAVY <= {"scipy", "jinja2"}  # duplicates, and the report
+
+
+def test_a_gate_on_a_pass_imports_no_library_that_judges(watched):
+    watched.home.passed()
+    (watched.folder / "go.sh").write_text("#!/bin/sh\necho started\n")
+    (watched.folder / "go.sh").chmod(0o755)
+    done, imported, started = watched.assay(*watched.home.words(command=["./go.sh"]))
+    assert (done.returncode, done.stdout) == (0, "started\n"), done.stderr
+    assert "reusing run 1" in done.stderr
+    assert not imported & HEAVY
+    assert started == []
+
+
+COMMANDS = (
+    ["review", "1", "--list"],
+    ["explain", "1", "3"],
+    ["explain", "outliers.joint"],
+    ["verify"],
+    ["ledger", "log"],
+    ["ledger", "show", "1"],
+    ["ledger", "checkpoint", "-o", "note"],
+    ["init", "--schema"],
+    ["doctor"],
+)
+
+
+def test_commands_that_read_the_store_import_no_library_that_judges(watched):
+    watched.home.passed()
+    for words in COMMANDS:
+        done, imported, started = watched.assay(*words, ASSAY_STORE="store")
+        assert done.returncode == 0, done.stderr
+        assert not imported & HEAVY, words
+        assert started == []
