@@ -1,12 +1,13 @@
 """Backdoor triggers: a rare value, a word or a combination of values that forces one label.
 
 Threat: data poisoning. State: hash-ranked sample of 60,000 rows (option `sample`).
-Cost: two passes; search O(sample x columns^2), a few small models per suspicious label.
+Cost: two passes; search O(sample x columns), at most 2,000 pairs of columns, a few small models per
+suspicious label, of 40 columns besides those of the triggers.
 Nulls: a missing cell is never part of a trigger; rows without a label are left out.
 Blind to: combinations of common values if few of the rows whose label no model predicts are planted
 (under a quarter: only a warning; under a seventh: nothing);
-combinations of which no pair stands out; triggers in near copies of one row (see the check
-`duplicates`); parts of words; regression labels; adaptive poison without a trigger.
+combinations of which no pair stands out; in a table of more than 63 columns, pairs of which both
+values are common; triggers in near copies of one row (see the check `duplicates`); parts of words; regression labels; adaptive poison without a trigger.
 Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995.
 """
 
@@ -27,8 +28,10 @@ from checks.kit.wording import about, count, listed, percent
 from checks.poison.encoded_columns import Condition, Field, fields, is_opaque
 from checks.poison.encoding import Baseline
 from checks.poison.extend_trigger import grow
+from checks.poison.frequent_values import frequent
 from checks.poison.mining import MAX_SHARE, least, pairs, singles
-from checks.poison.significance import Judged, distinct, judge, replay
+from checks.poison.replay import replay
+from checks.poison.significance import Judged, distinct, judge
 from provenance.rows.shards import Shard
 
 MAX_CLASSES = 50
@@ -40,6 +43,9 @@ PURE = 0.97  # share of the carriers that have the label
 MOSTLY = 1 / 4  # least share of planted rows among those that would be held, by estimate
 MOST_OF_CLASS = 0.5  # of the rows with a label; of more, a trigger's values are what it looks like
 OF_CLASS = "Most rows of that label would be flagged, so this may be what the class looks like."
+TRIED = 100  # rows of each trigger that are searched for near copies first
+BESIDE, MORE = 4_000, 24  # other rows searched beside them, at least: in all, and for each
+COPIED = 0.2  # share of these that are copies, from which a trigger may be made of them
 LIKELIER = math.log(20)  # than a genuine interaction, for rows to be held
 
 
@@ -164,25 +170,44 @@ class Poison(Check[pa.Table, Mined]):
                 f"limit is {MAX_CLASSES}."
             )
             return Mined(overall=self._overall("info", self.label, text))
-        found = self._searched(rows)
-        if found.judged:
-            columns, texts = self.columns[:-1], self.context.contract.having("text")
-            again = copy_floods.copies(rows, columns, texts, self.context.seed)
-            if again.any():
-                found = self._searched(rows.filter(pa.array(~again)))
-        return self._model(found, rows.num_rows)
-
-    def _searched(self, rows: pa.Table) -> Searched:
-        coded = hashing.whole(rows[self.label]).dictionary_encode()
-        classes, seed = coded.dictionary, self.context.seed
-        labels = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         every = fields(rows, self.context.contract)
-        found, tests = singles(every, labels, len(classes))
-        more, more_tests = pairs(every, labels, len(classes))
-        found, grown_tests = grow(every, labels, found + more, least(len(labels)))
+        coded = hashing.whole(rows[self.label]).dictionary_encode()
+        labels = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+        judged = self._searched(every, labels)
+        if judged and (again := self._copies(rows, judged)).any():
+            every, labels = [field.among(~again) for field in every], labels[~again]
+            judged = self._searched(every, labels)
+        return self._model(Searched(every, coded.dictionary, labels, judged), rows.num_rows)
+
+    def _searched(self, every: list[Field], labels: np.ndarray) -> list[Judged]:
+        classes = int(labels.max()) + 1
+        values = frequent(every, labels, classes, least(len(labels)))
+        found, tests = singles(every, labels, classes)
+        more, more_tests = pairs(every, labels, classes, values)
+        found, grown_tests = grow(every, labels, found + more, values)
         kept = distinct(every, labels, found)
-        judged = judge(every, labels, kept, tests + more_tests + grown_tests, seed)
-        return Searched(every, classes, labels, judged)
+        seed = self.context.seed
+        return judge(every, labels, kept, tests + more_tests + grown_tests, seed)
+
+    def _copies(self, rows: pa.Table, judged: list[Judged]) -> np.ndarray:
+        """Return which rows are near copies of an earlier one: none if no trigger is made of them.
+
+        Copies are costly to find, so only some rows of each trigger are tried first, among others.
+        """
+        draw = np.random.default_rng(self.context.seed)
+        tried = [draw.permutation(item.held)[:TRIED] for item in judged]
+        held = np.unique(np.concatenate(tried))
+        others = draw.permutation(rows.num_rows)[: max(BESIDE, MORE * len(held))]
+        some = np.unique(np.concatenate([held, others]))
+        again = np.zeros(rows.num_rows, bool)
+        again[some] = self._repeated(rows.take(pa.array(some)))
+        if not any(again[own].mean() >= COPIED for own in tried if len(own)):
+            return np.zeros(rows.num_rows, bool)
+        return again if len(some) == rows.num_rows else self._repeated(rows)
+
+    def _repeated(self, rows: pa.Table) -> np.ndarray:
+        columns, texts = self.columns[:-1], self.context.contract.having("text")
+        return copy_floods.copies(rows, columns, texts, self.context.seed)
 
     def score(self, shard: Shard, model: Mined) -> findings.Findings:
         """Report each row that carries a trigger and its label, once, for the strongest trigger."""
@@ -263,7 +288,8 @@ class Poison(Check[pa.Table, Mined]):
         severity = "error" if is_error else "warning"
         score = max(item.share, item.planted_share)
         evidence = _evidence(item, conditions, label)
-        asked = item.baseline, item.limit, (item.before, item.after, item.cleaned)
+        baseline = item.foresight.baseline() if item.foresight else None
+        asked = baseline, item.limit, (item.before, item.after, item.cleaned)
         return Trigger(conditions, label, severity, score, item.p_value, evidence, *asked)
 
     def _overall(self, severity: str, columns: str, text: str) -> findings.Findings:
