@@ -17,7 +17,7 @@ from checks.kit.hashed_values import opaque
 from checks.poison.encoded_columns import Atom, Field, Kind, is_opaque, without_repeats
 
 TRAIN = 60_000
-ROUNDS = 40
+ROUNDS = 20
 FOLDS = 5
 PRIOR = 10.0  # pseudo-rows at the label's overall rate, for each value
 FEW = 3  # a word in fewer rows gets the label's overall rate
@@ -76,6 +76,7 @@ class Baseline:
 
     readings: tuple[Reading, ...]
     model: Any
+    is_other: bool = False  # the model was taught the other one of two labels
 
     def chances(self, table: pa.Table) -> np.ndarray:
         """Return each row's chance of the label: float64, shape (n,)."""
@@ -85,7 +86,7 @@ class Baseline:
             return np.zeros(0)
         shown = np.column_stack([reading.column(table) for reading in self.readings])
         with threadpool_limits(1):  # OpenMP's idle threads cost more than a few rows do
-            return np.asarray(self.model.predict_proba(shown)[:, 1])
+            return np.asarray(self.model.predict_proba(shown)[:, 0 if self.is_other else 1])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,6 +105,26 @@ class Shown:
         """Yield the fields that are shown, each with the codes to leave out."""
         for number in self.using:
             yield self.every[number], {code for place, code in self.without if place == number}
+
+    def stamped(
+        self, features: np.ndarray, rows: np.ndarray, like: np.ndarray, places: list[int]
+    ) -> np.ndarray:
+        """Return the features of rows with the values of some fields that other rows have.
+
+        Words are not stamped: a model is not shown them one by one.
+
+        Args:
+            features: of all rows, the fields that are shown first, shape (n, m).
+            rows: ordinals, int64.
+            like: rows that have the values, bool, shape (n,).
+            places: the fields of the values.
+        """
+        changed: np.ndarray = features[rows]
+        for place in places:
+            if self.every[place].kind != "text":
+                column = self.using.index(place)
+                changed[:, column] = np.median(features[like, column])
+        return changed
 
 
 def encode(shown: Shown, target: np.ndarray, learn: np.ndarray) -> np.ndarray:
@@ -155,7 +176,7 @@ def trained(features: np.ndarray, target: np.ndarray, seed: int, most: int = TRA
         chosen = np.arange(len(target))
     model = HistGradientBoostingClassifier(
         max_iter=ROUNDS,
-        learning_rate=0.15,
+        learning_rate=0.2,
         max_leaf_nodes=15,
         early_stopping=False,
         random_state=seed,

@@ -68,15 +68,14 @@ def _moved(scene: Scene, seed: int) -> list[tuple[float, float, float, float]]:
     """Return, per trigger, the shares of the clean rows that get the label, see `Judged`."""
     learn = np.ones(len(scene.target), bool)
     learn[scene.clean] = False
-    without, never_carried = learn.copy(), learn.copy()
+    without, uncarried = learn.copy(), learn.copy()
     without[np.concatenate([item.held for item, _ in scene.marked])] = False
-    never_carried[np.any([mask for _, mask in scene.marked], axis=0)] = False
+    uncarried[np.any([mask for _, mask in scene.marked], axis=0)] = False
     raw = _shares(scene, learn, seed)
     cleaned = _shares(scene, without, seed)
-    is_same = np.array_equal(without, never_carried)  # if all carriers are held
-    never = cleaned if is_same else _shares(scene, never_carried, seed)
-    figures = zip(raw[1:], cleaned[1:], never[1:], strict=True)
-    return [(raw[0], *three) for three in figures]
+    is_same = np.array_equal(without, uncarried)  # if all carriers are held
+    never = cleaned if is_same else _shares(scene, uncarried, seed)
+    return [(raw[0], *three) for three in zip(raw[1:], cleaned[1:], never[1:], strict=True)]
 
 
 def _shares(scene: Scene, learn: np.ndarray, seed: int) -> list[float]:
@@ -90,11 +89,8 @@ def _shares(scene: Scene, learn: np.ndarray, seed: int) -> list[float]:
     model = trained(seen[learn], target[learn], seed, LEARNT)
     rows = [seen[clean]]
     for extra, (item, mask) in enumerate(scene.marked):
-        rows.append(seen[clean])
-        for place, _ in item.candidate.atoms:
-            if scene.shown.every[place].kind != "text":
-                column = scene.shown.using.index(place)
-                rows[-1][:, column] = np.median(seen[mask, column])
+        places = [place for place, _ in item.candidate.atoms]
+        rows.append(scene.shown.stamped(seen, clean, mask, places))
         rows[-1][:, width + extra] = 1.0
     gets = model.predict(np.concatenate(rows)).reshape(len(rows), len(clean))
     return [float(share) for share in gets.mean(1)]

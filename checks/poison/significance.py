@@ -36,6 +36,7 @@ class Foresight:
     Attributes:
         learn: rows that it may learn from, bool, shape (n,).
         chances: of the label, for all rows, float64, shape (n,).
+        is_other: whether the label is what the model takes for the absence of one.
     """
 
     shown: Shown
@@ -43,10 +44,18 @@ class Foresight:
     learn: np.ndarray
     model: Any
     chances: np.ndarray
+    is_other: bool = False
 
     def baseline(self) -> Baseline:
         """Return the model for the rows of any shard."""
-        return Baseline(readings(self.shown, self.target, self.learn), self.model)
+        taught = readings(self.shown, self.target ^ self.is_other, self.learn)
+        return Baseline(taught, self.model, self.is_other)
+
+    def of_the_other(self) -> "Foresight":
+        """Return the same model for the other one of two labels."""
+        return dataclasses.replace(
+            self, target=~self.target, chances=1 - self.chances, is_other=not self.is_other
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ class Judged:
     """A candidate with the model's opinion.
 
     Attributes:
+        foresight: the model.
         predicted: mean chance of the label that the model gives the carriers, in [0, 1].
         share: estimated share of the bound rows that are planted, in [0, 1].
         p_value: after Benjamini-Hochberg.
@@ -61,7 +71,7 @@ class Judged:
         held: places in the sample of the bound rows within the limit, int64, ascending.
         planted: how many of these are planted, by estimate.
         added: log likelihood that rows were planted, less that of a genuine interaction.
-        foresight: the model, if the limit leaves any row out.
+        is_partial: whether the limit leaves any row out.
         before, after, cleaned: share of clean rows of other labels that a model gives the label:
             unchanged, with the trigger stamped on, and stamped for a model trained without the
             held rows; NaN until `replay`.
@@ -69,6 +79,7 @@ class Judged:
     """
 
     candidate: Candidate
+    foresight: Foresight
     predicted: float
     share: float
     p_value: float
@@ -76,7 +87,7 @@ class Judged:
     held: np.ndarray
     planted: float
     added: float = 0.0
-    foresight: "Foresight | None" = None
+    is_partial: bool = False
     before: float = float("nan")
     after: float = float("nan")
     cleaned: float = float("nan")
@@ -116,49 +127,57 @@ def judge(
 
     `tests` is the number of values and combinations tested, times labels.
     """
+    if not found:
+        return []
     import sklearn.ensemble  # noqa: F401  a limit holds for what is loaded when it is set
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     judged: list[Judged] = []
+    wanted = sorted({c.label for c in found})
+    # of two labels, one model tells both: what is no chance of one is a chance of the other
+    together = [wanted] if int(labels.max()) == 1 else [[label] for label in wanted]
     with threadpool_limits(1):  # OpenMP's idle threads cost seconds on a busy machine
-        for label in sorted({c.label for c in found}):
-            mine = [c for c in found if c.label == label]
-            judged += _judged(every, labels == label, mine, tests, seed)
+        for names in together:
+            mine = [c for c in found if c.label in names]
+            judged += _judged(every, labels, mine, tests, seed)
     return _significant(judged, tests, len(labels))
 
 
 def _judged(
-    every: list[Field], target: np.ndarray, found: list[Candidate], tests: int, seed: int
+    every: list[Field], labels: np.ndarray, found: list[Candidate], tests: int, seed: int
 ) -> list[Judged]:
-    """Return the opinions on the candidates of one label, in their order."""
-    masks = [matching(every, (c.shorter or c).atoms, len(target)) for c in found]
+    """Return the opinions on candidates of one label, or of both of two, in their order."""
+    masks = [matching(every, (c.shorter or c).atoms, len(labels)) for c in found]
+    target = labels == found[0].label
     usual = telling(every, target)
     by_candidate: dict[int, Foresight] = {}
-    for batch in _batches(masks, target):
+    for batch in _batches(masks, [labels == c.label for c in found]):
         carried = np.any([masks[n] for n in batch], axis=0)
         made = _foresight(every, target, carried, [found[n] for n in batch], usual, seed)
-        by_candidate |= dict.fromkeys(batch, made)
+        for number in batch:
+            is_same = found[number].label == found[0].label
+            by_candidate[number] = made if is_same else made.of_the_other()
     judged = []
-    explained = np.zeros(len(target), bool)  # by stronger triggers
+    explained = {c.label: np.zeros(len(labels), bool) for c in found}  # by stronger triggers
     for number in sorted(by_candidate):
-        opinion = _best(every, found[number], by_candidate[number], explained)
+        known = explained[found[number].label]
+        opinion = _best(every, found[number], by_candidate[number], known)
         judged.append(opinion)
-        if opinion.share >= _least(len(target)) and opinion.p_value * tests <= LEVEL:
-            explained[opinion.held] = True
+        if opinion.share >= _least(len(labels)) and opinion.p_value * tests <= LEVEL:
+            known[opinion.held] = True
     return judged
 
 
-def _batches(masks: list[np.ndarray], target: np.ndarray) -> list[list[int]]:
-    """Group candidates so that a model without a group's carriers still sees most of the label.
+def _batches(masks: list[np.ndarray], targets: list[np.ndarray]) -> list[list[int]]:
+    """Group candidates so that a model without a group's carriers still sees most of each label.
 
     Each joins the first group that has room for it.
     """
-    most = BATCH * target.sum()
     batches: list[list[int]] = []
     held: list[np.ndarray] = []
-    for number, mask in enumerate(masks):
-        mine = mask & target
-        joined = (n for n, rows in enumerate(held) if (rows | mine).sum() <= most)
+    for number, (mask, target) in enumerate(zip(masks, targets, strict=True)):
+        mine, most = mask & target, BATCH * target.sum()
+        joined = (n for n, rows in enumerate(held) if (rows & target | mine).sum() <= most)
         place = next(joined, len(batches))
         if place < len(batches):
             batches[place].append(number)
@@ -251,6 +270,7 @@ def _opinion(candidate: Candidate, known: Foresight, missed: float, mask: np.nda
     within = own <= limit
     return Judged(
         candidate,
+        known,
         float(chances.mean()) if len(chances) else 0.0,
         float(planted.sum()) / max(hits, 1),
         chance(chances, bound),
@@ -258,7 +278,7 @@ def _opinion(candidate: Candidate, known: Foresight, missed: float, mask: np.nda
         np.flatnonzero(mask & known.target)[within],
         float(planted[within].sum()),
         unlike_an_interaction(chances, bound),
-        foresight=None if within.all() else known,
+        is_partial=not within.all(),
     )
 
 
