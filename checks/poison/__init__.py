@@ -2,7 +2,7 @@
 
 Threat: data poisoning. State: hash-ranked sample of 60,000 rows (option `sample`).
 Cost: two passes; search O(sample x columns), at most 2,000 pairs of columns, a few small models per
-suspicious label, of 40 columns besides those of the triggers.
+suspicious label, of 64 columns besides those of the triggers.
 Nulls: a missing cell is never part of a trigger; rows without a label are left out.
 Blind to: combinations of common values if few of the rows whose label no model predicts are planted
 (under a quarter: only a warning; under a seventh: nothing);

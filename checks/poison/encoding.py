@@ -17,7 +17,8 @@ from checks.kit.hashed_values import opaque
 from checks.poison.encoded_columns import Atom, Field, Kind, is_opaque, without_repeats
 
 TRAIN = 60_000
-ROUNDS = 20
+ROUNDS = 30
+SMALL, SMALL_ROUNDS = 5_000, 40  # with fewer rows, more rounds, which are cheap there
 FOLDS = 5
 PRIOR = 10.0  # pseudo-rows at the label's overall rate, for each value
 FEW = 3  # a word in fewer rows gets the label's overall rate
@@ -175,8 +176,8 @@ def trained(features: np.ndarray, target: np.ndarray, seed: int, most: int = TRA
     if not 0 < target[chosen].sum() < len(chosen):
         chosen = np.arange(len(target))
     model = HistGradientBoostingClassifier(
-        max_iter=ROUNDS,
-        learning_rate=0.2,
+        max_iter=SMALL_ROUNDS if len(target) < SMALL else ROUNDS,
+        learning_rate=0.15,
         max_leaf_nodes=15,
         early_stopping=False,
         random_state=seed,

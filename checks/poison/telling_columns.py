@@ -9,7 +9,7 @@ import numpy as np
 
 from checks.poison.encoded_columns import Field
 
-SHOWN = 40  # columns, at most, that a model is shown besides those of the candidates
+SHOWN = 64  # columns, at most, that a model is shown besides those of the candidates
 BINS = 16  # of an ordered column, of about equal size
 LEVELS = 32  # values of a category, or words of a text, most frequent first
 
