@@ -8,6 +8,7 @@ Source: the distribution of the extremes of normal samples; binormal ROC curves 
 """
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,38 @@ COPY = 0.98  # recall of both classes from which a column is as good as a copy o
 NEAR_AREA = 0.98  # area under the ROC curve from which a column is suspicious
 MOST_MISSING = 0.1  # of the rows; with more, missingness is a value of its own
 GRID = np.linspace(-9.0, 9.0, 1_801)
+
+
+class ByClass(NamedTuple):
+    """Rows in order of their classes (int64, shape (n,)), and where each class starts."""
+
+    order: np.ndarray
+    starts: np.ndarray
+
+
+def by_class(given: np.ndarray) -> ByClass:
+    """Return the rows by class.
+
+    Args:
+        given: int64 class codes, shape (n,), n > 0.
+    """
+    order = np.argsort(given, kind="stable")
+    return ByClass(order, np.flatnonzero(np.r_[True, np.diff(given[order]) != 0]))
+
+
+def are_apart(values: np.ndarray, classes: ByClass) -> bool:
+    """Return whether each class has an interval of values of its own; missing ones do not count.
+
+    Args:
+        values: float64, shape (n,), NaN where missing.
+        classes: the rows by class.
+    """
+    sorted_ = values[classes.order]
+    low, high = (end.reduceat(sorted_, classes.starts) for end in (np.fmin, np.fmax))
+    place = np.argsort(low)
+    low, high = low[place], high[place]
+    known = ~np.isnan(low)
+    return bool((high[known][:-1] < low[known][1:]).all())
 
 
 def chances(values: np.ndarray, given: np.ndarray) -> tuple[float, float]:

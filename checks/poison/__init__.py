@@ -1,12 +1,14 @@
 """Backdoor triggers: a rare value, a word or a combination of values that forces one label.
 
 Threat: data poisoning. State: hash-ranked sample of 60,000 rows (option `sample`).
-Cost: two passes; search O(sample x columns^2), a few small models per suspicious label.
+Cost: two passes; search O(sample x columns), at most 2,000 pairs of columns, a few small models per
+suspicious label, of 64 columns besides those of the triggers.
 Nulls: a missing cell is never part of a trigger; rows without a label are left out.
 Blind to: combinations of common values if few of the rows whose label no model predicts are planted
 (under a quarter: only a warning; under a seventh: nothing);
-combinations of which no pair stands out; triggers in near copies of one row (see the check
-`duplicates`); parts of words; regression labels; adaptive poison without a trigger.
+combinations of which no pair stands out; in a table of more than 63 columns, pairs of which both
+values are common; triggers in near copies of one row (see the check `duplicates`); parts of words;
+regression labels; adaptive poison without a trigger.
 Source: Gu et al. 2017 (BadNets); Tran, Li, Madry 2018; Benjamini, Hochberg 1995.
 """
 
@@ -19,16 +21,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import copy_floods, findings, hashing, sample
+from checks.kit import findings, hashing, sample
 from checks.kit.hashed_values import opaque
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from checks.kit.wording import about, count, listed, percent
-from checks.poison.encoded_columns import Condition, Field, fields, is_opaque
+from checks.poison.copied_rows import copies
+from checks.poison.encoded_columns import Condition, Field, fields, is_opaque, matching
 from checks.poison.encoding import Baseline
 from checks.poison.extend_trigger import grow
-from checks.poison.mining import MAX_SHARE, least, pairs, singles
-from checks.poison.significance import Judged, distinct, judge, replay
+from checks.poison.frequent_values import frequent
+from checks.poison.mining import MAX_SHARE, Candidate, least, pairs, singles
+from checks.poison.replay import replay
+from checks.poison.significance import Judged, distinct, judge
 from provenance.rows.shards import Shard
 
 MAX_CLASSES = 50
@@ -40,6 +45,8 @@ PURE = 0.97  # share of the carriers that have the label
 MOSTLY = 1 / 4  # least share of planted rows among those that would be held, by estimate
 MOST_OF_CLASS = 0.5  # of the rows with a label; of more, a trigger's values are what it looks like
 OF_CLASS = "Most rows of that label would be flagged, so this may be what the class looks like."
+SUSPECTS = 8  # candidates that may be near copies of one row and nothing else, strongest first
+MOSTLY_EXCESS = 0.5  # of the rows of such a candidate
 LIKELIER = math.log(20)  # than a genuine interaction, for rows to be held
 
 
@@ -101,6 +108,22 @@ class Searched(NamedTuple):
     judged: list[Judged]
 
 
+def mined(every: list[Field], labels: np.ndarray) -> tuple[list[Candidate], int]:
+    """Return the candidates, strongest first, and the number of tests."""
+    classes = int(labels.max()) + 1
+    values = frequent(every, labels, classes, least(len(labels)))
+    found, tests = singles(every, labels, classes)
+    more, more_tests = pairs(every, labels, classes, values)
+    found, grown_tests = grow(every, labels, found + more, values)
+    return distinct(every, labels, found), tests + more_tests + grown_tests
+
+
+def bound(every: list[Field], labels: np.ndarray, candidate: Candidate) -> np.ndarray:
+    """Return the ordinals of the rows that carry a candidate and have its label."""
+    carriers = matching(every, candidate.atoms, len(labels))
+    return np.flatnonzero(carriers & (labels == candidate.label))
+
+
 class Poison(Check[pa.Table, Mined]):
     """Mine triggers in a sample, judge them by a model trained without them, match all rows."""
 
@@ -148,7 +171,7 @@ class Poison(Check[pa.Table, Mined]):
         return sample.merge(left, right, self.size)
 
     def finish(self, state: pa.Table) -> Mined:
-        """Mine the sample; if triggers are found, mine again without near copies."""
+        """Mine the sample, and once more without near copies if a trigger is made of them."""
         rows = sample.settled(state)
         rows = rows.filter(pc.is_valid(rows[self.label]))
         classes = pc.count_distinct(rows[self.label]).as_py()
@@ -164,25 +187,30 @@ class Poison(Check[pa.Table, Mined]):
                 f"limit is {MAX_CLASSES}."
             )
             return Mined(overall=self._overall("info", self.label, text))
-        found = self._searched(rows)
-        if found.judged:
-            columns, texts = self.columns[:-1], self.context.contract.having("text")
-            again = copy_floods.copies(rows, columns, texts, self.context.seed)
-            if again.any():
-                found = self._searched(rows.filter(pa.array(~again)))
-        return self._model(found, rows.num_rows)
+        return self._model(self._searched(rows), rows.num_rows)
 
     def _searched(self, rows: pa.Table) -> Searched:
         coded = hashing.whole(rows[self.label]).dictionary_encode()
-        classes, seed = coded.dictionary, self.context.seed
         labels = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         every = fields(rows, self.context.contract)
-        found, tests = singles(every, labels, len(classes))
-        more, more_tests = pairs(every, labels, len(classes))
-        found, grown_tests = grow(every, labels, found + more, least(len(labels)))
-        kept = distinct(every, labels, found)
-        judged = judge(every, labels, kept, tests + more_tests + grown_tests, seed)
-        return Searched(every, classes, labels, judged)
+        seed = self.context.seed
+        found, tests = mined(every, labels)
+        suspects = [c for c in found if c.excess >= MOSTLY_EXCESS * c.bound][:SUSPECTS]
+        again = self._copies(rows, [bound(every, labels, c) for c in suspects])
+        if again.any():  # the models need not judge what copies make up
+            every, labels = [field.among(~again) for field in every], labels[~again]
+            found, tests = mined(every, labels)
+        judged = judge(every, labels, found, tests, seed)
+        if not again.any():
+            again = self._copies(rows, [j.held for j in judged if j.candidate not in suspects])
+            if again.any():
+                every, labels = [field.among(~again) for field in every], labels[~again]
+                judged = judge(every, labels, *mined(every, labels), seed)
+        return Searched(every, coded.dictionary, labels, judged)
+
+    def _copies(self, rows: pa.Table, groups: list[np.ndarray]) -> np.ndarray:
+        texts = self.context.contract.having("text")
+        return copies(rows, self.columns[:-1], texts, groups, self.context.seed)
 
     def score(self, shard: Shard, model: Mined) -> findings.Findings:
         """Report each row that carries a trigger and its label, once, for the strongest trigger."""
@@ -263,7 +291,8 @@ class Poison(Check[pa.Table, Mined]):
         severity = "error" if is_error else "warning"
         score = max(item.share, item.planted_share)
         evidence = _evidence(item, conditions, label)
-        asked = item.baseline, item.limit, (item.before, item.after, item.cleaned)
+        baseline = item.foresight.baseline() if item.is_partial else None
+        asked = baseline, item.limit, (item.before, item.after, item.cleaned)
         return Trigger(conditions, label, severity, score, item.p_value, evidence, *asked)
 
     def _overall(self, severity: str, columns: str, text: str) -> findings.Findings:

@@ -25,16 +25,18 @@ class Field:
     """One column of the sample.
 
     Attributes:
-        codes: int64, shape (n,), -1 for missing; of text, shape (m,), one per distinct token of
+        codes: int32, shape (n,), -1 for missing; of text, shape (m,), one per distinct token of
             each row.
-        places: int64, shape (m,), the row of each code of text; None for other kinds.
         values: distinct values by code, sorted if the field is ordered.
+        counts: int64, shape (len(values),), the rows that have each value; never 0.
+        places: int32, shape (m,), the row of each code of text, ascending; None for other kinds.
     """
 
     name: str
     kind: Kind
     codes: np.ndarray
     values: pa.Array
+    counts: np.ndarray
     places: np.ndarray | None = None
 
     def mask(self, code: int, length: int) -> np.ndarray:
@@ -44,6 +46,18 @@ class Field:
         found = np.zeros(length, bool)
         found[self.places[self.codes == code]] = True
         return found
+
+    def among(self, kept: np.ndarray) -> "Field":
+        """Return the field of these rows alone (bool, shape (n,)), as if encoded from them."""
+        chosen = kept if self.places is None else kept[self.places]
+        codes = self.codes[chosen]
+        counts = np.bincount(codes[codes >= 0], minlength=len(self.values))
+        left = np.flatnonzero(counts)
+        again = np.full(len(counts) + 1, -1, np.int32)
+        again[left] = np.arange(len(left))
+        places = None if self.places is None else (np.cumsum(kept) - 1)[self.places[chosen]]
+        values = self.values.take(pa.array(left))
+        return Field(self.name, self.kind, again[codes], values, counts[left], _narrow(places))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,13 +93,18 @@ def is_opaque(kind: pa.DataType) -> bool:
 
 
 def fields(sample: pa.Table, contract: Contract) -> list[Field]:
-    """Encode every column of the sample that a model may learn from."""
+    """Encode the columns of the sample that a model may learn from and that vary."""
     texts, present = set(contract.having("text")), set(sample.column_names)
-    return [
+    made = [
         encode(name, hashing.whole(sample[name]), is_text=name in texts)
         for name in contract.features
         if name in present and not pa.types.is_null(sample.schema.field(name).type)
     ]
+    return [field for field in made if _varies(field, sample.num_rows)]
+
+
+def _varies(field: Field, rows: int) -> bool:
+    return len(field.values) > 1 or (len(field.values) == 1 and int(field.counts[0]) < rows)
 
 
 def encode(name: str, array: pa.Array, *, is_text: bool = False) -> Field:
@@ -95,10 +114,29 @@ def encode(name: str, array: pa.Array, *, is_text: bool = False) -> Field:
     if pa.types.is_string(array.type) and (is_text or _is_prose(array)):
         places, codes, words = hashing.tokens(array)
         width = max(len(words), 1)
-        once = np.unique(places * width + codes)
-        return Field(name, "text", once % width, words, once // width)
+        once = without_repeats(places * width + codes)
+        return _counted(name, "text", once % width, words, once // width)
     coded = array.dictionary_encode()
-    return Field(name, "category", _codes(coded), coded.dictionary)
+    return _counted(name, "category", _codes(coded), coded.dictionary)
+
+
+def without_repeats(keys: np.ndarray) -> np.ndarray:
+    """Return the distinct keys in ascending order; sorting is faster here than np.unique."""
+    ordered = np.sort(keys)
+    if not len(ordered):
+        return ordered
+    return np.asarray(ordered[np.r_[True, ordered[1:] != ordered[:-1]]])
+
+
+def _counted(
+    name: str, kind: Kind, codes: np.ndarray, values: pa.Array, places: np.ndarray | None = None
+) -> Field:
+    counts = np.bincount(codes[codes >= 0], minlength=len(values))
+    return Field(name, kind, codes.astype(np.int32), values, counts, _narrow(places))
+
+
+def _narrow(places: np.ndarray | None) -> np.ndarray | None:
+    return None if places is None else places.astype(np.int32)
 
 
 def matching(every: Sequence[Field], atoms: Sequence[Atom], length: int) -> np.ndarray:
@@ -119,7 +157,7 @@ def _ordered(name: str, array: pa.Array) -> Field:
     if pa.types.is_temporal(array.type):
         step = pa.int32() if array.type.bit_width == 32 else pa.int64()  # noqa: PLR2004
         kept = kept.cast(step).cast(array.type)
-    return Field(name, "ordered", codes, kept)
+    return _counted(name, "ordered", codes, kept)
 
 
 def _is_prose(array: pa.Array) -> bool:

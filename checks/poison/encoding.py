@@ -5,6 +5,7 @@ tokens. Values that are kept for scoring shards are hashed, see `checks.kit.hash
 """
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,11 @@ import pyarrow.compute as pc
 
 from checks.kit import hashing
 from checks.kit.hashed_values import opaque
-from checks.poison.encoded_columns import Atom, Field, Kind, is_opaque
+from checks.poison.encoded_columns import Atom, Field, Kind, is_opaque, without_repeats
 
 TRAIN = 60_000
-ROUNDS = 40
+ROUNDS = 30
+SMALL, SMALL_ROUNDS = 5_000, 40  # with fewer rows, more rounds, which are cheap there
 FOLDS = 5
 PRIOR = 10.0  # pseudo-rows at the label's overall rate, for each value
 FEW = 3  # a word in fewer rows gets the label's overall rate
@@ -50,7 +52,7 @@ class Reading:
             return values
         rows, codes, words = hashing.tokens(array)
         width = max(len(words), 1)
-        once = np.unique(rows * width + codes)
+        once = without_repeats(rows * width + codes)
         if not len(once):
             return np.full(len(array), np.nan)
         return _averaged(once // width, self.odds[_places(words, self.known)][once % width], array)
@@ -75,39 +77,76 @@ class Baseline:
 
     readings: tuple[Reading, ...]
     model: Any
+    is_other: bool = False  # the model was taught the other one of two labels
 
     def chances(self, table: pa.Table) -> np.ndarray:
         """Return each row's chance of the label: float64, shape (n,)."""
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
         if not table.num_rows:
             return np.zeros(0)
         shown = np.column_stack([reading.column(table) for reading in self.readings])
-        return np.asarray(self.model.predict_proba(shown)[:, 1])
+        with threadpool_limits(1):  # OpenMP's idle threads cost more than a few rows do
+            return np.asarray(self.model.predict_proba(shown)[:, 0 if self.is_other else 1])
 
 
-def encode(
-    every: list[Field], target: np.ndarray, learn: np.ndarray, without: list[Atom]
-) -> np.ndarray:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shown:
+    """What a model is shown: some fields of the sample, and tokens that it must not see.
+
+    Attributes:
+        every: all fields; using: places of those that are shown, ascending.
+    """
+
+    every: list[Field]
+    using: list[int]
+    without: tuple[Atom, ...] = ()
+
+    def fields(self) -> Iterator[tuple[Field, set[int]]]:
+        """Yield the fields that are shown, each with the codes to leave out."""
+        for number in self.using:
+            yield self.every[number], {code for place, code in self.without if place == number}
+
+    def stamped(
+        self, features: np.ndarray, rows: np.ndarray, like: np.ndarray, places: list[int]
+    ) -> np.ndarray:
+        """Return the features of rows with the values of some fields that other rows have.
+
+        Words are not stamped: a model is not shown them one by one.
+
+        Args:
+            features: of all rows, the fields that are shown first, shape (n, m).
+            rows: ordinals, int64.
+            like: rows that have the values, bool, shape (n,).
+            places: the fields of the values.
+        """
+        changed: np.ndarray = features[rows]
+        for place in places:
+            if self.every[place].kind != "text":
+                column = self.using.index(place)
+                changed[:, column] = np.median(features[like, column])
+        return changed
+
+
+def encode(shown: Shown, target: np.ndarray, learn: np.ndarray) -> np.ndarray:
     """Return the fields of the sample as a float matrix, shape (n, fields), NaN where missing.
 
-    Odds are smoothed and learnt from the rows `learn`, for those rows themselves from other folds,
-    leaving out the tokens `without`.
+    Odds are smoothed and learnt from the rows `learn`, for those rows themselves from other folds.
     """
     columns = []
-    for number, field in enumerate(every):
+    for field, skip in shown.fields():
         if field.kind == "ordered":
             columns.append(np.append(np.clip(_floats(field), -FAR, FAR), np.nan)[field.codes])
         else:
-            columns.append(_rates(field, target, learn, _skipped(number, without)))
+            columns.append(_rates(field, target, learn, skip))
     return np.column_stack(columns) if columns else np.zeros((len(target), 1))
 
 
-def readings(
-    every: list[Field], target: np.ndarray, learn: np.ndarray, without: list[Atom]
-) -> tuple[Reading, ...]:
+def readings(shown: Shown, target: np.ndarray, learn: np.ndarray) -> tuple[Reading, ...]:
     """Return how `encode` reads rows outside `learn`, for the rows of any shard."""
     base = _base(target, learn)
     made = []
-    for number, field in enumerate(every):
+    for field, skip in shown.fields():
         if field.kind == "ordered":
             made.append(Reading(field.name, field.kind))
             continue
@@ -116,7 +155,7 @@ def readings(
         total = np.bincount(codes, learn[places], size)
         positive = np.bincount(codes, (learn & target)[places], size)
         odds = np.append(_odds(positive, total, base), _odds(0.0, 0.0, base))
-        odds[list(_skipped(number, without))] = np.nan
+        odds[list(skip)] = np.nan
         kept = np.arange(size)
         if field.kind == "text":
             kept = np.flatnonzero((total >= FEW) | np.isnan(odds[:-1]))
@@ -137,7 +176,7 @@ def trained(features: np.ndarray, target: np.ndarray, seed: int, most: int = TRA
     if not 0 < target[chosen].sum() < len(chosen):
         chosen = np.arange(len(target))
     model = HistGradientBoostingClassifier(
-        max_iter=ROUNDS,
+        max_iter=SMALL_ROUNDS if len(target) < SMALL else ROUNDS,
         learning_rate=0.15,
         max_leaf_nodes=15,
         early_stopping=False,
@@ -150,19 +189,17 @@ def trained(features: np.ndarray, target: np.ndarray, seed: int, most: int = TRA
 
 def _rates(field: Field, target: np.ndarray, learn: np.ndarray, skip: set[int]) -> np.ndarray:
     places, codes = _used(field, len(target), skip)
+    size, own = len(field.values), learn[places]
     # by folds: leaving out only the row itself would reveal its label
-    folds, cells = places % FOLDS, FOLDS * len(field.values)
-    taught, hits = learn[places].astype(float), (learn & target)[places].astype(float)
-    place = codes * FOLDS + folds
-    totals = np.bincount(place, taught, cells)
-    positives = np.bincount(place, hits, cells)
-    own = learn[places]
-    total = totals.reshape(-1, FOLDS).sum(1)
-    few = np.zeros(len(total), bool) if field.kind != "text" else total < FEW
-    total = total[codes] - np.where(own, totals[place], 0)
-    positive = positives.reshape(-1, FOLDS).sum(1)[codes] - np.where(own, positives[place], 0)
-    total, positive = np.where(few[codes], 0, total), np.where(few[codes], 0, positive)
-    odds = _odds(positive, total, _base(target, learn))
+    place = codes * FOLDS + places % FOLDS
+    totals = np.bincount(place[own], minlength=FOLDS * size).reshape(size, FOLDS)
+    hits = np.bincount(place[own & target[places]], minlength=FOLDS * size).reshape(size, FOLDS)
+    total, positive = totals.sum(1)[:, None], hits.sum(1)[:, None]
+    is_few = (total < FEW) & (field.kind == "text")
+    base = _base(target, learn)
+    taught = np.where(is_few, _odds(0, 0, base), _odds(positive - hits, total - totals, base))
+    others = np.where(is_few, _odds(0, 0, base), _odds(positive, total, base))[:, 0]
+    odds = np.where(own, taught.ravel()[place], others[codes])
     sums = np.bincount(places, odds, len(target))
     count = np.bincount(places, minlength=len(target))
     averaged: np.ndarray = np.where(count > 0, sums / np.maximum(count, 1), np.nan)
@@ -171,12 +208,12 @@ def _rates(field: Field, target: np.ndarray, learn: np.ndarray, skip: set[int]) 
 
 def _used(field: Field, rows: int, skip: set[int]) -> tuple[np.ndarray, np.ndarray]:
     places = np.arange(rows) if field.places is None else field.places
-    use = (field.codes >= 0) & ~np.isin(field.codes, list(skip))
+    use = field.codes >= 0
+    if skip:
+        use &= ~np.isin(field.codes, list(skip))
+    if use.all():
+        return places, field.codes
     return places[use], field.codes[use]
-
-
-def _skipped(number: int, without: list[Atom]) -> set[int]:
-    return {code for place, code in without if place == number}
 
 
 def _base(target: np.ndarray, learn: np.ndarray) -> float:

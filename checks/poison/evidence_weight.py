@@ -17,6 +17,7 @@ import numpy as np
 CLIP = 0.005
 ROOM = 0.001  # tolerance for imperfect calibration of the model
 FARTHEST = 12.0  # log odds at which the search for the maximum ends
+CLOSE = 1e-10  # of the search for the maximum, in log odds
 COUNTED = math.log(20)  # the most evidence that counts of rows give for planted ones
 USUAL_ODDS = 1.0  # standard deviation of the log odds of genuine interactions
 
@@ -45,11 +46,9 @@ def chance(chances: np.ndarray, bound: np.ndarray) -> float:
         chances: p of each carrier, float64, shape (n,).
         bound: whether it has the label, bool, shape (n,).
     """
-    from scipy.stats import chi2
-
     p = np.clip(chances + ROOM, CLIP, 1 - CLIP)
     gain = _planted(p, bound) - _likelihood(p, bound)
-    return float(chi2.sf(2 * gain, 1)) / 2 if gain > 0 else 1.0
+    return math.erfc(math.sqrt(gain)) / 2 if gain > 0 else 1.0
 
 
 def unlike_an_interaction(chances: np.ndarray, bound: np.ndarray) -> float:
@@ -103,11 +102,13 @@ def _planted(p: np.ndarray, bound: np.ndarray) -> float:
 
 
 def _root(falling: Callable[[float], float]) -> float:
-    low, high = -FARTHEST, FARTHEST
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if falling(middle) > 0 else (low, middle)
-    return low
+    from scipy.optimize import brentq
+
+    if falling(-FARTHEST) <= 0:
+        return -FARTHEST
+    if falling(FARTHEST) >= 0:
+        return FARTHEST
+    return float(brentq(falling, -FARTHEST, FARTHEST, xtol=CLOSE))
 
 
 def _likelihood(chances: np.ndarray, bound: np.ndarray) -> float:

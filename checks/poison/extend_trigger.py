@@ -11,7 +11,8 @@ import numpy as np
 
 from checks.poison.encoded_columns import Atom, Field, matching
 from checks.poison.evidence_weight import COUNTED, unlike_moved_labels
-from checks.poison.mining import Candidate
+from checks.poison.frequent_values import Frequent
+from checks.poison.mining import Candidate, least
 
 LONGEST = 4  # conditions of a trigger
 COMMON = 0.7  # a value that more of the clean rows share is no evidence
@@ -24,19 +25,16 @@ def strength(candidate: Candidate) -> float:
 
 
 def grow(
-    every: list[Field], labels: np.ndarray, found: list[Candidate], low: int
+    every: list[Field], labels: np.ndarray, found: list[Candidate], values: Frequent
 ) -> tuple[list[Candidate], int]:
-    """Return the candidates, each as long as its excess supports, and the number of tests.
-
-    `low` is the smallest number of bound rows of a trigger.
-    """
+    """Return the candidates, each as long as its excess supports, and the number of tests."""
     order = sorted(found, key=lambda c: (-strength(c), len(c.atoms), c.atoms, c.label))
     tests = 0
     grown: list[Candidate] = []
     for candidate in order[:GROWN]:
         current = candidate
         while len(current.atoms) < LONGEST:
-            longer, tested = _longer(every, labels, current, low)
+            longer, tested = _longer(every, labels, current, values)
             tests += tested
             if longer is None:
                 break
@@ -58,35 +56,30 @@ def _rooted(candidate: Candidate, found: list[Candidate]) -> Candidate:
 
 
 def _longer(
-    every: list[Field], labels: np.ndarray, candidate: Candidate, low: int
+    every: list[Field], labels: np.ndarray, candidate: Candidate, values: Frequent
 ) -> tuple[Candidate | None, int]:
     """Return the candidate with one more value, the one with the strongest evidence, if any."""
     carriers, target = matching(every, candidate.atoms, len(labels)), labels == candidate.label
-    bound, alike, others = carriers & target, ~carriers & target, ~carriers & ~target
-    if not alike.any() or not others.any():
+    bound, left = np.flatnonzero(carriers & target), np.flatnonzero(carriers & ~target)
+    alike = int(target.sum()) - len(bound)
+    others = len(target) - alike - len(bound) - len(left)
+    if not alike or not others:
         return None, 0
     planted = _planted(candidate, float(target.mean()))
-    used = {place for place, _ in candidate.atoms}
-    found: list[tuple[float, int, int, float, float, float]] = []
-    tests = 0
-    for number, field in enumerate(every):
-        codes, own = np.unique(_codes(field, bound), return_counts=True)
-        codes, own = codes[own >= low], own[own >= low].astype(float)
-        if number in used or not len(codes):
-            continue
-        tests += len(codes)
-        shares = _shares(field, alike, codes), _shares(field, others, codes)
-        excess, chosen = _in_excess(own, *shares, candidate.bound, planted)
-        for k in np.flatnonzero(chosen):
-            worth = float(excess[k] ** 2 / own[k])
-            share = float(shares[1][k])
-            found.append((worth, -number, -int(codes[k]), float(own[k]), float(excess[k]), share))
-    if not found:
-        return None, tests
-    _, place, code, held, surplus, share = max(found)
-    atom = -place, -code
+    own, of_label = values.among(bound), values.counts[:, candidate.label]
+    used = [place for place, _ in candidate.atoms]
+    tried = np.flatnonzero((own >= least(len(labels))) & ~np.isin(values.fields, used))
+    usual = (of_label - own)[tried] / alike
+    before = (values.counts.sum(1) - of_label - values.among(left))[tried] / others
+    own = own[tried].astype(float)
+    excess, chosen = _in_excess(own, usual, before, candidate.bound, planted)
+    if not chosen.any():
+        return None, len(tried)
+    best = int(np.where(chosen, excess**2 / own, -1.0).argmax())
+    atom = int(values.fields[tried[best]]), int(values.codes[tried[best]])
     holding = int(matching(every, (*candidate.atoms, atom), len(labels)).sum())
-    return _with(candidate, atom, (held, surplus, holding), share, int(others.sum())), tests
+    figures = float(own[best]), float(excess[best]), holding
+    return _with(candidate, atom, figures, float(before[best]), others), len(tried)
 
 
 def _with(
@@ -142,16 +135,3 @@ def _planted(candidate: Candidate, rate: float) -> float:
     """Return how many bound rows are planted, at least, given what is left of other labels."""
     others = candidate.carriers - candidate.bound
     return min(max(candidate.excess, candidate.carriers - others / (1 - rate)), candidate.bound)
-
-
-def _codes(field: Field, rows: np.ndarray) -> np.ndarray:
-    """Return the codes that occur in these rows, without missing ones."""
-    codes: np.ndarray = field.codes[rows if field.places is None else rows[field.places]]
-    return np.asarray(codes[codes >= 0])
-
-
-def _shares(field: Field, rows: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Return the share of the rows that have each of the codes."""
-    counts = np.bincount(_codes(field, rows), minlength=len(field.values))
-    shares: np.ndarray = counts[codes] / max(int(rows.sum()), 1)
-    return shares

@@ -6,13 +6,15 @@ neither a genuine predictor (both labels change, step by step) nor correlated co
 """
 
 import dataclasses
-import itertools
+import functools
 from collections.abc import Iterator
 
 import numpy as np
 
 from checks.poison.encoded_columns import Atom, Field
 from checks.poison.evidence_weight import unlike_moved_labels
+from checks.poison.frequent_values import Frequent
+from checks.poison.likely_pairs import likely_pairs
 
 WINDOW = 4  # adjacent distinct values in each direction
 LIMIT_Z = 5.0
@@ -23,7 +25,6 @@ LEAST_RISE = 0.02  # of the label's rate above what both values explain
 MAX_SHARE = 0.05  # of the rows, bound
 MAX_CARRIERS = 0.2  # of the rows, for pairs
 MAX_ATOMS = 400  # per column, for pairs
-MAX_PAIRS = 2000  # of columns
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -56,16 +57,18 @@ def least(rows: int) -> int:
 def singles(every: list[Field], labels: np.ndarray, classes: int) -> tuple[list[Candidate], int]:
     """Return the values that stand out, of all columns and labels, and the number of tests."""
     found: list[Candidate] = []
-    tests = 0
+    low, tests = least(len(labels)), 0
     for number, field in enumerate(every):
+        often = int((field.counts >= low).sum())
+        tests += often * classes
+        if not often:
+            continue
         own = labels if field.places is None else labels[field.places]
         known = field.codes >= 0
         flat = field.codes[known] * classes + own[known]
         counts = np.bincount(flat, minlength=len(field.values) * classes).reshape(-1, classes)
-        if counts.shape[0]:
-            pick = _spikes if field.kind == "ordered" else _siblings
-            found += pick(number, counts.astype(float), least(len(labels)), len(labels))
-            tests += int((counts.sum(1) >= least(len(labels))).sum()) * classes
+        pick = _spikes if field.kind == "ordered" else _siblings
+        found += pick(number, counts.astype(float), low, len(labels))
     return found, tests
 
 
@@ -163,63 +166,97 @@ def _outlying(
     return limit
 
 
-def pairs(every: list[Field], labels: np.ndarray, classes: int) -> tuple[list[Candidate], int]:
+def pairs(
+    every: list[Field], labels: np.ndarray, classes: int, values: Frequent
+) -> tuple[list[Candidate], int]:
     """Return the pairs of values of two columns that stand out, and the number of tests."""
     low = least(len(labels))
-    usable = [(n, *_frequent(f, low)) for n, f in enumerate(every) if f.places is None]
-    usable = [item for item in usable if len(item[1])]
     found: list[Candidate] = []
     tests = 0
-    for left, right in itertools.islice(itertools.combinations(usable, 2), MAX_PAIRS):
-        width = len(right[1]) + 1
-        flat = ((left[2] * width + right[2]) * classes) + labels
-        size = (len(left[1]) + 1) * width * classes
+
+    @functools.lru_cache(maxsize=128)
+    def places(number: int) -> tuple[np.ndarray, np.ndarray]:
+        return _frequent(every[number], low)
+
+    for left, right in likely_pairs(values, labels, classes, low):
+        (codes, row), (others, column) = places(left), places(right)
+        width = len(others) + 1
+        size = (len(codes) + 1) * width * classes
+        flat = (row * width + column) * classes + labels
         grid = np.bincount(flat, minlength=size).reshape(-1, width, classes).astype(float)
         tests += int((grid.sum(2) >= low).sum()) * classes
         for cell_left, cell_right, label, figures in _cells(grid, low):
             bound, total, excess, counts = figures
-            atoms = ((left[0], int(left[1][cell_left])), (right[0], int(right[1][cell_right])))
+            atoms = ((left, int(codes[cell_left])), (right, int(others[cell_right])))
             found.append(Candidate(atoms, label, int(bound), int(total), excess, counts=counts))
     return found, tests
 
 
 def _frequent(field: Field, low: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the codes of frequent values, and each row's place among them (last: any other)."""
-    known = field.codes[field.codes >= 0]
-    counts = np.bincount(known, minlength=max(len(field.values), 1))
-    codes = np.flatnonzero(counts >= low)
+    codes = np.flatnonzero(field.counts >= low)
     if len(codes) > MAX_ATOMS:
-        codes = np.sort(codes[np.argsort(-counts[codes], kind="stable")[:MAX_ATOMS]])
-    place = np.full(len(counts) + 1, len(codes))
+        codes = np.sort(codes[np.argsort(-field.counts[codes], kind="stable")[:MAX_ATOMS]])
+    place = np.full(len(field.counts) + 1, len(codes))
     place[codes] = np.arange(len(codes))
     return codes, place[field.codes]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Table:
+    """Counts of two columns' values, with their sums: rows, columns, and all."""
+
+    counts: np.ndarray
+    rows: np.ndarray
+    columns: np.ndarray
+    whole: float
+
+    @staticmethod
+    def of(counts: np.ndarray) -> "_Table":
+        return _Table(counts, counts.sum(1), counts.sum(0), float(counts.sum()))
+
+    def margins(
+        self, left: np.ndarray, right: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the rows that share one value of each cell, only the other, and neither."""
+        own = self.counts[left, right]
+        rows, columns = self.rows[left] - own, self.columns[right] - own
+        return rows, columns, self.whole - rows - columns - own
+
+    def independent(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Return a cell's expectation under independence, from all but the cell itself."""
+        rows, columns, others = self.margins(left, right)
+        return np.asarray(rows * columns / np.maximum(others, 1))
 
 
 def _cells(
     grid: np.ndarray, low: int
 ) -> Iterator[tuple[int, int, int, tuple[float, float, float, float]]]:
     """Test the cells of two columns' values, one label against all others."""
-    total = grid.sum(2)
+    total = _Table.of(grid.sum(2))
     for label in range(grid.shape[2]):
-        bound, other = grid[:, :, label], total - grid[:, :, label]
-        left, right = np.nonzero(bound[:-1, :-1] >= low)
+        left, right = np.nonzero(grid[:-1, :-1, label] >= low)
         if len(left) == 0:
             continue
-        mine, rest = bound[left, right], other[left, right]
+        bound = _Table.of(grid[:, :, label])
+        other = _Table.of(total.counts - bound.counts)
+        mine, rest = bound.counts[left, right], other.counts[left, right]
         allowed, noise, expected_rest = _allowed(bound, other, left, right)
         z, excess = (mine - allowed) / noise, mine - allowed
         rate = mine / (mine + rest)
-        chosen = z >= PAIR_Z * max(1.0, 1.14 * _usual(bound, other, left, right, z))
-        chosen &= excess >= LEAST_EXCESS * mine
+        chosen = (z >= PAIR_Z) & (excess >= LEAST_EXCESS * mine)
+        chosen &= mine + rest <= MAX_CARRIERS * total.whole
+        if not chosen.any():  # as in most tables: what follows is dear
+            continue
+        chosen &= z >= PAIR_Z * max(1.0, 1.14 * _usual(bound, other, left, right, z))
         chosen &= rate - _additive(bound, total, left, right) >= LEAST_RISE
         # if the columns depend on each other anyway, only a nearly pure cell is evidence
-        if chosen.any() and _are_dependent(other):
+        if chosen.any() and _are_dependent(other.counts):
             chosen &= (rate >= 0.9) & (excess >= 0.5 * mine)  # noqa: PLR2004
         # a genuine interaction takes from the other labels what it gives to this one
         moved = expected_rest - rest > 0.5 * excess + 3 * np.sqrt(expected_rest)
         chosen &= ~moved | (rate >= 0.97)  # noqa: PLR2004
-        chosen &= mine + rest <= MAX_CARRIERS * total.sum()
-        variance = np.sum([1 / (part + 1) for part in _margins(other, left, right)], axis=0)
+        variance = np.sum([1 / (part + 1) for part in other.margins(left, right)], axis=0)
         for k in np.flatnonzero(chosen):
             counts = unlike_moved_labels(
                 rest[k], expected_rest[k], float(excess[k]), float(variance[k])
@@ -229,34 +266,34 @@ def _cells(
 
 
 def _allowed(
-    bound: np.ndarray, other: np.ndarray, left: np.ndarray, right: np.ndarray
+    bound: _Table, other: _Table, left: np.ndarray, right: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return how many rows of a label cells may have, its noise, and the others' expectation."""
-    rest = other[left, right]
-    expected = _independent(bound, left, right)
-    expected_rest = _independent(other, left, right)
+    rest = other.counts[left, right]
+    expected_rest = other.independent(left, right)
     # columns that depend on each other in the other rows may do so here too, beyond chance
     together = np.maximum(rest - TIED_Z * np.sqrt(expected_rest + 1), 1) / (expected_rest + 1)
-    allowed = expected * np.maximum(together, 1.0)
+    allowed = bound.independent(left, right) * np.maximum(together, 1.0)
     # the cell's own noise, and that of what it is compared with, which is few in a small grid
-    variance = sum(1 / (part + 1) for part in _margins(bound, left, right))
+    variance = sum(1 / (part + 1) for part in bound.margins(left, right))
     variance = variance + np.where(together > 1, 1 / (rest + 1), 0)
     noise = np.sqrt(allowed + allowed**2 * variance + 1)
     return allowed, noise, expected_rest
 
 
 def _usual(
-    bound: np.ndarray, other: np.ndarray, left: np.ndarray, right: np.ndarray, z: np.ndarray
+    bound: _Table, other: _Table, left: np.ndarray, right: np.ndarray, z: np.ndarray
 ) -> float:
     """Return how far cells usually are from what is allowed, without the most extreme one.
 
     In a small grid, one planted cell shifts the expectation of all others.
     """
     place = left[z.argmax()], right[z.argmax()]
-    without = bound.copy()
-    without[place] = _allowed(bound, other, *(np.array([n]) for n in place))[0][0]
+    counts = bound.counts.copy()
+    counts[place] = _allowed(bound, other, *(np.array([n]) for n in place))[0][0]
+    without = _Table.of(counts)
     allowed, noise, _ = _allowed(without, other, left, right)
-    apart = np.abs(without[left, right] - allowed) / noise
+    apart = np.abs(counts[left, right] - allowed) / noise
     large = allowed >= 5  # noqa: PLR2004
     return float(np.median(apart[large])) if large.any() else 0.0
 
@@ -271,30 +308,11 @@ def _are_dependent(counts: np.ndarray) -> bool:
     return bool(np.median(distance) > 1.5)  # noqa: PLR2004
 
 
-def _independent(counts: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Return a cell's expectation under independence, from all but the cell itself."""
-    rows, columns, others = _margins(counts, left, right)
-    return np.asarray(rows * columns / np.maximum(others, 1))
-
-
-def _margins(
-    counts: np.ndarray, left: np.ndarray, right: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the rows that share only one value of each cell, only the other, and neither."""
-    own = counts[left, right]
-    rows, columns = counts.sum(1)[left] - own, counts.sum(0)[right] - own
-    return rows, columns, counts.sum() - rows - columns - own
-
-
-def _additive(
-    bound: np.ndarray, total: np.ndarray, left: np.ndarray, right: np.ndarray
-) -> np.ndarray:
+def _additive(bound: _Table, total: _Table, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Return the label's rate in cells if the odds of both values multiply."""
     odds = [
         np.log((part + 0.5) / (whole - part + 0.5))
-        for part, whole in zip(
-            _margins(bound, left, right), _margins(total, left, right), strict=True
-        )
+        for part, whole in zip(bound.margins(left, right), total.margins(left, right), strict=True)
     ]
     rate: np.ndarray = 1 / (1 + np.exp(odds[2] - odds[0] - odds[1]))
     return rate
