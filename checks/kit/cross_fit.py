@@ -24,7 +24,8 @@ LEARNT = 80_000  # rows to learn in all folds of a class label together: small s
 SMALL = 5_000  # rows up to which two more models are cheaper than more folds, and help more
 LANDMARKS = 300
 TREES = 24
-ROUNDS, RATE = 30, 0.2  # of boosting; twice as many at half the rate are hardly better
+# of boosting, in small samples and in others; twice as many at half the rate are hardly better
+ROUNDS, RATES = (40, 30), (0.15, 0.2)
 STEPS = 30  # of the linear model's solver; it is as good as converged
 DENSE = 0.1  # share of entries of the linear view above which a dense one is faster
 LARGEST = 1e38  # a tree's numbers have 32 bits
@@ -173,11 +174,7 @@ def fit(
         learn = np.flatnonzero((fold != number) & usable)
         mine = np.flatnonzero(fold == number)
         if _varies(given[learn]):
-            if screen:
-                members = _narrowed(screen, views, learn, given[learn], classes, seed)
-            else:
-                parts = [view[learn] for view in views]
-                members = _members(encoder, parts, given[learn], classes, seed)
+            members = _narrowed(screen, views, learn, given[learn], classes, seed)
         else:  # nearly all rows are copies of each other, and copies share a fold
             plain = _constant(classes).fit(np.zeros((int(usable.sum()), 1)), given[usable])
             members = (plain,) * len(views)
@@ -233,10 +230,13 @@ def _narrowed(
     classes: int,
     seed: int,
 ) -> tuple[Any, ...]:
-    """Return the members fitted to the best columns of some rows with these codes or numbers."""
+    """Return the members fitted to some rows with these codes or numbers, by their best columns."""
     encoder, both = screen.narrowed(learn, own)
+    parts = [view[learn] for view in views]
+    if both is None:
+        return _members(encoder, parts, own, classes, seed)
     columns = [both[number % 2] for number in range(len(views))]  # linear and trees take turns
-    parts = [view[learn][:, kept] for view, kept in zip(views, columns, strict=True)]
+    parts = [part[:, kept] for part, kept in zip(parts, columns, strict=True)]
     members = _members(encoder, parts, own, classes, seed)
     return tuple(map(screening.Narrow, members, columns))
 
@@ -310,8 +310,8 @@ def _boosted(
     kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
     few = min(40, max(5, len(given) // 100))
     model = kind(
-        max_iter=ROUNDS,
-        learning_rate=RATE,
+        max_iter=ROUNDS[len(given) > SMALL],
+        learning_rate=RATES[len(given) > SMALL],
         max_leaf_nodes=15,
         min_samples_leaf=few,
         l2_regularization=1.0,

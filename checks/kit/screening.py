@@ -46,20 +46,24 @@ class Narrow:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Screen:
-    """The groups of each column's values: uint8, shape (n, parts); and what they belong to."""
+    """The groups of each column's values: uint8, shape (n, parts), None for few columns."""
 
     encoder: encode.Encoder
-    groups: np.ndarray
+    groups: np.ndarray | None
 
     def narrowed(
         self, learn: np.ndarray, given: np.ndarray
-    ) -> tuple[encode.Encoder, tuple[np.ndarray, np.ndarray]]:
+    ) -> tuple[encode.Encoder, tuple[np.ndarray, np.ndarray] | None]:
         """Return the encoder's best parts, and their columns in the linear and the trees' view.
+
+        Of few columns all are kept, and the second is None.
 
         Args:
             learn: rows to learn from, int64, shape (m,).
             given: their class codes, int64, or numbers, float64, shape (m,).
         """
+        if self.groups is None:
+            return self.encoder, None
         parts = self.encoder.parts
         target = given if given.dtype.kind == "i" else _grouped(given)
         score = scores(self.groups[learn], np.unique(target, return_inverse=True)[1])
@@ -71,10 +75,10 @@ class Screen:
         return encode.Encoder(tuple(parts[n] for n in kept)), (wide, kept)
 
 
-def fit(encoder: encode.Encoder, deep: np.ndarray) -> Screen | None:
-    """Group the values of each column of the trees' view; None for few columns."""
+def fit(encoder: encode.Encoder, deep: np.ndarray) -> Screen:
+    """Group the values of each column of the trees' view."""
     if len(encoder.parts) <= MOST:
-        return None
+        return Screen(encoder, None)
     groups = np.zeros(deep.shape, np.uint8, order="F")
     for number, part in enumerate(encoder.parts):
         column = deep[:, number]
