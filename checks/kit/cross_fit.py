@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from checks.kit import encode, near_copies, screening
 
-FOLDS, MOST_FOLDS = 5, 8
-LEARNT = 80_000  # rows to learn in all folds of a class label together: small samples get more
+FOLDS, MOST_FOLDS = 5, 10
+LEARNT = 120_000  # rows to learn in all folds of a class label together: small samples get more
 SMALL = 5_000  # rows up to which two more models are cheaper than more folds, and help more
 LANDMARKS = 300
 TREES = 24
