@@ -24,8 +24,8 @@ LEARNT = 120_000  # rows to learn in all folds of a class label together: small 
 SMALL = 5_000  # rows up to which two more models are cheaper than more folds, and help more
 LANDMARKS = 300
 TREES = 24
-# of boosting, in small samples and in others; twice as many at half the rate are hardly better
-ROUNDS, RATES = (40, 30), (0.15, 0.2)
+# of boosting, in small samples, where others help, and in larger ones, which fewer make worse
+ROUNDS, RATES = (40, 60), (0.15, 0.1)
 STEPS = 30  # of the linear model's solver; it is as good as converged
 DENSE = 0.1  # share of entries of the linear view above which a dense one is faster
 LARGEST = 1e38  # a tree's numbers have 32 bits
