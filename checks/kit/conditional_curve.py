@@ -104,13 +104,12 @@ def curve(values: np.ndarray, along: np.ndarray) -> Curve | None:
     starts = _starts(x)
     if len(starts) < 2 or _explained(y, starts) < LEAST_SHARE:  # noqa: PLR2004
         return None
-    at = _quantiles(x, starts, 0.5)
-    center = _quantiles(y, starts, 0.5)
+    at, center = _quantiles(x, starts, 0.5)[0], _quantiles(y, starts, 0.5)[0]
     rest = y - np.interp(x, at, center)
     whole = np.quantile(y, 0.85) - np.quantile(y, 0.15)
     floor = max(LEAST_SPREAD * float(whole) / (2 * UNIT), 1e-9)
-    above = np.maximum(_quantiles(rest, starts, 0.85) / UNIT, floor)
-    below = np.maximum(-_quantiles(rest, starts, 0.15) / UNIT, floor)
+    low, high = _quantiles(rest, starts, 0.15, 0.85)
+    above, below = np.maximum(high / UNIT, floor), np.maximum(-low / UNIT, floor)
     slopes = np.abs(np.diff(center) / np.maximum(np.diff(at), 1e-12))
     return Curve(at, center, _wide(above), _wide(below), (float(slopes[0]), float(slopes[-1])))
 
@@ -125,8 +124,17 @@ def _starts(sorted_values: np.ndarray) -> np.ndarray:
     return starts
 
 
-def _quantiles(values: np.ndarray, starts: np.ndarray, share: float) -> np.ndarray:
-    return np.array([np.quantile(part, share) for part in np.split(values, starts[1:])])
+def _quantiles(values: np.ndarray, starts: np.ndarray, *shares: float) -> np.ndarray:
+    """Return quantiles of each part, interpolated as numpy does: shape (shares, parts)."""
+    sizes = np.diff(np.append(starts, len(values)))
+    part = np.repeat(np.arange(len(starts)), sizes)
+    ranked = values[np.lexsort((values, part))]
+    at = np.array(shares)[:, None] * (sizes - 1)
+    low = np.floor(at).astype(np.int64)
+    first, second = ranked[starts + low], ranked[starts + np.minimum(low + 1, sizes - 1)]
+    share, gap = at - low, second - first
+    made: np.ndarray = np.where(share < 0.5, first + gap * share, second - gap * (1 - share))  # noqa: PLR2004
+    return made
 
 
 def _explained(values: np.ndarray, starts: np.ndarray) -> float:

@@ -36,6 +36,7 @@ USUAL = 0.05  # of the rows; more exact repeats are a property of the table: a d
 FINE = 12
 MOST = 40  # groups to try from large subsets, and from small ones
 MIN_HASHES = 2
+SPARSE = 2  # bits: of the parts of a hash there are so many times more than rows, as a power of 2
 WHOLE = -1
 
 
@@ -47,6 +48,26 @@ class Axis:
     kind: Literal["number", "value", "text"]
     unit: float = 1.0
     number: int = 0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hashes:
+    """The hashes of one table's columns, computed once: by name, uint64, shape (hashes, n).
+
+    Of a text its min-hashes and, last, the hash of it as a whole.
+    """
+
+    made: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def of(self, array: pa.Array, axis: Axis) -> np.ndarray:
+        """Return the hashes of an axis, not of a number, shape (n,); `array` is its column."""
+        if axis.name not in self.made:
+            whole = hashing.value_hashes(array)[None, :]
+            is_text = axis.kind == "text"
+            more = [hashing.min_hashes(array, MIN_HASHES)] if is_text else []
+            self.made[axis.name] = np.vstack([*more, whole])
+        found: np.ndarray = self.made[axis.name][axis.number]
+        return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -132,42 +153,42 @@ def _unit(values: np.ndarray) -> float:
     return max(0.1 * spread, step, 1e-300 * float(spread > 0)) or 1.0
 
 
-def hashes(table: pa.Table, axes: Grid) -> np.ndarray:
-    """Return the cell of each row in each subset: uint64, shape (subsets, n)."""
-    return lsh.keys(_columns(table, axes), len(axes.chosen), table.num_rows)
+def hashes(table: pa.Table, axes: Grid, known: Hashes | None = None) -> np.ndarray:
+    """Return the cell of each row in each subset: uint64, shape (subsets, n).
+
+    `known` are the hashes of the table's own columns, which are computed where it has none.
+    """
+    known = Hashes() if known is None else known
+    return lsh.keys(_columns(table, axes, known), len(axes.chosen), table.num_rows)
 
 
-def _columns(table: pa.Table, axes: Grid) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _columns(table: pa.Table, axes: Grid, known: Hashes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the hashes of each axis and shift, and the subsets that use them."""
-    texts: dict[str, np.ndarray] = {}
     for place, axis in enumerate(axes.axes):
         array = hashing.whole(table[axis.name])
-        if axis.kind == "text" and axis.name not in texts:
-            texts[axis.name] = _hashed(array)
         for shift in (0, 1):
             using = axes.chosen[:, place] & (axes.shifts[:, place] == shift)
             if not using.any():
                 continue
             if axis.kind == "number":
                 values = lsh.cells(*hashing.numbers(array), axis.unit, 0.5 * shift)
-            elif axis.kind == "text":
-                values = texts[axis.name][axis.number]
             else:
-                values = hashing.value_hashes(array)
+                values = known.of(array, axis)
             yield hashing.mixed(values, 2 * place + shift + 1), using
 
 
 def find(table: pa.Table, axes: Grid, rows: np.ndarray) -> list[Flood]:
     """Return the floods of a sample with these row ordinals, the least probable first."""
-    groups = [_large(cells) for cells in hashes(table, axes)]
+    known = Hashes()
+    groups = [_large(cells) for cells in hashes(table, axes, known)]
     if table.num_rows <= FEW_ROWS:
         wide = dataclasses.replace(axes, axes=tuple(_widened(axis) for axis in axes.axes))
-        for found, cells in zip(groups, hashes(table, wide), strict=True):
+        for found, cells in zip(groups, hashes(table, wide, known), strict=True):
             low, high = (share * len(cells) for share in WIDE_SHARES)
             found += [group for group in _large(cells) if low <= len(group) <= high]
     if not any(groups):
         return []
-    columns = list(coordinates(table, axes, range(len(axes.axes))).values())
+    columns = list(coordinates(table, axes, range(len(axes.axes)), known).values())
     is_text = [axis.kind == "text" for axis in axes.axes]
     is_flooded = np.zeros(len(rows), bool)
     floods: list[Flood] = []
@@ -210,37 +231,34 @@ def _least_probable(
 
 
 def _large(cells: np.ndarray) -> list[np.ndarray]:
-    """Return the members of each cell with ten rows or more."""
-    order = np.argsort(cells, kind="stable")
-    edges = np.flatnonzero(np.r_[True, cells[order][1:] != cells[order][:-1], True])
+    """Return the members of each cell with ten rows or more, ascending."""
+    # most cells hold few rows: parts of the hash show which cannot hold ten, without a sort
+    bits = np.uint64(max(8, len(cells).bit_length() + SPARSE))
+    part = (cells >> (np.uint64(64) - bits)).astype(np.int64)
+    rows = np.flatnonzero(np.bincount(part)[part] >= LEAST)
+    order = rows[np.argsort(cells[rows], kind="stable")]
+    ranked = cells[order]
+    edges = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1], True])
     full = np.flatnonzero(np.diff(edges) >= LEAST)
     return [order[edges[k] : edges[k + 1]] for k in full]
 
 
-def coordinates(table: pa.Table, axes: Grid, using: Iterable[int]) -> dict[int, np.ndarray]:
+def coordinates(
+    table: pa.Table, axes: Grid, using: Iterable[int], known: Hashes | None = None
+) -> dict[int, np.ndarray]:
     """Return columns in units of their cells (float) or as hashes (uint64), by axis number."""
-    texts: dict[str, np.ndarray] = {}
+    known = Hashes() if known is None else known
     found: dict[int, np.ndarray] = {}
     for place in using:
         axis = axes.axes[place]
         array = hashing.whole(table[axis.name])
-        if axis.kind == "text":
-            if axis.name not in texts:
-                texts[axis.name] = _hashed(array)
-            found[place] = texts[axis.name][axis.number]
-        elif axis.kind == "number":
+        if axis.kind == "number":
             values, usable = hashing.numbers(array)
             with np.errstate(over="ignore"):
                 found[place] = np.where(usable, np.clip(values / axis.unit, -CLIP, CLIP), np.inf)
         else:
-            found[place] = hashing.value_hashes(array)
+            found[place] = known.of(array, axis)
     return found
-
-
-def _hashed(texts: pa.Array) -> np.ndarray:
-    """Return the min-hashes of texts and, last, the hash of each as a whole: (hashes, n)."""
-    whole = hashing.value_hashes(texts)
-    return np.vstack([hashing.min_hashes(texts, MIN_HASHES), whole])
 
 
 def _core(

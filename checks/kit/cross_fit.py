@@ -2,8 +2,9 @@
 
 A logistic regression and gradient-boosted trees, and in small samples, where more is cheap, a
 kernel approximation and a forest too; they are mixed by their out-of-fold likelihood. Near copies
-share a fold (`near_copies`), so that none vouches for another. Each model uses one thread, so that
-the numbers do not depend on the machine's cores.
+share a fold (`near_copies`), so that none vouches for another; of many columns each fold learns
+from the best (`screening`). Each model uses one thread, so that the numbers do not depend on the
+machine's cores.
 """
 
 import dataclasses
@@ -16,13 +17,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import encode, near_copies
+from checks.kit import encode, near_copies, screening
 
 FOLDS, MOST_FOLDS = 5, 10
 LEARNT = 120_000  # rows to learn in all folds of a class label together: small samples get more
 SMALL = 5_000  # rows up to which two more models are cheaper than more folds, and help more
 LANDMARKS = 300
-TREES = 40
+TREES = 24
+# of boosting, in small samples, where others help, and in larger ones, which fewer make worse
+ROUNDS, RATES = (40, 60), (0.15, 0.1)
+STEPS = 30  # of the linear model's solver; it is as good as converged
+DENSE = 0.1  # share of entries of the linear view above which a dense one is faster
 LARGEST = 1e38  # a tree's numbers have 32 bits
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear model for a numeric label
 MIX_STEPS = 60
@@ -87,10 +92,21 @@ class Crossfit:
             folds: as in `predict`.
             given: int64 class codes, shape (n,), none negative.
         """
-        if self.seen is None:
-            return np.ones(len(given), bool)
-        fold = with_copies(self.copies, table, folds) % len(self.members)
-        return np.asarray(self.seen[fold, given])
+        return self._knows(self._fold(table, folds), given)
+
+    def judged(
+        self, table: pa.Table, folds: np.ndarray, given: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `judges` returns, and what `predict` returns for those rows.
+
+        Args:
+            table: rows of a shard or sample.
+            folds: as in `predict`.
+            given: as in `judges`.
+        """
+        fold = self._fold(table, folds)
+        known = self._knows(fold, given)
+        return known, self._predicted(table.filter(pa.array(known)), fold[known])
 
     def predict(self, table: pa.Table, folds: np.ndarray) -> np.ndarray:
         """Return probabilities, shape (n, classes), or predicted numbers, shape (n,).
@@ -99,7 +115,15 @@ class Crossfit:
             table: rows of a shard or sample.
             folds: uint32, shape (n,), see `sample.folds`, before copies and the modulus.
         """
-        fold = with_copies(self.copies, table, folds) % len(self.members)
+        return self._predicted(table, self._fold(table, folds))
+
+    def _fold(self, table: pa.Table, folds: np.ndarray) -> np.ndarray:
+        return with_copies(self.copies, table, folds) % len(self.members)
+
+    def _knows(self, fold: np.ndarray, given: np.ndarray) -> np.ndarray:
+        return np.ones(len(given), bool) if self.seen is None else self.seen[fold, given]
+
+    def _predicted(self, table: pa.Table, fold: np.ndarray) -> np.ndarray:
         views = _views(self.encoder, table, self.shares > 0)
         made = np.zeros((table.num_rows, self.classes) if self.classes else table.num_rows)
         for number, members in enumerate(self.members):
@@ -144,13 +168,13 @@ def fit(
     count = _count(len(given), classes)
     fold = with_copies(copies, table, folds) % count
     usable = given >= 0 if classes else np.isfinite(given)
+    screen = screening.fit(encoder, views[1])
 
     def one(number: int) -> tuple[tuple[Any, ...], list[np.ndarray]]:
         learn = np.flatnonzero((fold != number) & usable)
         mine = np.flatnonzero(fold == number)
         if _varies(given[learn]):
-            parts = [view[learn] for view in views]
-            members = _members(encoder, parts, given[learn], classes, seed)
+            members = _narrowed(screen, views, learn, given[learn], classes, seed)
         else:  # nearly all rows are copies of each other, and copies share a fold
             plain = _constant(classes).fit(np.zeros((int(usable.sum()), 1)), given[usable])
             members = (plain,) * len(views)
@@ -198,6 +222,25 @@ def _views(encoder: encode.Encoder, table: pa.Table, used: np.ndarray) -> list[A
     return [(wide if linear else deep) if kept else None for kept, linear in members]
 
 
+def _narrowed(
+    screen: screening.Screen,
+    views: Sequence[Any],
+    learn: np.ndarray,
+    own: np.ndarray,
+    classes: int,
+    seed: int,
+) -> tuple[Any, ...]:
+    """Return the members fitted to some rows with these codes or numbers, by their best columns."""
+    encoder, both = screen.narrowed(learn, own)
+    parts = [view[learn] for view in views]
+    if both is None:
+        return _members(encoder, parts, own, classes, seed)
+    columns = [both[number % 2] for number in range(len(views))]  # linear and trees take turns
+    parts = [part[:, kept] for part, kept in zip(parts, columns, strict=True)]
+    members = _members(encoder, parts, own, classes, seed)
+    return tuple(map(screening.Narrow, members, columns))
+
+
 def _members(
     encoder: encode.Encoder, views: Sequence[Any], given: np.ndarray, classes: int, seed: int
 ) -> tuple[Any, ...]:
@@ -219,8 +262,13 @@ def pair(
         classes: number of classes; 0 for numbers.
         seed: for everything random.
     """
-    linear = _linear(classes).fit(views[0], given)
+    linear = _linear(classes).fit(_dense(views[0]), given)
     return linear, _boosted(encoder, views[1], given, classes, seed)
+
+
+def _dense(wide: Any) -> Any:
+    """Return the linear view as what is faster to fit; predictions are of CSR, row by row."""
+    return wide.toarray() if wide.nnz > DENSE * wide.shape[0] * wide.shape[1] else wide
 
 
 def _varies(given: np.ndarray) -> bool:
@@ -238,7 +286,7 @@ def _linear(classes: int) -> Any:
 
     if not classes:
         return Ridge(alpha=1.0, solver="lsqr")
-    return LogisticRegression(max_iter=100)
+    return LogisticRegression(max_iter=STEPS)
 
 
 def _kernel(wide: Any, given: np.ndarray, seed: int) -> Any:
@@ -251,7 +299,7 @@ def _kernel(wide: Any, given: np.ndarray, seed: int) -> Any:
     distance = 2 * float(wide.multiply(wide).sum() / wide.shape[0] - (mean**2).sum())
     landmarks = min(LANDMARKS, wide.shape[0])
     kernel = Nystroem(gamma=1 / max(distance, 1e-9), n_components=landmarks, random_state=seed)
-    return make_pipeline(kernel, LogisticRegression(C=10.0, max_iter=100)).fit(wide, given)
+    return make_pipeline(kernel, LogisticRegression(C=10.0, max_iter=100)).fit(_dense(wide), given)
 
 
 def _boosted(
@@ -262,12 +310,14 @@ def _boosted(
     kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
     few = min(40, max(5, len(given) // 100))
     model = kind(
-        max_iter=60,
+        max_iter=ROUNDS[len(given) > SMALL],
+        learning_rate=RATES[len(given) > SMALL],
         max_leaf_nodes=15,
         min_samples_leaf=few,
         l2_regularization=1.0,
         early_stopping=False,
-        categorical_features=[part.kind == "category" for part in encoder.parts],
+        # of two values, the order is no matter
+        categorical_features=[part.kind == "category" and part.width > 3 for part in encoder.parts],  # noqa: PLR2004
         random_state=seed,
     )
     # a column without a value in these folds cannot be binned; a constant one is never split
@@ -277,16 +327,19 @@ def _boosted(
 
 
 def _forest(deep: np.ndarray, given: np.ndarray, seed: int) -> Forest:
+    from sklearn import config_context
     from sklearn.tree import ExtraTreeClassifier
 
     matrix = in_32_bits(deep)
     seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, TREES)
-    made = tuple(
-        ExtraTreeClassifier(max_features="sqrt", min_samples_leaf=3, random_state=int(one)).fit(
-            matrix, given
+    is_checked = bool(np.isnan(matrix).any())  # only then does a fit look for missing values
+    with config_context(skip_parameter_validation=True):  # it takes as long as a small tree
+        made = tuple(
+            ExtraTreeClassifier(max_features="sqrt", min_samples_leaf=3, random_state=int(one)).fit(
+                matrix, given, check_input=is_checked
+            )
+            for one in seeds
         )
-        for one in seeds
-    )
     return Forest(made, made[0].classes_)
 
 

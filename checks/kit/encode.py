@@ -7,7 +7,7 @@ beyond it, texts are TF-IDF over the sample's most frequent words. Infinite valu
 
 import dataclasses
 import zlib
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,9 @@ BUCKETS = 64  # for all other categories of a column
 WORDS = 4096  # vocabulary of a text column
 CLIP = 6.0  # robust standard deviations
 MAX_TOKENS_OF_CATEGORY = 3.0  # mean words per cell; with more, a varied string is a text
+# of each byte its lower case, a blank for all but letters and digits
+_PLAIN = np.array([ord(c.lower()) if c.isalnum() else 32 for c in map(chr, range(128))], np.uint8)
+_PLAIN = np.concatenate([_PLAIN, np.full(128, 32, np.uint8)])
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,12 +140,36 @@ def spread(values: np.ndarray) -> tuple[float, float]:
 def words(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     """Return (row of each word, word): lower case, split at all but letters and digits."""
     flat = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    plain = pc.replace_substring_regex(pc.utf8_lower(flat.cast(pa.string())), r"[^\pL\pN]+", " ")
-    lists = pc.split_pattern(pc.utf8_trim_whitespace(plain), " ")
+    lists = pc.ascii_split_whitespace(_plain(flat.cast(pa.string())))
     found = pc.list_flatten(lists)
     owner = pc.list_parent_indices(lists)
     keep = pc.not_equal(pc.binary_length(found), 0)
     return owner.filter(keep).to_numpy(zero_copy_only=False), found.filter(keep)
+
+
+def _plain(texts: pa.StringArray) -> pa.StringArray:
+    """Return texts in lower case, with blanks for all but letters and digits."""
+    valid, ends, data = texts.buffers()
+    if data is None or not data.size:
+        return texts
+    # a table of bytes is ten times as fast as a pattern, and right for ASCII
+    made = pa.py_buffer(_PLAIN[np.frombuffer(data, np.uint8)])
+    plain = pa.StringArray.from_buffers(len(texts), ends, made, valid, -1, texts.offset)
+    other = pc.invert(pc.fill_null(pc.string_is_ascii(texts), True))  # noqa: FBT003
+    if not pc.any(other).as_py():
+        return plain
+    lower = pc.utf8_lower(texts.filter(other))
+    return pc.replace_with_mask(plain, other, pc.replace_substring_regex(lower, r"[^\pL\pN]+", " "))
+
+
+def _by_row(owner: np.ndarray, codes: np.ndarray, rows: int, width: int) -> Any:
+    """Return how often each row has each code: CSR float64, shape (rows, width), canonical."""
+    from scipy import sparse
+
+    ends = np.append(0, np.bincount(owner, minlength=rows).cumsum())
+    made = sparse.csr_matrix((np.ones(len(codes)), codes, ends), shape=(rows, width))
+    made.sum_duplicates()
+    return made
 
 
 def categories(column: pa.ChunkedArray) -> pa.Array:
@@ -172,21 +199,26 @@ def _fit_part(name: str, kind: Kind, column: pa.ChunkedArray) -> Part:
         center, scale = spread(numbers(column))
         return Part(name, kind, center, scale)
     if kind == "category":
-        levels, _ = _frequent(categories(column), LEVELS)
+        levels = _frequent(categories(column), LEVELS)
         distinct = pc.count_distinct(column).as_py()
         return Part(name, kind, known=opaque(levels), hashed=distinct > LEVELS)
     owner, found = words(column)
     codes = found.dictionary_encode()
-    pairs = np.unique(owner.astype(np.int64) * (len(codes.dictionary) + 1) + _indices(codes))
-    once = codes.dictionary.take(pa.array(pairs % (len(codes.dictionary) + 1)))
-    known, counts = _frequent(once, WORDS)
-    weight = np.log((1 + len(column)) / (1 + counts)) + 1
+    once = _by_row(owner, _indices(codes), len(column), max(len(codes.dictionary), 1))
+    counts = np.bincount(once.indices, minlength=len(codes.dictionary))
+    known, often = _top(codes.dictionary, counts, WORDS)
+    weight = np.log((1 + len(column)) / (1 + often)) + 1
     return Part(name, kind, known=opaque(known), weight=weight)
 
 
-def _frequent(values: pa.Array, most: int) -> tuple[pa.Array, np.ndarray]:
+def _frequent(values: pa.Array, most: int) -> pa.Array:
     counted = values.drop_null().value_counts()
-    table = pa.table({"value": counted.field("values"), "count": counted.field("counts")})
+    return _top(counted.field("values"), counted.field("counts"), most)[0]
+
+
+def _top(values: pa.Array, counts: pa.Array | np.ndarray, most: int) -> tuple[pa.Array, np.ndarray]:
+    """Return the most frequent values and how often each occurs, float64."""
+    table = pa.table({"value": values, "count": counts})
     order = pc.sort_indices(table, sort_keys=[("count", "descending"), ("value", "ascending")])
     top = table.take(order[:most]).combine_chunks()
     kept = top["value"].combine_chunks() if top.num_rows else pa.array([], pa.string())
@@ -254,9 +286,9 @@ def _text_triples(part: Part, column: pa.ChunkedArray) -> tuple[np.ndarray, np.n
     codes = _codes(part, found)
     owner, codes = owner[codes >= 0].astype(np.int64), codes[codes >= 0]
     width = max(part.width, 1)
-    pairs, counts = np.unique(owner * width + codes, return_counts=True)
-    rows, columns = pairs // width, pairs % width
+    counted = _by_row(owner, codes, len(column), width)
+    rows, columns = np.repeat(np.arange(len(column)), np.diff(counted.indptr)), counted.indices
     weight = part.weight if part.weight is not None else np.ones(width)
-    values = (1 + np.log(counts)) * weight[columns]
+    values = (1 + np.log(counted.data)) * weight[columns]
     norm = np.sqrt(np.bincount(rows, weights=values**2, minlength=len(column)))
     return rows, columns, values / norm[rows]

@@ -19,7 +19,7 @@ _DRAW = np.random.default_rng(20_240_229)
 _BYTES = _DRAW.integers(1, 2**63, 257, dtype=np.uint64)
 _PLACES = _DRAW.integers(1, 2**63, 4096, dtype=np.uint64) | np.uint64(1)
 MISSING = np.uint64(0x9E3779B97F4A7C15)  # the hash of a missing cell
-_AT_ONCE = 1 << 22  # bytes of texts that are hashed at once
+_AT_ONCE = 1 << 17  # bytes of texts hashed at once: what is computed of them stays in cache
 _EDGES = " \t\r\n.,;:!?\"'()[]{}<>"
 
 
@@ -81,12 +81,18 @@ def value_hashes(array: pa.Array, seed: int = 0) -> np.ndarray:
 
 def text_hashes(array: pa.Array) -> np.ndarray:
     """Return one hash per text, uint64, shape (n,); a missing text counts as empty."""
-    filled = pc.fill_null(array, "").cast(pa.large_string())
+    coded = pc.fill_null(array, "").dictionary_encode()
+    each = _each(coded.dictionary)
+    return each.take(coded.indices.to_numpy(zero_copy_only=False)) if len(each) else each
+
+
+def _each(texts: pa.Array) -> np.ndarray:
+    filled = texts.cast(pa.large_string())
     ends = np.frombuffer(filled.buffers()[1], np.int64)[filled.offset :][: len(filled) + 1]
     if len(filled) == 0 or ends[-1] == ends[0]:
         return np.zeros(len(filled), np.uint64)
     data = np.frombuffer(filled.buffers()[2], np.uint8)
-    # numbers are eight times as large as the bytes: a part of the texts at a time
+    # numbers are eight times as large as the bytes, so only a part of the texts at a time
     cuts = np.searchsorted(ends, np.arange(ends[0] + _AT_ONCE, ends[-1], _AT_ONCE))
     edges = np.unique([0, *cuts, len(filled)]).tolist()
     parts = [_hashed(data, ends[low : high + 1]) for low, high in itertools.pairwise(edges)]
@@ -97,7 +103,8 @@ def _hashed(data: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Return the hashes of texts that end at `ends` (int64, from the start of the first)."""
     data, starts, sizes = data[ends[0] : ends[-1]], ends[:-1] - ends[0], np.diff(ends)
     places = np.arange(len(data)) - np.repeat(starts, sizes)
-    terms = _BYTES[data] * _PLACES[places & 4095]
+    terms = _BYTES.take(data)
+    terms *= _PLACES.take(places & 4095)
     hashes = np.zeros(len(sizes), np.uint64)
     full = np.flatnonzero(sizes)
     if len(full):

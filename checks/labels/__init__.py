@@ -219,9 +219,8 @@ class Labels(Check[State, LabelModel]):
         given = _codes(names(whole[self.label]), model.classes)
         known, folds = np.flatnonzero(given >= 0), sample.folds(shard)
         table = whole.take(pa.array(known))
-        known = known[model.fitted.judges(table, folds[known], given[known])]
-        table = whole.take(pa.array(known))
-        chances = model.fitted.predict(table, folds[known])
+        judged, chances = model.fitted.judged(table, folds[known], given[known])
+        known = known[judged]
         return self._report(shard.rows[known], given[known], chances, model)
 
     def _thresholds(

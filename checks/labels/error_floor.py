@@ -142,37 +142,63 @@ def _profile(
     at: np.ndarray, hits: np.ndarray, total: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     # Fisher scoring for all floors at once, damped; arrays have shape (floors, bins)
-    floor = FLOORS[:, None]
     at = _bent(at[None, :], (BENDS * FLOORS)[:, None])
     slope, intercept = np.ones(len(FLOORS)), np.zeros(len(FLOORS))
-    gain = _gain(at, hits, total, slope, intercept)
+    gain = _gain(at, FLOORS[:, None], hits, total, slope, intercept)
+    left = np.arange(len(FLOORS))  # the floors that a step still improves
     for _ in range(ROUNDS):
-        overlap = sigmoid(slope[:, None] * at + intercept[:, None])
-        rate = np.clip(floor + (1 - 2 * floor) * overlap, 1e-9, 1 - 1e-9)
-        lean = (1 - 2 * floor) * overlap * (1 - overlap)
-        spread = rate * (1 - rate)
-        pull = (hits - total * rate) * lean / spread
-        weight = total * lean**2 / spread
-        prior = 1 / PRIOR_SD**2
-        first = (pull * at).sum(1) - (slope - 1) * prior
-        second = pull.sum(1) - intercept * prior
-        aa, ab, bb = (weight * at**2).sum(1) + prior, (weight * at).sum(1), weight.sum(1) + prior
-        det = aa * bb - ab**2
-        move = np.stack([(bb * first - ab * second) / det, (aa * second - ab * first) / det])
+        own, floor = at[left], FLOORS[left, None]
+        move = _step(own, floor, hits, total, slope[left], intercept[left])
+        open_ = np.ones(len(left), bool)
         for step in (1.0, 0.3, 0.05):
-            tried = slope + step * move[0], intercept + step * move[1]
-            better = (after := _gain(at, hits, total, *tried)) > gain
-            slope = np.where(better, tried[0], slope)
-            intercept = np.where(better, tried[1], intercept)
-            gain = np.where(better, after, gain)
-            move = move * ~better
+            rows = left[open_]
+            tried = slope[rows] + step * move[0, open_], intercept[rows] + step * move[1, open_]
+            after = _gain(own[open_], floor[open_], hits, total, *tried)
+            better = after > gain[rows]
+            hit = rows[better]
+            slope[hit], intercept[hit], gain[hit] = (
+                tried[0][better],
+                tried[1][better],
+                after[better],
+            )
+            open_[np.flatnonzero(open_)[better]] = False
+        left = left[~open_]
+        if not len(left):
+            break
     return slope, intercept, gain
 
 
-def _gain(
-    at: np.ndarray, hits: np.ndarray, total: np.ndarray, slope: np.ndarray, intercept: np.ndarray
+def _step(
+    at: np.ndarray,
+    floor: np.ndarray,
+    hits: np.ndarray,
+    total: np.ndarray,
+    slope: np.ndarray,
+    intercept: np.ndarray,
 ) -> np.ndarray:
-    floor = FLOORS[:, None]
+    """Return the full step of slope and intercept, shape (2, floors)."""
+    overlap = sigmoid(slope[:, None] * at + intercept[:, None])
+    rate = np.clip(floor + (1 - 2 * floor) * overlap, 1e-9, 1 - 1e-9)
+    lean = (1 - 2 * floor) * overlap * (1 - overlap)
+    spread = rate * (1 - rate)
+    pull = (hits - total * rate) * lean / spread
+    weight = total * lean**2 / spread
+    prior = 1 / PRIOR_SD**2
+    first = (pull * at).sum(1) - (slope - 1) * prior
+    second = pull.sum(1) - intercept * prior
+    aa, ab, bb = (weight * at**2).sum(1) + prior, (weight * at).sum(1), weight.sum(1) + prior
+    det = aa * bb - ab**2
+    return np.stack([(bb * first - ab * second) / det, (aa * second - ab * first) / det])
+
+
+def _gain(
+    at: np.ndarray,
+    floor: np.ndarray,
+    hits: np.ndarray,
+    total: np.ndarray,
+    slope: np.ndarray,
+    intercept: np.ndarray,
+) -> np.ndarray:
     overlap = sigmoid(slope[:, None] * at + intercept[:, None])
     rate = np.clip(floor + (1 - 2 * floor) * overlap, 1e-9, 1 - 1e-9)
     likely = (hits * np.log(rate) + (total - hits) * np.log1p(-rate)).sum(1)

@@ -42,6 +42,13 @@ class Given:
             made: np.ndarray = np.asarray(self._read(table).sum(1) >= JUDGED)
         return made
 
+    def judged(
+        self, table: pa.Table, folds: np.ndarray, given: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `judges` returns, and what `predict` returns for those rows."""
+        known = self.judges(table, folds, given)
+        return known, self.predict(table, folds)[known]
+
     def predict(self, table: pa.Table, _folds: np.ndarray) -> np.ndarray:
         """Return the chances of the judged classes, shape (n, classes), NaN without any."""
         made: np.ndarray = np.maximum(self._read(table), self.least)

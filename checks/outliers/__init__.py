@@ -99,10 +99,12 @@ class Outliers(Check[pa.Table, OutlierModel]):
 
     def _judged(self, table: pa.Table, trusted: pa.Table, rising: frozenset[str]) -> OutlierModel:
         model = judging.fitted(trusted, self.context.seed)
-        limits = self._limits(table, trusted, model)
+        chances = {rule: how(table, model) for rule, (how, _) in judging.RULES.items()}
+        limits = self._limits(table, trusted, model, chances)
         model = dataclasses.replace(model, limits=limits)
-        model = self._second(table, model, in_all=_in_all(table, trusted))
-        notes = tuple(self._note(table, rule, model) for rule in judging.RULES)
+        in_all = _in_all(table, trusted)
+        model = self._second(table, model, chances["joint"], in_all=in_all)
+        notes = tuple(self._note(table, rule, model, chances[rule]) for rule in judging.RULES)
         if rising:
             notes += (f"not judged, since they grow from row to row: {', '.join(sorted(rising))}",)
         review = np.inf
@@ -127,7 +129,8 @@ class Outliers(Check[pa.Table, OutlierModel]):
     ) -> findings.Findings:
         free, parts = np.ones(len(rows), bool), []
         for rule in judging.RULES:
-            chances, fired = judging.apply(table, folds, rule, model)
+            chances = judging.RULES[rule][0](table, model)
+            fired = judging.apply(table, folds, rule, model, chances)
             hit = np.flatnonzero(free & fired.any(1))
             free[hit] = False
             few = np.where(
@@ -143,10 +146,14 @@ class Outliers(Check[pa.Table, OutlierModel]):
         return findings.concat(parts)
 
     def _limits(
-        self, table: pa.Table, trusted: pa.Table, model: OutlierModel
+        self,
+        table: pa.Table,
+        trusted: pa.Table,
+        model: OutlierModel,
+        chances: dict[str, np.ndarray],
     ) -> dict[str, np.ndarray]:
         alpha, rows = self.context.contract.policy.alpha, max(self.context.rows, table.num_rows)
-        column, joined = judging.alone(table, model), judging.joined(table, model)
+        column, joined = chances["column"], chances["joint"]
         own = trusted is table
         expected = None if own else judging.joined(trusted, model)
         most = calibrate.MOST_GROUP if own else 1
@@ -158,9 +165,11 @@ class Outliers(Check[pa.Table, OutlierModel]):
             ),
         }
 
-    def _second(self, table: pa.Table, model: OutlierModel, *, in_all: float) -> OutlierModel:
+    def _second(
+        self, table: pa.Table, model: OutlierModel, joined: np.ndarray, *, in_all: float
+    ) -> OutlierModel:
         """Ask all other columns about the rows of each pair; drop groups that they explain."""
-        limits, chances = model.limits["joint"], judging.joined(table, model)
+        limits, chances = model.limits["joint"], joined.copy()
         hits = (chances < limits).sum(0)
         counts: Counter[str] = Counter()
         for pair, both in zip(model.pairs, hits.reshape(-1, 2), strict=True):
@@ -175,7 +184,7 @@ class Outliers(Check[pa.Table, OutlierModel]):
             for name in most[:MOST_SECONDS]
         }
         asked = dataclasses.replace(model, seconds=made)
-        fired = judging.apply(table, table[sample.FOLD].to_numpy(), "joint", asked)[1]
+        fired = judging.apply(table, table[sample.FOLD].to_numpy(), "joint", asked, joined)
         is_asked = np.repeat(np.array([pair.column in made for pair in model.pairs], bool), 2)
         kept = is_asked & (fired.sum(0) >= CONFIRMED * hits)
         # rows that the other columns explain must not lower the bar for a lone row
@@ -186,8 +195,8 @@ class Outliers(Check[pa.Table, OutlierModel]):
         limits = calibrate.within(chances, np.where(kept, limits, lone), lone, in_all)
         return dataclasses.replace(asked, limits=model.limits | {"joint": limits})
 
-    def _note(self, table: pa.Table, rule: str, model: OutlierModel) -> str:
-        _, fired = judging.apply(table, table[sample.FOLD].to_numpy(), rule, model)
+    def _note(self, table: pa.Table, rule: str, model: OutlierModel, chances: np.ndarray) -> str:
+        fired = judging.apply(table, table[sample.FOLD].to_numpy(), rule, model, chances)
         alpha = self.context.contract.policy.alpha
         return (
             f"outliers.{rule}: {int(fired.any(1).sum()):,} of "

@@ -119,10 +119,17 @@ def joined(table: pa.Table, model: OutlierModel) -> np.ndarray:
 
 
 def apply(
-    table: pa.Table, folds: np.ndarray, rule: str, model: OutlierModel
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return chances and which tests fire, both (n, tests), after the second opinion."""
-    chances = RULES[rule][0](table, model)
+    table: pa.Table, folds: np.ndarray, rule: str, model: OutlierModel, chances: np.ndarray
+) -> np.ndarray:
+    """Return which tests fire, bool, shape as `chances`, after the second opinion.
+
+    Args:
+        table: rows, shape (n, columns).
+        folds: of the rows, see `sample.folds`.
+        rule: key of RULES, which gives the chances.
+        model: with limits.
+        chances: of the rows' tests, shape (n, tests).
+    """
     fired = chances < model.limits[rule]
     for name, second in model.seconds.items() if rule == "joint" else ():
         tests = [n for n, pair in enumerate(model.pairs) if pair.column == name]
@@ -133,7 +140,7 @@ def apply(
             agrees = second.agrees(few, folds[hit], axis.place(encode.numbers(few[name])))
             for pair in own:
                 fired[np.ix_(hit, pair)] &= agrees
-    return chances, fired
+    return fired
 
 
 def _of_column(model: OutlierModel, number: int) -> tuple[str, str]:
