@@ -146,7 +146,9 @@ class Poison(Check[pa.Table, Mined]):
             "clean rows makes a model predict that label for nearly all of them. Otherwise the "
             f"severity is warning. It is also warning if the trigger occurs in more than "
             f"{MAX_SHARE:.0%} of the rows, or if it would flag most rows with its label, since "
-            "such a trigger cannot be told from an ordinary feature of the class. Info means that "
+            "such a trigger cannot be told from an ordinary feature of the class. A warning "
+            "accuses no single row if a genuine relationship explains the rows far better than "
+            "planting does, or if the trigger is that common. Info means that "
             f"the label has more than {MAX_CLASSES} values, so the search for triggers was "
             "skipped.",
             "Ask the source for the true label, or reject the row. The report shows what the "
@@ -244,7 +246,9 @@ class Poison(Check[pa.Table, Mined]):
         for item in judged:
             usual = len(judged) > MOST_TRIGGERS, alike[_columns(item)] > MOST_TRIGGERS
             trigger = self._trigger(every, item, classes, usual)
-            if item.candidate.bound <= MAX_SHARE * rows:
+            # a genuine interaction accuses no row; it is told once
+            is_genuine = trigger.severity != "error" and item.added <= -LIKELIER
+            if item.candidate.bound <= MAX_SHARE * rows and not is_genuine:
                 kept.append((item, trigger))
             else:
                 columns = ",".join(c.column for c in trigger.conditions)
