@@ -14,7 +14,7 @@ from checks.kit import hashing
 MOST_CLASSES = 10
 NOISE = 5.0  # standard deviations that are put down to chance
 GAP = 0.05  # of the rows, beyond chance and beyond what sources usually differ
-ROUNDS, RATE = 20, 0.2  # of boosting
+ROUNDS = 40
 OWNER = "__assay_owner"  # the source as a string
 
 
@@ -139,11 +139,7 @@ def _expected(matrix: np.ndarray, target: np.ndarray, folds: np.ndarray, seed: i
         if not learn.any() or not 0 < target[learn].sum() < learn.sum():
             continue
         model = HistGradientBoostingClassifier(
-            max_iter=ROUNDS,
-            learning_rate=RATE,
-            max_leaf_nodes=15,
-            early_stopping=False,
-            random_state=seed,
+            max_iter=ROUNDS, max_leaf_nodes=15, early_stopping=False, random_state=seed
         )
         with threadpool_limits(1):
             model.fit(matrix[learn], target[learn])
