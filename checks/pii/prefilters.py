@@ -135,6 +135,7 @@ def matches(texts: pa.Array, pattern: str | None, *, ascii_only: bool = False) -
     return mask
 
 
+@functools.lru_cache(maxsize=1024)
 def python(pattern: str) -> re.Pattern[str]:
     """Return a gate compiled for re."""
     wide = pattern.replace(r"\d", DIGITS)

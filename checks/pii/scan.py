@@ -47,6 +47,8 @@ def scan(texts: pa.Array, column: str, settings: Settings) -> dict[int, Found]:
         column: name of their column, which is context for weak hits.
         settings: see `Settings`.
     """
+    if not len(texts):
+        return {}
     long = pc.greater(pc.utf8_length(texts), settings.max_chars).to_numpy(zero_copy_only=False)
     out = {int(at): Found(unscanned="longer than max_chars") for at in np.flatnonzero(long)}
     places = np.flatnonzero(~long)
