@@ -150,15 +150,16 @@ def _judged_by_library(
     adapter = ge_adapter.Adapter(connection)
     try:
         results = adapter.validate(expectations)
-        found = adapter.conditions([clause for clause in clauses if clause.by_row])
-        failed = {n: error for n, error in found.items() if not isinstance(error, str)}
+        asked = [c for c in clauses if c.by_row or (is_plain and c.kind != ROW_COUNT)]
+        found = adapter.conditions(asked)
         usable = {n: sql for n, sql in found.items() if isinstance(sql, str)}
-        rows, broken = one_pass.offending_each(connection, usable)
-        counted = [c for c in clauses if is_plain and not c.by_row and c.kind != ROW_COUNT]
-        bounded = {n: str(sql) for n, sql in adapter.conditions(counted).items()}
+        by_row = {clause.number for clause in clauses if clause.by_row}
+        failed = {n: error for n, error in found.items() if not isinstance(error, str)}
+        passed = {n: sql for n, sql in usable.items() if n in by_row}
+        rows, broken = one_pass.offending_each(connection, passed)
     finally:
         adapter.close()
-    return Judged(rows, failed | broken, results), usable | bounded
+    return Judged(rows, failed | broken, results), usable
 
 
 def _nested_findings(contract: Contract, snapshot: Snapshot) -> list[Findings]:

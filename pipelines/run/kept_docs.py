@@ -59,7 +59,7 @@ class Documents:
 
 
 def shown(results: Sequence[Any], sql_results: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Return what a page shows of the results, apart from the number of rows."""
+    """Return what a page shows of the results, as `safe` leaves them, but the number of rows."""
     told: list[Any] = [all(one["success"] for one in sql_results)]
     for one in results:
         counts = {key: one.result[key] for key in _COUNTS if key in one.result}
@@ -82,14 +82,19 @@ def write_kept(
     Returns:
         Whether the kept pages show these results; if not, nothing was written.
     """
-    if contract.has_docs and shown(results, sql_results) != kept.shows:
-        return False
-    parts, open_columns = [], visible(contract)
+    told, columns = [], visible(contract)
     for part, one in zip(kept.result["results"], results, strict=True):
         config = part["expectation_config"]
-        counts = safe(one.result, config["type"], config["kwargs"], open_columns)
-        parts.append({**part, "result": counts, "success": one.success})
-    is_kept = [one.success for one in results]
+        told.append(
+            Result(one.success, safe(one.result, config["type"], config["kwargs"], columns))
+        )
+    if contract.has_docs and shown(told, sql_results) != kept.shows:
+        return False
+    parts = [
+        {**part, "result": one.result, "success": one.success}
+        for part, one in zip(kept.result["results"], told, strict=True)
+    ]
+    is_kept = [one.success for one in told]
     result = {
         **kept.result,
         "meta": {**kept.result["meta"], "sql_rules": sql_results},
