@@ -255,19 +255,16 @@ def _run(words: list[str]) -> int:
         return 2 if words else 0
     if arguments.verb != "nightly":  # which shuts down in its own order
         _heed_signals()
-    import gc
     import importlib
 
-    from pipelines import config, no_pandas
+    from pipelines import config, no_pandas, quick_imports
 
     arguments.environment = dict(os.environ)  # for the command that a gate starts
     config.take_key()
     config.quiet_libraries()
     no_pandas.install()
-    gc.disable()  # nothing of what is imported is garbage: looking for it takes a tenth of the time
-    command = importlib.import_module(f"pipelines.commands.{arguments.verb}")
-    gc.freeze()
-    gc.enable()
+    with quick_imports.collecting_nothing():
+        command = importlib.import_module(f"pipelines.commands.{arguments.verb}")
     code: int = command.main(arguments)
     sys.stdout.flush()  # so that a closed pipe is noticed here, not while Python exits
     return code

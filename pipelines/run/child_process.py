@@ -6,7 +6,6 @@ child that dies is ASSAY-E005.
 """
 
 import contextlib
-import gc
 import importlib
 import inspect
 import json
@@ -20,7 +19,7 @@ import tempfile
 import time
 from typing import IO, Any
 
-from pipelines import config, no_pandas, threads
+from pipelines import config, no_pandas, quick_imports, threads
 from provenance.base.atomic import with_code
 from provenance.base.errors import AssayError, frames
 
@@ -187,11 +186,9 @@ def serve(target: str, memory: int, warm: list[str]) -> None:
     no_pandas.install()
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    gc.disable()  # nothing of what is imported is garbage: looking for it takes a tenth of the time
-    for module in warm:
-        importlib.import_module(module)
-    gc.freeze()
-    gc.enable()
+    with quick_imports.collecting_nothing():
+        for module in warm:
+            importlib.import_module(module)
     module, _, name = target.partition(":")
     line = sys.stdin.readline()
     if not line:
