@@ -93,14 +93,34 @@ def _review(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("run", nargs="?", default="latest", metavar="RUN", help=f"{RUN} (default)")
     add("--list", action="store_true", help="list the rows that await a decision, worst first")
-    add("--apply", metavar="CSV", help="record decisions from a file with the columns row, "
-        "decision[, value, reason, reviewer]; a decision is release, reject, relabel, redact or "
-        "undo")  # fmt: skip
+    add("--apply", metavar="CSV", help="record decisions from a file with the columns decision and "
+        "row (or group, rule or key)[, value, column, reason]; a decision is release, reject, "
+        "relabel, correct, redact, undo or forget")  # fmt: skip
+    add("--export", metavar="CSV", help="write the groups and rows that wait to a file, for "
+        "decisions to be filled in and given to --apply")  # fmt: skip
+    add("--decide", metavar="WORD", help="record one decision on the rows that --row, --group, "
+        "--rule or --key names")  # fmt: skip
+    add("--undo", type=int, metavar="ENTRY", help="withdraw all decisions of this entry")
+    add("--forget", action="store_true", help="withdraw everything ever decided about the rows "
+        "named, so that they are asked anew")  # fmt: skip
+    add("--row", metavar="ROW", help="a row, by number")
+    add("--group", metavar="ID", help="a group, as --list names it")
+    add("--rule", metavar="RULE", help='a rule, such as labels.contradicted or "age.minimum age"')
+    add("--key", metavar="COLUMN=VALUE", help="the rows with this value in a column")
+    add("--column", metavar="COLUMN", help="with --decide correct: the column of the cell")
+    add("--value", metavar="TEXT", help="with --decide relabel or correct: the new value")
+    add("--overrule", action="store_true", help="let decisions contradict those of somebody else; "
+        "needs a reason")  # fmt: skip
+    add("--as", dest="reviewer", metavar="NAME", help="record NAME as the reviewer; only for the "
+        "owner of the store")  # fmt: skip
+    add("--show-values", action="store_true", help="do not mask cells that may be personal; only "
+        "for the owner of the store, and recorded in the ledger")  # fmt: skip
     add("--anchor", action="store_true",
         help="make the clean dataset of RUN the reference for drift from now on")  # fmt: skip
-    add("--reason", metavar="TEXT", help="with --anchor: why, for the ledger")
+    add("--reason", metavar="TEXT", help="why, for the ledger")
     add("--limit", type=int, default=100, metavar="N",
-        help="with --list: number of rows (default: 100; 0 for all)")  # fmt: skip
+        help="with --list: number of rows of a group, or with --json of all groups (default: "
+        "100; 0 for all)")  # fmt: skip
 
 
 def _release(parser: argparse.ArgumentParser) -> None:
@@ -188,7 +208,11 @@ VERBS: dict[str, Command] = {
     "review": (
         _review,
         "list the rows that await a decision, and record decisions",
-        ("assay review latest --list", "assay review latest --apply decisions.csv"),
+        (
+            "assay review latest --list",
+            "assay review latest --apply decisions.csv",
+            "assay review latest --decide reject --rule poison.trigger --reason 'planted'",
+        ),
     ),
     "release": (
         _release,

@@ -175,5 +175,10 @@ def proxy() -> str | None:
 
 
 def reviewer() -> str:
-    """Return the reviewer to record if a decision names none."""
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or f"uid-{os.getuid()}"
+    """Return the name of the account that runs this process, whatever the environment says."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return f"uid-{os.geteuid()}"

@@ -9,10 +9,11 @@ import shutil
 from pathlib import Path
 
 from checks.contract import loader
-from checks.kit import findings, verdict
+from checks.kit import findings
 from checks.kit.contract_model import Policy
 from pipelines.clock import now
 from pipelines.run import clean_scan, fates, reading
+from pipelines.run.decided import Decided
 from pipelines.run.request import Plan
 from pipelines.store.commit import Committer
 from pipelines.store.store import Store
@@ -44,8 +45,9 @@ def committed(
         reading.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))
         snapshot = plan.read()
         every = findings.ordered(findings.concat([fates.held_findings(snapshot), *found]))
-        held = verdict.quarantined_rows(every)
-        fated = fates.emit(snapshot, promised, every, held, plan.out)
+        name = fates.ids_of(snapshot, promised).of
+        sorting = Decided().sorting(promised, every, name)
+        fated = fates.Emitter(snapshot, sorting, plan.out).write()
         clean_scan.save_findings(every, plan.out)
         shutil.copy(contract, plan.out / "contract.yaml")
         for check, content in ({"outliers": b"0", "pii": b"0"} | (models or {})).items():

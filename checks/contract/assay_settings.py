@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any, get_args
@@ -42,9 +43,20 @@ MOST_SECONDS = 31 * 24 * 3600  # a month; timers cannot wait for ever
 MOST_DEPTH = 100  # levels of nested cells, which are read by recursion
 ON: list[Any] = [None, True, "on"]
 OFF: list[Any] = [False, "off"]
+_DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 _GLOB = frozenset("*?[")
 _SECONDS = number(exclusiveMinimum=0, maximum=MOST_SECONDS)
 _NOT_NEGATIVE = number(minimum=0)
+
+
+def _days(node: Node, name: str) -> int:
+    match = _DAYS.fullmatch(node.string(name))
+    if match is None:
+        fix = "write a number of days, such as 180d"
+        raise node.fail("C005", f"{name} must be a time in days", fix=fix)
+    return int(match[1])
+
+
 POLICY = Mapped(
     {
         "alpha": number(exclusiveMinimum=0, exclusiveMaximum=1),
@@ -53,6 +65,8 @@ POLICY = Mapped(
         "fail_on": words(("error", "warning")),
         "epsilon": _NOT_NEGATIVE,
         "epsilon_total": _NOT_NEGATIVE,
+        "require_reason": FLAG,
+        "decisions_valid": text(_days, pattern=f"^{_DAYS.pattern}$"),
     }
 )
 LIMITS = Mapped(

@@ -231,7 +231,8 @@ def _settings(given: Part, place: Place, columns: dict[str, str]) -> dict[str, A
         found["limits"] = dict(given["assay.limits"])
     if "assay.policy" in given:
         policy = given["assay.policy"]
-        shares = {key: float(value) for key, value in policy.items() if key != "fail_on"}
+        others = ("fail_on", "decisions_valid", "require_reason")
+        shares = {key: float(value) for key, value in policy.items() if key not in others}
         found["policy"] = Policy(**{**policy, **shares})
     return found
 

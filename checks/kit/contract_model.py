@@ -79,6 +79,8 @@ class Policy:
         epsilon, epsilon_total: privacy budget of one run, and of all runs of the dataset, for
             statistics of protected columns; >= 0.
         fail_on: `error`, or `warning` to fail on warnings too.
+        decisions_valid: days after which a person's decision on a row lapses; None for never.
+        require_reason: whether each decision needs a reason.
     """
 
     alpha: float = 0.1
@@ -87,6 +89,8 @@ class Policy:
     fail_on: Literal["error", "warning"] = "error"
     epsilon: float = 0.1
     epsilon_total: float = 10.0
+    decisions_valid: int | None = None
+    require_reason: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from provenance.base.ordinals import ordinal
 if TYPE_CHECKING:
     from checks.kit.protocol import Explanation
     from pipelines.store.store import Store
+    from provenance.ledger.entry import Entry
     from provenance.ledger.run_reader import RunReader
 
 FATE = ("run", "kind", "time", "fate", "file", "file_row")
@@ -144,7 +145,6 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
     copy = row_history.copy_of(entry, source)
     runs = list(row_history.fates_of(store, source["sha256"], local, copy))
     fates = [{name: item[name] for name in FATE} for item in runs if item["base"] == base]
-    decisions = [d for d in row_history.decisions_of(store, base) if d.row == number]
     return {
         "schema": "assay.explain/1",
         "run": entry.seq,
@@ -154,13 +154,21 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
         "fate": next(f["fate"] for f in fates if f["run"] == entry.seq),
         "rejected": row_history.rejection_in(files, number),
         "findings": row_history.findings_in(files, number),
-        "decisions": [{"entry": d.entry, "time": d.time, "decision": d.decision, "value": d.value,
-                       "reason": d.reason, "reviewer": d.reviewer} for d in decisions],
+        "decisions": list(_decisions(store, entry, number)),
         "fates": fates,
         "runs": runs,
         "contract": entry.facts["contract"],
         "ledger": {"entry": entry.seq, "leaf": entry.leaf.hex()},
     }  # fmt: skip
+
+
+def _decisions(store: "Store", entry: "Entry", row: int) -> Iterator[dict[str, Any]]:
+    """Yield every decision on a row, oldest first, also those on other content with its key."""
+    from pipelines.review.reviewed_run import ReviewedRun
+
+    names = ("entry", "time", "base", "decision", "column", "value", "reason", "reviewer")
+    for decision, is_same in ReviewedRun.of(store, entry).told(row):
+        yield {name: getattr(decision, name) for name in names} | {"same_content": is_same}
 
 
 def _bytes(files: "RunReader", source: Mapping[str, Any], local: int) -> dict[str, Any]:
@@ -195,12 +203,7 @@ def story(facts: dict[str, Any]) -> str:
     else:
         lines += [_finding(item) for item in facts["findings"]] or ["  findings  none"]
     for item in facts["decisions"]:
-        value = f" to {item['value']!r}" if item["value"] else ""
-        why = f": {item['reason']}" if item["reason"] else ""
-        lines.append(
-            f"  decision  {item['decision']}{value} by {item['reviewer']}, {item['time']}, "
-            f"entry {item['entry']}{why}"
-        )
+        lines.append(_decided(item))
     for item in facts["runs"]:
         place = f" in {item['file']}, row {item['file_row']}" if item["file"] else ""
         lines.append(
@@ -211,6 +214,17 @@ def story(facts: dict[str, Any]) -> str:
     lines.append(f"  contract  {contract['path']}, sha256 {contract['sha256'][:16]}")
     lines.append(f"  ledger    entry {ledger['entry']}, digest {ledger['leaf'][:16]}")
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _decided(item: Mapping[str, Any]) -> str:
+    column = f" {item['column']}" if item["column"] else ""
+    value = f" to {item['value']!r}" if item["value"] else ""
+    other = "" if item["same_content"] else ", when the row had other content"
+    why = f": {item['reason']}" if item["reason"] else ""
+    return (
+        f"  decision  {item['decision']}{column}{value} by {item['reviewer']}, {item['time']}, "
+        f"entry {item['entry']} on run {item['base']}{other}{why}"
+    )
 
 
 def _source(source: Mapping[str, Any]) -> Iterator[str]:

@@ -5,14 +5,11 @@ exist any longer. Rows without a decision keep their fate.
 """
 
 import argparse
-import dataclasses
 import time
 import uuid
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import findings, registry, verdict
@@ -24,22 +21,20 @@ from pipelines.clock import now
 from pipelines.events import openlineage
 from pipelines.report import build
 from pipelines.run import clean_scan, fates, losses
+from pipelines.run.decided import Decided
 from pipelines.run.entry_facts import FINDING_STAGES, all_statuses
-from pipelines.run.fates import Sorting
 from pipelines.run.named_files import bound
-from pipelines.store import outcome, row_history, trust
+from pipelines.store import decisions, outcome, row_history, trust
 from pipelines.store.commit import Committer
+from pipelines.store.decisions import History, Judged
 from pipelines.store.outcome import Committed, Fated, Outcome
 from pipelines.store.rebuild import rebuild
-from pipelines.store.row_history import Decision
 from pipelines.store.store import Store
 from provenance.base import own_code
 from provenance.base.errors import Notice
 from provenance.ledger.entry import Entry
 from provenance.ledger.run_reader import RunReader
-from provenance.rows.nested import column_of
 
-KEEPS = ("release", "relabel", "redact")
 INHERITED = (
     "schema", "dataset", "contract", "inputs", "reference", "policy", "checks", "engine",
     "orchestrator", "beside",
@@ -74,27 +69,26 @@ def release(store: Store, entry: Entry) -> Outcome:
 def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: Committed) -> None:
     began = time.perf_counter()
     contract = _contract(base, files)
-    standing = row_history.standing(store, base.seq)
     started, found = now(), _findings(files)
+    settled = _settled(store, base, files, contract, found)
     with committed, store.staged() as work:
         out, scratch = work / "out", work / "scratch"
         out.mkdir()
         scratch.mkdir()
         snapshot = rebuild(files, base, contract, found, scratch)
-        sorting = _sorting(found, standing, contract)
+        sorting = settled.sorting(contract, found, lambda ids, _: ids)
         fated = fates.Emitter(snapshot, sorting, out).write()
         (out / row_history.CONTRACT).write_bytes(files.read(row_history.CONTRACT))
         clock = {"emit": round(time.perf_counter() - began, 3)}
-        scanned = clean_scan.rescan(out, contract, found, snapshot.sources, _accepted(standing))
+        scanned = clean_scan.rescan(out, contract, found, snapshot.sources, settled.rows("release"))
         clock["rescan"] = round(time.perf_counter() - began - clock["emit"], 3)
         # the base run's rescan covered another clean dataset, and it knew of no decision
-        undecided = np.setdiff1d(sorting.quarantined, sorting.refused)
         found = losses.without(_without_rescan(found))
-        lost = losses.find(snapshot, contract, found, undecided)
+        lost = losses.find(snapshot, contract, found, sorting.quarantined)
         found = findings.ordered(findings.concat([found, scanned, lost]))
         clean_scan.save_findings(found, out)
-        decided = _decided(base, _unsettled(found, standing), fated)
-        facts = {**_facts(base, standing, fated, decided, started), "run_id": run_id}
+        decided = _decided(base, settled, found, fated)
+        facts = {**_facts(base, settled, fated, decided, started), "run_id": run_id}
         statuses = all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
         drawn = build.Drawn(facts, found, statuses, warnings, store, clock)
@@ -121,13 +115,23 @@ def _base(store: Store, entry: Entry) -> tuple[Entry, RunReader]:
     return base, files
 
 
-def _decided(base: Entry, found: findings.Findings, fated: Fated) -> Verdict:
+def _settled(
+    store: Store, base: Entry, files: RunReader, contract: Contract, found: findings.Findings
+) -> Decided:
+    """Return the decisions in force for the rows of the base run."""
+    history = History.of(store, base.facts["dataset"])
+    standing = decisions.of_run(store, base, files, contract, found)
+    until = Judged(standing, {}).until(contract)
+    return Decided(standing, upto=history.upto, until=until)
+
+
+def _decided(base: Entry, settled: Decided, found: findings.Findings, fated: Fated) -> Verdict:
     return verdict.decide(
-        found,
+        settled.open_findings(found),
         Policy(**base.facts["policy"]),
         source=fated.source,
         quarantine=fated.quarantine,
-        rejected=base.facts["rows"]["rejected"],  # a reviewer's rejects do not count as unreadable
+        rejected=fated.rejected - len(settled.rows("reject")),
     )
 
 
@@ -140,18 +144,12 @@ def _inherited(base: Entry, found: findings.Findings) -> tuple[Status, ...]:
     )
 
 
-def _accepted(standing: dict[int, Decision]) -> np.ndarray:
-    """Return the rows that a person released unchanged: int64, ascending."""
-    released = [row for row, item in standing.items() if item.decision == "release"]
-    return np.array(sorted(released), np.int64)
-
-
 def _without_rescan(found: findings.Findings) -> findings.Findings:
     return found.filter(pc.not_equal(found["check"], "rescan"))
 
 
 def _facts(
-    base: Entry, standing: dict[int, Decision], fated: Fated, decided: Verdict, started: str
+    base: Entry, settled: Decided, fated: Fated, decided: Verdict, started: str
 ) -> dict[str, Any]:
     """Return the body of a release's entry: the base run's facts and what the decisions changed."""
     return {
@@ -170,79 +168,10 @@ def _facts(
         "checked": decided.checked,
         "reasons": [reason.as_dict() for reason in decided.reasons],
         "warnings": base.facts.get("warnings", []),
-        "reviews": sorted({decision.entry for decision in standing.values()}),
+        "reviews": [],
+        **settled.facts(),
     }
 
 
 def _findings(files: RunReader) -> findings.Findings:
     return findings.ordered(findings.concat(list(files.tables("findings"))))
-
-
-def _sorting(
-    found: findings.Findings, standing: dict[int, Decision], contract: Contract
-) -> Sorting:
-    by_decision: dict[str, list[int]] = {}
-    for row, decision in standing.items():
-        by_decision.setdefault(decision.decision, []).append(row)
-    kept = np.array([r for name in KEEPS for r in by_decision.get(name, [])], np.int64)
-    refused = np.array(sorted(by_decision.get("reject", [])), np.int64)
-    quarantined = np.setdiff1d(verdict.quarantined_rows(found), kept)
-    changes = _Changes(contract, standing, found)
-    return Sorting(found, quarantined, refused, changes, lambda ids, _: ids)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Changes:
-    """What decisions change in clean rows: labels, and texts to redact."""
-
-    contract: Contract
-    standing: dict[int, Decision]
-    found: findings.Findings
-
-    def __call__(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
-        table = self._relabelled(table, rows)
-        return self._redacted(table, rows)
-
-    def _relabelled(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
-        new = {r: d.value for r, d in self.standing.items() if d.decision == "relabel"}
-        label = self.contract.label
-        mask = np.isin(rows, list(new))
-        if label is None or not mask.any():
-            return table
-        from provenance.rows import cast
-
-        texts = pa.array([new[int(row)] for row in rows[mask]], pa.string())
-        values, _ = cast.cast(texts, self.contract.column(label).spec)
-        return _replace(table, label, mask, values)
-
-    def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
-        # the contract's own replacements first: a pseudonym needs no redaction
-        table = fates.protected(table, self.contract)
-        chosen = [r for r, d in self.standing.items() if d.decision == "redact"]
-        mask = np.isin(rows, chosen)
-        if not mask.any():
-            return table
-        redacting = pa.array(sorted(registry.offering("redact")), pa.string())
-        hits = self.found.filter(
-            pc.and_(pc.is_in(self.found["check"], redacting), pc.is_valid(self.found["row"]))
-        )
-        paths = hits["column"].unique().drop_null().to_pylist()
-        for column in sorted({column_of(path, table.column_names) or path for path in paths}):
-            cells = table[column].combine_chunks().filter(pa.array(mask))
-            texts = registry.redact(cells, column, self.contract)
-            table = _replace(table, column, mask, texts)
-        return table
-
-
-def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:
-    whole = table[column].combine_chunks()
-    # Arrow's replace_with_mask does not know nested types
-    places = np.arange(len(whole))
-    places[mask] = len(whole) + np.arange(len(values))
-    changed = pa.concat_arrays([whole, values.cast(whole.type)]).take(pa.array(places))
-    return table.set_column(table.column_names.index(column), table.schema.field(column), changed)
-
-
-def _unsettled(found: findings.Findings, standing: dict[int, Decision]) -> findings.Findings:
-    settled = pc.is_in(found["row"], pa.array(list(standing), pa.int64()))
-    return found.filter(pc.or_(pc.is_null(found["row"]), pc.invert(settled)))

@@ -17,8 +17,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from checks.kit.contract_model import Contract
-from pipelines.store import row_history
-from pipelines.store.row_history import Decision
+from pipelines.store import decisions, row_history
+from pipelines.store.decisions import Decision
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 from provenance.ledger.entry import Entry
@@ -49,7 +49,7 @@ class ComparedRun:
         base: the entry of the run that read the source; `entry` itself unless it is a release.
         contract: the copy in the run's folder.
         schema: the columns of its clean files.
-        decisions: those that a release applied, by row.
+        decisions: those that the run or release applied, by row.
     """
 
     entry: Entry
@@ -202,8 +202,8 @@ def open_run(store: Store, run: str) -> ComparedRun:
     contract = row_history.contract_of(files)
     base = store.ledger.read(row_history.base_of(entry))
     schema = files.schema(files.names("clean")[0])
-    decisions = row_history.applied(store, entry) if entry.kind == "release" else {}
-    return ComparedRun(entry, base, files, contract, schema, decisions)
+    applied = decisions.applied(store, entry)
+    return ComparedRun(entry, base, files, contract, schema, applied)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit.contract_model import Contract, Rule
-from pipelines.store import rebuild, row_history
+from pipelines.store import decisions, rebuild, row_history
 from pipelines.store.row_history import CONTRACT
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
@@ -93,9 +93,10 @@ def reviewed(store: Store, entry: Entry) -> Reviewed:
         what = f"the contract's rules were not evaluated on run {base.seq}"
         raise AssayError("C014", what, fix="choose a run in which every check ran")
     contract, text = row_history.contract_of(files), files.read(CONTRACT).decode()
-    standing = row_history.standing(store, base.seq)
+    found = pa.concat_tables(files.tables("findings"))
+    standing = decisions.of_run(store, base, files, contract, found)
     released, rejected = (
-        frozenset(row for row, item in standing.items() if item.decision == word)
+        frozenset(row for row, item in standing.items() if item.last.decision == word)
         for word in ("release", "reject")
     )
     return Reviewed(base, files, contract, text, _broken(files), released, rejected)

@@ -5,7 +5,7 @@ read, with `_row` and `_reasons`. Before anything is committed, the counts must 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -52,22 +52,10 @@ def held_findings(snapshot: Snapshot) -> findings.Findings:
     ).cast(findings.SCHEMA)
 
 
-def emit(
-    snapshot: Snapshot, contract: Contract, found: findings.Findings, held: np.ndarray, out: Path
-) -> Fated:
-    """Write clean, quarantine, rejected and lineage; return the counts of rows.
-
-    Args:
-        snapshot: of the source.
-        contract: says which columns to protect.
-        found: all findings, for the reasons of each row.
-        held: int64 ordinals of the rows that go to quarantine.
-        out: the run's folder.
-    """
+def ids_of(snapshot: Snapshot, contract: Contract) -> RowIds:
+    """Return what turns the digests of a source's rows into their ids."""
     secrets = lineage.secrets_of(keys.own(make=True)) if contract.is_personal else None
-    name = RowIds(snapshot.sources, secrets).of
-    sorting = Sorting(found, held, held[:0], lambda table, _: protected(table, contract), name)
-    return Emitter(snapshot, sorting, out).write()
+    return RowIds(snapshot.sources, secrets)
 
 
 def protected(table: pa.Table, contract: Contract) -> pa.Table:
@@ -91,6 +79,7 @@ class Sorting:
         quarantined, refused: int64 row ordinals; `refused` are those that a reviewer rejected.
         change: redacts or relabels clean rows, given their ordinals.
         name: turns the snapshot's row digests and ordinals into the ids that are published.
+        entries: of the decisions in force, by row.
     """
 
     found: findings.Findings
@@ -98,6 +87,7 @@ class Sorting:
     refused: np.ndarray
     change: Change
     name: Name
+    entries: Mapping[int, int] = dataclasses.field(default_factory=dict)
 
 
 class Emitter:
@@ -198,7 +188,9 @@ class Emitter:
         write_table(table, self._out / name)
         ids = self._sorting.name(digests, rows)
         placed = fate, name
-        table = lineage.table_of(self._snapshot.sources, rows, ids, placed, self._rules(rows))
+        table = lineage.table_of(
+            self._snapshot.sources, rows, ids, placed, self._rules(rows), self._decisions(rows)
+        )
         self._tree.extend(lineage.leaves(table))  # the parts' names sort in the order of writing
         write_table(table, self._out / "lineage" / f"part-{number:05d}-{fate}.parquet")
 
@@ -210,6 +202,11 @@ class Emitter:
         taken = self._found["rule"].combine_chunks().take(pa.array(np.arange(len(starts)) + starts))
         offsets = pa.array(np.r_[0, np.cumsum(lengths)], pa.int32())
         return pa.ListArray.from_arrays(offsets, taken)
+
+    def _decisions(self, rows: np.ndarray) -> pa.Array | None:
+        """Return the entry of the decision on each row; None if the run applies no decision."""
+        entries = self._sorting.entries
+        return pa.array(map(entries.get, rows.tolist()), pa.int64()) if entries else None
 
     def _ensure_a_part(self) -> None:
         """Write an empty clean part if no row is clean, so that readers find the columns."""

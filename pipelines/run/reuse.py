@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from checks.kit.contract_model import Contract
+from pipelines.clock import now
 from pipelines.run import named_files, reading
 from pipelines.run.request import Prepared, Request, expand
-from pipelines.store import high_water, keys, row_history, trust
-from pipelines.store.store import Store
+from pipelines.store import decisions, high_water, keys, row_history, trust
+from pipelines.store.store import RUN_KINDS, Store
 from provenance.base import own_code
 from provenance.base.errors import AssayError
 from provenance.files import remote, safe_open
@@ -52,7 +53,9 @@ def reusable(
         [_digest(name, contract) for name in references],
         _named(contract),
     )
-    runs = {entry.seq: entry for entry in store.runs()}
+    entries = list(store.ledger.entries())
+    runs = {entry.seq: entry for entry in entries if entry.kind in RUN_KINDS}
+    upto = decisions.last_review(entries, contract.name)
     first = high_water.reusable_from(store)
     for entry in reversed([entry for entry in runs.values() if entry.seq >= first]):
         checked = runs[row_history.base_of(entry)].facts
@@ -60,8 +63,16 @@ def reusable(
             is_recent = (
                 oldest <= dt.datetime.fromisoformat(checked["time"]) <= dt.datetime.now(dt.UTC)
             )
-            return entry if is_recent and entry.facts["verdict"] == "pass" else None
+            holds = is_recent and _has_all_decisions(entry.facts, upto)
+            return entry if holds and entry.facts["verdict"] == "pass" else None
     return None
+
+
+def _has_all_decisions(facts: Mapping[str, Any], upto: int) -> bool:
+    """Return whether no decision was recorded since a run, and none that it applied has expired."""
+    decided = facts.get("decided", {})
+    until = decided.get("until", "")
+    return decided.get("upto", 0) == upto and (not until or now() < until)
 
 
 def _given(facts: Mapping[str, Any], checked: Mapping[str, Any]) -> tuple[Any, ...]:

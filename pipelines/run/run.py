@@ -16,6 +16,7 @@ from pipelines.report import build
 from pipelines.report.facts import WorthFacts
 from pipelines.run import (
     clean_scan,
+    decided,
     downstream_model,
     entry_facts,
     examination,
@@ -24,8 +25,10 @@ from pipelines.run import (
     reading,
 )
 from pipelines.run.context import Run
+from pipelines.run.decided import Decided
 from pipelines.run.examination import Checked
 from pipelines.store.commit import Committer
+from pipelines.store.decisions import History
 from pipelines.store.drift_memory import Memory
 from pipelines.store.outcome import Fated, Outcome
 from pipelines.store.staged_contract import share
@@ -86,8 +89,16 @@ def checks(run: Run, _: str) -> Checked:
     return Checked(examined, past)
 
 
-def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Findings:
-    """Bring all findings together: an error sends its row to quarantine.
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judged:
+    """All findings, and the decisions of persons on their rows."""
+
+    found: Findings
+    decided: Decided
+
+
+def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Judged:
+    """Bring all findings together: an error sends its row to quarantine, unless a person decided.
 
     What loses most of its rows to the quarantine is one finding more.
 
@@ -98,48 +109,57 @@ def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Findings:
     snapshot = run.plan.read()
     held = fates.held_findings(snapshot)
     found = findings.concat([held, checked.examined.found, ruled.found])
-    lost = losses.find(snapshot, run.contract, found, verdict.quarantined_rows(found))
-    return findings.ordered(findings.concat([found, lost]))
+    history = History.of(run.store, run.contract.name)
+    settled = decided.on_rows(history, snapshot, run.contract, found)
+    lost = losses.find(snapshot, run.contract, found, settled.quarantined(found))
+    return Judged(findings.ordered(findings.concat([found, settled.asked, lost])), settled)
 
 
-def emit(run: Run, found: Findings) -> Fated:
+def emit(run: Run, judged: Judged) -> Fated:
     """Write each row to clean, quarantine or rejected, with its lineage."""
-    held = verdict.quarantined_rows(found)
-    return fates.emit(run.plan.read(), run.contract, found, held, run.plan.out)
+    snapshot = run.plan.read()
+    name = fates.ids_of(snapshot, run.contract).of
+    sorting = judged.decided.sorting(run.contract, judged.found, name)
+    return fates.Emitter(snapshot, sorting, run.plan.out).write()
 
 
-def rescan(run: Run, found: Findings, _: Fated) -> Findings:
+def rescan(run: Run, judged: Judged, _: Fated) -> Findings:
     """Search the clean dataset for personal data; write and return all findings."""
-    every = findings.concat([found, clean_scan.rescan(run.plan.out, run.contract, found)])
-    found = findings.ordered(every)
+    found, released = judged.found, judged.decided.rows("release")
+    sources = run.plan.read().sources
+    scanned = clean_scan.rescan(run.plan.out, run.contract, found, sources, released)
+    found = findings.ordered(findings.concat([found, scanned]))
     clean_scan.save_findings(found, run.plan.out)
     return found
 
 
-def compare(run: Run, found: Findings, checked: Checked, _: Fated) -> WorthFacts | None:
+def compare(run: Run, judged: Judged, checked: Checked, _: Fated) -> WorthFacts | None:
     """Compare a model of the clean rows with one of all rows, for the report."""
+    found = judged.decided.open_findings(judged.found)
     return downstream_model.measured(run.plan, run.contract, found, checked.examined)
 
 
 def commit(
-    run: Run, checked: Checked, rows: Fated, found: Findings, worth: WorthFacts | None
-) -> Outcome:
+    run: Run, judged: Judged, checked: Checked, rows: Fated, found: Findings,
+    worth: WorthFacts | None,
+) -> Outcome:  # fmt: skip
     """Reach the verdict, and put the files and their signed entry into the store.
 
     Raises:
         AssayError: ASSAY-I013 if what was used is not what is about to be recorded.
     """
     _require_used(run)
-    decided = verdict.decide(
-        found,
+    settled = judged.decided
+    reached = verdict.decide(
+        settled.open_findings(found),
         run.request.policy(run.contract),
         source=rows.source,
         quarantine=rows.quarantine,
-        rejected=rows.rejected,
+        rejected=rows.rejected - len(settled.rows("reject")),
     )
     examined = checked.examined
     statuses = entry_facts.all_statuses(found, examined.statuses, run.timings)
-    facts = entry_facts.facts_of(run, checked, rows, decided, statuses)
+    facts = entry_facts.facts_of(run, checked, rows, reached, statuses) | settled.facts()
     drawn = build.Drawn(
         facts, found, statuses, entry_facts.warnings_of(run, examined.statuses), run.store,
         run.timings, examined.panels, build.nameable(run.contract), worth,
@@ -150,9 +170,9 @@ def commit(
     entry = committer.commit_run(run.plan.out, facts, report)
     folder = run.store.run_folder(entry.seq)
     warnings = tuple(Notice(**notice) for notice in facts["warnings"])
-    outcome = Outcome(entry, folder, decided, rows, statuses, warnings, run.timings)
+    outcome = Outcome(entry, folder, reached, rows, statuses, warnings, run.timings)
     run.committed.outcome = outcome  # from here on no failure to report it undoes it
-    signal = retrain.signal(entry, found, decided)
+    signal = retrain.signal(entry, found, reached)
     if retrain.tell(signal, is_flow=not run.request.direct):
         run.committed.is_interrupted = True
     return outcome
@@ -180,7 +200,7 @@ STAGES = (
     Stage("emit", emit, ("decide",)),
     Stage("rescan", rescan, ("decide", "emit")),
     Stage("worth", compare, ("decide", "checks", "emit")),
-    Stage("commit", commit, ("checks", "emit", "rescan", "worth")),
+    Stage("commit", commit, ("decide", "checks", "emit", "rescan", "worth")),
 )
 
 

@@ -1,17 +1,15 @@
-"""What happened to rows after their run: decisions, and the releases that applied them.
+"""What became of rows: in their run, and in every other run and release that read them.
 
-Decisions belong to the run that read the source (the base); a release names its base.
+A release names the run that read the source: its base.
 """
 
-import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from checks.contract import loader
 from checks.contract.yaml_reader import Document
@@ -19,7 +17,7 @@ from checks.kit import findings, verdict
 from checks.kit.contract_model import Contract
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
-from provenance.ledger import lineage, run_files
+from provenance.ledger import lineage
 from provenance.ledger.entry import Entry
 from provenance.ledger.refusals import broken
 from provenance.ledger.run_reader import RunReader
@@ -29,69 +27,11 @@ CONTRACT = "contract.yaml"
 PLACE = re.compile(r"((?:clean|quarantine|rejected)/)?(part-[0-9]+\.parquet):([0-9]{1,18})")
 # fate of a row in a run whose files are gone
 UNKNOWN: dict[str, Any] = {"fate": "unknown", "file": None, "file_row": None, "rules": []}
-DECISION_SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("decision", pa.string()),
-        ("value", pa.string()),
-        ("reason", pa.string()),
-        ("reviewer", pa.string()),
-    ]
-)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
-    """What a person decided about one row, and the ledger entry that records it."""
-
-    row: int
-    decision: str
-    value: str | None
-    reason: str | None
-    reviewer: str
-    entry: int
-    time: str
 
 
 def base_of(entry: Entry) -> int:
     """Return the number of the run that read the source: a release's base, else the run itself."""
     return int(entry.facts.get("base", entry.seq))
-
-
-def decisions_of(store: Store, base: int) -> Iterator[Decision]:
-    """Yield every decision on a run's rows, oldest first; L011 if a file does not match."""
-    for entry in store.ledger.entries():
-        facts = entry.facts
-        if facts["kind"] == "review" and facts["base"] == base:
-            for item in _table(store, entry).to_pylist():
-                yield Decision(**item, entry=entry.seq, time=facts["time"])
-
-
-def standing(store: Store, base: int) -> dict[int, Decision]:
-    """Return the decision in force for each row: the last one; `undo` withdraws the last."""
-    return _standing(decisions_of(store, base))
-
-
-def applied(store: Store, release: Entry) -> dict[int, Decision]:
-    """Return the decisions that a release applied: those in force when it began."""
-    earlier = [d for d in decisions_of(store, base_of(release)) if d.entry < release.seq]
-    while True:
-        found = _standing(earlier)
-        if not earlier or sorted({d.entry for d in found.values()}) == release.facts["reviews"]:
-            return found
-        # drop a review that was recorded while the release was in progress
-        earlier = [d for d in earlier if d.entry < earlier[-1].entry]
-
-
-def _standing(decisions: Iterable[Decision]) -> dict[int, Decision]:
-    stacks: dict[int, list[Decision]] = {}
-    for decision in decisions:
-        stack = stacks.setdefault(decision.row, [])
-        if decision.decision != "undo":
-            stack.append(decision)
-        elif stack:
-            stack.pop()
-    return {row: stack[-1] for row, stack in stacks.items() if stack}
 
 
 def contract_of(files: RunReader, home: Path | None = None) -> Contract:
@@ -211,9 +151,3 @@ def rejection_in(files: RunReader, row: int) -> str | None:
     """Return why a row was rejected, None if it was not; L011 if the run's files do not match."""
     found = files.matching("rejected", pc.field("_row") == row, ["_reason"])
     return found[0]["_reason"] if found else None
-
-
-def _table(store: Store, entry: Entry) -> pa.Table:
-    [recorded] = entry.facts["outputs"]
-    content = run_files.read(store.reviews, entry.seq, recorded, what="review")
-    return pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()

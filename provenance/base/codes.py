@@ -16,7 +16,7 @@ _EXIT_BY_LETTER = {
 }
 
 # K codes about the data; the other K codes say that a check could not run
-_OF_DATA = ("K010", "K011", "K012", "K013", "K014", "K015", "K017", "K022", "K025")
+_OF_DATA = ("K010", "K011", "K012", "K013", "K014", "K015", "K017", "K022", "K025", "K026")
 
 # for each code one line with its meaning and one with what to do; deeper lines continue a line
 _TABLE = """
@@ -206,6 +206,9 @@ K022 The data from one source changed abruptly compared with earlier nightly run
 K025 A class, a source or a group would lose more than half of its rows to the quarantine.
      List the rows, release the legitimate ones and reject the others (`assay review RUN --apply`),
          then run `assay release RUN`.
+K026 An earlier decision on this row does not settle it: the row changed, something else accuses it
+         now, or the decision has expired.
+     Compare the earlier decision (`assay explain RUN ROW`), and decide about the row again.
 
 L001 An entry is missing from the ledger.
      Restore it from a backup; until then, do not trust any later run.

@@ -41,6 +41,7 @@ LINEAGE_SCHEMA = pa.schema(
     ]
 )
 COPY = pa.field("copy", pa.int64())  # only where a run read the same bytes twice
+DECISION = pa.field("decision", pa.int64())  # its ledger entry; only where a run applied any
 COMMITMENT = pa.field("commitment", pa.binary(DIGEST_BYTES))  # only where row ids are keyed
 
 
@@ -74,6 +75,14 @@ class RowIds:
             out += hmac.digest(for_ids, plain, "sha256")
             out += hashlib.sha256(salt + plain).digest()
         return np.frombuffer(bytes(out), np.uint8).reshape(-1, 2 * DIGEST_BYTES)
+
+    def keyed(self, digests: np.ndarray) -> np.ndarray:
+        """Return ids without commitments, uint8 (n, 32)."""
+        if self.secrets is None:
+            return digests
+        plain = np.ascontiguousarray(digests).view(f"V{DIGEST_BYTES}").ravel().tolist()
+        out = b"".join(hmac.digest(self.secrets[0], each, "sha256") for each in plain)
+        return np.frombuffer(out, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def secrets_of(signer: Signer) -> tuple[bytes, bytes]:
@@ -126,7 +135,7 @@ def ordinals_in(table: pa.Table, sources: Sequence[Source]) -> np.ndarray:
 
 def table_of(
     sources: tuple[Source, ...], rows: np.ndarray, ids: np.ndarray, placed: tuple[str, str],
-    rules: pa.Array,
+    rules: pa.Array, decisions: pa.Array | None = None,
 ) -> pa.Table:  # fmt: skip
     """Return the lineage of the rows of one file, in the file's order.
 
@@ -136,6 +145,8 @@ def table_of(
         ids: uint8, shape (n, 32) or (n, 64), from `RowIds.of`.
         placed: fate and file.
         rules: list<string>, shape (n,), ids of the rules that flagged each row.
+        decisions: int64, shape (n,), entries of the decisions that gave rows their fate, null for
+            none; None if the run applied no decision.
     """
     which, local = _places(sources, rows)
     hashes = pa.array([bytes.fromhex(source.sha256) for source in sources], pa.binary(32))
@@ -150,6 +161,8 @@ def table_of(
     table = pa.table(columns, LINEAGE_SCHEMA)
     if (copies := copies_of(sources)).any():
         table = table.append_column(COPY, pa.array(copies[which]))
+    if decisions is not None:
+        table = table.append_column(DECISION, decisions)
     if ids.shape[1] > DIGEST_BYTES:
         table = table.append_column(COMMITMENT, packed(ids[:, DIGEST_BYTES:]))
     return table

@@ -1,0 +1,1 @@
+"""Review: what waits for a person, and what a person decides."""

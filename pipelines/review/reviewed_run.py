@@ -1,0 +1,210 @@
+"""A committed run under review: its rows, what accuses them, and what was decided about them."""
+
+import dataclasses
+import functools
+from collections.abc import Collection, Mapping
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit.contract_model import Contract
+from checks.kit.findings import Findings
+from pipelines.store import decisions, keys, rebuild, row_history
+from pipelines.store.decisions import Decision, Identity, Standing
+from pipelines.store.store import Store
+from provenance.ledger import lineage
+from provenance.ledger.entry import Entry
+from provenance.ledger.lineage import RowIds
+from provenance.ledger.run_files import FATES
+from provenance.ledger.run_reader import RunReader
+from provenance.rows import cast, digest
+from provenance.rows.snapshot import Source
+
+_PLACES = pa.schema([("row", pa.int64()), ("file", pa.string()), ("file_row", pa.int64())])
+
+
+@dataclasses.dataclass(frozen=True)
+class ReviewedRun:
+    """A run that read the source, opened for review; files are checked as they are read.
+
+    Attributes:
+        store: of the run.
+        entry: of the run; never that of a release.
+        files: of the run.
+        contract: the copy in the run's folder.
+    """
+
+    store: Store
+    entry: Entry
+    files: RunReader
+    contract: Contract
+
+    @classmethod
+    def of(cls, store: Store, entry: Entry) -> Self:
+        """Open the run that read the source of `entry`, a run or a release."""
+        base = store.ledger.read(row_history.base_of(entry))
+        files = store.reader(base)
+        return cls(store, base, files, row_history.contract_of(files))
+
+    @functools.cached_property
+    def found(self) -> Findings:
+        """Return all findings; L011 if a file does not match its record."""
+        return pa.concat_tables(self.files.tables("findings")).combine_chunks()
+
+    @functools.cached_property
+    def rowed(self) -> Findings:
+        """Return the findings on rows."""
+        return self.found.filter(pc.is_valid(self.found["row"]))
+
+    @functools.cached_property
+    def standing(self) -> dict[int, Standing]:
+        """Return the decisions in force, by row."""
+        return decisions.of_run(self.store, self.entry, self.files, self.contract, self.found)
+
+    def told(self, row: int) -> list[tuple[Decision, bool]]:
+        """Return all decisions on a row, oldest first, and whether its content was the same.
+
+        Those on other content had the same primary key.
+        """
+        history = decisions.History.of(self.store, self.entry.facts["dataset"])
+        if not history.every:
+            return []
+        located = decisions.locate(decisions.rows_of(self.files, self.entry), history.ids())
+        own = history.every.get(located[row], []) if row in located else []
+        key = None if row in self.unreadable else self.key_ids([row]).get(row)
+        others = [
+            each for stack in history.every.values() for each in stack
+            if key is not None and each.key_id == key and each not in own
+        ]  # fmt: skip
+        told = [(each, True) for each in own] + [(each, False) for each in others]
+        return sorted(told, key=lambda item: item[0].entry)
+
+    @functools.cached_property
+    def unreadable(self) -> frozenset[int]:
+        """Return the rows that could not be read or cast under the contract."""
+        uncast = self.rowed.filter(pc.equal(self.rowed["check"], "ingest"))["row"].to_pylist()
+        tables = self.files.tables("rejected", ["_row"])
+        return frozenset(uncast).union(*(table["_row"].to_pylist() for table in tables))
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows of the source."""
+        return int(self.entry.facts["rows"]["source"])
+
+    @property
+    def keys(self) -> list[str]:
+        """Return the columns of the primary key."""
+        return [column.name for column in self.contract.columns if column.key]
+
+    @property
+    def columns(self) -> list[str]:
+        """Return the columns of the source."""
+        return list(self._schema.names)
+
+    def rows_with(self, column: str, value: str) -> np.ndarray:
+        """Return the rows whose cell in a column prints as a text: int64, ascending."""
+        sources = [Source(**item) for item in self.entry.facts["inputs"]]
+        places, found = rebuild.Lineages(self.files), [np.empty(0, np.int64)]
+        for fate in FATES[:2]:
+            for name in self.files.names(fate):
+                cells = self.files.table(name, [column])[column].combine_chunks()
+                if pa.types.is_dictionary(cells.type):
+                    cells = cells.dictionary_decode()
+                same = pc.fill_null(pc.equal(cells.cast(pa.string()), value), fill_value=False)
+                if pc.any(same).as_py():
+                    rows, _ = rebuild.clean_rows(places.of(name), tuple(sources))
+                    found.append(rows[same.to_numpy(zero_copy_only=False)])
+        return np.sort(np.concatenate(found))
+
+    def identities(self, rows: Collection[int]) -> dict[int, Identity]:
+        """Return the identities of rows by row."""
+        wanted, ids = np.array(sorted(rows), np.int64), []
+        for texts, ordinals in decisions.rows_of(self.files, self.entry):
+            ids.append(texts[np.isin(ordinals, wanted)])
+        chosen = pa.array(sorted(set(_bytes(np.concatenate(ids)))), decisions.ID)
+        located = decisions.locate(decisions.rows_of(self.files, self.entry), chosen)
+        return {row: located[row] for row in wanted.tolist()}
+
+    def key_ids(self, rows: Collection[int]) -> dict[int, bytes]:
+        """Return the ids of the rows' primary keys, of those that can be read."""
+        if not self.keys or not rows:
+            return {}
+        table = self.cells(rows, self.keys)
+        readable = np.ones(len(table), bool)
+        columns = {}
+        for name in self.keys:
+            column = table[name].combine_chunks()
+            if pa.types.is_string(column.type):
+                column, codes = cast.cast(column, self.contract.column(name).spec)
+                readable &= codes.is_null().to_numpy(zero_copy_only=False)
+            columns[name] = column
+        mask = pa.array(readable)
+        typed = pa.table({name: column.filter(mask) for name, column in columns.items()})
+        ids = RowIds((), self._secrets).keyed(digest.of_rows(typed))
+        return dict(zip(table["row"].filter(mask).to_pylist(), _bytes(ids), strict=True))
+
+    def cells(self, rows: Collection[int], columns: Collection[str] | None = None) -> pa.Table:
+        """Return `row` and cells of rows, ascending: as read if a row is quarantined, else typed.
+
+        Args:
+            rows: ordinals; those that could not be split into cells are left out.
+            columns: by default all of the source.
+        """
+        names = [c.name for c in self.contract.columns] if columns is None else [*columns]
+        names = [name for name in names if name in self._schema.names]
+        parts = [pa.table({"row": pa.array([], pa.int64())})]
+        placed = self._places(rows)
+        for name in placed["file"].unique().to_pylist():
+            mine = placed.filter(pc.equal(placed["file"], name))
+            taken = self.files.table(name, names).take(mine["file_row"])
+            parts.append(taken.add_column(0, "row", mine["row"]))
+        if len(parts) == 1:
+            return parts[0]
+        return pa.concat_tables(_alike(parts[1:])).sort_by("row").combine_chunks()
+
+    @functools.cached_property
+    def _schema(self) -> pa.Schema:
+        return self.files.schema(self.files.names("clean")[0])
+
+    @property
+    def _secrets(self) -> tuple[bytes, bytes] | None:
+        is_keyed = self.entry.facts["lineage"].get("keyed")
+        return lineage.secrets_of(keys.own(make=True)) if is_keyed else None
+
+    def _places(self, rows: Collection[int]) -> pa.Table:
+        """Return row, file and row of the file of those rows that have cells."""
+        wanted = np.array(sorted(rows), np.int64)
+        sources = [Source(**item) for item in self.entry.facts["inputs"]]
+        parts = [_PLACES.empty_table()]
+        for table in self.files.tables("lineage"):
+            ordinals = lineage.ordinals_in(table, sources)
+            has_cells = pc.invert(pc.equal(table["fate"], FATES[2])).to_numpy()
+            mask = pa.array(np.isin(ordinals, wanted) & has_cells)
+            columns = [pa.array(ordinals).filter(mask)]
+            columns += [table[name].filter(mask) for name in ("file", "file_row")]
+            parts.append(pa.table(columns, _PLACES))
+        return pa.concat_tables(parts)
+
+
+def _bytes(ids: np.ndarray) -> list[bytes]:
+    """Return ids, uint8 (n, 32), as bytes."""
+    wide = ids.shape[1] if ids.ndim > 1 else 1
+    found: list[bytes] = np.ascontiguousarray(ids).view(f"V{wide}").ravel().tolist()
+    return [bytes(item) for item in found]
+
+
+def _alike(tables: list[pa.Table]) -> list[pa.Table]:
+    """Return tables of one schema: a column whose types differ becomes text in all."""
+    first: Mapping[str, pa.DataType] = {f.name: f.type for f in tables[0].schema}
+    differing = {
+        field.name for table in tables for field in table.schema if field.type != first[field.name]
+    }
+    made = []
+    for table in tables:
+        for name in differing:
+            place = table.column_names.index(name)
+            table = table.set_column(place, name, table[name].cast(pa.string()))  # noqa: PLW2901
+        made.append(table)
+    return made

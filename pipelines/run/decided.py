@@ -1,0 +1,215 @@
+"""What decisions of persons do to the rows of a run: their fates, their cells, and the verdict.
+
+A run applies the decisions that are in force for its rows, whichever run they were made on; a
+release applies those that came since as well. A row whose decision lapsed is asked anew.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import findings, registry, verdict
+from checks.kit.contract_model import Contract
+from checks.kit.findings import Findings
+from pipelines.run import fates
+from pipelines.run.fates import Sorting
+from pipelines.store import decisions
+from pipelines.store.decisions import History, Judged, Standing
+from provenance.ledger.lineage import RowIds
+from provenance.rows import cast, digest
+from provenance.rows.nested import column_of
+from provenance.rows.shards import ROW, read_shard, read_table
+from provenance.rows.snapshot import Snapshot
+
+CHECK, RULE = "review", "ASSAY-K026"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decided:
+    """The decisions on the rows of a run.
+
+    Attributes:
+        standing: in force, by row.
+        asked: findings on the rows whose earlier decision is not in force, or was on other content.
+        upto: number of the last review that was read, 0 if there is none.
+        until: ISO time from which one of them has expired; empty if none ever does.
+    """
+
+    standing: Mapping[int, Standing] = dataclasses.field(default_factory=dict)
+    asked: Findings = dataclasses.field(default_factory=findings.empty)
+    upto: int = 0
+    until: str = ""
+
+    def rows(self, *words: str) -> np.ndarray:
+        """Return the rows whose last decision is one of these: int64, ascending."""
+        found = [row for row, item in self.standing.items() if item.last.decision in words]
+        return np.array(sorted(found), np.int64)
+
+    def open_findings(self, found: Findings) -> Findings:
+        """Return the findings on the dataset, and on rows that nobody has decided about."""
+        settled = pc.is_in(found["row"], pa.array(list(self.standing), pa.int64()))
+        return found.filter(pc.or_(pc.is_null(found["row"]), pc.invert(settled)))
+
+    def quarantined(self, found: Findings) -> np.ndarray:
+        """Return the rows that findings send to quarantine and no decision takes out of it."""
+        decided = self.rows(*decisions.KEEPS, "reject")
+        return np.setdiff1d(verdict.quarantined_rows(found), decided)
+
+    def sorting(self, contract: Contract, found: Findings, name: fates.Name) -> Sorting:
+        """Return where each row goes; `name` turns digests into the ids that are published."""
+        entries = {row: item.last.entry for row, item in self.standing.items()}
+        change = _Changes(contract, self.standing, found)
+        held, refused = self.quarantined(found), self.rows("reject")
+        return Sorting(found, held, refused, change, name, entries)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what an entry records of them: counts, the entries, and how long that holds."""
+        if not self.upto:
+            return {}
+        return {
+            "reviews": sorted({item.last.entry for item in self.standing.values()}),
+            "decided": {
+                "rows": len(self.standing),
+                "asked": len(pc.unique(self.asked["row"])),
+                "rejected": len(self.rows("reject")),
+                "upto": self.upto,
+                **({"until": self.until} if self.until else {}),
+            },
+        }
+
+
+def on_rows(history: History, snapshot: Snapshot, contract: Contract, found: Findings) -> Decided:
+    """Return the decisions on the rows of a source that is being examined.
+
+    Args:
+        history: all decisions on the dataset.
+        snapshot: of the source.
+        contract: says how long decisions are valid, and what the key is.
+        found: all findings.
+    """
+    if not history.every:
+        return Decided(upto=history.upto)
+    ids = fates.ids_of(snapshot, contract)
+    located = decisions.locate(_pieces(snapshot, ids), history.ids())
+    judged = history.judge(located, contract, found, None)
+    asked = findings.concat([_lapsed(judged), _changed(history, snapshot, contract, found, ids)])
+    return Decided(judged.standing, asked, history.upto, judged.until(contract))
+
+
+def _pieces(snapshot: Snapshot, ids: RowIds) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the ids and ordinals of all rows of a source."""
+    for ref in snapshot.shards:
+        shard = read_shard(ref, [])
+        yield ids.keyed(shard.digests), shard.rows
+    for path, name in ((snapshot.held, ROW), (snapshot.rejected, "_row")):
+        if path:
+            table = read_table(path)
+            rows = table[name].to_numpy()
+            cells = table.drop_columns([ROW]) if name == ROW else table.select(["_raw"])
+            yield ids.keyed(digest.of_rows(cells)), rows
+
+
+def _lapsed(judged: Judged) -> Findings:
+    rows = sorted(judged.lapsed)
+    says = []
+    for row in rows:
+        decision, why = judged.lapsed[row]
+        says.append(f"entry {decision.entry} decided about this row ({decision.decision}); {why}")
+    return _asked(rows, says)
+
+
+def _changed(
+    history: History, snapshot: Snapshot, contract: Contract, found: Findings, ids: RowIds
+) -> Findings:
+    """Return findings on accused rows whose key was decided about when its content was another."""
+    keyed, names = history.by_key(), [c.name for c in contract.columns if c.key]
+    accused = verdict.quarantined_rows(found)
+    if not keyed or not names or not len(accused):
+        return findings.empty()
+    rows, says = [], []
+    for ref in snapshot.shards:
+        shard = read_shard(ref, names)
+        mask = np.isin(shard.rows, accused)
+        if not mask.any():
+            continue
+        keys = key_ids(shard.table.filter(pa.array(mask)), names, ids)
+        own = ids.keyed(shard.digests[mask])
+        for row, key, content in zip(shard.rows[mask].tolist(), keys, own, strict=True):
+            earlier = keyed.get(key.tobytes())
+            if earlier and earlier.identity[0] != content.tobytes():
+                rows.append(row)
+                says.append(
+                    f"entry {earlier.entry} decided about an earlier version of this row "
+                    f"({earlier.decision}); the row has changed since"
+                )
+    return _asked(rows, says)
+
+
+def key_ids(table: pa.Table, names: list[str], ids: RowIds) -> np.ndarray:
+    """Return the ids of the rows' primary keys: uint8, shape (n, 32)."""
+    plain = digest.of_rows(table.select(names))
+    return ids.keyed(plain)
+
+
+def _asked(rows: list[int], says: list[str]) -> Findings:
+    advice = "compare the earlier decision (`assay explain RUN ROW`), and decide again"
+    return findings.make(
+        rows, check=CHECK, rule=RULE, severity="info", score=0.0, evidence=says, suggestion=advice
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Changes:
+    """What decisions change in clean rows: labels and other cells, and texts to redact."""
+
+    contract: Contract
+    standing: Mapping[int, Standing]
+    found: Findings
+
+    def __call__(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        table = self._corrected(table, rows)
+        return self._redacted(table, rows)
+
+    def _corrected(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        new: dict[str, dict[int, str]] = {}
+        for row, item in self.standing.items():
+            for column, text in item.changes.items():
+                new.setdefault(column or str(self.contract.label), {})[row] = text
+        for column, texts in sorted(new.items()):
+            mask = np.isin(rows, list(texts))
+            if mask.any() and column in table.column_names:
+                cells = pa.array([texts[int(row)] for row in rows[mask]], pa.string())
+                values, _ = cast.cast(cells, self.contract.column(column).spec)
+                table = _replace(table, column, mask, values)
+        return table
+
+    def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        # the contract's own replacements first: a pseudonym needs no redaction
+        table = fates.protected(table, self.contract)
+        chosen = [r for r, item in self.standing.items() if item.last.decision == "redact"]
+        mask = np.isin(rows, chosen)
+        if not mask.any():
+            return table
+        redacting = pa.array(sorted(registry.offering("redact")), pa.string())
+        hits = self.found.filter(
+            pc.and_(pc.is_in(self.found["check"], redacting), pc.is_valid(self.found["row"]))
+        )
+        paths = hits["column"].unique().drop_null().to_pylist()
+        for column in sorted({column_of(path, table.column_names) or path for path in paths}):
+            cells = table[column].combine_chunks().filter(pa.array(mask))
+            texts = registry.redact(cells, column, self.contract)
+            table = _replace(table, column, mask, texts)
+        return table
+
+
+def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:
+    whole = table[column].combine_chunks()
+    # Arrow's replace_with_mask does not know nested types
+    places = np.arange(len(whole))
+    places[mask] = len(whole) + np.arange(len(values))
+    changed = pa.concat_arrays([whole, values.cast(whole.type)]).take(pa.array(places))
+    return table.set_column(table.column_names.index(column), table.schema.field(column), changed)

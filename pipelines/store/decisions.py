@@ -1,0 +1,334 @@
+"""What persons decided about the rows of a dataset: it stays decided in every later run.
+
+A decision belongs to the dataset, to the content of its row and to what accused the row then. A
+row's content is its `row_id` in the lineage. Of rows with the same content, the first decision is
+for the first of them in the order of the source, and so on. A decision is in force in another run
+unless it has expired, or something accuses the row that did not when it was made; a rejected row
+stays rejected whatever accuses it.
+"""
+
+import dataclasses
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from checks.kit.contract_model import Contract
+from checks.kit.findings import Findings
+from pipelines.clock import now
+from pipelines.store import trust
+from pipelines.store.store import Store
+from provenance.ledger import lineage, run_files
+from provenance.ledger.entry import Entry
+from provenance.ledger.run_reader import RunReader
+from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
+from provenance.rows.snapshot import Source
+
+WORDS = ("release", "reject", "relabel", "correct", "redact", "undo", "forget")
+CHANGES = ("relabel", "correct")
+KEEPS = ("release", "redact", *CHANGES)
+ID = pa.binary(DIGEST_BYTES)
+SCHEMA = pa.schema(
+    [
+        ("row", pa.int64()),
+        ("decision", pa.string()),
+        ("column", pa.string()),  # of `correct`
+        ("value", pa.string()),
+        ("reason", pa.string()),
+        ("reviewer", pa.string()),
+        ("row_id", ID),
+        ("copy", pa.int64()),  # rows of the same content before this one
+        ("key_id", ID),  # of the primary key's values; null if there is none
+        ("accused", pa.list_(pa.string())),  # `accusations` at that time
+    ]
+)
+
+Identity = tuple[bytes, int]  # a row's id, and how many rows of the same content come before it
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided about one row of a run, and the ledger entry that records it."""
+
+    row: int
+    decision: str
+    column: str | None
+    value: str | None
+    reason: str | None
+    reviewer: str
+    identity: Identity
+    key_id: bytes | None
+    accused: frozenset[str]
+    base: int
+    entry: int
+    time: str
+
+    @property
+    def what(self) -> tuple[str, str | None, str | None]:
+        """Return what two decisions must share to say the same."""
+        return self.decision, self.column, self.value
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Standing:
+    """The decisions in force for one row: the last one, and the changes that it leaves in place.
+
+    Attributes:
+        last: the decision that says what becomes of the row.
+        changes: new texts of its cells by column; that of the label has the key None.
+    """
+
+    last: Decision
+    changes: Mapping[str | None, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Judged:
+    """The decisions on the rows of one run.
+
+    Attributes:
+        standing: in force, by row.
+        lapsed: no longer in force, by row, with the reason as the end of a sentence.
+    """
+
+    standing: Mapping[int, Standing]
+    lapsed: Mapping[int, tuple[Decision, str]]
+
+    def until(self, contract: Contract) -> str:
+        """Return the time at which the first of those in force expires; empty if none ever does."""
+        days = contract.policy.decisions_valid
+        if not days or not self.standing:
+            return ""
+        return _moved(min(item.last.time for item in self.standing.values()), days)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class History:
+    """All decisions on a dataset.
+
+    Attributes:
+        stacks: those not withdrawn, by the row's identity, oldest first.
+        every: all of them by row, withdrawn or not, oldest first.
+        upto: number of the last review, 0 if there is none.
+    """
+
+    stacks: Mapping[Identity, list[Decision]]
+    every: Mapping[Identity, list[Decision]]
+    upto: int
+
+    @classmethod
+    def of(cls, store: Store, dataset: str, before: int | None = None) -> Self:
+        """Read the reviews of a dataset, those before an entry.
+
+        Raises:
+            AssayError: ASSAY-L011 if a file does not match its record, L004 or L007 if an entry was
+                edited.
+        """
+        stacks: dict[Identity, list[Decision]] = {}
+        every: dict[Identity, list[Decision]] = {}
+        upto = 0
+        for entry in store.ledger.entries():
+            if before is not None and entry.seq >= before:
+                break
+            if not _is_review(entry, dataset):
+                continue
+            upto = entry.seq
+            for decision in _decisions(store, trust.vouched(store, entry)):
+                every.setdefault(decision.identity, []).append(decision)
+                _take(stacks.setdefault(decision.identity, []), decision)
+        return cls({at: stack for at, stack in stacks.items() if stack}, every, upto)
+
+    def ids(self) -> pa.Array:
+        """Return the ids of the rows that were ever decided about, each once."""
+        return pa.array(sorted({row_id for row_id, _ in self.every}), ID)
+
+    def by_key(self) -> dict[bytes, Decision]:
+        """Return the last decision on each primary key that has any."""
+        lasts = (stack[-1] for stack in self.stacks.values())
+        keyed = [last for last in lasts if last.key_id is not None]
+        ordered = sorted(keyed, key=lambda decision: decision.entry)
+        return {decision.key_id: decision for decision in ordered if decision.key_id}
+
+    def judge(
+        self,
+        located: Mapping[int, Identity],
+        contract: Contract,
+        found: Findings,
+        base: int | None,
+    ) -> Judged:
+        """Return which decisions are in force for the rows of a run.
+
+        Args:
+            located: identities of the rows that were decided about, from `locate`.
+            contract: of the run; says how long decisions are valid.
+            found: all findings of the run.
+            base: number of the run, None if it has none yet.
+        """
+        mine = found.filter(pc.is_in(found["row"], pa.array([*located], pa.int64())))
+        accused = accusations(mine, ["error"])
+        days = contract.policy.decisions_valid
+        oldest = _moved(now(), -days) if days else ""
+        standing, lapsed = {}, {}
+        for row, identity in located.items():
+            if stack := self.stacks.get(identity):
+                last = stack[-1]
+                if last.time < oldest:
+                    lapsed[row] = last, "that decision has expired"
+                elif last.base != base and _is_news(last, accused.get(row, set())):
+                    lapsed[row] = last, "something else accuses the row now"
+                else:
+                    standing[row] = Standing(last, _changes(stack))
+        return Judged(standing, lapsed)
+
+
+def of_run(
+    store: Store, base: Entry, files: RunReader, contract: Contract, found: Findings
+) -> dict[int, Standing]:
+    """Return the decisions in force for the rows of a committed run, by row.
+
+    What the run itself applied stays as it is in this run: withdrawing it counts from the next run
+    on, since the run's files hold what became of the row.
+
+    Args:
+        store: of the run.
+        base: its entry, not that of a release.
+        files: its files.
+        contract: of the run.
+        found: all its findings.
+    """
+    history = History.of(store, base.facts["dataset"])
+    located = locate(rows_of(files, base), history.ids())
+    judged = history.judge(located, contract, found, base.seq)
+    earlier = {row: Standing(last, {}) for row, last in applied(store, base).items()}
+    return {**earlier, **judged.standing}
+
+
+def _moved(time: str, days: int) -> str:
+    """Return an ISO time some days later, or earlier."""
+    moved = dt.datetime.fromisoformat(time) + dt.timedelta(days=days)
+    return moved.isoformat(timespec="seconds")
+
+
+def last_review(entries: Iterable[Entry], dataset: str) -> int:
+    """Return the number of the last review of a dataset, 0 if there is none."""
+    return max((entry.seq for entry in entries if _is_review(entry, dataset)), default=0)
+
+
+def _is_review(entry: Entry, dataset: str) -> bool:
+    facts = entry.facts
+    return bool(facts["kind"] == "review" and facts["dataset"] == dataset)
+
+
+def _take(stack: list[Decision], decision: Decision) -> None:
+    """Apply one decision to those before it on the same row."""
+    if decision.decision == "undo":
+        del stack[-1:]
+    elif decision.decision == "forget":
+        stack.clear()
+    else:
+        stack.append(decision)
+
+
+def _is_news(last: Decision, accused: set[str]) -> bool:
+    return last.decision != "reject" and not accused <= last.accused
+
+
+def _changes(stack: list[Decision]) -> dict[str | None, str]:
+    """Return the changes that are in place: those at the end of the stack, the last of a column."""
+    changes: dict[str | None, str] = {}
+    for decision in reversed(stack):
+        if decision.decision not in CHANGES:
+            break
+        changes.setdefault(decision.column, decision.value or "")
+    return changes
+
+
+def accusations(found: Findings, severities: Iterable[str]) -> dict[int, set[str]]:
+    """Return what accuses each row: rules, each with its column, of these severities."""
+    rowed = pc.and_(pc.is_valid(found["row"]), pc.is_in(found["severity"], pa.array([*severities])))
+    mine = found.filter(rowed)
+    texts = pc.binary_join_element_wise(
+        mine["rule"], pc.coalesce(mine["column"], ""), " ", null_handling="skip"
+    )
+    made: dict[int, set[str]] = {}
+    for row, text in zip(mine["row"].to_pylist(), texts.to_pylist(), strict=True):
+        made.setdefault(row, set()).add(text)
+    return made
+
+
+def locate(
+    pieces: Iterable[tuple[np.ndarray, np.ndarray]], wanted: pa.Array
+) -> dict[int, Identity]:
+    """Return the identities of those rows whose ids are wanted.
+
+    Args:
+        pieces: ids, uint8 (n, 32) or wider, and ordinals, int64 (n,), of all rows of a run.
+        wanted: ids.
+    """
+    if not len(wanted):
+        return {}
+    hits: list[tuple[int, bytes]] = []
+    for ids, rows in pieces:
+        texts = packed(np.ascontiguousarray(ids[:, :DIGEST_BYTES]))
+        mask = pc.is_in(texts, wanted)
+        hits += zip(rows[mask.to_numpy(zero_copy_only=False)].tolist(),
+                    texts.filter(mask).to_pylist(), strict=True)  # fmt: skip
+    seen: Counter[bytes] = Counter()
+    located = {}
+    for row, row_id in sorted(hits):
+        located[row] = row_id, seen[row_id]
+        seen[row_id] += 1
+    return located
+
+
+def rows_of(files: RunReader, entry: Entry) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield ids and ordinals of all rows of a committed run; L011 if a file does not match."""
+    sources = [Source(**item) for item in entry.facts["inputs"]]
+    copies = lineage.copies_of(sources).any()
+    names = ["row_id", "source_sha256", "source_row", *([lineage.COPY.name] if copies else [])]
+    for table in files.tables("lineage", names):
+        yield unpacked(table["row_id"]), lineage.ordinals_in(table, sources)
+
+
+def applied(store: Store, entry: Entry) -> dict[int, Decision]:
+    """Return the decisions that a run or release applied, by row; L011 if a file is altered."""
+    files = store.reader(entry)
+    taken: dict[int, int] = {}
+    sources = [Source(**item) for item in entry.facts["inputs"]]
+    for table in files.tables("lineage"):
+        if lineage.DECISION.name in table.column_names:
+            mine = table.filter(pc.is_valid(table[lineage.DECISION.name]))
+            rows = lineage.ordinals_in(mine, sources).tolist()
+            taken |= zip(rows, mine[lineage.DECISION.name].to_pylist(), strict=True)
+    if not taken:
+        return {}
+    history = History.of(store, entry.facts["dataset"], entry.seq)
+    located = locate(rows_of(files, entry), history.ids())
+    return {row: _of_entry(history.every[located[row]], seq) for row, seq in taken.items()}
+
+
+def _of_entry(decisions: list[Decision], entry: int) -> Decision:
+    """Return the last of a row's decisions that an entry records."""
+    return [decision for decision in decisions if decision.entry == entry][-1]
+
+
+def _decisions(store: Store, entry: Entry) -> Iterator[Decision]:
+    facts = entry.facts
+    [recorded] = facts["outputs"]
+    content = run_files.read(store.reviews, entry.seq, recorded, what="review")
+    table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
+    for item in table.to_pylist():
+        identity = item.pop("row_id"), item.pop("copy")
+        accused = frozenset(item.pop("accused") or ())
+        yield Decision(**item, identity=identity, accused=accused, base=facts["base"],
+                       entry=entry.seq, time=facts["time"])  # fmt: skip
+
+
+def table_of(decisions: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """Return the table of a review's decisions, one row each, with the columns of SCHEMA."""
+    return pa.Table.from_pylist(list(decisions), SCHEMA)
