@@ -53,6 +53,8 @@ def summary(facts: Mapping[str, Any], *, is_color: bool | None = None) -> str:
         return _refusal(facts["error"], paint)
     verdict = facts["verdict"]
     lines = [_line("checks", _checks(facts["checks"], paint)), _line("rows", _rows(facts["rows"]))]
+    if any(facts.get("decided", {}).values()):
+        lines.append(_line("decided", _decided(facts["decided"])))
     for name in ("reason", "warning"):
         for notice in facts[f"{name}s"]:
             lines += _notice(name, notice, paint)
@@ -228,6 +230,10 @@ def _rows(rows: Mapping[str, int]) -> str:
     share = 100 * rows["quarantine"] / max(rows["source"], 1)
     held = f"{rows['quarantine']:,} quarantined ({share:.2f} %)"
     return f"{rows['source']:,} = {rows['clean']:,} clean + {held} + {rows['rejected']:,} rejected"
+
+
+def _decided(counts: Mapping[str, int]) -> str:
+    return f"{count(counts['rows'], 'row')} as decided before, {counts['asked']:,} asked anew"
 
 
 def _notice(name: str, notice: Mapping[str, str], paint: Callable[[str, str], str]) -> list[str]:

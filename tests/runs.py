@@ -12,10 +12,10 @@ from checks.contract import loader
 from checks.kit import findings
 from checks.kit.contract_model import Policy
 from pipelines.clock import now
-from pipelines.run import clean_scan, fates, reading
-from pipelines.run.decided import Decided
+from pipelines.run import clean_scan, decided, fates, reading
 from pipelines.run.request import Plan
 from pipelines.store.commit import Committer
+from pipelines.store.decisions import History
 from pipelines.store.store import Store
 from provenance.base import own_code
 from provenance.ledger import lineage
@@ -46,7 +46,10 @@ def committed(
         snapshot = plan.read()
         every = findings.ordered(findings.concat([fates.held_findings(snapshot), *found]))
         name = fates.ids_of(snapshot, promised).of
-        sorting = Decided().sorting(promised, every, name)
+        history = History.of(store, promised.name)
+        settled = decided.on_rows(history, snapshot, promised, every)
+        every = findings.ordered(findings.concat([every, settled.asked]))
+        sorting = settled.sorting(promised, every, name)
         fated = fates.Emitter(snapshot, sorting, plan.out).write()
         clean_scan.save_findings(every, plan.out)
         shutil.copy(contract, plan.out / "contract.yaml")
@@ -54,7 +57,7 @@ def committed(
             (plan.out / "models" / f"{check}.pkl").write_bytes(content)
         if also:
             also(plan.out)
-        whole = _facts(plan, promised, snapshot, fated) | facts
+        whole = _facts(plan, promised, snapshot, fated) | settled.facts() | facts
         committer = Committer.of(store, whole["time"])
         return committer.commit_run(plan.out, whole, lambda _: {"report.html": "<html></html>"})
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pipelines.clock import now
 from pipelines.review import corrections
 from pipelines.review.reviewed_run import ReviewedRun
-from pipelines.review.selection import Selection, Selector
+from pipelines.review.selection import SEPARATOR, Selection, Selector
 from pipelines.store import decisions
 from pipelines.store.commit import Committer
 from pipelines.store.decisions import CHANGES, WORDS, Decision
@@ -236,15 +236,16 @@ def _commit(
     }
     for name in ("decision", "column", "value", "reason"):
         columns[name] = [getattr(ask, name) for _, ask in order]
-    named = [_named(ask.selection) for ask, _ in chosen if not ask.selection.row]
+    named = [_named(run, ask.selection) for ask, _ in chosen if not ask.selection.row]
     facts = {"base": run.entry.seq, **({"groups": named} if named else {})}
     return _append(run, _table(columns, len(order)), facts, reviewer)
 
 
-def _named(selection: Selection) -> dict[str, str]:
+def _named(run: ReviewedRun, selection: Selection) -> dict[str, str]:
     """Return what names the rows, for the ledger; a key may be personal, so its value stays out."""
     if selection.key:
-        return {"key": selection.key.partition("=")[0]}
+        column, has_column, _ = selection.key.partition(SEPARATOR)
+        return {"key": column if has_column else run.keys[0]}
     return {"rule": selection.rule} if selection.rule else {"group": selection.group}
 
 

@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
+import json
 from collections.abc import Collection, Mapping
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.compute as pc
 
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
+from pipelines.run.fates import REFUSED
 from pipelines.store import decisions, keys, rebuild, row_history
 from pipelines.store.decisions import Decision, Identity, Standing
 from pipelines.store.store import Store
@@ -86,7 +88,8 @@ class ReviewedRun:
         """Return the rows that could not be read or cast under the contract."""
         uncast = self.rowed.filter(pc.equal(self.rowed["check"], "ingest"))["row"].to_pylist()
         tables = self.files.tables("rejected", ["_row"])
-        return frozenset(uncast).union(*(table["_row"].to_pylist() for table in tables))
+        gone = frozenset[int]().union(*(table["_row"].to_pylist() for table in tables))
+        return frozenset(uncast) | (gone - self._refused.keys())
 
     @property
     def rows(self) -> int:
@@ -116,7 +119,8 @@ class ReviewedRun:
                 if pc.any(same).as_py():
                     rows, _ = rebuild.clean_rows(places.of(name), tuple(sources))
                     found.append(rows[same.to_numpy(zero_copy_only=False)])
-        return np.sort(np.concatenate(found))
+        refused = [row for row, cells in self._refused.items() if _text(cells.get(column)) == value]
+        return np.sort(np.concatenate([*found, np.array(refused, np.int64)]))
 
     def identities(self, rows: Collection[int]) -> dict[int, Identity]:
         """Return the identities of rows by row."""
@@ -160,9 +164,24 @@ class ReviewedRun:
             mine = placed.filter(pc.equal(placed["file"], name))
             taken = self.files.table(name, names).take(mine["file_row"])
             parts.append(taken.add_column(0, "row", mine["row"]))
+        if refused := sorted(self._refused.keys() & set(rows)):
+            lines = [{"row": row} | {name: _text(self._refused[row].get(name)) for name in names}
+                     for row in refused]  # fmt: skip
+            kinds = [("row", pa.int64()), *((name, pa.string()) for name in names)]
+            parts.append(pa.Table.from_pylist(lines, pa.schema(kinds)))
         if len(parts) == 1:
             return parts[0]
         return pa.concat_tables(_alike(parts[1:])).sort_by("row").combine_chunks()
+
+    @functools.cached_property
+    def _refused(self) -> dict[int, dict[str, Any]]:
+        """Return the cells of the rows that the run rejected for a reviewer, as read."""
+        found = {}
+        for table in self.files.tables("rejected"):
+            mine = table.filter(pc.equal(table["_reason"], REFUSED))
+            for row, raw in zip(mine["_row"].to_pylist(), mine["_raw"].to_pylist(), strict=True):
+                found[row] = json.loads(raw)
+        return found
 
     @functools.cached_property
     def _schema(self) -> pa.Schema:
@@ -186,6 +205,10 @@ class ReviewedRun:
             columns += [table[name].filter(mask) for name in ("file", "file_row")]
             parts.append(pa.table(columns, _PLACES))
         return pa.concat_tables(parts)
+
+
+def _text(cell: Any) -> str | None:
+    return None if cell is None else str(cell)
 
 
 def _bytes(ids: np.ndarray) -> list[bytes]:

@@ -11,7 +11,7 @@ from checks.kit import findings, verdict
 from checks.kit.verdict import Verdict
 from pipelines.checking.examine import Status
 from pipelines.clock import now
-from pipelines.run import losses
+from pipelines.run import decided, losses
 from pipelines.run.context import Run
 from pipelines.run.examination import Checked
 from pipelines.store import commit
@@ -27,6 +27,7 @@ FINDING_STAGES = (
     ("contract", "rules"),
     ("rescan", "rescan"),
     (losses.CHECK, "decide"),
+    (decided.CHECK, "decide"),
 )
 
 
@@ -43,8 +44,8 @@ def all_statuses(
     made = []
     for check, stage in FINDING_STAGES:
         own = found.filter(pc.equal(found["check"], check))
-        if check == losses.CHECK and not len(own):
-            continue  # nothing is lost in nearly every run
+        if check in (losses.CHECK, decided.CHECK) and not len(own):
+            continue  # nothing is lost in nearly every run, and nobody is asked anew
         rows = len(own["row"].drop_null().unique())
         errors = own.filter(pc.equal(own["severity"], "error"))
         is_unrun = pc.any(pc.is_in(errors["rule"], pa.array(verdict.UNRUN))).as_py()
@@ -72,7 +73,7 @@ def warnings_of(run: Run, statuses: tuple[Status, ...]) -> tuple[Notice, ...]:
 
 
 def facts_of(
-    run: Run, checked: Checked, rows: Fated, decided: Verdict, statuses: tuple[Status, ...]
+    run: Run, checked: Checked, rows: Fated, reached: Verdict, statuses: tuple[Status, ...]
 ) -> dict[str, Any]:
     """Return the body of the entry: who, what, under which contract and code, and why."""
     reference = run.plan.reference_facts()
@@ -99,9 +100,9 @@ def facts_of(
             "keyed": run.contract.is_personal,
             "root": rows.root,
         },
-        "verdict": decided.word,
-        "checked": decided.checked,
-        "reasons": [reason.as_dict() for reason in decided.reasons],
+        "verdict": reached.word,
+        "checked": reached.checked,
+        "reasons": [reason.as_dict() for reason in reached.reasons],
         "policy": dataclasses.asdict(run.request.policy(run.contract)),
         "checks": {status.check: status.status for status in statuses},
     }

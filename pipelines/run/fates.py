@@ -32,6 +32,7 @@ from provenance.rows.shards import (
 )
 from provenance.rows.snapshot import REJECTED_SCHEMA, Snapshot
 
+REFUSED = "rejected in review"  # the reason of a row that a person rejected
 Change = Callable[[pa.Table, np.ndarray], pa.Table]
 Name = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -158,7 +159,7 @@ class Emitter:
         if gone.any():
             lines = [line.encode() for line in _as_json(as_read.filter(pa.array(gone)))]
             columns = [pa.array(rows[gone]), pa.array(lines, pa.binary())]
-            columns.append(pa.repeat(pa.scalar("rejected in review"), len(lines)))
+            columns.append(pa.repeat(pa.scalar(REFUSED), len(lines)))
             table = pa.table(columns, REJECTED_SCHEMA)
             self._put("rejected", table, rows[gone], digests[gone], number)
 

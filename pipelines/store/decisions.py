@@ -129,18 +129,24 @@ class History:
             AssayError: ASSAY-L011 if a file does not match its record, L004 or L007 if an entry was
                 edited.
         """
-        stacks: dict[Identity, list[Decision]] = {}
-        every: dict[Identity, list[Decision]] = {}
+        made: list[Decision] = []
         upto = 0
         for entry in store.ledger.entries():
             if before is not None and entry.seq >= before:
                 break
-            if not _is_review(entry, dataset):
-                continue
-            upto = entry.seq
-            for decision in _decisions(store, trust.vouched(store, entry)):
-                every.setdefault(decision.identity, []).append(decision)
-                _take(stacks.setdefault(decision.identity, []), decision)
+            if _is_review(entry, dataset):
+                upto = entry.seq
+                made += _decisions(store, trust.vouched(store, entry))
+        return cls.made_of(made, upto)
+
+    @classmethod
+    def made_of(cls, made: Iterable[Decision], upto: int) -> Self:
+        """Return the history of decisions, oldest first."""
+        stacks: dict[Identity, list[Decision]] = {}
+        every: dict[Identity, list[Decision]] = {}
+        for decision in made:
+            every.setdefault(decision.identity, []).append(decision)
+            _take(stacks.setdefault(decision.identity, []), decision)
         return cls({at: stack for at, stack in stacks.items() if stack}, every, upto)
 
     def ids(self) -> pa.Array:

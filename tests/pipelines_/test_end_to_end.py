@@ -174,7 +174,7 @@ def test_review_and_release_tell_a_whole_story(assay, faulty, tmp_path):
             f"row,decision\n{'9' * 5000},reject\n", "must be a whole number", id="5,000 digits"
         ),
         ("row,decision\n", "no decision"),
-        ("row,decision,value\n1,relabel,perhaps\n", "not a class"),
+        ("row,decision,value\n1,relabel,perhaps\n", "not one of the valid values"),
     ],
 )
 def test_decisions_that_cannot_be_applied_are_refused(assay, faulty, store, tmp_path, text, says):

@@ -10,7 +10,6 @@ import runs
 
 from checks.kit import findings
 from pipelines.cli import main
-from pipelines.commands import review
 from pipelines.store import row_history
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
@@ -163,7 +162,10 @@ def test_a_run_whose_files_are_gone_hides_no_other(home, told, tmp_path):
     assert [item["fate"] for item in story["runs"]] == ["unknown", "quarantine", "clean", "clean"]
 
 
-@pytest.mark.parametrize("ask", [lambda files: row_history.findings_in(files, 0), review._rowed])
+@pytest.mark.parametrize(
+    "ask",
+    [lambda files: row_history.findings_in(files, 0), lambda files: list(files.tables("findings"))],
+)
 def test_a_run_whose_folder_is_gone_is_told_as_that(home, tmp_path, ask):
     entry = Store(home / "store").find("1")
     with pytest.raises(AssayError, match="missing") as raised:

@@ -1,0 +1,289 @@
+"""What a person decided stays decided: for the same content, in every run, until it is undone."""
+
+import csv
+import json
+
+import pyarrow.parquet as pq
+import pytest
+import runs
+
+from checks.kit import findings
+from pipelines.cli import main
+from pipelines.review import decision_file, queue, recording
+from pipelines.review.recording import Ask
+from pipelines.review.reviewed_run import ReviewedRun
+from pipelines.review.selection import Selection
+from pipelines.store import decisions
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+
+CONTRACT = """
+apiVersion: v3.1.0
+kind: DataContract
+name: people
+schema:
+  - name: people
+    properties:
+      - {name: key, logicalType: string, primaryKey: true}
+      - {name: age, logicalType: integer, logicalTypeOptions: {minimum: 0, maximum: 130}}
+      - {name: kind, logicalType: string, customProperties: [{property: assay.role, value: label}]}
+"""
+ROWS = [("a", "20", "x"), ("b", "21", "y"), ("c", "22", "x"), ("d", "23", "y"), ("e", "24", "x")]
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def contract(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(CONTRACT)
+    return path
+
+
+def policy(contract, **settings):
+    """Add a policy to the contract."""
+    lines = "".join(f", {name}: {value}" for name, value in settings.items()).lstrip(", ")
+    contract.write_text(f"{CONTRACT}customProperties:\n  - {{property: assay.policy, value: "
+                        f"{{{lines}}}}}\n")  # fmt: skip
+
+
+@pytest.fixture
+def examined(store, contract, tmp_path):
+    """Return what commits a run over rows, of which some are accused; returns the run reviewed."""
+
+    def commit(rows, accused, *, rule="outliers.joint", column="age", severity="error"):
+        path = tmp_path / f"night{len(list(tmp_path.iterdir()))}.csv"
+        path.write_text("key,age,kind\n" + "".join(",".join(row) + "\n" for row in rows))
+        at = [place for place, row in enumerate(rows) if row[0] in accused]
+        found = findings.make(at, check=rule.partition(".")[0], rule=rule, column=column,
+                              severity=severity, evidence="far off")  # fmt: skip
+        entry = runs.committed(store, contract, path, found=[found])
+        return ReviewedRun.of(store, entry)
+
+    return commit
+
+
+def decide(run, decision, *keys, reviewer="anna", overrule=False, **more):
+    """Decide about the rows of some keys."""
+    asks = [Ask(Selection(key=key), decision, **more) for key in keys]
+    return recording.record(run, asks, reviewer, overrule=overrule).entry
+
+
+def fates(run):
+    """Return the fate of each row by its key; rejected rows by what they held."""
+    found = {}
+    for part in ("clean", "quarantine"):
+        for table in run.files.tables(part):
+            found |= dict.fromkeys(table["key"].to_pylist(), part)
+    for table in run.files.tables("rejected"):
+        found |= dict.fromkeys((json.loads(raw)["key"] for raw in table["_raw"].to_pylist()),
+                               "rejected")  # fmt: skip
+    return found
+
+
+def clean(run):
+    return {row["key"]: row for table in run.files.tables("clean") for row in table.to_pylist()}
+
+
+def test_a_decision_holds_for_the_same_content_in_another_order(examined):
+    first = examined(ROWS, {"b", "c", "d"})
+    entry = decide(first, "release", "b")
+    decide(first, "reject", "c")
+    second = examined([("z", "9", "x"), *reversed(ROWS)], {"b", "c", "d"})
+    assert fates(second) == dict.fromkeys("zae", "clean") | {
+        "b": "clean", "c": "rejected", "d": "quarantine"}  # fmt: skip
+    applied = decisions.applied(second.store, second.entry)
+    assert {item.entry for item in applied.values()} == {entry.seq, entry.seq + 1}
+    told = second.entry.facts
+    assert told["reviews"] == [entry.seq, entry.seq + 1]
+    assert (told["decided"]["rows"], told["decided"]["asked"]) == (2, 0)
+    assert len(queue.of(second).groups) == 1
+
+
+def test_a_changed_row_is_asked_anew_and_names_the_earlier_decision(examined):
+    entry = decide(examined(ROWS, {"b"}), "release", "b")
+    changed = [("b", "99", "y") if row[0] == "b" else row for row in ROWS]
+    second = examined(changed, {"b"})
+    assert fates(second)["b"] == "quarantine"
+    [said] = [item for item in second.rowed.to_pylist() if item["rule"] == "ASSAY-K026"]
+    assert f"entry {entry.seq} decided about an earlier version" in said["evidence"]
+    assert [same for _, same in second.told(1)] == [False]
+
+
+def test_a_rule_that_nobody_has_seen_accuses_anew(examined):
+    decide(examined(ROWS, {"b", "c"}), "release", "b")
+    decide(examined(ROWS, {"b", "c"}), "reject", "c")
+    second = examined(ROWS, {"b", "c"}, rule="poison.trigger", column="kind")
+    assert fates(second)["b"] == "quarantine"
+    assert fates(second)["c"] == "rejected"  # whatever accuses it
+    assert fates(examined(ROWS, {"b"}))["b"] == "clean"
+
+
+def test_a_new_label_and_a_corrected_cell_stand_in_the_next_clean_dataset(examined):
+    first = examined(ROWS, {"b", "c"})
+    decide(first, "relabel", "b", value="x")
+    decide(examined(ROWS, {"b", "c"}), "correct", "b", column="age", value="30")
+    decide(first, "correct", "c", column="age", value="31")
+    second = clean(examined(ROWS, {"b", "c"}))
+    assert second["b"] == {"key": "b", "age": 30, "kind": "x"}  # both stand
+    assert second["c"]["age"] == 31
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ({"column": "age", "value": "old"}, "not a value of the type integer"),
+        ({"column": "age", "value": "131"}, "breaks the rule age.maximum"),
+        ({"column": "height", "value": "1"}, "no column 'height'"),
+        ({"column": "age"}, "needs a value"),
+        ({"value": "30"}, "needs the column"),
+    ],
+)
+def test_a_cell_is_corrected_to_what_the_contract_allows_only(examined, more, says):
+    run = examined(ROWS, {"b"})
+    with pytest.raises(AssayError, match=says):
+        decide(run, "correct", "b", **more)
+    assert run.store.ledger.head().kind == "run"
+
+
+def test_undo_and_forget_count_from_the_next_run_on(examined):
+    first = examined(ROWS, {"b", "c"})
+    decide(first, "reject", "b", "c")
+    decide(examined(ROWS, {"b", "c"}), "release", "b", overrule=True, reason="looked")
+    second = examined(ROWS, {"b", "c"})
+    assert fates(second)["b"] == "clean"
+    decide(second, "undo", "b")
+    third = examined(ROWS, {"b", "c"})
+    assert fates(third)["b"] == "rejected"
+    decide(third, "forget", "b")
+    fourth = examined(ROWS, {"b", "c"})
+    assert (fates(fourth)["b"], fates(fourth)["c"]) == ("quarantine", "rejected")
+
+
+def test_an_entry_is_withdrawn_on_exactly_its_rows(examined, store):
+    first = examined(ROWS, {"b", "c", "d"})
+    alone = decide(first, "release", "d")
+    ask = Ask(Selection(rule="outliers.joint age"), "reject")
+    made = recording.record(ReviewedRun.of(store, first.entry), [ask], "anna")
+    assert made.counts == {"reject": 2}
+    again = ReviewedRun.of(store, first.entry)
+    recording.withdraw(again, made.entry.seq, "anna", None)
+    assert set(ReviewedRun.of(store, first.entry).standing) == {3}
+    with pytest.raises(AssayError, match="decided about again since"):
+        recording.withdraw(again, made.entry.seq, "anna", None)
+    recording.withdraw(again, alone.seq, "anna", None)
+    assert fates(examined(ROWS, {"b", "c", "d"}))["d"] == "quarantine"
+
+
+def test_somebody_elses_decision_is_overruled_with_a_reason_only(examined):
+    run = examined(ROWS, {"b"})
+    decide(run, "reject", "b", reason="a copy")
+    fresh = ReviewedRun.of(run.store, run.entry)
+    with pytest.raises(AssayError, match=r"anna decided otherwise about row 1: reject .* a copy"):
+        decide(fresh, "release", "b", reviewer="ben")
+    with pytest.raises(AssayError, match="anna decided otherwise"):
+        decide(fresh, "release", "b", reviewer="ben", overrule=True)
+    decide(fresh, "reject", "b", reviewer="ben")  # the same again is no contradiction
+    decide(fresh, "release", "b", reviewer="ben", overrule=True, reason="no copy")
+
+
+def test_decisions_expire_when_the_contract_says_so(examined, contract, monkeypatch):
+    decide(examined(ROWS, {"b"}), "release", "b")
+    policy(contract, decisions_valid="30d")
+    second = examined(ROWS, {"b"})
+    assert fates(second)["b"] == "clean"
+    assert second.entry.facts["decided"]["until"] > second.entry.facts["time"]
+    later = decisions._moved(second.entry.facts["time"], 31)
+    monkeypatch.setattr(decisions, "now", lambda: later)
+    third = examined(ROWS, {"b"})
+    assert fates(third)["b"] == "quarantine"
+    assert "has expired" in next(
+        item["evidence"] for item in third.rowed.to_pylist() if item["rule"] == "ASSAY-K026"
+    )
+
+
+def test_of_rows_with_the_same_content_each_has_its_own_decision(examined):
+    twins = [("a", "20", "x"), ("a", "20", "x"), ("b", "21", "y"), ("a", "20", "x")]
+    run = examined(twins, {"a"})
+    asks = [Ask(Selection(row="0"), "release"), Ask(Selection(row="1"), "reject")]
+    recording.record(run, asks, "anna")
+    second = examined([twins[2], *twins[:2], twins[3], twins[0]], {"a"})
+    rows = decisions.applied(second.store, second.entry)
+    assert {row: item.decision for row, item in rows.items()} == {1: "release", 2: "reject"}
+    assert second.entry.facts["rows"] == {
+        "source": 5, "clean": 2, "quarantine": 2, "rejected": 1}  # fmt: skip
+
+
+def test_a_reason_is_asked_for_where_the_contract_says_so(examined, contract):
+    policy(contract, require_reason="true")
+    run = examined(ROWS, {"b"})
+    with pytest.raises(AssayError, match="asks for a reason"):
+        decide(run, "release", "b")
+    decide(run, "release", "b", reason="looked")
+
+
+def test_all_faults_of_a_file_are_told_at_once_and_nothing_is_recorded(examined, tmp_path):
+    run = examined(ROWS, {"b", "c"})
+    path = tmp_path / "decisions.csv"
+    path.write_text("row,decision,value\n1,release,\n77,reject,\n2,relabel,\n2,allow,\n")
+    asks = decision_file.read(path, "anna")
+    with pytest.raises(AssayError) as raised:
+        recording.record(run, asks, "anna")
+    for line, says in ((3, "no row 77"), (4, "needs a value"), (5, "unknown decision")):
+        assert f"decisions.csv:{line}: " in raised.value.what
+        assert says in raised.value.what
+    assert run.store.ledger.head().kind == "run"
+
+
+def test_a_file_names_no_other_reviewer(tmp_path):
+    path = tmp_path / "decisions.csv"
+    path.write_text("row,decision,reviewer\n1,release,ben\n")
+    with pytest.raises(AssayError, match="names another reviewer"):
+        decision_file.read(path, "anna")
+
+
+def test_the_exported_file_can_be_filled_in_and_applied(examined, store, tmp_path, capsys):
+    rows = [*ROWS, ("=f", "25", "y")]
+    run = examined(rows, {"b", "c", "=f"})
+    target = tmp_path / "out.csv"
+    words = ["review", str(run.entry.seq), "--store", str(store.folder)]
+    assert main([*words, "--export", str(target)]) == 0
+    with target.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 3
+    assert {line["row"] for line in lines} == {"1", "2", "5"}
+    assert not any(cell.startswith(decision_file.FORMULAS) for line in lines
+                   for cell in line.values())  # fmt: skip
+    lines[0]["decision"] = "release"
+    with target.open("w", newline="") as file:
+        writer = csv.DictWriter(file, lines[0])
+        writer.writeheader()
+        writer.writerows(lines)
+    assert main([*words, "--apply", str(target)]) == 0
+    assert set(ReviewedRun.of(store, run.entry).standing) == {1}
+    capsys.readouterr()
+
+
+def test_a_read_store_needs_the_owner_to_show_what_is_masked(examined, store, capsys):
+    rows = [("b.lee@example.org", "21", "y"), *ROWS]
+    run = examined(rows, {"b.lee@example.org"}, column="key")
+    words = ["review", str(run.entry.seq), "--list", "--store", str(store.folder)]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "lee" not in told
+    assert "x.xxx@xxxxxxx.xxx" in told
+    assert main([*words, "--show-values"]) == 0
+    assert "b.lee@example.org" in capsys.readouterr().out
+    facts = store.ledger.head().facts
+    assert (facts["kind"], facts["shown"]) == ("access", {"rows": 1})
+
+
+def test_the_record_of_a_decision_binds_it_to_content_key_and_accusers(examined, store):
+    entry = decide(examined(ROWS, {"b"}), "release", "b")
+    [line] = pq.read_table(store.review_file(entry.seq)).to_pylist()
+    assert line["accused"] == ["outliers.joint age"]
+    assert (line["copy"], len(line["row_id"]), len(line["key_id"])) == (0, 32, 32)
+    assert entry.facts["groups"] == [{"key": "key"}]  # a key's value may be personal
