@@ -16,6 +16,7 @@ from provenance.base.ordinals import ordinal
 
 if TYPE_CHECKING:
     from checks.kit.protocol import Explanation
+    from pipelines.review.reviewed_run import ReviewedRun
     from pipelines.store.store import Store
     from provenance.ledger.entry import Entry
     from provenance.ledger.run_reader import RunReader
@@ -154,7 +155,7 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
         "fate": next(f["fate"] for f in fates if f["run"] == entry.seq),
         "rejected": row_history.rejection_in(files, number),
         "findings": row_history.findings_in(files, number),
-        "decisions": list(_decisions(store, entry, number)),
+        **_under_review(store, entry, number),
         "fates": fates,
         "runs": runs,
         "contract": entry.facts["contract"],
@@ -162,13 +163,39 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _decisions(store: "Store", entry: "Entry", row: int) -> Iterator[dict[str, Any]]:
-    """Yield every decision on a row, oldest first, also those on other content with its key."""
+def _under_review(store: "Store", entry: "Entry", row: int) -> dict[str, Any]:
+    """Return a row's cells, masked; its decisions; the clean rows like it; what it would pass by.
+
+    The decisions are all of its content, oldest first, and those on other content with its key.
+    """
+    from pipelines.review import advice, nearest, shown_cells
     from pipelines.review.reviewed_run import ReviewedRun
 
+    run = ReviewedRun.of(store, entry)
     names = ("entry", "time", "base", "decision", "column", "value", "reason", "reviewer")
-    for decision, is_same in ReviewedRun.of(store, entry).told(row):
-        yield {name: getattr(decision, name) for name in names} | {"same_content": is_same}
+    reasons = row_findings(run, row)
+    like = nearest.nearest(run, row) if reasons else []
+    cells = shown_cells.shown(run, [row, *(near.row for near in like)], run.columns)
+    return {
+        "values": cells.get(row, {}),
+        "passing": advice.passing(run, reasons),
+        "nearest": [
+            {"row": near.row, "distance": near.distance,
+             "differs": {name: cells[near.row][name] for name in near.differs}}
+            for near in like
+        ],
+        "decisions": [
+            {name: getattr(decision, name) for name in names} | {"same_content": is_same}
+            for decision, is_same in run.told(row)
+        ],
+    }  # fmt: skip
+
+
+def row_findings(run: "ReviewedRun", row: int) -> list[dict[str, Any]]:
+    """Return the findings on one row, causes first."""
+    from pipelines.store import row_history
+
+    return row_history.findings_in(run.files, row)
 
 
 def _bytes(files: "RunReader", source: Mapping[str, Any], local: int) -> dict[str, Any]:
@@ -198,12 +225,16 @@ def story(facts: dict[str, Any]) -> str:
         f"row {facts['row']} of run {facts['run']}: {facts['fate']}",
         *_source(facts["source"]),
     ]
+    if facts["values"]:
+        cells = "  ".join(f"{name}={cell!r}" for name, cell in facts["values"].items())
+        lines.append(f"  values    {cells}")
     if facts["rejected"]:
         lines.append(f"  rejected  {facts['rejected']}")
     else:
         lines += [_finding(item) for item in facts["findings"]] or ["  findings  none"]
-    for item in facts["decisions"]:
-        lines.append(_decided(item))
+    lines += [f"  to pass   {text}" for text in facts["passing"]]
+    lines += [_near(item) for item in facts["nearest"]]
+    lines += [_decided(item) for item in facts["decisions"]]
     for item in facts["runs"]:
         place = f" in {item['file']}, row {item['file_row']}" if item["file"] else ""
         lines.append(
@@ -214,6 +245,12 @@ def story(facts: dict[str, Any]) -> str:
     lines.append(f"  contract  {contract['path']}, sha256 {contract['sha256'][:16]}")
     lines.append(f"  ledger    entry {ledger['entry']}, digest {ledger['leaf'][:16]}")
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _near(item: Mapping[str, Any]) -> str:
+    cells = "  ".join(f"{name}={cell!r}" for name, cell in item["differs"].items())
+    differs = f", differs in {cells}" if cells else ", differs in nothing compared"
+    return f"  near      clean row {item['row']}, {item['distance']:.3f} apart{differs}"
 
 
 def _decided(item: Mapping[str, Any]) -> str:

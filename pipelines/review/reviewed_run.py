@@ -173,6 +173,29 @@ class ReviewedRun:
             return parts[0]
         return pa.concat_tables(_alike(parts[1:])).sort_by("row").combine_chunks()
 
+    def clean_sample(self, most: int, but: int) -> tuple[np.ndarray, pa.Table]:
+        """Return ordinals and typed cells of clean rows, spread over the dataset.
+
+        Args:
+            most: rows to return.
+            but: a row to leave out.
+        """
+        names = [c.name for c in self.contract.columns if "ignore" not in c.roles]
+        names = [name for name in names if name in self._schema.names]
+        sources = tuple(Source(**item) for item in self.entry.facts["inputs"])
+        places, step = rebuild.Lineages(self.files), -(-self._clean // most) or 1
+        rows, parts = [np.empty(0, np.int64)], []
+        for name in self.files.names("clean"):
+            ordinals, _ = rebuild.clean_rows(places.of(name), sources)
+            taken = np.flatnonzero((np.arange(len(ordinals)) % step == 0) & (ordinals != but))
+            rows.append(ordinals[taken])
+            parts.append(self.files.table(name, names).take(pa.array(taken)))
+        return np.concatenate(rows), pa.concat_tables(parts).combine_chunks()
+
+    @property
+    def _clean(self) -> int:
+        return int(self.entry.facts["rows"]["clean"])
+
     @functools.cached_property
     def _refused(self) -> dict[int, dict[str, Any]]:
         """Return the cells of the rows that the run rejected for a reviewer, as read."""

@@ -1,12 +1,13 @@
 """Cells of rows under review as a person sees them: masked where they may be personal."""
 
+import re
 from collections.abc import Collection
 
 import pyarrow as pa
 
 from checks.kit import registry
 from checks.kit.contract_model import Contract
-from pipelines.proposal.deviants import masked, shortened
+from pipelines.proposal.deviants import shortened
 from pipelines.review.reviewed_run import ReviewedRun
 
 PRIVATE_CHECKS = frozenset({"pii"})  # what they accuse a column of is that it holds personal data
@@ -41,6 +42,11 @@ def shown(
             text = "" if cell is None else str(cell)
             found[row][name] = shortened(masked(text) if is_hidden else text)
     return found
+
+
+def masked(cell: str) -> str:
+    """Return the shape of a cell: digits as #, letters as x."""
+    return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "#", cell))
 
 
 def _is_private(contract: Contract, name: str) -> bool:

@@ -223,7 +223,7 @@ def _content(store: Store, entry: Entry, row: str) -> pa.Table:
     as_read = rebuild.as_read(table).drop_columns([ROW])
     if any(item["check"] == "ingest" for item in row_history.findings_in(files, int(row))):
         return as_read  # the contract could not cast it
-    return rebuild.typed(as_read, contract, files.schema(files.names("clean")[0]))
+    return rebuild.typed_cells(as_read, contract, files.schema(files.names("clean")[0]))
 
 
 def _is_content_of(store: Store, entry: Entry, row: str, placed: pa.Table) -> bool:

@@ -57,7 +57,7 @@ def rebuild(
         table = table.filter(pa.array(~is_held))
         ids = unpacked(table[DIGEST])
         table = table.drop_columns([DIGEST])
-        cells = typed(table.drop_columns([ROW]), contract, schema)
+        cells = typed_cells(table.drop_columns([ROW]), contract, schema)
         shards.append(write_shard(scratch, Shard(len(shards), cells, table[ROW].to_numpy(), ids)))
         raw.append(_joined([table], scratch / f"raw-{len(raw):05d}.parquet"))
     refused = [_with_ids(lineages.of(n), files.table(n)) for n in files.names("rejected")]
@@ -116,7 +116,7 @@ def _with_ids(placed: pa.Table, table: pa.Table) -> pa.Table:
     return table.append_column(DIGEST, packed(lineage.ids_in(placed)))
 
 
-def typed(cells: pa.Table, contract: Contract, schema: pa.Schema) -> pa.Table:
+def typed_cells(cells: pa.Table, contract: Contract, schema: pa.Schema) -> pa.Table:
     """Cast text columns by the contract; leave columns that are typed already."""
     columns = []
     for field in schema:

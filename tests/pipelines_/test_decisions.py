@@ -2,14 +2,16 @@
 
 import csv
 import json
+import os
 
 import pyarrow.parquet as pq
 import pytest
 import runs
 
 from checks.kit import findings
+from pipelines import config
 from pipelines.cli import main
-from pipelines.review import decision_file, queue, recording
+from pipelines.review import advice, decision_file, queue, recording, shown_cells
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
@@ -267,7 +269,7 @@ def test_the_exported_file_can_be_filled_in_and_applied(examined, store, tmp_pat
     capsys.readouterr()
 
 
-def test_a_read_store_needs_the_owner_to_show_what_is_masked(examined, store, capsys):
+def test_cells_that_may_be_personal_are_masked_until_they_are_asked_for(examined, store, capsys):
     rows = [("b.lee@example.org", "21", "y"), *ROWS]
     run = examined(rows, {"b.lee@example.org"}, column="key")
     words = ["review", str(run.entry.seq), "--list", "--store", str(store.folder)]
@@ -287,3 +289,67 @@ def test_the_record_of_a_decision_binds_it_to_content_key_and_accusers(examined,
     assert line["accused"] == ["outliers.joint age"]
     assert (line["copy"], len(line["row_id"]), len(line["key_id"])) == (0, 32, 32)
     assert entry.facts["groups"] == [{"key": "key"}]  # a key's value may be personal
+
+
+def test_a_masked_number_is_not_taken_for_a_value():
+    assert shown_cells.masked("99, b.lee@example.org") == "##, x.xxx@xxxxxxx.xxx"
+
+
+def test_explain_shows_the_row_what_it_would_pass_by_and_the_clean_rows_like_it(
+    examined, store, capsys
+):
+    rows = [*ROWS, ("f", "200", "x")]
+    run = examined(rows, {"f"}, rule="age.maximum")
+    words = ["explain", str(run.entry.seq), "5", "--store", str(store.folder), "--json"]
+    assert main(words) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["values"] == {"key": "f", "age": "200", "kind": "x"}
+    assert told["passing"] == ["age must be at most 130"]
+    assert [item["row"] for item in told["nearest"]] == [4, 2, 0, 3, 1]  # its kind, then its age
+    assert told["nearest"][0]["differs"] == {"age": "24"}
+    assert main(words[:-1]) == 0
+    assert "to pass   age must be at most 130" in capsys.readouterr().out
+
+
+def test_the_usual_range_is_told_for_a_row_that_is_far_off(examined):
+    rows = [(f"k{n}", str(20 + n), "x") for n in range(40)] + [("z", "120", "y")]
+    run = examined(rows, {"z"})
+    reasons = [item for item in run.rowed.to_pylist() if item["row"] == 40]
+    assert advice.passing(run, reasons) == ["nine of ten clean rows have age between 22 and 57"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--decide", "release"], "exactly one of --row"),
+        (["--decide", "release", "--row", "1", "--rule", "x"], "exactly one of --row"),
+        (["--list", "--apply", "x.csv"], "cannot be combined"),
+        (["--list", "--row", "1"], "--row has no meaning with --list"),
+        (["--apply", "x.csv", "--as", " "], "must be one line"),
+        (["--undo", "1", "--group", "aa"], "--group has no meaning with --undo"),
+        (["--decide", "release", "--row", "9" * 30], "a whole number"),
+        (["--decide", "release", "--group", "zz"], "no group"),
+        (["--decide", "release", "--rule", "zz"], "accused by"),
+        (["--decide", "release", "--key", "zz=1"], "COLUMN=VALUE"),
+        (["--undo", "77"], "records no decisions"),
+    ],
+)
+def test_words_that_do_not_fit_together_are_refused(examined, store, capsys, words, says):
+    run = examined(ROWS, {"b"})
+    code = main(["review", str(run.entry.seq), "--store", str(store.folder), *words])
+    assert code == 2
+    assert says in capsys.readouterr().err
+    assert store.ledger.head().kind == "run"
+
+
+def test_the_account_decides_and_only_the_owner_names_another(examined, store, capsys, monkeypatch):
+    run = examined(ROWS, {"b", "c"})
+    monkeypatch.setenv("USER", "somebody")
+    words = ["review", str(run.entry.seq), "--store", str(store.folder), "--decide", "release"]
+    assert main([*words, "--row", "1"]) == 0
+    assert store.ledger.head().facts["by"] == config.reviewer() != "somebody"
+    assert main([*words, "--row", "2", "--as", "carla"]) == 0
+    assert store.ledger.head().facts["by"] == "carla"
+    monkeypatch.setattr(os, "geteuid", lambda: 4242)
+    assert main([*words, "--row", "2", "--as", "carla"]) == 2
+    assert "only for the owner" in capsys.readouterr().err
