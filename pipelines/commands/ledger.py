@@ -136,6 +136,8 @@ def _line(entry: Entry) -> dict[str, Any]:
         "rows": facts.get("rows"),
         "decisions": facts.get("decisions"),
         "base": facts.get("base"),
+        "by": facts.get("by"),
+        "shown": facts.get("shown"),
         "leaf": entry.leaf.hex(),
         "key_id": entry.key_id.hex(),
     }
@@ -148,6 +150,8 @@ def _text(item: dict[str, Any]) -> str:
     if item["kind"] == "compact":
         return head
     if item["kind"] == "access":
+        if item["shown"]:
+            return f"{head}  masked cells of run {item['base']} were shown to {item['by']}"
         return f"{head}  a command was given the clean dataset of run {item['base']}"
     if item["kind"] == "anchor":
         return f"{head}  the clean dataset of run {item['base']} is the reference"
