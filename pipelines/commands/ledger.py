@@ -143,6 +143,12 @@ def _line(entry: Entry) -> dict[str, Any]:
     }
 
 
+def _accessed(item: dict[str, Any]) -> str:
+    if item["shown"]:
+        return f"masked cells of run {item['base']} were shown to {item['by']}"
+    return f"a command was given the clean dataset of run {item['base']}"
+
+
 def _text(item: dict[str, Any]) -> str:
     head = f"{item['seq']:>6}  {item['time']}  {item['kind']:<8} {item['leaf'][:12]}"
     if item["kind"] == "key":
@@ -150,9 +156,7 @@ def _text(item: dict[str, Any]) -> str:
     if item["kind"] == "compact":
         return head
     if item["kind"] == "access":
-        if item["shown"]:
-            return f"{head}  masked cells of run {item['base']} were shown to {item['by']}"
-        return f"{head}  a command was given the clean dataset of run {item['base']}"
+        return f"{head}  {_accessed(item)}"
     if item["kind"] == "anchor":
         return f"{head}  the clean dataset of run {item['base']} is the reference"
     if item["kind"] == "review":

@@ -2,8 +2,8 @@
 
 Distance: the mean over the columns, as Gower's: 0 for equal values and 1 for others; for numbers
 and times d / (1 + d), where d is the difference over the column's range of 1 % to 99 %, so that a
-value far outside still has near and far neighbours. A cell that is missing on one side is 1 apart. Columns with the role `ignore`, nested ones, and texts
-that hardly repeat do not count.
+value far outside still has near and far neighbours. A cell that is missing on one side is 1 apart.
+Columns with the role `ignore`, nested ones, and texts that hardly repeat do not count.
 Cost: O(rows x columns), on at most ROWS clean rows, spread over the dataset.
 Source: Gower 1971, "A general coefficient of similarity and some of its properties".
 """

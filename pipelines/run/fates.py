@@ -205,9 +205,10 @@ class Emitter:
         return pa.ListArray.from_arrays(offsets, taken)
 
     def _decisions(self, rows: np.ndarray) -> pa.Array | None:
-        """Return the entry of the decision on each row; None if the run applies no decision."""
+        """Return the entry of each row's decision, 0 for none; None if the run applies none."""
         entries = self._sorting.entries
-        return pa.array(map(entries.get, rows.tolist()), pa.int64()) if entries else None
+        found = (entries.get(row, 0) for row in rows.tolist())
+        return pa.array(found, pa.int64()) if entries else None
 
     def _ensure_a_part(self) -> None:
         """Write an empty clean part if no row is clean, so that readers find the columns."""

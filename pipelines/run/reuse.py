@@ -63,16 +63,22 @@ def reusable(
             is_recent = (
                 oldest <= dt.datetime.fromisoformat(checked["time"]) <= dt.datetime.now(dt.UTC)
             )
-            holds = is_recent and _has_all_decisions(entry.facts, upto)
-            return entry if holds and entry.facts["verdict"] == "pass" else None
+            is_good = is_recent and entry.facts["verdict"] == "pass"
+            return entry if is_good and _has_all_decisions(store, entry, upto) else None
     return None
 
 
-def _has_all_decisions(facts: Mapping[str, Any], upto: int) -> bool:
-    """Return whether no decision was recorded since a run, and none that it applied has expired."""
-    decided = facts.get("decided", {})
+def _has_all_decisions(store: Store, entry: Entry, upto: int) -> bool:
+    """Return whether no decision on a row of a run came since, and none that it applied expired.
+
+    `upto` is the number of the dataset's last review.
+    """
+    decided = entry.facts.get("decided", {})
     until = decided.get("until", "")
-    return decided.get("upto", 0) == upto and (not until or now() < until)
+    if until and now() >= until:
+        return False
+    known = decided.get("upto", 0)
+    return known == upto or not decisions.concern(store, entry, known)
 
 
 def _given(facts: Mapping[str, Any], checked: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -31,6 +31,7 @@ from provenance.rows.snapshot import Source
 
 WORDS = ("release", "reject", "relabel", "correct", "redact", "undo", "forget")
 CHANGES = ("relabel", "correct")
+ALTERS = (*CHANGES, "redact", "reject")  # what the run's files hold of the row is no longer its own
 KEEPS = ("release", "redact", *CHANGES)
 ID = pa.binary(DIGEST_BYTES)
 SCHEMA = pa.schema(
@@ -220,6 +221,15 @@ def _moved(time: str, days: int) -> str:
     return moved.isoformat(timespec="seconds")
 
 
+def concern(store: Store, entry: Entry, after: int) -> bool:
+    """Return whether decisions recorded after an entry are about rows of a committed run."""
+    history = History.of(store, entry.facts["dataset"])
+    later = {at for at, made in history.every.items() if made[-1].entry > after}
+    ids = pa.array(sorted({row_id for row_id, _ in later}), ID)
+    tables = store.reader(entry).tables("lineage", ["row_id"])
+    return any(pc.any(pc.is_in(table["row_id"], ids)).as_py() for table in tables)
+
+
 def last_review(entries: Iterable[Entry], dataset: str) -> int:
     """Return the number of the last review of a dataset, 0 if there is none."""
     return max((entry.seq for entry in entries if _is_review(entry, dataset)), default=0)
@@ -308,7 +318,7 @@ def applied(store: Store, entry: Entry) -> dict[int, Decision]:
     sources = [Source(**item) for item in entry.facts["inputs"]]
     for table in files.tables("lineage"):
         if lineage.DECISION.name in table.column_names:
-            mine = table.filter(pc.is_valid(table[lineage.DECISION.name]))
+            mine = table.filter(pc.greater(table[lineage.DECISION.name], 0))
             rows = lineage.ordinals_in(mine, sources).tolist()
             taken |= zip(rows, mine[lineage.DECISION.name].to_pylist(), strict=True)
     if not taken:

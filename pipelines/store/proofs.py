@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.store import keys, rebuild, row_history, trust
+from pipelines.store import decisions, keys, rebuild, row_history, trust
 from pipelines.store.store import Store
 from provenance.base import atomic
 from provenance.base.errors import AssayError, Notice
@@ -136,6 +136,8 @@ def verify_row(store: Store, entry: Entry, row: str) -> tuple[str, list[Notice]]
     text = f"row {row} of run {entry.seq} is {facts['fate']}, in {facts['file']}"
     if _is_content_of(store, entry, row, found.lineage):
         return f"{text}, and its content matches the recorded digest", breaks
+    if _is_altered(store, entry, int(row)):
+        return f"{text}; a decision changed its content, so it cannot be compared", breaks
     if facts["fate"] == "clean" and _is_redacted(store, entry):
         return f"{text}; redaction changed its content, so it cannot be compared", breaks
     what = f"run {entry.seq}: row {row} does not match its recorded digest"
@@ -242,6 +244,13 @@ def _secrets(entry: Entry) -> tuple[bytes, bytes] | None:
         fix = "ask the owner of the signing key, who alone can compare rows or prove them"
         raise AssayError("E003", what, fix=fix)
     return lineage.secrets_of(keys.own())
+
+
+def _is_altered(store: Store, entry: Entry, row: int) -> bool:
+    """Return whether a decision changed what the run that read the source holds of a row."""
+    base = store.ledger.read(row_history.base_of(entry))
+    decision = decisions.applied(store, base).get(row)
+    return decision is not None and decision.decision in decisions.ALTERS
 
 
 def _is_redacted(store: Store, entry: Entry) -> bool:

@@ -41,7 +41,7 @@ LINEAGE_SCHEMA = pa.schema(
     ]
 )
 COPY = pa.field("copy", pa.int64())  # only where a run read the same bytes twice
-DECISION = pa.field("decision", pa.int64())  # its ledger entry; only where a run applied any
+DECISION = pa.field("decision", pa.int64())  # its entry, 0 for none; only where a run applied any
 COMMITMENT = pa.field("commitment", pa.binary(DIGEST_BYTES))  # only where row ids are keyed
 
 
@@ -145,7 +145,7 @@ def table_of(
         ids: uint8, shape (n, 32) or (n, 64), from `RowIds.of`.
         placed: fate and file.
         rules: list<string>, shape (n,), ids of the rules that flagged each row.
-        decisions: int64, shape (n,), entries of the decisions that gave rows their fate, null for
+        decisions: int64, shape (n,), entries of the decisions that gave rows their fate, 0 for
             none; None if the run applied no decision.
     """
     which, local = _places(sources, rows)

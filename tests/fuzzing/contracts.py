@@ -22,9 +22,9 @@ from checks.contract.json_schema import json_schema
 from checks.contract.node import Node
 from checks.contract.query_guard import Guard
 from checks.rules import suite
-from pipelines.commands import review
+from pipelines.review import decision_file
 from pipelines.run import reading
-from pipelines.store import row_history
+from pipelines.store.decisions import WORDS
 from provenance.base.errors import AssayError
 from provenance.files.checksum_file import recorded
 from provenance.rows import cast
@@ -161,14 +161,14 @@ def _shuffled(draw: random.Random, data: bytes, other: bytes) -> bytes:
 def _decisions(case: bytes, folder: Path) -> str:
     path = folder / "d.csv"
     path.write_bytes(case)
-    found = list(review._read(path))
-    review._refuse_twice(found)
-    for item in found:
-        require(item["decision"] in review.DECISIONS and item["row"] >= 0, "an odd decision")
-    columns = [[item.get(field.name) for item in found] for field in row_history.DECISION_SCHEMA]
-    for column, field in zip(columns, row_history.DECISION_SCHEMA, strict=True):
-        pa.array(column, field.type)
-    return f"taken {' '.join(sorted({item['decision'] for item in found}))}"
+    found = decision_file.read(path, "ann")
+    for ask in found:
+        names = [name for name in decision_file.SELECTORS if getattr(ask.selection, name)]
+        require(bool(ask.decision) and len(names) <= 1, "an odd decision")
+        for text in (ask.value, ask.reason, ask.column):
+            pa.array([text], pa.string())
+    known = {ask.decision for ask in found} & set(WORDS)
+    return f"taken {' '.join(sorted(known))}"
 
 
 def _recorded(case: bytes, folder: Path) -> str:

@@ -15,7 +15,7 @@ from pipelines.review import advice, decision_file, queue, recording, shown_cell
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
-from pipelines.store import decisions
+from pipelines.store import decisions, proofs
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 
@@ -353,3 +353,26 @@ def test_the_account_decides_and_only_the_owner_names_another(examined, store, c
     monkeypatch.setattr(os, "geteuid", lambda: 4242)
     assert main([*words, "--row", "2", "--as", "carla"]) == 2
     assert "only for the owner" in capsys.readouterr().err
+
+
+def test_a_row_that_a_decision_changed_is_not_taken_for_a_tampered_one(examined):
+    run = examined(ROWS, {"b", "c", "d"})
+    decide(run, "relabel", "b", value="x")
+    decide(ReviewedRun.of(run.store, run.entry), "reject", "c")
+    decide(ReviewedRun.of(run.store, run.entry), "release", "d")
+    second = examined(ROWS, {"b", "c", "d"})
+    says = [proofs.verify_row(second.store, second.entry, row) for row in ("1", "2", "3", "4")]
+    assert not any(breaks for _, breaks in says)
+    for told, word in zip(says, ("changed", "changed", "matches", "matches"), strict=True):
+        assert word in told[0]
+
+
+def test_the_gate_reuses_no_pass_that_is_older_than_a_decision_on_its_rows(examined):
+    run = examined(ROWS, {"b"})
+    other = examined([("q", "33", "x"), ("r", "34", "y")], {"q"})
+    decide(other, "release", "q")
+    assert not decisions.concern(run.store, run.entry, 0)
+    assert decisions.concern(other.store, other.entry, 0)
+    entry = decide(run, "release", "b")
+    assert decisions.concern(run.store, run.entry, 0)
+    assert not decisions.concern(run.store, run.entry, entry.seq)
