@@ -7,6 +7,7 @@ cell of a column unless its personal data are allowed.
 
 import copy
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -158,10 +159,17 @@ def _suite_page(suite: Any) -> str:
 
 
 def _viewed(document: Any) -> str:
+    return _offline(_view().render(document))
+
+
+@functools.cache
+def _view() -> Any:
+    """Return what fills in the library's templates, which are read and compiled once."""
     from great_expectations.render.view.view import DefaultJinjaPageView
 
     view: Any = DefaultJinjaPageView()
-    return _offline(view.render(document))
+    view.env.auto_reload = False
+    return view
 
 
 def _offline(page: str) -> str:
