@@ -66,8 +66,8 @@ class KnownRules:
     ) -> Judged | None:
         """Return the clauses over rows of these types; None if the library is needed after all.
 
-        It is if a column has another type, or if DuckDB refuses a condition: the library says then
-        which rule cannot be evaluated.
+        It is if a column has another type, or if DuckDB refuses a condition or a statistic: the
+        library says then which rule cannot be evaluated.
         """
         import duckdb
 
@@ -82,5 +82,5 @@ class KnownRules:
             broken = [n for n in rows if results[key[n]].result["unexpected_count"]]
             rows |= one_pass.offending(connection, {number: found[number] for number in broken})
             return Judged(rows, {}, results)
-        except duckdb.Error:
+        except (duckdb.Error, KeyError):
             return None
