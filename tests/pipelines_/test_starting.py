@@ -60,6 +60,7 @@ class Watched:
         seen = [json.loads(line) for line in self.log.read_text().splitlines()]
         imported = {name for _, event, name, *_ in seen if event == "import"}
         first = seen[0][0]
+        self.started = [words for _, event, *words in seen if event == "start"]
         self.late = {name for pid, event, name, *_ in seen if (pid, event) == (first, "late")}
         self.own = {name for pid, event, name, *_ in seen if (pid, event) == (first, "import")}
         started = [word for item in seen if item[1] == "start" for word in item[3:] if ":" in word]
@@ -148,6 +149,16 @@ def test_a_small_run_imports_what_its_checks_use_alone(watched):
     assert done.returncode == 0, done.stderr
     assert started == [READER, RULES]
     assert watched.own & HEAVY <= {"scipy", "jinja2"}  # duplicates, and the report
+
+
+def test_a_run_has_its_patterns_and_queries_inspected_once(watched):
+    lines = (watched.folder / "c.yaml").read_text()
+    lines += "    quality:\n      - {type: sql, query: 'SELECT count(*) FROM parts', mustBe: 40}\n"
+    (watched.folder / "c.yaml").write_text(lines)
+    done, *_ = watched.assay("run", "c.yaml", "--source", "a.csv", "--store", "store", "--direct")
+    assert done.returncode == 0, done.stderr
+    inspectors = [words for words in watched.started if "query_inspector" in " ".join(words)]
+    assert len(inspectors) == 1
 
 
 def test_a_run_with_models_imports_no_statistics_and_no_frames(watched):
