@@ -30,11 +30,12 @@ LATER = {
         "presidio_analyzer.predefined_recognizers",
         "presidio_analyzer.recognizer_registry",
     ),
+    "httpx": (),
     "spacy": ("spacy.cli",),
     "numpy": ("numpy.f2py",),  # scipy copies all that numpy has
 }
 # it looks whether it was given a frame, and goes on without
-ABSENT = {"sklearn": ("pandas", "rich.progress")}
+ABSENT = {"sklearn": ("pandas", "rich.progress"), "httpx": ("httpx._main",)}
 
 
 def postpone() -> None:
