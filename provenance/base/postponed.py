@@ -164,6 +164,8 @@ def _import(
             raise ModuleNotFoundError(full, name=full)
     if importer in _executing:
         later = _finder.later[package]
+        if globals and "__path__" not in globals:  # a module may use constants of its neighbours
+            later = tuple(own for own in later if not _is_in(own, (package,)))
         if _is_in(full, later) and (fromlist or not level):
             return _stand_in(full, fromlist)
         if fromlist and any(f"{full}.{part}" in later for part in fromlist):
