@@ -28,7 +28,7 @@ LEAST_SHARE = 0.01  # of a member; below it the member is dropped from the mix
 THREADS = 2
 # what the threads use: two that import at once may each see a half-initialised module
 IMPORTED = (
-    "scipy.optimize", "scipy.sparse", "sklearn.dummy", "sklearn.ensemble",
+    "checks.kit.boosting", "scipy.optimize", "scipy.sparse", "sklearn.dummy",
     "sklearn.gaussian_process.kernels", "sklearn.kernel_approximation",
     "sklearn.linear_model", "sklearn.tree", "threadpoolctl",
 )  # fmt: skip

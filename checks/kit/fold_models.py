@@ -113,9 +113,9 @@ def _kernel(wide: Any, given: np.ndarray, seed: int) -> Kernel:
 def _boosted(
     encoder: encode.Encoder, deep: np.ndarray, given: np.ndarray, classes: int, seed: int
 ) -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from checks.kit import boosting
 
-    kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
+    kind = boosting.Classifier if classes else boosting.Regressor
     few = min(40, max(5, len(given) // 100))
     model = kind(
         max_iter=ROUNDS,
