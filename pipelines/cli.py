@@ -281,12 +281,12 @@ def _run(words: list[str]) -> int:
         _heed_signals()
     import importlib
 
-    from pipelines import config, no_pandas, quick_imports
+    from pipelines import config, quick_imports
 
     arguments.environment = dict(os.environ)  # for the command that a gate starts
     config.take_key()
     config.quiet_libraries()
-    no_pandas.install()
+    quick_imports.postpone()
     with quick_imports.collecting_nothing():
         command = importlib.import_module(f"pipelines.commands.{arguments.verb}")
     code: int = command.main(arguments)

@@ -150,8 +150,17 @@ def load(path: Path, *, root: Path | None = None, home: Path | None = None) -> C
     return of(read(path), root=root, home=home)
 
 
-def of(document: Document, *, root: Path | None = None, home: Path | None = None) -> Contract:
-    """Return the contract that a document holds; otherwise as `load`, and nothing is read."""
+def of(
+    document: Document,
+    *,
+    root: Path | None = None,
+    home: Path | None = None,
+    inspected: str = "",
+) -> Contract:
+    """Return the contract that a document holds; otherwise as `load`, and nothing is read.
+
+    `inspected` is that of the contract which the caller's own parent has loaded.
+    """
     whole = CONTRACT.read(parse(document.content, document.name), "the contract")
     (table,) = whole["schema"]
     types, name = _types(table), table.get("name", "dataset")
@@ -164,7 +173,7 @@ def of(document: Document, *, root: Path | None = None, home: Path | None = None
     rules += [rule for item in table.get("quality", ()) for rule in quality_rules(item, scope)]
     place = Place(document.path, root, home)
     settings = _settings(whole.get("customProperties", Part(whole.node)), place, types)
-    guard.settle()
+    inspected = guard.settle(inspected)
     servers = whole.get("servers", [])
     return Contract(
         name=whole.get("name", name),
@@ -178,6 +187,7 @@ def of(document: Document, *, root: Path | None = None, home: Path | None = None
         source=_source(servers, place, scope),
         csv=_dialect(whole.get("customProperties", {}).get("assay.csv"), servers, scope),
         warnings=tuple(scope.notices.values()),
+        inspected=inspected,
         **settings,
     )
 

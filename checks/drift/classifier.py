@@ -18,6 +18,7 @@ import pyarrow as pa
 from checks.drift.effects import LIMITS, NOISE
 from checks.kit import encode
 from checks.kit.contract_model import Contract
+from checks.kit.ranks import ranks
 
 ROWS = 4_000  # of this run and of the reference
 LEAST = 100
@@ -130,11 +131,9 @@ def _classes(values: np.ndarray) -> int:
 
 
 def _scored(model: Any, matrix: np.ndarray, is_current: np.ndarray) -> float:
-    from scipy.stats import rankdata
-
-    ranks = rankdata(model.decision_function(matrix))[is_current]
-    one, other = len(ranks), len(is_current) - len(ranks)
-    return float((ranks.sum() - one * (one + 1) / 2) / (one * other))
+    own = ranks(model.decision_function(matrix))[is_current]
+    one, other = len(own), len(is_current) - len(own)
+    return float((own.sum() - one * (one + 1) / 2) / (one * other))
 
 
 def _order(

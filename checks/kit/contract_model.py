@@ -100,7 +100,8 @@ class Contract:
     `root` is the folder that contains everything the contract may name. The `column` of a nested
     rule is the path of a nested column or of a part of one. `files_root` is the folder of the files
     that columns of the role `file` name, None for that of the source. `has_docs`: whether a run
-    draws pages of the rules' results.
+    draws pages of the rules' results. `inspected`: digest of the patterns and queries that were
+    found harmless.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Contract:
     nested_rules: tuple[Rule, ...] = ()
     files_root: str | None = None
     has_docs: bool = True
+    inspected: str = ""
 
     def column(self, name: str) -> Column:
         """Return the column with that name; StopIteration if it does not exist."""

@@ -17,45 +17,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import encode, near_copies, screening
+from checks.kit import encode, fold_models, near_copies, screening
 
 FOLDS, MOST_FOLDS = 5, 10
 LEARNT = 120_000  # rows to learn in all folds of a class label together: small samples get more
 SMALL = 5_000  # rows up to which two more models are cheaper than more folds, and help more
-LANDMARKS = 300
-TREES = 40
-ROUNDS = 60  # of boosting
-STEPS = 100  # of the linear model's solver; with 30, a tenth fewer wrong labels are held
-DENSE = 0.1  # share of entries of the linear view above which a dense one is faster
-LARGEST = 1e38  # a tree's numbers have 32 bits
 MIXES = (0.0, 0.25, 0.5, 0.75, 1.0)  # share of the linear model for a numeric label
 MIX_STEPS = 60
 LEAST_SHARE = 0.01  # of a member; below it the member is dropped from the mix
 THREADS = 2
 # what the threads use: two that import at once may each see a half-initialised module
 IMPORTED = (
-    "scipy.sparse", "sklearn.dummy", "sklearn.ensemble", "sklearn.gaussian_process.kernels",
-    "sklearn.kernel_approximation",
-    "sklearn.linear_model", "sklearn.pipeline", "sklearn.tree", "threadpoolctl",
+    "checks.kit.boosting", "scipy.optimize", "scipy.sparse", "sklearn.dummy",
+    "sklearn.gaussian_process.kernels", "sklearn.kernel_approximation",
+    "sklearn.linear_model", "sklearn.tree", "threadpoolctl",
 )  # fmt: skip
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Forest:
-    """Extremely random trees (Geurts, Ernst, Wehenkel 2006) and their classes, int64, ascending.
-
-    scikit-learn's own forest swaps the process's warning filters for each tree, and threads share
-    those; this one works in the calling thread alone.
-    """
-
-    trees: tuple[Any, ...]
-    classes_: np.ndarray  # named as in scikit-learn's models
-
-    def predict_proba(self, matrix: np.ndarray) -> np.ndarray:
-        """Return the mean probabilities of the trees, float64, shape (n, classes)."""
-        view = in_32_bits(matrix)
-        made = [tree.predict_proba(view, check_input=False) for tree in self.trees]
-        return np.asarray(np.mean(made, axis=0))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -129,7 +105,7 @@ class Crossfit:
             mine = np.flatnonzero(fold == number)
             for share, model, view in zip(self.shares, members, views, strict=True):
                 if len(mine) and view is not None:
-                    made[mine] += share * chances(model, view[mine], self.classes)
+                    made[mine] += share * fold_models.chances(model, view[mine], self.classes)
         return made
 
 
@@ -137,8 +113,12 @@ def in_threads(one: Callable[[int], Any], count: int) -> list[Any]:
     """Return what `one` returns for 0 to count - 1, in order; each call uses one thread."""
     for name in IMPORTED:  # not by two threads at once
         importlib.import_module(name)
-    with warnings.catch_warnings(), _one_thread("blas"), ThreadPoolExecutor(THREADS) as pool:
-        warnings.simplefilter("ignore")  # lbfgs warns if it stops early; a rough fit suffices
+    with (
+        warnings.catch_warnings(),
+        fold_models.one_thread("blas"),
+        ThreadPoolExecutor(THREADS) as pool,
+    ):
+        warnings.simplefilter("ignore")  # a library may warn of an odd column; a rough fit suffices
         return list(pool.map(one, range(count)))
 
 
@@ -175,10 +155,12 @@ def fit(
         if _varies(given[learn]):
             members = _narrowed(screen, views, learn, given[learn], classes, seed)
         else:  # nearly all rows are copies of each other, and copies share a fold
-            plain = _constant(classes).fit(np.zeros((int(usable.sum()), 1)), given[usable])
+            plain = fold_models.constant(classes).fit(
+                np.zeros((int(usable.sum()), 1)), given[usable]
+            )
             members = (plain,) * len(views)
         pairs = zip(members, views, strict=True)
-        return members, [chances(model, view[mine], classes) for model, view in pairs]
+        return members, [fold_models.chances(model, view[mine], classes) for model, view in pairs]
 
     done = in_threads(one, count)
     order = np.argsort(np.concatenate([np.flatnonzero(fold == n) for n in range(count)]))
@@ -233,137 +215,15 @@ def _narrowed(
     encoder, both = screen.narrowed(learn, own)
     parts = [view[learn] for view in views]
     if both is None:
-        return _members(encoder, parts, own, classes, seed)
+        return fold_models.fitted(encoder, parts, own, classes, seed)
     columns = [both[number % 2] for number in range(len(views))]  # linear and trees take turns
     parts = [part[:, kept] for part, kept in zip(parts, columns, strict=True)]
-    members = _members(encoder, parts, own, classes, seed)
+    members = fold_models.fitted(encoder, parts, own, classes, seed)
     return tuple(map(screening.Narrow, members, columns))
-
-
-def _members(
-    encoder: encode.Encoder, views: Sequence[Any], given: np.ndarray, classes: int, seed: int
-) -> tuple[Any, ...]:
-    both = pair(encoder, views[:2], given, classes, seed)
-    if len(views) == 2:  # noqa: PLR2004
-        return both
-    return *both, _kernel(views[2], given, seed), _forest(views[3], given, seed)
-
-
-def pair(
-    encoder: encode.Encoder, views: Sequence[Any], given: np.ndarray, classes: int, seed: int
-) -> tuple[Any, Any]:
-    """Return a linear model and boosted trees, fitted to their views of the same rows.
-
-    Args:
-        encoder: made the views, (linear, trees).
-        views: matrices, shape (n, columns) each.
-        given: int64 class codes, at least two distinct ones, or float64 numbers, shape (n,).
-        classes: number of classes; 0 for numbers.
-        seed: for everything random.
-    """
-    linear = _linear(classes).fit(_dense(views[0]), given)
-    return linear, _boosted(encoder, views[1], given, classes, seed)
-
-
-def _dense(wide: Any) -> Any:
-    """Return the linear view as what is faster to fit; predictions are of CSR, row by row."""
-    return wide.toarray() if wide.nnz > DENSE * wide.shape[0] * wide.shape[1] else wide
 
 
 def _varies(given: np.ndarray) -> bool:
     return len(given) > 1 and bool((given != given[0]).any())
-
-
-def _constant(classes: int) -> Any:
-    from sklearn.dummy import DummyClassifier, DummyRegressor
-
-    return DummyClassifier(strategy="prior") if classes else DummyRegressor(strategy="median")
-
-
-def _linear(classes: int) -> Any:
-    from sklearn.linear_model import LogisticRegression, Ridge
-
-    if not classes:
-        return Ridge(alpha=1.0, solver="lsqr")
-    return LogisticRegression(max_iter=STEPS)
-
-
-def _kernel(wide: Any, given: np.ndarray, seed: int) -> Any:
-    from sklearn.kernel_approximation import Nystroem
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    # the width of the kernel: the mean squared distance between two rows
-    mean = np.asarray(wide.mean(axis=0)).ravel()
-    distance = 2 * float(wide.multiply(wide).sum() / wide.shape[0] - (mean**2).sum())
-    landmarks = min(LANDMARKS, wide.shape[0])
-    kernel = Nystroem(gamma=1 / max(distance, 1e-9), n_components=landmarks, random_state=seed)
-    return make_pipeline(kernel, LogisticRegression(C=10.0, max_iter=100)).fit(_dense(wide), given)
-
-
-def _boosted(
-    encoder: encode.Encoder, deep: np.ndarray, given: np.ndarray, classes: int, seed: int
-) -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-
-    kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
-    few = min(40, max(5, len(given) // 100))
-    model = kind(
-        max_iter=ROUNDS,
-        max_leaf_nodes=15,
-        min_samples_leaf=few,
-        l2_regularization=1.0,
-        early_stopping=False,
-        # of two values, the order is no matter
-        categorical_features=[part.kind == "category" and part.width > 3 for part in encoder.parts],  # noqa: PLR2004
-        random_state=seed,
-    )
-    # a column without a value in these folds cannot be binned; a constant one is never split
-    deep[:, np.isnan(deep).all(axis=0)] = 0.0
-    with _one_thread("openmp"):
-        return model.fit(deep, given)
-
-
-def _forest(deep: np.ndarray, given: np.ndarray, seed: int) -> Forest:
-    from sklearn import config_context
-    from sklearn.tree import ExtraTreeClassifier
-
-    matrix = in_32_bits(deep)
-    seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, TREES)
-    is_checked = bool(np.isnan(matrix).any())  # only then does a fit look for missing values
-    with config_context(skip_parameter_validation=True):  # it takes as long as a small tree
-        made = tuple(
-            ExtraTreeClassifier(max_features="sqrt", min_samples_leaf=3, random_state=int(one)).fit(
-                matrix, given, check_input=is_checked
-            )
-            for one in seeds
-        )
-    return Forest(made, made[0].classes_)
-
-
-def in_32_bits(matrix: np.ndarray) -> np.ndarray:
-    """Return what trees take: float32, far numbers clipped."""
-    made: np.ndarray = np.clip(matrix, -LARGEST, LARGEST).astype(np.float32)
-    return made
-
-
-def _one_thread(api: str) -> Any:
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    return threadpool_limits(1, user_api=api)
-
-
-def chances(model: Any, matrix: Any, classes: int) -> np.ndarray:
-    """Return a member's probabilities, shape (n, classes), or its numbers, shape (n,)."""
-    rows = matrix.shape[0]
-    if not rows:
-        return np.zeros((0, classes) if classes else 0)
-    if not classes:
-        return np.asarray(model.predict(matrix), dtype=float)
-    made = np.zeros((rows, classes))
-    # a class that is missing from this fold's training rows keeps probability 0
-    made[:, model.classes_] = model.predict_proba(matrix)
-    return made
 
 
 def mix_shares(predicted: list[np.ndarray], given: np.ndarray) -> np.ndarray:

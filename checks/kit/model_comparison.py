@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import cross_fit, encode, numeric_label
+from checks.kit import encode, fold_models, numeric_label
 from checks.kit.wording import count
 
 ACCURACY = "accuracy"
@@ -192,12 +192,12 @@ def _fitted(
 ) -> Callable[[Sequence[Any]], np.ndarray]:
     target = given[rows].astype(np.int64) if classes else given[rows]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # lbfgs warns if it stops early; a rough fit suffices
-        members = cross_fit.pair(encoder, [view[rows] for view in views], target, classes, seed)
+        warnings.simplefilter("ignore")  # a library may warn of an odd column; a rough fit suffices
+        members = fold_models.pair(encoder, [view[rows] for view in views], target, classes, seed)
 
     def predict(matrices: Sequence[Any]) -> np.ndarray:
         pairs = zip(members, matrices, strict=True)
-        made = [cross_fit.chances(member, matrix, classes) for member, matrix in pairs]
+        made = [fold_models.chances(member, matrix, classes) for member, matrix in pairs]
         return np.asarray(np.mean(made, axis=0))
 
     return predict

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from checks.kit import cross_fit, encode, near_copies
+from checks.kit import cross_fit, encode, fold_models, near_copies
 
 FOLDS = 5
 TREES = 40
@@ -72,7 +72,7 @@ def fit(
         learn = np.flatnonzero(fold != number)
         known, mine = _known(has, learn), (wide[learn], deep[learn])
         pairs = [
-            cross_fit.pair(encoder, mine, given.astype(np.int64), 2, seed) if is_known else None
+            fold_models.pair(encoder, mine, given.astype(np.int64), 2, seed) if is_known else None
             for given, is_known in zip(has[learn].T, known, strict=True)
         ]
         return tuple(pairs), _forest(mine[1], has[learn], seed)
@@ -108,7 +108,7 @@ def _of_fold(
 ) -> np.ndarray:
     rows = len(views[1])
     made = np.full((3, rows, len(pairs)), np.nan)
-    small = cross_fit.in_32_bits(views[1])
+    small = fold_models.in_32_bits(views[1])
     made[2] = np.mean([tree.predict(small).reshape(rows, -1) for tree in forest], axis=0)
     for place, pair in enumerate(pairs):
         if pair is not None:
@@ -128,7 +128,7 @@ def _forest(deep: np.ndarray, has: np.ndarray, seed: int) -> tuple[Any, ...]:
     from sklearn.tree import ExtraTreeRegressor
 
     # the mean of 0 and 1 is a probability, of all classes at once
-    matrix, goals = cross_fit.in_32_bits(deep), has.astype(float)
+    matrix, goals = fold_models.in_32_bits(deep), has.astype(float)
     seeds = np.random.default_rng(seed).integers(0, 2**31 - 1, TREES)
     made = [
         ExtraTreeRegressor(max_features="sqrt", min_samples_leaf=3, random_state=int(one)).fit(

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from checks.kit import encode, findings, numeric_label, sample
+from checks.kit import encode, findings, numeric_label, ranks, sample
 from checks.kit.protocol import Check, Context, Model
 from checks.kit.wording import count
 from checks.leakage import gap
@@ -150,8 +150,6 @@ class Leakage(Check[pa.Table, Model]):
         return self._finding(name, evidence, 1.0)
 
     def _ranked(self, table: pa.Table) -> list[findings.Findings]:
-        from scipy.stats import spearmanr
-
         parts, target = [], encode.numbers(table[self.label])
         for name in self.features:
             kind = table[name].type
@@ -161,7 +159,7 @@ class Leakage(Check[pa.Table, Model]):
             both = np.isfinite(values) & np.isfinite(target)
             if len(np.unique(values[both])) <= numeric_label.MOST_CLASSES:
                 continue
-            rank = abs(float(spearmanr(values[both], target[both]).statistic))
+            rank = abs(ranks.correlation(values[both], target[both]))
             if rank > NEAR_RANK:
                 rounded = _rounded_down(rank, 4)
                 evidence = f"{name!r} orders the rows like the label (rank correlation {rounded})"

@@ -219,14 +219,14 @@ class Outliers(Check[pa.Table, OutlierModel]):
         )
 
     def _rarest(self, rows: np.ndarray, rare: np.ndarray, parts: int) -> findings.Findings:
-        from scipy.stats import chi2
+        from scipy.special import chdtrc
 
         return findings.make(
             rows,
             check=self.name,
             rule="outliers.rare",
             severity="warning",
-            score=1 - chi2.sf(2 * rare, 2 * parts),
+            score=1 - chdtrc(2 * parts, 2 * rare),
             evidence=f"the row is among the rarest {percent(REVIEW_SHARE)} on a combined score: "
             "isolation forest, distance from the centre and distance from its neighbours",
             suggestion="review the row when time allows",

@@ -155,10 +155,12 @@ def _may_be(text: str, shape: Shape) -> bool:
 
 
 def _is_chance(hits: int, of: int, chance: float) -> bool:
-    from scipy.stats import binom
+    from scipy.special import betainc
 
+    if not hits:
+        return True
     real = hits * np.log(REAL / chance) + (of - hits) * np.log((1 - REAL) / (1 - chance))
-    return bool(real < 0 and binom.sf(hits - 1, of, chance) >= UNUSUAL)
+    return bool(real < 0 and betainc(hits, of - hits + 1, chance) >= UNUSUAL)
 
 
 def _are_versions(hits: list[str], shape: Shape) -> bool:

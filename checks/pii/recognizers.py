@@ -1,9 +1,9 @@
 """Presidio's recognizers, run so that no text that they could not read counts as clean.
 
-Only the requested recognizers are built, on a blank spaCy tokenizer (no model, so no names and no
-places). They have no timeouts: a text that takes too many steps raises, where Presidio would log
-the timeout and continue. Email domains are checked against the public suffix list that ships with
-tldextract, never over the network, and Presidio's logger, which would write matched text, is
+Only the recognizers that a text needs are built, on a blank spaCy tokenizer (no model, so no names
+and no places). They have no timeouts: a text that takes too many steps raises, where Presidio would
+log the timeout and continue. Email domains are checked against the public suffix list that ships
+with tldextract, never over the network, and Presidio's logger, which would write matched text, is
 silenced.
 Cost: about 20 microseconds per text and pattern, 0.3 ms for the telephone numbers of a text;
 linear in the text and its hits.
@@ -56,14 +56,22 @@ class Analyzer:
     """Presidio's analysis of one text by chosen recognizers, with AnalyzerEngine's results."""
 
     def __init__(self, entities: tuple[str, ...], threshold: float, steps: int) -> None:
-        """Build the recognizers of `entities`; `steps` limits each of them on one text."""
+        """Analyze for `entities`; `steps` limits the recognizer of each on one text."""
         logging.getLogger("presidio-analyzer").addFilter(_silent)
         self.threshold = threshold
-        self.recognizers = {entity: _build(entity, steps) for entity in entities}
-        self.words = {
-            entity: tuple(word.lower() for word in recognizer.context or ())
-            for entity, recognizer in self.recognizers.items()
-        }
+        self._entities, self._steps = entities, steps
+        self._built: dict[str, Any] = {}
+
+    @property
+    def recognizers(self) -> dict[str, Any]:
+        """Return the recognizers of all entities."""
+        return {entity: self._recognizer(entity) for entity in self._entities}
+
+    def _recognizer(self, entity: str) -> Any:
+        """Return an entity's recognizer, which is built for the first text that may hold it."""
+        if entity not in self._built:
+            self._built[entity] = _build(entity, self._steps)
+        return self._built[entity]
 
     def hits(self, text: str, entities: Iterable[str], context: tuple[str, ...] = ()) -> list[Hit]:
         """Return the hits of some entities in one text, in order.
@@ -86,7 +94,7 @@ class Analyzer:
     def _hits(self, text: str, entities: Iterable[str], context: tuple[str, ...]) -> list[Hit]:
         results: list[Any] = []
         for entity in entities:
-            results += self.recognizers[entity].analyze(text, [entity], None)
+            results += self._recognizer(entity).analyze(text, [entity], None)
         if not results:
             return []
         results = self._lifted(text, results, context)
@@ -99,9 +107,10 @@ class Analyzer:
         # context can only raise a score: texts without a context word need no tokenizer
         lower = (text + "".join(context)).lower()
         open_ = {result.entity_type for result in results if result.score < 1}
-        if not any(word in lower for entity in open_ for word in self.words[entity]):
+        words = (word for entity in open_ for word in self._recognizer(entity).context or ())
+        if not any(word.lower() in lower for word in words):
             return results
-        recognizers = list(self.recognizers.values())
+        recognizers = list(self._built.values())
         return around.lifted(text, results, recognizers, list(context))
 
 

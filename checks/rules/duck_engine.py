@@ -92,6 +92,7 @@ def types() -> tuple[Any, Any]:
 
     lookups.look_up_exact_names()
     lookups.name_plain_arguments()
+    lookups.follow_once()
     duckdb_metrics.register(engine)
     duckdb_statistics.register(engine)
     return engine, QuietValidator

@@ -14,11 +14,11 @@ import numpy as np
 import sqlalchemy as sql
 
 from checks.contract.query_guard import quoted
+from checks.rules import plain_statistics
 
 Computed: TypeAlias = Callable[..., Any]  # engine, column's name, values -> the metric's value
 _METRICS = "great_expectations.expectations.metrics"
 _KNOWN = {"BIGINT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "TIMESTAMP", "TIME"}
-_MIDNIGHT = "DATE '1970-01-01'"
 
 
 def register(engine: Any) -> None:
@@ -82,12 +82,7 @@ def _module(name: str) -> Any:
 
 def _comparable(engine: Any, name: str) -> Any:
     """Return a column as SQL, a date or a time of day as a timestamp."""
-    kind, cell = engine.types[name], quoted(name)
-    if kind == "DATE":
-        return sql.literal_column(f"CAST({cell} AS TIMESTAMP)")
-    if kind == "TIME":
-        return sql.literal_column(f"({_MIDNIGHT} + {cell})")
-    return sql.literal_column(cell)
+    return sql.literal_column(plain_statistics.comparable(engine.types[name], name))
 
 
 def _in_order(engine: Any, name: str, places: Callable[[int], Sequence[int]]) -> list[Any]:
@@ -97,27 +92,18 @@ def _in_order(engine: Any, name: str, places: Callable[[int], Sequence[int]]) ->
     [(count,)] = engine.execute_query(sql.select(sql.func.count(cell)).select_from(source))
     if not count:
         return []
-    # the value at place i is the first whose share of values up to it is at least (i + 1) / count
-    shares = ", ".join(repr((place + 0.5) / count) for place in places(count))
-    query: Any = sql.select(sql.literal_column(f"quantile_disc({cell}, [{shares}])")).select_from(
-        source
-    )
+    text = plain_statistics.at_places(str(cell), places(count), count)
+    query: Any = sql.select(sql.literal_column(text)).select_from(source)
     return list(engine.execute_query(query).scalar())
 
 
 def _median(engine: Any, name: str, _: Any) -> Any:
-    middle = _in_order(engine, name, lambda count: [(count - 1) // 2, count // 2])
-    if not middle:
-        return None
-    low, high = middle
-    return low if low == high else low + (high - low) / 2
+    return plain_statistics.middle(_in_order(engine, name, plain_statistics.median_places))
 
 
 def _quantiles(engine: Any, name: str, values: dict[str, Any]) -> list[Any]:
-    wanted = np.asarray(values["quantiles"], float)
-    found = _in_order(
-        engine, name, lambda count: np.round(wanted * (count - 1)).astype(int).tolist()
-    )
+    wanted = values["quantiles"]
+    found = _in_order(engine, name, plain_statistics.quantile_places(wanted))
     return found or [None] * len(wanted)
 
 

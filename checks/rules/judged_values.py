@@ -80,7 +80,8 @@ class Judged:
         key = key or query
         if key not in self._kept:
             name = f"__assay_judged_{len(self._kept)}"
-            self.connection.execute(f"CREATE TEMP TABLE {name} AS {query}")
+            # one of an attempt that was given up may be there
+            self.connection.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")
             self._kept[key] = name
         return self._kept[key]
 

@@ -92,6 +92,12 @@ _IGNORED = {
 
 def unless_ignored(clause: Clause) -> str:
     """Return the part of a condition that leaves out the rows that the library ignores."""
+    text = ignored(clause)
+    return f" AND NOT ({text})" if text else ""
+
+
+def ignored(clause: Clause) -> str:
+    """Return the condition of the rows of several cells that the library ignores, empty if none."""
     if "column_A" in clause.kwargs:
         names, default = [clause.kwargs["column_A"], clause.kwargs["column_B"]], "both_values"
     elif "column_list" in clause.kwargs:
@@ -101,5 +107,4 @@ def unless_ignored(clause: Clause) -> str:
     chosen = clause.kwargs.get("ignore_row_if", f"{default}_are_missing")
     if chosen not in _IGNORED:
         return ""
-    parts = f" {_IGNORED[chosen]} ".join(f"{quoted(name)} IS NULL" for name in names)
-    return f" AND NOT ({parts})"
+    return f" {_IGNORED[chosen]} ".join(f"{quoted(name)} IS NULL" for name in names)

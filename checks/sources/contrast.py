@@ -52,15 +52,16 @@ def contrasts(
     owner = sources.indices.to_numpy(zero_copy_only=False)
     matrix = _matrix(rows, features)
     folds = owner % 2  # the model that judges a source has learnt from other sources only
-    classes = range(1 if len(labels.dictionary) == 2 else len(labels.dictionary))  # noqa: PLR2004
-    large = np.flatnonzero(np.bincount(owner) >= least)
+    sizes = np.bincount(owner)
+    large = np.flatnonzero(sizes >= least)
+    rare = GAP * sizes[large].min(initial=len(owner))
+    expected = _all_expected(matrix, codes, folds, rare, seed)
     found = []
-    for number in classes:
+    for number in range(1 if len(expected) == 2 else len(expected)):  # noqa: PLR2004
         target, label = codes == number, labels.dictionary[number].as_py()
-        expected = _expected(matrix, target, folds, seed)
         for place in large:
             mine, name = owner == place, sources.dictionary[int(place)].as_py()
-            found.append(_contrast(name, label, target[mine], expected[mine]))
+            found.append(_contrast(name, label, target[mine], expected[number][mine]))
     return sorted(found, key=lambda c: (c.source, str(c.label)))
 
 
@@ -126,6 +127,26 @@ def _matrix(rows: pa.Table, names: list[str]) -> np.ndarray:
         order = np.argsort(-np.bincount(codes + 1), kind="stable").argsort(kind="stable")
         columns.append(np.minimum(order[codes + 1], 200).astype(float))
     return np.column_stack(columns)
+
+
+def _all_expected(
+    matrix: np.ndarray, codes: np.ndarray, folds: np.ndarray, rare: float, seed: int
+) -> list[np.ndarray]:
+    """Return each row's probability of each label, shape (n,) each, of the frequent by a model.
+
+    A label of fewer rows than `rare` makes no gap in any source, so its overall share is expected
+    of every row. Of two other labels, one model tells both.
+    """
+    counts = np.bincount(codes)
+    made = [np.full(len(codes), share) for share in counts / len(codes)]
+    frequent = np.flatnonzero(counts >= rare)
+    is_pair = len(frequent) == 2  # noqa: PLR2004
+    for number in frequent[:1] if is_pair else frequent:
+        made[number] = _expected(matrix, codes == number, folds, seed)
+    if is_pair:
+        both = counts[frequent].sum() / len(codes)
+        made[frequent[1]] = np.clip(both - made[frequent[0]], 0.0, 1.0)
+    return made
 
 
 def _expected(matrix: np.ndarray, target: np.ndarray, folds: np.ndarray, seed: int) -> np.ndarray:

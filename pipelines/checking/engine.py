@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from checks.kit.contract_model import Contract
-from pipelines import no_pandas, threads
+from pipelines import quick_imports, threads
 from pipelines.checking.sealed import SealedFolder
 from provenance.base.errors import AssayError
 
@@ -172,7 +172,7 @@ class Processes:
 
 def _begin_worker() -> None:
     """End this worker when its parent is killed; otherwise it would wait for work for ever."""
-    no_pandas.install()
+    quick_imports.postpone()
     if parent := multiprocessing.parent_process():
         threads.exit_after(parent.join)
 

@@ -19,7 +19,7 @@ import tempfile
 import time
 from typing import IO, Any
 
-from pipelines import config, no_pandas, quick_imports, threads
+from pipelines import config, quick_imports, threads
 from provenance.base.atomic import with_code
 from provenance.base.errors import AssayError, frames
 
@@ -183,7 +183,7 @@ def serve(target: str, memory: int, warm: list[str]) -> None:
     """Be the child: import, wait for one line, run, answer."""
     answer = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints goes to the log, not into the answer
-    no_pandas.install()
+    quick_imports.postpone()
     if memory:
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     with quick_imports.collecting_nothing():

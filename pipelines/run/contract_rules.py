@@ -20,7 +20,6 @@ from checks.kit import findings
 from checks.kit.contract_model import Contract, Rule
 from checks.kit.findings import Findings
 from checks.rules import duck_engine, ge_adapter, nested_rules, one_pass, plain_rules, suite
-from checks.rules.plain_rules import ROW_COUNT
 from checks.rules.suite import Clause
 from pipelines.checking import engine
 from pipelines.run import data_docs, kept_docs
@@ -123,37 +122,40 @@ def _suite_findings(
     if known and (judged := known.judged(connection, clauses, types)):
         parts = _clause_findings(clauses, judged)
         results = [judged.results[clause.key] for clause in clauses]
-        if kept_docs.write_kept(folder, contract, known.documents, results, sql_results):
-            return parts, None
+        kept_docs.write_kept(folder, contract, known.documents, results, sql_results)
+        return parts, None
     is_plain = plain_rules.are_plain(clauses)
     expectations = suite.expectations(clauses)
     judged, conditions = _judged_by_library(connection, clauses, expectations, is_plain=is_plain)
+    learned = None
+    if is_plain and not judged.failed and not any(map(_raised, judged.results.values())):
+        learned = plain_rules.learned(clauses, conditions, expectations, judged.results)
     parts = _clause_findings(clauses, judged)
-    documents, why = data_docs.made(
-        contract, expectations, judged.results, sql_results, is_plain=is_plain
+    made = data_docs.made(
+        contract, expectations, judged.results, sql_results, is_plain=learned is not None
     )
-    kept_docs.write(folder, documents)
-    if why:
+    kept_docs.write(folder, made.documents)
+    if made.why:
         parts.append(
-            findings.make(None, check=CHECK, rule=FAILED, severity="warning", evidence=why)
+            findings.make(None, check=CHECK, rule=FAILED, severity="warning", evidence=made.why)
         )
-    if not documents.shows or judged.failed:
+    if not learned or not made.may_stay:
         return parts, None
-    lasting = plain_rules.lasting(clauses, conditions)
-    return parts, KnownRules(types, lasting, documents)
+    return parts, KnownRules(types, learned, made.documents.lasting())
 
 
 def _judged_by_library(
     connection: Any, clauses: tuple[Clause, ...], expectations: list[Any], *, is_plain: bool
 ) -> tuple[Judged, dict[int, str]]:
-    """Return the clauses over the rows, and the condition of each clause if all are plain."""
+    """Return the clauses over the rows, and the condition of each that has one if all are plain."""
     adapter = ge_adapter.Adapter(connection)
     try:
         results = adapter.validate(expectations)
-        asked = [c for c in clauses if c.by_row or (is_plain and c.kind != ROW_COUNT)]
-        found = adapter.conditions(asked)
-        usable = {n: sql for n, sql in found.items() if isinstance(sql, str)}
         by_row = {clause.number for clause in clauses if clause.by_row}
+        more = plain_rules.have_conditions(clauses) if is_plain else []
+        asked = by_row | {clause.number for clause in more}
+        found = adapter.conditions(clause for clause in clauses if clause.number in asked)
+        usable = {n: sql for n, sql in found.items() if isinstance(sql, str)}
         failed = {n: error for n, error in found.items() if not isinstance(error, str)}
         passed = {n: sql for n, sql in usable.items() if n in by_row}
         rows, broken = one_pass.offending_each(connection, passed)

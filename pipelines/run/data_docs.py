@@ -5,15 +5,17 @@ that would be fetched from the network are removed. The results hold counts and 
 cell of a column unless its personal data are allowed.
 """
 
+import copy
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from checks.kit.contract_model import Contract
-from checks.rules.plain_rules import ROW_COUNT
-from pipelines.run import kept_docs
+from pipelines.run import kept_docs, result_page
 from pipelines.run.kept_docs import Documents, Visible
+from pipelines.run.result_page import Part, Shown
 
 _REMOTE = re.compile(
     r"<script\b.*?</script>|<link\b[^>]*>|<img\b[^>]*>|<footer\b.*?</footer>|"
@@ -34,6 +36,20 @@ td, th { border: 1px solid #8886; padding: .3rem .6rem; text-align: left; vertic
 </style>"""
 
 
+class Made(NamedTuple):
+    """The documents of a result.
+
+    Attributes:
+        documents: to be written.
+        may_stay: whether a later run can fill them in.
+        why: why the pages could not be rendered, None if they were.
+    """
+
+    documents: Documents
+    may_stay: bool
+    why: str | None
+
+
 def made(
     contract: Contract,
     expectations: Sequence[Any],
@@ -41,7 +57,7 @@ def made(
     sql_results: list[dict[str, Any]],
     *,
     is_plain: bool,
-) -> tuple[Documents, str | None]:
+) -> Made:
     """Return the documents of a result.
 
     Args:
@@ -49,10 +65,7 @@ def made(
         expectations: Great Expectations' objects, in order.
         results: its results by key; changed to what may be shown.
         sql_results: outcome of each SQL rule, which the library does not run.
-        is_plain: whether the only statistic is the number of rows, so that the pages can be kept.
-
-    Returns:
-        The documents, and why the pages could not be rendered, None if they were.
+        is_plain: whether a later run may do without the library, if its page can be filled in.
     """
     from great_expectations.core.expectation_suite import ExpectationSuite
 
@@ -61,17 +74,16 @@ def made(
     ordered = [_cleaned(results[item.meta["key"]], columns) for item in expectations]
     whole = _whole(contract, ordered, sql_results)
     told = Documents(kept_docs.as_json(suite.to_json_dict()), whole.to_json_dict(), {}, [])
-    shows = kept_docs.shown(ordered, sql_results) if is_plain else []
     if not contract.has_docs:
-        return dataclasses.replace(told, shows=shows), None
+        return Made(told, is_plain, None)
     try:
-        pages, may_stay = _pages(suite, whole, is_plain=is_plain)
+        pages = {kept_docs.PAGE: _result_page(whole), "suite.html": _suite_page(suite)}
+        page = _template(pages[kept_docs.PAGE], whole) if is_plain else None
     except Exception as error:  # noqa: BLE001  a page that cannot be rendered hides no finding
         why = f"Data Docs could not be rendered ({type(error).__name__}); result.json is complete"
-        return dataclasses.replace(
-            told, pages={"index.html": f"<!doctype html><p>{why}</p>\n"}
-        ), why
-    return dataclasses.replace(told, pages=pages, shows=shows if may_stay else []), None
+        pages = {kept_docs.PAGE: f"<!doctype html><p>{why}</p>\n"}
+        return Made(dataclasses.replace(told, pages=pages), may_stay=False, why=why)
+    return Made(dataclasses.replace(told, pages=pages, page=page or []), page is not None, None)
 
 
 def _whole(contract: Contract, ordered: list[Any], sql_results: list[dict[str, Any]]) -> Any:
@@ -92,33 +104,72 @@ def _whole(contract: Contract, ordered: list[Any], sql_results: list[dict[str, A
     )
 
 
-def _pages(suite: Any, whole: Any, *, is_plain: bool) -> tuple[dict[str, str], bool]:
-    """Return the pages by name, and whether ROWS stands in them for the number of rows."""
-    counts = [r.result for r in whole.results if r.expectation_config.type == ROW_COUNT]
-    if not is_plain:
-        return _drawn(suite, whole), False
-    usual = [one["observed_value"] for one in counts]
-    for one in counts:
-        one["observed_value"] = kept_docs.ROWS
-    pages = _drawn(suite, whole)
-    for one, value in zip(counts, usual, strict=True):
-        one["observed_value"] = value
-    may_stay = kept_docs.marks(pages["index.html"]) == len(counts)
-    return (pages if may_stay else _drawn(suite, whole)), may_stay
+def _template(page: str, whole: Any) -> list[Part] | None:
+    """Return the template of a result's page, None if it would not do for other results.
+
+    The library draws the page for results of which all rules are broken, by other numbers, and if
+    no column's rules are all kept in this one, again for results of which all are.
+    """
+    ordered = whole.results
+    usual = _shown(ordered)
+    parts = result_page.cut(page, usual, success=whole.success)
+    if parts is None:
+        return None
+    trials = [False] if result_page.has_kept_section(usual) else [False, True]
+    for success in trials:
+        other = result_page.other_results(usual, success=success)
+        drawn = copy.copy(whole)
+        drawn.results, drawn.success = (
+            [_with(*pair) for pair in zip(ordered, other, strict=True)],
+            success,
+        )
+        drawn.statistics = kept_docs.totals([success] * len(other))
+        if not result_page.agrees(parts, _result_page(drawn), other, success=success):
+            return None
+    return parts
 
 
-def _drawn(suite: Any, result: Any) -> dict[str, str]:
-    from great_expectations.render.renderer.page_renderer import (
-        ExpectationSuitePageRenderer,
-        ValidationResultsPageRenderer,
-    )
+def _shown(ordered: Sequence[Any]) -> list[Shown]:
+    configs = [result.expectation_config for result in ordered]
+    return [
+        Shown(config.type, config.kwargs.get("column"), result.success, result.result)
+        for config, result in zip(configs, ordered, strict=True)
+    ]
+
+
+def _with(result: Any, shown: Shown) -> Any:
+    """Return a copy of a result that shows something else."""
+    changed = copy.copy(result)
+    changed.result, changed.success = shown.result, shown.success
+    return changed
+
+
+def _result_page(result: Any) -> str:
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+
+    renderer: Any = ValidationResultsPageRenderer()
+    return _viewed(renderer.render(result))
+
+
+def _suite_page(suite: Any) -> str:
+    from great_expectations.render.renderer.page_renderer import ExpectationSuitePageRenderer
+
+    renderer: Any = ExpectationSuitePageRenderer()
+    return _viewed(renderer.render(suite))
+
+
+def _viewed(document: Any) -> str:
+    return _offline(_view().render(document))
+
+
+@functools.cache
+def _view() -> Any:
+    """Return what fills in the library's templates, which are read and compiled once."""
     from great_expectations.render.view.view import DefaultJinjaPageView
 
     view: Any = DefaultJinjaPageView()
-    for_result: Any = ValidationResultsPageRenderer()
-    for_suite: Any = ExpectationSuitePageRenderer()
-    parts = {"index.html": for_result.render(result), "suite.html": for_suite.render(suite)}
-    return {name: _offline(view.render(document)) for name, document in parts.items()}
+    view.env.auto_reload = False
+    return view
 
 
 def _offline(page: str) -> str:

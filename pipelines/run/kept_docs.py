@@ -1,23 +1,23 @@
 """The documents of the rules: what they show, and those kept from an earlier run of the contract.
 
 If all rules of a contract are plain, Great Expectations need not make its documents again. The
-suite depends on the contract alone. The result differs in its counts, which are filled in. Its page
-shows the number of rows, which is filled in, and which rules are broken, and by how many rows:
-where that differs from the kept page, the library draws a new one.
+suite depends on the contract alone. The result, and the page of it, differ in what depends on the
+data, which is filled in (`result_page`).
 """
 
 import dataclasses
+import datetime as dt
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from checks.kit.contract_model import Contract
-from checks.rules.plain_rules import ROW_COUNT, Result
+from checks.rules.plain_rules import Result
+from pipelines.run import result_page
+from pipelines.run.result_page import Part, Shown
 
-ROWS = 918_273_645  # stands for the number of rows in a page that is kept
-_ROWS = re.compile(r"918(?P<between>\D{0,6})273(?P=between)645")
+PAGE = "index.html"
 _COUNTS = (
     "element_count",
     "unexpected_count",
@@ -48,26 +48,36 @@ class Documents:
     Attributes:
         suite: text of suite.json.
         result: result.json, of which a later run replaces what depends on the data.
-        pages: by name, with ROWS for the number of rows; empty if the contract wants none.
-        shows: what the pages show of the results; empty if they must not be kept.
+        pages: by name; empty if the contract wants none.
+        page: the template of the page PAGE, for a later run; empty if there is none.
     """
 
     suite: str
     result: dict[str, Any]
     pages: dict[str, str]
-    shows: list[Any]
+    page: list[Part]
+
+    def lasting(self) -> "Documents":
+        """Return the documents without what depends on the data."""
+        absent: dict[str, Any] = {"result": {}, "success": None}
+        parts = [{**part, **absent} for part in self.result["results"]]
+        meta = {**self.result["meta"], "sql_rules": []}
+        result = {**self.result, "meta": meta, "results": parts, "statistics": {}, "success": None}
+        pages = {name: page for name, page in self.pages.items() if name != PAGE}
+        return dataclasses.replace(self, result=result, pages=pages)
 
 
-def shown(results: Sequence[Any], sql_results: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Return what a page shows of the results, as `safe` leaves them, but the number of rows."""
-    told: list[Any] = [all(one["success"] for one in sql_results)]
-    for one in results:
-        counts = {key: one.result[key] for key in _COUNTS if key in one.result}
-        if not counts.get("unexpected_count"):
-            # not how many cells were judged, only whether any was
-            counts = {"judged": counts.get("unexpected_percent") is not None}
-        told.append([bool(one.success), counts])
-    return told
+def shown(results: Sequence[Mapping[str, Any]]) -> list[Shown]:
+    """Return what the page shows of the results, as they are in result.json."""
+    return [
+        Shown(
+            one["expectation_config"]["type"],
+            one["expectation_config"]["kwargs"].get("column"),
+            one["success"],
+            one["result"],
+        )
+        for one in results
+    ]
 
 
 def write_kept(
@@ -76,25 +86,15 @@ def write_kept(
     kept: Documents,
     results: Sequence[Result],
     sql_results: list[dict[str, Any]],
-) -> bool:
-    """Write the kept documents, with the counts of these results, into a new folder.
-
-    Returns:
-        Whether the kept pages show these results; if not, nothing was written.
-    """
-    told, columns = [], visible(contract)
+) -> None:
+    """Write the kept documents, filled in with these results, into a new folder."""
+    columns = visible(contract)
+    parts = []
     for part, one in zip(kept.result["results"], results, strict=True):
         config = part["expectation_config"]
-        told.append(
-            Result(one.success, safe(one.result, config["type"], config["kwargs"], columns))
-        )
-    if contract.has_docs and shown(told, sql_results) != kept.shows:
-        return False
-    parts = [
-        {**part, "result": one.result, "success": one.success}
-        for part, one in zip(kept.result["results"], told, strict=True)
-    ]
-    is_kept = [one.success for one in told]
+        told = safe(one.result, config["type"], config["kwargs"], columns)
+        parts.append({**part, "result": told, "success": one.success})
+    is_kept = [one.success for one in results]
     result = {
         **kept.result,
         "meta": {**kept.result["meta"], "sql_rules": sql_results},
@@ -102,9 +102,11 @@ def write_kept(
         "statistics": totals(is_kept),
         "success": all(is_kept) and all(one["success"] for one in sql_results),
     }
-    pages = kept.pages if contract.has_docs else {}
+    pages = {}
+    if contract.has_docs:
+        page = result_page.filled(kept.page, shown(parts), success=result["success"])
+        pages = {**kept.pages, PAGE: page}
     write(folder, dataclasses.replace(kept, result=result, pages=pages))
-    return True
 
 
 def write(folder: Path, documents: Documents) -> None:
@@ -115,25 +117,16 @@ def write(folder: Path, documents: Documents) -> None:
     if documents.pages:
         (folder / "data_docs").mkdir()
     for name, page in documents.pages.items():
-        text = _with_rows(page, documents.result) if documents.shows else page
-        (folder / "data_docs" / name).write_text(text, encoding="utf-8")
+        (folder / "data_docs" / name).write_text(page, encoding="utf-8")
 
 
 def as_json(data: Any) -> str:
     """Return the text of a file of JSON."""
-    return json.dumps(data, indent=1, sort_keys=True, default=str, ensure_ascii=False) + "\n"
+    return json.dumps(data, indent=1, sort_keys=True, default=_text, ensure_ascii=False) + "\n"
 
 
-def _with_rows(page: str, result: Mapping[str, Any]) -> str:
-    """Return a page with the number of rows in the place of ROWS, its digits grouped likewise."""
-    counted = (r for r in result["results"] if r["expectation_config"]["type"] == ROW_COUNT)
-    rows = next((one["result"]["observed_value"] for one in counted), 0)
-    return _ROWS.sub(lambda found: f"{rows:,}".replace(",", found["between"]), page)
-
-
-def marks(page: str) -> int:
-    """Return how often ROWS stands in a page."""
-    return len(_ROWS.findall(page))
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
 
 
 def totals(is_kept: Sequence[bool]) -> dict[str, Any]:

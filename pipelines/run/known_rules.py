@@ -1,7 +1,8 @@
 """What a run of a contract learns from Great Expectations, so that later runs need not import it.
 
-Only contracts whose rules are all plain (`checks.rules.plain_rules`) have it: the condition of each
-rule, and the library's documents. Everything is a JSON value; nothing of it comes from a cell.
+Only contracts whose rules are all plain (`checks.rules.plain_rules`) have it: the condition or the
+limits of each rule, and the library's documents. Everything is a JSON value; nothing of it comes
+from a cell.
 """
 
 import dataclasses
@@ -39,19 +40,19 @@ class KnownRules:
 
     Attributes:
         types: DuckDB's type of each column, on which the conditions depend.
-        conditions: in SQL, by the number of the clause.
+        learned: what the library said of the clauses.
         documents: of the library.
     """
 
     types: dict[str, str]
-    conditions: dict[int, str]
+    learned: plain_rules.Learned
     documents: Documents
 
     @classmethod
     def of_json(cls, given: Mapping[str, Any]) -> Self:
         """Return what `as_json` wrote."""
-        conditions = {int(number): sql for number, sql in given["conditions"].items()}
-        return cls(given["types"], conditions, Documents(**given["documents"]))
+        learned, documents = given["learned"], given["documents"]
+        return cls(given["types"], plain_rules.Learned(**learned), Documents(**documents))
 
     def as_json(self) -> dict[str, Any]:
         """Return the value as JSON."""
@@ -65,8 +66,8 @@ class KnownRules:
     ) -> Judged | None:
         """Return the clauses over rows of these types; None if the library is needed after all.
 
-        It is if a column has another type, or if DuckDB refuses a condition: the library says then
-        which rule cannot be evaluated.
+        It is if a column has another type, or if DuckDB refuses a condition or a statistic: the
+        library says then which rule cannot be evaluated.
         """
         import duckdb
 
@@ -74,12 +75,12 @@ class KnownRules:
             return None
         key = {clause.number: clause.key for clause in clauses}
         try:
-            found = plain_rules.conditions(connection, clauses, self.conditions)
-            results = plain_rules.results(connection, clauses, found)
+            found = plain_rules.conditions(connection, clauses, self.learned, types)
+            results = plain_rules.results(connection, clauses, found, self.learned, types)
             rows = dict.fromkeys((c.number for c in clauses if c.by_row), np.empty(0, np.int64))
             # a count is planned in a fraction of the time that finding the rows takes
             broken = [n for n in rows if results[key[n]].result["unexpected_count"]]
             rows |= one_pass.offending(connection, {number: found[number] for number in broken})
             return Judged(rows, {}, results)
-        except duckdb.Error:
+        except (duckdb.Error, KeyError):
             return None

@@ -29,6 +29,8 @@ class StagedContract:
         path: the user's file; paths in the contract are relative to its folder.
         name: the user's file as messages name it.
         root: the folder that paths in the contract may not leave.
+        inspected: digest of the patterns and queries that the parent had inspected; the child takes
+            it from its parent's pipe alone, and inspects any others itself.
     """
 
     file: str
@@ -36,6 +38,7 @@ class StagedContract:
     path: str
     name: str
     root: str
+    inspected: str = ""
 
     def load(self) -> Contract:
         """Return the contract; ASSAY-I013 if the staged copy was changed."""
@@ -46,7 +49,8 @@ class StagedContract:
         if found.sha256 != self.sha256:
             raise changed(self.name)
         document = dataclasses.replace(found, path=Path(self.path), name=self.name)
-        return loader.of(document, root=Path(self.root), home=Path(self.path).parent)
+        home = Path(self.path).parent
+        return loader.of(document, root=Path(self.root), home=home, inspected=self.inspected)
 
     def arguments(self) -> dict[str, str]:
         """Return what travels to a child."""
@@ -64,7 +68,9 @@ def stage(document: yaml_reader.Document, contract: Contract, folder: Path) -> S
     # "x" creates the file, so it cannot write through a link that somebody put there
     with open(path, "xb", opener=lambda name, how: os.open(name, how, 0o600)) as file:
         file.write(document.content)
-    return StagedContract(str(path), document.sha256, contract.path, document.name, contract.root)
+    return StagedContract(
+        str(path), document.sha256, contract.path, document.name, contract.root, contract.inspected
+    )
 
 
 def share(folder: Path, like: Path) -> None:

@@ -48,6 +48,20 @@ def test_the_list_of_functions_is_the_engines_and_harmless():
             assert not has_effects, name
 
 
+def test_what_a_trusted_process_has_inspected_counts_for_the_same_items_alone():
+    def guard(text, types):
+        made = query_guard.Guard("people", types)
+        made.query(Node(text, "c.yaml", 1, 1), None)
+        return made
+
+    types, text = {"age": "integer", "name": "string"}, "SELECT max(age) FROM people"
+    digest = guard(text, types).settle()
+    assert digest == guard(text, types).settle(digest)
+    for other, columns in (("SELECT getenv('HOME')", types), (text, {"name": "string"})):
+        with pytest.raises(AssayError, match=r"C00[79]"):
+            guard(other, columns).settle(digest)
+
+
 def test_all_items_are_looked_at_and_the_first_wrong_one_is_named(asked):
     asked(*["SELECT count(*) FROM people"] * 50)
     with pytest.raises(AssayError, match="getenv") as caught:

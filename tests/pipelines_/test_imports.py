@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from checks.pii import recognizers
 from pipelines.checking.engine import Serial
 from pipelines.orchestration import scheduler
 from pipelines.orchestration.scheduler import Stage
@@ -162,3 +163,35 @@ def test_pandas_that_is_imported_first_finds_its_pyarrow():
     code = "from pipelines import no_pandas\nno_pandas.install()\nimport pandas as pd\n"
     code += "import pyarrow as pa\nassert pa.array(pd.Series([float('nan')])).null_count == 1\n"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+FOUND = """
+import sys
+from pipelines import quick_imports
+if {postponed}:
+    quick_imports.postpone()
+from checks.pii import recognizers
+texts = [
+    "iban DE89370400440532013000", "visa 4111 1111 1111 1111", "mail a.b@example.com",
+    "social security 078-05-1120", "call +49 30 123456", "http://www.example.com/x", "10.1.2.3",
+    "00:1A:2B:3C:4D:5E", "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "12/31/1999", "nhs 943 476 5919",
+    "itin 912-70-1234", "passport 912803456", "driver H12234567", "bank account 945456787654",
+    "123e4567-e89b-12d3-a456-426614174000", "medical license BB1388568",
+]
+run = recognizers.analyzer(tuple(recognizers.CLASSES), 0.0, 500_000)
+for text in texts:
+    print(run.hits(text, recognizers.CLASSES))
+"""
+
+
+def test_recognizers_that_are_imported_late_find_the_same():
+    """Each of them finds something, so that each is imported to its last constant."""
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", FOUND.format(postponed=flag)],
+            check=True, capture_output=True, text=True,
+        ).stdout
+        for flag in (True, False)
+    ]  # fmt: skip
+    assert found[0] == found[1]
+    assert all(f"'{entity}'" in found[0] for entity in recognizers.CLASSES)

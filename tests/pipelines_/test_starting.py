@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ WATCH = """
 import json, os, sys
 
 def hook(event, arguments, out=os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)):
-    if event == "import" and "." in arguments[0]:
+    if event == "import" and arguments[0] in {late!r}:
+        seen = [os.getpid(), "late", arguments[0]]
+    elif event == "import" and "." in arguments[0]:
         seen = [os.getpid(), "import", arguments[0].partition(".")[0]]
     elif event == "subprocess.Popen":
         seen = [os.getpid(), "start", *map(str, arguments[1])]
@@ -29,6 +32,8 @@ def hook(event, arguments, out=os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_
 
 sys.addaudithook(hook)
 """
+# what libraries import at their own start, though a run needs nothing of it
+LATE = {"scipy.stats", "pandas.core", "numpy.f2py", "spacy.cli", "rich.progress"}
 READER = "pipelines.run.reading:read_sources"
 RULES = "pipelines.run.contract_rules:run_rules"
 
@@ -41,7 +46,7 @@ class Watched:
         self.folder = folder
         self.log = folder / "seen.log"
         (folder / "watch").mkdir()
-        text = WATCH.format(log=str(self.log))
+        text = WATCH.format(log=str(self.log), late=LATE)
         (folder / "watch" / "sitecustomize.py").write_text(text)
 
     def assay(self, *words, **env):
@@ -55,6 +60,8 @@ class Watched:
         seen = [json.loads(line) for line in self.log.read_text().splitlines()]
         imported = {name for _, event, name, *_ in seen if event == "import"}
         first = seen[0][0]
+        self.started = [words for _, event, *words in seen if event == "start"]
+        self.late = {name for pid, event, name, *_ in seen if (pid, event) == (first, "late")}
         self.own = {name for pid, event, name, *_ in seen if (pid, event) == (first, "import")}
         started = [word for item in seen if item[1] == "start" for word in item[3:] if ":" in word]
         return done, imported, started
@@ -142,6 +149,35 @@ def test_a_small_run_imports_what_its_checks_use_alone(watched):
     assert done.returncode == 0, done.stderr
     assert started == [READER, RULES]
     assert watched.own & HEAVY <= {"scipy", "jinja2"}  # duplicates, and the report
+
+
+def test_a_run_has_its_patterns_and_queries_inspected_once(watched):
+    lines = (watched.folder / "c.yaml").read_text()
+    lines += "    quality:\n      - {type: sql, query: 'SELECT count(*) FROM parts', mustBe: 40}\n"
+    (watched.folder / "c.yaml").write_text(lines)
+    done, *_ = watched.assay("run", "c.yaml", "--source", "a.csv", "--store", "store", "--direct")
+    assert done.returncode == 0, done.stderr
+    inspectors = [words for words in watched.started if "query_inspector" in " ".join(words)]
+    assert len(inspectors) == 1
+
+
+def test_a_run_with_models_imports_no_statistics_and_no_frames(watched):
+    rng = random.Random(1)
+    lines = ["kind,long,wide,word"]
+    for number in range(300):
+        kind, size = "abc"[number % 3], rng.gauss(number % 3, 0.5)
+        lines.append(f"{kind},{size:.3f},{rng.random():.3f},{rng.choice(['x', 'y', ''])}")
+    (watched.folder / "a.csv").write_text("\n".join(lines) + "\n")
+    words = ["init", "a.csv", "--label", "kind", "-o", "labelled.yaml"]
+    done, *_ = watched.assay(*words)
+    assert done.returncode == 0, done.stderr
+    words = ["run", "labelled.yaml", "--source", "a.csv", "--store", "store", "--direct", "--json"]
+    done, *_ = watched.assay(*words)
+    status = {item["check"]: item["status"] for item in json.loads(done.stdout)["checks"]}
+    assert {status[name] for name in ("labels", "leakage", "outliers")} == {"ok"}
+    assert {"sklearn", "cleanlab", "scipy"} <= watched.own
+    assert not watched.late
+    assert "pandas" not in watched.own
 
 
 def test_a_gate_on_a_pass_imports_no_library_that_judges(watched):
