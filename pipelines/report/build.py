@@ -83,6 +83,7 @@ def draw(number: int, drawn: Drawn) -> dict[str, str]:
         drift=tuple(folded(p) for p in drawn.panels if p.edges or p.column in drawn.shown),
         policy=facts["policy"],
         worth=drawn.worth,
+        decided=facts.get("decided", {}),
         unchecked=tuple(n.message for n in drawn.warnings if n.code == "ASSAY-K020"),
     )
     return {"report.html": page.render(finding_tables.facts_of(report, drawn.found))}

@@ -107,6 +107,7 @@ class ReportFacts:
         policy: limits by name, e.g. {"alpha": 0.1, "max_quarantine_share": 0.1}.
         unchecked: sentences on what was not checked, besides the checks that did not run.
         worth: what cleaning changes for a model, None if it was not measured.
+        decided: `rows` that a person decided about, and rows `asked` anew; empty for none.
     """
 
     run: int
@@ -128,6 +129,7 @@ class ReportFacts:
     policy: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     unchecked: tuple[str, ...] = ()
     worth: WorthFacts | None = None
+    decided: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def folded(panel: Panel) -> Panel:

@@ -86,7 +86,8 @@ class Committer:
         self, number: int, facts: Mapping[str, Any], files: list[dict[str, Any]], out: Path
     ) -> list[dict[str, Any]]:
         """Write the manifest over `files` and its signed envelope; return both as outputs."""
-        given = [facts["base"], *facts["reviews"]] if facts["kind"] == "release" else []
+        base = [facts["base"]] if facts["kind"] == "release" else []
+        given = [*base, *facts.get("reviews", [])]
         parents = [self.store.ledger.read(seq) for seq in given]
         whole = manifest.manifest_of(number, facts, files, parents, self.signer.verifier.key_id)
         plain = _written(out, manifest.FILE, whole)

@@ -38,12 +38,13 @@ def manifest_of(
         number: of the run.
         facts: the entry's body.
         files: name and sha256 of every file of the run; they become the subjects.
-        parents: for a release the entries of its base run and its reviews; otherwise none.
+        parents: the entries of the reviews whose decisions were applied; of a release, after that
+            of its base run.
         key_id: of the signing key; it identifies the builder.
     """
     is_run = facts["kind"] == "run"
     built_by = facts.get("released_by", facts["code"])
-    read = _examined(facts) if is_run else _released(parents)
+    read = _examined(facts, parents) if is_run else _released(parents)
     named: dict[str, Any] = {role: [f["name"] for f in found] for role, found in read.items()}
     set_by_user = {"failOn": facts["policy"]["fail_on"]} if is_run else {}
     set_by_assay = {n: facts[n] for n in ("engine", "orchestrator")} if is_run else {}
@@ -82,13 +83,15 @@ def envelope_of(manifest: bytes, signer: Signer) -> dict[str, Any]:
     return {"payload": _base64(manifest), "payloadType": MEDIA_TYPE, "signatures": [signature]}
 
 
-def _examined(facts: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def _examined(
+    facts: Mapping[str, Any], reviews: Sequence[Entry]
+) -> dict[str, list[dict[str, Any]]]:
     """Return the files that a run read, by role."""
     path = Path(facts["contract"]["path"])
     read = {"contract": [_file(path.name, facts["contract"]["sha256"])]}
     for role, key in (("source", "inputs"), ("reference", "reference")):
         read[role] = [_file(_name(f["name"], path.parent), f["sha256"]) for f in facts[key]]
-    return read
+    return {**read, "review": _decisions(reviews)} if reviews else read
 
 
 def _released(parents: Sequence[Entry]) -> dict[str, list[dict[str, Any]]]:
@@ -96,11 +99,13 @@ def _released(parents: Sequence[Entry]) -> dict[str, list[dict[str, Any]]]:
     base, *reviews = parents
     run = f"runs/{base.seq:0{DIGITS}}/{FILE}"
     whole = next(item for item in base.facts["outputs"] if item["name"] == FILE)
-    decisions = [item for review in reviews for item in review.facts["outputs"]]
-    return {
-        "run": [_file(run, whole["sha256"])],
-        "review": [_file(f"reviews/{item['name']}", item["sha256"]) for item in decisions],
-    }
+    return {"run": [_file(run, whole["sha256"])], "review": _decisions(reviews)}
+
+
+def _decisions(reviews: Sequence[Entry]) -> list[dict[str, Any]]:
+    """Return the files of decisions."""
+    files = [item for review in reviews for item in review.facts["outputs"]]
+    return [_file(f"reviews/{item['name']}", item["sha256"]) for item in files]
 
 
 def _file(name: str, sha256: str) -> dict[str, Any]:
