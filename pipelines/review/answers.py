@@ -93,6 +93,7 @@ class Answers:
         return {
             "row": row,
             "group": group.id if group else None,
+            "fate": self.queue.fate(row),
             "waits": self.queue.waits(row),
             "version": self.queue.version(row),
             "key": run.keys,

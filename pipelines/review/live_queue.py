@@ -133,10 +133,10 @@ class LiveQueue:
         found = run.findings_on(located)
         judged = run.history.judge(located, run.contract, found, base).standing
         for row in located:
-            before = self._fate(row)
+            before = self.fate(row)
             now = judged.get(row) or run.applied.get(row)
             self._set(row, now)
-            self._move(before, self._fate(row))
+            self._move(before, self.fate(row))
 
     def _set(self, row: int, now: Standing | None) -> None:
         if now is None:
@@ -148,7 +148,8 @@ class LiveQueue:
             self._waits[place] = now is None
             self._counts[self._group_of[place]] += 1 if now is None else -1
 
-    def _fate(self, row: int) -> str:
+    def fate(self, row: int) -> str:
+        """Return the fate that a row would have in a release."""
         return self._decided_fate(row) if row in self.run.standing else self._own_fate(row)
 
     def _own_fate(self, row: int) -> str:

@@ -8,13 +8,15 @@ import importlib.resources
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+import pyarrow as pa
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from checks.kit.findings import SEVERITIES
 from pipelines import config
 from pipelines.report import charts
 from pipelines.review.answers import Meaning
-from pipelines.review.desk import Desk
+from pipelines.review.desk import MOST_RUNS, Desk
 from pipelines.store import row_history
 from provenance.base.errors import AssayError, printable
 from provenance.base.ordinals import MOST
@@ -32,7 +34,7 @@ REPORT_POLICY = (
     "script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-ASSETS = {"review.css": "text/css", "review.js": "text/javascript"}
+ASSETS = {"review.css": "text/css", "review.js": "text/javascript", "row.js": "text/javascript"}
 WIDTH, HEIGHT = 160, 34  # of a trend line, in CSS pixels
 Number = Annotated[int, Path(ge=0, le=MOST)]
 
@@ -56,6 +58,10 @@ def router(desk: Desk, means: Meaning) -> APIRouter:
 
 
 def _of_runs(made: APIRouter, desk: Desk) -> None:
+    @functools.lru_cache(maxsize=MOST_RUNS)
+    def counted(number: int) -> list[dict[str, Any]]:
+        return _by_check(desk, number)
+
     @made.get("/")
     def dashboard() -> HTMLResponse:
         desk.follow()
@@ -65,7 +71,8 @@ def _of_runs(made: APIRouter, desk: Desk) -> None:
     @made.get("/runs/{number}")
     def run(number: Number) -> HTMLResponse:
         entry = desk.store.find(str(number))
-        return _page("run", entry=entry, run=_summary(desk, entry), facts=entry.facts)
+        counts = counted(entry.seq)
+        return _page("run", run=_summary(desk, entry), facts=entry.facts, counts=counts)
 
     @made.get("/runs/{number}/report.html")
     def report(number: Number) -> Response:
@@ -113,6 +120,21 @@ def _summary(desk: Desk, entry: Entry) -> dict[str, Any]:
         "waiting": desk.waiting(base) if entry.kind == "run" else None,
         "decided": desk.decided.get(base, 0) if entry.kind == "run" else 0,
     }  # fmt: skip
+
+
+def _by_check(desk: Desk, number: int) -> list[dict[str, Any]]:
+    """Return how many findings of a run each check has by severity, most errors first."""
+    base = desk.store.ledger.read(row_history.base_of(desk.store.ledger.read(number)))
+    tables = list(desk.store.reader(base).tables("findings", ["check", "severity"]))
+    counts: dict[str, dict[str, int]] = {}
+    if tables:
+        grouped = (
+            pa.concat_tables(tables).group_by(["check", "severity"]).aggregate([([], "count_all")])
+        )
+        for item in grouped.to_pylist():
+            counts.setdefault(item["check"], {})[item["severity"]] = item["count_all"]
+    made = [{"check": name, **dict.fromkeys(SEVERITIES, 0), **own} for name, own in counts.items()]
+    return sorted(made, key=lambda item: (-item["error"], -item["warning"], item["check"]))
 
 
 def _trends(runs: Sequence[Entry]) -> list[dict[str, Any]]:
