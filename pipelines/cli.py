@@ -115,6 +115,9 @@ def _review(parser: argparse.ArgumentParser) -> None:
         "owner of the store")  # fmt: skip
     add("--show-values", action="store_true", help="do not mask cells that may be personal; only "
         "for the owner of the store, and recorded in the ledger")  # fmt: skip
+    add("--port", type=int, metavar="N", help="without any of the above: the port of the page on "
+        "which rows are reviewed (default: a free one)")  # fmt: skip
+    add("--host", help=argparse.SUPPRESS)  # for an error that says why there is none
     add("--anchor", action="store_true",
         help="make the clean dataset of RUN the reference for drift from now on")  # fmt: skip
     add("--reason", metavar="TEXT", help="why, for the ledger")
@@ -207,8 +210,9 @@ VERBS: dict[str, Command] = {
     ),
     "review": (
         _review,
-        "list the rows that await a decision, and record decisions",
+        "review the rows that await a decision: on a page in the browser, or by these options",
         (
+            "assay review latest",
             "assay review latest --list",
             "assay review latest --apply decisions.csv",
             "assay review latest --decide reject --rule poison.trigger --reason 'planted'",

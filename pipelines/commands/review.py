@@ -1,6 +1,7 @@
-"""`assay review`: what waits for a person, in groups, and the decisions on it."""
+"""`assay review`: what waits for a person, in groups, the decisions on it, and a page for both."""
 
 import argparse
+import functools
 import json
 import os
 import sys
@@ -15,7 +16,7 @@ from pipelines.review import decision_file, queue, recording
 from pipelines.review.recording import Ask, Recorded
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
-from pipelines.store import reference_anchor, trust
+from pipelines.store import reference_anchor, row_history, trust
 from pipelines.store.commit import Committer
 from pipelines.store.store import Store
 from provenance.base import atomic
@@ -25,6 +26,8 @@ from provenance.ledger.entry import Entry
 
 ACTIONS = ("list", "apply", "export", "decide", "undo", "forget", "anchor")
 SELECTORS = ("row", "group", "rule", "key")
+PAGE = "page"  # what is asked for without any of them
+LOOPBACK = ("127.0.0.1", "localhost")
 MOST_NAME = 100
 OF_DECIDE = ("column", "value")
 
@@ -36,6 +39,8 @@ def main(arguments: argparse.Namespace) -> int:
     action = _action(arguments)
     entry = store.find(arguments.run)
     trust.require_whole(store)
+    if action == PAGE:
+        return _serve(arguments, store, entry)
     if action == "anchor":
         return reference_anchor.decide(arguments, store, entry)
     run = ReviewedRun.of(store, entry)
@@ -57,13 +62,10 @@ def main(arguments: argparse.Namespace) -> int:
 def _action(arguments: argparse.Namespace) -> str:
     """Return what is asked for; C012 if it is nothing, or more than one thing."""
     asked = [name for name in ACTIONS if getattr(arguments, name) not in (None, False)]
-    if not asked:
-        what = "say what to do: --list, --export CSV, --apply CSV, --decide WORD or --undo ENTRY"
-        raise AssayError("C012", what, fix="see `assay review --help`")
     if len(asked) > 1:
         what = f"--{asked[1]} cannot be combined with --{asked[0]}"
         raise AssayError("C012", what, fix="call `assay review` once for each")
-    [action] = asked
+    action = asked[0] if asked else PAGE
     _refuse_unused(arguments, action)
     if not 0 <= arguments.limit <= MOST:
         what = "--limit must be a number of rows"
@@ -79,12 +81,15 @@ def _refuse_unused(arguments: argparse.Namespace, action: str) -> None:
         "decide": (*SELECTORS, *OF_DECIDE, "reason", "overrule", "reviewer"),
         "forget": (*SELECTORS, "reason", "overrule", "reviewer"),
         "undo": ("reason", "reviewer"), "anchor": ("reason",),
+        PAGE: ("port", "host", "reviewer"),
     }[action]  # fmt: skip
-    every = (*SELECTORS, *OF_DECIDE, "reason", "overrule", "reviewer", "show_values")
+    every = (*SELECTORS, *OF_DECIDE, "reason", "overrule", "reviewer", "show_values",
+             "port", "host")  # fmt: skip
     for name in every:
         if getattr(arguments, name) not in (None, False) and name not in heeds:
             word = "--as" if name == "reviewer" else f"--{name.replace('_', '-')}"
-            what = f"{word} has no meaning with --{action}"
+            with_what = "the page" if action == PAGE else f"--{action}"
+            what = f"{word} has no meaning with {with_what}"
             raise AssayError("C012", what, fix="leave it out; see `assay review --help`")
 
 
@@ -100,6 +105,25 @@ def _asks(arguments: argparse.Namespace, action: str, reviewer: str) -> list[Ask
     return [
         Ask(Selection(**given), word, arguments.column, arguments.value, arguments.reason)
     ]  # fmt: skip
+
+
+def _serve(arguments: argparse.Namespace, store: Store, entry: Entry) -> int:
+    """Serve the page until it is interrupted."""
+    host = LOOPBACK[0] if arguments.host is None else arguments.host
+    if host not in LOOPBACK:
+        what = "the review page is served to this machine only, so --host must be 127.0.0.1"
+        fix = "leave --host out; from another machine, forward the port with ssh -L"
+        raise AssayError("C012", what, fix=fix)
+    reviewer = _reviewer(arguments, store)
+    from pipelines.commands import explain
+    from pipelines.review import server
+    from pipelines.review.desk import Desk
+
+    base, means = row_history.base_of(entry), functools.cache(explain.meaning)
+    say = server.say_json if arguments.json else server.say
+    served = server.Server(Desk(store, reviewer), means, base, port=arguments.port or 0, say=say)
+    served.run()
+    return 0
 
 
 def _reviewer(arguments: argparse.Namespace, store: Store) -> str:

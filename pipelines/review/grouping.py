@@ -57,26 +57,59 @@ def groups(run: ReviewedRun, precision: Mapping[str, float] | None = None) -> li
         run: under review.
         precision: by rule, the share of its rows that turned out to be wrong, where it is known.
     """
-    waiting = waiting_findings(run)
-    if not len(waiting):
+    return of_findings(waiting_findings(run), precision)
+
+
+def of_findings(found: Findings, precision: Mapping[str, float] | None = None) -> list[Group]:
+    """Return the groups of the rows that findings accuse, the worst first."""
+    if not len(found):
         return []
-    table = verdict.causes_first(waiting)
-    rows, texts = table["row"].to_numpy(), _signs(table)
+    table = verdict.causes_first(found)
+    rows, (texts, sign_of) = table["row"].to_numpy(), _signs(table)
     starts = np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])
+    place_of = np.cumsum(np.r_[True, rows[1:] != rows[:-1]]) - 1
+    severities = pc.index_in(table["severity"], pa.array([*LIKELY])).to_numpy()
+    # causes first: the first severity is the row's
+    own = severities == severities[starts][place_of]
+    kinds, first, kind_of = _kinds(place_of[own], sign_of[own], severities[starts])
+    order = np.argsort(kind_of, kind="stable")
+    members = np.split(order, np.searchsorted(kind_of[order], np.arange(1, len(kinds))))
     ends = np.r_[starts[1:], len(rows)]
-    severities = table["severity"].to_pylist()
-    members: dict[str, list[int]] = {}
-    for place, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        # causes first: the first severity is the row's
-        own = [n for n in range(start, end) if severities[n] == severities[start]]
-        signs = "\n".join([severities[start], *sorted({texts[n] for n in own})])
-        members.setdefault(signs, []).append(place)
     made = []
-    for signs, places in members.items():
-        start, end = int(starts[places[0]]), int(ends[places[0]])
+    for (severity, signs), place, places in zip(kinds, first.tolist(), members, strict=True):
+        name = "\n".join([[*LIKELY][severity], *(texts[sign] for sign in signs)])
+        start, end = int(starts[place]), int(ends[place])
         reasons = table.slice(start, end - start).to_pylist()
-        made.append(_group(signs, rows[starts[places]], reasons, precision or {}))
+        made.append(_group(name, rows[starts[places]], reasons, precision or {}))
     return sorted(made, key=lambda group: (group.fate == "clean", -group.worth, group.id))
+
+
+def _kinds(
+    place_of: np.ndarray, sign_of: np.ndarray, severities: np.ndarray
+) -> tuple[list[tuple[int, list[int]]], np.ndarray, np.ndarray]:
+    """Return what is the same of all rows of a kind, the first row of each, and the kind of each.
+
+    Args:
+        place_of: int64, shape (n,), ascending: the row that a sign is of, counted from 0.
+        sign_of: int64, shape (n,).
+        severities: of each row.
+    """
+    pairs = np.unique(np.stack([place_of, sign_of], axis=1), axis=0)
+    place_of, sign_of = pairs[:, 0], pairs[:, 1]
+    begins = np.searchsorted(place_of, np.arange(len(severities) + 1))
+    counts, width = np.diff(begins), int(sign_of.max(initial=0)) + 1
+    kind_of = severities.astype(np.int64)
+    for nth in range(int(counts.max(initial=0))):
+        # 0: the row has no nth sign
+        sign = np.zeros(len(counts), np.int64)
+        has = counts > nth
+        sign[has] = 1 + sign_of[begins[:-1][has] + nth]
+        kind_of = np.unique(kind_of * (width + 1) + sign, return_inverse=True)[1]
+    _, first, kind_of = np.unique(kind_of, return_index=True, return_inverse=True)
+    kinds = [
+        (int(severities[row]), sign_of[begins[row] : begins[row + 1]].tolist()) for row in first
+    ]
+    return kinds, first, kind_of
 
 
 def waiting_findings(run: ReviewedRun) -> Findings:
@@ -98,22 +131,29 @@ def _group(
     return Group(name, fate, rows, reasons, likely, likely * cost * len(rows))
 
 
-def _signs(table: Findings) -> list[str]:
-    """Return what each finding says that others of its kind may say too."""
+def _signs(table: Findings) -> tuple[list[str], np.ndarray]:
+    """Return what findings say that others of their kind may say too.
+
+    Returns:
+        The texts, sorted, and the text of each finding: int64, shape (findings,).
+    """
     rules = pc.binary_join_element_wise(
         table["check"], table["rule"], pc.coalesce(table["column"], ""), "\t"
     ).dictionary_encode().combine_chunks()  # fmt: skip
     says = table["evidence"].dictionary_encode().combine_chunks()
     names, texts = rules.dictionary.to_pylist(), says.dictionary.to_pylist()
-    plain = [_FIGURES.sub("#", text) for text in texts]
     rule_of, text_of = rules.indices.to_numpy(), says.indices.to_numpy()
-    made = [""] * len(table)
+    pairs, pair_of, sizes = np.unique(
+        rule_of.astype(np.int64) * len(texts) + text_of, return_inverse=True, return_counts=True
+    )
+    made = np.empty(len(pairs), object)
     for number, name in enumerate(names):
-        places = np.flatnonzero(rule_of == number)
-        chosen = text_of[places].tolist()
-        is_shared = len(places) >= SHARED * len(set(chosen))
-        kinds = [texts[n] if is_shared else plain[n] for n in chosen]
+        low, high = np.searchsorted(pairs, [number * len(texts), (number + 1) * len(texts)])
+        chosen = [texts[pair % len(texts)] for pair in pairs[low:high].tolist()]
+        is_shared = int(sizes[low:high].sum()) >= SHARED * len(chosen)
+        kinds = chosen if is_shared else [_FIGURES.sub("#", text) for text in chosen]
         is_many = len(set(kinds)) > MOST_KINDS
-        for place, kind in zip(places.tolist(), kinds, strict=True):
-            made[place] = name if is_many else f"{name}\t{kind}"
-    return made
+        made[low:high] = [name if is_many else f"{name}\t{kind}" for kind in kinds]
+    ordered = sorted(set(made.tolist()))
+    place = {text: number for number, text in enumerate(ordered)}
+    return ordered, np.array([place[text] for text in made.tolist()], np.int64)[pair_of]

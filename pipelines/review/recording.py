@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.clock import now
@@ -59,7 +58,12 @@ class Recorded:
 
 
 def record(
-    run: ReviewedRun, asks: Sequence[Ask], reviewer: str, *, overrule: bool = False
+    run: ReviewedRun,
+    asks: Sequence[Ask],
+    reviewer: str,
+    *,
+    overrule: bool = False,
+    selector: Selector | None = None,
 ) -> Recorded:
     """Record decisions on the rows of a run.
 
@@ -69,13 +73,14 @@ def record(
         reviewer: who decides.
         overrule: whether a decision may contradict that of somebody else, for which it needs a
             reason.
+        selector: finds the rows, by default one of its own.
 
     Raises:
         AssayError: ASSAY-C014 with all that is wrong with them; nothing is recorded then.
     """
     faults: list[AssayError] = []
     chosen: list[tuple[Ask, np.ndarray]] = []
-    selector = Selector(run)
+    selector = selector or Selector(run)
     for ask in asks:
         try:
             rows = selector.rows(ask.selection)
@@ -101,7 +106,7 @@ def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -
             decided about again since.
     """
     dataset = run.entry.facts["dataset"]
-    history = decisions.History.of(run.store, dataset)
+    history = run.history
     made = [d for stack in history.every.values() for d in stack if d.entry == number]
     if not made:
         what = f"entry {number} records no decisions on the dataset {dataset!r}"
@@ -224,8 +229,7 @@ def _commit(
     order = [(int(row), ask) for ask, rows in chosen for row in rows]
     rows = sorted({row for row, _ in order})
     identities, keyed = run.identities(rows), run.key_ids(rows)
-    mine = run.rowed.filter(pc.is_in(run.rowed["row"], pa.array(rows, pa.int64())))
-    accused = decisions.accusations(mine, ["error", "warning"])
+    accused = decisions.accusations(run.findings_on(rows), ["error", "warning"])
     columns: dict[str, list[Any]] = {
         "row": [row for row, _ in order],
         "row_id": [identities[row][0] for row, _ in order],

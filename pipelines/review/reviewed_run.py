@@ -24,7 +24,7 @@ from provenance.ledger.run_reader import RunReader
 from provenance.rows import cast, digest
 from provenance.rows.snapshot import Source
 
-_PLACES = pa.schema([("row", pa.int64()), ("file", pa.string()), ("file_row", pa.int64())])
+PLACES = pa.schema([("row", pa.int64()), ("file", pa.string()), ("file_row", pa.int64())])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +60,15 @@ class ReviewedRun:
         """Return the findings on rows."""
         return self.found.filter(pc.is_valid(self.found["row"]))
 
+    def findings_on(self, rows: Collection[int]) -> Findings:
+        """Return the findings on some rows."""
+        return self.rowed.filter(pc.is_in(self.rowed["row"], pa.array(rows, pa.int64())))
+
+    @property
+    def history(self) -> decisions.History:
+        """Return all decisions on the dataset until now."""
+        return decisions.History.of(self.store, self.entry.facts["dataset"])
+
     @functools.cached_property
     def standing(self) -> dict[int, Standing]:
         """Return the decisions in force, by row."""
@@ -70,11 +79,10 @@ class ReviewedRun:
 
         Those on other content had the same primary key.
         """
-        history = decisions.History.of(self.store, self.entry.facts["dataset"])
+        history = self.history
         if not history.every:
             return []
-        located = decisions.locate(decisions.rows_of(self.files, self.entry), history.ids())
-        own = history.every.get(located[row], []) if row in located else []
+        own = history.every.get(self.identities([row])[row], [])
         key = None if row in self.unreadable else self.key_ids([row]).get(row)
         others = [
             each for stack in history.every.values() for each in stack
@@ -162,7 +170,7 @@ class ReviewedRun:
         placed = self._places(rows)
         for name in placed["file"].unique().to_pylist():
             mine = placed.filter(pc.equal(placed["file"], name))
-            taken = self.files.table(name, names).take(mine["file_row"])
+            taken = self._lines(name, names, mine["file_row"])
             parts.append(taken.add_column(0, "row", mine["row"]))
         if refused := sorted(self._refused.keys() & set(rows)):
             lines = [{"row": row} | {name: _text(self._refused[row].get(name)) for name in names}
@@ -196,6 +204,10 @@ class ReviewedRun:
     def _clean(self) -> int:
         return int(self.entry.facts["rows"]["clean"])
 
+    def _lines(self, name: str, columns: list[str], places: pa.ChunkedArray) -> pa.Table:
+        """Return rows of a file of the run."""
+        return self.files.table(name, columns).take(places)
+
     @functools.cached_property
     def _refused(self) -> dict[int, dict[str, Any]]:
         """Return the cells of the rows that the run rejected for a reviewer, as read."""
@@ -219,14 +231,14 @@ class ReviewedRun:
         """Return row, file and row of the file of those rows that have cells."""
         wanted = np.array(sorted(rows), np.int64)
         sources = [Source(**item) for item in self.entry.facts["inputs"]]
-        parts = [_PLACES.empty_table()]
+        parts = [PLACES.empty_table()]
         for table in self.files.tables("lineage"):
             ordinals = lineage.ordinals_in(table, sources)
             has_cells = pc.invert(pc.equal(table["fate"], FATES[2])).to_numpy()
             mask = pa.array(np.isin(ordinals, wanted) & has_cells)
             columns = [pa.array(ordinals).filter(mask)]
             columns += [table[name].filter(mask) for name in ("file", "file_row")]
-            parts.append(pa.table(columns, _PLACES))
+            parts.append(pa.table(columns, PLACES))
         return pa.concat_tables(parts)
 
 

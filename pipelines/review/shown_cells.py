@@ -37,7 +37,7 @@ def shown(
     private = frozenset() if unmasked else private_columns(run)
     found: dict[int, dict[str, str]] = {row: {} for row in table["row"].to_pylist()}
     for name in table.column_names[1:]:
-        is_hidden = name in private or (not unmasked and _holds_private(name, table[name]))
+        is_hidden = name in private or (not unmasked and holds_private(name, table[name]))
         for row, cell in zip(table["row"].to_pylist(), table[name].to_pylist(), strict=True):
             text = "" if cell is None else str(cell)
             found[row][name] = shortened(masked(text) if is_hidden else text)
@@ -54,7 +54,8 @@ def _is_private(contract: Contract, name: str) -> bool:
     return column.is_protected or registry.is_private(name)
 
 
-def _holds_private(name: str, cells: pa.ChunkedArray) -> bool:
+def holds_private(name: str, cells: pa.ChunkedArray) -> bool:
+    """Return whether some cells of a column look personal, whatever the column is called."""
     is_text = pa.types.is_string(cells.type)
     return is_text and registry.is_private(name, cells.combine_chunks().drop_null().unique())
 

@@ -118,8 +118,8 @@ class History:
         upto: number of the last review, 0 if there is none.
     """
 
-    stacks: Mapping[Identity, list[Decision]]
-    every: Mapping[Identity, list[Decision]]
+    stacks: dict[Identity, list[Decision]]
+    every: dict[Identity, list[Decision]]
     upto: int
 
     @classmethod
@@ -135,20 +135,23 @@ class History:
         for entry in store.ledger.entries():
             if before is not None and entry.seq >= before:
                 break
-            if _is_review(entry, dataset):
+            if is_review(entry, dataset):
                 upto = entry.seq
-                made += _decisions(store, trust.vouched(store, entry))
+                made += recorded_in(store, entry)
         return cls.made_of(made, upto)
 
     @classmethod
     def made_of(cls, made: Iterable[Decision], upto: int) -> Self:
         """Return the history of decisions, oldest first."""
-        stacks: dict[Identity, list[Decision]] = {}
-        every: dict[Identity, list[Decision]] = {}
+        history = cls({}, {}, upto)
+        history.extend(made)
+        return history
+
+    def extend(self, made: Iterable[Decision]) -> None:
+        """Add later decisions in place, oldest first; `upto` stays."""
         for decision in made:
-            every.setdefault(decision.identity, []).append(decision)
-            _take(stacks.setdefault(decision.identity, []), decision)
-        return cls({at: stack for at, stack in stacks.items() if stack}, every, upto)
+            self.every.setdefault(decision.identity, []).append(decision)
+            _take(self.stacks, decision)
 
     def ids(self) -> pa.Array:
         """Return the ids of the rows that were ever decided about, each once."""
@@ -232,22 +235,26 @@ def concern(store: Store, entry: Entry, after: int) -> bool:
 
 def last_review(entries: Iterable[Entry], dataset: str) -> int:
     """Return the number of the last review of a dataset, 0 if there is none."""
-    return max((entry.seq for entry in entries if _is_review(entry, dataset)), default=0)
+    return max((entry.seq for entry in entries if is_review(entry, dataset)), default=0)
 
 
-def _is_review(entry: Entry, dataset: str) -> bool:
+def is_review(entry: Entry, dataset: str) -> bool:
+    """Return whether an entry records decisions on a dataset."""
     facts = entry.facts
     return bool(facts["kind"] == "review" and facts["dataset"] == dataset)
 
 
-def _take(stack: list[Decision], decision: Decision) -> None:
-    """Apply one decision to those before it on the same row."""
+def _take(stacks: dict[Identity, list[Decision]], decision: Decision) -> None:
+    """Apply one decision to those before it on the same row; a row without any has no stack."""
+    stack = stacks.setdefault(decision.identity, [])
     if decision.decision == "undo":
         del stack[-1:]
     elif decision.decision == "forget":
         stack.clear()
     else:
         stack.append(decision)
+    if not stack:
+        del stacks[decision.identity]
 
 
 def _is_news(last: Decision, accused: set[str]) -> bool:
@@ -333,8 +340,9 @@ def _of_entry(decisions: list[Decision], entry: int) -> Decision:
     return [decision for decision in decisions if decision.entry == entry][-1]
 
 
-def _decisions(store: Store, entry: Entry) -> Iterator[Decision]:
-    facts = entry.facts
+def recorded_in(store: Store, entry: Entry) -> Iterator[Decision]:
+    """Yield the decisions of a review entry; errors as of `History.of`."""
+    facts = trust.vouched(store, entry).facts
     [recorded] = facts["outputs"]
     content = run_files.read(store.reviews, entry.seq, recorded, what="review")
     table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()

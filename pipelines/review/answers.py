@@ -1,0 +1,216 @@
+"""What the review page is told of a queue and of its rows, as JSON; cells are masked here.
+
+Nothing that a browser gets holds a cell that may be personal, until the reviewer asks for exactly
+that cell and the ledger has recorded it.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.proposal.deviants import masked
+from pipelines.review import live_queue, shown_cells
+from pipelines.review.desk import Desk, Own
+from pipelines.review.live_queue import LiveQueue, Part
+from pipelines.store import row_history
+from pipelines.store.decisions import Decision
+from provenance.base.errors import AssayError, printable
+
+MOST_GROUPS = 200  # that a list has
+MOST_CLASSES = 100
+LONGEST = 2000  # characters of a cell
+LONGEST_MASKED = 80
+LONGEST_SHOWN = 100_000  # of a cell that was asked for
+SAMPLES = 5
+Meaning = Callable[[str], Mapping[str, Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answers:
+    """Answers about one queue.
+
+    Attributes:
+        desk: follows the ledger.
+        queue: of one run.
+        means: returns what a rule means; C013 for an unknown one.
+    """
+
+    desk: Desk
+    queue: LiveQueue
+    means: Meaning
+
+    def groups(self) -> dict[str, Any]:
+        """Return the groups that have rows left, and where the rest is worth little."""
+        parts = self.queue.parts()
+        stop = live_queue.little_from(parts)
+        return {
+            **self.state(),
+            "groups": [self._group(part) for part in parts[:MOST_GROUPS]],
+            "more": max(0, len(parts) - MOST_GROUPS),
+            "stop": stop,
+            "rest": {"rows": sum(part.waiting for part in parts[stop:]),
+                     "share": round(live_queue.share_from(parts, stop), 3)},
+        }  # fmt: skip
+
+    def state(self) -> dict[str, Any]:
+        """Return what every answer says: what waits, what a release would hold, what `u` undoes."""
+        run = self.queue.run
+        last = self.desk.last_own(run.entry.facts["dataset"])
+        return {
+            "run": run.entry.seq, "waiting": self.queue.waiting, "rows": self.queue.rows,
+            "decided": len(run.standing), "last": _own(last),
+        }  # fmt: skip
+
+    def around(self, name: str, row: int, most: int, *, back: bool = False) -> dict[str, Any]:
+        """Return rows of a group that wait, after or before a row, each in full."""
+        queue = self.queue
+        find = queue.preceding if back else queue.following
+        rows = find(name, row, most)
+        return {**self.state(), "left": queue.count(name), "items": [self.row(at) for at in rows]}
+
+    def samples(self, name: str) -> dict[str, Any]:
+        """Return a few rows of a group, from its start to its end."""
+        rows = self.queue.left(name)
+        places = np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows)))
+        return {
+            "rows": len(rows),
+            "items": [self.row(int(row)) for row in rows[places.astype(int)]],
+        }
+
+    def row(self, row: int) -> dict[str, Any]:
+        """Return all that a reviewer sees of a row; C013 if the run has no such row."""
+        run = self.queue.run
+        if not 0 <= row < run.rows:
+            what = f"run {run.entry.seq} has no row {row}"
+            raise AssayError("C013", what, fix=f"give a row from 0 to {run.rows - 1}")
+        group = self.queue.group_at(row)
+        now = run.standing.get(row)
+        is_unreadable = row in run.unreadable
+        told = run.told(row)
+        return {
+            "row": row,
+            "group": group.id if group else None,
+            "fate": self.queue.fate(row),
+            "waits": self.queue.waits(row),
+            "version": self.queue.version(row),
+            "key": run.keys,
+            "cells": self._cells(row),
+            "readable": not is_unreadable,
+            "reasons": [self._reason(item) for item in live_queue.reasons_by_row(run, [row])[row]],
+            "decision": self._decision(now.last) if now else None,
+            "told": [self._decision(each) | {"same": same} for each, same in told],
+            "can": ["reject"] if is_unreadable else self._possible(),
+        }  # fmt: skip
+
+    def fates(self, row: int) -> list[dict[str, Any]]:
+        """Return the fate of a row in every run that read the same file, in order."""
+        run = self.queue.run
+        source = row_history.source_of(run.entry, row)
+        copy = row_history.copy_of(run.entry, source)
+        local = row - int(source["first_row"])
+        names = ("run", "kind", "time", "fate")
+        every = row_history.fates_of(run.store, source["sha256"], local, copy)
+        return [{name: item[name] for name in names} for item in every]
+
+    def cell(self, row: int, column: str) -> dict[str, Any]:
+        """Return one cell as it is, after the ledger has recorded who sees it."""
+        run = self.queue.run
+        if column not in run.columns:
+            raise AssayError("C013", "the run has no such column", fix="reload the page")
+        self.row(row)
+        self.desk.record_view(self.queue, column)
+        cells = run.cells([row], [column])
+        cell = cells[column][0].as_py() if len(cells) else None
+        text = "" if cell is None else str(cell)
+        return {"text": plain(text[:LONGEST_SHOWN]), "length": len(text)}
+
+    def classes(self) -> list[str]:
+        """Return the labels that a row may get, none if there are too many or they are personal."""
+        run = self.queue.run
+        label = run.contract.label
+        if label is None or label in self._private:
+            return []
+        seen = {str(each) for each in run.contract.column(label).valid_values or ()}
+        if not seen:
+            for name in run.files.names("clean"):
+                cells = run.files.table(name, [label])[label].unique().drop_null()
+                seen |= {str(cell) for cell in cells[: MOST_CLASSES + 1].to_pylist()}
+        return sorted(seen) if len(seen) <= MOST_CLASSES else []
+
+    def _possible(self) -> list[str]:
+        words = ["release", "reject", "correct", "redact"]
+        return [*words, "relabel"] if self.queue.run.contract.label else words
+
+    @property
+    def _private(self) -> frozenset[str]:
+        return self.queue.private
+
+    def _group(self, part: Part) -> dict[str, Any]:
+        group = part.group
+        return {
+            "group": group.id, "fate": group.fate, "rows": part.waiting,
+            "likely": round(group.likely, 2), "worth": round(group.worth, 1),
+            "first": int(self.queue.following(group.id, -1, 1)[0]),
+            "reasons": [self._reason(reason) for reason in group.reasons],
+        }  # fmt: skip
+
+    def _reason(self, item: Mapping[str, Any]) -> dict[str, Any]:
+        names = ("check", "rule", "column", "severity", "score", "p_value")
+        texts = {name: printable(item[name] or "")[:LONGEST] for name in ("evidence", "suggestion")}
+        return {name: item[name] for name in names} | texts | {"means": self._words(item["rule"])}
+
+    def _words(self, rule: str) -> str:
+        try:
+            return str(self.means(rule)["means"])
+        except AssayError:
+            return ""  # a rule that the contract names itself
+
+    def _cells(self, row: int) -> list[dict[str, Any]]:
+        table = self.queue.run.cells([row])
+        made = []
+        for name in table.column_names[1:] if len(table) else ():
+            cell = table[name][0].as_py()
+            text = "" if cell is None else str(cell)
+            is_text = pa.types.is_string(table[name].type)
+            hidden = name in self._private or (
+                is_text and shown_cells.holds_private(name, table[name])
+            )  # fmt: skip
+            most = LONGEST_MASKED if hidden else LONGEST
+            cut = text[:most]
+            made.append(
+                {"column": name, "text": plain(masked(cut) if hidden else cut), "masked": hidden,
+                 "missing": cell is None, "length": len(text), "cut": len(text) > most}
+            )  # fmt: skip
+        return made
+
+    def _decision(self, made: Decision) -> dict[str, Any]:
+        column = made.column or (self.queue.run.contract.label if made.value else None)
+        cells = pa.chunked_array([pa.array([made.value], pa.string())])
+        hidden = column in self._private or shown_cells.holds_private(column or "", cells)
+        value = made.value and plain(masked(made.value) if hidden else made.value)
+        return {
+            "decision": made.decision, "column": made.column, "value": value,
+            "reason": made.reason and printable(made.reason), "by": printable(made.reviewer),
+            "entry": made.entry, "base": made.base, "time": made.time,
+            "own": made.reviewer == self.desk.reviewer,
+        }  # fmt: skip
+
+    def conflict(self, last: Decision | None, message: str, row: int | None) -> dict[str, Any]:
+        """Return the answer to a decision on something that was decided meanwhile."""
+        told = self._decision(last) if last else None
+        item = self.row(row) if row is not None else None
+        return {**self.state(), "message": message, "last_decision": told, "item": item}
+
+
+def _own(last: Own | None) -> dict[str, Any] | None:
+    return {"entry": last.entry, "counts": last.counts} if last else None
+
+
+def plain(text: str) -> str:
+    """Return a text as a page may show it: control and direction characters are written out."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else f"\\u{ord(char):04x}" for char in text
+    )

@@ -1,0 +1,210 @@
+"""The store as the review page works on it: open queues, and decisions one after the other.
+
+Every answer first looks whether the ledger has grown, by this process or another one, and follows
+what was recorded. Decisions are recorded under one lock, each on the version of the row that the
+reviewer saw.
+"""
+
+import contextlib
+import dataclasses
+import threading
+from collections import deque
+from collections.abc import Iterator
+
+from pipelines.clock import now
+from pipelines.review import recording
+from pipelines.review.indexed_run import IndexedRun
+from pipelines.review.live_queue import LiveQueue, LiveSelector
+from pipelines.review.recording import Ask, Recorded
+from pipelines.store import decisions, row_history
+from pipelines.store.commit import Committer
+from pipelines.store.decisions import Decision
+from pipelines.store.store import RUN_KINDS, Store
+from provenance.base.errors import AssayError
+from provenance.ledger.entry import GENESIS, Entry
+from provenance.ledger.refusals import broken
+
+MOST_QUEUES = 3  # that are open at one time
+MOST_RUNS = 60  # that the dashboard tells about
+_WITHDRAWALS = frozenset({"undo", "forget"})
+
+
+class ConflictError(Exception):
+    """What a decision is about was decided meanwhile; `last` is the decision, if there is one."""
+
+    def __init__(self, last: Decision | None, message: str) -> None:
+        """Say what happened."""
+        super().__init__(message)
+        self.last, self.message = last, message
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Own:
+    """A review entry that one reviewer may take back: its number, and rows by decision."""
+
+    entry: int
+    base: int
+    dataset: str
+    counts: dict[str, int]
+
+
+class Desk:
+    """What one server holds of a store."""
+
+    def __init__(self, store: Store, reviewer: str) -> None:
+        """Read the ledger once.
+
+        Args:
+            store: whose ledger was found to be intact.
+            reviewer: who decides.
+        """
+        self.store, self.reviewer = store, reviewer
+        self.runs: deque[Entry] = deque(maxlen=MOST_RUNS)
+        self.decided: dict[int, int] = {}
+        self._own: dict[int, Own] = {}
+        self._queues: dict[int, LiveQueue] = {}
+        self._writing, self._opening = threading.RLock(), threading.Lock()
+        self._head, self._next, self._seen = GENESIS, 0, (-1, -1)
+        self.follow()
+
+    def queue(self, number: int) -> LiveQueue:
+        """Return the queue of a run; it is made when it is first asked for. C013 if missing."""
+        self.follow()
+        if (queue := self._queues.get(number)) is not None:
+            return queue
+        with self._opening, self._writing:
+            if number not in self._queues:
+                entry = self.store.find(str(number))
+                if row_history.base_of(entry) != number:
+                    what = f"entry {number} is a release, which has no queue of its own"
+                    fix = f"review run {row_history.base_of(entry)}"
+                    raise AssayError("C013", what, fix=fix)
+                self._queues[number] = LiveQueue(IndexedRun.of(self.store, entry))
+                while len(self._queues) > MOST_QUEUES:
+                    del self._queues[next(iter(self._queues))]
+            return self._queues[number]
+
+    def waiting(self, number: int) -> int | None:
+        """Return how many rows of a run wait; None if its queue is not open."""
+        queue = self._queues.get(number)
+        return None if queue is None else queue.waiting
+
+    def last_own(self, dataset: str) -> Own | None:
+        """Return the reviewer's last entry of decisions on a dataset that is not withdrawn."""
+        mine = (own for own in reversed(self._own.values()) if own.dataset == dataset)
+        return next(mine, None)
+
+    def decide(self, queue: LiveQueue, ask: Ask, version: int, *, overrule: bool) -> Recorded:
+        """Record a decision on one row, whose last decision has the number `version`.
+
+        Raises:
+            ConflictError: if it was decided since.
+            AssayError: ASSAY-C014 if it is impossible; E001 to E109 if the store refuses.
+        """
+        row = int(ask.selection.row)
+        with self._recording():
+            if queue.version(row) != version:
+                identity = queue.run.identities([row])[row]
+                stack = queue.run.history.every.get(identity)
+                raise ConflictError(stack[-1] if stack else None, "the row was decided meanwhile")
+            return self._record(queue, ask, overrule=overrule)
+
+    def decide_group(self, queue: LiveQueue, ask: Ask, rows: int) -> Recorded:
+        """Record one decision on all rows of a group that wait, if they are still so many."""
+        with self._recording():
+            left = queue.count(ask.selection.group)
+            if left != rows:
+                message = f"{left:,} rows of the group wait now, where {rows:,} were shown"
+                raise ConflictError(None, message)
+            return self._record(queue, ask, overrule=False)
+
+    def undo(self, queue: LiveQueue, number: int, reason: str | None) -> Recorded:
+        """Withdraw the decisions of one of the reviewer's own entries."""
+        with self._recording():
+            if number not in self._own:
+                raise ConflictError(None, f"entry {number} is not yours, or is withdrawn already")
+            return recording.withdraw(queue.run, number, self.reviewer, reason)
+
+    def record_view(self, queue: LiveQueue, column: str) -> None:
+        """Record that the reviewer is about to see a cell that is masked otherwise."""
+        run = queue.run
+        shown = {"rows": 1, "columns": [column]}
+        facts = {"schema": "assay.entry/1", "base": run.entry.seq, "by": self.reviewer,
+                 "dataset": run.entry.facts["dataset"], "shown": shown}  # fmt: skip
+        with self._recording():
+            Committer.of(self.store, now()).commit_access(facts)
+
+    def follow(self) -> None:
+        """Take over what the ledger has recorded since, unless a decision is just being made."""
+        if self._writing.acquire(blocking=False):
+            try:
+                self._follow()
+            finally:
+                self._writing.release()
+
+    @contextlib.contextmanager
+    def _recording(self) -> Iterator[None]:
+        """Hold the lock while something is recorded; the ledger is followed before and after."""
+        with self._writing:
+            self._follow()
+            yield
+            self._follow()
+
+    def _record(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
+        selector = LiveSelector(queue)
+        return recording.record(
+            queue.run, [ask], self.reviewer, overrule=overrule, selector=selector
+        )  # fmt: skip
+
+    def _follow(self) -> None:
+        seen = self._changes()
+        if seen == self._seen:
+            return
+        for entry in self._later():
+            self._take(entry)
+            self._head, self._next = entry.leaf, entry.seq + 1
+        self._seen = self._next, seen[1]
+
+    def _changes(self) -> tuple[int, int]:
+        """Return what differs when the ledger has grown: the next entry's number, and a time."""
+        ledger = self.store.ledger
+        try:
+            changed = ledger.entries_folder.stat().st_mtime_ns
+        except FileNotFoundError:
+            changed = 0
+        has_next = ledger.path_of(self._next).exists()
+        return (-1 if has_next else self._next), changed
+
+    def _later(self) -> Iterator[Entry]:
+        """Yield the entries that follow; each must continue the one before."""
+        read, ledger = self.store.ledger.reader(), self.store.ledger
+        for number in (seq for seq in ledger.numbers() if seq >= self._next):
+            entry = ledger.require_unedited(read(number))
+            if number != self._next or entry.seq != number or entry.prev != self._head:
+                what = f"entry {number} does not follow the one before it"
+                raise broken("L005", what, ledger.path_of(number))
+            yield entry
+
+    def _take(self, entry: Entry) -> None:
+        if entry.kind in RUN_KINDS:
+            self.runs.append(entry)
+        if entry.kind != "review":
+            return
+        facts = entry.facts
+        self._remember(entry)
+        open_ones = [q for q in self._queues.values()
+                     if q.run.entry.facts["dataset"] == facts["dataset"]]  # fmt: skip
+        if open_ones:
+            made = list(decisions.recorded_in(self.store, entry))
+            for queue in open_ones:
+                queue.run.follow(made)
+                queue.take(made)
+
+    def _remember(self, entry: Entry) -> None:
+        facts = entry.facts
+        base, counts = int(facts.get("base", -1)), dict(facts["decisions"])
+        sign = -1 if _WITHDRAWALS & counts.keys() else 1
+        self.decided[base] = self.decided.get(base, 0) + sign * sum(counts.values())
+        self._own.pop(int(facts.get("withdraws", -1)), None)
+        if facts.get("by") == self.reviewer and not _WITHDRAWALS & counts.keys():
+            self._own[entry.seq] = Own(entry.seq, base, facts["dataset"], counts)

@@ -1,0 +1,223 @@
+"""A run under review whose accused rows are indexed, so that a decision reads nothing of a run.
+
+State: 60 bytes for each accused row, its findings, and the files last looked at (at most MOST).
+Cost: two passes over the lineage and one sort of the findings, once.
+"""
+
+import functools
+import threading
+from collections.abc import Collection, Iterable, Mapping
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from checks.kit import verdict
+from checks.kit.findings import Findings
+from pipelines.review.reviewed_run import PLACES, ReviewedRun
+from pipelines.store import decisions
+from pipelines.store.decisions import Decision, History, Identity, Standing
+from provenance.ledger import lineage
+from provenance.ledger.run_files import FATES
+from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
+from provenance.rows.snapshot import Source
+
+SEVERITIES = ("error", "warning")  # of the findings that make a row wait
+MOST = 256 << 20  # bytes of the run's tables that stay in memory
+MANY = 1000  # rows from which a scan of the findings is cheaper than to find each row's own
+
+
+class IndexedRun(ReviewedRun):
+    """A run whose decisions and history are kept up to date by whoever holds it."""
+
+    PARTS: ClassVar[tuple[str, ...]] = ("row_id", "source_sha256", "source_row", "fate", "file",
+                                        "file_row")  # fmt: skip
+
+    @functools.cached_property
+    def history(self) -> History:
+        """Return all decisions on the dataset; later ones must be added to it."""
+        return decisions.History.of(self.store, self.entry.facts["dataset"])
+
+    @functools.cached_property
+    def _keyed(self) -> dict[bytes, list[Decision]]:
+        """Return all decisions on each primary key."""
+        return _by_key({}, (each for stack in self.history.every.values() for each in stack))
+
+    def follow(self, made: Collection[Decision]) -> None:
+        """Add later decisions to the history."""
+        _by_key(self._keyed, made)
+        self.history.extend(made)
+
+    def told(self, row: int) -> list[tuple[Decision, bool]]:
+        """Return all decisions on a row, oldest first, and whether its content was the same."""
+        if not self.history.every:
+            return []
+        own = self.history.every.get(self.identities([row])[row], [])
+        key = None if row in self.unreadable else self.key_ids([row]).get(row)
+        others = [each for each in self._keyed.get(key or b"", ()) if each not in own]
+        told = [(each, True) for each in own] + [(each, False) for each in others]
+        return sorted(told, key=lambda item: item[0].entry)
+
+    @functools.cached_property
+    def applied(self) -> Mapping[int, Standing]:
+        """Return what the run itself applied: it stays in this run, whatever is withdrawn."""
+        made = decisions.applied(self.store, self.entry)
+        return {row: Standing(last, {}) for row, last in made.items()}
+
+    @functools.cached_property
+    def standing(self) -> dict[int, Standing]:
+        """Return the decisions in force, by row; later ones must be added to it."""
+        located = decisions.locate(
+            decisions.rows_of(self.files, self.entry), self.history.ids()
+        )  # fmt: skip
+        judged = self.history.judge(located, self.contract, self.found, self.entry.seq)
+        return {**self.applied, **judged.standing}
+
+    @functools.cached_property
+    def ordered(self) -> Findings:
+        """Return the findings on rows, by row, causes first."""
+        return verdict.causes_first(self.rowed)
+
+    @functools.cached_property
+    def accused(self) -> np.ndarray:
+        """Return the rows that an error or a warning accuses: int64, ascending."""
+        is_open = pc.is_in(self.ordered["severity"], pa.array(SEVERITIES))
+        return np.unique(self.ordered["row"].filter(is_open).to_numpy())
+
+    @functools.cached_property
+    def fates(self) -> np.ndarray:
+        """Return the fate of each accused row in this run, as its place in FATES: int8, (n,)."""
+        return self._index[0]
+
+    def place(self, row: int) -> int | None:
+        """Return a row's place among the accused ones, None if nothing accuses it."""
+        place = int(np.searchsorted(self.accused, row))
+        return place if place < len(self.accused) and self.accused[place] == row else None
+
+    def findings_on(self, rows: Collection[int]) -> Findings:
+        """Return the findings on some rows, by row, causes first."""
+        if len(rows) > MANY:
+            return super().findings_on(rows)
+        parts = [self.ordered.slice(0, 0)]
+        for row in sorted(rows):
+            start, end = np.searchsorted(self._finding_rows, [row, row + 1])
+            parts.append(self.ordered.slice(start, end - start))
+        return pa.concat_tables(parts).combine_chunks()
+
+    def identities(self, rows: Collection[int]) -> dict[int, Identity]:
+        """Return the identities of rows by row."""
+        wanted = np.array(sorted(rows), np.int64)
+        places = np.searchsorted(self.accused, wanted)
+        places[places == len(self.accused)] = 0
+        if not len(self.accused) or (self.accused[places] != wanted).any():
+            return super().identities(rows)
+        _, ids, copies, _, _ = self._index
+        texts = packed(ids[places]).to_pylist()
+        made = zip(texts, copies[places].tolist(), strict=True)
+        return dict(zip(wanted.tolist(), made, strict=True))
+
+    def rows_of(self, wanted: Collection[Identity]) -> dict[int, Identity]:
+        """Return those accused rows that have one of some identities."""
+        _, ids, copies, _, _ = self._index
+        texts = packed(ids)
+        known = pc.is_in(texts, pa.array(sorted({row_id for row_id, _ in wanted}), decisions.ID))
+        places = np.flatnonzero(known.to_numpy(zero_copy_only=False))
+        found = zip(self.accused[places].tolist(), texts.take(pa.array(places)).to_pylist(),
+                    copies[places].tolist(), strict=True)  # fmt: skip
+        asked = set(wanted)
+        return {row: (row_id, copy) for row, row_id, copy in found if (row_id, copy) in asked}
+
+    @functools.cached_property
+    def _finding_rows(self) -> np.ndarray:
+        found: np.ndarray = self.ordered["row"].to_numpy()
+        return found
+
+    def _places(self, rows: Collection[int]) -> pa.Table:
+        places = [self.place(row) for row in sorted(rows)]
+        if None in places:
+            return super()._places(rows)
+        fates, _, _, files, lines = self._index
+        at = np.array([place for place in places if place is not None], np.int64)
+        at = at[fates[at] != FATES.index("rejected")]
+        names = pa.array(self._names, pa.string()).take(pa.array(files[at]))
+        return pa.table([pa.array(self.accused[at]), names, pa.array(lines[at])], PLACES)
+
+    def _lines(self, name: str, columns: list[str], places: pa.ChunkedArray) -> pa.Table:
+        return self._tables.of(name).select(columns).take(places)
+
+    @functools.cached_property
+    def _tables(self) -> "_Tables":
+        return _Tables(self)
+
+    @functools.cached_property
+    def _names(self) -> list[str]:
+        return [name for fate in FATES for name in self.files.names(fate)]
+
+    @functools.cached_property
+    def _index(self) -> tuple[np.ndarray, ...]:
+        """Return of each accused row its fate, id, copy, file and row of the file."""
+        sources = [Source(**item) for item in self.entry.facts["inputs"]]
+        number = {name: place for place, name in enumerate(self._names)}
+        size = len(self.accused)
+        fates, files = np.zeros(size, np.int8), np.zeros(size, np.int32)
+        ids, lines = np.zeros((size, DIGEST_BYTES), np.uint8), np.zeros(size, np.int64)
+        for table in self.files.tables("lineage"):
+            rows = lineage.ordinals_in(table, sources)
+            mine = np.isin(rows, self.accused)
+            at, kept = np.searchsorted(self.accused, rows[mine]), table.filter(pa.array(mine))
+            fates[at] = pc.index_in(kept["fate"], pa.array(FATES)).to_numpy()
+            ids[at] = unpacked(kept["row_id"])
+            files[at] = [number.get(name, -1) for name in kept["file"].to_pylist()]
+            lines[at] = pc.fill_null(kept["file_row"], -1).to_numpy()
+        return fates, ids, self._copies(ids), files, lines
+
+    def _copies(self, ids: np.ndarray) -> np.ndarray:
+        """Return how many rows of the same content come before each accused row: int64, (n,)."""
+        wanted = packed(ids).unique()
+        texts, rows = [], []
+        for pieces, ordinals in decisions.rows_of(self.files, self.entry):
+            known = pc.is_in(packed(pieces), wanted)
+            texts.append(packed(pieces).filter(known))
+            rows.append(ordinals[known.to_numpy(zero_copy_only=False)])
+        if not texts:
+            return np.zeros(len(ids), np.int64)
+        codes = pc.index_in(pa.chunked_array(texts), wanted).to_numpy()
+        every = np.concatenate(rows)
+        order = np.lexsort((every, codes))
+        codes, every = codes[order], every[order]
+        firsts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
+        nth = np.arange(len(codes)) - np.repeat(firsts, np.diff(np.r_[firsts, len(codes)]))
+        mine = np.isin(every, self.accused)
+        copies = np.zeros(len(ids), np.int64)
+        copies[np.searchsorted(self.accused, every[mine])] = nth[mine]
+        return copies
+
+
+class _Tables:
+    """The tables of a run that were last read, whole."""
+
+    def __init__(self, run: ReviewedRun) -> None:
+        self._run, self._lock = run, threading.Lock()
+        self._held: dict[str, pa.Table] = {}
+
+    def of(self, name: str) -> pa.Table:
+        """Return a table of the run; its file is read, and checked, if it is not held."""
+        with self._lock:
+            table = self._held.pop(name, None)
+            if table is None:
+                table = self._run.files.table(name)
+            self._held[name] = table
+            while len(self._held) > 1 and sum(t.nbytes for t in self._held.values()) > MOST:
+                del self._held[next(iter(self._held))]
+            return table
+
+
+def _by_key(
+    keyed: dict[bytes, list[Decision]], made: Iterable[Decision]
+) -> dict[bytes, list[Decision]]:
+    """Add decisions to those on the same primary key, in place."""
+    for decision in made:
+        if decision.key_id is not None:
+            keyed.setdefault(decision.key_id, []).append(decision)
+    return keyed

@@ -1,0 +1,212 @@
+"""The queue of one run, kept in memory while it is reviewed, and changed by each decision.
+
+Groups keep their place and their id while the page is open: they are made of all rows that are
+accused, decided or not, so that a withdrawn decision puts its rows back where they were.
+Cost: one decision touches only its own rows; the next row of a group is found in blocks.
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines.review import grouping, shown_cells
+from pipelines.review.grouping import Group
+from pipelines.review.indexed_run import SEVERITIES, IndexedRun
+from pipelines.review.selection import Selection, Selector
+from pipelines.store.decisions import Decision, Standing
+from provenance.base.errors import AssayError
+from provenance.ledger.run_files import FATES
+
+LITTLE = 0.05  # share of all worth below which the rest of the queue is worth little
+_BLOCK = 4096  # rows that are searched at a time
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """A group, and how many of its rows wait."""
+
+    group: Group
+    waiting: int
+
+
+class LiveQueue:
+    """What waits in one run; one thread at a time may call `take`."""
+
+    def __init__(self, run: IndexedRun) -> None:
+        """Index a run: seconds for a million rows."""
+        self.run = run
+        is_open = pc.is_in(run.ordered["severity"], pa.array(SEVERITIES))
+        self.private = shown_cells.private_columns(run)
+        self.groups = grouping.of_findings(run.ordered.filter(is_open))
+        self._number = {group.id: place for place, group in enumerate(self.groups)}
+        self._group_of = np.zeros(len(run.accused), np.int32)
+        self._members = [np.searchsorted(run.accused, group.rows) for group in self.groups]
+        for number, members in enumerate(self._members):
+            self._group_of[members] = number
+        self._waits = ~np.isin(run.accused, np.fromiter(run.standing, np.int64))
+        self._counts = np.bincount(self._group_of[self._waits], minlength=len(self.groups))
+        self._rows = {fate: int(run.entry.facts["rows"][fate]) for fate in FATES}
+        for row in run.standing:
+            self._move(self._own_fate(row), self._decided_fate(row))
+
+    @property
+    def waiting(self) -> int:
+        """Return how many rows wait."""
+        return int(self._counts.sum())
+
+    @property
+    def rows(self) -> Mapping[str, int]:
+        """Return the rows by the fate that they would have in a release."""
+        return dict(self._rows)
+
+    def parts(self) -> list[Part]:
+        """Return the groups with rows that wait, worst first."""
+        pairs = zip(self.groups, self._counts.tolist(), strict=True)
+        return [Part(group, count) for group, count in pairs if count]
+
+    def group(self, name: str) -> Group:
+        """Return a group; C013 if there is none of that id."""
+        if name not in self._number:
+            what = f"run {self.run.entry.seq} has no group {name!r}"
+            raise AssayError("C013", what, fix="go back to the list of groups")
+        return self.groups[self._number[name]]
+
+    def group_at(self, row: int) -> Group | None:
+        """Return the group of a row, None if nothing accuses it."""
+        place = self.run.place(row)
+        return None if place is None else self.groups[self._group_of[place]]
+
+    def waits(self, row: int) -> bool:
+        """Return whether a row waits for a decision."""
+        place = self.run.place(row)
+        return place is not None and bool(self._waits[place])
+
+    def left(self, name: str) -> np.ndarray:
+        """Return the rows of a group that wait: int64, ascending."""
+        members = self._members[self._number[self.group(name).id]]
+        rows: np.ndarray = self.run.accused[members[self._waits[members]]]
+        return rows
+
+    def count(self, name: str) -> int:
+        """Return how many rows of a group wait."""
+        return int(self._counts[self._number[self.group(name).id]])
+
+    def following(self, name: str, row: int, most: int) -> list[int]:
+        """Return the next rows of a group that wait, after a row (-1: from the first)."""
+        members = self._members[self._number[self.group(name).id]]
+        start = int(np.searchsorted(self.run.accused[members], row, "right"))
+        return self._found(members, range(start, len(members), _BLOCK), most)
+
+    def preceding(self, name: str, row: int, most: int) -> list[int]:
+        """Return the rows of a group that wait before a row, the nearest first."""
+        members = self._members[self._number[self.group(name).id]]
+        end = int(np.searchsorted(self.run.accused[members], row, "left"))
+        return self._found(members[:end][::-1], range(0, end, _BLOCK), most)
+
+    def _found(self, members: np.ndarray, blocks: Iterable[int], most: int) -> list[int]:
+        found: list[int] = []
+        for start in blocks:
+            block = members[start : start + _BLOCK]
+            found += self.run.accused[block[self._waits[block]]][: most - len(found)].tolist()
+            if len(found) >= most:
+                break
+        return found
+
+    def version(self, row: int) -> int:
+        """Return the number of the entry that last decided about a row, 0 if none did."""
+        every = self.run.history.every
+        if not every:
+            return 0
+        made = every.get(self.run.identities([row])[row])
+        return made[-1].entry if made else 0
+
+    def take(self, made: list[Decision]) -> None:
+        """Follow decisions that the history already has."""
+        run, base = self.run, self.run.entry.seq
+        own = {each.row: each.identity for each in made if each.base == base}
+        others = {each.identity for each in made if each.base != base}
+        located = own | (run.rows_of(others) if others else {})
+        found = run.findings_on(located)
+        judged = run.history.judge(located, run.contract, found, base).standing
+        for row in located:
+            before = self.fate(row)
+            now = judged.get(row) or run.applied.get(row)
+            self._set(row, now)
+            self._move(before, self.fate(row))
+
+    def _set(self, row: int, now: Standing | None) -> None:
+        if now is None:
+            self.run.standing.pop(row, None)
+        else:
+            self.run.standing[row] = now
+        place = self.run.place(row)
+        if place is not None and self._waits[place] != (now is None):
+            self._waits[place] = now is None
+            self._counts[self._group_of[place]] += 1 if now is None else -1
+
+    def fate(self, row: int) -> str:
+        """Return the fate that a row would have in a release."""
+        return self._decided_fate(row) if row in self.run.standing else self._own_fate(row)
+
+    def _own_fate(self, row: int) -> str:
+        """Return the fate of a row in this run."""
+        place = self.run.place(row)
+        return FATES[0] if place is None else FATES[self.run.fates[place]]
+
+    def _decided_fate(self, row: int) -> str:
+        return fate_after(self.run.standing[row].last.decision)
+
+    def _move(self, before: str, now: str) -> None:
+        self._rows[before] -= 1
+        self._rows[now] += 1
+
+
+def fate_after(decision: str) -> str:
+    """Return the fate of a row after a decision that is in force."""
+    return "rejected" if decision == "reject" else "clean"
+
+
+def little_from(parts: Collection[Part]) -> int:
+    """Return from which group on all groups together are worth little; their number if none."""
+    worth = [_worth(part) for part in parts]
+    rest, limit = sum(worth), LITTLE * sum(worth)
+    for place, each in enumerate(worth):
+        if rest <= limit:
+            return place
+        rest -= each
+    return len(worth)
+
+
+def share_from(parts: Collection[Part], place: int) -> float:
+    """Return the share of all worth from a group on, in [0, 1]."""
+    worth = [_worth(part) for part in parts]
+    return sum(worth[place:]) / (sum(worth) or 1.0)
+
+
+def _worth(part: Part) -> float:
+    return part.group.worth * part.waiting / max(len(part.group.rows), 1)
+
+
+class LiveSelector(Selector):
+    """Finds rows in the queue that is in memory."""
+
+    def __init__(self, queue: LiveQueue) -> None:
+        """Select from a queue."""
+        super().__init__(queue.run)
+        self._queue = queue
+
+    def rows(self, wanted: Selection) -> np.ndarray:
+        """Return the rows of a selection; of a group, those that wait."""
+        return self._queue.left(wanted.group) if wanted.group else super().rows(wanted)
+
+
+def reasons_by_row(run: IndexedRun, rows: Collection[int]) -> Mapping[int, list[dict[str, Any]]]:
+    """Return the findings on rows by row, causes first."""
+    made: dict[int, list[dict[str, Any]]] = {row: [] for row in rows}
+    for item in run.findings_on(rows).to_pylist():
+        made[item.pop("row")].append(item)
+    return made

@@ -1,0 +1,135 @@
+"""The server of the review page: on this machine only, until it is interrupted."""
+
+import contextlib
+import functools
+import json
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from pipelines.review import pages, routes
+from pipelines.review.answers import Meaning
+from pipelines.review.desk import Desk
+from pipelines.review.guard import CLOSED, START, Guard, cookie_name
+from pipelines.review.sessions import Sessions
+from provenance.base.errors import AssayError, printable
+
+HOST = "127.0.0.1"
+DRAIN = 3  # seconds that open requests get when the server ends
+STATUS = {"ASSAY-C012": 400, "ASSAY-C013": 404, "ASSAY-C014": 422}
+Say = Callable[[str], None]
+
+
+class Server:
+    """A bound server; `run` answers until it is interrupted or `stop` is called."""
+
+    def __init__(self, desk: Desk, means: Meaning, first: int, *, port: int, say: Say) -> None:
+        """Bind the port.
+
+        Args:
+            desk: what is served.
+            means: returns what a rule means.
+            first: the run whose queue a browser is led to.
+            port: 0 for a free one.
+            say: is told each start link.
+
+        Raises:
+            AssayError: ASSAY-C012 if another program has the port, or it may not be bound.
+        """
+        self._socket = _bound(port)
+        self.port: int = self._socket.getsockname()[1]
+        self.sessions = Sessions()
+        self._say = say
+        app = self._app(desk, means, first)
+        config = uvicorn.Config(
+            Guard(app, self.sessions, self.port), log_config=None, access_log=False,
+            lifespan="off", ws="none", server_header=False, proxy_headers=False,
+            timeout_graceful_shutdown=DRAIN,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+
+    def link(self) -> str:
+        """Return an address that opens the page once."""
+        return f"http://{HOST}:{self.port}{START}?token={self.sessions.link()}"
+
+    def run(self) -> None:
+        """Answer until interrupted."""
+        self._say(self.link())
+        with contextlib.suppress(KeyboardInterrupt), contextlib.closing(self._socket):
+            self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """End `run`, from another thread."""
+        self._server.should_exit = True
+
+    def _app(self, desk: Desk, means: Meaning, first: int) -> FastAPI:
+        app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+        app.include_router(routes.router(desk, means))
+        app.include_router(pages.router(desk, means))
+        app.add_api_route(START, functools.partial(self._start, first), methods=["GET"])
+        app.add_exception_handler(AssayError, _told)
+        app.add_exception_handler(HTTPException, _told)
+        app.add_exception_handler(RequestValidationError, _told)
+        return app
+
+    def _start(self, first: int, token: str = "") -> Response:
+        """Swap a token for a cookie; the address that remains holds neither."""
+        session = self.sessions.start(token)
+        if session is None:
+            return Response(f"{CLOSED}\n", 401, media_type="text/plain")
+        answer = RedirectResponse(f"/runs/{first}/review", 303)
+        answer.set_cookie(
+            cookie_name(self.port), session.cookie, httponly=True, samesite="strict", path="/"
+        )
+        self._say(self.link())
+        return answer
+
+
+def _bound(port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((HOST, port))
+        made.listen(128)
+    except (OSError, OverflowError) as error:
+        made.close()
+        what = f"port {port} of {HOST} cannot be used: {printable(str(error))}"
+        fix = "leave --port out for a free one, or give a number from 1024 to 65535"
+        raise AssayError("C012", what, fix=fix) from error
+    return made
+
+
+def _told(request: Request, error: Exception) -> Response:
+    """Return an error as JSON for the script, as a page for a person."""
+    status, facts = _facts(error)
+    if request.url.path.startswith("/api/"):
+        return JSONResponse(facts, status)
+    return HTMLResponse(pages.error(facts), status)
+
+
+def _facts(error: Exception) -> tuple[int, dict[str, Any]]:
+    if isinstance(error, AssayError):
+        return STATUS.get(error.code, 503), error.as_dict()
+    if isinstance(error, HTTPException):
+        return error.status_code, {"code": "", "message": str(error.detail), "fix": ""}
+    # the request may hold cells, so nothing of it is repeated
+    return 422, {"code": "", "message": "The request is not what the page sends.", "fix": ""}
+
+
+def say(link: str) -> None:
+    """Print a start link."""
+    sys.stdout.write(f"review page: {link}\n")
+    sys.stdout.flush()
+
+
+def say_json(link: str) -> None:
+    """Print a start link as an object."""
+    sys.stdout.write(json.dumps({"schema": "assay.review/1", "url": link}) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,47 @@
+// What the review page draws of a row and of its decisions; every text becomes a text node.
+export const number = (n) => n.toLocaleString("en");
+export const rows = (n) => `${number(n)} row${n === 1 ? "" : "s"}`;
+export const made = (tag, values = {}, ...inner) => {
+  const { data = {}, ...rest } = values;
+  const node = Object.assign(document.createElement(tag), rest);
+  Object.assign(node.dataset, data);
+  node.append(...inner.filter((each) => each !== null && each !== undefined));
+  return node;
+};
+export const moment = (time) => time.replace("T", " ").replace("+00:00", " UTC");
+
+export function decided(each) {
+  const what = [each.decision, each.column, each.value && `to “${each.value}”`].filter(Boolean).join(" ");
+  const other = each.same === false ? ", when the row had other content" : "";
+  return `${what} by ${each.by}, ${moment(each.time)}, entry ${each.entry} on run ${each.base}${other}${each.reason ? `: ${each.reason}` : ""}`;
+}
+
+export function why(item) {
+  const cards = item.reasons.map((each) => made("li", { className: `card reason ${each.severity}` },
+    made("p", { className: "says" }, each.evidence || each.means),
+    each.evidence && each.means ? made("p", { className: "quiet" }, each.means) : null,
+    each.suggestion ? made("p", { className: "do" }, each.suggestion) : null,
+    made("p", { className: "quiet small" }, made("a", { href: `/rules/${encodeURIComponent(each.rule)}`, target: "_blank", rel: "noopener" }, each.rule),
+      each.column ? ` in ${each.column}` : "", ` · ${each.severity} · score ${each.score.toPrecision(3)}`, each.p_value === null ? "" : ` · p ${each.p_value.toPrecision(2)}`)));
+  return made("section", { ariaLabel: "Why" }, made("h3", {}, "Why"), made("ul", { className: "reasons" }, ...cards));
+}
+
+export function values(item, accused, reveal) {
+  const lines = item.cells.map((cell) => {
+    const text = made("span", { className: cell.masked ? "masked" : "" }, cell.missing ? "missing" : cell.text);
+    if (cell.missing) text.className = "absent";
+    const data = made("td", {}, text);
+    if (cell.masked && !cell.missing) data.append(" ", opener(cell, text, "Show", "masked, ", reveal));
+    else if (cell.cut) data.append("… ", opener(cell, text, "Show all", "", reveal), made("span", { className: "quiet" }, ` ${number(cell.length)} characters`));
+    return made("tr", { className: accused.has(cell.column) ? "accused" : "", data: { column: cell.column } }, made("th", { scope: "row" }, cell.column), data);
+  });
+  const body = lines.length ? made("table", { className: "cells" }, made("caption", { className: "unseen" }, "Values of the row"), made("tbody", {}, ...lines))
+    : made("p", { className: "quiet" }, "The row could not be split into cells, so it can only be rejected.");
+  return made("section", { ariaLabel: "Values" }, made("h3", {}, "Values"), body);
+}
+
+function opener(cell, text, word, state, reveal) {
+  const button = made("button", { type: "button", className: "link reveal", data: { masked: cell.masked ? "yes" : "" }, ariaLabel: `${word} ${cell.column} (${state}recorded in the ledger)` }, word);
+  button.onclick = () => reveal(cell, text, button);
+  return button;
+}
