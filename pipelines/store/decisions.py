@@ -183,8 +183,10 @@ class History:
             row for row, identity in located.items()
             if identity in self.stacks and self.stacks[identity][-1].base != base
         ]  # fmt: skip
-        mine = found.filter(pc.is_in(found["row"], pa.array(others, pa.int64())))
-        accused = accusations(mine, ["error"])
+        accused: dict[int, set[str]] = {}
+        if others:
+            mine = found.filter(pc.is_in(found["row"], pa.array(others, pa.int64())))
+            accused = accusations(mine, ["error"])
         days = contract.policy.decisions_valid
         oldest = _moved(now(), -days) if days else ""
         standing, lapsed = {}, {}
