@@ -5,6 +5,7 @@ that cell and the ledger has recorded it.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,12 +36,12 @@ class Answers:
     Attributes:
         desk: follows the ledger.
         queue: of one run.
-        means: returns what a rule means; C013 for an unknown one.
+        words: returns what a rule means, empty for an unknown one.
     """
 
     desk: Desk
     queue: LiveQueue
-    means: Meaning
+    words: Callable[[str], str]
 
     def groups(self) -> dict[str, Any]:
         """Return the groups that have rows left, and where the rest is worth little."""
@@ -69,7 +70,7 @@ class Answers:
         queue = self.queue
         find = queue.preceding if back else queue.following
         rows = find(name, row, most)
-        return {**self.state(), "left": queue.count(name), "items": [self.row(at) for at in rows]}
+        return {**self.state(), "left": queue.count(name), "items": self.rows(rows)}
 
     def samples(self, name: str) -> dict[str, Any]:
         """Return a few rows of a group, from its start to its end."""
@@ -77,15 +78,28 @@ class Answers:
         places = np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows)))
         return {
             "rows": len(rows),
-            "items": [self.row(int(row)) for row in rows[places.astype(int)]],
+            "items": self.rows(rows[places.astype(int)].tolist()),
         }
 
     def row(self, row: int) -> dict[str, Any]:
         """Return all that a reviewer sees of a row; C013 if the run has no such row."""
+        self.require(row)
+        return self.rows([row])[0]
+
+    def require(self, row: int) -> None:
+        """Refuse (ASSAY-C013) a row that the run does not have."""
         run = self.queue.run
         if not 0 <= row < run.rows:
             what = f"run {run.entry.seq} has no row {row}"
             raise AssayError("C013", what, fix=f"give a row from 0 to {run.rows - 1}")
+
+    def rows(self, rows: list[int]) -> list[dict[str, Any]]:
+        """Return all that a reviewer sees of rows."""
+        cells = self._cells(rows)
+        return [self._row(row, cells.get(row, [])) for row in rows]
+
+    def _row(self, row: int, cells: list[dict[str, Any]]) -> dict[str, Any]:
+        run = self.queue.run
         group = self.queue.group_at(row)
         now = run.standing.get(row)
         is_unreadable = row in run.unreadable
@@ -97,7 +111,7 @@ class Answers:
             "waits": self.queue.waits(row),
             "version": self.queue.version(row),
             "key": run.keys,
-            "cells": self._cells(row),
+            "cells": cells,
             "readable": not is_unreadable,
             "reasons": [self._reason(item) for item in live_queue.reasons_by_row(run, [row])[row]],
             "decision": self._decision(now.last) if now else None,
@@ -120,7 +134,7 @@ class Answers:
         run = self.queue.run
         if column not in run.columns:
             raise AssayError("C013", "the run has no such column", fix="reload the page")
-        self.row(row)
+        self.require(row)
         self.desk.record_view(self.queue, column)
         cells = run.cells([row], [column])
         cell = cells[column][0].as_py() if len(cells) else None
@@ -160,31 +174,26 @@ class Answers:
     def _reason(self, item: Mapping[str, Any]) -> dict[str, Any]:
         names = ("check", "rule", "column", "severity", "score", "p_value")
         texts = {name: printable(item[name] or "")[:LONGEST] for name in ("evidence", "suggestion")}
-        return {name: item[name] for name in names} | texts | {"means": self._words(item["rule"])}
+        return {name: item[name] for name in names} | texts | {"means": self.words(item["rule"])}
 
-    def _words(self, rule: str) -> str:
-        try:
-            return str(self.means(rule)["means"])
-        except AssayError:
-            return ""  # a rule that the contract names itself
-
-    def _cells(self, row: int) -> list[dict[str, Any]]:
-        table = self.queue.run.cells([row])
-        made = []
-        for name in table.column_names[1:] if len(table) else ():
-            cell = table[name][0].as_py()
-            text = "" if cell is None else str(cell)
-            is_text = pa.types.is_string(table[name].type)
-            hidden = name in self._private or (
-                is_text and shown_cells.holds_private(name, table[name])
-            )  # fmt: skip
-            most = LONGEST_MASKED if hidden else LONGEST
-            cut = text[:most]
-            made.append(
-                {"column": name, "text": plain(masked(cut) if hidden else cut), "masked": hidden,
-                 "missing": cell is None, "length": len(text), "cut": len(text) > most}
-            )  # fmt: skip
+    def _cells(self, rows: list[int]) -> dict[int, list[dict[str, Any]]]:
+        """Return the cells of each row, in the order of the columns."""
+        table = self.queue.run.cells(rows)
+        made: dict[int, list[dict[str, Any]]] = {row: [] for row in table["row"].to_pylist()}
+        for name in table.column_names[1:]:
+            hidden = self._hidden(name, table[name])
+            for own, cell, is_hidden in zip(made.values(), table[name].to_pylist(), hidden,
+                                            strict=True):  # fmt: skip
+                own.append(_cell(name, cell, is_hidden=is_hidden))
         return made
+
+    def _hidden(self, name: str, cells: pa.ChunkedArray) -> list[bool]:
+        """Return which cells of a column are masked: all, or those that look personal."""
+        if name in self._private:
+            return [True] * len(cells)
+        if not shown_cells.holds_private(name, cells):
+            return [False] * len(cells)
+        return [shown_cells.holds_private(name, cells[at : at + 1]) for at in range(len(cells))]
 
     def _decision(self, made: Decision) -> dict[str, Any]:
         column = made.column or (self.queue.run.contract.label if made.value else None)
@@ -205,8 +214,31 @@ class Answers:
         return {**self.state(), "message": message, "last_decision": told, "item": item}
 
 
+def _cell(name: str, cell: Any, *, is_hidden: bool) -> dict[str, Any]:
+    text = "" if cell is None else str(cell)
+    most = LONGEST_MASKED if is_hidden else LONGEST
+    cut = text[:most]
+    return {
+        "column": name, "text": plain(masked(cut) if is_hidden else cut), "masked": is_hidden,
+        "missing": cell is None, "length": len(text), "cut": len(text) > most,
+    }  # fmt: skip
+
+
 def _own(last: Own | None) -> dict[str, Any] | None:
     return {"entry": last.entry, "counts": last.counts} if last else None
+
+
+def words_of(means: Meaning) -> Callable[[str], str]:
+    """Return what says in words what a rule means; each rule is looked up once."""
+
+    @functools.cache
+    def words(rule: str) -> str:
+        try:
+            return str(means(rule)["means"])
+        except AssayError:
+            return ""  # a rule that the contract names itself
+
+    return words
 
 
 def plain(text: str) -> str:

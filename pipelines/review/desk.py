@@ -123,7 +123,7 @@ class Desk:
         with self._recording():
             if number not in self._own:
                 raise ConflictError(None, f"entry {number} is not yours, or is withdrawn already")
-            return recording.withdraw(queue.run, number, self.reviewer, reason)
+            return self._made(recording.withdraw(queue.run, number, self.reviewer, reason))
 
     def record_view(self, queue: LiveQueue, column: str) -> None:
         """Record that the reviewer is about to see a cell that is masked otherwise."""
@@ -144,25 +144,35 @@ class Desk:
 
     @contextlib.contextmanager
     def _recording(self) -> Iterator[None]:
-        """Hold the lock while something is recorded; the ledger is followed before and after."""
+        """Hold the lock while something is recorded; the ledger is followed before."""
         with self._writing:
             self._follow()
             yield
-            self._follow()
 
     def _record(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
         selector = LiveSelector(queue)
-        return recording.record(
+        made = recording.record(
             queue.run, [ask], self.reviewer, overrule=overrule, selector=selector
         )  # fmt: skip
+        return self._made(made)
+
+    def _made(self, made: Recorded) -> Recorded:
+        """Follow what was just recorded here, unless somebody else was quicker."""
+        if made.entry.seq == self._next and made.entry.prev == self._head:
+            self._advance(made.entry)
+            self._seen = self._changes()
+        return made
+
+    def _advance(self, entry: Entry) -> None:
+        self._take(entry)
+        self._head, self._next = entry.leaf, entry.seq + 1
 
     def _follow(self) -> None:
         seen = self._changes()
         if seen == self._seen:
             return
         for entry in self._later():
-            self._take(entry)
-            self._head, self._next = entry.leaf, entry.seq + 1
+            self._advance(entry)
         self._seen = self._next, seen[1]
 
     def _changes(self) -> tuple[int, int]:

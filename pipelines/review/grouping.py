@@ -94,10 +94,10 @@ def _kinds(
         sign_of: int64, shape (n,).
         severities: of each row.
     """
-    pairs = np.unique(np.stack([place_of, sign_of], axis=1), axis=0)
-    place_of, sign_of = pairs[:, 0], pairs[:, 1]
+    width = int(sign_of.max(initial=0)) + 1
+    place_of, sign_of = np.divmod(np.unique(place_of * width + sign_of), width)
     begins = np.searchsorted(place_of, np.arange(len(severities) + 1))
-    counts, width = np.diff(begins), int(sign_of.max(initial=0)) + 1
+    counts = np.diff(begins)
     kind_of = severities.astype(np.int64)
     for nth in range(int(counts.max(initial=0))):
         # 0: the row has no nth sign

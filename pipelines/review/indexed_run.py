@@ -108,9 +108,8 @@ class IndexedRun(ReviewedRun):
     def identities(self, rows: Collection[int]) -> dict[int, Identity]:
         """Return the identities of rows by row."""
         wanted = np.array(sorted(rows), np.int64)
-        places = np.searchsorted(self.accused, wanted)
-        places[places == len(self.accused)] = 0
-        if not len(self.accused) or (self.accused[places] != wanted).any():
+        places = self.places(wanted)
+        if (places < 0).any():
             return super().identities(rows)
         _, ids, copies, _, _ = self._index
         texts = packed(ids[places]).to_pylist()
@@ -133,17 +132,25 @@ class IndexedRun(ReviewedRun):
         found: np.ndarray = self.ordered["row"].to_numpy()
         return found
 
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """Return the places of rows, int64, shape (n,), among the accused ones; -1: not accused."""
+        if not len(self.accused):
+            return np.full(len(rows), -1)
+        found = np.minimum(np.searchsorted(self.accused, rows), len(self.accused) - 1)
+        return np.where(self.accused[found] == rows, found, -1)
+
     def _places(self, rows: Collection[int]) -> pa.Table:
-        places = [self.place(row) for row in sorted(rows)]
-        if None in places:
+        at = self.places(np.array(sorted(rows), np.int64))
+        if (at < 0).any():
             return super()._places(rows)
         fates, _, _, files, lines = self._index
-        at = np.array([place for place in places if place is not None], np.int64)
         at = at[fates[at] != FATES.index("rejected")]
         names = pa.array(self._names, pa.string()).take(pa.array(files[at]))
         return pa.table([pa.array(self.accused[at]), names, pa.array(lines[at])], PLACES)
 
     def _lines(self, name: str, columns: list[str], places: pa.ChunkedArray) -> pa.Table:
+        if len(places) > MANY and not self._tables.has(name):
+            return super()._lines(name, columns, places)
         return self._tables.of(name).select(columns).take(places)
 
     @functools.cached_property
@@ -170,28 +177,40 @@ class IndexedRun(ReviewedRun):
             ids[at] = unpacked(kept["row_id"])
             files[at] = [number.get(name, -1) for name in kept["file"].to_pylist()]
             lines[at] = pc.fill_null(kept["file_row"], -1).to_numpy()
-        return fates, ids, self._copies(ids), files, lines
+        return fates, ids, self._copies(), files, lines
 
-    def _copies(self, ids: np.ndarray) -> np.ndarray:
+    def _copies(self) -> np.ndarray:
         """Return how many rows of the same content come before each accused row: int64, (n,)."""
-        wanted = packed(ids).unique()
-        texts, rows = [], []
-        for pieces, ordinals in decisions.rows_of(self.files, self.entry):
-            known = pc.is_in(packed(pieces), wanted)
-            texts.append(packed(pieces).filter(known))
-            rows.append(ordinals[known.to_numpy(zero_copy_only=False)])
-        if not texts:
-            return np.zeros(len(ids), np.int64)
-        codes = pc.index_in(pa.chunked_array(texts), wanted).to_numpy()
-        every = np.concatenate(rows)
+        copies = np.zeros(len(self.accused), np.int64)
+        twins = self._twins()
+        if not len(twins):
+            return copies
+        texts, ordinals = [], []
+        for ids, rows in decisions.rows_of(self.files, self.entry):
+            mine = np.isin(rows, twins)
+            texts.append(packed(np.ascontiguousarray(ids[mine][:, :DIGEST_BYTES])))
+            ordinals.append(rows[mine])
+        codes = pa.chunked_array(texts).combine_chunks().dictionary_encode().indices.to_numpy()
+        every = np.concatenate(ordinals)
         order = np.lexsort((every, codes))
         codes, every = codes[order], every[order]
         firsts = np.flatnonzero(np.r_[True, codes[1:] != codes[:-1]])
         nth = np.arange(len(codes)) - np.repeat(firsts, np.diff(np.r_[firsts, len(codes)]))
         mine = np.isin(every, self.accused)
-        copies = np.zeros(len(ids), np.int64)
         copies[np.searchsorted(self.accused, every[mine])] = nth[mine]
         return copies
+
+    def _twins(self) -> np.ndarray:
+        """Return the rows that may have the content of another one: int64; most runs have none."""
+        heads, ordinals = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+        for ids, rows in decisions.rows_of(self.files, self.entry):
+            heads.append(np.ascontiguousarray(ids[:, :8]).view(np.uint64).ravel())
+            ordinals.append(rows)
+        every = np.concatenate(heads)
+        order = np.argsort(every)
+        same = every[order][1:] == every[order][:-1]
+        found: np.ndarray = np.concatenate(ordinals)[order[np.r_[same, False] | np.r_[False, same]]]
+        return found
 
 
 class _Tables:
@@ -200,6 +219,10 @@ class _Tables:
     def __init__(self, run: ReviewedRun) -> None:
         self._run, self._lock = run, threading.Lock()
         self._held: dict[str, pa.Table] = {}
+
+    def has(self, name: str) -> bool:
+        """Return whether a table is held."""
+        return name in self._held
 
     def of(self, name: str) -> pa.Table:
         """Return a table of the run; its file is read, and checked, if it is not held."""

@@ -47,11 +47,21 @@ class LiveQueue:
         self._members = [np.searchsorted(run.accused, group.rows) for group in self.groups]
         for number, members in enumerate(self._members):
             self._group_of[members] = number
-        self._waits = ~np.isin(run.accused, np.fromiter(run.standing, np.int64))
-        self._counts = np.bincount(self._group_of[self._waits], minlength=len(self.groups))
-        self._rows = {fate: int(run.entry.facts["rows"][fate]) for fate in FATES}
-        for row in run.standing:
-            self._move(self._own_fate(row), self._decided_fate(row))
+        self._waits = np.ones(len(run.accused), bool)
+        self._counts = np.bincount(self._group_of, minlength=len(self.groups))
+        self._rows = np.array([int(run.entry.facts["rows"][fate]) for fate in FATES])
+        self._fates = run.fates.copy()
+        self._refused: set[int] = set()  # by a person, of the rows that nothing accuses
+        self._settle([*run.standing])
+        self._warm()
+
+    def _warm(self) -> None:
+        """Read what the first answer would wait for."""
+        if len(self.run.accused):
+            row = int(self.run.accused[0])
+            self.run.told(row)
+            self.run.cells([row])
+        _ = self.run.unreadable
 
     @property
     def waiting(self) -> int:
@@ -61,7 +71,7 @@ class LiveQueue:
     @property
     def rows(self) -> Mapping[str, int]:
         """Return the rows by the fate that they would have in a release."""
-        return dict(self._rows)
+        return dict(zip(FATES, self._rows.tolist(), strict=True))
 
     def parts(self) -> list[Part]:
         """Return the groups with rows that wait, worst first."""
@@ -130,44 +140,56 @@ class LiveQueue:
         own = {each.row: each.identity for each in made if each.base == base}
         others = {each.identity for each in made if each.base != base}
         located = own | (run.rows_of(others) if others else {})
-        found = run.findings_on(located)
-        judged = run.history.judge(located, run.contract, found, base).standing
+        judged = run.history.judge(located, run.contract, run.rowed, base).standing
         for row in located:
-            before = self.fate(row)
             now = judged.get(row) or run.applied.get(row)
-            self._set(row, now)
-            self._move(before, self.fate(row))
+            if now is None:
+                run.standing.pop(row, None)
+            else:
+                run.standing[row] = now
+        self._settle(list(located))
 
-    def _set(self, row: int, now: Standing | None) -> None:
-        if now is None:
-            self.run.standing.pop(row, None)
-        else:
-            self.run.standing[row] = now
-        place = self.run.place(row)
-        if place is not None and self._waits[place] != (now is None):
-            self._waits[place] = now is None
-            self._counts[self._group_of[place]] += 1 if now is None else -1
+    def _settle(self, rows: list[int]) -> None:
+        """Bring what waits and the counts in line with the decisions on rows."""
+        ordinals = np.array(rows, np.int64)
+        places = self.run.places(ordinals)
+        self._fate_of_others(ordinals[places < 0].tolist())
+        is_accused = places >= 0
+        at, standing = places[is_accused], self.run.standing
+        lasts = [standing.get(row) for row in ordinals[is_accused].tolist()]
+        is_open = np.array([last is None for last in lasts], bool)
+        fates = np.array([_code(last) for last in lasts], np.int8)
+        fates[is_open] = self.run.fates[at[is_open]]
+        waited, before = self._waits[at], self._fates[at]
+        self._waits[at], self._fates[at] = is_open, fates
+        size = len(self.groups)
+        self._counts += np.bincount(self._group_of[at[is_open & ~waited]], minlength=size)
+        self._counts -= np.bincount(self._group_of[at[~is_open & waited]], minlength=size)
+        change = np.bincount(fates, minlength=3) - np.bincount(before, minlength=3)
+        self._rows += change
+
+    def _fate_of_others(self, rows: list[int]) -> None:
+        """Count the fates of rows that nothing accuses: clean, unless a person rejected them."""
+        for row in rows:
+            is_out = _code(self.run.standing.get(row)) == FATES.index("rejected")
+            if is_out != (row in self._refused):
+                step = 1 if is_out else -1
+                self._rows[FATES.index("rejected")] += step
+                self._rows[FATES.index("clean")] -= step
+                self._refused ^= {row}
 
     def fate(self, row: int) -> str:
         """Return the fate that a row would have in a release."""
-        return self._decided_fate(row) if row in self.run.standing else self._own_fate(row)
-
-    def _own_fate(self, row: int) -> str:
-        """Return the fate of a row in this run."""
         place = self.run.place(row)
-        return FATES[0] if place is None else FATES[self.run.fates[place]]
-
-    def _decided_fate(self, row: int) -> str:
-        return fate_after(self.run.standing[row].last.decision)
-
-    def _move(self, before: str, now: str) -> None:
-        self._rows[before] -= 1
-        self._rows[now] += 1
+        if place is None:
+            return "rejected" if row in self._refused else "clean"
+        return FATES[self._fates[place]]
 
 
-def fate_after(decision: str) -> str:
-    """Return the fate of a row after a decision that is in force."""
-    return "rejected" if decision == "reject" else "clean"
+def _code(standing: Standing | None) -> int:
+    """Return the fate of a decided row as its place in FATES; of others, clean."""
+    is_out = standing is not None and standing.last.decision == "reject"
+    return FATES.index("rejected" if is_out else "clean")
 
 
 def little_from(parts: Collection[Part]) -> int:

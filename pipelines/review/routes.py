@@ -1,12 +1,13 @@
 """What the script of the review page asks for, and what it sends; see `answers` and `desk`."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipelines.review.answers import Answers, Meaning
+from pipelines.review.answers import Answers, Meaning, words_of
 from pipelines.review.desk import ConflictError, Desk
 from pipelines.review.recording import Ask, Recorded
 from pipelines.review.selection import Selection, Selector
@@ -67,16 +68,18 @@ class Searched(_Sent):
 def router(desk: Desk, means: Meaning) -> APIRouter:
     """Return the routes below /api."""
     made = APIRouter(prefix="/api/runs/{number}")
-    _readers(made, desk, means)
-    _deciders(made, desk, means)
-    _viewers(made, desk, means)
+    words = words_of(means)
+
+    def answers(number: Run) -> Answers:
+        return Answers(desk, desk.queue(number), words)
+
+    _readers(made, answers)
+    _deciders(made, answers)
+    _viewers(made, answers)
     return made
 
 
-def _readers(made: APIRouter, desk: Desk, means: Meaning) -> None:
-    def answers(number: Run) -> Answers:
-        return Answers(desk, desk.queue(number), means)
-
+def _readers(made: APIRouter, answers: Callable[[int], Answers]) -> None:
     @made.get("/groups")
     def groups(number: Run) -> JSONResponse:
         return JSONResponse(answers(number).groups())
@@ -111,19 +114,16 @@ def _readers(made: APIRouter, desk: Desk, means: Meaning) -> None:
         return JSONResponse({"classes": answers(number).classes()})
 
 
-def _deciders(made: APIRouter, desk: Desk, means: Meaning) -> None:
-    def answers(number: Run) -> Answers:
-        return Answers(desk, desk.queue(number), means)
-
+def _deciders(made: APIRouter, answers: Callable[[int], Answers]) -> None:
     @made.post("/rows/{row}/decision")
     def decide(number: Run, row: Row, sent: Decided) -> JSONResponse:
         own = answers(number)
-        own.row(row)
+        own.require(row)
         column = sent.column if sent.decision == "correct" else None
         value = sent.value if sent.decision in ("correct", "relabel") else None
         ask = Ask(Selection(row=str(row)), sent.decision, column, value, sent.reason or None)
         try:
-            done = desk.decide(own.queue, ask, sent.version, overrule=sent.overrule)
+            done = own.desk.decide(own.queue, ask, sent.version, overrule=sent.overrule)
         except ConflictError as error:
             return JSONResponse(own.conflict(error.last, error.message, row), 409)
         return JSONResponse(_done(own, done))
@@ -133,7 +133,7 @@ def _deciders(made: APIRouter, desk: Desk, means: Meaning) -> None:
         own = answers(number)
         ask = Ask(Selection(group=group), sent.decision, reason=sent.reason or None)
         try:
-            done = desk.decide_group(own.queue, ask, sent.rows)
+            done = own.desk.decide_group(own.queue, ask, sent.rows)
         except ConflictError as error:
             return JSONResponse(own.conflict(None, error.message, None), 409)
         return JSONResponse(_done(own, done))
@@ -142,16 +142,13 @@ def _deciders(made: APIRouter, desk: Desk, means: Meaning) -> None:
     def undo(number: Run, sent: Undone) -> JSONResponse:
         own = answers(number)
         try:
-            done = desk.undo(own.queue, sent.entry, sent.reason or None)
+            done = own.desk.undo(own.queue, sent.entry, sent.reason or None)
         except ConflictError as error:
             return JSONResponse(own.conflict(None, error.message, None), 409)
         return JSONResponse(_done(own, done))
 
 
-def _viewers(made: APIRouter, desk: Desk, means: Meaning) -> None:
-    def answers(number: Run) -> Answers:
-        return Answers(desk, desk.queue(number), means)
-
+def _viewers(made: APIRouter, answers: Callable[[int], Answers]) -> None:
     @made.post("/rows/{row}/cell")
     def cell(number: Run, row: Row, sent: Revealed) -> JSONResponse:
         return JSONResponse(answers(number).cell(row, sent.column))

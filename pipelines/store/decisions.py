@@ -179,8 +179,15 @@ class History:
             found: all findings of the run.
             base: number of the run, None if it has none yet.
         """
-        mine = found.filter(pc.is_in(found["row"], pa.array([*located], pa.int64())))
-        accused = accusations(mine, ["error"])
+        # what accused a row of this run was known to whoever decided about it here
+        others = [
+            row for row, identity in located.items()
+            if identity in self.stacks and self.stacks[identity][-1].base != base
+        ]  # fmt: skip
+        accused: dict[int, set[str]] = {}
+        if others:
+            mine = found.filter(pc.is_in(found["row"], pa.array(others, pa.int64())))
+            accused = accusations(mine, ["error"])
         days = contract.policy.decisions_valid
         oldest = _moved(now(), -days) if days else ""
         standing, lapsed = {}, {}
@@ -278,9 +285,11 @@ def accusations(found: Findings, severities: Iterable[str]) -> dict[int, set[str
     texts = pc.binary_join_element_wise(
         mine["rule"], pc.coalesce(mine["column"], ""), " ", null_handling="skip"
     )
+    coded = texts.combine_chunks().dictionary_encode()
+    names = coded.dictionary.to_pylist()
     made: dict[int, set[str]] = {}
-    for row, text in zip(mine["row"].to_pylist(), texts.to_pylist(), strict=True):
-        made.setdefault(row, set()).add(text)
+    for row, number in zip(mine["row"].to_pylist(), coded.indices.to_pylist(), strict=True):
+        made.setdefault(row, set()).add(names[number])
     return made
 
 
@@ -346,11 +355,18 @@ def recorded_in(store: Store, entry: Entry) -> Iterator[Decision]:
     [recorded] = facts["outputs"]
     content = run_files.read(store.reviews, entry.seq, recorded, what="review")
     table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
-    for item in table.to_pylist():
-        identity = item.pop("row_id"), item.pop("copy")
-        accused = frozenset(item.pop("accused") or ())
-        yield Decision(**item, identity=identity, accused=accused, base=facts["base"],
-                       entry=entry.seq, time=facts["time"])  # fmt: skip
+    columns = {name: table[name].to_pylist() for name in SCHEMA.names}
+    identities = zip(columns.pop("row_id"), columns.pop("copy"), strict=True)
+    known: dict[tuple[str, ...], frozenset[str]] = {}  # rows of a group share one
+    sets = []
+    for names in columns.pop("accused"):
+        key = tuple(names or ())
+        sets.append(known.setdefault(key, frozenset(key)))
+    own = {"base": facts["base"], "entry": entry.seq, "time": facts["time"]}
+    names_of = list(columns)
+    for identity, accused, *cells in zip(identities, sets, *columns.values(), strict=True):
+        parts = dict(zip(names_of, cells, strict=True))
+        yield Decision(**parts, identity=identity, accused=accused, **own)
 
 
 def table_of(decisions: Iterable[Mapping[str, Any]]) -> pa.Table:

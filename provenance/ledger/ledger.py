@@ -50,7 +50,7 @@ class Ledger:
         """
         folder = self.entries_folder
         try:
-            return {_number_of(folder / name) for name in no_follow.names(folder)}
+            return {_number_of(name, folder) for name in no_follow.names(folder)}
         except IrregularError as error:
             raise broken("L013", f"{error.filename} is {error.kind}", folder) from error
 
@@ -219,9 +219,10 @@ def edit_of(item: Entry, number: int) -> str | None:
     return f"entry {number} was edited: digest {leaf.hex()}, recorded {item.leaf.hex()}"
 
 
-def _number_of(path: Path) -> int:
-    stem = path.stem
+def _number_of(name: str, folder: Path) -> int:
+    stem, dot, suffix = name.partition(".")
     # int() alone would accept signs and underscores, so one number could have two names
-    if path.suffix == ".parquet" and len(stem) == DIGITS and stem.isascii() and stem.isdigit():
+    is_name = dot + suffix == ".parquet" and len(stem) == DIGITS
+    if is_name and stem.isascii() and stem.isdigit():
         return int(stem)
-    raise broken("L006", f"this is not an entry: {path.name}", path)
+    raise broken("L006", f"this is not an entry: {name}", folder / name)
