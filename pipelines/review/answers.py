@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.proposal.deviants import masked
 from pipelines.review import live_queue, shown_cells
 from pipelines.review.desk import Desk, Own
 from pipelines.review.live_queue import LiveQueue, Part
@@ -199,7 +198,7 @@ class Answers:
         column = made.column or (self.queue.run.contract.label if made.value else None)
         cells = pa.chunked_array([pa.array([made.value], pa.string())])
         hidden = column in self._private or shown_cells.holds_private(column or "", cells)
-        value = made.value and plain(masked(made.value) if hidden else made.value)
+        value = made.value and plain(shown_cells.masked(made.value) if hidden else made.value)
         return {
             "decision": made.decision, "column": made.column, "value": value,
             "reason": made.reason and printable(made.reason), "by": printable(made.reviewer),
@@ -219,7 +218,7 @@ def _cell(name: str, cell: Any, *, is_hidden: bool) -> dict[str, Any]:
     most = LONGEST_MASKED if is_hidden else LONGEST
     cut = text[:most]
     return {
-        "column": name, "text": plain(masked(cut) if is_hidden else cut), "masked": is_hidden,
+        "column": name, "text": plain(shown_cells.masked(cut) if is_hidden else cut), "masked": is_hidden,
         "missing": cell is None, "length": len(text), "cut": len(text) > most,
     }  # fmt: skip
 
