@@ -217,8 +217,9 @@ def _cell(name: str, cell: Any, *, is_hidden: bool) -> dict[str, Any]:
     text = "" if cell is None else str(cell)
     most = LONGEST_MASKED if is_hidden else LONGEST
     cut = text[:most]
+    told = plain(shown_cells.masked(cut) if is_hidden else cut)
     return {
-        "column": name, "text": plain(shown_cells.masked(cut) if is_hidden else cut), "masked": is_hidden,
+        "column": name, "text": told, "masked": is_hidden,
         "missing": cell is None, "length": len(text), "cut": len(text) > most,
     }  # fmt: skip
 
