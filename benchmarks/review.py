@@ -116,6 +116,7 @@ def review(browser, api, group, until, settings, times):
     """Work as a reviewer does until a time; adds to the times of each kind of request."""
     chance = np.random.default_rng(int(group, 16))
     items, row = [], -1
+    time.sleep(chance.uniform(0.0, 2.0) * settings.think)  # they do not come all at once
     while time.perf_counter() < until:
         if chance.random() < 0.1:
             timed(times, "list", browser.get, f"{api}/groups")

@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import gc
 import json
 import os
 import sys
@@ -121,7 +122,10 @@ def _serve(arguments: argparse.Namespace, store: Store, entry: Entry) -> int:
 
     base, means = row_history.base_of(entry), functools.cache(explain.meaning)
     say = server.say_json if arguments.json else server.say
-    served = server.Server(Desk(store, reviewer), means, base, port=arguments.port or 0, say=say)
+    desk = Desk(store, reviewer)
+    served = server.Server(desk, means, base, port=arguments.port or 0, say=say)
+    desk.queue(base)  # so that the page is quick from the first link on
+    gc.freeze()  # what stays as long as the server need not be searched for garbage
     served.run()
     return 0
 

@@ -14,7 +14,6 @@ from pipelines.review import shown_cells
 from pipelines.review.reviewed_run import ReviewedRun
 from provenance.base.codes import CODES
 
-ROWS = 50_000  # clean rows that a range is taken from
 MIDDLE = (0.05, 0.95)
 LISTED = 12  # valid values that are written out
 _BOUNDS = {
@@ -73,7 +72,7 @@ def _usual(run: ReviewedRun, column: str) -> Iterator[str]:
     """Yield where most clean rows lie, for a column of numbers or times."""
     if column not in run.columns:
         return
-    _, table = run.clean_sample(ROWS, but=-1)
+    _, table = run.clean_sample
     if column not in table.column_names or not len(table):
         return
     cells = table[column].combine_chunks().drop_null()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.review import live_queue, shown_cells
+from pipelines.review import advice, live_queue, nearest, shown_cells
 from pipelines.review.desk import Desk, Own
 from pipelines.review.live_queue import LiveQueue, Part
 from pipelines.store import row_history
@@ -127,6 +127,23 @@ class Answers:
         names = ("run", "kind", "time", "fate")
         every = row_history.fates_of(run.store, source["sha256"], local, copy)
         return [{name: item[name] for name in names} for item in every]
+
+    def near(self, row: int) -> dict[str, Any]:
+        """Return what would make a row pass, and the clean rows most like it, masked."""
+        self.require(row)
+        run = self.queue.run
+        like = nearest.nearest(run, row)
+        cells = shown_cells.shown(run, [each.row for each in like], run.columns)
+        reasons = live_queue.reasons_by_row(run, [row])[row]
+        return {
+            "passing": [plain(text) for text in advice.passing(run, reasons)],
+            "near": [
+                {"row": each.row, "distance": each.distance,
+                 "cells": [{"column": name, "text": plain(cells[each.row][name])}
+                           for name in each.differs]}
+                for each in like
+            ],
+        }  # fmt: skip
 
     def cell(self, row: int, column: str) -> dict[str, Any]:
         """Return one cell as it is, after the ledger has recorded who sees it."""

@@ -4,7 +4,7 @@ Distance: the mean over the columns, as Gower's: 0 for equal values and 1 for ot
 and times d / (1 + d), where d is the difference over the column's range of 1 % to 99 %, so that a
 value far outside still has near and far neighbours. A cell that is missing on one side is 1 apart.
 Columns with the role `ignore`, nested ones, and texts that hardly repeat do not count.
-Cost: O(rows x columns), on at most ROWS clean rows, spread over the dataset.
+Cost: O(rows x columns), on a bounded sample of the clean rows, spread over the dataset.
 Source: Gower 1971, "A general coefficient of similarity and some of its properties".
 """
 
@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.store.rebuild import typed_cells
 
-ROWS = 50_000  # clean rows that are compared
 K = 5
 REPEATS = 2.0  # rows for each distinct text, from which a text column counts as categories
 _TIMES = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time, pa.types.is_duration)
@@ -37,9 +36,7 @@ def nearest(run: ReviewedRun, row: int, k: int = K) -> list[Near]:
     own = run.cells([row])
     if row in run.unreadable or not len(own):
         return []
-    rows, table = run.clean_sample(ROWS, but=row)
-    if not len(rows):
-        return []
+    rows, table = run.clean_sample
     own = typed_cells(own.drop_columns(["row"]), run.contract, table.schema)
     apart = {}
     for name in table.column_names:
@@ -49,14 +46,15 @@ def nearest(run: ReviewedRun, row: int, k: int = K) -> list[Near]:
     if not apart:
         return []
     total = np.mean(list(apart.values()), axis=0)
-    order = np.lexsort((rows, total))[:k]
+    total[rows == row] = np.inf  # not itself, where it is clean
+    order = [place for place in np.lexsort((rows, total))[:k].tolist() if total[place] < np.inf]
     return [
         Near(
             int(rows[place]),
             round(float(total[place]), 4),
             tuple(name for name, found in apart.items() if found[place] > 0),
         )
-        for place in order.tolist()
+        for place in order
     ]
 
 

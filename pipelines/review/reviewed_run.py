@@ -24,6 +24,7 @@ from provenance.ledger.run_reader import RunReader
 from provenance.rows import cast, digest
 from provenance.rows.snapshot import Source
 
+SAMPLED = 50_000  # clean rows that a row is compared with
 PLACES = pa.schema([("row", pa.int64()), ("file", pa.string()), ("file_row", pa.int64())])
 
 
@@ -181,21 +182,17 @@ class ReviewedRun:
             return parts[0]
         return pa.concat_tables(_alike(parts[1:])).sort_by("row").combine_chunks()
 
-    def clean_sample(self, most: int, but: int) -> tuple[np.ndarray, pa.Table]:
-        """Return ordinals and typed cells of clean rows, spread over the dataset.
-
-        Args:
-            most: rows to return.
-            but: a row to leave out.
-        """
+    @functools.cached_property
+    def clean_sample(self) -> tuple[np.ndarray, pa.Table]:
+        """Return ordinals and typed cells of at most SAMPLED clean rows, spread over the dataset."""
         names = [c.name for c in self.contract.columns if "ignore" not in c.roles]
         names = [name for name in names if name in self._schema.names]
         sources = tuple(Source(**item) for item in self.entry.facts["inputs"])
-        places, step = rebuild.Lineages(self.files), -(-self._clean // most) or 1
+        places, step = rebuild.Lineages(self.files), -(-self._clean // SAMPLED) or 1
         rows, parts = [np.empty(0, np.int64)], []
         for name in self.files.names("clean"):
             ordinals, _ = rebuild.clean_rows(places.of(name), sources)
-            taken = np.flatnonzero((np.arange(len(ordinals)) % step == 0) & (ordinals != but))
+            taken = np.arange(0, len(ordinals), step)
             rows.append(ordinals[taken])
             parts.append(self.files.table(name, names).take(pa.array(taken)))
         return np.concatenate(rows), pa.concat_tables(parts).combine_chunks()

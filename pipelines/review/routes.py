@@ -109,6 +109,10 @@ def _readers(made: APIRouter, answers: Callable[[int], Answers]) -> None:
     def fates(number: Run, row: Row) -> JSONResponse:
         return JSONResponse({"fates": answers(number).fates(row)})
 
+    @made.get("/rows/{row}/near")
+    def near(number: Run, row: Row) -> JSONResponse:
+        return JSONResponse(answers(number).near(row))
+
     @made.get("/classes")
     def classes(number: Run) -> JSONResponse:
         return JSONResponse({"classes": answers(number).classes()})

@@ -1,6 +1,9 @@
 """The review page over HTTP: who gets in, what is recorded, and what never leaves the server."""
 
+import signal
 import socket
+import subprocess
+import sys
 import threading
 
 import httpx
@@ -159,6 +162,22 @@ def test_a_port_in_use_and_another_host_are_refused_at_once(store, entry, capsys
     assert main([*words, "--host", "0.0.0.0"]) == 2  # noqa: S104 - that it is refused
     assert "this machine only" in capsys.readouterr().err
     assert main([*words, "--list", "--port", "1"]) == 2
+
+
+def test_the_command_prints_links_and_ends_cleanly_on_an_interrupt(store, entry):
+    words = [sys.executable, "-P", "-m", "pipelines.cli", "review", str(entry.seq)]
+    with subprocess.Popen(
+        [*words, "--store", str(store.folder)], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as started:  # fmt: skip
+        link = started.stdout.readline().removeprefix("review page: ").strip()
+        answer = httpx.get(link, follow_redirects=True, trust_env=False)
+        assert answer.status_code == 200
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=60)
+    assert started.returncode == 0
+    assert [line.partition(" http")[0] for line in out.splitlines()] == ["review page:"]
+    assert err == ""
 
 
 # the queue

@@ -1,5 +1,5 @@
 // The review page: shows one row after the other and sends decisions; cells only ever become text.
-import { decided, made, moment, number, rows, values, why } from "./row.js";
+import { decided, made, moment, near, number, rows, values, why } from "./row.js";
 
 const desk = document.getElementById("desk");
 const { run, csrf, must, label, release } = desk.dataset;
@@ -161,7 +161,7 @@ function show(item) {
   const accused = new Set(item.reasons.flatMap((each) => (each.column ? [each.column, ...each.column.split(/,\s*/)] : [])));
   const body = byId("row-body");
   body.removeAttribute("aria-busy");
-  body.replaceChildren(heading(item), standing(item), why(item), values(item, accused, (...parts) => reveal(item, ...parts)), past(item));
+  body.replaceChildren(heading(item), standing(item), why(item), values(item, accused, (...parts) => reveal(item, ...parts)), near(item, ask), past(item));
   for (const word of ["release", "reject", "relabel", "correct", "redact"]) byId(`do-${word}`).disabled = !item.can.includes(word);
   for (const word of ["skip", "release-all", "reject-all"]) byId(`do-${word}`).disabled = !item.group;
   const other = item.decision && !item.decision.own;
