@@ -184,7 +184,7 @@ class ReviewedRun:
 
     @functools.cached_property
     def clean_sample(self) -> tuple[np.ndarray, pa.Table]:
-        """Return ordinals and typed cells of at most SAMPLED clean rows, spread over the dataset."""
+        """Return ordinals and typed cells of SAMPLED clean rows at most, from all of the run."""
         names = [c.name for c in self.contract.columns if "ignore" not in c.roles]
         names = [name for name in names if name in self._schema.names]
         sources = tuple(Source(**item) for item in self.entry.facts["inputs"])
