@@ -34,7 +34,8 @@ REPORT_POLICY = (
     "script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-ASSETS = {"review.css": "text/css", "review.js": "text/javascript", "row.js": "text/javascript"}
+SCRIPTS = ("review.js", "row.js", "near.js")
+ASSETS = {"review.css": "text/css"} | dict.fromkeys(SCRIPTS, "text/javascript")
 WIDTH, HEIGHT = 160, 34  # of a trend line, in CSS pixels
 Number = Annotated[int, Path(ge=0, le=MOST)]
 

@@ -1,5 +1,6 @@
 // The review page: shows one row after the other and sends decisions; cells only ever become text.
-import { decided, made, moment, near, number, rows, values, why } from "./row.js";
+import { near } from "./near.js";
+import { decided, made, moment, number, rows, values, why } from "./row.js";
 
 const desk = document.getElementById("desk");
 const { run, csrf, must, label, release } = desk.dataset;
