@@ -208,6 +208,8 @@ def _group_text(facts: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[st
             lines.append(
                 f"  {reason['severity']:<8} {reason['rule']}{column}: {reason['evidence']}{advice}"
             )
+        if group["lesson"]:
+            lines.append(f"  reviews  {group['lesson']}")
         lines += ["    " + "  ".join(queue.lines_of(item)) for item in mine]
         if more := group["rows"] - len(mine):
             lines.append(f"    {count(more, 'more row')}: --list --group {group['group']}")

@@ -19,6 +19,8 @@ import pyarrow.compute as pc
 
 from checks.kit import verdict
 from checks.kit.findings import Findings
+from pipelines.review import lessons
+from pipelines.review.lessons import Precision
 from pipelines.review.reviewed_run import ReviewedRun
 
 # what a wrong row costs that stays where it is, relative to a faulty value
@@ -40,6 +42,7 @@ class Group:
         reasons: of its first row, causes first; see `checks.kit.findings`.
         likely: that a row of it is wrong, in [0, 1].
         worth: of deciding about it.
+        lesson: what reviews taught about the first rule that accuses them.
     """
 
     id: str
@@ -48,20 +51,21 @@ class Group:
     reasons: list[dict[str, Any]]
     likely: float
     worth: float
+    lesson: Precision = dataclasses.field(default_factory=Precision)
 
 
-def groups(run: ReviewedRun, precision: Mapping[str, float] | None = None) -> list[Group]:
-    """Return the groups of the rows that wait for a decision, the worst first.
+def groups(run: ReviewedRun) -> list[Group]:
+    """Return the groups of the rows that wait for a decision, the worst first."""
+    return of_findings(waiting_findings(run), lessons.precisions(run.history))
+
+
+def of_findings(found: Findings, precision: Mapping[str, Precision] | None = None) -> list[Group]:
+    """Return the groups of the rows that findings accuse, the worst first.
 
     Args:
-        run: under review.
-        precision: by rule, the share of its rows that turned out to be wrong, where it is known.
+        found: errors and warnings on rows.
+        precision: what reviews taught about rules, by rule.
     """
-    return of_findings(waiting_findings(run), precision)
-
-
-def of_findings(found: Findings, precision: Mapping[str, float] | None = None) -> list[Group]:
-    """Return the groups of the rows that findings accuse, the worst first."""
     if not len(found):
         return []
     table = verdict.causes_first(found)
@@ -120,15 +124,16 @@ def waiting_findings(run: ReviewedRun) -> Findings:
 
 
 def _group(
-    signs: str, rows: np.ndarray, reasons: list[dict[str, Any]], precision: Mapping[str, float]
+    signs: str, rows: np.ndarray, reasons: list[dict[str, Any]], precision: Mapping[str, Precision]
 ) -> Group:
     severity = signs.partition("\n")[0]
     own = [reason for reason in reasons if reason["severity"] == severity]
-    likely = max(precision.get(reason["rule"], LIKELY[severity]) for reason in own)
+    known = [precision.get(reason["rule"], Precision()) for reason in own]
+    likely = max(each.likely(LIKELY[severity]) for each in known)
     cost = max(COSTS.get(reason["check"], 1.0) for reason in own)
     name = hashlib.sha256(signs.encode()).hexdigest()[:8]
     fate = "quarantine" if severity == "error" else "clean"
-    return Group(name, fate, rows, reasons, likely, likely * cost * len(rows))
+    return Group(name, fate, rows, reasons, likely, likely * cost * len(rows), known[0])
 
 
 def _signs(table: Findings) -> tuple[list[str], np.ndarray]:

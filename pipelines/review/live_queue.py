@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.review import grouping, shown_cells
+from pipelines.review import grouping, lessons, shown_cells
 from pipelines.review.grouping import Group
 from pipelines.review.indexed_run import SEVERITIES, IndexedRun
 from pipelines.review.selection import Selection, Selector
@@ -41,7 +41,9 @@ class LiveQueue:
         self.run = run
         is_open = pc.is_in(run.ordered["severity"], pa.array(SEVERITIES))
         self.private = shown_cells.private_columns(run)
-        self.groups = grouping.of_findings(run.ordered.filter(is_open))
+        self.groups = grouping.of_findings(
+            run.ordered.filter(is_open), lessons.precisions(run.history)
+        )
         self._number = {group.id: place for place, group in enumerate(self.groups)}
         self._group_of = np.zeros(len(run.accused), np.int32)
         self._members = [np.searchsorted(run.accused, group.rows) for group in self.groups]

@@ -90,7 +90,8 @@ def _group(group: Group) -> dict[str, Any]:
                for item in group.reasons]  # fmt: skip
     return {"group": group.id, "fate": group.fate, "rows": len(group.rows),
             "first": int(group.rows[0]), "likely": round(group.likely, 3),
-            "worth": round(group.worth, 1), "reasons": reasons}  # fmt: skip
+            "worth": round(group.worth, 1), "reasons": reasons, "review": group.lesson.as_dict(),
+            "lesson": group.lesson.says()}  # fmt: skip
 
 
 def _parts(columns: set[str | None]) -> set[str]:

@@ -11,7 +11,15 @@ import runs
 from checks.kit import findings
 from pipelines import config
 from pipelines.cli import main
-from pipelines.review import advice, decision_file, queue, recording, shown_cells
+from pipelines.review import (
+    advice,
+    decision_file,
+    grouping,
+    lessons,
+    queue,
+    recording,
+    shown_cells,
+)
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
@@ -376,3 +384,20 @@ def test_the_gate_reuses_no_pass_that_is_older_than_a_decision_on_its_rows(exami
     entry = decide(run, "release", "b")
     assert decisions.concern(run.store, run.entry, 0)
     assert not decisions.concern(run.store, run.entry, entry.seq)
+
+
+def test_reviews_teach_how_often_a_rule_is_right(examined):
+    rows = [(f"k{n:02}", str(20 + n), "x") for n in range(30)]
+    run = examined(rows, {key for key, *_ in rows})
+    decide(run, "release", *(key for key, *_ in rows[:9]))
+    decide(ReviewedRun.of(run.store, run.entry), "reject", rows[9][0])
+    again = ReviewedRun.of(run.store, run.entry)
+    learnt = lessons.precisions(again.history)["outliers.joint"]
+    assert (learnt.wrong, learnt.reviewed) == (1, 10)
+    low, high = learnt.interval()
+    assert (round(low, 3), round(high, 3)) == (0.018, 0.404)  # Wilson's, for 1 of 10
+    [group] = grouping.groups(again)
+    assert group.likely == pytest.approx((1 + 4 * 0.9) / 14)
+    assert "1 of 10 reviewed rows were wrong" in group.lesson.says()
+    [fresh] = grouping.groups(examined([("z", "9", "x")], {"z"}, rule="poison.trigger"))
+    assert (fresh.likely, fresh.lesson.says()) == (pytest.approx(0.9), "")
