@@ -135,8 +135,9 @@ class LiveQueue:
         return made[-1].entry if made else 0
 
     def take(self, made: list[Decision]) -> None:
-        """Follow decisions that the history already has."""
+        """Follow later decisions on the dataset."""
         run, base = self.run, self.run.entry.seq
+        run.follow(made)
         own = {each.row: each.identity for each in made if each.base == base}
         others = {each.identity for each in made if each.base != base}
         located = own | (run.rows_of(others) if others else {})

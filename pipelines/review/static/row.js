@@ -8,6 +8,9 @@ export const made = (tag, values = {}, ...inner) => {
   node.append(...inner.filter((each) => each !== null && each !== undefined));
   return node;
 };
+export const WORDS = { release: "Released", reject: "Rejected", relabel: "Relabelled", correct: "Corrected", redact: "Redacted", undo: "Took back" };
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+export const told = (counts) => Object.entries(counts).map(([word, n]) => `${word} ${rows(n)}`).join(", ");
 export const moment = (time) => time.replace("T", " ").replace("+00:00", " UTC");
 
 export function decided(each) {
@@ -44,4 +47,14 @@ function opener(cell, text, word, state, reveal) {
   const button = made("button", { type: "button", className: "link reveal", data: { masked: cell.masked ? "yes" : "" }, ariaLabel: `${word} ${cell.column} (${state}recorded in the ledger)` }, word);
   button.onclick = () => reveal(cell, text, button);
   return button;
+}
+
+export function standing(item) {
+  const last = item.decision;
+  return last ? made("p", { className: "standing" }, made("strong", {}, "Decided: "), decided(last)) : "";
+}
+
+export function stopLine(rest) {
+  const share = Math.max(0.1, 100 * rest.share).toFixed(rest.share < 0.01 ? 1 : 0);
+  return made("li", { className: "stop" }, `You may stop here: the ${rows(rest.rows)} below are worth ${share} % of the whole review.`);
 }
