@@ -13,6 +13,7 @@ from review_page import Browser, accused, commit, lines
 
 from pipelines.cli import main
 from pipelines.review import recording
+from pipelines.review.answers import Answers
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
@@ -312,6 +313,22 @@ def test_a_store_that_cannot_be_written_says_so(browser, api, store):
     assert answer.status_code == 503
     assert answer.json()["code"].startswith("ASSAY-L")
     assert answer.json()["fix"]
+
+
+def test_what_nobody_foresaw_is_told_without_a_word_of_the_data(browser, api, monkeypatch, capfd):
+    def fail(_):
+        message = "p1@example.org"
+        raise ValueError(message)
+
+    monkeypatch.setattr(Answers, "groups", fail)
+    answer = browser.get(f"{api}/groups")
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "ASSAY-E104"
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    told = capfd.readouterr()
+    assert "ASSAY-E104" in told.err
+    assert "p1@" not in answer.text + told.err + told.out
+    assert "Traceback" not in told.err
 
 
 # cells

@@ -249,7 +249,7 @@ function refused(item, data, reason, ahead) {
   const last = data.last_decision;
   if (last) return warn({ message: `Not recorded, since the row was decided meanwhile: ${decided(last)}` });
   const other = now.item.decision && !now.item.decision.own;
-  warn(other ? { ...data, fix: "Talk to them, or tick Overrule and give a reason" } : data);
+  warn(other ? { message: `Not recorded: ${data.message}`, fix: "Talk to them, or tick Overrule and give a reason" } : data);
 }
 async function undo() {
   if (!now.last) return say("You have no decision to take back.");

@@ -1,4 +1,5 @@
 // What the review page draws of a row and of its decisions; every text becomes a text node.
+const WIDE = 15; // columns that fit a window
 export const number = (n) => n.toLocaleString("en");
 export const rows = (n) => `${number(n)} row${n === 1 ? "" : "s"}`;
 export const made = (tag, values = {}, ...inner) => {
@@ -30,7 +31,10 @@ export function why(item) {
 }
 
 export function values(item, accused, reveal) {
-  const lines = item.cells.map((cell) => {
+  const last = (cell) => Number(!accused.has(cell.column));
+  // of a wide row, what it is accused of comes first
+  const cells = item.cells.length > WIDE ? item.cells.toSorted((a, b) => last(a) - last(b)) : item.cells;
+  const lines = cells.map((cell) => {
     const text = made("span", { className: cell.masked ? "masked" : "" }, cell.missing ? "missing" : cell.text);
     if (cell.missing) text.className = "absent";
     const data = made("td", {}, text);
