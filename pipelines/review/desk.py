@@ -122,12 +122,12 @@ class Desk:
                 raise ConflictError(stack[-1] if stack else None, "the row was decided meanwhile")
             return self._record(queue, ask, overrule=overrule)
 
-    def decide_group(self, queue: LiveQueue, ask: Ask, rows: int) -> Recorded:
-        """Record one decision on all rows of a group that wait, if they are still so many."""
+    def decide_group(self, queue: LiveQueue, ask: Ask, mark: str) -> Recorded:
+        """Record one decision on all rows of a group that wait, if they are those of the mark."""
         with self._recording():
-            left = queue.count(ask.selection.group)
-            if left != rows:
-                message = f"{left:,} rows of the group wait now, where {rows:,} were shown"
+            if queue.mark(ask.selection.group) != mark:
+                left = queue.count(ask.selection.group)
+                message = f"other rows of the group wait now than were shown: {left:,}"
                 raise ConflictError(None, message)
             return self._record(queue, ask, overrule=False)
 

@@ -6,6 +6,7 @@ Cost: one decision touches only its own rows; the next row of a group is found i
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -104,6 +105,10 @@ class LiveQueue:
     def count(self, name: str) -> int:
         """Return how many rows of a group wait."""
         return int(self._counts[self._number[self.group(name).id]])
+
+    def mark(self, name: str) -> str:
+        """Return what changes when other rows of a group wait: 32 hex digits."""
+        return hashlib.sha256(self.left(name).tobytes()).hexdigest()[:32]
 
     def following(self, name: str, row: int, most: int) -> list[int]:
         """Return the next rows of a group that wait, after a row (-1: from the first)."""

@@ -83,7 +83,7 @@ def step(desk, store, queue, chance):
     if kind == "group" and parts:
         part = chance.choice(parts)
         ask = Ask(Selection(group=part.group.id), "reject")
-        desk.decide_group(queue, ask, part.waiting)
+        desk.decide_group(queue, ask, queue.mark(part.group.id))
     elif kind == "undo" and own:
         with contextlib.suppress(AssayError):  # one of its rows was decided about again
             desk.undo(queue, own.entry, None)

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import time
 
 import pytest
 import review_page
@@ -9,6 +10,7 @@ from pipelines_.test_report_browser import CONTRAST
 from review_page import accused, commit, lines
 
 from pipelines.review import recording
+from pipelines.review.desk import Desk
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
@@ -125,6 +127,24 @@ def test_a_queue_is_reviewed_by_keyboard_alone(opened, store, entry):
     assert page.inner_text("#n-rejected") == "2"
     assert page.said == []
     assert all(url.startswith((page.origin, "data:")) for url in page.asked)
+
+
+def test_a_decision_that_takes_long_does_not_hold_up_the_next(opened, store, entry, monkeypatch):
+    plain = Desk.decide
+
+    def slow(desk, queue, ask, version, *, overrule):
+        time.sleep(1.0 if ask.selection.row == "2" else 0.0)
+        return plain(desk, queue, ask, version, overrule=overrule)
+
+    monkeypatch.setattr(Desk, "decide", slow)
+    page = opened()
+    press(page, "a")
+    at(page, 4)
+    press(page, "r")
+    at(page, 1)
+    said(page, "Released row 2")
+    assert standing(store, entry) == {2: ("release", None, None), 4: ("reject", None, None)}
+    assert page.said == []
 
 
 def test_skip_back_and_undo(opened, store, entry):

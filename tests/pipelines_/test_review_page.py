@@ -235,10 +235,14 @@ def test_a_whole_group_is_one_entry(browser, api, store, entry):
     name = item(browser, api, 1)["group"]
     shown = browser.get(f"{api}/groups/{name}/samples").json()
     assert [each["row"] for each in shown["items"]] == AGES
-    stale = browser.tell(f"{api}/groups/{name}/decision", {"decision": "reject", "rows": 9})
+    path = f"{api}/groups/{name}/decision"
+    body = {"decision": "reject", "mark": shown["mark"]}
+    decide(browser, api, 3, "release")
+    stale = browser.tell(path, body)
     assert stale.status_code == 409
-    assert "review" not in kinds(store)
-    made = browser.tell(f"{api}/groups/{name}/decision", {"decision": "reject", "rows": 4}).json()
+    assert "other rows of the group wait now" in stale.json()["message"]
+    assert browser.tell(f"{api}/undo", {"entry": store.ledger.head().seq}).status_code == 200
+    made = browser.tell(path, body).json()  # the rows are those that were shown again
     assert made["counts"] == {"reject": 4}
     assert store.ledger.head().facts["groups"] == [{"group": name}]
     assert set(ReviewedRun.of(store, entry).standing) == set(AGES)

@@ -122,16 +122,20 @@ function besides(step) {
 }
 // after a decision: the next row of the group, else of the first group left below, else the first
 async function onward() {
-  const at = now.groups.findIndex((each) => each.group === now.group);
+  now.idle = false;
+  const before = now.groups.findIndex((each) => each.group === now.group);
   await loadGroups();
-  const same = now.groups.find((each) => each.group === now.group);
-  const to = same ?? now.groups[Math.max(0, at)] ?? now.groups[0];
-  if (!to) return done();
-  Object.assign(now, { group: to.group, ahead: [], end: false });
-  drawGroups();
-  await fill(-1);
-  const item = now.ahead.shift();
-  if (item) show(item); else done();
+  const same = now.groups.findIndex((each) => each.group === now.group);
+  const at = Math.max(0, same < 0 ? before : same);
+  for (const { group } of [...now.groups.slice(at), ...now.groups.slice(0, at)]) {
+    Object.assign(now, { group, ahead: [], end: false });
+    await fill(-1);
+    const item = now.ahead.shift();
+    if (item) { drawGroups(); return show(item); }
+  }
+  // what is left is on its way, and whoever sent it goes on
+  now.idle = busy.size > 0;
+  if (!now.idle) done();
 }
 function done() {
   Object.assign(now, { item: null, group: null, ahead: [] });
@@ -237,7 +241,7 @@ async function decide(decision, more = {}) {
   const group = now.groups.find((each) => each.group === item.group);
   if (group && item.waits) group.rows -= 1;
   if (data.waiting !== expected || (group && group.rows <= 0)) await loadGroups(); else drawGroups();
-  if (!ahead) await onward();
+  if (!ahead || now.idle) await onward();
   say(`${WORDS[decision]} row ${number(item.row)} (entry ${data.entry}); u takes it back.`);
 }
 function refused(item, data, reason, ahead) {
@@ -298,7 +302,7 @@ async function bulk(decision) {
   byId("bulk").onsubmit = async () => {
     const reason = byId("bulk-reason").value.trim();
     say(`${word} of ${rows(data.rows)} is being recorded…`);
-    const { ok: done_, data: answer } = await ask(`/groups/${name}/decision`, { decision, rows: data.rows, reason });
+    const { ok: done_, data: answer } = await ask(`/groups/${name}/decision`, { decision, mark: data.mark, reason });
     take(answer);
     if (!done_) { await loadGroups(); return warn(answer); }
     byId("reason").value = "";
