@@ -178,8 +178,9 @@ def whole(browser, api, times):
     """Reject the largest group as a whole, and take it back."""
     told = browser.get(f"{api}/groups").json()
     group = max(told["groups"], key=lambda each: each["rows"])
-    body = {"decision": "reject", "rows": group["rows"]}
-    path = f"{api}/groups/{group['group']}/decision"
+    path = f"{api}/groups/{group['group']}"
+    shown = timed(times, "preview", browser.get, f"{path}/samples").json()
+    body, path = {"decision": "reject", "mark": shown["mark"]}, f"{path}/decision"
     made = timed(times, "group", browser.tell, path, body).json()
     undone = timed(times, "undo", browser.tell, f"{api}/undo", {"entry": made["entry"]})
     if undone.json()["counts"] != {"undo": group["rows"]}:

@@ -77,6 +77,7 @@ class Answers:
         places = np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows)))
         return {
             "rows": len(rows),
+            "mark": self.queue.mark(name),
             "items": self.rows(rows[places.astype(int)].tolist()),
         }
 

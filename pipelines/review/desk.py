@@ -72,17 +72,29 @@ class Desk:
         self.follow()
         if (queue := self._queues.get(number)) is not None:
             return queue
-        with self._opening, self._writing:
-            if number not in self._queues:
-                entry = self.store.find(str(number))
-                if row_history.base_of(entry) != number:
-                    what = f"entry {number} is a release, which has no queue of its own"
-                    fix = f"review run {row_history.base_of(entry)}"
-                    raise AssayError("C013", what, fix=fix)
-                self._queues[number] = LiveQueue(IndexedRun.of(self.store, entry))
-                while len(self._queues) > MOST_QUEUES:
-                    del self._queues[next(iter(self._queues))]
-            return self._queues[number]
+        with self._opening:
+            if (queue := self._queues.get(number)) is None:
+                queue = self._opened(number)
+            return queue
+
+    def _opened(self, number: int) -> LiveQueue:
+        """Open a queue; decisions on others are recorded meanwhile."""
+        entry = self.store.find(str(number))
+        if row_history.base_of(entry) != number:
+            what = f"entry {number} is a release, which has no queue of its own"
+            fix = f"review run {row_history.base_of(entry)}"
+            raise AssayError("C013", what, fix=fix)
+        queue = LiveQueue(IndexedRun.of(self.store, entry))
+        with self._writing:
+            self._follow()
+            read = self.store.ledger.reader()
+            for later in range(queue.run.history.upto + 1, self._next):
+                if decisions.is_review(each := read(later), entry.facts["dataset"]):
+                    queue.take(list(decisions.recorded_in(self.store, each)))
+            self._queues[number] = queue
+            while len(self._queues) > MOST_QUEUES:
+                del self._queues[next(iter(self._queues))]
+        return queue
 
     def waiting(self, number: int) -> int | None:
         """Return how many rows of a run wait; None if its queue is not open."""
@@ -91,7 +103,8 @@ class Desk:
 
     def last_own(self, dataset: str) -> Own | None:
         """Return the reviewer's last entry of decisions on a dataset that is not withdrawn."""
-        mine = (own for own in reversed(self._own.values()) if own.dataset == dataset)
+        every = list(self._own.values())  # at once: another thread may add to them
+        mine = (own for own in reversed(every) if own.dataset == dataset)
         return next(mine, None)
 
     def decide(self, queue: LiveQueue, ask: Ask, version: int, *, overrule: bool) -> Recorded:
@@ -109,12 +122,12 @@ class Desk:
                 raise ConflictError(stack[-1] if stack else None, "the row was decided meanwhile")
             return self._record(queue, ask, overrule=overrule)
 
-    def decide_group(self, queue: LiveQueue, ask: Ask, rows: int) -> Recorded:
-        """Record one decision on all rows of a group that wait, if they are still so many."""
+    def decide_group(self, queue: LiveQueue, ask: Ask, mark: str) -> Recorded:
+        """Record one decision on all rows of a group that wait, if they are those of the mark."""
         with self._recording():
-            left = queue.count(ask.selection.group)
-            if left != rows:
-                message = f"{left:,} rows of the group wait now, where {rows:,} were shown"
+            if queue.mark(ask.selection.group) != mark:
+                left = queue.count(ask.selection.group)
+                message = f"other rows of the group wait now than were shown: {left:,}"
                 raise ConflictError(None, message)
             return self._record(queue, ask, overrule=False)
 
@@ -207,7 +220,6 @@ class Desk:
         if open_ones:
             made = list(decisions.recorded_in(self.store, entry))
             for queue in open_ones:
-                queue.run.follow(made)
                 queue.take(made)
 
     def _remember(self, entry: Entry) -> None:

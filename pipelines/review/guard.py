@@ -8,6 +8,7 @@ come from this server's own pages, and carry the secret that only these pages kn
 
 import hmac
 import json
+import sys
 from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +16,7 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.review.sessions import Session, Sessions
+from provenance.base.atomic import with_code
 
 SAFE = ("GET", "HEAD")
 START = "/start"  # the only page without a session
@@ -66,7 +68,10 @@ class Guard:
             await _refuse(refused, scope["path"], hardened)
             return
         scope.setdefault("state", {})["session"] = session
-        await self._app(scope, receive, hardened)
+        try:
+            await self._app(scope, receive, hardened)
+        except Exception as error:  # noqa: BLE001  it was answered; its text may quote a cell
+            sys.stderr.write(f"{with_code(error)}\n")
 
     def _session(self, headers: Headers) -> Session | None:
         cookies: Mapping[str, str] = cookie_parser(headers.get("cookie", ""))

@@ -1,10 +1,12 @@
 """A run under review whose accused rows are indexed, so that a decision reads nothing of a run.
 
-State: 60 bytes for each accused row, its findings, and the files last looked at (at most MOST).
+State: 16 bytes for each row, 60 more for each accused one, its findings, and the files last looked
+at (at most MOST).
 Cost: two passes over the lineage and one sort of the findings, once.
 """
 
 import functools
+import sys
 import threading
 from collections.abc import Collection, Iterable, Mapping
 from typing import ClassVar
@@ -117,15 +119,20 @@ class IndexedRun(ReviewedRun):
         return dict(zip(wanted.tolist(), made, strict=True))
 
     def rows_of(self, wanted: Collection[Identity]) -> dict[int, Identity]:
-        """Return those accused rows that have one of some identities."""
-        _, ids, copies, _, _ = self._index
-        texts = packed(ids)
-        known = pc.is_in(texts, pa.array(sorted({row_id for row_id, _ in wanted}), decisions.ID))
-        places = np.flatnonzero(known.to_numpy(zero_copy_only=False))
-        found = zip(self.accused[places].tolist(), texts.take(pa.array(places)).to_pylist(),
-                    copies[places].tolist(), strict=True)  # fmt: skip
+        """Return the rows that have one of some identities; quick unless nothing accuses them."""
         asked = set(wanted)
-        return {row: (row_id, copy) for row, row_id, copy in found if (row_id, copy) in asked}
+        ids = pa.array(sorted({row_id for row_id, _ in asked}), decisions.ID)
+        _, every, copies, _, _ = self._index
+        texts = packed(every)
+        places = np.flatnonzero(pc.is_in(texts, ids).to_numpy(zero_copy_only=False))
+        pairs = zip(texts.take(pa.array(places)).to_pylist(), copies[places].tolist(), strict=True)
+        found = dict(zip(self.accused[places].tolist(), pairs, strict=True))
+        missing = asked.difference(found.values())
+        heads = np.array([int.from_bytes(row_id[:8], sys.byteorder) for row_id, _ in missing],
+                         np.uint64)  # fmt: skip
+        if np.isin(heads, self._heads[0]).any():
+            found |= decisions.locate(decisions.rows_of(self.files, self.entry), ids)
+        return {row: identity for row, identity in found.items() if identity in asked}
 
     @functools.cached_property
     def _finding_rows(self) -> np.ndarray:
@@ -202,15 +209,21 @@ class IndexedRun(ReviewedRun):
 
     def _twins(self) -> np.ndarray:
         """Return the rows that may have the content of another one: int64; most runs have none."""
+        heads, rows = self._heads
+        same = heads[1:] == heads[:-1]
+        found: np.ndarray = rows[np.r_[same, False] | np.r_[False, same]] if len(heads) else rows
+        return found
+
+    @functools.cached_property
+    def _heads(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first 8 bytes of the ids of all rows, uint64, ascending, and their rows."""
         heads, ordinals = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
         for ids, rows in decisions.rows_of(self.files, self.entry):
             heads.append(np.ascontiguousarray(ids[:, :8]).view(np.uint64).ravel())
             ordinals.append(rows)
         every = np.concatenate(heads)
         order = np.argsort(every)
-        same = every[order][1:] == every[order][:-1]
-        found: np.ndarray = np.concatenate(ordinals)[order[np.r_[same, False] | np.r_[False, same]]]
-        return found
+        return every[order], np.concatenate(ordinals)[order]
 
 
 class _Tables:

@@ -6,6 +6,7 @@ Cost: one decision touches only its own rows; the next row of a group is found i
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -107,6 +108,10 @@ class LiveQueue:
         """Return how many rows of a group wait."""
         return int(self._counts[self._number[self.group(name).id]])
 
+    def mark(self, name: str) -> str:
+        """Return what changes when other rows of a group wait: 32 hex digits."""
+        return hashlib.sha256(self.left(name).tobytes()).hexdigest()[:32]
+
     def following(self, name: str, row: int, most: int) -> list[int]:
         """Return the next rows of a group that wait, after a row (-1: from the first)."""
         members = self._members[self._number[self.group(name).id]]
@@ -137,8 +142,9 @@ class LiveQueue:
         return made[-1].entry if made else 0
 
     def take(self, made: list[Decision]) -> None:
-        """Follow decisions that the history already has."""
+        """Follow later decisions on the dataset."""
         run, base = self.run, self.run.entry.seq
+        run.follow(made)
         own = {each.row: each.identity for each in made if each.base == base}
         others = {each.identity for each in made if each.base != base}
         located = own | (run.rows_of(others) if others else {})

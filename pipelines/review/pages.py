@@ -66,8 +66,9 @@ def _of_runs(made: APIRouter, desk: Desk) -> None:
     @made.get("/")
     def dashboard() -> HTMLResponse:
         desk.follow()
-        runs = [_summary(desk, entry) for entry in reversed(desk.runs)]
-        return _page("dashboard", runs=runs, trends=_trends(list(desk.runs)), store=_store(desk))
+        last = list(desk.runs)
+        runs = [_summary(desk, entry) for entry in reversed(last)]
+        return _page("dashboard", runs=runs, trends=_trends(last), store=_store(desk))
 
     @made.get("/runs/{number}")
     def run(number: Number) -> HTMLResponse:

@@ -39,10 +39,10 @@ class Decided(_Sent):
 
 
 class GroupDecided(_Sent):
-    """A decision on the rows of a group, and how many of them the reviewer was shown."""
+    """A decision on the rows of a group, and the mark of those that the reviewer was told of."""
 
     decision: Literal["release", "reject"]
-    rows: Annotated[int, Field(ge=1)]
+    mark: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     reason: Reason = ""
 
 
@@ -137,7 +137,7 @@ def _deciders(made: APIRouter, answers: Callable[[int], Answers]) -> None:
         own = answers(number)
         ask = Ask(Selection(group=group), sent.decision, reason=sent.reason or None)
         try:
-            done = own.desk.decide_group(own.queue, ask, sent.rows)
+            done = own.desk.decide_group(own.queue, ask, sent.mark)
         except ConflictError as error:
             return JSONResponse(own.conflict(None, error.message, None), 409)
         return JSONResponse(_done(own, done))

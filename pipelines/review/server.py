@@ -19,6 +19,7 @@ from pipelines.review.answers import Meaning
 from pipelines.review.desk import Desk
 from pipelines.review.guard import CLOSED, START, Guard, cookie_name
 from pipelines.review.sessions import Sessions
+from provenance.base.atomic import with_code
 from provenance.base.errors import AssayError, printable
 
 HOST = "127.0.0.1"
@@ -77,6 +78,7 @@ class Server:
         app.add_exception_handler(AssayError, _told)
         app.add_exception_handler(HTTPException, _told)
         app.add_exception_handler(RequestValidationError, _told)
+        app.add_exception_handler(Exception, _told)  # raised again, for the guard
         return app
 
     def _start(self, first: int, token: str = "") -> Response:
@@ -119,8 +121,10 @@ def _facts(error: Exception) -> tuple[int, dict[str, Any]]:
         return STATUS.get(error.code, 503), error.as_dict()
     if isinstance(error, HTTPException):
         return error.status_code, {"code": "", "message": str(error.detail), "fix": ""}
-    # the request may hold cells, so nothing of it is repeated
-    return 422, {"code": "", "message": "The request is not what the page sends.", "fix": ""}
+    if isinstance(error, RequestValidationError):
+        # the request may hold cells, so nothing of it is repeated
+        return 422, {"code": "", "message": "The request is not what the page sends.", "fix": ""}
+    return 500, with_code(error).as_dict()
 
 
 def say(link: str) -> None:

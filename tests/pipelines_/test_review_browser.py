@@ -2,13 +2,18 @@
 
 import contextlib
 import shutil
+import time
 
 import pytest
 import review_page
 from pipelines_.test_report_browser import CONTRAST
 from review_page import accused, commit, lines
 
+from pipelines.review import recording
+from pipelines.review.desk import Desk
+from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
+from pipelines.review.selection import Selection
 from pipelines.store.store import Store
 
 CHROMIUM = shutil.which("chromium")
@@ -124,6 +129,24 @@ def test_a_queue_is_reviewed_by_keyboard_alone(opened, store, entry):
     assert all(url.startswith((page.origin, "data:")) for url in page.asked)
 
 
+def test_a_decision_that_takes_long_does_not_hold_up_the_next(opened, store, entry, monkeypatch):
+    plain = Desk.decide
+
+    def slow(desk, queue, ask, version, *, overrule):
+        time.sleep(1.0 if ask.selection.row == "2" else 0.0)
+        return plain(desk, queue, ask, version, overrule=overrule)
+
+    monkeypatch.setattr(Desk, "decide", slow)
+    page = opened()
+    press(page, "a")
+    at(page, 4)
+    press(page, "r")
+    at(page, 1)
+    said(page, "Released row 2")
+    assert standing(store, entry) == {2: ("release", None, None), 4: ("reject", None, None)}
+    assert page.said == []
+
+
 def test_skip_back_and_undo(opened, store, entry):
     page = opened()
     press(page, "n")
@@ -199,10 +222,30 @@ def test_of_two_browsers_on_one_row_the_second_sees_what_the_first_decided(opene
     at(second, 2)
     told = second.inner_text("#alert")
     assert "Not recorded" in told
+    assert second.locator("#overrule").is_hidden()  # it is the same account's own
     assert "reject by anna" in told
     assert standing(store, entry) == {2: ("reject", None, None)}
     press(second, "j")
     at(second, 4)
+
+
+def test_somebody_elses_decision_is_contradicted_only_on_purpose(opened, store, entry):
+    page = opened()
+    run = ReviewedRun.of(store, entry)
+    recording.record(run, [Ask(Selection(row="2"), "reject", reason="not ours")], "bob")
+    press(page, "a")
+    page.wait_for_selector("#alert:not([hidden])")
+    at(page, 2)
+    assert "reject by bob" in page.inner_text("#alert")
+    press(page, "a")
+    page.wait_for_selector("#alert:has-text('tick Overrule')")
+    page.get_by_label("Overrule").check()
+    press(page, "a")
+    page.wait_for_selector("#alert:has-text('needs a reason')")
+    page.keyboard.type("checked the form")
+    press(page, "Enter", "a")
+    said(page, "Released row 2")
+    assert standing(store, entry) == {2: ("release", None, None)}
 
 
 def test_keys_are_off_while_one_types_and_with_modifiers(opened, store, entry):

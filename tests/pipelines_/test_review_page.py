@@ -13,6 +13,7 @@ from review_page import Browser, accused, commit, lines
 
 from pipelines.cli import main
 from pipelines.review import recording
+from pipelines.review.answers import Answers
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
@@ -234,10 +235,14 @@ def test_a_whole_group_is_one_entry(browser, api, store, entry):
     name = item(browser, api, 1)["group"]
     shown = browser.get(f"{api}/groups/{name}/samples").json()
     assert [each["row"] for each in shown["items"]] == AGES
-    stale = browser.tell(f"{api}/groups/{name}/decision", {"decision": "reject", "rows": 9})
+    path = f"{api}/groups/{name}/decision"
+    body = {"decision": "reject", "mark": shown["mark"]}
+    decide(browser, api, 3, "release")
+    stale = browser.tell(path, body)
     assert stale.status_code == 409
-    assert "review" not in kinds(store)
-    made = browser.tell(f"{api}/groups/{name}/decision", {"decision": "reject", "rows": 4}).json()
+    assert "other rows of the group wait now" in stale.json()["message"]
+    assert browser.tell(f"{api}/undo", {"entry": store.ledger.head().seq}).status_code == 200
+    made = browser.tell(path, body).json()  # the rows are those that were shown again
     assert made["counts"] == {"reject": 4}
     assert store.ledger.head().facts["groups"] == [{"group": name}]
     assert set(ReviewedRun.of(store, entry).standing) == set(AGES)
@@ -312,6 +317,22 @@ def test_a_store_that_cannot_be_written_says_so(browser, api, store):
     assert answer.status_code == 503
     assert answer.json()["code"].startswith("ASSAY-L")
     assert answer.json()["fix"]
+
+
+def test_what_nobody_foresaw_is_told_without_a_word_of_the_data(browser, api, monkeypatch, capfd):
+    def fail(_):
+        message = "p1@example.org"
+        raise ValueError(message)
+
+    monkeypatch.setattr(Answers, "groups", fail)
+    answer = browser.get(f"{api}/groups")
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "ASSAY-E104"
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    told = capfd.readouterr()
+    assert "ASSAY-E104" in told.err
+    assert "p1@" not in answer.text + told.err + told.out
+    assert "Traceback" not in told.err
 
 
 # cells

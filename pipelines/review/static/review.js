@@ -1,13 +1,13 @@
 // The review page: shows one row after the other and sends decisions; cells only ever become text.
 import { near } from "./near.js";
-import { decided, made, moment, number, rows, values, why } from "./row.js";
+import { WORDS, decided, made, moment, number, rows, sentence, standing, stopLine, told, values, why } from "./row.js";
 
 const desk = document.getElementById("desk");
-const { run, csrf, must, label, release } = desk.dataset;
+const { run, csrf, must, release } = desk.dataset;
 const api = `/api/runs/${run}`;
 const SHOWN = 30_000; // milliseconds that a cell stays open
 const AHEAD = 8; // rows fetched before they are needed
-const WORDS = { release: "Released", reject: "Rejected", relabel: "Relabelled", correct: "Corrected", redact: "Redacted", undo: "Took back" };
+const FEW = 4; // of them, when more are fetched
 const byId = (id) => document.getElementById(id);
 const now = { groups: [], stop: 0, rest: null, more: 0, group: null, item: null, ahead: [], last: null, rows: {}, waiting: 0 };
 const busy = new Set(); // rows whose decision is on its way
@@ -34,7 +34,7 @@ function say(text) { byId("said").textContent = text; }
 function warn(data) {
   const box = byId("alert");
   box.hidden = !data;
-  box.textContent = data ? [data.message, data.fix].filter(Boolean).join(". ").replace("..", ".") : "";
+  box.textContent = data ? [data.message, data.fix].filter(Boolean).map(sentence).join(" ") : "";
   if (data) { say(""); byId("acts").hidden = false; }
 }
 
@@ -49,7 +49,6 @@ function take(data) {
   byId("do-undo").title = last ? `Take entry ${last.entry} back (${told(last.counts)})` : "You have no decision to take back";
   if (now.item) tellEffect(now.item);
 }
-const told = (counts) => Object.entries(counts).map(([word, n]) => `${word} ${rows(n)}`).join(", ");
 async function loadGroups() {
   const { ok, data } = await ask("/groups");
   if (!ok) return warn(data);
@@ -60,7 +59,7 @@ async function loadGroups() {
 function drawGroups() {
   const list = [];
   now.groups.forEach((group, place) => {
-    if (place === now.stop && place > 0) list.push(stopLine());
+    if (place === now.stop && place > 0) list.push(stopLine(now.rest));
     const [first, ...others] = group.reasons;
     const where = first.column ? ` in ${first.column}` : "";
     const button = made("button", { type: "button", className: "group", onclick: () => openGroup(group.group) },
@@ -78,15 +77,10 @@ function drawGroups() {
   if (now.item && byId("left")) byId("left").textContent = left(now.item);
   byId("group-list").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
 }
-function stopLine() {
-  const share = Math.max(0.1, 100 * now.rest.share).toFixed(now.rest.share < 0.01 ? 1 : 0);
-  return made("li", { className: "stop" }, `You may stop here: the ${rows(now.rest.rows)} below are worth ${share} % of the whole review.`);
-}
 
 // going from row to row
 async function openGroup(id) {
-  now.group = id;
-  now.ahead = [];
+  Object.assign(now, { group: id, ahead: [], end: false });
   drawGroups();
   await fill(-1);
   if (now.group !== id) return;
@@ -102,14 +96,16 @@ async function fill(after) {
   if (group !== now.group) return;
   take(data);
   const known = new Set(now.ahead.map((each) => each.row));
+  now.end = data.items.length < AHEAD;
   now.ahead.push(...data.items.filter((each) => !known.has(each.row) && !busy.has(each.row)));
 }
 async function next() {
-  if (!now.item) return;
+  if (!now.item) return false;
   if (!now.ahead.length) { if (filling) await filling; await fill(now.item.row); }
   const item = now.ahead.shift();
-  if (item) return show(item);
-  say("This is the last row of the group that waits; n goes to the next group.");
+  if (item) show(item);
+  else say("This is the last row of the group that waits; n goes to the next group.");
+  return Boolean(item);
 }
 async function previous() {
   if (!now.item || !now.group) return;
@@ -127,17 +123,20 @@ function besides(step) {
 }
 // after a decision: the next row of the group, else of the first group left below, else the first
 async function onward() {
-  const at = now.groups.findIndex((each) => each.group === now.group);
+  now.idle = false;
+  const before = now.groups.findIndex((each) => each.group === now.group);
   await loadGroups();
-  const same = now.groups.find((each) => each.group === now.group);
-  const to = same ?? now.groups[Math.max(0, at)] ?? now.groups[0];
-  if (!to) return done();
-  now.group = to.group;
-  now.ahead = [];
-  drawGroups();
-  await fill(-1);
-  const item = now.ahead.shift();
-  if (item) show(item); else done();
+  const same = now.groups.findIndex((each) => each.group === now.group);
+  const at = Math.max(0, same < 0 ? before : same);
+  for (const { group } of [...now.groups.slice(at), ...now.groups.slice(0, at)]) {
+    Object.assign(now, { group, ahead: [], end: false });
+    await fill(-1);
+    const item = now.ahead.shift();
+    if (item) { drawGroups(); return show(item); }
+  }
+  // what is left is on its way, and whoever sent it goes on
+  now.idle = busy.size > 0;
+  if (!now.idle) done();
 }
 function done() {
   Object.assign(now, { item: null, group: null, ahead: [] });
@@ -157,7 +156,7 @@ function show(item) {
   turn += 1;
   hide?.();
   now.item = item;
-  if (item.group && item.group !== now.group) { now.group = item.group; now.ahead = []; drawGroups(); }
+  if (item.group && item.group !== now.group) { Object.assign(now, { group: item.group, ahead: [], end: false }); drawGroups(); }
   history.replaceState(null, "", `#${item.group ?? "row"}/${item.row}`);
   const accused = new Set(item.reasons.flatMap((each) => (each.column ? [each.column, ...each.column.split(/,\s*/)] : [])));
   const body = byId("row-body");
@@ -173,7 +172,7 @@ function show(item) {
   warn(null);
   tellEffect(item);
   byId("row").scrollTop = 0;
-  if (!now.ahead.length && item.group && !filling) fill(item.row);
+  if (now.ahead.length < FEW && !now.end && item.group && !filling) fill(now.ahead.at(-1)?.row ?? item.row);
 }
 function heading(item) {
   const keys = item.cells.filter((cell) => item.key.includes(cell.column)).map((cell) => `${cell.column} ${cell.text}`);
@@ -187,10 +186,6 @@ function heading(item) {
 function left(item) {
   const group = now.groups.find((each) => each.group === item.group);
   return group ? `${number(group.rows)} left in its group` : item.group ? "nothing left in its group" : "nothing accuses it";
-}
-function standing(item) {
-  const last = item.decision;
-  return last ? made("p", { className: "standing" }, made("strong", {}, "Decided: "), decided(last)) : "";
 }
 async function reveal(item, cell, text, button) {
   hide?.();
@@ -247,17 +242,19 @@ async function decide(decision, more = {}) {
   const group = now.groups.find((each) => each.group === item.group);
   if (group && item.waits) group.rows -= 1;
   if (data.waiting !== expected || (group && group.rows <= 0)) await loadGroups(); else drawGroups();
-  if (!ahead) await onward();
+  if (!ahead || now.idle) await onward();
   say(`${WORDS[decision]} row ${number(item.row)} (entry ${data.entry}); u takes it back.`);
 }
 function refused(item, data, reason, ahead) {
   if (ahead) now.ahead.unshift(ahead);
   take(data);
+  if (data.item) loadGroups();
   show(data.item ?? item);
   byId("reason").value = reason;
   const last = data.last_decision;
-  warn(last ? { message: `Not recorded: ${last.by} decided meanwhile: ${decided(last)}` } : data);
-  if (data.item) loadGroups();
+  if (last) return warn({ message: `Not recorded, since the row was decided meanwhile: ${decided(last)}` });
+  const other = now.item.decision && !now.item.decision.own;
+  warn(other ? { message: `Not recorded: ${data.message}`, fix: "Talk to them, or tick Overrule and give a reason" } : data);
 }
 async function undo() {
   if (!now.last) return say("You have no decision to take back.");
@@ -275,7 +272,7 @@ async function goTo(row) {
   const { ok, data } = await ask(`/rows/${row}`);
   if (!ok) { warn(data); return false; }
   take(data);
-  now.ahead = [];
+  Object.assign(now, { ahead: [], end: false });
   show(data.item);
   return true;
 }
@@ -306,7 +303,7 @@ async function bulk(decision) {
   byId("bulk").onsubmit = async () => {
     const reason = byId("bulk-reason").value.trim();
     say(`${word} of ${rows(data.rows)} is being recorded…`);
-    const { ok: done_, data: answer } = await ask(`/groups/${name}/decision`, { decision, rows: data.rows, reason });
+    const { ok: done_, data: answer } = await ask(`/groups/${name}/decision`, { decision, mark: data.mark, reason });
     take(answer);
     if (!done_) { await loadGroups(); return warn(answer); }
     byId("reason").value = "";
@@ -321,15 +318,17 @@ let classes = null;
 async function relabel() {
   if (!now.item?.can.includes("relabel")) return;
   classes ??= (await ask("/classes")).data.classes ?? [];
-  byId("classes").replaceChildren(...classes.slice(0, 9).map((each, place) => made("li", {},
-    made("button", { type: "button", className: "button", onclick: () => choose(each) }, each, " ", made("kbd", {}, String(place + 1))))));
+  // where labels are digits themselves, a digit means its label
+  const byDigit = new Map(classes.some((each) => /^[0-9]$/.test(each)) ? classes.map((each) => [each, each]) : classes.slice(0, 9).map((each, place) => [String(place + 1), each]));
+  byId("classes").replaceChildren(...[...byDigit].slice(0, 10).map(([key, each]) => made("li", {},
+    made("button", { type: "button", className: "button", onclick: () => choose(each) }, each, key === each ? null : made("kbd", {}, key)))));
   byId("class-list").replaceChildren(...classes.map((each) => made("option", { value: each })));
   byId("new-label").value = "";
   const choose = (value) => { byId("relabel").close(); decide("relabel", { value }); };
   byId("relabel").onsubmit = () => { const value = byId("new-label").value; decide("relabel", { value }); };
   byId("relabel").onkeydown = (event) => {
-    const each = classes[Number(event.key) - 1];
-    if (/^[1-9]$/.test(event.key) && each !== undefined && !byId("new-label").value) { event.preventDefault(); choose(each); }
+    const each = byDigit.get(event.key);
+    if (each !== undefined && /^[0-9]$/.test(event.key) && !byId("new-label").value) { event.preventDefault(); choose(each); }
   };
   open("relabel", "new-label");
 }
@@ -367,7 +366,9 @@ function showMasked() {
   const button = line?.querySelector(".reveal") ?? document.querySelector("tr.accused .reveal[data-masked=yes]") ?? document.querySelector(".reveal");
   if (button && !button.hidden) button.click(); else say("No cell of this row is masked.");
 }
-function skip() { if (now.item) { say(""); next(); } }
+async function skip() {
+  if (now.item && !(await next())) await besides(1);
+}
 
 const keys = {
   j: next, k: previous, n: () => besides(1), p: () => besides(-1), a: () => decide("release"), r: () => decide("reject"),

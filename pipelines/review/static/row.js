@@ -1,4 +1,5 @@
 // What the review page draws of a row and of its decisions; every text becomes a text node.
+const WIDE = 15; // columns that fit a window
 export const number = (n) => n.toLocaleString("en");
 export const rows = (n) => `${number(n)} row${n === 1 ? "" : "s"}`;
 export const made = (tag, values = {}, ...inner) => {
@@ -8,6 +9,9 @@ export const made = (tag, values = {}, ...inner) => {
   node.append(...inner.filter((each) => each !== null && each !== undefined));
   return node;
 };
+export const WORDS = { release: "Released", reject: "Rejected", relabel: "Relabelled", correct: "Corrected", redact: "Redacted", undo: "Took back" };
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+export const told = (counts) => Object.entries(counts).map(([word, n]) => `${word} ${rows(n)}`).join(", ");
 export const moment = (time) => time.replace("T", " ").replace("+00:00", " UTC");
 
 export function decided(each) {
@@ -27,7 +31,10 @@ export function why(item) {
 }
 
 export function values(item, accused, reveal) {
-  const lines = item.cells.map((cell) => {
+  const last = (cell) => Number(!accused.has(cell.column));
+  // of a wide row, what it is accused of comes first
+  const cells = item.cells.length > WIDE ? item.cells.toSorted((a, b) => last(a) - last(b)) : item.cells;
+  const lines = cells.map((cell) => {
     const text = made("span", { className: cell.masked ? "masked" : "" }, cell.missing ? "missing" : cell.text);
     if (cell.missing) text.className = "absent";
     const data = made("td", {}, text);
@@ -44,4 +51,14 @@ function opener(cell, text, word, state, reveal) {
   const button = made("button", { type: "button", className: "link reveal", data: { masked: cell.masked ? "yes" : "" }, ariaLabel: `${word} ${cell.column} (${state}recorded in the ledger)` }, word);
   button.onclick = () => reveal(cell, text, button);
   return button;
+}
+
+export function standing(item) {
+  const last = item.decision;
+  return last ? made("p", { className: "standing" }, made("strong", {}, "Decided: "), decided(last)) : "";
+}
+
+export function stopLine(rest) {
+  const share = Math.max(0.1, 100 * rest.share).toFixed(rest.share < 0.01 ? 1 : 0);
+  return made("li", { className: "stop" }, `You may stop here: the ${rows(rest.rows)} below are worth ${share} % of the whole review.`);
 }
