@@ -53,10 +53,22 @@ class Group:
     worth: float
     lesson: Precision = dataclasses.field(default_factory=Precision)
 
+    def without(self, settled: np.ndarray) -> "Group":
+        """Return the group without rows that are decided."""
+        rows = np.setdiff1d(self.rows, settled)
+        return dataclasses.replace(self, rows=rows, worth=self.worth * len(rows) / len(self.rows))
+
 
 def groups(run: ReviewedRun) -> list[Group]:
-    """Return the groups of the rows that wait for a decision, the worst first."""
-    return of_findings(waiting_findings(run), lessons.precisions(run.history))
+    """Return the groups of the rows that wait for a decision, the worst first.
+
+    A group keeps its id while its rows are decided one after the other.
+    """
+    is_open = pc.is_in(run.rowed["severity"], pa.array([*LIKELY]))
+    every = of_findings(run.rowed.filter(is_open), lessons.precisions(run.history))
+    settled = np.array([*run.standing], np.int64)
+    left = [group.without(settled) for group in every]
+    return sorted((group for group in left if len(group.rows)), key=_order)
 
 
 def of_findings(found: Findings, precision: Mapping[str, Precision] | None = None) -> list[Group]:
@@ -85,7 +97,11 @@ def of_findings(found: Findings, precision: Mapping[str, Precision] | None = Non
         start, end = int(starts[place]), int(ends[place])
         reasons = table.slice(start, end - start).to_pylist()
         made.append(_group(name, rows[starts[places]], reasons, precision or {}))
-    return sorted(made, key=lambda group: (group.fate == "clean", -group.worth, group.id))
+    return sorted(made, key=_order)
+
+
+def _order(group: Group) -> tuple[bool, float, str]:
+    return group.fate == "clean", -group.worth, group.id
 
 
 def _kinds(

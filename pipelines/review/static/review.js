@@ -369,7 +369,6 @@ function showMasked() {
 async function skip() {
   if (now.item && !(await next())) await besides(1);
 }
-
 const keys = {
   j: next, k: previous, n: () => besides(1), p: () => besides(-1), a: () => decide("release"), r: () => decide("reject"),
   l: relabel, c: correct, x: () => decide("redact"), s: skip, u: undo, A: () => bulk("release"), R: () => bulk("reject"),
