@@ -66,7 +66,7 @@ def test_a_store_in_the_folder_of_its_source_is_no_source(home):
     assert listing.expand("data") == ["data/a.csv"]
 
 
-@pytest.mark.parametrize("words", [["review", "1", "--list"], ["review", "1", "--apply", "d.csv"]])
+@pytest.mark.parametrize("words", [["--export", "o.csv"], ["--apply", "d.csv"]])
 @pytest.mark.parametrize(("name", "shown"), [("my store", " --store 'my store'"), (None, "")])
 def test_a_command_to_be_copied_names_the_store_it_is_about(
     home, monkeypatch, capsys, words, name, shown
@@ -76,7 +76,7 @@ def test_a_command_to_be_copied_names_the_store_it_is_about(
     Path("store").rename(name or "assay-store")
     monkeypatch.delenv("ASSAY_STORE", raising=False)
     capsys.readouterr()
-    assert main([*words, *(["--store", name] if name else [])]) == 0
+    assert main(["review", "1", *words, *(["--store", name] if name else [])]) == 0
     [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("next:")]
     assert f"{shown}`" in line
 
