@@ -79,6 +79,10 @@ def plain() -> Iterator[Analyze]:
     import tldextract
     from presidio_analyzer import predefined_recognizers
 
+    # where Assay's commands ran, a recognizer is imported when it is used; Presidio looks for all
+    for name in predefined_recognizers.__all__:
+        vars(getattr(predefined_recognizers, name))
+
     def denied():
         return presidio_analyzer.PatternRecognizer(DENIED, deny_list=list(NAMES))
 

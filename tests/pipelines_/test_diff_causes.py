@@ -186,12 +186,15 @@ def test_decisions_are_the_cause_of_what_they_did(store):
     assert told(store, release, again)["changed"] == []  # both have the same new label
 
 
-def test_decisions_of_one_night_are_told_in_the_next(store):
+def test_decisions_of_one_night_hold_in_the_next_until_they_are_withdrawn(store):
     commit(store, grounds=[AGE])
     release = decide(store, 1, "7,release,", "3,reject,")
     commit(store, rows=MORE, grounds=[AGE])
     last = store.runs()[-1].seq
-    assert told(store, release, last)["fate_changed"] == [
+    assert told(store, release, last)["fate_changed"] == []
+    decide(store, last, "7,undo,", "3,undo,")
+    commit(store, rows=MORE, grounds=[AGE])
+    assert told(store, last, store.runs()[-1].seq)["fate_changed"] == [
         (3, "rejected", "clean", "decision"), (7, "clean", "quarantine", "decision"),
     ]  # fmt: skip
     # what was released in one night and is well in the next is no change, whatever the ground
@@ -199,8 +202,6 @@ def test_decisions_of_one_night_are_told_in_the_next(store):
     assert told(store, release, store.runs()[-1].seq)["fate_changed"] == [
         (3, "rejected", "clean", "decision")
     ]
-    both = decide(store, last, "7,release,", "3,reject,")
-    assert told(store, release, both)["fate_changed"] == []
 
 
 def test_a_decision_is_no_cause_where_the_data_were(store):
