@@ -81,7 +81,7 @@ def plain() -> Iterator[Analyze]:
 
     # where Assay's commands ran, a recognizer is imported when it is used; Presidio looks for all
     for name in predefined_recognizers.__all__:
-        vars(getattr(predefined_recognizers, name))
+        getattr(getattr(predefined_recognizers, name), "analyze", None)
 
     def denied():
         return presidio_analyzer.PatternRecognizer(DENIED, deny_list=list(NAMES))
