@@ -185,7 +185,9 @@ def _under_review(store: "Store", entry: "Entry", row: int) -> dict[str, Any]:
             for near in like
         ],
         "decisions": [
-            {name: getattr(decision, name) for name in names} | {"same_content": is_same}
+            {name: getattr(decision, name) for name in names}
+            | {"value": shown_cells.shown_value(run, decision.column, decision.value),
+               "same_content": is_same}
             for decision, is_same in run.told(row)
         ],
     }  # fmt: skip

@@ -173,7 +173,7 @@ class Desk:
         """Follow what was just recorded here, unless somebody else was quicker."""
         if made.entry.seq == self._next and made.entry.prev == self._head:
             self._advance(made.entry)
-            self._seen = self._changes()
+            self._seen = self._next, self._changes()[1]  # a later entry is seen by its number
         return made
 
     def _advance(self, entry: Entry) -> None:

@@ -73,8 +73,9 @@ def _apart(column: pa.ChunkedArray, own: pa.ChunkedArray) -> np.ndarray | None:
         width = float(spread[1] - spread[0]) or 1.0
         gap = np.abs(numbers - (given[0] if given is not None else np.nan)) / width
         return np.where(np.isnan(gap), 1.0, gap / (1 + gap))
-    distinct = pc.count_distinct(cells).as_py()
-    if pa.types.is_nested(cells.type) or distinct * REPEATS > max(len(cells), 1):
+    if pa.types.is_nested(cells.type):
+        return None
+    if pc.count_distinct(cells).as_py() * REPEATS > max(len(cells), 1):
         return None
     same = pc.fill_null(pc.equal(cells, cell.cast(cells.type)[0]), fill_value=False)
     return np.where(np.asarray(same), 0.0, 1.0)

@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.clock import now
-from pipelines.review import corrections
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import SEPARATOR, Selection, Selector
-from pipelines.store import decisions
+from pipelines.store import corrections, decisions
 from pipelines.store.commit import Committer
 from pipelines.store.decisions import CHANGES, WORDS, Decision
 from provenance.base.errors import AssayError
@@ -81,7 +80,7 @@ def record(
     faults: list[AssayError] = []
     chosen: list[tuple[Ask, np.ndarray]] = []
     selector = selector or Selector(run)
-    for ask in asks:
+    for ask in (_with_label(run, each) for each in asks):
         try:
             rows = selector.rows(ask.selection)
             _require_possible(run, ask, rows)
@@ -130,6 +129,13 @@ def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -
     return _append(run, table, {"base": made[0].base, "withdraws": number}, reviewer)
 
 
+def _with_label(run: ReviewedRun, ask: Ask) -> Ask:
+    """Return a decision with the column that it changes: the label may be another one later."""
+    if ask.decision != "relabel":
+        return ask
+    return dataclasses.replace(ask, column=run.contract.label)
+
+
 def at(error: AssayError, where: str) -> AssayError:
     """Return a fault with the place of the decision, if it has one."""
     code = error.code.removeprefix("ASSAY-")
@@ -145,6 +151,10 @@ def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
         raise AssayError("C014", what, fix="give it in the column reason")
     if ask.decision in WITHDRAW:
         _require_decided(run, ask, rows)
+    if ask.decision not in ALWAYS and (gone := run.refused.intersection(rows.tolist())):
+        row = min(gone)
+        what = f"row {row} was rejected before run {run.entry.seq}, which holds no cells of it"
+        raise AssayError("C014", what, fix="withdraw that decision (undo), and run again")
     if ask.decision not in ALWAYS and (dead := run.unreadable.intersection(rows.tolist())):
         row = min(dead)
         what = f"row {row} cannot be read under the contract, so it can only be rejected"

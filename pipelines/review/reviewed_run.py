@@ -101,6 +101,11 @@ class ReviewedRun:
         return frozenset(uncast) | (gone - self._refused.keys())
 
     @property
+    def refused(self) -> frozenset[int]:
+        """Return the rows that the run rejected for a reviewer, by an earlier decision."""
+        return frozenset(self._refused)
+
+    @property
     def rows(self) -> int:
         """Return the number of rows of the source."""
         return int(self.entry.facts["rows"]["source"])
@@ -122,9 +127,7 @@ class ReviewedRun:
         for fate in FATES[:2]:
             for name in self.files.names(fate):
                 cells = self.files.table(name, [column])[column].combine_chunks()
-                if pa.types.is_dictionary(cells.type):
-                    cells = cells.dictionary_decode()
-                same = pc.fill_null(pc.equal(cells.cast(pa.string()), value), fill_value=False)
+                same = pc.fill_null(pc.equal(texts_of(cells), value), fill_value=False)
                 if pc.any(same).as_py():
                     rows, _ = rebuild.clean_rows(places.of(name), tuple(sources))
                     found.append(rows[same.to_numpy(zero_copy_only=False)])
@@ -142,7 +145,8 @@ class ReviewedRun:
 
     def key_ids(self, rows: Collection[int]) -> dict[int, bytes]:
         """Return the ids of the rows' primary keys, of those that can be read."""
-        if not self.keys or not rows:
+        is_foreign = self.entry.facts["lineage"].get("keyed") and not keys.is_there()
+        if not self.keys or not rows or is_foreign:
             return {}
         table = self.cells(rows, self.keys)
         readable = np.ones(len(table), bool)
@@ -222,7 +226,7 @@ class ReviewedRun:
     @property
     def _secrets(self) -> tuple[bytes, bytes] | None:
         is_keyed = self.entry.facts["lineage"].get("keyed")
-        return lineage.secrets_of(keys.own(make=True)) if is_keyed else None
+        return lineage.secrets_of(keys.own()) if is_keyed else None
 
     def _places(self, rows: Collection[int]) -> pa.Table:
         """Return row, file and row of the file of those rows that have cells."""
@@ -237,6 +241,17 @@ class ReviewedRun:
             columns += [table[name].filter(mask) for name in ("file", "file_row")]
             parts.append(pa.table(columns, PLACES))
         return pa.concat_tables(parts)
+
+
+def texts_of(cells: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Return cells as text; those of nested columns as Python prints them."""
+    if isinstance(cells, pa.ChunkedArray):
+        cells = cells.combine_chunks()
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    if pa.types.is_nested(cells.type) or pa.types.is_binary(cells.type):
+        return pa.array([_text(cell) for cell in cells.to_pylist()], pa.string())
+    return cells.cast(pa.string())
 
 
 def _text(cell: Any) -> str | None:
@@ -260,6 +275,6 @@ def _alike(tables: list[pa.Table]) -> list[pa.Table]:
     for table in tables:
         for name in differing:
             place = table.column_names.index(name)
-            table = table.set_column(place, name, table[name].cast(pa.string()))  # noqa: PLW2901
+            table = table.set_column(place, name, texts_of(table[name]))  # noqa: PLW2901
         made.append(table)
     return made

@@ -9,6 +9,7 @@ from checks.kit import registry
 from checks.kit.contract_model import Contract
 from pipelines.proposal.deviants import shortened
 from pipelines.review.reviewed_run import ReviewedRun
+from provenance.rows.nested import column_of, is_text, leaves
 
 PRIVATE_CHECKS = frozenset({"pii"})  # what they accuse a column of is that it holds personal data
 
@@ -18,7 +19,7 @@ def private_columns(run: ReviewedRun) -> frozenset[str]:
     named = {c.name for c in run.contract.columns if _is_private(run.contract, c.name)}
     for check, column in _accused(run):
         if check in PRIVATE_CHECKS and column:
-            named.add(column)
+            named.add(column_of(column, run.columns) or column)
     return frozenset(named)
 
 
@@ -44,6 +45,15 @@ def shown(
     return found
 
 
+def shown_value(run: ReviewedRun, column: str | None, value: str | None) -> str | None:
+    """Return the new value of a decision, masked as a cell of its column would be."""
+    if value is None or column is None:
+        return value
+    cells = pa.chunked_array([pa.array([value], pa.string())])
+    is_hidden = column in private_columns(run) or holds_private(column, cells)
+    return masked(value) if is_hidden else value
+
+
 def masked(cell: str) -> str:
     """Return the shape of a cell: digits as #, letters as x."""
     return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "#", cell))
@@ -56,8 +66,13 @@ def _is_private(contract: Contract, name: str) -> bool:
 
 def holds_private(name: str, cells: pa.ChunkedArray) -> bool:
     """Return whether some cells of a column look personal, whatever the column is called."""
-    is_text = pa.types.is_string(cells.type)
-    return is_text and registry.is_private(name, cells.combine_chunks().drop_null().unique())
+    plain = cells.combine_chunks()
+    if pa.types.is_dictionary(plain.type):
+        plain = plain.dictionary_decode()
+    texts = (node.values for node in leaves(plain, name) if is_text(node.values.type))
+    return any(
+        registry.is_private(name, each.cast(pa.string()).drop_null().unique()) for each in texts
+    )
 
 
 def _accused(run: ReviewedRun) -> set[tuple[str, str | None]]:

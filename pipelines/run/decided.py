@@ -5,6 +5,7 @@ release applies those that came since as well. A row whose decision lapsed is as
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from pipelines.store import decisions
 from pipelines.store.decisions import History, Judged, Standing
 from provenance.ledger.lineage import RowIds
 from provenance.rows import cast, digest
-from provenance.rows.nested import column_of
+from provenance.rows.nested import is_text
 from provenance.rows.shards import ROW, read_shard, read_table
 from provenance.rows.snapshot import Snapshot
 
@@ -119,7 +120,9 @@ def _lapsed(judged: Judged) -> Findings:
     for row in rows:
         decision, why = judged.lapsed[row]
         says.append(f"entry {decision.entry} decided about this row ({decision.decision}); {why}")
-    return _asked(rows, says)
+    # what a decision changed would come back unseen where nothing accuses the row
+    severe = [judged.lapsed[row][0].decision in decisions.ALTERS for row in rows]
+    return _asked(rows, says, ["warning" if each else "info" for each in severe])
 
 
 def _changed(
@@ -146,7 +149,7 @@ def _changed(
                     f"entry {earlier.entry} decided about an earlier version of this row "
                     f"({earlier.decision}); the row has changed since"
                 )
-    return _asked(rows, says)
+    return _asked(rows, says, ["info"] * len(rows))
 
 
 def key_ids(table: pa.Table, names: list[str], ids: RowIds) -> np.ndarray:
@@ -155,14 +158,20 @@ def key_ids(table: pa.Table, names: list[str], ids: RowIds) -> np.ndarray:
     return ids.keyed(plain)
 
 
-def _asked(rows: list[int], says: list[str]) -> Findings:
+def _asked(rows: list[int], says: list[str], severities: list[str]) -> Findings:
     advice = "compare the earlier decision (`assay explain RUN ROW`), and decide again"
     return findings.make(
-        rows, check=CHECK, rule=RULE, severity="info", score=0.0, evidence=says, suggestion=advice
+        rows,
+        check=CHECK,
+        rule=RULE,
+        severity=severities,
+        score=0.0,
+        evidence=says,
+        suggestion=advice,
     )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class _Changes:
     """What decisions change in clean rows: labels and other cells, and texts to redact."""
 
@@ -174,13 +183,24 @@ class _Changes:
         table = self._corrected(table, rows)
         return self._redacted(table, rows)
 
-    def _corrected(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+    @functools.cached_property
+    def _new(self) -> dict[str, dict[int, str]]:
+        """Return the new texts of cells by column and row."""
         new: dict[str, dict[int, str]] = {}
         for row, item in self.standing.items():
             for column, text in item.changes.items():
-                new.setdefault(column or str(self.contract.label), {})[row] = text
-        for column, texts in sorted(new.items()):
-            mask = np.isin(rows, list(texts))
+                new.setdefault(column, {})[row] = text
+        return dict(sorted(new.items()))
+
+    @functools.cached_property
+    def _redacting(self) -> np.ndarray:
+        """Return the rows to redact."""
+        rows = [row for row, item in self.standing.items() if item.last.decision == "redact"]
+        return np.array(rows, np.int64)
+
+    def _corrected(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
+        for column, texts in self._new.items():
+            mask = np.isin(rows, np.fromiter(texts, np.int64))
             if mask.any() and column in table.column_names:
                 cells = pa.array([texts[int(row)] for row in rows[mask]], pa.string())
                 values, _ = cast.cast(cells, self.contract.column(column).spec)
@@ -190,20 +210,19 @@ class _Changes:
     def _redacted(self, table: pa.Table, rows: np.ndarray) -> pa.Table:
         # the contract's own replacements first: a pseudonym needs no redaction
         table = fates.protected(table, self.contract)
-        chosen = [r for r, item in self.standing.items() if item.last.decision == "redact"]
-        mask = np.isin(rows, chosen)
+        mask = np.isin(rows, self._redacting)
         if not mask.any():
             return table
-        redacting = pa.array(sorted(registry.offering("redact")), pa.string())
-        hits = self.found.filter(
-            pc.and_(pc.is_in(self.found["check"], redacting), pc.is_valid(self.found["row"]))
-        )
-        paths = hits["column"].unique().drop_null().to_pylist()
-        for column in sorted({column_of(path, table.column_names) or path for path in paths}):
+        # whatever accuses them in this run: a person saw personal data in these rows
+        for column in sorted(field.name for field in table.schema if _may_hold_text(field.type)):
             cells = table[column].combine_chunks().filter(pa.array(mask))
             texts = registry.redact(cells, column, self.contract)
             table = _replace(table, column, mask, texts)
         return table
+
+
+def _may_hold_text(kind: pa.DataType) -> bool:
+    return is_text(kind) or bool(pa.types.is_nested(kind))
 
 
 def _replace(table: pa.Table, column: str, mask: np.ndarray, values: pa.Array) -> pa.Table:

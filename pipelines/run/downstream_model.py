@@ -15,7 +15,6 @@ from checks.kit import encode, model_comparison, sample
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
 from checks.kit.protocol import Context
-from checks.kit.verdict import quarantined_rows
 from checks.kit.visible_columns import groups_of
 from pipelines.checking.examine import Examined
 from pipelines.report.facts import StampFacts, WorthFacts
@@ -34,23 +33,31 @@ EVALUATED_ON = {
 
 
 def measured(
-    plan: Plan, contract: Contract, found: Findings, examined: Examined
+    plan: Plan, contract: Contract, found: Findings, held: np.ndarray, examined: Examined
 ) -> WorthFacts | None:
-    """Return what the report shows, None without a label or if the option `worth` is off."""
+    """Return what the report shows, None without a label or if the option `worth` is off.
+
+    Args:
+        plan: where to read.
+        contract: of the run.
+        found: all findings.
+        held: int64 ordinals of the rows that are not clean.
+        examined: what the checks found and fitted.
+    """
     if not contract.label or contract.is_off("labels"):
         return None
     if contract.options("labels").get("worth") is False:
         return None
     stamps = () if contract.label in contract.protected else _stamps(examined)
     try:
-        made, role = _compared(plan, contract, found)
+        made, role = _compared(plan, contract, found, held)
     except Exception as error:  # noqa: BLE001  a run does not fail because of a comparison
         return WorthFacts(model_comparison.Worth(f"it raised {type(error).__name__}"), "", stamps)
     return WorthFacts(made, EVALUATED_ON[role], stamps)
 
 
 def _compared(
-    plan: Plan, contract: Contract, found: Findings
+    plan: Plan, contract: Contract, found: Findings, gone: np.ndarray
 ) -> tuple[model_comparison.Worth, str]:
     label = str(contract.label)
     if label in contract.protected:
@@ -59,7 +66,7 @@ def _compared(
     if table is None or label not in table.column_names:
         return model_comparison.Worth("there are no rows with a label"), ""
     row = table[sample.ROW].to_numpy()
-    held = np.isin(row, quarantined_rows(found))
+    held = np.isin(row, gone)
     kinds = encode.kinds(_without_telling(contract, table, found), table)
     role, evaluated = _evaluation_rows(plan, contract, [*kinds, label])
     if evaluated is None:

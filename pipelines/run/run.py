@@ -8,6 +8,8 @@ import dataclasses
 import sys
 from collections.abc import Callable
 
+import numpy as np
+
 from checks.kit import findings, verdict
 from checks.kit.findings import Findings
 from pipelines.checking import engine
@@ -135,8 +137,9 @@ def rescan(run: Run, judged: Judged, _: Fated) -> Findings:
 
 def compare(run: Run, judged: Judged, checked: Checked, _: Fated) -> WorthFacts | None:
     """Compare a model of the clean rows with one of all rows, for the report."""
-    found = judged.decided.open_findings(judged.found)
-    return downstream_model.measured(run.plan, run.contract, found, checked.examined)
+    settled = judged.decided
+    held = np.union1d(settled.quarantined(judged.found), settled.rows("reject"))
+    return downstream_model.measured(run.plan, run.contract, judged.found, held, checked.examined)
 
 
 def commit(

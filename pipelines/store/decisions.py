@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,9 @@ import pyarrow.parquet as pq
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
 from pipelines.clock import now
-from pipelines.store import trust
+from pipelines.store import corrections, trust
 from pipelines.store.store import Store
+from provenance.base.errors import AssayError
 from provenance.ledger import lineage, run_files
 from provenance.ledger.entry import Entry
 from provenance.ledger.run_reader import RunReader
@@ -38,7 +39,7 @@ SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
         ("decision", pa.string()),
-        ("column", pa.string()),  # of `correct`
+        ("column", pa.string()),  # of `relabel` and `correct`
         ("value", pa.string()),
         ("reason", pa.string()),
         ("reviewer", pa.string()),
@@ -81,11 +82,11 @@ class Standing:
 
     Attributes:
         last: the decision that says what becomes of the row.
-        changes: new texts of its cells by column; that of the label has the key None.
+        changes: new texts of its cells by column.
     """
 
     last: Decision
-    changes: Mapping[str | None, str]
+    changes: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -191,16 +192,39 @@ class History:
         days = contract.policy.decisions_valid
         oldest = _moved(now(), -days) if days else ""
         standing, lapsed = {}, {}
+        allowed = _Allowed(contract)
         for row, identity in located.items():
             if stack := self.stacks.get(identity):
                 last = stack[-1]
                 if last.time < oldest:
                     lapsed[row] = last, "that decision has expired"
+                elif last.base != base and not allowed(_changes(stack)):
+                    lapsed[row] = last, "the contract does not allow its value any more"
                 elif last.base != base and _is_news(last, accused.get(row, set())):
                     lapsed[row] = last, "something else accuses the row now"
                 else:
                     standing[row] = Standing(last, _changes(stack))
         return Judged(standing, lapsed)
+
+
+class _Allowed:
+    """Says whether a contract allows new values of cells; each value is judged once."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._known: dict[tuple[str, str], bool] = {}
+
+    def __call__(self, changes: Mapping[str, str]) -> bool:
+        return all(self._allows(*change) for change in changes.items())
+
+    def _allows(self, column: str, value: str) -> bool:
+        if (column, value) not in self._known:
+            try:
+                corrections.require_valid(self._contract, column, value, "the value")
+                self._known[column, value] = True
+            except AssayError:
+                self._known[column, value] = False
+        return self._known[column, value]
 
 
 def of_run(
@@ -268,13 +292,13 @@ def _is_news(last: Decision, accused: set[str]) -> bool:
     return last.decision != "reject" and not accused <= last.accused
 
 
-def _changes(stack: list[Decision]) -> dict[str | None, str]:
+def _changes(stack: list[Decision]) -> dict[str, str]:
     """Return the changes that are in place: those at the end of the stack, the last of a column."""
-    changes: dict[str | None, str] = {}
+    changes: dict[str, str] = {}
     for decision in reversed(stack):
         if decision.decision not in CHANGES:
             break
-        changes.setdefault(decision.column, decision.value or "")
+        changes.setdefault(decision.column or "", decision.value or "")
     return changes
 
 
@@ -355,6 +379,8 @@ def recorded_in(store: Store, entry: Entry) -> Iterator[Decision]:
     [recorded] = facts["outputs"]
     content = run_files.read(store.reviews, entry.seq, recorded, what="review")
     table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
+    if set(SCHEMA.names) - set(table.column_names):
+        return  # of a version whose decisions were bound to one run; they are no longer in force
     columns = {name: table[name].to_pylist() for name in SCHEMA.names}
     identities = zip(columns.pop("row_id"), columns.pop("copy"), strict=True)
     known: dict[tuple[str, ...], frozenset[str]] = {}  # rows of a group share one
@@ -367,8 +393,3 @@ def recorded_in(store: Store, entry: Entry) -> Iterator[Decision]:
     for identity, accused, *cells in zip(identities, sets, *columns.values(), strict=True):
         parts = dict(zip(names_of, cells, strict=True))
         yield Decision(**parts, identity=identity, accused=accused, **own)
-
-
-def table_of(decisions: Iterable[Mapping[str, Any]]) -> pa.Table:
-    """Return the table of a review's decisions, one row each, with the columns of SCHEMA."""
-    return pa.Table.from_pylist(list(decisions), SCHEMA)

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checks.kit import findings
-from checks.kit.contract_model import Contract, Policy
+from checks.kit.contract_model import Column, Contract, Policy
 from pipelines.store import decisions
 from pipelines.store.decisions import Decision, History
+from provenance.rows.column_types import ColumnSpec
 from provenance.rows.shards import unpacked
 
 RULES = ("outliers.joint", "labels.contradicted", "poison.trigger")
@@ -64,7 +65,7 @@ class Model:
             if (word := step["decided"].get(row)) is None:
                 continue
             accused = frozenset(f"{rule} " for rule in step["accused"].get(row, ()))
-            decision = Decision(row, word, None, "v", None, "ann", at, None, accused, number,
+            decision = Decision(row, word, "a", "v", None, "ann", at, None, accused, number,
                                 number, f"2026-01-{number:02d}")  # fmt: skip
             self.made.append(decision)
             stack = self.stacks.setdefault(at, [])
@@ -126,4 +127,5 @@ def test_a_decision_older_than_the_contract_allows_stands_no_more(steps, last, d
 
 
 def _contract(days=None):
-    return Contract("n", "1", "", "", (), policy=Policy(decisions_valid=days))
+    columns = (Column(ColumnSpec("a")),)
+    return Contract("n", "1", "", "", columns, policy=Policy(decisions_valid=days))

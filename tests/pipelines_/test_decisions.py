@@ -4,6 +4,7 @@ import csv
 import json
 import os
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import runs
@@ -16,8 +17,10 @@ from pipelines.review import (
     decision_file,
     grouping,
     lessons,
+    nearest,
     queue,
     recording,
+    reviewed_run,
     shown_cells,
 )
 from pipelines.review.recording import Ask
@@ -162,7 +165,7 @@ def test_a_cell_is_corrected_to_what_the_contract_allows_only(examined, more, sa
 def test_undo_and_forget_count_from_the_next_run_on(examined):
     first = examined(ROWS, {"b", "c"})
     decide(first, "reject", "b", "c")
-    decide(examined(ROWS, {"b", "c"}), "release", "b", overrule=True, reason="looked")
+    decide(ReviewedRun.of(first.store, first.entry), "release", "b")
     second = examined(ROWS, {"b", "c"})
     assert fates(second)["b"] == "clean"
     decide(second, "undo", "b")
@@ -401,3 +404,68 @@ def test_reviews_teach_how_often_a_rule_is_right(examined):
     assert "1 of 10 reviewed rows were wrong" in group.lesson.says()
     [fresh] = grouping.groups(examined([("z", "9", "x")], {"z"}, rule="poison.trigger"))
     assert (fresh.likely, fresh.lesson.says()) == (pytest.approx(0.9), "")
+
+
+def test_a_value_that_a_later_contract_refuses_is_not_taken(examined, contract):
+    run = examined(ROWS, {"b", "c"})
+    decide(run, "correct", "b", column="age", value="120")
+    decide(ReviewedRun.of(run.store, run.entry), "relabel", "c", value="z")
+    text = CONTRACT.replace("maximum: 130", "maximum: 100")
+    contract.write_text(
+        text.replace("name: kind,", "name: kind, logicalTypeOptions: {maxLength: 9},")
+    )
+    second = examined(ROWS, {"b", "c"})
+    assert (fates(second)["b"], clean(second)["c"]["kind"]) == ("quarantine", "z")
+    [said] = [item for item in second.rowed.to_pylist() if item["rule"] == "ASSAY-K026"]
+    assert (said["severity"], said["row"]) == ("warning", 1)
+    assert "does not allow its value any more" in said["evidence"]
+
+
+def test_a_label_keeps_its_column_when_another_becomes_the_label(examined, contract):
+    decide(examined(ROWS, {"b"}), "relabel", "b", value="z")
+    role = "customProperties: [{property: assay.role, value: label}]"
+    text = CONTRACT.replace(f", {role}", "").replace("maximum: 130}", "maximum: 130}, " + role)
+    contract.write_text(text)
+    assert clean(examined(ROWS, {"b"}))["b"] == {"key": "b", "age": 21, "kind": "z"}
+
+
+def test_of_a_relabel_and_a_correction_of_the_label_the_later_stands(examined):
+    decide(examined(ROWS, {"b"}), "relabel", "b", value="u")
+    decide(examined(ROWS, {"b"}), "correct", "b", column="kind", value="w")
+    assert clean(examined(ROWS, {"b"}))["b"]["kind"] == "w"
+
+
+def test_what_was_redacted_stays_redacted_though_nothing_accuses_it(examined):
+    rows = [("call joe@example.org", "20", "x"), *ROWS]
+    decide(examined(rows, {rows[0][0]}, rule="pii.EMAIL_ADDRESS", column="key"), "redact",
+           rows[0][0])  # fmt: skip
+    [held] = [key for key in clean(examined(rows, set())) if key not in "abcde"]
+    assert "joe" not in held
+
+
+def test_a_row_that_an_earlier_decision_rejected_is_released_by_undoing_that(examined):
+    decide(examined(ROWS, {"b"}), "reject", "b")
+    second = examined(ROWS, {"b"})
+    with pytest.raises(AssayError, match="rejected before run"):
+        decide(second, "release", "b", overrule=True, reason="looked")
+    decide(second, "undo", "b")
+    assert fates(examined(ROWS, {"b"}))["b"] == "quarantine"
+
+
+def test_an_expired_rejection_is_asked_anew_though_nothing_accuses_the_row(
+    examined, contract, monkeypatch
+):
+    decide(examined(ROWS, {"b"}), "reject", "b")
+    policy(contract, decisions_valid="30d")
+    monkeypatch.setattr(decisions, "now", lambda: "2999-01-01T00:00:00+00:00")
+    second = examined(ROWS, set())
+    assert [group.reasons[0]["rule"] for group in grouping.groups(second)] == ["ASSAY-K026"]
+
+
+def test_personal_texts_in_nested_cells_are_seen_and_nested_cells_are_no_distance():
+    cells = pa.chunked_array([pa.array([{"email": "anna.lee@example.org", "age": 3}])])
+    assert shown_cells.holds_private("person", cells)
+    assert not shown_cells.holds_private("person", pa.chunked_array([pa.array([[1, 2]])]))
+    lists = pa.chunked_array([pa.array([["a"], ["b"]])])
+    assert nearest._apart(lists, lists.slice(0, 1)) is None
+    assert reviewed_run.texts_of(lists).to_pylist() == ["['a']", "['b']"]
