@@ -219,7 +219,7 @@ def test_a_decision_is_recorded_and_taken_back_as_a_whole(browser, api, store, e
     made = decide(browser, api, 1, "relabel", value="bad", reason="typo").json()
     assert (made["counts"], made["last"]["entry"]) == ({"relabel": 1}, made["entry"])
     run = ReviewedRun.of(store, entry)
-    assert run.standing[1].last.what == ("relabel", None, "bad")
+    assert run.standing[1].last.what == ("relabel", "kind", "bad")
     assert run.standing[1].last.reason == "typo"
     assert item(browser, api, 1)["version"] == made["entry"]
     undone = browser.tell(f"{api}/undo", {"entry": made["entry"]}).json()
