@@ -120,7 +120,7 @@ def test_a_queue_is_reviewed_by_keyboard_alone(opened, store, entry):
     page.wait_for_selector("text=Nothing waits for a decision")
     assert page.inner_text("#waiting") == "Nothing waits"
     assert standing(store, entry) == {
-        1: ("relabel", None, "bad"), 2: ("release", None, None), 3: ("correct", "age", "33"),
+        1: ("relabel", "kind", "bad"), 2: ("release", None, None), 3: ("correct", "age", "33"),
         4: ("reject", None, None), 5: ("redact", None, None), 7: ("reject", None, None),
         8: ("release", None, None)}  # fmt: skip
     assert ReviewedRun.of(store, entry).standing[7].last.reason == "known since May"
