@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit.contract_model import Rule
-from pipelines.review import shown_cells
 from pipelines.review.reviewed_run import ReviewedRun
 from provenance.base.codes import CODES
 
@@ -29,21 +28,21 @@ def passing(run: ReviewedRun, reasons: Iterable[Mapping[str, Any]]) -> list[str]
         run: under review.
         reasons: findings on one row.
     """
-    private = shown_cells.private_columns(run)
     made: dict[str, None] = {}
     for reason in reasons:
         if reason["severity"] == "info":
             continue
-        made |= dict.fromkeys(_of(run, reason, private))
+        made |= dict.fromkeys(_of(run, reason))
     return list(made)
 
 
-def _of(run: ReviewedRun, reason: Mapping[str, Any], private: frozenset[str]) -> Iterator[str]:
+def _of(run: ReviewedRun, reason: Mapping[str, Any]) -> Iterator[str]:
     rule = next((each for each in run.contract.rules if each.id == reason["rule"]), None)
     column = reason["column"]
-    if rule is not None and column and column not in private and (asks := _asked(rule)):
+    may_name = column and column not in run.private
+    if rule is not None and may_name and (asks := _asked(rule)):
         yield f"{column} must be {asks}"
-    elif reason["check"] == "outliers" and column and column not in private:
+    elif reason["check"] == "outliers" and may_name:
         yield from _usual(run, column)
     elif (code := reason["rule"].removeprefix("ASSAY-")) in CODES:
         yield _sentence(CODES[code][1])

@@ -162,7 +162,7 @@ class Answers:
         """Return the labels that a row may get, none if there are too many or they are personal."""
         run = self.queue.run
         label = run.contract.label
-        if label is None or label in self._private:
+        if label is None or label in run.private:
             return []
         seen = {str(each) for each in run.contract.column(label).valid_values or ()}
         if not seen:
@@ -174,10 +174,6 @@ class Answers:
     def _possible(self) -> list[str]:
         words = ["release", "reject", "correct", "redact"]
         return [*words, "relabel"] if self.queue.run.contract.label else words
-
-    @property
-    def _private(self) -> frozenset[str]:
-        return self.queue.private
 
     def _group(self, part: Part) -> dict[str, Any]:
         group = part.group
@@ -206,19 +202,16 @@ class Answers:
 
     def _hidden(self, name: str, cells: pa.ChunkedArray) -> list[bool]:
         """Return which cells of a column are masked: all, or those that look personal."""
-        if name in self._private:
+        if name in self.queue.run.private:
             return [True] * len(cells)
         if not shown_cells.holds_private(name, cells):
             return [False] * len(cells)
         return [shown_cells.holds_private(name, cells[at : at + 1]) for at in range(len(cells))]
 
     def _decision(self, made: Decision) -> dict[str, Any]:
-        column = made.column or (self.queue.run.contract.label if made.value else None)
-        cells = pa.chunked_array([pa.array([made.value], pa.string())])
-        hidden = column in self._private or shown_cells.holds_private(column or "", cells)
-        value = made.value and plain(shown_cells.masked(made.value) if hidden else made.value)
+        value = shown_cells.shown_value(self.queue.run, made.column, made.value)
         return {
-            "decision": made.decision, "column": made.column, "value": value,
+            "decision": made.decision, "column": made.column, "value": value and plain(value),
             "reason": made.reason and printable(made.reason), "by": printable(made.reviewer),
             "entry": made.entry, "base": made.base, "time": made.time,
             "own": made.reviewer == self.desk.reviewer,

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.review import grouping, lessons, shown_cells
+from pipelines.review import grouping, lessons
 from pipelines.review.grouping import Group
 from pipelines.review.indexed_run import SEVERITIES, IndexedRun
 from pipelines.review.selection import Selection, Selector
@@ -41,7 +41,6 @@ class LiveQueue:
         """Index a run: seconds for a million rows."""
         self.run = run
         is_open = pc.is_in(run.ordered["severity"], pa.array(SEVERITIES))
-        self.private = shown_cells.private_columns(run)
         self.groups = grouping.of_findings(
             run.ordered.filter(is_open), lessons.precisions(run.history)
         )
@@ -64,7 +63,7 @@ class LiveQueue:
             row = int(self.run.accused[0])
             self.run.told(row)
             self.run.cells([row])
-        _ = self.run.unreadable
+        _ = self.run.unreadable, self.run.private
 
     @property
     def waiting(self) -> int:

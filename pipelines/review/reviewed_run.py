@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from checks.kit import registry
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
 from pipelines.run.fates import REFUSED
@@ -22,8 +23,10 @@ from provenance.ledger.lineage import RowIds
 from provenance.ledger.run_files import FATES
 from provenance.ledger.run_reader import RunReader
 from provenance.rows import cast, digest
+from provenance.rows.nested import column_of
 from provenance.rows.snapshot import Source
 
+PRIVATE_CHECKS = frozenset({"pii"})  # what they accuse a column of is that it holds personal data
 SAMPLED = 50_000  # clean rows that a row is compared with
 PLACES = pa.schema([("row", pa.int64()), ("file", pa.string()), ("file_row", pa.int64())])
 
@@ -74,6 +77,17 @@ class ReviewedRun:
     def standing(self) -> dict[int, Standing]:
         """Return the decisions in force, by row."""
         return decisions.of_run(self.store, self.entry, self.files, self.contract, self.found)
+
+    @functools.cached_property
+    def private(self) -> frozenset[str]:
+        """Return the columns whose cells are masked, by the contract, their names or the scan."""
+        columns = self.contract.columns
+        named = {c.name for c in columns if c.is_protected or registry.is_private(c.name)}
+        pairs = self.rowed.group_by(["check", "column"]).aggregate([]).to_pylist()
+        accused = {item["column"] for item in pairs if item["check"] in PRIVATE_CHECKS}
+        return frozenset(named).union(
+            column_of(path, self.columns) or path for path in accused if path
+        )
 
     def told(self, row: int) -> list[tuple[Decision, bool]]:
         """Return all decisions on a row, oldest first, and whether its content was the same.

@@ -6,21 +6,9 @@ from collections.abc import Collection
 import pyarrow as pa
 
 from checks.kit import registry
-from checks.kit.contract_model import Contract
 from pipelines.proposal.deviants import shortened
 from pipelines.review.reviewed_run import ReviewedRun
-from provenance.rows.nested import column_of, is_text, leaves
-
-PRIVATE_CHECKS = frozenset({"pii"})  # what they accuse a column of is that it holds personal data
-
-
-def private_columns(run: ReviewedRun) -> frozenset[str]:
-    """Return the columns whose cells are masked, by the contract, their names or the scan."""
-    named = {c.name for c in run.contract.columns if _is_private(run.contract, c.name)}
-    for check, column in _accused(run):
-        if check in PRIVATE_CHECKS and column:
-            named.add(column_of(column, run.columns) or column)
-    return frozenset(named)
+from provenance.rows.nested import is_text, leaves
 
 
 def shown(
@@ -35,7 +23,7 @@ def shown(
         unmasked: whether cells that may be personal are shown.
     """
     table = run.cells(rows, columns)
-    private = frozenset() if unmasked else private_columns(run)
+    private = frozenset() if unmasked else run.private
     found: dict[int, dict[str, str]] = {row: {} for row in table["row"].to_pylist()}
     for name in table.column_names[1:]:
         is_hidden = name in private or (not unmasked and holds_private(name, table[name]))
@@ -47,21 +35,17 @@ def shown(
 
 def shown_value(run: ReviewedRun, column: str | None, value: str | None) -> str | None:
     """Return the new value of a decision, masked as a cell of its column would be."""
-    if value is None or column is None:
+    if value is None:
         return value
+    column = column or run.contract.label or ""
     cells = pa.chunked_array([pa.array([value], pa.string())])
-    is_hidden = column in private_columns(run) or holds_private(column, cells)
+    is_hidden = column in run.private or holds_private(column, cells)
     return masked(value) if is_hidden else value
 
 
 def masked(cell: str) -> str:
     """Return the shape of a cell: digits as #, letters as x."""
     return re.sub(r"[^\W\d_]", "x", re.sub(r"\d", "#", cell))
-
-
-def _is_private(contract: Contract, name: str) -> bool:
-    column = contract.column(name)
-    return column.is_protected or registry.is_private(name)
 
 
 def holds_private(name: str, cells: pa.ChunkedArray) -> bool:
@@ -73,8 +57,3 @@ def holds_private(name: str, cells: pa.ChunkedArray) -> bool:
     return any(
         registry.is_private(name, each.cast(pa.string()).drop_null().unique()) for each in texts
     )
-
-
-def _accused(run: ReviewedRun) -> set[tuple[str, str | None]]:
-    pairs = run.rowed.group_by(["check", "column"]).aggregate([])
-    return {(item["check"], item["column"]) for item in pairs.to_pylist()}
