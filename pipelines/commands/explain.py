@@ -16,7 +16,6 @@ from provenance.base.ordinals import ordinal
 
 if TYPE_CHECKING:
     from checks.kit.protocol import Explanation
-    from pipelines.review.reviewed_run import ReviewedRun
     from pipelines.store.store import Store
     from provenance.ledger.entry import Entry
     from provenance.ledger.run_reader import RunReader
@@ -146,6 +145,7 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
     copy = row_history.copy_of(entry, source)
     runs = list(row_history.fates_of(store, source["sha256"], local, copy))
     fates = [{name: item[name] for name in FATE} for item in runs if item["base"] == base]
+    reasons = row_history.findings_in(files, number)
     return {
         "schema": "assay.explain/1",
         "run": entry.seq,
@@ -154,8 +154,8 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
                    **_bytes(files, source, local)},
         "fate": next(f["fate"] for f in fates if f["run"] == entry.seq),
         "rejected": row_history.rejection_in(files, number),
-        "findings": row_history.findings_in(files, number),
-        **_under_review(store, entry, number),
+        "findings": reasons,
+        **_under_review(store, entry, number, reasons),
         "fates": fates,
         "runs": runs,
         "contract": entry.facts["contract"],
@@ -163,7 +163,9 @@ def row_facts(store: "Store", run: str, row: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _under_review(store: "Store", entry: "Entry", row: int) -> dict[str, Any]:
+def _under_review(
+    store: "Store", entry: "Entry", row: int, reasons: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return a row's cells, masked; its decisions; the clean rows like it; what it would pass by.
 
     The decisions are all of its content, oldest first, and those on other content with its key.
@@ -173,7 +175,6 @@ def _under_review(store: "Store", entry: "Entry", row: int) -> dict[str, Any]:
 
     run = ReviewedRun.of(store, entry)
     names = ("entry", "time", "base", "decision", "column", "value", "reason", "reviewer")
-    reasons = row_findings(run, row)
     like = nearest.nearest(run, row) if reasons else []
     cells = shown_cells.shown(run, [row, *(near.row for near in like)], run.columns)
     return {
@@ -191,13 +192,6 @@ def _under_review(store: "Store", entry: "Entry", row: int) -> dict[str, Any]:
             for decision, is_same in run.told(row)
         ],
     }  # fmt: skip
-
-
-def row_findings(run: "ReviewedRun", row: int) -> list[dict[str, Any]]:
-    """Return the findings on one row, causes first."""
-    from pipelines.store import row_history
-
-    return row_history.findings_in(run.files, row)
 
 
 def _bytes(files: "RunReader", source: Mapping[str, Any], local: int) -> dict[str, Any]:

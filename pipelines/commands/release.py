@@ -120,7 +120,8 @@ def _settled(
 ) -> Decided:
     """Return the decisions in force for the rows of the base run."""
     history = History.of(store, base.facts["dataset"])
-    standing = decisions.of_run(store, base, files, contract, found)
+    applied = decisions.applied(store, base)
+    standing = decisions.in_force(history, applied, base, files, contract, found)
     until = Judged(standing, {}).until(contract)
     return Decided(standing, upto=history.upto, until=until)
 

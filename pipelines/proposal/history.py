@@ -94,7 +94,9 @@ def reviewed(store: Store, entry: Entry) -> Reviewed:
         raise AssayError("C014", what, fix="choose a run in which every check ran")
     contract, text = row_history.contract_of(files), files.read(CONTRACT).decode()
     found = pa.concat_tables(files.tables("findings"))
-    standing = decisions.of_run(store, base, files, contract, found)
+    history = decisions.History.of(store, base.facts["dataset"])
+    applied = decisions.applied(store, base)
+    standing = decisions.in_force(history, applied, base, files, contract, found)
     released, rejected = (
         frozenset(row for row, item in standing.items() if item.last.decision == word)
         for word in ("release", "reject")

@@ -8,8 +8,7 @@ Cost: two passes over the lineage and one sort of the findings, once.
 import functools
 import sys
 import threading
-from collections.abc import Collection, Iterable, Mapping
-from typing import ClassVar
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +18,7 @@ from checks.kit import verdict
 from checks.kit.findings import Findings
 from pipelines.review.reviewed_run import PLACES, ReviewedRun
 from pipelines.store import decisions
-from pipelines.store.decisions import Decision, History, Identity, Standing
+from pipelines.store.decisions import Decision, History, Identity
 from provenance.ledger import lineage
 from provenance.ledger.run_files import FATES
 from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
@@ -32,9 +31,6 @@ MANY = 1000  # rows from which a scan of the findings is cheaper than to find ea
 
 class IndexedRun(ReviewedRun):
     """A run whose decisions and history are kept up to date by whoever holds it."""
-
-    PARTS: ClassVar[tuple[str, ...]] = ("row_id", "source_sha256", "source_row", "fate", "file",
-                                        "file_row")  # fmt: skip
 
     @functools.cached_property
     def history(self) -> History:
@@ -51,30 +47,8 @@ class IndexedRun(ReviewedRun):
         _by_key(self._keyed, made)
         self.history.extend(made)
 
-    def told(self, row: int) -> list[tuple[Decision, bool]]:
-        """Return all decisions on a row, oldest first, and whether its content was the same."""
-        if not self.history.every:
-            return []
-        own = self.history.every.get(self.identities([row])[row], [])
-        key = None if row in self.unreadable else self.key_ids([row]).get(row)
-        others = [each for each in self._keyed.get(key or b"", ()) if each not in own]
-        told = [(each, True) for each in own] + [(each, False) for each in others]
-        return sorted(told, key=lambda item: item[0].entry)
-
-    @functools.cached_property
-    def applied(self) -> Mapping[int, Standing]:
-        """Return what the run itself applied: it stays in this run, whatever is withdrawn."""
-        made = decisions.applied(self.store, self.entry)
-        return {row: Standing(last, {}) for row, last in made.items()}
-
-    @functools.cached_property
-    def standing(self) -> dict[int, Standing]:
-        """Return the decisions in force, by row; later ones must be added to it."""
-        located = decisions.locate(
-            decisions.rows_of(self.files, self.entry), self.history.ids()
-        )  # fmt: skip
-        judged = self.history.judge(located, self.contract, self.found, self.entry.seq)
-        return {**self.applied, **judged.standing}
+    def _of_key(self, _: History, key: bytes) -> Iterable[Decision]:
+        return self._keyed.get(key, ())
 
     @functools.cached_property
     def ordered(self) -> Findings:

@@ -18,6 +18,7 @@ from pipelines.review import grouping, lessons
 from pipelines.review.grouping import Group
 from pipelines.review.indexed_run import SEVERITIES, IndexedRun
 from pipelines.review.selection import Selection, Selector
+from pipelines.store import decisions
 from pipelines.store.decisions import Decision, Standing
 from provenance.base.errors import AssayError
 from provenance.ledger.run_files import FATES
@@ -148,8 +149,9 @@ class LiveQueue:
         others = {each.identity for each in made if each.base != base}
         located = own | (run.rows_of(others) if others else {})
         judged = run.history.judge(located, run.contract, run.rowed, base).standing
+        kept = decisions.kept({row: run.applied[row] for row in located if row in run.applied})
         for row in located:
-            now = judged.get(row) or run.applied.get(row)
+            now = judged.get(row) or kept.get(row)
             if now is None:
                 run.standing.pop(row, None)
             else:

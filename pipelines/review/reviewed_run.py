@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -76,7 +76,14 @@ class ReviewedRun:
     @functools.cached_property
     def standing(self) -> dict[int, Standing]:
         """Return the decisions in force, by row."""
-        return decisions.of_run(self.store, self.entry, self.files, self.contract, self.found)
+        return decisions.in_force(
+            self.history, self.applied, self.entry, self.files, self.contract, self.found
+        )
+
+    @functools.cached_property
+    def applied(self) -> Mapping[int, Decision]:
+        """Return the decisions that the run itself applied, by row."""
+        return decisions.applied(self.store, self.entry)
 
     @functools.cached_property
     def private(self) -> frozenset[str]:
@@ -99,12 +106,14 @@ class ReviewedRun:
             return []
         own = history.every.get(self.identities([row])[row], [])
         key = None if row in self.unreadable else self.key_ids([row]).get(row)
-        others = [
-            each for stack in history.every.values() for each in stack
-            if key is not None and each.key_id == key and each not in own
-        ]  # fmt: skip
+        others = [] if key is None else [e for e in self._of_key(history, key) if e not in own]
         told = [(each, True) for each in own] + [(each, False) for each in others]
         return sorted(told, key=lambda item: item[0].entry)
+
+    def _of_key(self, history: decisions.History, key: bytes) -> Iterable[Decision]:
+        """Return all decisions on rows of one primary key."""
+        every = (each for stack in history.every.values() for each in stack)
+        return (each for each in every if each.key_id == key)
 
     @functools.cached_property
     def unreadable(self) -> frozenset[int]:

@@ -195,15 +195,15 @@ class History:
         allowed = _Allowed(contract)
         for row, identity in located.items():
             if stack := self.stacks.get(identity):
-                last = stack[-1]
+                last, changes = stack[-1], _changes(stack)
                 if last.time < oldest:
                     lapsed[row] = last, "that decision has expired"
-                elif last.base != base and not allowed(_changes(stack)):
+                elif last.base != base and not allowed(changes):
                     lapsed[row] = last, "the contract does not allow its value any more"
                 elif last.base != base and _is_news(last, accused.get(row, set())):
                     lapsed[row] = last, "something else accuses the row now"
                 else:
-                    standing[row] = Standing(last, _changes(stack))
+                    standing[row] = Standing(last, changes)
         return Judged(standing, lapsed)
 
 
@@ -227,8 +227,13 @@ class _Allowed:
         return self._known[column, value]
 
 
-def of_run(
-    store: Store, base: Entry, files: RunReader, contract: Contract, found: Findings
+def in_force(
+    history: History,
+    applied: Mapping[int, Decision],
+    base: Entry,
+    files: RunReader,
+    contract: Contract,
+    found: Findings,
 ) -> dict[int, Standing]:
     """Return the decisions in force for the rows of a committed run, by row.
 
@@ -236,17 +241,21 @@ def of_run(
     on, since the run's files hold what became of the row.
 
     Args:
-        store: of the run.
+        history: all decisions on the dataset.
+        applied: those that the run applied, from `applied`.
         base: its entry, not that of a release.
         files: its files.
         contract: of the run.
         found: all its findings.
     """
-    history = History.of(store, base.facts["dataset"])
     located = locate(rows_of(files, base), history.ids())
     judged = history.judge(located, contract, found, base.seq)
-    earlier = {row: Standing(last, {}) for row, last in applied(store, base).items()}
-    return {**earlier, **judged.standing}
+    return {**kept(applied), **judged.standing}
+
+
+def kept(applied: Mapping[int, Decision]) -> dict[int, Standing]:
+    """Return decisions that a run applied, as they stay in it: it holds their changes already."""
+    return {row: Standing(last, {}) for row, last in applied.items()}
 
 
 def _moved(time: str, days: int) -> str:
