@@ -12,13 +12,11 @@ from typing import Any
 
 from checks.kit.wording import count
 from pipelines import config
-from pipelines.clock import now
 from pipelines.review import decision_file, queue, recording
 from pipelines.review.recording import Ask, Recorded
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
 from pipelines.store import reference_anchor, row_history, trust
-from pipelines.store.commit import Committer
 from pipelines.store.store import Store
 from provenance.base import atomic
 from provenance.base.errors import AssayError, printable
@@ -150,29 +148,28 @@ def _require_owner(store: Store, option: str) -> None:
 
 def _list(arguments: argparse.Namespace, run: ReviewedRun, entry: Entry) -> int:
     found = queue.of(run, arguments.group or "")
-    is_open = arguments.show_values
-    facts = found.facts(entry.seq, arguments.limit, unmasked=is_open)
-    if arguments.json:
-        _record_values(run, len(facts["rows"]), is_open=is_open)
-        sys.stdout.write(json.dumps(facts, default=str) + "\n")
-        return 0
-    store = config.store_words(run.store.folder)
-    if arguments.group:
-        lines = _group_text(facts, facts["rows"])
+    is_open, facts = arguments.show_values, found.summary(entry.seq)
+    if arguments.json or arguments.group:
+        rows = found.rows(arguments.limit, unmasked=is_open)
+        shown = len(rows)
     else:
         examples = found.examples(unmasked=is_open)
-        lines = _text(facts, examples, arguments.limit, store)
-    _record_values(run, len(facts["rows"]), is_open=is_open)
+        shown = sum(map(len, examples.values()))
+    _record_values(run, shown, is_open=is_open)
+    if arguments.json:
+        sys.stdout.write(json.dumps({**facts, "rows": rows}, default=str) + "\n")
+        return 0
+    if arguments.group:
+        lines = _group_text(facts, rows)
+    else:
+        lines = _text(facts, examples, arguments.limit, config.store_words(run.store.folder))
     sys.stdout.write("".join(f"{printable(line)}\n" for line in lines))
     return 0
 
 
 def _record_values(run: ReviewedRun, rows: int, *, is_open: bool) -> None:
-    """Record in the ledger, before the fact, who was shown cells that are masked otherwise."""
     if is_open:
-        facts = {"schema": "assay.entry/1", "base": run.entry.seq, "by": config.reviewer(),
-                 "dataset": run.entry.facts["dataset"], "shown": {"rows": rows}}  # fmt: skip
-        Committer.of(run.store, now()).commit_access(facts)
+        recording.record_view(run, config.reviewer(), rows=rows)
 
 
 def _text(
@@ -218,9 +215,9 @@ def _group_text(facts: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[st
 
 def _export(arguments: argparse.Namespace, run: ReviewedRun) -> int:
     found = queue.of(run, arguments.group or "")
-    facts = found.facts(run.entry.seq, 0, unmasked=arguments.show_values)
-    _record_values(run, len(facts["rows"]), is_open=arguments.show_values)
-    cells = [_exported(item) for item in facts["rows"]]
+    rows = found.rows(0, unmasked=arguments.show_values)
+    _record_values(run, len(rows), is_open=arguments.show_values)
+    cells = [_exported(item) for item in rows]
     target = Path(arguments.export)
     atomic.refuse_existing(target, "the file of decisions", force=False)
     atomic.write_output(target, "".join(decision_file.lines(cells)).encode(), mode=0o600)

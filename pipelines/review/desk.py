@@ -11,13 +11,11 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 
-from pipelines.clock import now
 from pipelines.review import recording
 from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.live_queue import LiveQueue, LiveSelector
 from pipelines.review.recording import Ask, Recorded
 from pipelines.store import decisions, row_history
-from pipelines.store.commit import Committer
 from pipelines.store.decisions import Decision
 from pipelines.store.store import RUN_KINDS, Store
 from provenance.base.errors import AssayError
@@ -140,12 +138,8 @@ class Desk:
 
     def record_view(self, queue: LiveQueue, column: str) -> None:
         """Record that the reviewer is about to see a cell that is masked otherwise."""
-        run = queue.run
-        shown = {"rows": 1, "columns": [column]}
-        facts = {"schema": "assay.entry/1", "base": run.entry.seq, "by": self.reviewer,
-                 "dataset": run.entry.facts["dataset"], "shown": shown}  # fmt: skip
         with self._recording():
-            Committer.of(self.store, now()).commit_access(facts)
+            recording.record_view(queue.run, self.reviewer, rows=1, columns=[column])
 
     def follow(self) -> None:
         """Take over what the ledger has recorded since, unless a decision is just being made."""

@@ -31,23 +31,28 @@ class Queue:
     groups: list[Group]
     chosen: list[Group]
 
-    def facts(self, number: int, limit: int, *, unmasked: bool = False) -> dict[str, Any]:
-        """Return the object of `--json`: groups, and the first rows in their order.
+    def summary(self, number: int) -> dict[str, Any]:
+        """Return the object of `--json` without its rows: counts and groups.
 
-        Args:
-            number: the run or release that was asked about.
-            limit: rows that are listed, 0 for all.
-            unmasked: whether cells that may be personal are shown.
+        `number` is that of the run or release that was asked about.
         """
         waiting = sum(len(group.rows) for group in self.groups)
         held = sum(len(group.rows) for group in self.groups if group.fate == "quarantine")
-        rows = np.concatenate([np.empty(0, np.int64), *(group.rows for group in self.chosen)])
         return {
             "schema": "assay.review/1", "run": number, "base": self.run.entry.seq,
             "waiting": waiting, "quarantined": held, "decided": len(self.run.standing),
             "groups": [_group(group) for group in self.groups],
-            "rows": self._rows(rows[: limit or len(rows)].tolist(), unmasked=unmasked),
         }  # fmt: skip
+
+    def rows(self, limit: int, *, unmasked: bool = False) -> list[dict[str, Any]]:
+        """Return the first rows of the chosen groups, in their order.
+
+        Args:
+            limit: how many, 0 for all.
+            unmasked: whether cells that may be personal are shown.
+        """
+        rows = np.concatenate([np.empty(0, np.int64), *(group.rows for group in self.chosen)])
+        return self._rows(rows[: limit or len(rows)].tolist(), unmasked=unmasked)
 
     def examples(self, *, unmasked: bool = False) -> dict[str, list[dict[str, Any]]]:
         """Return the first rows of each group by its id."""

@@ -129,6 +129,19 @@ def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -
     return _append(run, table, {"base": made[0].base, "withdraws": number}, reviewer)
 
 
+def record_view(run: ReviewedRun, reviewer: str, **shown: Any) -> None:
+    """Record, before the fact, who is shown cells of a run that are masked otherwise.
+
+    Args:
+        run: under review.
+        reviewer: who is about to see them.
+        shown: number of `rows` and, if not all, their `columns`.
+    """
+    facts = {"schema": "assay.entry/1", "base": run.entry.seq, "by": reviewer,
+             "dataset": run.entry.facts["dataset"], "shown": shown}  # fmt: skip
+    Committer.of(run.store, now()).commit_access(facts)
+
+
 def _with_label(run: ReviewedRun, ask: Ask) -> Ask:
     """Return a decision with the column that it changes: the label may be another one later."""
     if ask.decision != "relabel":
