@@ -76,7 +76,6 @@ _OF_ROWS = (
     }
 )
 _PLAIN = _OF_ROWS | plain_statistics.KINDS | plain_statistics.OF_COLUMNS
-MOST = 200  # counts of one query, which is planned in time quadratic in them
 
 
 @dataclasses.dataclass(slots=True)
@@ -242,14 +241,9 @@ def _missing(clause: Clause) -> str:
 
 def _counted(connection: "duckdb.DuckDBPyConnection", asked: Iterable[str]) -> dict[str, int]:
     """Return how many rows meet each condition."""
-    each = list(dict.fromkeys(asked))
-    found: dict[str, int] = {}
-    for start in range(0, len(each), MOST):
-        part = each[start : start + MOST]
-        counts = ", ".join(f"count(CASE WHEN {condition} THEN 1 END)" for condition in part)
-        [row] = connection.execute(f"SELECT {counts} FROM {ROWS}").fetchall()  # noqa: S608
-        found |= dict(zip(part, row, strict=True))
-    return found
+    counts = {condition: f"count(CASE WHEN {condition} THEN 1 END)" for condition in asked}
+    found = plain_statistics.selected(connection, counts.values())
+    return {condition: found[text] for condition, text in counts.items()}
 
 
 def _result(rows: int, broken: int | None, missing: int | None, mostly: float) -> Result:

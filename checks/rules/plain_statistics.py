@@ -91,7 +91,7 @@ def observed(
     """
     wanted = list(clauses)
     asked = {clause.number: _asked(clause, types) for clause in wanted}
-    values = _selected(connection, [text for texts in asked.values() for text in texts])
+    values = selected(connection, [text for texts in asked.values() for text in texts])
     found: dict[int, Any] = {}
     for clause in wanted:
         parts = [values[text] for text in asked[clause.number]]
@@ -152,7 +152,8 @@ def _asked(clause: Clause, types: Mapping[str, str]) -> list[str]:
     return [text.format(**forms) for text in texts]
 
 
-def _selected(connection: "duckdb.DuckDBPyConnection", asked: Iterable[str]) -> dict[str, Any]:
+def selected(connection: "duckdb.DuckDBPyConnection", asked: Iterable[str]) -> dict[str, Any]:
+    """Return the value over all rows of each expression in SQL, at most MOST in one query."""
     each = list(dict.fromkeys(asked))
     found: dict[str, Any] = {}
     for start in range(0, len(each), MOST):
