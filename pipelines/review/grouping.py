@@ -64,8 +64,7 @@ def groups(run: ReviewedRun) -> list[Group]:
 
     A group keeps its id while its rows are decided one after the other.
     """
-    is_open = pc.is_in(run.rowed["severity"], pa.array([*LIKELY]))
-    every = of_findings(run.rowed.filter(is_open), lessons.precisions(run.history))
+    every = of_findings(run.accusing, lessons.precisions(run.history))
     settled = np.array([*run.standing], np.int64)
     left = [group.without(settled) for group in every]
     return sorted((group for group in left if len(group.rows)), key=_order)
@@ -134,9 +133,8 @@ def _kinds(
 
 def waiting_findings(run: ReviewedRun) -> Findings:
     """Return the errors and warnings on rows about which no decision is in force."""
-    is_open = pc.is_in(run.rowed["severity"], pa.array([*LIKELY]))
-    settled = pc.is_in(run.rowed["row"], pa.array([*run.standing], pa.int64()))
-    return run.rowed.filter(pc.and_(is_open, pc.invert(settled)))
+    settled = pc.is_in(run.accusing["row"], pa.array([*run.standing], pa.int64()))
+    return run.accusing.filter(pc.invert(settled))
 
 
 def _group(

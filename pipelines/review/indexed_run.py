@@ -24,7 +24,6 @@ from provenance.ledger.run_files import FATES
 from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
 from provenance.rows.snapshot import Source
 
-SEVERITIES = ("error", "warning")  # of the findings that make a row wait
 MOST = 256 << 20  # bytes of the run's tables that stay in memory
 MANY = 1000  # rows from which a scan of the findings is cheaper than to find each row's own
 
@@ -58,8 +57,7 @@ class IndexedRun(ReviewedRun):
     @functools.cached_property
     def accused(self) -> np.ndarray:
         """Return the rows that an error or a warning accuses: int64, ascending."""
-        is_open = pc.is_in(self.ordered["severity"], pa.array(SEVERITIES))
-        return np.unique(self.ordered["row"].filter(is_open).to_numpy())
+        return np.unique(self.accusing["row"].to_numpy())
 
     @functools.cached_property
     def fates(self) -> np.ndarray:

@@ -11,12 +11,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines.review import grouping, lessons
 from pipelines.review.grouping import Group
-from pipelines.review.indexed_run import SEVERITIES, IndexedRun
+from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.selection import Selection, Selector
 from pipelines.store import decisions
 from pipelines.store.decisions import Decision, Standing
@@ -41,10 +39,7 @@ class LiveQueue:
     def __init__(self, run: IndexedRun) -> None:
         """Index a run: seconds for a million rows."""
         self.run = run
-        is_open = pc.is_in(run.ordered["severity"], pa.array(SEVERITIES))
-        self.groups = grouping.of_findings(
-            run.ordered.filter(is_open), lessons.precisions(run.history)
-        )
+        self.groups = grouping.of_findings(run.accusing, lessons.precisions(run.history))
         self._number = {group.id: place for place, group in enumerate(self.groups)}
         self._group_of = np.zeros(len(run.accused), np.int32)
         self._members = [np.searchsorted(run.accused, group.rows) for group in self.groups]

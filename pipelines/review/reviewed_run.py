@@ -26,6 +26,7 @@ from provenance.rows import cast, digest
 from provenance.rows.nested import column_of
 from provenance.rows.snapshot import Source
 
+WAITING = ("error", "warning")  # severities of the findings that make a row wait
 PRIVATE_CHECKS = frozenset({"pii"})  # what they accuse a column of is that it holds personal data
 SAMPLED = 50_000  # clean rows that a row is compared with
 PLACES = pa.schema([("row", pa.int64()), ("file", pa.string()), ("file_row", pa.int64())])
@@ -63,6 +64,11 @@ class ReviewedRun:
     def rowed(self) -> Findings:
         """Return the findings on rows."""
         return self.found.filter(pc.is_valid(self.found["row"]))
+
+    @property
+    def accusing(self) -> Findings:
+        """Return the errors and warnings on rows, decided or not."""
+        return self.rowed.filter(pc.is_in(self.rowed["severity"], pa.array(WAITING)))
 
     def findings_on(self, rows: Collection[int]) -> Findings:
         """Return the findings on some rows."""
