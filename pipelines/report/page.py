@@ -33,6 +33,7 @@ STATUS_WORDS = {  # in the order of the page
 }
 NOT_RUN = ("K001", "K002", "K003")
 DRIFT = ("K010", "K017")
+COLOURS = "colours.css"  # and letters; the review page has them too
 RULES = ("rules", "the rules")
 # where on the page a reason is shown in full
 PLACES = {
@@ -44,7 +45,7 @@ PLACES = {
 
 def render(facts: ReportFacts) -> str:
     """Return the page of one run as HTML text; the same facts give the same bytes."""
-    style, script = _asset("report.css"), _asset("report.js")
+    style, script = asset(COLOURS) + asset("report.css"), asset("report.js")
     page = _environment().get_template("report.html.j2")
     ranked = _by_drift(facts.drift)
     drawn = {panel.column for panel in ranked[:MOST_CHARTS]}
@@ -175,7 +176,8 @@ def _short(code: str) -> str:
     return code.removeprefix("ASSAY-")
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a file of the report's templates."""
     folder = importlib.resources.files("pipelines.report").joinpath("templates")
     return folder.joinpath(name).read_text("utf-8")
 
@@ -187,7 +189,7 @@ def _environment() -> "jinja2.Environment":
     from pipelines.report import charts
 
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_asset),
+        loader=jinja2.FunctionLoader(asset),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_shown,

@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from checks.kit.findings import SEVERITIES
 from pipelines import config
 from pipelines.report import charts
+from pipelines.report.page import COLOURS, asset
 from pipelines.review.answers import Meaning
 from pipelines.review.desk import MOST_RUNS, Desk
 from pipelines.store import row_history
@@ -35,7 +36,9 @@ REPORT_POLICY = (
     "frame-ancestors 'none'"
 )
 SCRIPTS = ("review.js", "row.js", "near.js")
-ASSETS = {"review.css": "text/css"} | dict.fromkeys(SCRIPTS, "text/javascript")
+ASSETS = dict.fromkeys((COLOURS, "review.css"), "text/css") | dict.fromkeys(
+    SCRIPTS, "text/javascript"
+)
 WIDTH, HEIGHT = 160, 34  # of a trend line, in CSS pixels
 Number = Annotated[int, Path(ge=0, le=MOST)]
 
@@ -53,7 +56,8 @@ def router(desk: Desk, means: Meaning) -> APIRouter:
     def static(name: str) -> Response:
         if name not in ASSETS:
             raise AssayError("C013", "there is no such file", fix="go back to the page")
-        return Response(_asset("static", name), media_type=ASSETS[name])
+        text = asset(name) if name == COLOURS else _asset("static", name)
+        return Response(text, media_type=ASSETS[name])
 
     return made
 
