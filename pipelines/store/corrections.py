@@ -1,5 +1,7 @@
 """A new value for a cell, checked by the contract before it is taken."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pyarrow as pa
 
@@ -45,6 +47,28 @@ def require_valid(contract: Contract, name: str, value: str, what: str) -> None:
         if is_ours and rule.severity == "error" and nested_rules.broken(node, rule).any():
             fix = f"give a value that keeps it, or change the contract ({rule.where})"
             raise AssayError("C014", f"{what} breaks the rule {rule.id}", fix=fix)
+
+
+class Allowed:
+    """Says whether a contract allows new values of cells; each value is judged once."""
+
+    def __init__(self, contract: Contract) -> None:
+        """Judge by a contract."""
+        self._contract = contract
+        self._known: dict[tuple[str, str], bool] = {}
+
+    def __call__(self, changes: Mapping[str, str]) -> bool:
+        """Return whether all new values, by column, are allowed."""
+        return all(self._allows(*change) for change in changes.items())
+
+    def _allows(self, column: str, value: str) -> bool:
+        if (column, value) not in self._known:
+            try:
+                require_valid(self._contract, column, value, "the value")
+                self._known[column, value] = True
+            except AssayError:
+                self._known[column, value] = False
+        return self._known[column, value]
 
 
 def _listed(column: Column) -> str:

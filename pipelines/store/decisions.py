@@ -23,7 +23,6 @@ from checks.kit.findings import Findings
 from pipelines.clock import now
 from pipelines.store import corrections, trust
 from pipelines.store.store import Store
-from provenance.base.errors import AssayError
 from provenance.ledger import lineage, run_files
 from provenance.ledger.entry import Entry
 from provenance.ledger.run_reader import RunReader
@@ -192,7 +191,7 @@ class History:
         days = contract.policy.decisions_valid
         oldest = _moved(now(), -days) if days else ""
         standing, lapsed = {}, {}
-        allowed = _Allowed(contract)
+        allowed = corrections.Allowed(contract)
         for row, identity in located.items():
             if stack := self.stacks.get(identity):
                 last, changes = stack[-1], _changes(stack)
@@ -205,26 +204,6 @@ class History:
                 else:
                     standing[row] = Standing(last, changes)
         return Judged(standing, lapsed)
-
-
-class _Allowed:
-    """Says whether a contract allows new values of cells; each value is judged once."""
-
-    def __init__(self, contract: Contract) -> None:
-        self._contract = contract
-        self._known: dict[tuple[str, str], bool] = {}
-
-    def __call__(self, changes: Mapping[str, str]) -> bool:
-        return all(self._allows(*change) for change in changes.items())
-
-    def _allows(self, column: str, value: str) -> bool:
-        if (column, value) not in self._known:
-            try:
-                corrections.require_valid(self._contract, column, value, "the value")
-                self._known[column, value] = True
-            except AssayError:
-                self._known[column, value] = False
-        return self._known[column, value]
 
 
 def in_force(
