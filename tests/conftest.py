@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 
 sys.path.append(str(Path(__file__).parent))
 
+from chromium import CHROMIUM
+
 # how long an example takes says more of the machine's load than of the code
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -129,3 +131,13 @@ def new_children(monkeypatch):
     from pipelines.run import child_process
 
     monkeypatch.setattr(child_process, "subprocess", subprocess)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return Chromium, started once for the tests of a file."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()

@@ -1,51 +1,17 @@
 """The report in a real browser: no network, no foreign script, all of it by keyboard."""
 
 import dataclasses
-import shutil
 
+import chromium
 import pytest
+from chromium import CONTRAST
 from pipelines_.report_fixture import category_panel, failing, passing
 from pipelines_.test_report import HOSTILE, wide
 
 from pipelines.report import page as report
 from provenance.base.errors import Notice
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-CONTRAST = """() => {
-  const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-  const rgb = (color, under) => {
-    canvas.fillStyle = `rgb(${under})`; canvas.fillRect(0, 0, 1, 1);
-    canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-  };
-  const linear = (v) => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-  const light = (c) => c.map((v) => linear(v / 255))
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const ground = (node) => {
-    const chain = []; for (let at = node; at; at = at.parentElement) chain.unshift(at);
-    const paint = (under, at) => rgb(getComputedStyle(at).backgroundColor, under);
-    return chain.reduce(paint, [255, 255, 255]);
-  };
-  const low = [];
-  for (const node of document.querySelectorAll("body *")) {
-    const own = [...node.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim());
-    if (!own || node.closest("script, svg") || !node.checkVisibility()) continue;
-    const under = ground(node), over = rgb(getComputedStyle(node).color, under);
-    const [a, b] = [light(over), light(under)].sort((x, y) => y - x);
-    if ((a + .05) / (b + .05) < 4.5) low.push(node.outerHTML.slice(0, 90));
-  }
-  return low;
-}"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
+pytestmark = chromium.needed
 
 
 @pytest.fixture
@@ -58,12 +24,7 @@ def opened(browser, tmp_path):
         (folder / "report.html").write_text(report.render(facts), "utf-8")
         context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
         contexts.append(context)
-        page = context.new_page()
-        page.asked, page.said = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("dialog", lambda dialog: (page.said.append("dialog"), dialog.dismiss()))
+        page = chromium.watched(context.new_page())
         page.goto(f"file://{folder}/report.html")
         return page
 

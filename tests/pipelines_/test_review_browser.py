@@ -1,12 +1,12 @@
 """The review page in a real browser: a queue by keyboard alone, nothing asked of anyone else."""
 
 import contextlib
-import shutil
 import time
 
+import chromium
 import pytest
 import review_page
-from pipelines_.test_report_browser import CONTRAST
+from chromium import CONTRAST
 from review_page import accused, commit, lines
 
 from pipelines.review import recording
@@ -16,21 +16,11 @@ from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
 from pipelines.store.store import Store
 
-CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+pytestmark = chromium.needed
 UNNAMED = """() => [...document.querySelectorAll("button, input, select, a[href]")]
   .filter((node) => node.checkVisibility() && !(node.textContent.trim() || node.ariaLabel
     || [...(node.labels ?? [])].some((each) => each.textContent.trim())))
   .map((node) => node.outerHTML.slice(0, 90))"""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture
@@ -48,21 +38,16 @@ def entry(store, tmp_path):
 
 
 @pytest.fixture
-def opened(chromium, store, entry):
+def opened(browser, store, entry):
     """Open the page in a browser of its own; what it asked for and complained of is kept."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(review_page.served(store, entry))
 
         def open_page(*, scheme="light", width=1280):
             size = {"width": width, "height": 860}
-            context = chromium.new_context(color_scheme=scheme, viewport=size)
+            context = browser.new_context(color_scheme=scheme, viewport=size)
             stack.callback(context.close)
-            page = context.new_page()
-            page.asked, page.said = [], []
-            page.on("request", lambda request: page.asked.append(request.url))
-            page.on("console", lambda message: page.said.append(message.text))
-            page.on("pageerror", lambda error: page.said.append(str(error)))
-            page.on("dialog", lambda dialog: (page.said.append("dialog"), dialog.dismiss()))
+            page = chromium.watched(context.new_page())
             page.origin = f"http://127.0.0.1:{server.port}"
             page.goto(server.link())
             page.wait_for_selector("#row-h")
