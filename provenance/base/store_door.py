@@ -190,10 +190,8 @@ def _make(path: Path, sharing: str) -> None:
                 folder.mkdir(mode=mode)
                 atomic.sync(folder.parent)
     with no_follow.folder(path) as descriptor:
-        if _marker(descriptor) is not None:
+        if _settled(path, descriptor) is not None:
             return
-        if not _is_new(descriptor):
-            raise _not_ours(path)
         if os.fstat(descriptor).st_uid != os.geteuid():
             raise _unsafe("the folder belongs to another user", path, "choose one of your own")
         with _masked(_UMASK[sharing]):
@@ -244,12 +242,20 @@ def _marker(descriptor: int) -> str | None:
 
 
 def _recorded(path: Path, descriptor: int, sharing: str) -> str:
+    # without a marker, another run is creating the store, or removing it because it stayed empty
+    return _settled(path, descriptor) or sharing
+
+
+def _settled(path: Path, descriptor: int) -> str | None:
+    """Return the sharing that the marker records, None of a new folder; E108 of any other."""
     marker = _marker(descriptor)
-    if marker is not None:
+    if marker is not None or _is_new(descriptor):
         return marker
-    if _is_new(descriptor):
-        return sharing  # another run is creating it, or removing it because it stayed empty
-    raise _not_ours(path)
+    # another first run may have finished the marker and made folders between the two looks
+    marker = _marker(descriptor)
+    if marker is None:
+        raise _not_ours(path)
+    return marker
 
 
 def _check(path: Path, descriptor: int, sharing: str) -> None:

@@ -232,6 +232,22 @@ def test_many_first_openings_at_once_agree(tmp_path):
     assert store_door.is_marked(tmp_path / "store")
 
 
+def test_a_store_that_appears_between_two_looks_is_opened(tmp_path, monkeypatch):
+    is_new = store_door._is_new
+    elsewhere = tmp_path / "store"
+
+    def another_run_first(descriptor):
+        monkeypatch.setattr(store_door, "_is_new", is_new)
+        with store_door.opened(elsewhere) as door:
+            (door.path / "runs").mkdir()
+        return is_new(descriptor)
+
+    elsewhere.mkdir()
+    monkeypatch.setattr(store_door, "_is_new", another_run_first)
+    with store_door.opened(elsewhere) as door:
+        assert door.names(".") == ["runs", "store.json"]
+
+
 def test_only_regular_files_and_real_folders_are_removed(tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "precious").write_text("mine")
