@@ -115,15 +115,16 @@ def _review(parser: argparse.ArgumentParser) -> None:
         "owner of the store")  # fmt: skip
     add("--show-values", action="store_true", help="do not mask cells that may be personal; only "
         "for the owner of the store, and recorded in the ledger")  # fmt: skip
-    add("--port", type=int, metavar="N", help="without any of the above: the port of the page on "
-        "which rows are reviewed (default: a free one)")  # fmt: skip
-    add("--host", help=argparse.SUPPRESS)  # for an error that says why there is none
     add("--anchor", action="store_true",
         help="make the clean dataset of RUN the reference for drift from now on")  # fmt: skip
     add("--reason", metavar="TEXT", help="why, for the ledger")
     add("--limit", type=int, default=100, metavar="N",
         help="with --list: number of rows of a group, or with --json of all groups (default: "
         "100; 0 for all)")  # fmt: skip
+    from pipelines.commands import review_access
+
+    review_access.add_options(parser)
+    parser.set_defaults(module="review_access")  # says who may, before anything heavy is imported
 
 
 def _release(parser: argparse.ArgumentParser) -> None:
@@ -186,7 +187,8 @@ def _no_options(_: argparse.ArgumentParser) -> None:
 
 
 Command = tuple[Callable[[argparse.ArgumentParser], None], str, tuple[str, ...]]
-# verb: what adds its options, one line of help, examples; `commands.VERB` has `main(arguments)`
+# verb: what adds its options, one line of help, examples; `commands.VERB`, or the module that its
+# options name, has `main(arguments)`
 VERBS: dict[str, Command] = {
     "init": (
         _init,
@@ -216,6 +218,8 @@ VERBS: dict[str, Command] = {
             "assay review latest --list",
             "assay review latest --apply decisions.csv",
             "assay review latest --decide reject --rule poison.trigger --reason 'planted'",
+            "assay review --users users.txt --add-user anna --role reviewer",
+            "assay review --users users.txt --host 0.0.0.0 --tls-cert a.pem --tls-key b.pem",
         ),
     ),
     "release": (
@@ -292,7 +296,8 @@ def _run(words: list[str]) -> int:
     config.quiet_libraries()
     quick_imports.postpone()
     with quick_imports.collecting_nothing():
-        command = importlib.import_module(f"pipelines.commands.{arguments.verb}")
+        name = getattr(arguments, "module", arguments.verb)
+        command = importlib.import_module(f"pipelines.commands.{name}")
     code: int = command.main(arguments)
     sys.stdout.flush()  # so that a closed pipe is noticed here, not while Python exits
     return code

@@ -12,7 +12,7 @@ from typing import Any
 
 from checks.kit.wording import count
 from pipelines import config
-from pipelines.review import decision_file, queue, recording
+from pipelines.review import decision_file, doors, queue, recording
 from pipelines.review.recording import Ask, Recorded
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
@@ -26,7 +26,6 @@ from provenance.ledger.entry import Entry
 ACTIONS = ("list", "apply", "export", "decide", "undo", "forget", "anchor")
 SELECTORS = ("row", "group", "rule", "key")
 PAGE = "page"  # what is asked for without any of them
-LOOPBACK = ("127.0.0.1", "localhost")
 MOST_NAME = 100
 OF_DECIDE = ("column", "value")
 
@@ -80,10 +79,10 @@ def _refuse_unused(arguments: argparse.Namespace, action: str) -> None:
         "decide": (*SELECTORS, *OF_DECIDE, "reason", "overrule", "reviewer"),
         "forget": (*SELECTORS, "reason", "overrule", "reviewer"),
         "undo": ("reason", "reviewer"), "anchor": ("reason",),
-        PAGE: ("port", "host", "reviewer"),
+        PAGE: ("port", "reviewer", *doors.OPTIONS),
     }[action]  # fmt: skip
     every = (*SELECTORS, *OF_DECIDE, "reason", "overrule", "reviewer", "show_values",
-             "port", "host")  # fmt: skip
+             "port", *doors.OPTIONS)  # fmt: skip
     for name in every:
         if getattr(arguments, name) not in (None, False) and name not in heeds:
             word = "--as" if name == "reviewer" else f"--{name.replace('_', '-')}"
@@ -108,20 +107,16 @@ def _asks(arguments: argparse.Namespace, action: str, reviewer: str) -> list[Ask
 
 def _serve(arguments: argparse.Namespace, store: Store, entry: Entry) -> int:
     """Serve the page until it is interrupted."""
-    host = LOOPBACK[0] if arguments.host is None else arguments.host
-    if host not in LOOPBACK:
-        what = "the review page is served to this machine only, so --host must be 127.0.0.1"
-        fix = "leave --host out; from another machine, forward the port with ssh -L"
-        raise AssayError("C012", what, fix=fix)
-    reviewer = _reviewer(arguments, store)
+    door = arguments.door
+    owner = None if door.users else _reviewer(arguments, store)
     from pipelines.commands import explain
     from pipelines.review import server
     from pipelines.review.desk import Desk
 
     base, means = row_history.base_of(entry), functools.cache(explain.meaning)
     say = server.say_json if arguments.json else server.say
-    desk = Desk(store, reviewer)
-    served = server.Server(desk, means, base, port=arguments.port or 0, say=say)
+    desk = Desk(store, owner)
+    served = server.Server(desk, means, base, port=arguments.port or 0, say=say, door=door)
     desk.queue(base)  # so that the page is quick from the first link on
     gc.freeze()  # what stays as long as the server need not be searched for garbage
     served.run()

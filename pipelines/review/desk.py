@@ -15,7 +15,8 @@ from pipelines.review import recording
 from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.live_queue import LiveQueue, LiveSelector
 from pipelines.review.recording import Ask, Recorded
-from pipelines.store import decisions, row_history
+from pipelines.review.sessions import visiting
+from pipelines.store import decisions, reference_anchor, row_history
 from pipelines.store.decisions import Decision
 from pipelines.store.store import RUN_KINDS, Store
 from provenance.base.errors import AssayError
@@ -38,8 +39,9 @@ class ConflictError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Own:
-    """A review entry that one reviewer may take back: its number, and rows by decision."""
+    """A review entry that the reviewer may take back: its number, and rows by decision."""
 
+    by: str
     entry: int
     base: int
     dataset: str
@@ -49,14 +51,14 @@ class Own:
 class Desk:
     """What one server holds of a store."""
 
-    def __init__(self, store: Store, reviewer: str) -> None:
+    def __init__(self, store: Store, owner: str | None) -> None:
         """Read the ledger once.
 
         Args:
             store: whose ledger was found to be intact.
-            reviewer: who decides.
+            owner: who decides outside a session, None if there is always one.
         """
-        self.store, self.reviewer = store, reviewer
+        self.store, self._owner = store, owner
         self.runs: deque[Entry] = deque(maxlen=MOST_RUNS)
         self.decided: dict[int, int] = {}
         self._own: dict[int, Own] = {}
@@ -64,6 +66,11 @@ class Desk:
         self._writing, self._opening = threading.RLock(), threading.Lock()
         self._head, self._next, self._seen = GENESIS, 0, (-1, -1)
         self.follow()
+
+    @property
+    def reviewer(self) -> str:
+        """Return who decides: whose session's request is being answered, else the owner."""
+        return visiting.get().name if self._owner is None else self._owner
 
     def queue(self, number: int) -> LiveQueue:
         """Return the queue of a run; it is made when it is first asked for. C013 if missing."""
@@ -102,7 +109,8 @@ class Desk:
     def last_own(self, dataset: str) -> Own | None:
         """Return the reviewer's last entry of decisions on a dataset that is not withdrawn."""
         every = list(self._own.values())  # at once: another thread may add to them
-        mine = (own for own in reversed(every) if own.dataset == dataset)
+        by = self.reviewer
+        mine = (own for own in reversed(every) if (own.by, own.dataset) == (by, dataset))
         return next(mine, None)
 
     def decide(self, queue: LiveQueue, ask: Ask, version: int, *, overrule: bool) -> Recorded:
@@ -132,7 +140,8 @@ class Desk:
     def undo(self, queue: LiveQueue, number: int, reason: str | None) -> Recorded:
         """Withdraw the decisions of one of the reviewer's own entries."""
         with self._recording():
-            if number not in self._own:
+            own = self._own.get(number)
+            if own is None or own.by != self.reviewer:
                 raise ConflictError(None, f"entry {number} is not yours, or is withdrawn already")
             return self._made(recording.withdraw(queue.run, number, self.reviewer, reason))
 
@@ -140,6 +149,11 @@ class Desk:
         """Record that the reviewer is about to see a cell that is masked otherwise."""
         with self._recording():
             recording.record_view(queue.run, self.reviewer, rows=1, columns=[column])
+
+    def anchor(self, run: Entry, reason: str) -> Entry:
+        """Make a run's clean dataset the reference for drift; errors as of `reference_anchor`."""
+        with self._recording():
+            return reference_anchor.record(self.store, run, self.reviewer, reason)
 
     def follow(self) -> None:
         """Take over what the ledger has recorded since, unless a decision is just being made."""
@@ -222,5 +236,6 @@ class Desk:
         sign = -1 if _WITHDRAWALS & counts.keys() else 1
         self.decided[base] = self.decided.get(base, 0) + sign * sum(counts.values())
         self._own.pop(int(facts.get("withdraws", -1)), None)
-        if facts.get("by") == self.reviewer and not _WITHDRAWALS & counts.keys():
-            self._own[entry.seq] = Own(entry.seq, base, facts["dataset"], counts)
+        if not _WITHDRAWALS & counts.keys():
+            by = str(facts.get("by"))
+            self._own[entry.seq] = Own(by, entry.seq, base, facts["dataset"], counts)

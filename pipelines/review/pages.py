@@ -16,9 +16,11 @@ from checks.kit.findings import SEVERITIES
 from pipelines import config
 from pipelines.report import charts
 from pipelines.report.page import COLOURS, asset
+from pipelines.review import roles
 from pipelines.review.answers import Meaning
 from pipelines.review.desk import MOST_RUNS, Desk
-from pipelines.store import row_history
+from pipelines.review.sessions import visiting
+from pipelines.store import reference_anchor, row_history
 from provenance.base.errors import AssayError, printable
 from provenance.base.ordinals import MOST
 from provenance.ledger.entry import Entry
@@ -35,6 +37,7 @@ REPORT_POLICY = (
     "script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
+KEYS = {"decide": "arlcxuARe", "reveal": "v/"}  # of the review page, by what they need
 SCRIPTS = ("review.js", "row.js", "near.js")
 ASSETS = dict.fromkeys((COLOURS, "review.css"), "text/css") | dict.fromkeys(
     SCRIPTS, "text/javascript"
@@ -50,7 +53,7 @@ def router(desk: Desk, means: Meaning) -> APIRouter:
 
     @made.get("/rules/{rule:path}")
     def rule_(rule: str) -> HTMLResponse:
-        return _page("rule", rule=rule, facts=means(rule))
+        return page("rule", rule=rule, facts=means(rule))
 
     @made.get("/static/{name}")
     def static(name: str) -> Response:
@@ -72,13 +75,21 @@ def _of_runs(made: APIRouter, desk: Desk) -> None:
         desk.follow()
         last = list(desk.runs)
         runs = [_summary(desk, entry) for entry in reversed(last)]
-        return _page("dashboard", runs=runs, trends=_trends(last), store=_store(desk))
+        return page("dashboard", runs=runs, trends=_trends(last), store=_store(desk))
 
     @made.get("/runs/{number}")
     def run(number: Number) -> HTMLResponse:
         entry = desk.store.find(str(number))
         counts = counted(entry.seq)
-        return _page("run", run=_summary(desk, entry), facts=entry.facts, counts=counts)
+        anchor = reference_anchor.standing(desk.store, entry.facts["dataset"]).entry
+        return page("run", run=_summary(desk, entry), facts=entry.facts, counts=counts,
+                    anchor=anchor and anchor.facts)  # fmt: skip
+
+    @made.post("/runs/{number}/anchor")
+    def anchor(number: Number, request: Request) -> Response:
+        reason = request.state.form.get("reason", "").strip()
+        desk.anchor(desk.store.find(str(number)), reason)
+        return RedirectResponse(f"/runs/{number}#reference", 303)
 
     @made.get("/runs/{number}/report.html")
     def report(number: Number) -> Response:
@@ -88,14 +99,13 @@ def _of_runs(made: APIRouter, desk: Desk) -> None:
         return Response(content, headers=headers, media_type="text/html; charset=utf-8")
 
     @made.get("/runs/{number}/review")
-    def review(number: Number, request: Request) -> Response:
+    def review(number: Number) -> Response:
         base = row_history.base_of(desk.store.find(str(number)))
         if base != number:
             return RedirectResponse(f"/runs/{base}/review", 303)
         queue = desk.queue(number)
-        session = request.state.session
-        return _page(
-            "review", run=number, dataset=queue.run.entry.facts["dataset"], csrf=session.csrf,
+        return page(
+            "review", run=number, dataset=queue.run.entry.facts["dataset"], off=_keys_off(),
             reviewer=desk.reviewer, policy=queue.run.contract.policy,
             label=queue.run.contract.label, columns=queue.run.columns, store=_store(desk),
         )  # fmt: skip
@@ -103,11 +113,23 @@ def _of_runs(made: APIRouter, desk: Desk) -> None:
 
 def error(facts: Mapping[str, Any]) -> str:
     """Return the page of an error."""
-    return _environment().get_template("error.html.j2").render(error=facts)
+    return _drawn("error", error=facts)
 
 
-def _page(name: str, **values: Any) -> HTMLResponse:
-    return HTMLResponse(_environment().get_template(f"{name}.html.j2").render(**values))
+def page(name: str, status: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page from its template; it also shows who is logged in."""
+    return HTMLResponse(_drawn(name, **values), status)
+
+
+def _drawn(name: str, **values: Any) -> str:
+    template = _environment().get_template(f"{name}.html.j2")
+    return template.render(session=visiting.get(None), may=roles.may, **values)
+
+
+def _keys_off() -> str:
+    """Return the keys of the review page that do nothing for the role of the session."""
+    session = visiting.get()
+    return "".join(keys for power, keys in KEYS.items() if not roles.may(session, power))
 
 
 def _store(desk: Desk) -> str:

@@ -95,30 +95,9 @@ def faults(store: Store, entry: Entry) -> list[Notice]:
 
 
 def decide(arguments: argparse.Namespace, store: Store, run: Entry) -> int:
-    """Record that a run's clean dataset is the reference from now on.
-
-    Raises:
-        AssayError: ASSAY-C014 if a check did not run on it or it has no clean row, L011 if a file
-            of it does not match its record.
-    """
+    """Record that a run's clean dataset is the reference, and say so; errors as of `record`."""
+    entry = record(store, run, config.reviewer(), (arguments.reason or "").strip())
     facts = run.facts
-    if not facts["checked"]:
-        what = "a check did not run on this run, so it cannot serve as the reference"
-        raise AssayError("C014", what, where=f"run {run.seq}", fix="anchor a different run")
-    if not facts["rows"]["clean"]:
-        what = "this run has no clean rows to compare with"
-        raise AssayError("C014", what, where=f"run {run.seq}", fix="anchor a different run")
-    reason = (arguments.reason or "").strip()
-    if len(reason) > MAX_REASON or not reason.isprintable():
-        what = f"--reason must be one line of at most {MAX_REASON} characters"
-        raise AssayError("C014", what, where="--reason", fix="shorten it")
-    time = now()
-    made = {"schema": "assay.entry/1", "kind": KIND, "time": time, "dataset": facts["dataset"],
-            "base": run.seq, "by": config.reviewer(), "reason": reason or None,
-            "files": _clean_files(run)}  # fmt: skip
-    committer = Committer.of(store, time)
-    _required(store, run.seq, made["files"])
-    entry = committer.commit_facts(made)
     report = {"schema": "assay.anchor/1", "run": run.seq, "entry": entry.seq,
               "dataset": facts["dataset"]}  # fmt: skip
     text = (
@@ -131,6 +110,38 @@ def decide(arguments: argparse.Namespace, store: Store, run: Entry) -> int:
         )
     sys.stdout.write(json.dumps(report) + "\n" if arguments.json else text)
     return 0
+
+
+def record(store: Store, run: Entry, by: str, reason: str) -> Entry:
+    """Record that a run's clean dataset is the reference from now on.
+
+    Args:
+        store: that has the run.
+        run: a run or a release.
+        by: who decides.
+        reason: why, for those who come later; may be empty.
+
+    Raises:
+        AssayError: ASSAY-C014 if a check did not run on it or it has no clean row, L011 if a file
+            of it does not match its record.
+    """
+    facts = run.facts
+    if not facts["checked"]:
+        what = "a check did not run on this run, so it cannot serve as the reference"
+        raise AssayError("C014", what, where=f"run {run.seq}", fix="anchor a different run")
+    if not facts["rows"]["clean"]:
+        what = "this run has no clean rows to compare with"
+        raise AssayError("C014", what, where=f"run {run.seq}", fix="anchor a different run")
+    if len(reason) > MAX_REASON or not reason.isprintable():
+        what = f"--reason must be one line of at most {MAX_REASON} characters"
+        raise AssayError("C014", what, where="--reason", fix="shorten it")
+    time = now()
+    made = {"schema": "assay.entry/1", "kind": KIND, "time": time, "dataset": facts["dataset"],
+            "base": run.seq, "by": by, "reason": reason or None,
+            "files": _clean_files(run)}  # fmt: skip
+    committer = Committer.of(store, time)
+    _required(store, run.seq, made["files"])
+    return committer.commit_facts(made)
 
 
 def _required(store: Store, run: int, recorded: list[dict[str, Any]]) -> list[str]:

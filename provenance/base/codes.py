@@ -168,6 +168,9 @@ C013 The store, run, row or code does not exist.
      Check what you typed; `assay ledger log` lists the runs.
 C014 A review decision is invalid, or does not fit the run or row that it names.
      Correct the decision as the message says; see `assay review --help`.
+C015 The users file of the review page is malformed, or a change of it is not possible.
+     Correct the line that the message names, or use `assay review --add-user`, `--change-user` and
+         `--remove-user`.
 
 K001 A check failed to run, so the verdict is `fail`: unchecked data never passes.
      Run again with --debug and report the output, or turn the check off in the contract.
@@ -272,6 +275,14 @@ E110 Something other than Assay altered a file of the run in progress; nothing w
      Find out who can write to the store's staging/ folder, then run again.
 E111 The Dask scheduler uses plain TCP, so anyone who can reach its port can use it.
      Use a tls:// address, or block access to the cluster's ports (docs/operations.md).
+E112 A file that says who may use the review page is missing or unsafe: a symlink, of another user,
+         or one that others can read or change.
+     Check the path, make the file yours, and run `chmod 600` on it.
+E113 The certificate or the private key for the review page cannot be used.
+     Give PEM files that belong together: a certificate that is valid now, and a key without a
+         password that others cannot read.
+E114 This machine cannot compute Argon2id, which protects the passwords of the review page.
+     Install the version of `cryptography` in uv.lock, whose wheels can.
 E130 The run was interrupted; nothing was committed.
      Run again.
 

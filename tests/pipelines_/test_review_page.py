@@ -128,7 +128,7 @@ def test_no_get_changes_anything_and_every_answer_is_hardened(browser, api, stor
         assert "script-src 'self'" in answer.headers["content-security-policy"], path
         assert "unsafe" not in answer.headers["content-security-policy"], path
         assert answer.headers["x-content-type-options"] == "nosniff"
-        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["referrer-policy"] == "same-origin"
         assert answer.headers["cache-control"] == "no-store"
     assert kinds(store) == before
 
@@ -161,7 +161,9 @@ def test_a_port_in_use_and_another_host_are_refused_at_once(store, entry, capsys
         assert f"ASSAY-C012: port {port} of 127.0.0.1 cannot be used" in capsys.readouterr().err
     assert main([*words, "--port", "70000"]) == 2
     assert main([*words, "--host", "0.0.0.0"]) == 2  # noqa: S104 - that it is refused
-    assert "this machine only" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "needs --users, --tls-cert and --tls-key" in told
+    assert "ssh -L" in told
     assert main([*words, "--list", "--port", "1"]) == 2
 
 

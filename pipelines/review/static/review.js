@@ -3,7 +3,7 @@ import { near } from "./near.js";
 import { WORDS, decided, made, moment, number, rows, sentence, standing, stopLine, told, values, why } from "./row.js";
 
 const desk = document.getElementById("desk");
-const { run, csrf, must, release } = desk.dataset;
+const { run, csrf, must, release, off } = desk.dataset;
 const api = `/api/runs/${run}`;
 const SHOWN = 30_000; // milliseconds that a cell stays open
 const AHEAD = 8; // rows fetched before they are needed
@@ -375,6 +375,7 @@ const keys = {
   "/": search, v: showMasked, "?": () => open("help"), e: () => byId("reason").focus(),
   h: () => { const at = byId("fates"); if (at) { at.open = !at.open; at.scrollIntoView({ block: "nearest" }); } },
 };
+for (const key of off) keys[key] = () => say("Your role lets you look. Reviewers decide.");
 const buttons = {
   "do-release": "a", "do-reject": "r", "do-relabel": "l", "do-correct": "c", "do-redact": "x", "do-skip": "s", "do-undo": "u",
   "do-release-all": "A", "do-reject-all": "R", "do-search": "/", "do-help": "?", "do-prev-group": "p", "do-next-group": "n",
