@@ -72,7 +72,7 @@ class _Desk:
         """Return the login page with a cookie and a secret of its own."""
         cookie = secrets.token_urlsafe(32)
         to = to if PLACES.fullmatch(to) else ""
-        said = {"message": "", "name": "", **values}
+        said = {"message": "", "typed": "", **values}
         answer = self._draw("login", status, csrf=self._at.form_token(cookie), to=to, **said)
         self._at.set_form(answer, cookie)
         return answer
@@ -83,16 +83,16 @@ class _Desk:
         name, to = sent.get("name", "")[:MOST_NAME], sent.get("to", "")
         address = plain_address(request.client.host if request.client else "")
         if self._waiting >= MOST_WAITING:
-            return self.form(to, 503, message=BUSY, name=name)
+            return self.form(to, 503, message=BUSY, typed=name)
         if (wait := self._attempts.begin(name, address)) > 0:
             seconds = int(wait) + 1
             message = f"Too many attempts. Try again in {_words(seconds)}."
-            answer = self.form(to, 429, message=message, name=name)
+            answer = self.form(to, 429, message=message, typed=name)
             answer.headers["retry-after"] = str(seconds)
             return answer
         user = await self._found(name, sent.get("password", ""))
         if user is None:
-            return self.form(to, 403, message=WRONG, name=name)
+            return self.form(to, 403, message=WRONG, typed=name)
         self._attempts.succeed(name, address)
         if before := request.state.session:
             self._sessions.end(before.cookie)
