@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipelines import config
-from pipelines.review import doors, passwords, users
+from pipelines.review import certificates, doors, passwords, users
 from pipelines.review.roles import ROLES
 from pipelines.review.users import User
 from provenance.base import no_follow
@@ -64,7 +64,9 @@ def main(arguments: argparse.Namespace) -> int:
     arguments.door = doors.asked(arguments)
     if path := arguments.door.users:
         _require_outside(path, arguments)
-        users.UsersFile(path)  # so that a file that cannot be used is told at once
+        # what cannot be used is told at once, before the store is read
+        users.UsersFile(path)
+        certificates.loaded(arguments.door.certificate, arguments.door.key)
     from pipelines.commands import review
 
     return review.main(arguments)
