@@ -51,6 +51,12 @@ def router(desk: Desk, means: Meaning) -> APIRouter:
     made = APIRouter()
     _of_runs(made, desk)
 
+    @made.post("/runs/{number}/anchor")
+    def anchor(number: Number, request: Request) -> Response:
+        reason = request.state.form.get("reason", "").strip()
+        desk.anchor(desk.store.find(str(number)), reason)
+        return RedirectResponse(f"/runs/{number}#reference", 303)
+
     @made.get("/rules/{rule:path}")
     def rule_(rule: str) -> HTMLResponse:
         return page("rule", rule=rule, facts=means(rule))
@@ -84,12 +90,6 @@ def _of_runs(made: APIRouter, desk: Desk) -> None:
         anchor = reference_anchor.standing(desk.store, entry.facts["dataset"]).entry
         return page("run", run=_summary(desk, entry), facts=entry.facts, counts=counts,
                     anchor=anchor and anchor.facts)  # fmt: skip
-
-    @made.post("/runs/{number}/anchor")
-    def anchor(number: Number, request: Request) -> Response:
-        reason = request.state.form.get("reason", "").strip()
-        desk.anchor(desk.store.find(str(number)), reason)
-        return RedirectResponse(f"/runs/{number}#reference", 303)
 
     @made.get("/runs/{number}/report.html")
     def report(number: Number) -> Response:
