@@ -138,8 +138,8 @@ class Guard:
             raise self._stranger(scope)
         if not route:
             raise RefusedError(404, "There is no such page.", "Go back to the runs.")
-        if power in roles.POWERS and not roles.may(session, power):
-            raise RefusedError(403, _lacks(session.role, power))
+        if power in roles.POWERS and (words := roles.refusal(session, power)):
+            raise RefusedError(403, words)
         return session
 
     def _login_secret(self, headers: Headers) -> str:
@@ -260,7 +260,3 @@ async def _form(receive: Receive, secret: str) -> dict[str, str]:
         raise RefusedError(422, "The request is not what the page sends.")
     _require_secret(form.pop("csrf"), secret)
     return form
-
-
-def _lacks(role: str, power: str) -> str:
-    return f"Your role, {role}, does not allow this: it needs {roles.POWERS[power]} or above."

@@ -44,6 +44,8 @@ ROUTES = {
     # a search by value tells whether a masked cell holds it
     ("POST", f"{_RUN}/search"): "reveal",
 }
+# the decisions that need more than the route they are sent to
+DECISIONS = {"approve": "approve"}
 # sent by a form, which needs no script; everything else that is posted is JSON of the script
 FORMS = frozenset({"/login", "/logout", "/runs/{number}/anchor"})
 
@@ -59,3 +61,10 @@ class HasRole(Protocol):
 def may(who: HasRole, power: str) -> bool:
     """Return whether somebody's role has one of POWERS."""
     return ROLES.index(who.role) >= ROLES.index(POWERS[power])
+
+
+def refusal(who: HasRole, power: str) -> str:
+    """Return why somebody may not do something, "" if they may."""
+    if may(who, power):
+        return ""
+    return f"Your role, {who.role}, does not allow this: it needs {POWERS[power]} or above."

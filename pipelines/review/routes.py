@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, HTTPException, Path, Query
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.review import roles
 from pipelines.review.answers import Answers, Meaning, words_of
 from pipelines.review.desk import ConflictError, Desk
 from pipelines.review.recording import Ask, Recorded
 from pipelines.review.selection import Selection, Selector
+from pipelines.review.sessions import visiting
 from provenance.base.ordinals import MOST, ordinal
 
 MOST_FOUND = 50
@@ -121,6 +123,9 @@ def _readers(made: APIRouter, answers: Callable[[int], Answers]) -> None:
 def _deciders(made: APIRouter, answers: Callable[[int], Answers]) -> None:
     @made.post("/rows/{row}/decision")
     def decide(number: Run, row: Row, sent: Decided) -> JSONResponse:
+        power = roles.DECISIONS.get(sent.decision, "decide")
+        if words := roles.refusal(visiting.get(), power):
+            raise HTTPException(403, words)
         own = answers(number)
         own.require(row)
         column = sent.column if sent.decision == "correct" else None

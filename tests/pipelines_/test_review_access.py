@@ -163,6 +163,16 @@ def test_a_viewer_who_posts_by_hand_changes_and_learns_nothing(server, store, ap
     assert 'data-off="arlcxuARev/"' in page
 
 
+def test_a_decision_may_need_more_than_its_route(server, store, api, monkeypatch):
+    monkeypatch.setitem(roles.DECISIONS, "reject", "approve")
+    with Person(server, "rita") as rita, Person(server, "abel") as abel:
+        refused = rita.tell(f"{api}/rows/1/decision", REJECT)
+        assert refused.status_code == 403
+        assert refused.json()["message"].endswith("it needs approver or above.")
+        assert abel.tell(f"{api}/rows/1/decision", REJECT).status_code == 200
+    assert [each.facts["by"] for each in reviews(store)] == ["abel"]
+
+
 def test_only_an_admin_anchors_and_the_page_says_who_did(server, store, entry):
     with Person(server, "abel") as abel:
         assert "Make this run the reference" not in abel.get(f"/runs/{entry.seq}").text
@@ -455,15 +465,21 @@ def test_a_right_password_takes_the_failures_before_it_back():
         tries.succeed("rita", "10.0.0.7")
 
 
-def test_guesses_over_http_are_told_to_wait_and_the_right_password_too(server):
-    with Person(server) as guesser:
-        codes = [guesser.log_in("nobody", f"wrong password {n}").status_code for n in range(6)]
-        assert codes[:5] == [403] * 5
-        late = guesser.log_in("nobody", "wrong password")
-        assert late.status_code == 429
-        assert int(late.headers["retry-after"]) >= 1
-        assert "Too many attempts. Try again in" in late.text
+def test_guesses_over_http_are_told_to_wait(store, entry, users, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(login, "Attempts", lambda: attempts.Attempts(lambda: clock[0]))
+    with (
+        review_page.served(store, entry, door=Door(users=users)) as server,
+        Person(server) as guesser,
+    ):
+        codes = [guesser.log_in("vera", f"wrong password {n}").status_code for n in range(6)]
+        assert codes == [403] * 5 + [429]
+        late = guesser.log_in("vera")  # the right one has to wait too
+        assert (late.status_code, late.headers["retry-after"]) == (429, "2")
+        assert "Too many attempts. Try again in 2 seconds." in late.text
         assert guesser.log_in("rita").status_code == 303  # somebody else at this address
+        clock[0] += 1
+        assert guesser.log_in("vera").status_code == 303
 
 
 # a proxy
