@@ -103,12 +103,13 @@ def address(text: str, option: str) -> str:
 
 
 def _require(given: set[str], needed: tuple[str, ...], why: str) -> None:
+    """Refuse options that lack one of `needed`, the first of which is `users`."""
     missing = [name for name in needed if name not in given]
     if not missing:
         return
     first, last = ", ".join(map(_word, missing[:-1])), _word(missing[-1])
     lacks = f"{first} and {last}" if first else last
-    has = _word(next((name for name in needed if name in given), "host"))
+    has = "--host" if why else _word(next(name for name in needed[1:] if name in given))
     what = f"{why}needs {lacks}" if why else f"{has} needs {lacks}"
     fix = f"add what is missing ({PAGE}), or leave {has} out"
     fix = f"{fix} and reach this machine with ssh -L" if why else fix

@@ -37,6 +37,7 @@ def router(threshold: Threshold, sessions: Sessions, first: int, draw: Draw) -> 
         first: the run whose queue a login leads to.
         draw: makes a page of a template's name and values.
     """
+    passwords.prepare()
     made = APIRouter()
     desk = _Desk(threshold, sessions, draw, f"/runs/{first}/review")
 

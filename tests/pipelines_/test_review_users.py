@@ -257,7 +257,7 @@ PROXY = ("--trusted-header", "X-Remote-User", "--proxy", "127.0.0.1", "--origin"
     ((*FAR, "--tls-cert", "c", "--tls-key", "k"), "which needs --users"),
     (("--host", "::", "--users", "u"), "--host :: lets other machines"),
     (("--host", "192.0.2.1", *PROXY, "--users", "u", "--proxy-secret", "s"), "needs --tls-cert"),
-    (("--tls-cert", "c", "--users", "u"), "--users needs --tls-key"),
+    (("--tls-cert", "c", "--users", "u"), "--tls-cert needs --tls-key"),
     (("--tls-cert", "c", "--tls-key", "k"), "--tls-cert needs --users"),
     (PROXY, "--trusted-header needs --users and --proxy-secret"),
     (("--proxy", "10.0.0.1"), "--proxy needs --users, --trusted-header, --proxy-secret and"),
