@@ -9,9 +9,10 @@ import contextlib
 import dataclasses
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pipelines.review import recording
+from pipelines.review.currency import OutdatedError
 from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.live_queue import LiveQueue, LiveSelector
 from pipelines.review.recording import Ask, Recorded
@@ -113,32 +114,43 @@ class Desk:
             AssayError: ASSAY-C014 if it is impossible; E001 to E109 if the store refuses.
         """
         row = int(ask.selection.row)
-        with self._recording():
+
+        def act() -> Recorded:
             if queue.version(row) != version:
                 identity = queue.run.identities([row])[row]
                 stack = queue.run.history.every.get(identity)
                 raise ConflictError(stack[-1] if stack else None, "the row was decided meanwhile")
-            return self._record(queue, ask, overrule=overrule)
+            return self._attempt(queue, ask, overrule=overrule)
+
+        return self._recorded(act)
 
     def decide_group(self, queue: LiveQueue, ask: Ask, mark: str) -> Recorded:
         """Record one decision on all rows of a group that wait, if they are those of the mark."""
-        with self._recording():
+
+        def act() -> Recorded:
             if queue.mark(ask.selection.group) != mark:
                 left = queue.count(ask.selection.group)
                 message = f"other rows of the group wait now than were shown: {left:,}"
                 raise ConflictError(None, message)
-            return self._record(queue, ask, overrule=False)
+            return self._attempt(queue, ask, overrule=False)
+
+        return self._recorded(act)
 
     def undo(self, queue: LiveQueue, number: int, reason: str | None) -> Recorded:
         """Withdraw the decisions of one of the reviewer's own entries."""
-        with self._recording():
+
+        def act() -> Recorded:
             if number not in self._own:
                 raise ConflictError(None, f"entry {number} is not yours, or is withdrawn already")
-            return self._made(recording.withdraw(queue.run, number, self.reviewer, reason))
+            end = self._next - 1
+            return recording.attempt_withdrawal(queue.run, number, self.reviewer, reason, end=end)
+
+        return self._recorded(act)
 
     def record_view(self, queue: LiveQueue, column: str) -> None:
         """Record that the reviewer is about to see a cell that is masked otherwise."""
-        with self._recording():
+        with self._writing:
+            self._follow()
             recording.record_view(queue.run, self.reviewer, rows=1, columns=[column])
 
     def follow(self) -> None:
@@ -149,19 +161,22 @@ class Desk:
             finally:
                 self._writing.release()
 
-    @contextlib.contextmanager
-    def _recording(self) -> Iterator[None]:
-        """Hold the lock while something is recorded; the ledger is followed before."""
-        with self._writing:
-            self._follow()
-            yield
+    def _recorded(self, act: Callable[[], Recorded]) -> Recorded:
+        """Return what `act` recorded under the lock; all that the ledger has is followed before.
 
-    def _record(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
-        selector = LiveSelector(queue)
-        made = recording.record(
-            queue.run, [ask], self.reviewer, overrule=overrule, selector=selector
+        If another process was quicker, `act` is called again and sees what that one recorded.
+        """
+        with self._writing:
+            while True:
+                self._follow()
+                with contextlib.suppress(OutdatedError):
+                    return self._made(act())
+
+    def _attempt(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
+        return recording.attempt(
+            queue.run, [ask], self.reviewer, LiveSelector(queue), end=self._next - 1,
+            overrule=overrule,
         )  # fmt: skip
-        return self._made(made)
 
     def _made(self, made: Recorded) -> Recorded:
         """Follow what was just recorded here, unless somebody else was quicker."""

@@ -74,9 +74,9 @@ class ReviewedRun:
         """Return the findings on some rows."""
         return self.rowed.filter(pc.is_in(self.rowed["row"], pa.array(rows, pa.int64())))
 
-    @property
+    @functools.cached_property
     def history(self) -> decisions.History:
-        """Return all decisions on the dataset until now."""
+        """Return all decisions on the dataset until this was first asked for."""
         return decisions.History.of(self.store, self.entry.facts["dataset"])
 
     @functools.cached_property
