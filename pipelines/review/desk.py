@@ -11,10 +11,11 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from pipelines.review import recording
+from pipelines.review import new_values, recording
 from pipelines.review.currency import OutdatedError
 from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.live_queue import LiveQueue, LiveSelector
+from pipelines.review.new_values import NewValue
 from pipelines.review.recording import Ask, Recorded
 from pipelines.store import decisions, row_history
 from pipelines.store.decisions import Decision
@@ -114,6 +115,7 @@ class Desk:
             AssayError: ASSAY-C014 if it is impossible; E001 to E109 if the store refuses.
         """
         row = int(ask.selection.row)
+        new_values.prepare(queue.run, NewValue(ask.decision, ask.column, ask.value))
 
         def act() -> Recorded:
             if queue.version(row) != version:
@@ -122,7 +124,7 @@ class Desk:
                 raise ConflictError(stack[-1] if stack else None, "the row was decided meanwhile")
             return self._attempt(queue, ask, overrule=overrule)
 
-        return self._recorded(act)
+        return self._recorded(queue, act)
 
     def decide_group(self, queue: LiveQueue, ask: Ask, mark: str) -> Recorded:
         """Record one decision on all rows of a group that wait, if they are those of the mark."""
@@ -134,7 +136,7 @@ class Desk:
                 raise ConflictError(None, message)
             return self._attempt(queue, ask, overrule=False)
 
-        return self._recorded(act)
+        return self._recorded(queue, act)
 
     def undo(self, queue: LiveQueue, number: int, reason: str | None) -> Recorded:
         """Withdraw the decisions of one of the reviewer's own entries."""
@@ -145,7 +147,7 @@ class Desk:
             end = self._next - 1
             return recording.attempt_withdrawal(queue.run, number, self.reviewer, reason, end=end)
 
-        return self._recorded(act)
+        return self._recorded(queue, act)
 
     def record_view(self, queue: LiveQueue, column: str) -> None:
         """Record that the reviewer is about to see a cell that is masked otherwise."""
@@ -161,7 +163,7 @@ class Desk:
             finally:
                 self._writing.release()
 
-    def _recorded(self, act: Callable[[], Recorded]) -> Recorded:
+    def _recorded(self, queue: LiveQueue, act: Callable[[], Recorded]) -> Recorded:
         """Return what `act` recorded under the lock; all that the ledger has is followed before.
 
         If another process was quicker, `act` is called again and sees what that one recorded.
@@ -169,6 +171,9 @@ class Desk:
         with self._writing:
             while True:
                 self._follow()
+                if self._queues.get(queue.run.entry.seq) is not queue:
+                    # it was closed for others since it was asked for, and follows no longer
+                    raise ConflictError(None, "the queue was opened anew meanwhile; try again")
                 with contextlib.suppress(OutdatedError):
                     return self._made(act())
 
@@ -186,8 +191,12 @@ class Desk:
         return made
 
     def _advance(self, entry: Entry) -> None:
-        self._take(entry)
         self._head, self._next = entry.leaf, entry.seq + 1
+        try:
+            self._take(entry)
+        except BaseException:
+            self._queues.clear()  # some may lack it: each is opened anew when it is asked for
+            raise
 
     def _follow(self) -> None:
         seen = self._changes()

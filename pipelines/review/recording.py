@@ -4,6 +4,7 @@ The rows that a decision is about are frozen in the entry, so that it can be wit
 """
 
 import dataclasses
+import functools
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,9 +16,10 @@ import pyarrow.parquet as pq
 
 from pipelines.clock import now
 from pipelines.review import currency
+from pipelines.review.new_values import Judge, NewValue
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import SEPARATOR, Selection, Selector
-from pipelines.store import corrections, decisions
+from pipelines.store import decisions
 from pipelines.store.commit import Committer
 from pipelines.store.decisions import CHANGES, WORDS, Decision
 from provenance.base.errors import AssayError
@@ -105,10 +107,14 @@ def attempt(
     """
     faults: list[AssayError] = []
     chosen: list[tuple[Ask, np.ndarray]] = []
+    judge = Judge(run, functools.partial(record_view, run, reviewer))
     for ask in (_with_label(run, each) for each in asks):
         try:
             rows = selector.rows(ask.selection)
             _require_possible(run, ask, rows)
+            if ask.decision in CHANGES:
+                new = NewValue(ask.decision, ask.column, ask.value)
+                judge.require(new, rows)
             chosen.append((ask, rows))
         except AssayError as error:
             faults.append(at(error, ask.where))
@@ -212,25 +218,6 @@ def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
         row = min(dead)
         what = f"row {row} cannot be read under the contract, so it can only be rejected"
         raise AssayError("C014", what, fix="reject it, or repair the source and run again")
-    if ask.decision in CHANGES:
-        _require_value(run, ask)
-
-
-def _require_value(run: ReviewedRun, ask: Ask) -> None:
-    """Refuse a new value that the contract does not allow."""
-    if not ask.value:
-        of = "the new label" if ask.decision == "relabel" else "the new value of the cell"
-        what = f"{ask.decision} needs a value: {of}"
-        raise AssayError("C014", what, fix="give it in the column value")
-    if ask.decision == "relabel":
-        if run.contract.label is None:
-            raise AssayError("C014", "the contract has no label column to change")
-        corrections.require_valid(run.contract, run.contract.label, ask.value, "the new label")
-        return
-    if not ask.column:
-        fix = "give it in the column named column"
-        raise AssayError("C014", "correct needs the column of the cell", fix=fix)
-    corrections.require_valid(run.contract, ask.column, ask.value, "the new value")
 
 
 def _require_decided(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:

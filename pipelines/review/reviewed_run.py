@@ -102,6 +102,11 @@ class ReviewedRun:
             column_of(path, self.columns) or path for path in accused if path
         )
 
+    @functools.cached_property
+    def judged(self) -> dict[tuple[str, str], Mapping[str, str] | None]:
+        """Return what `judged_cells` has found so far, by column and value."""
+        return {}
+
     def told(self, row: int) -> list[tuple[Decision, bool]]:
         """Return all decisions on a row, oldest first, and whether its content was the same.
 
