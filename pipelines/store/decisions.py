@@ -34,6 +34,7 @@ CHANGES = ("relabel", "correct")
 ALTERS = (*CHANGES, "redact", "reject")  # what the run's files hold of the row is no longer its own
 KEEPS = ("release", "redact", *CHANGES)
 ID = pa.binary(DIGEST_BYTES)
+LARGE = 1 << 20  # bytes of a file of decisions from which threads are worth their start
 SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -378,7 +379,8 @@ def recorded_in(
     facts = (vouched or trust.Vouching(store))(entry).facts
     [recorded] = facts["outputs"]
     content = run_files.read(store.reviews, entry.seq, recorded, what="review")
-    table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
+    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+    table = file.read(use_threads=len(content) > LARGE)
     if set(SCHEMA.names) - set(table.column_names):
         return  # of a version whose decisions were bound to one run; they are no longer in force
     columns = {name: table[name].to_pylist() for name in SCHEMA.names}
