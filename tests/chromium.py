@@ -41,3 +41,16 @@ def watched(page):
     page.on("pageerror", lambda error: page.said.append(str(error)))
     page.on("dialog", lambda dialog: (page.said.append("dialog"), dialog.dismiss()))
     return page
+
+
+def violations(page):
+    """Return what axe-core finds that is serious or critical: its rule and where; dev-only."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    found = Axe().run(page).response["violations"]
+    return [
+        (item["id"], node["html"][:150], node["failureSummary"][:300])
+        for item in found
+        if item["impact"] in ("serious", "critical")
+        for node in item["nodes"]
+    ]

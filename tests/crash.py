@@ -65,6 +65,11 @@ class Started:
     def __init__(self, warm, pid, folder):
         self._warm, self.pid, self._folder = warm, pid, folder
 
+    def said(self):
+        """Return what it has printed so far."""
+        place = self._folder / "out"
+        return place.read_text() if place.exists() else ""
+
     def kill(self):
         """Send SIGKILL to the command's own process, and to no child of it."""
         os.kill(self.pid, signal.SIGKILL)

@@ -176,7 +176,9 @@ def _text(
     rows = count(waiting, "row")
     lines = [f"run {facts['run']}: {rows} to decide{where} ({quarantined}), {decided}"]
     shown = groups[: limit or len(groups)]
-    for group in shown:
+    for place, group in enumerate(shown):
+        if place == facts["stop"] and place > 0:
+            lines.append(_stop_line(facts["rest"]))
         lines += _group_text({**facts, "groups": [group]}, examples[group["group"]])
     if more := len(groups) - len(shown):
         lines.append(f"{count(more, 'more group')}: --limit 0 lists them all")
@@ -185,6 +187,13 @@ def _text(
         lines.append(f"next: {review} --decide WORD --group ID --reason TEXT{store}`, or")
         lines.append(f"      {review} --export decisions.csv{store}`, fill it in, and --apply it")
     return lines
+
+
+def _stop_line(rest: Mapping[str, Any]) -> str:
+    share = max(0.1, 100 * rest["share"])
+    words = f"{share:.1f}" if rest["share"] < 0.01 else f"{share:.0f}"  # noqa: PLR2004  per cent
+    rows = count(rest["rows"], "row")
+    return f"you may stop here: the {rows} below are worth {words} % of the whole review"
 
 
 def _group_text(facts: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[str]:

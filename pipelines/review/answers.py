@@ -48,7 +48,7 @@ class Answers:
         stop = live_queue.little_from(parts)
         return {
             **self.state(),
-            "groups": [self._group(part) for part in parts[:MOST_GROUPS]],
+            "groups": [made for part in parts[:MOST_GROUPS] if (made := self._group(part))],
             "more": max(0, len(parts) - MOST_GROUPS),
             "stop": stop,
             "rest": {"rows": sum(part.waiting for part in parts[stop:]),
@@ -77,7 +77,7 @@ class Answers:
         places = np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows)))
         return {
             "rows": len(rows),
-            "mark": self.queue.mark(name),
+            "mark": live_queue.mark_of(rows),
             "items": self.rows(rows[places.astype(int)].tolist()),
         }
 
@@ -101,15 +101,16 @@ class Answers:
     def _row(self, row: int, cells: list[dict[str, Any]]) -> dict[str, Any]:
         run = self.queue.run
         group = self.queue.group_at(row)
-        now = run.standing.get(row)
+        state = self.queue.state(row)
+        now = state.standing
         is_unreadable = row in run.unreadable
         told = run.told(row)
         return {
             "row": row,
             "group": group.id if group else None,
-            "fate": self.queue.fate(row),
-            "waits": self.queue.waits(row),
-            "version": self.queue.version(row),
+            "fate": state.fate,
+            "waits": state.waits,
+            "version": state.version,
             "key": run.keys,
             "cells": cells,
             "readable": not is_unreadable,
@@ -175,12 +176,16 @@ class Answers:
         words = ["release", "reject", "correct", "redact"]
         return [*words, "relabel"] if self.queue.run.contract.label else words
 
-    def _group(self, part: Part) -> dict[str, Any]:
+    def _group(self, part: Part) -> dict[str, Any] | None:
+        """Return a group; None if its last row was decided since the groups were counted."""
         group = part.group
+        ahead = self.queue.following(group.id, -1, 1)
+        if not ahead:
+            return None
         return {
             "group": group.id, "fate": group.fate, "rows": part.waiting,
             "likely": round(group.likely, 2), "worth": round(group.worth, 1),
-            "first": int(self.queue.following(group.id, -1, 1)[0]),
+            "first": ahead[0],
             "reasons": [self._reason(reason) for reason in group.reasons],
         }  # fmt: skip
 

@@ -9,11 +9,13 @@ import contextlib
 import dataclasses
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from pipelines.review import recording
+from pipelines.review import new_values, recording
+from pipelines.review.currency import OutdatedError
 from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.live_queue import LiveQueue, LiveSelector
+from pipelines.review.new_values import NewValue
 from pipelines.review.recording import Ask, Recorded
 from pipelines.review.sessions import visiting
 from pipelines.store import decisions, reference_anchor, row_history
@@ -121,38 +123,51 @@ class Desk:
             AssayError: ASSAY-C014 if it is impossible; E001 to E109 if the store refuses.
         """
         row = int(ask.selection.row)
-        with self._recording():
+        new_values.prepare(queue.run, NewValue(ask.decision, ask.column, ask.value))
+
+        def act() -> Recorded:
             if queue.version(row) != version:
                 identity = queue.run.identities([row])[row]
                 stack = queue.run.history.every.get(identity)
                 raise ConflictError(stack[-1] if stack else None, "the row was decided meanwhile")
-            return self._record(queue, ask, overrule=overrule)
+            return self._attempt(queue, ask, overrule=overrule)
+
+        return self._recorded(queue, act)
 
     def decide_group(self, queue: LiveQueue, ask: Ask, mark: str) -> Recorded:
         """Record one decision on all rows of a group that wait, if they are those of the mark."""
-        with self._recording():
+
+        def act() -> Recorded:
             if queue.mark(ask.selection.group) != mark:
                 left = queue.count(ask.selection.group)
                 message = f"other rows of the group wait now than were shown: {left:,}"
                 raise ConflictError(None, message)
-            return self._record(queue, ask, overrule=False)
+            return self._attempt(queue, ask, overrule=False)
+
+        return self._recorded(queue, act)
 
     def undo(self, queue: LiveQueue, number: int, reason: str | None) -> Recorded:
         """Withdraw the decisions of one of the reviewer's own entries."""
-        with self._recording():
+
+        def act() -> Recorded:
             own = self._own.get(number)
             if own is None or own.by != self.reviewer:
                 raise ConflictError(None, f"entry {number} is not yours, or is withdrawn already")
-            return self._made(recording.withdraw(queue.run, number, self.reviewer, reason))
+            end = self._next - 1
+            return recording.attempt_withdrawal(queue.run, number, self.reviewer, reason, end=end)
+
+        return self._recorded(queue, act)
 
     def record_view(self, queue: LiveQueue, column: str) -> None:
         """Record that the reviewer is about to see a cell that is masked otherwise."""
-        with self._recording():
+        with self._writing:
+            self._follow()
             recording.record_view(queue.run, self.reviewer, rows=1, columns=[column])
 
     def anchor(self, run: Entry, reason: str) -> Entry:
         """Make a run's clean dataset the reference for drift; errors as of `reference_anchor`."""
-        with self._recording():
+        with self._writing:
+            self._follow()
             return reference_anchor.record(self.store, run, self.reviewer, reason)
 
     def follow(self) -> None:
@@ -163,19 +178,25 @@ class Desk:
             finally:
                 self._writing.release()
 
-    @contextlib.contextmanager
-    def _recording(self) -> Iterator[None]:
-        """Hold the lock while something is recorded; the ledger is followed before."""
-        with self._writing:
-            self._follow()
-            yield
+    def _recorded(self, queue: LiveQueue, act: Callable[[], Recorded]) -> Recorded:
+        """Return what `act` recorded under the lock; all that the ledger has is followed before.
 
-    def _record(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
-        selector = LiveSelector(queue)
-        made = recording.record(
-            queue.run, [ask], self.reviewer, overrule=overrule, selector=selector
+        If another process was quicker, `act` is called again and sees what that one recorded.
+        """
+        with self._writing:
+            while True:
+                self._follow()
+                if self._queues.get(queue.run.entry.seq) is not queue:
+                    # it was closed for others since it was asked for, and follows no longer
+                    raise ConflictError(None, "the queue was opened anew meanwhile; try again")
+                with contextlib.suppress(OutdatedError):
+                    return self._made(act())
+
+    def _attempt(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
+        return recording.attempt(
+            queue.run, [ask], self.reviewer, LiveSelector(queue), end=self._next - 1,
+            overrule=overrule,
         )  # fmt: skip
-        return self._made(made)
 
     def _made(self, made: Recorded) -> Recorded:
         """Follow what was just recorded here, unless somebody else was quicker."""
@@ -185,8 +206,12 @@ class Desk:
         return made
 
     def _advance(self, entry: Entry) -> None:
-        self._take(entry)
         self._head, self._next = entry.leaf, entry.seq + 1
+        try:
+            self._take(entry)
+        except BaseException:
+            self._queues.clear()  # some may lack it: each is opened anew when it is asked for
+            raise
 
     def _follow(self) -> None:
         seen = self._changes()

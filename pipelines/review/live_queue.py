@@ -7,6 +7,7 @@ Cost: one decision touches only its own rows; the next row of a group is found i
 
 import dataclasses
 import hashlib
+import threading
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -33,8 +34,18 @@ class Part:
     waiting: int
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class State:
+    """What is decided about a row at one moment; `version` is the last entry about it, or 0."""
+
+    version: int
+    standing: Standing | None
+    waits: bool
+    fate: str
+
+
 class LiveQueue:
-    """What waits in one run; one thread at a time may call `take`."""
+    """What waits in one run; one thread at a time may call `take`, others may ask meanwhile."""
 
     def __init__(self, run: IndexedRun) -> None:
         """Index a run: seconds for a million rows."""
@@ -50,7 +61,9 @@ class LiveQueue:
         self._rows = np.array([int(run.entry.facts["rows"][fate]) for fate in FATES])
         self._fates = run.fates.copy()
         self._refused: set[int] = set()  # by a person, of the rows that nothing accuses
+        self._taking = threading.Lock()
         self._settle([*run.standing])
+        run.follow([])  # what it keeps of decisions is made here, and not by two threads at once
         self._warm()
 
     def _warm(self) -> None:
@@ -105,7 +118,7 @@ class LiveQueue:
 
     def mark(self, name: str) -> str:
         """Return what changes when other rows of a group wait: 32 hex digits."""
-        return hashlib.sha256(self.left(name).tobytes()).hexdigest()[:32]
+        return mark_of(self.left(name))
 
     def following(self, name: str, row: int, most: int) -> list[int]:
         """Return the next rows of a group that wait, after a row (-1: from the first)."""
@@ -136,8 +149,18 @@ class LiveQueue:
         made = every.get(self.run.identities([row])[row])
         return made[-1].entry if made else 0
 
+    def state(self, row: int) -> State:
+        """Return what is decided about a row, all of it as of the same moment."""
+        with self._taking:
+            standing = self.run.standing.get(row)
+            return State(self.version(row), standing, self.waits(row), self.fate(row))
+
     def take(self, made: list[Decision]) -> None:
         """Follow later decisions on the dataset."""
+        with self._taking:
+            self._take(made)
+
+    def _take(self, made: list[Decision]) -> None:
         run, base = self.run, self.run.entry.seq
         run.follow(made)
         own = {each.row: each.identity for each in made if each.base == base}
@@ -194,6 +217,11 @@ def _code(standing: Standing | None) -> int:
     """Return the fate of a decided row as its place in FATES; of others, clean."""
     is_out = standing is not None and standing.last.decision == "reject"
     return FATES.index("rejected" if is_out else "clean")
+
+
+def mark_of(rows: np.ndarray) -> str:
+    """Return the mark of rows of a group, int64, ascending: 32 hex digits."""
+    return hashlib.sha256(rows.tobytes()).hexdigest()[:32]
 
 
 def little_from(parts: Collection[Part]) -> int:

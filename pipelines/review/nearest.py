@@ -3,7 +3,8 @@
 Distance: the mean over the columns, as Gower's: 0 for equal values and 1 for others; for numbers
 and times d / (1 + d), where d is the difference over the column's range of 1 % to 99 %, so that a
 value far outside still has near and far neighbours. A cell that is missing on one side is 1 apart.
-Columns with the role `ignore`, nested ones, and texts that hardly repeat do not count.
+Columns with the role `ignore`, nested ones, texts that hardly repeat, and columns that are masked
+do not count: a distance would tell how far a cell that nobody may see is from another one.
 Cost: O(rows x columns), on a bounded sample of the clean rows, spread over the dataset.
 Source: Gower 1971, "A general coefficient of similarity and some of its properties".
 """
@@ -39,7 +40,7 @@ def nearest(run: ReviewedRun, row: int, k: int = K) -> list[Near]:
     rows, table = run.clean_sample
     own = typed_cells(own.drop_columns(["row"]), run.contract, table.schema)
     apart = {}
-    for name in table.column_names:
+    for name in (name for name in table.column_names if name not in run.private):
         found = _apart(table[name], own[name])
         if found is not None:
             apart[name] = found

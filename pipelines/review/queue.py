@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import verdict
-from pipelines.review import grouping, shown_cells
+from pipelines.review import grouping, live_queue, shown_cells
 from pipelines.review.grouping import Group
+from pipelines.review.live_queue import Part
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection, Selector
 
@@ -38,10 +39,16 @@ class Queue:
         """
         waiting = sum(len(group.rows) for group in self.groups)
         held = sum(len(group.rows) for group in self.groups if group.fate == "quarantine")
+        parts = [Part(group, len(group.rows)) for group in self.groups]
+        stop = live_queue.little_from(parts)
         return {
             "schema": "assay.review/1", "run": number, "base": self.run.entry.seq,
             "waiting": waiting, "quarantined": held, "decided": len(self.run.standing),
             "groups": [_group(group) for group in self.groups],
+            # from this group on, all of them together are worth little
+            "stop": stop,
+            "rest": {"rows": sum(part.waiting for part in parts[stop:]),
+                     "share": round(live_queue.share_from(parts, stop), 3)},
         }  # fmt: skip
 
     def rows(self, limit: int, *, unmasked: bool = False) -> list[dict[str, Any]]:

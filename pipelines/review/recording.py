@@ -4,6 +4,7 @@ The rows that a decision is about are frozen in the entry, so that it can be wit
 """
 
 import dataclasses
+import functools
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,9 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.clock import now
+from pipelines.review import currency
+from pipelines.review.new_values import Judge, NewValue
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import SEPARATOR, Selection, Selector
-from pipelines.store import corrections, decisions
+from pipelines.store import decisions
 from pipelines.store.commit import Committer
 from pipelines.store.decisions import CHANGES, WORDS, Decision
 from provenance.base.errors import AssayError
@@ -57,14 +60,9 @@ class Recorded:
 
 
 def record(
-    run: ReviewedRun,
-    asks: Sequence[Ask],
-    reviewer: str,
-    *,
-    overrule: bool = False,
-    selector: Selector | None = None,
+    run: ReviewedRun, asks: Sequence[Ask], reviewer: str, *, overrule: bool = False
 ) -> Recorded:
-    """Record decisions on the rows of a run.
+    """Record decisions on the rows of a run, checked against all decisions that are recorded.
 
     Args:
         run: under review.
@@ -72,18 +70,51 @@ def record(
         reviewer: who decides.
         overrule: whether a decision may contradict that of somebody else, for which it needs a
             reason.
-        selector: finds the rows, by default one of its own.
 
     Raises:
         AssayError: ASSAY-C014 with all that is wrong with them; nothing is recorded then.
     """
+    return currency.until_recorded(
+        run,
+        lambda read: attempt(
+            read, asks, reviewer, Selector(read), end=read.history.end, overrule=overrule
+        ),
+    )
+
+
+def attempt(
+    run: ReviewedRun,
+    asks: Sequence[Ask],
+    reviewer: str,
+    selector: Selector,
+    *,
+    end: int,
+    overrule: bool = False,
+) -> Recorded:
+    """Record decisions as `record` does, unless somebody was quicker.
+
+    Args:
+        run: under review.
+        asks: the decisions.
+        reviewer: who decides.
+        selector: finds the rows.
+        end: number of the last entry whose decisions the run knows.
+        overrule: as of `record`.
+
+    Raises:
+        AssayError: ASSAY-C014 with all that is wrong with them; nothing is recorded then.
+        OutdatedError: if a later entry has decisions on one of the rows.
+    """
     faults: list[AssayError] = []
     chosen: list[tuple[Ask, np.ndarray]] = []
-    selector = selector or Selector(run)
+    judge = Judge(run, functools.partial(record_view, run, reviewer))
     for ask in (_with_label(run, each) for each in asks):
         try:
             rows = selector.rows(ask.selection)
             _require_possible(run, ask, rows)
+            if ask.decision in CHANGES:
+                new = NewValue(ask.decision, ask.column, ask.value)
+                judge.require(new, rows)
             chosen.append((ask, rows))
         except AssayError as error:
             faults.append(at(error, ask.where))
@@ -94,7 +125,7 @@ def record(
     if not chosen:
         fix = "add a line for each row below the header"
         raise AssayError("C014", "the file contains no decisions", fix=fix)
-    return _commit(run, chosen, reviewer)
+    return _commit(run, chosen, reviewer, end)
 
 
 def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -> Recorded:
@@ -103,6 +134,21 @@ def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -
     Raises:
         AssayError: ASSAY-C014 if the entry is no review of the dataset, or if a row of it was
             decided about again since.
+    """
+    return currency.until_recorded(
+        run,
+        lambda read: attempt_withdrawal(read, number, reviewer, reason, end=read.history.end),
+    )
+
+
+def attempt_withdrawal(
+    run: ReviewedRun, number: int, reviewer: str, reason: str | None, *, end: int
+) -> Recorded:
+    """Withdraw the decisions of an entry as `withdraw` does, unless somebody was quicker.
+
+    Raises:
+        AssayError: as of `withdraw`.
+        OutdatedError: if an entry later than `end` has decisions on one of the rows.
     """
     dataset = run.entry.facts["dataset"]
     history = run.history
@@ -126,7 +172,7 @@ def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -
         "key_id": [d.key_id for d in made],
     }
     table = _table(columns, len(made))
-    return _append(run, table, {"base": made[0].base, "withdraws": number}, reviewer)
+    return _append(run, table, {"base": made[0].base, "withdraws": number}, reviewer, end)
 
 
 def record_view(run: ReviewedRun, reviewer: str, **shown: Any) -> None:
@@ -172,25 +218,6 @@ def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
         row = min(dead)
         what = f"row {row} cannot be read under the contract, so it can only be rejected"
         raise AssayError("C014", what, fix="reject it, or repair the source and run again")
-    if ask.decision in CHANGES:
-        _require_value(run, ask)
-
-
-def _require_value(run: ReviewedRun, ask: Ask) -> None:
-    """Refuse a new value that the contract does not allow."""
-    if not ask.value:
-        of = "the new label" if ask.decision == "relabel" else "the new value of the cell"
-        what = f"{ask.decision} needs a value: {of}"
-        raise AssayError("C014", what, fix="give it in the column value")
-    if ask.decision == "relabel":
-        if run.contract.label is None:
-            raise AssayError("C014", "the contract has no label column to change")
-        corrections.require_valid(run.contract, run.contract.label, ask.value, "the new label")
-        return
-    if not ask.column:
-        fix = "give it in the column named column"
-        raise AssayError("C014", "correct needs the column of the cell", fix=fix)
-    corrections.require_valid(run.contract, ask.column, ask.value, "the new value")
 
 
 def _require_decided(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
@@ -247,8 +274,8 @@ def refuse(faults: Sequence[AssayError]) -> None:
 
 
 def _commit(
-    run: ReviewedRun, chosen: list[tuple[Ask, np.ndarray]], reviewer: str
-) -> Recorded:  # fmt: skip
+    run: ReviewedRun, chosen: list[tuple[Ask, np.ndarray]], reviewer: str, end: int
+) -> Recorded:
     order = [(int(row), ask) for ask, rows in chosen for row in rows]
     rows = sorted({row for row, _ in order})
     identities, keyed = run.identities(rows), run.key_ids(rows)
@@ -265,7 +292,7 @@ def _commit(
         columns[name] = [getattr(ask, name) for _, ask in order]
     named = [_named(run, ask.selection) for ask, _ in chosen if not ask.selection.row]
     facts = {"base": run.entry.seq, **({"groups": named} if named else {})}
-    return _append(run, _table(columns, len(order)), facts, reviewer)
+    return _append(run, _table(columns, len(order)), facts, reviewer, end)
 
 
 def _named(run: ReviewedRun, selection: Selection) -> dict[str, str]:
@@ -282,11 +309,15 @@ def _table(columns: dict[str, list[Any]], length: int) -> pa.Table:
     return pa.table(arrays, decisions.SCHEMA)
 
 
-def _append(run: ReviewedRun, table: pa.Table, more: dict[str, Any], reviewer: str) -> Recorded:
+def _append(
+    run: ReviewedRun, table: pa.Table, more: dict[str, Any], reviewer: str, end: int
+) -> Recorded:
     sink, time = io.BytesIO(), now()
     pq.write_table(table, sink, write_page_checksum=True)
     counts = dict(sorted(Counter(table["decision"].to_pylist()).items()))
     facts = {"schema": "assay.entry/1", "kind": "review", "time": time, "by": reviewer,
              "dataset": run.entry.facts["dataset"], "decisions": counts, **more}  # fmt: skip
-    made = Committer.of(run.store, time).commit_review(facts, sink.getvalue())
+    rows = zip(table["row_id"].to_pylist(), table["copy"].to_pylist(), strict=True)
+    check = currency.check(run.store, facts["dataset"], frozenset(rows), end)
+    made = Committer.of(run.store, time).commit_review(facts, sink.getvalue(), check)
     return Recorded(made, counts)

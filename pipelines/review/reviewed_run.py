@@ -74,9 +74,9 @@ class ReviewedRun:
         """Return the findings on some rows."""
         return self.rowed.filter(pc.is_in(self.rowed["row"], pa.array(rows, pa.int64())))
 
-    @property
+    @functools.cached_property
     def history(self) -> decisions.History:
-        """Return all decisions on the dataset until now."""
+        """Return all decisions on the dataset until this was first asked for."""
         return decisions.History.of(self.store, self.entry.facts["dataset"])
 
     @functools.cached_property
@@ -101,6 +101,11 @@ class ReviewedRun:
         return frozenset(named).union(
             column_of(path, self.columns) or path for path in accused if path
         )
+
+    @functools.cached_property
+    def judged(self) -> dict[tuple[str, str], Mapping[str, str] | None]:
+        """Return what `judged_cells` has found so far, by column and value."""
+        return {}
 
     def told(self, row: int) -> list[tuple[Decision, bool]]:
         """Return all decisions on a row, oldest first, and whether its content was the same.

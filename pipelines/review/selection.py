@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pyarrow.compute as pc
 
-from pipelines.review import grouping
+from pipelines.review import grouping, shown_cells
 from pipelines.review.reviewed_run import ReviewedRun
 from provenance.base.errors import AssayError
 from provenance.base.ordinals import ordinal
@@ -91,6 +91,10 @@ class Selector:
         if column not in run.columns:
             what = "a key is written as COLUMN=VALUE, with a column of the source"
             raise AssayError("C014", what, fix="for example customer_id=C-000073")
+        if shown_cells.is_hidden(run, column, value):
+            # whoever sees the cells masked could confirm a guess by whether a row is found
+            what = f"cells of {column!r} like this one are masked, so no row can be found by them"
+            raise AssayError("C014", what, fix="name the row by its number, or show its cell")
         rows = run.rows_with(column, value)
         if not len(rows):
             # the value may be personal, so it is not repeated

@@ -26,10 +26,10 @@ def shown(
     private = frozenset() if unmasked else run.private
     found: dict[int, dict[str, str]] = {row: {} for row in table["row"].to_pylist()}
     for name in table.column_names[1:]:
-        is_hidden = name in private or (not unmasked and holds_private(name, table[name]))
+        hides = name in private or (not unmasked and holds_private(name, table[name]))
         for row, cell in zip(table["row"].to_pylist(), table[name].to_pylist(), strict=True):
             text = "" if cell is None else str(cell)
-            found[row][name] = shortened(masked(text) if is_hidden else text)
+            found[row][name] = shortened(masked(text) if hides else text)
     return found
 
 
@@ -37,10 +37,13 @@ def shown_value(run: ReviewedRun, column: str | None, value: str | None) -> str 
     """Return the new value of a decision, masked as a cell of its column would be."""
     if value is None:
         return value
-    column = column or run.contract.label or ""
+    return masked(value) if is_hidden(run, column or run.contract.label or "", value) else value
+
+
+def is_hidden(run: ReviewedRun, column: str, value: str) -> bool:
+    """Return whether a cell of a column would be masked, by its column or by its text."""
     cells = pa.chunked_array([pa.array([value], pa.string())])
-    is_hidden = column in run.private or holds_private(column, cells)
-    return masked(value) if is_hidden else value
+    return column in run.private or holds_private(column, cells)
 
 
 def masked(cell: str) -> str:

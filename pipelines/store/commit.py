@@ -94,10 +94,21 @@ class Committer:
         signed = manifest.envelope_of((out / manifest.FILE).read_bytes(), self.signer)
         return [plain, _written(out, manifest.ENVELOPE, signed)]
 
-    def commit_review(self, facts: Mapping[str, Any], decisions: bytes) -> Entry:
-        """Append a review entry with its file of decisions."""
+    def commit_review(
+        self, facts: Mapping[str, Any], decisions: bytes, check: Callable[[int], None] | None = None
+    ) -> Entry:
+        """Append a review entry with its file of decisions.
+
+        Args:
+            facts: the entry's body, without its outputs.
+            decisions: content of the file.
+            check: called under the ledger's lock with the entry's number, before anything is
+                written; what it raises is raised.
+        """
 
         def prepare(number: int) -> Mapping[str, Any]:
+            if check:
+                check(number)
             path = self.store.review_file(number)
             atomic.write_exclusive(path, decisions, self._scratch)
             return {**facts, "outputs": [_output(path.parent, path.name)]}

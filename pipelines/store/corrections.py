@@ -11,8 +11,8 @@ from provenance.base.errors import AssayError
 from provenance.rows import cast
 from provenance.rows.nested import Node
 
-# rules on one cell that are judged here; what compares rows or the whole dataset, and what needs
-# Great Expectations, is judged by the next run
+# rules on one cell that are judged here; expectations of Great Expectations on it are judged when a
+# decision is recorded, and what compares rows or the whole dataset by the next run
 JUDGED = frozenset(
     {"minimum", "maximum", "minLength", "maxLength", "pattern", "format", "validValues", "required",
      "nullValues"}

@@ -34,6 +34,7 @@ CHANGES = ("relabel", "correct")
 ALTERS = (*CHANGES, "redact", "reject")  # what the run's files hold of the row is no longer its own
 KEEPS = ("release", "redact", *CHANGES)
 ID = pa.binary(DIGEST_BYTES)
+LARGE = 1 << 20  # bytes of a file of decisions from which threads are worth their start
 SCHEMA = pa.schema(
     [
         ("row", pa.int64()),
@@ -116,11 +117,13 @@ class History:
         stacks: those not withdrawn, by the row's identity, oldest first.
         every: all of them by row, withdrawn or not, oldest first.
         upto: number of the last review, 0 if there is none.
+        end: number of the last entry that was read, whatever it records; -1 if there is none.
     """
 
     stacks: dict[Identity, list[Decision]]
     every: dict[Identity, list[Decision]]
     upto: int
+    end: int = -1
 
     @classmethod
     def of(cls, store: Store, dataset: str, before: int | None = None) -> Self:
@@ -131,24 +134,26 @@ class History:
                 edited.
         """
         made: list[Decision] = []
-        upto = 0
+        upto, end = 0, -1
+        vouched = trust.Vouching(store)
         for entry in store.ledger.entries():
             if before is not None and entry.seq >= before:
                 break
+            end = entry.seq
             if is_review(entry, dataset):
                 upto = entry.seq
-                made += recorded_in(store, entry)
-        return cls.made_of(made, upto)
+                made += recorded_in(store, entry, vouched)
+        return cls.made_of(made, upto, end)
 
     @classmethod
-    def made_of(cls, made: Iterable[Decision], upto: int) -> Self:
+    def made_of(cls, made: Iterable[Decision], upto: int, end: int = -1) -> Self:
         """Return the history of decisions, oldest first."""
-        history = cls({}, {}, upto)
+        history = cls({}, {}, upto, end)
         history.extend(made)
         return history
 
     def extend(self, made: Iterable[Decision]) -> None:
-        """Add later decisions in place, oldest first; `upto` stays."""
+        """Add later decisions in place, oldest first; `upto` and `end` stay."""
         for decision in made:
             self.every.setdefault(decision.identity, []).append(decision)
             _take(self.stacks, decision)
@@ -361,12 +366,21 @@ def _of_entry(decisions: list[Decision], entry: int) -> Decision:
     return [decision for decision in decisions if decision.entry == entry][-1]
 
 
-def recorded_in(store: Store, entry: Entry) -> Iterator[Decision]:
-    """Yield the decisions of a review entry; errors as of `History.of`."""
-    facts = trust.vouched(store, entry).facts
+def recorded_in(
+    store: Store, entry: Entry, vouched: trust.Vouching | None = None
+) -> Iterator[Decision]:
+    """Yield the decisions of a review entry; errors as of `History.of`.
+
+    Args:
+        store: holds the review.
+        entry: of the review.
+        vouched: vouches for several entries, by default one of its own.
+    """
+    facts = (vouched or trust.Vouching(store))(entry).facts
     [recorded] = facts["outputs"]
     content = run_files.read(store.reviews, entry.seq, recorded, what="review")
-    table = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True).read()
+    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+    table = file.read(use_threads=len(content) > LARGE)
     if set(SCHEMA.names) - set(table.column_names):
         return  # of a version whose decisions were bound to one run; they are no longer in force
     columns = {name: table[name].to_pylist() for name in SCHEMA.names}

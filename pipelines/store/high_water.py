@@ -112,8 +112,10 @@ def advance(store: Store, entry: Entry) -> None:
     with contextlib.suppress(AssayError, OSError):
         now = Mark(name_of(read(0).leaf), entry.seq + 1, entry.leaf.hex())
         if (mark := _mark(now.ledger)) and mark.size <= now.size:
-            # if it does not continue what was seen, the next command reports that
-            _compare(mark, now.size, lambda number: read(number).leaf)
+            # if it does not continue what was seen, the next command reports that; the entry
+            # itself names the one before it
+            before = {entry.seq - 1: entry.prev}
+            _compare(mark, now.size, lambda number: before.get(number) or read(number).leaf)
         _remember(store, now, is_begun=entry.seq == FIRST)
 
 

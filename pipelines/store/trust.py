@@ -1,6 +1,7 @@
 """Whose signature counts, and whether the ledger is intact before anyone acts on what it says."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -128,20 +129,44 @@ def facts_of(store: Store, entry: Entry) -> dict[str, Any]:
         raise broken("L004", what, store.ledger.path_of(entry.seq)) from error
 
 
-def vouched(store: Store, entry: Entry) -> Entry:
-    """Return an entry that is unedited and signed by the ledger's owner; walk only if needed.
+class Vouching:
+    """Vouches for entries of a store's ledger, which is walked once for all that need it."""
 
-    Raises:
-        AssayError: ASSAY-L004 or L007 if it is not; L001 to L007 if a key other than the user's
-            signed it, and the whole ledger is not intact.
-    """
-    path, own = store.ledger.path_of(entry.seq), keys.own(make=True).verifier
-    store.ledger.require_unedited(entry)
-    if entry.key_id != own.key_id:
-        require_whole(store)  # only the chain can vouch for another key's signature
-    elif not entry.is_signed_by(own):
-        raise broken("L007", f"entry {entry.seq} is not signed by the key it names", path)
-    return entry
+    def __init__(self, store: Store) -> None:
+        """Vouch for entries of a store; nothing is read yet."""
+        self._store = store
+        self._leaves: tuple[bytes, ...] = ()
+
+    def __call__(self, entry: Entry) -> Entry:
+        """Return an entry that is unedited and signed by the ledger's owner.
+
+        Raises:
+            AssayError: ASSAY-L004 or L007 if it is not; L001 to L007 if a key other than the user's
+                signed it, and the whole ledger is not intact.
+        """
+        path = self._store.ledger.path_of(entry.seq)
+        self._store.ledger.require_unedited(entry)
+        if entry.key_id != self._own.key_id:
+            # only the chain can vouch for another key's signature
+            if not self._has(entry):
+                self._leaves = require_whole(self._store).leaves
+            if not self._has(entry):
+                raise broken("L004", f"entry {entry.seq} is not the one in the ledger", path)
+        elif not entry.is_signed_by(self._own):
+            raise broken("L007", f"entry {entry.seq} is not signed by the key it names", path)
+        return entry
+
+    @functools.cached_property
+    def _own(self) -> Verifier:
+        return keys.own(make=True).verifier
+
+    def _has(self, entry: Entry) -> bool:
+        return entry.seq < len(self._leaves) and self._leaves[entry.seq] == entry.leaf
+
+
+def vouched(store: Store, entry: Entry) -> Entry:
+    """Return an entry that is unedited and signed by the ledger's owner: see `Vouching`."""
+    return Vouching(store)(entry)
 
 
 def checkpoint(path: str, keys: tuple[Verifier, ...]) -> Checkpoint:

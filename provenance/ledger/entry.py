@@ -112,7 +112,7 @@ def parse_all(content: bytes, count: int) -> tuple[list[Entry], str]:
     try:
         file = pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True)
         # checked first, because a few bytes can claim any number of rows
-        table = file.read() if file.metadata.num_rows == count else None
+        table = file.read(use_threads=False) if file.metadata.num_rows == count else None
         created_by = str(file.metadata.created_by)
     except (OSError, ValueError, pa.ArrowException) as error:
         message = "is not a readable Parquet file"

@@ -6,6 +6,7 @@ the entry's number, and then links the entry exclusively. Without an entry there
 """
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from provenance.ledger.refusals import broken, readable
 from provenance.ledger.segments import DIGITS
 from provenance.ledger.signing import Signer
 
+_NAME = re.compile(rf"[0-9]{{{DIGITS}}}\.parquet", re.ASCII)
 LARGEST = 64 << 20  # bytes of an entry's own file, enough for a run of half a million files
 
 
@@ -220,9 +222,7 @@ def edit_of(item: Entry, number: int) -> str | None:
 
 
 def _number_of(name: str, folder: Path) -> int:
-    stem, dot, suffix = name.partition(".")
     # int() alone would accept signs and underscores, so one number could have two names
-    is_name = dot + suffix == ".parquet" and len(stem) == DIGITS
-    if is_name and stem.isascii() and stem.isdigit():
-        return int(stem)
+    if _NAME.fullmatch(name):
+        return int(name[:DIGITS])
     raise broken("L006", f"this is not an entry: {name}", folder / name)

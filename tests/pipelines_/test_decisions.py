@@ -437,8 +437,8 @@ def test_of_a_relabel_and_a_correction_of_the_label_the_later_stands(examined):
 
 def test_what_was_redacted_stays_redacted_though_nothing_accuses_it(examined):
     rows = [("call joe@example.org", "20", "x"), *ROWS]
-    decide(examined(rows, {rows[0][0]}, rule="pii.EMAIL_ADDRESS", column="key"), "redact",
-           rows[0][0])  # fmt: skip
+    run = examined(rows, {rows[0][0]}, rule="pii.EMAIL_ADDRESS", column="key")
+    recording.record(run, [Ask(Selection(row="0"), "redact")], "anna")
     [held] = [key for key in clean(examined(rows, set())) if key not in "abcde"]
     assert "joe" not in held
 
