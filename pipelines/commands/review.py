@@ -29,6 +29,7 @@ PAGE = "page"  # what is asked for without any of them
 LOOPBACK = ("127.0.0.1", "localhost")
 MOST_NAME = 100
 OF_DECIDE = ("column", "value")
+MOST_PAIRS = 3  # of people whose agreement a summary tells
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -51,10 +52,11 @@ def main(arguments: argparse.Namespace) -> int:
         return _export(arguments, run)
     reviewer = _reviewer(arguments, store)
     if action == "undo":
-        made = recording.withdraw(run, arguments.undo, reviewer, arguments.reason)
+        number, why = arguments.undo, arguments.reason
+        made = recording.withdraw(run, number, reviewer, why, account=config.reviewer())
     else:
-        asks = _asks(arguments, action, reviewer)
-        made = recording.record(run, asks, reviewer, overrule=arguments.overrule)
+        asks, overrule = _asks(arguments, action, reviewer), arguments.overrule
+        made = recording.record(run, asks, reviewer, account=config.reviewer(), overrule=overrule)
     return _told(run, entry, made, as_json=arguments.json)
 
 
@@ -120,7 +122,7 @@ def _serve(arguments: argparse.Namespace, store: Store, entry: Entry) -> int:
 
     base, means = row_history.base_of(entry), functools.cache(explain.meaning)
     say = server.say_json if arguments.json else server.say
-    desk = Desk(store, reviewer)
+    desk = Desk(store, reviewer, config.reviewer())
     served = server.Server(desk, means, base, port=arguments.port or 0, say=say)
     desk.queue(base)  # so that the page is quick from the first link on
     gc.freeze()  # what stays as long as the server need not be searched for garbage
@@ -147,7 +149,7 @@ def _require_owner(store: Store, option: str) -> None:
 
 
 def _list(arguments: argparse.Namespace, run: ReviewedRun, entry: Entry) -> int:
-    found = queue.of(run, arguments.group or "")
+    found = queue.of(run, arguments.group or "", config.reviewer())
     is_open, facts = arguments.show_values, found.summary(entry.seq)
     if arguments.json or arguments.group:
         rows = found.rows(arguments.limit, unmasked=is_open)
@@ -180,6 +182,7 @@ def _text(
     where = f" in {count(len(groups), 'group')}" if groups else ""
     rows = count(waiting, "row")
     lines = [f"run {facts['run']}: {rows} to decide{where} ({quarantined}), {decided}"]
+    lines += _people(facts["people"])
     shown = groups[: limit or len(groups)]
     for group in shown:
         lines += _group_text({**facts, "groups": [group]}, examples[group["group"]])
@@ -189,6 +192,25 @@ def _text(
         review = f"`assay review {facts['run']}"
         lines.append(f"next: {review} --decide WORD --group ID --reason TEXT{store}`, or")
         lines.append(f"      {review} --export decisions.csv{store}`, fill it in, and --apply it")
+    return lines
+
+
+def _people(facts: Mapping[str, Any]) -> list[str]:
+    """Return what waits for another person, and how far two of them agree."""
+    lines = []
+    if facts["reviewers"] > 1:
+        one, differ = count(facts["one"], "row"), count(facts["disagreement"], "disagreement")
+        have = "has" if facts["one"] == 1 else "have"
+        lines.append(f"two people decide each row: {one} {have} one of two opinions, {differ}")
+    if facts["approval"]:
+        have = "waits" if facts["approval"] == 1 else "wait"
+        lines.append(
+            f"{count(facts['approval'], 'row')} {have} for the approval of a second person"
+        )
+    every = facts["agreement"]
+    lines += [each["says"] for each in every[:MOST_PAIRS]]
+    if more := len(every) - MOST_PAIRS:
+        lines += [f"and {count(more, 'more pair')} of people, see --json"] if more > 0 else []
     return lines
 
 
@@ -214,7 +236,7 @@ def _group_text(facts: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[st
 
 
 def _export(arguments: argparse.Namespace, run: ReviewedRun) -> int:
-    found = queue.of(run, arguments.group or "")
+    found = queue.of(run, arguments.group or "", config.reviewer())
     rows = found.rows(0, unmasked=arguments.show_values)
     _record_values(run, len(rows), is_open=arguments.show_values)
     cells = [_exported(item) for item in rows]
@@ -234,22 +256,33 @@ def _exported(item: Mapping[str, Any]) -> list[str]:
     first = item["reasons"][0]
     key = ", ".join(f"{name}={cell}" for name, cell in item["key"].items())
     cell = ", ".join(f"{name}={cell}" for name, cell in item["cells"].items())
+    why = "; ".join(filter(None, [first["evidence"], item["says"]]))
     return [item["group"], str(item["row"]), key, item["fate"], first["rule"],
-            first["column"] or "", cell, first["evidence"], "", "", ""]  # fmt: skip
+            first["column"] or "", cell, why, "", "", ""]  # fmt: skip
 
 
 def _told(run: ReviewedRun, entry: Entry, made: Recorded, *, as_json: bool) -> int:
     base, counts = run.entry.seq, made.counts
     report = {"schema": "assay.review/1", "run": entry.seq, "base": base, "entry": made.entry.seq,
-              "decisions": counts}  # fmt: skip
+              "decisions": counts, "wait": made.wait}  # fmt: skip
     words = config.store_words(run.store.folder)
     release = printable(f"`assay release {base}{words}`")
     text = (
         f"recorded {_listed(counts)} on run {base} as entry {made.entry.seq}\n"
-        f"next: {release}, or run again: the next run applies them too\n"
+        f"{_waits(made)}next: {release}, or run again: the next run applies them too\n"
     )
     sys.stdout.write(json.dumps(report) + "\n" if as_json else text)
     return 0
+
+
+def _waits(made: Recorded) -> str:
+    """Return what is in force only with a second person, as a line."""
+    if made.wait is None:
+        return "a decision is in force once two people have decided the same about the row\n"
+    if not made.wait:
+        return ""
+    have = "is" if made.wait == 1 else "are"
+    return f"{count(made.wait, 'row')} {have} not in force before a second person approves\n"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

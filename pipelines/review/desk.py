@@ -16,7 +16,7 @@ from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.live_queue import LiveQueue, LiveSelector
 from pipelines.review.recording import Ask, Recorded
 from pipelines.store import decisions, row_history
-from pipelines.store.decisions import Decision
+from pipelines.store.opinions import Decision
 from pipelines.store.store import RUN_KINDS, Store
 from provenance.base.errors import AssayError
 from provenance.ledger.entry import GENESIS, Entry
@@ -49,14 +49,15 @@ class Own:
 class Desk:
     """What one server holds of a store."""
 
-    def __init__(self, store: Store, reviewer: str) -> None:
+    def __init__(self, store: Store, reviewer: str, account: str = "") -> None:
         """Read the ledger once.
 
         Args:
             store: whose ledger was found to be intact.
             reviewer: who decides.
+            account: that decides in the reviewer's name, if it is another one.
         """
-        self.store, self.reviewer = store, reviewer
+        self.store, self.reviewer, self.account = store, reviewer, account
         self.runs: deque[Entry] = deque(maxlen=MOST_RUNS)
         self.decided: dict[int, int] = {}
         self._own: dict[int, Own] = {}
@@ -97,7 +98,7 @@ class Desk:
     def waiting(self, number: int) -> int | None:
         """Return how many rows of a run wait; None if its queue is not open."""
         queue = self._queues.get(number)
-        return None if queue is None else queue.waiting
+        return None if queue is None else queue.waiting_for(self.reviewer)
 
     def last_own(self, dataset: str) -> Own | None:
         """Return the reviewer's last entry of decisions on a dataset that is not withdrawn."""
@@ -114,17 +115,18 @@ class Desk:
         """
         row = int(ask.selection.row)
         with self._recording():
-            if queue.version(row) != version:
-                identity = queue.run.identities([row])[row]
-                stack = queue.run.history.every.get(identity)
-                raise ConflictError(stack[-1] if stack else None, "the row was decided meanwhile")
+            if queue.version(row, self.reviewer) != version:
+                run = queue.run
+                at = run.identities([row])[row]
+                made = run.history.shown(at, self.reviewer, run.needed)
+                raise ConflictError(made[-1] if made else None, "the row was decided meanwhile")
             return self._record(queue, ask, overrule=overrule)
 
     def decide_group(self, queue: LiveQueue, ask: Ask, mark: str) -> Recorded:
         """Record one decision on all rows of a group that wait, if they are those of the mark."""
         with self._recording():
-            if queue.mark(ask.selection.group) != mark:
-                left = queue.count(ask.selection.group)
+            if queue.mark(ask.selection.group, self.reviewer) != mark:
+                left = queue.count(ask.selection.group, self.reviewer)
                 message = f"other rows of the group wait now than were shown: {left:,}"
                 raise ConflictError(None, message)
             return self._record(queue, ask, overrule=False)
@@ -134,7 +136,9 @@ class Desk:
         with self._recording():
             if number not in self._own:
                 raise ConflictError(None, f"entry {number} is not yours, or is withdrawn already")
-            return self._made(recording.withdraw(queue.run, number, self.reviewer, reason))
+            run, account = queue.run, self.account
+            made = recording.withdraw(run, number, self.reviewer, reason, account=account)
+            return self._made(made)
 
     def record_view(self, queue: LiveQueue, column: str) -> None:
         """Record that the reviewer is about to see a cell that is masked otherwise."""
@@ -157,9 +161,10 @@ class Desk:
             yield
 
     def _record(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
-        selector = LiveSelector(queue)
+        selector = LiveSelector(queue, self.reviewer)
         made = recording.record(
-            queue.run, [ask], self.reviewer, overrule=overrule, selector=selector
+            queue.run, [ask], self.reviewer, account=self.account, overrule=overrule,
+            selector=selector,
         )  # fmt: skip
         return self._made(made)
 

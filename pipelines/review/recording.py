@@ -14,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.clock import now
+from pipelines.review import approval
+from pipelines.review.approval import Who
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import SEPARATOR, Selection, Selector
 from pipelines.store import corrections, decisions
 from pipelines.store.commit import Committer
-from pipelines.store.decisions import CHANGES, WORDS, Decision
+from pipelines.store.opinions import CHANGES, WORDS, Decision, Needed
 from provenance.base.errors import AssayError
 from provenance.ledger.entry import Entry
 
@@ -33,7 +35,7 @@ class Ask:
 
     Attributes:
         selection: the rows.
-        decision: one of `decisions.WORDS`.
+        decision: one of `opinions.WORDS`.
         column: of `correct`.
         value: of `relabel` and `correct`.
         reason: why, for those who come later.
@@ -50,10 +52,15 @@ class Ask:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recorded:
-    """What was recorded: the entry, and how many rows got which decision."""
+    """What was recorded: the entry, how many rows got which decision, and how many of them wait.
+
+    `wait` counts those that are not in force before a second person decides the same; where two
+    people decide each row it is None, since it would tell of the other one's opinion.
+    """
 
     entry: Entry
     counts: dict[str, int]
+    wait: int | None = 0
 
 
 def record(
@@ -61,6 +68,7 @@ def record(
     asks: Sequence[Ask],
     reviewer: str,
     *,
+    account: str = "",
     overrule: bool = False,
     selector: Selector | None = None,
 ) -> Recorded:
@@ -70,6 +78,7 @@ def record(
         run: under review.
         asks: the decisions.
         reviewer: who decides.
+        account: that decides in the reviewer's name, if that is not the reviewer's own.
         overrule: whether a decision may contradict that of somebody else, for which it needs a
             reason.
         selector: finds the rows, by default one of its own.
@@ -79,11 +88,13 @@ def record(
     """
     faults: list[AssayError] = []
     chosen: list[tuple[Ask, np.ndarray]] = []
-    selector = selector or Selector(run)
+    selector = selector or Selector(run, reviewer)
+    who = Who(reviewer, account)
     for ask in (_with_label(run, each) for each in asks):
         try:
             rows = selector.rows(ask.selection)
-            _require_possible(run, ask, rows)
+            rows = approval.among(run, ask.decision, ask.selection, rows, who)
+            _require_possible(run, ask, rows, who)
             chosen.append((ask, rows))
         except AssayError as error:
             faults.append(at(error, ask.where))
@@ -94,15 +105,17 @@ def record(
     if not chosen:
         fix = "add a line for each row below the header"
         raise AssayError("C014", "the file contains no decisions", fix=fix)
-    return _commit(run, chosen, reviewer)
+    return _commit(run, chosen, who)
 
 
-def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -> Recorded:
+def withdraw(
+    run: ReviewedRun, number: int, reviewer: str, reason: str | None, *, account: str = ""
+) -> Recorded:
     """Withdraw all decisions of one entry, on exactly the rows that it named.
 
     Raises:
-        AssayError: ASSAY-C014 if the entry is no review of the dataset, or if a row of it was
-            decided about again since.
+        AssayError: ASSAY-C014 if the entry is no review of the dataset, if a row of it was
+            decided about again since, or if it is somebody else's where two people decide.
     """
     dataset = run.entry.facts["dataset"]
     history = run.history
@@ -110,7 +123,11 @@ def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -
     if not made:
         what = f"entry {number} records no decisions on the dataset {dataset!r}"
         raise AssayError("C014", what, fix="find the entry with `assay ledger log`")
-    latest = [history.stacks.get(d.identity, []) for d in made]
+    needed = run.needed | made[0].needed
+    if needed.is_blind and made[0].reviewer != reviewer:
+        what = f"entry {number} is by {made[0].reviewer}; where two people decide, each takes back "
+        raise AssayError("C014", f"{what}their own decisions only", fix="talk to them")
+    latest = [_own(history.stacks.get(d.identity, []), reviewer, needed) for d in made]
     if gone := [d for d, stack in zip(made, latest, strict=True)
                 if not stack or stack[-1].entry != number]:  # fmt: skip
         what = f"{len(gone):,} of the rows of entry {number} were decided about again since"
@@ -126,7 +143,13 @@ def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -
         "key_id": [d.key_id for d in made],
     }
     table = _table(columns, len(made))
-    return _append(run, table, {"base": made[0].base, "withdraws": number}, reviewer)
+    facts = {"base": made[0].base, "withdraws": number, **needed.facts()}
+    return _append(run, table, facts, Who(reviewer, account))
+
+
+def _own(stack: Sequence[Decision], reviewer: str, needed: Needed) -> list[Decision]:
+    """Return the decisions of which somebody may withdraw the last."""
+    return [each for each in stack if not needed.is_blind or each.reviewer == reviewer]
 
 
 def record_view(run: ReviewedRun, reviewer: str, **shown: Any) -> None:
@@ -155,7 +178,7 @@ def at(error: AssayError, where: str) -> AssayError:
     return AssayError(code, error.what, where=where or error.where, fix=error.fix)
 
 
-def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
+def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray, who: Who) -> None:
     """Refuse a decision that could never be applied to the rows."""
     if ask.decision not in WORDS:
         raise AssayError("C014", "unknown decision", fix=f"write one of {', '.join(WORDS)}")
@@ -163,7 +186,7 @@ def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
         what = "the contract asks for a reason with each decision"
         raise AssayError("C014", what, fix="give it in the column reason")
     if ask.decision in WITHDRAW:
-        _require_decided(run, ask, rows)
+        _require_decided(run, ask, rows, who)
     if ask.decision not in ALWAYS and (gone := run.refused.intersection(rows.tolist())):
         row = min(gone)
         what = f"row {row} was rejected before run {run.entry.seq}, which holds no cells of it"
@@ -193,12 +216,21 @@ def _require_value(run: ReviewedRun, ask: Ask) -> None:
     corrections.require_valid(run.contract, ask.column, ask.value, "the new value")
 
 
-def _require_decided(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
-    bare = [row for row in rows.tolist() if row not in run.standing]
+def _require_decided(run: ReviewedRun, ask: Ask, rows: np.ndarray, who: Who) -> None:
+    bare = [row for row in rows.tolist() if not _may_withdraw(run, ask.decision, row, who)]
     if bare:
-        what = f"row {bare[0]} has no decision that could be withdrawn"
+        whose = " of yours" if run.needed.is_blind and ask.decision == "undo" else ""
+        what = f"row {bare[0]} has no decision{whose} that could be withdrawn"
         fix = f"leave it out; `assay explain {run.entry.seq} {bare[0]}` shows what was decided"
         raise AssayError("C014", what, where=ask.where, fix=fix)
+
+
+def _may_withdraw(run: ReviewedRun, word: str, row: int, who: Who) -> bool:
+    """Return whether there is something to withdraw, as far as this person may know."""
+    if word == "undo" and run.needed.is_blind:
+        return any(each.reviewer == who.reviewer for each, same in run.told(row, who.reviewer)
+                   if same and each in run.history.stacks.get(each.identity, ()))  # fmt: skip
+    return row in run.standing or run.pending_to(who.reviewer, row) is not None
 
 
 def _repeated(chosen: list[tuple[Ask, np.ndarray]]) -> Iterator[AssayError]:
@@ -215,12 +247,17 @@ def _repeated(chosen: list[tuple[Ask, np.ndarray]]) -> Iterator[AssayError]:
 def _contradictions(
     run: ReviewedRun, ask: Ask, rows: np.ndarray, reviewer: str, *, overrule: bool
 ) -> Iterator[AssayError]:
-    """Yield a fault for rows about which somebody else decided otherwise."""
+    """Yield a fault for rows about which somebody else decided otherwise.
+
+    Where two people decide, each takes back their own opinion without asking.
+    """
+    if ask.decision == "approve" or (ask.decision == "undo" and run.needed.is_blind):
+        return
     own = ask.decision, ask.column, ask.value
+    last_of = approval.lasts(run, rows)
     other = [
-        (row, run.standing[row].last) for row in rows.tolist()
-        if row in run.standing and run.standing[row].last.reviewer != reviewer
-        and run.standing[row].last.what != own
+        (row, last) for row, (last, holders) in last_of.items()
+        if last.what != own and any(name != reviewer for name in holders or (last.reviewer,))
     ]  # fmt: skip
     if other and not (overrule and ask.reason):
         row, last = other[0]
@@ -231,7 +268,7 @@ def _contradictions(
 
 def _said(last: Decision) -> str:
     why = f", {last.reason}" if last.reason else ""
-    return f"{last.decision} in entry {last.entry}{why}"
+    return f"{last.word} in entry {last.entry}{why}"
 
 
 def refuse(faults: Sequence[AssayError]) -> None:
@@ -246,9 +283,7 @@ def refuse(faults: Sequence[AssayError]) -> None:
     raise AssayError("C014", what, fix=f"correct them all; nothing was recorded. {faults[0].fix}")
 
 
-def _commit(
-    run: ReviewedRun, chosen: list[tuple[Ask, np.ndarray]], reviewer: str
-) -> Recorded:  # fmt: skip
+def _commit(run: ReviewedRun, chosen: list[tuple[Ask, np.ndarray]], who: Who) -> Recorded:
     order = [(int(row), ask) for ask, rows in chosen for row in rows]
     rows = sorted({row for row, _ in order})
     identities, keyed = run.identities(rows), run.key_ids(rows)
@@ -259,13 +294,17 @@ def _commit(
         "copy": [identities[row][1] for row, _ in order],
         "key_id": [keyed.get(row) for row, _ in order],
         "accused": [sorted(accused.get(row, ())) for row, _ in order],
-        "reviewer": [reviewer] * len(order),
+        "reviewer": [who.reviewer] * len(order),
+        "approves": [approval.entry_of(run, ask.decision, row) for row, ask in order],
     }
     for name in ("decision", "column", "value", "reason"):
         columns[name] = [getattr(ask, name) for _, ask in order]
     named = [_named(run, ask.selection) for ask, _ in chosen if not ask.selection.row]
-    facts = {"base": run.entry.seq, **({"groups": named} if named else {})}
-    return _append(run, _table(columns, len(order)), facts, reviewer)
+    facts = {"base": run.entry.seq, **({"groups": named} if named else {}), **run.needed.facts()}
+    said = ((row, (ask.decision, ask.column, ask.value)) for row, ask in order)
+    wait = approval.waiting(run, said, accused, who)
+    made = _append(run, _table(columns, len(order)), facts, who)
+    return dataclasses.replace(made, wait=wait)
 
 
 def _named(run: ReviewedRun, selection: Selection) -> dict[str, str]:
@@ -282,11 +321,11 @@ def _table(columns: dict[str, list[Any]], length: int) -> pa.Table:
     return pa.table(arrays, decisions.SCHEMA)
 
 
-def _append(run: ReviewedRun, table: pa.Table, more: dict[str, Any], reviewer: str) -> Recorded:
+def _append(run: ReviewedRun, table: pa.Table, more: dict[str, Any], who: Who) -> Recorded:
     sink, time = io.BytesIO(), now()
     pq.write_table(table, sink, write_page_checksum=True)
     counts = dict(sorted(Counter(table["decision"].to_pylist()).items()))
-    facts = {"schema": "assay.entry/1", "kind": "review", "time": time, "by": reviewer,
+    facts = {"schema": "assay.entry/1", "kind": "review", "time": time, **who.facts(),
              "dataset": run.entry.facts["dataset"], "decisions": counts, **more}  # fmt: skip
     made = Committer.of(run.store, time).commit_review(facts, sink.getvalue())
     return Recorded(made, counts)

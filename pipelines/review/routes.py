@@ -30,7 +30,7 @@ class _Sent(BaseModel):
 class Decided(_Sent):
     """A decision on one row, on the version that the reviewer saw."""
 
-    decision: Literal["release", "reject", "relabel", "correct", "redact"]
+    decision: Literal["release", "reject", "relabel", "correct", "redact", "approve"]
     version: Annotated[int, Field(ge=0)]
     column: Text | None = None
     value: Text | None = None
@@ -41,7 +41,7 @@ class Decided(_Sent):
 class GroupDecided(_Sent):
     """A decision on the rows of a group, and the mark of those that the reviewer was told of."""
 
-    decision: Literal["release", "reject"]
+    decision: Literal["release", "reject", "approve"]
     mark: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     reason: Reason = ""
 
