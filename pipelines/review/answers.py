@@ -83,6 +83,11 @@ class Answers:
             "agreement": [each.says() for each in run.history.pairs.agreements()[:MOST_PAIRS]],
         }
 
+    def pending(self, state: str) -> list[int]:
+        """Return the rows whose decisions wait for another person, and are in one state."""
+        every = list(self.queue.run.pending.items())  # at once: another thread may add to them
+        return sorted(row for row, weighed in every if weighed.state == state)
+
     def around(self, name: str, row: int, most: int, *, back: bool = False) -> dict[str, Any]:
         """Return rows of a group that wait, after or before a row, each in full."""
         queue = self.queue
@@ -124,6 +129,7 @@ class Answers:
         is_unreadable = row in run.unreadable
         told = run.told(row, self.name)
         waits = run.pending_to(self.name, row)
+        reasons = live_queue.reasons_by_row(run, [row])[row]
         return {
             "row": row,
             "group": group.id if group else None,
@@ -133,8 +139,9 @@ class Answers:
             "key": run.keys,
             "cells": cells,
             "readable": not is_unreadable,
-            "reasons": [self._reason(item) for item in live_queue.reasons_by_row(run, [row])[row]],
+            "reasons": [self._reason(item) for item in reasons],
             "decision": self._decision(now.last, now.holders) if now else None,
+            "two": run.needed.is_two("release", [item["rule"] for item in reasons]),
             "state": waits.state if waits else "",
             "opinions": [self._decision(each) for each in waits.opinions] if waits else [],
             "told": [self._decision(each) | {"same": same} for each, same in told],

@@ -10,6 +10,7 @@ import dataclasses
 import threading
 from collections import deque
 from collections.abc import Iterator
+from typing import Any
 
 from pipelines.review import recording
 from pipelines.review.indexed_run import IndexedRun
@@ -99,6 +100,20 @@ class Desk:
         """Return how many rows of a run wait; None if its queue is not open."""
         queue = self._queues.get(number)
         return None if queue is None else queue.waiting_for(self.reviewer)
+
+    def people(self, entry: Entry) -> dict[str, Any] | None:
+        """Return what waits for another person in a run, and how far each two people agree.
+
+        None if the run's contract leaves decisions to one person; no counts if its queue is closed.
+        """
+        policy = entry.facts["policy"]
+        if policy.get("reviewers", 1) < 2 and not policy.get("second_person"):  # noqa: PLR2004
+            return None
+        queue = self._queues.get(row_history.base_of(entry))
+        dataset = entry.facts["dataset"]
+        history = queue.run.history if queue else decisions.History.of(self.store, dataset)
+        agreed = [each.says() for each in history.pairs.agreements()]
+        return {"states": queue and dict(queue.states), "agreement": agreed, **policy}
 
     def last_own(self, dataset: str) -> Own | None:
         """Return the reviewer's last entry of decisions on a dataset that is not withdrawn."""

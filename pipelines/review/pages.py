@@ -78,7 +78,8 @@ def _of_runs(made: APIRouter, desk: Desk) -> None:
     def run(number: Number) -> HTMLResponse:
         entry = desk.store.find(str(number))
         counts = counted(entry.seq)
-        return _page("run", run=_summary(desk, entry), facts=entry.facts, counts=counts)
+        return _page("run", run=_summary(desk, entry), facts=entry.facts, counts=counts,
+                     people=desk.people(entry))  # fmt: skip
 
     @made.get("/runs/{number}/report.html")
     def report(number: Number) -> Response:

@@ -41,7 +41,7 @@ class Decided(_Sent):
 class GroupDecided(_Sent):
     """A decision on the rows of a group, and the mark of those that the reviewer was told of."""
 
-    decision: Literal["release", "reject", "approve"]
+    decision: Literal["release", "reject"]
     mark: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     reason: Reason = ""
 
@@ -157,6 +157,11 @@ def _viewers(made: APIRouter, answers: Callable[[int], Answers]) -> None:
     def cell(number: Run, row: Row, sent: Revealed) -> JSONResponse:
         return JSONResponse(answers(number).cell(row, sent.column))
 
+    @made.get("/pending/{state}")
+    def pending(number: Run, state: Literal["disagreement", "approval"]) -> JSONResponse:
+        rows = answers(number).pending(state)
+        return JSONResponse({"rows": rows[:MOST_FOUND], "more": max(0, len(rows) - MOST_FOUND)})
+
     @made.post("/search")
     def search(number: Run, sent: Searched) -> JSONResponse:
         own = answers(number)
@@ -168,4 +173,4 @@ def _viewers(made: APIRouter, answers: Callable[[int], Answers]) -> None:
 
 
 def _done(own: Answers, done: Recorded) -> dict[str, Any]:
-    return {**own.state(), "entry": done.entry.seq, "counts": done.counts}
+    return {**own.state(), "entry": done.entry.seq, "counts": done.counts, "wait": done.wait}
