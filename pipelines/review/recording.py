@@ -253,11 +253,11 @@ def _contradictions(
     """
     if ask.decision == "approve" or (ask.decision == "undo" and run.needed.is_blind):
         return
-    own = ask.decision, ask.column, ask.value
-    last_of = approval.lasts(run, rows)
+    own, is_back = (ask.decision, ask.column, ask.value), ask.decision in WITHDRAW
+    every = approval.lasts(run, rows)
     other = [
-        (row, last) for row, (last, holders) in last_of.items()
-        if last.what != own and any(name != reviewer for name in holders or (last.reviewer,))
+        (row, last) for row, (last, holders) in every.items()
+        if last.what != own and {*((last.reviewer,) if is_back else holders)} - {reviewer}
     ]  # fmt: skip
     if other and not (overrule and ask.reason):
         row, last = other[0]

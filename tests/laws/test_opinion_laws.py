@@ -23,7 +23,7 @@ from provenance.rows.column_types import ColumnSpec
 
 BLIND = Needed(2)
 SECOND = Needed(1, frozenset({"pii"}))
-PEOPLE = ("anna", "ben", "carla")
+PEOPLE = ("anna", "ben", "carla", "dave")
 ROWS = 3
 ACCUSED = ("pii.EMAIL_ADDRESS a", "outliers.joint a")
 GIVEN = ("release", "reject", "redact", "correct")
@@ -113,6 +113,15 @@ def test_two_reviewers_are_in_force_where_exactly_one_thing_is_held_by_two(steps
             assert result.pending[row].state == ("one" if len(said) == 1 else "disagreement")
     assert result.standing.keys().isdisjoint(result.pending)
     assert len(history.stacks) == len(result.standing) + len(result.pending)
+
+
+def test_two_against_two_disagree():
+    step = {"row": 0, "column": "a", "value": "1"}
+    words = dict(zip(PEOPLE, ("release", "release", "reject", "reject"), strict=True))
+    made = made_of([{**step, "by": name, "word": word} for name, word in words.items()])
+    _, result = judged(made)
+    assert result.pending[0].state == "disagreement"
+    assert not result.standing
 
 
 @given(STEPS, st.randoms(use_true_random=False))
