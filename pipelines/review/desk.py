@@ -17,7 +17,7 @@ from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.live_queue import LiveQueue, LiveSelector
 from pipelines.review.recording import Ask, Recorded
 from pipelines.store import decisions, row_history
-from pipelines.store.opinions import Decision
+from pipelines.store.opinions import ONE, Decision, Needed
 from pipelines.store.store import RUN_KINDS, Store
 from provenance.base.errors import AssayError
 from provenance.ledger.entry import GENESIS, Entry
@@ -106,14 +106,17 @@ class Desk:
 
         None if the run's contract leaves decisions to one person; no counts if its queue is closed.
         """
-        policy = entry.facts["policy"]
-        if policy.get("reviewers", 1) < 2 and not policy.get("second_person"):  # noqa: PLR2004
+        needed = Needed.of(row_history.contract_of(self.store.reader(entry)).policy)
+        if needed is ONE:
             return None
         queue = self._queues.get(row_history.base_of(entry))
         dataset = entry.facts["dataset"]
         history = queue.run.history if queue else decisions.History.of(self.store, dataset)
-        agreed = [each.says() for each in history.pairs.agreements()]
-        return {"states": queue and dict(queue.states), "agreement": agreed, **policy}
+        return {
+            "reviewers": needed.reviewers, "second_person": sorted(needed.second_person),
+            "states": queue and dict(queue.states),
+            "agreement": [each.says() for each in history.pairs.agreements()],
+        }  # fmt: skip
 
     def last_own(self, dataset: str) -> Own | None:
         """Return the reviewer's last entry of decisions on a dataset that is not withdrawn."""

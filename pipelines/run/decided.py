@@ -155,7 +155,7 @@ def _waits(weighed: Weighed) -> str:
         return f"reviewers disagree about this row ({entries}); another one must decide"
     if all(each.needed.is_blind for each in weighed.opinions):
         return ""
-    return "one person decided about this row; the contract now asks for two who say the same"
+    return "one person decided about this row; the contract now asks for two who decide the same"
 
 
 def _changed(

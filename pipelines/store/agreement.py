@@ -49,7 +49,8 @@ class Agreement:
         if self.kappa is None:
             return f"{head}; kappa is not defined, since both made one and the same decision"
         if self.low is None:
-            return f"{head}; kappa {self.kappa:.2f}, without an interval, since they always agreed"
+            why = "they always agreed" if self.same == self.rows else "the rows are too few"
+            return f"{head}; kappa {self.kappa:.2f}, without an interval, since {why}"
         return f"{head}; kappa {self.kappa:.2f} ({self.low:.2f} to {self.high:.2f} at 95 %)"
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,9 +105,9 @@ def agreement(names: Names, counts: Mapping[Both, int]) -> Agreement:
     if same == rows and len(table) == 1:
         return Agreement(names, rows, same, None)
     kappa = (same / rows - by_chance) / (1 - by_chance)
-    if same == rows:
-        return Agreement(names, rows, same, 1.0)
     half = Z * math.sqrt(_variance(shares, by_chance, kappa) / rows)
+    if same == rows or not half:
+        return Agreement(names, rows, same, kappa)
     return Agreement(names, rows, same, kappa, max(-1.0, kappa - half), min(1.0, kappa + half))
 
 

@@ -81,13 +81,14 @@ def anew(store, entry):
 
 @pytest.mark.parametrize("policy", [{}, {"reviewers": 2}, {"second_person": "[poison]"}], ids=str)
 @pytest.mark.parametrize("seed", range(4))
-def test_a_queue_that_followed_decisions_equals_one_read_anew(store, nights, seed):
+def test_a_queue_that_followed_decisions_equals_one_read_anew(store, nights, policy, seed):
     chance = random.Random(seed)
     desk = Desk(store, "anna")
     queues = [desk.queue(entry.seq) for entry in nights]
     for _ in range(14):
         queue = chance.choice(queues)
-        with contextlib.suppress(AssayError):  # anna may withdraw what is not in force
+        # under a policy, what is in force for one is not for the other, so some steps are refused
+        with contextlib.suppress(AssayError) if policy else contextlib.nullcontext():
             step(desk, store, queue, chance)
         desk.follow()
     assert [seen(q) for q in queues] == [anew(store, entry) for entry in nights]

@@ -1,6 +1,6 @@
 // The review page: shows one row after the other and sends decisions; cells only ever become text.
 import { near } from "./near.js";
-import { WORDS, decided, made, number, past, people, rival, rows, sentence, standing, stopLine, told, values, waits, why } from "./row.js";
+import { WORDS, decided, made, number, once, past, people, rival, rows, sentence, standing, stopLine, told, values, waits, why } from "./row.js";
 
 const desk = document.getElementById("desk");
 const { run, csrf, must, release } = desk.dataset;
@@ -208,8 +208,8 @@ function tellEffect(item) {
     if (to === item.fate) return `leaves ${to} at ${number(now.rows[to])}`;
     return `${item.fate} ${number(now.rows[item.fate])} → ${number(now.rows[item.fate] - 1)}, ${to} ${number(now.rows[to])} → ${number(now.rows[to] + 1)}`;
   };
-  byId("effect").replaceChildren(item.can.includes("release") ? made("span", {}, made("strong", {}, "Release: "), after("clean"), item.two ? ", once two people say so" : "") : "",
-    made("span", {}, made("strong", {}, "Reject: "), after("rejected"), now.two ? ", once two people say so" : ""));
+  byId("effect").replaceChildren(item.can.includes("release") ? made("span", {}, made("strong", {}, "Release: "), after("clean"), once(item, "release", item.two)) : "",
+    made("span", {}, made("strong", {}, "Reject: "), after("rejected"), once(item, "reject", now.two)));
 }
 
 // deciding

@@ -59,6 +59,9 @@ export function rival(item) {
   return last && !last.own ? last : null;
 }
 
+// what is said of an effect that one person alone does not have
+export const once = (item, decision, isTwo) => (isTwo && !(item.state === "approval" && rival(item)?.decision === decision) ? ", once two people say so" : "");
+
 export const waits = (count) => (count === null ? ", which counts once two people say so" : count ? ", which waits for a second person" : "");
 
 const STATES = {
