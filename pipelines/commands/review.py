@@ -281,8 +281,8 @@ def _waits(made: Recorded) -> str:
         return "a decision is in force once two people have decided the same about the row\n"
     if not made.wait:
         return ""
-    have = "is" if made.wait == 1 else "are"
-    return f"{count(made.wait, 'row')} {have} not in force before a second person approves\n"
+    have = "waits" if made.wait == 1 else "wait"
+    return f"{count(made.wait, 'row')} {have} for the approval of a second person\n"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -193,12 +193,23 @@ class LiveQueue:
         kept = decisions.kept({row: run.applied[row] for row in located if row in run.applied})
         for row in located:
             now = judged.standing.get(row) or kept.get(row)
-            _put(run.standing, row, now)
-            before = run.pending.get(row)
-            _put(run.pending, row, after := judged.pending.get(row))
+            if now is None:
+                run.standing.pop(row, None)
+            else:
+                run.standing[row] = now
+        if run.pending or judged.pending:
+            self._wait(located, judged.pending)
+        self._settle(list(located))
+
+    def _wait(self, rows: Iterable[int], pending: Mapping[int, Weighed]) -> None:
+        """Note which of some rows wait for another person."""
+        known = self.run.pending
+        for row in rows:
+            before, after = known.pop(row, None), pending.get(row)
+            if after is not None:
+                known[row] = after
             self.states[before.state if before else ""] -= 1
             self.states[after.state if after else ""] += 1
-        self._settle(list(located))
 
     def _settle(self, rows: list[int]) -> None:
         """Bring what waits and the counts in line with the decisions on rows."""
@@ -252,14 +263,6 @@ class LiveQueue:
         if place is None:
             return "rejected" if row in self._refused else "clean"
         return FATES[self._fates[place]]
-
-
-def _put(found: dict[int, Any], row: int, value: object | None) -> None:
-    """Set what is known of a row, or forget it."""
-    if value is None:
-        found.pop(row, None)
-    else:
-        found[row] = value
 
 
 def _holders(weighed: Weighed | None) -> set[str]:

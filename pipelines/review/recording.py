@@ -20,7 +20,7 @@ from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import SEPARATOR, Selection, Selector
 from pipelines.store import corrections, decisions
 from pipelines.store.commit import Committer
-from pipelines.store.opinions import CHANGES, WORDS, Decision, Needed
+from pipelines.store.opinions import CHANGES, WORDS, Decision
 from provenance.base.errors import AssayError
 from provenance.ledger.entry import Entry
 
@@ -127,7 +127,9 @@ def withdraw(
     if needed.is_blind and made[0].reviewer != reviewer:
         what = f"entry {number} is by {made[0].reviewer}; where two people decide, each takes back "
         raise AssayError("C014", f"{what}their own decisions only", fix="talk to them")
-    latest = [_own(history.stacks.get(d.identity, []), reviewer, needed) for d in made]
+    latest = [history.stacks.get(d.identity, []) for d in made]
+    if needed.is_blind:
+        latest = [[each for each in stack if each.reviewer == reviewer] for stack in latest]
     if gone := [d for d, stack in zip(made, latest, strict=True)
                 if not stack or stack[-1].entry != number]:  # fmt: skip
         what = f"{len(gone):,} of the rows of entry {number} were decided about again since"
@@ -145,11 +147,6 @@ def withdraw(
     table = _table(columns, len(made))
     facts = {"base": made[0].base, "withdraws": number, **needed.facts()}
     return _append(run, table, facts, Who(reviewer, account))
-
-
-def _own(stack: Sequence[Decision], reviewer: str, needed: Needed) -> list[Decision]:
-    """Return the decisions of which somebody may withdraw the last."""
-    return [each for each in stack if not needed.is_blind or each.reviewer == reviewer]
 
 
 def record_view(run: ReviewedRun, reviewer: str, **shown: Any) -> None:
@@ -217,20 +214,24 @@ def _require_value(run: ReviewedRun, ask: Ask) -> None:
 
 
 def _require_decided(run: ReviewedRun, ask: Ask, rows: np.ndarray, who: Who) -> None:
-    bare = [row for row in rows.tolist() if not _may_withdraw(run, ask.decision, row, who)]
-    if bare:
+    may = _withdrawable(run, ask.decision, rows.tolist(), who)
+    if bare := [row for row in rows.tolist() if row not in may]:
         whose = " of yours" if run.needed.is_blind and ask.decision == "undo" else ""
         what = f"row {bare[0]} has no decision{whose} that could be withdrawn"
         fix = f"leave it out; `assay explain {run.entry.seq} {bare[0]}` shows what was decided"
         raise AssayError("C014", what, where=ask.where, fix=fix)
 
 
-def _may_withdraw(run: ReviewedRun, word: str, row: int, who: Who) -> bool:
-    """Return whether there is something to withdraw, as far as this person may know."""
+def _withdrawable(run: ReviewedRun, word: str, rows: list[int], who: Who) -> set[int]:
+    """Return the rows on which there is something to withdraw, as far as this person may know."""
     if word == "undo" and run.needed.is_blind:
-        return any(each.reviewer == who.reviewer for each, same in run.told(row, who.reviewer)
-                   if same and each in run.history.stacks.get(each.identity, ()))  # fmt: skip
-    return row in run.standing or run.pending_to(who.reviewer, row) is not None
+        stacks = run.history.stacks
+        return {
+            row for row, at in run.identities(rows).items()
+            if any(each.reviewer == who.reviewer for each in stacks.get(at, ()))
+        }  # fmt: skip
+    pending = {row for row in rows if run.pending_to(who.reviewer, row) is not None}
+    return pending | {row for row in rows if row in run.standing}
 
 
 def _repeated(chosen: list[tuple[Ask, np.ndarray]]) -> Iterator[AssayError]:

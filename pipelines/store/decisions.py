@@ -118,7 +118,7 @@ class History:
         every = []
         for decision in made:
             stack = self.stacks.setdefault(decision.identity, [])
-            if decision.needed.is_blind:
+            if decision.needed is not ONE and decision.needed.is_blind:
                 self.pairs.add(stack, decision)
             counted = opinions.take(stack, decision)
             self.every.setdefault(decision.identity, []).append(counted)
@@ -180,7 +180,8 @@ class History:
         # what accused a row of this run was known to whoever decided about it here
         others = [
             row for row, identity in located.items()
-            if any(each.base != base for each in self.stacks.get(identity, ()))
+            if (stack := self.stacks.get(identity))
+            and (stack[-1].base != base or any(each.base != base for each in stack[:-1]))
         ]  # fmt: skip
         accused: dict[int, set[str]] = {}
         if others:

@@ -24,6 +24,7 @@ ID = pa.binary(DIGEST_BYTES)
 
 Identity = tuple[bytes, int]  # a row's id, and how many rows of the same content come before it
 Effect = tuple[Any, ...]  # what two opinions must share to be the same
+_OF_OTHERS = ("approve", "undo", "forget")  # decisions about other decisions
 State = Literal["", "one", "disagreement", "approval"]
 
 
@@ -290,23 +291,25 @@ def take(stack: list[Decision], made: Decision) -> Decision:
     Who decides blind withdraws their own decision only. An approval repeats what it approves, and
     counts for nothing if that is not the last decision any more.
     """
-    if made.decision == "undo":
+    if made.decision not in _OF_OTHERS:
+        stack.append(made)
+    elif made.decision == "undo":
         _undo(stack, made)
     elif made.decision == "forget":
         stack.clear()
-    elif made.decision == "approve":
-        return _approve(stack, made)
     else:
-        stack.append(made)
+        return _approve(stack, made)
     return made
 
 
 def _undo(stack: list[Decision], made: Decision) -> None:
-    is_blind = made.needed.is_blind
-    mine = [each for each in stack if each.reviewer == made.reviewer] if is_blind else stack
-    if mine:
-        gone = mine[-1].entry
-        stack[:] = [each for each in stack if each.entry != gone]
+    if made.needed is not ONE and made.needed.is_blind:
+        gone = [each.entry for each in stack if each.reviewer == made.reviewer][-1:]
+        stack[:] = [each for each in stack if each.entry not in gone]
+    elif stack:
+        entry = stack[-1].entry
+        while stack and stack[-1].entry == entry:  # an approval may repeat several
+            stack.pop()
 
 
 def _approve(stack: list[Decision], made: Decision) -> Decision:

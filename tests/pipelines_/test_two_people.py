@@ -256,8 +256,8 @@ def test_what_one_person_decided_before_is_asked_again_by_a_stricter_contract(ru
 def test_a_release_of_poison_waits_for_a_second_person(run, decide, call, store, capsys):
     entry = run(SECOND)
     told = decide("anna", entry, "release", "--row", "1", "--reason", "known")
-    assert "1 row is not in force before a second person approves" in told
-    assert "not in force" not in decide("anna", entry, "release", "--row", "5")
+    assert "1 row waits for the approval of a second person\n" in told
+    assert "approval" not in decide("anna", entry, "release", "--row", "5")
     assert [fates(store, run(SECOND))[row] for row in (1, 5)] == ["quarantine", "clean"]
     assert 1 not in [item["row"] for item in listed(call, "anna", entry)["rows"]]
     [row] = [item for item in listed(call, "ben", entry)["rows"] if item["row"] == 1]
