@@ -190,6 +190,9 @@ def weigh(stack: Sequence[Decision], needed: Needed, lapse: Lapse) -> Weighed:
 
 def _blind(stack: Sequence[Decision], lapse: Lapse) -> Weighed:
     """Return what two reviewers agree on; nothing is in force if two others agree otherwise."""
+    if len(stack) == 1:  # as after one decision about many rows
+        why = lapse(stack[0], changes_of(stack))
+        return Weighed(lapsed=why) if why else Weighed(None, "one", (stack[0],))
     held, why = _opinions(stack, lapse)
     if not held:
         return Weighed(lapsed=why)
