@@ -4,8 +4,8 @@
 commits a run whose rows are all quarantined (findings are given), serves it from a process of its
 own, and lets simulated reviewers work over HTTP, each in a group of its own: list, rows ahead,
 decision, and a pause of about THINK seconds. Then one decision on a group of a tenth of the rows,
-and its undo. Prints percentiles beside their goals, and what the server's process spent.
-Exits 1 if an answer is not what it should be.
+and its undo. With `--two`, the contract asks for two reviewers. Prints percentiles beside their
+goals, and what the server's process spent. Exits 1 if an answer is not what it should be.
 """
 
 import argparse
@@ -45,7 +45,10 @@ schema:
 """
 
 
-def committed(folder, count):
+TWO = "customProperties:\n  - {property: assay.policy, value: {reviewers: 2}}\n"
+
+
+def committed(folder, count, *, two=False):
     """Commit the run; returns its entry."""
     made = np.random.default_rng(7)
     table = pa.table(
@@ -59,7 +62,7 @@ def committed(folder, count):
     )
     source, contract = folder / "large.parquet", folder / "c.yaml"
     pq.write_table(table, source)
-    contract.write_text(CONTRACT)
+    contract.write_text(CONTRACT + (TWO if two else ""))
     rows = np.arange(count)
     kinds = rows % 10  # one group is a tenth of all rows
     found = [
@@ -195,6 +198,7 @@ def main():
     parser.add_argument("--reviewers", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--think", type=float, default=1.5)
+    parser.add_argument("--two", action="store_true", help="ask for two reviewers")
     parser.add_argument("--folder", type=Path, help="where the run is, or is to be kept")
     settings = parser.parse_args()
     with tempfile.TemporaryDirectory() as made:
@@ -202,7 +206,9 @@ def main():
         folder.mkdir(exist_ok=True)
         store = Store(folder / "store")
         is_there = store.folder.is_dir()
-        entry = store.find("latest") if is_there else committed(folder, settings.rows)
+        entry = (
+            store.find("latest") if is_there else committed(folder, settings.rows, two=settings.two)
+        )
         times, spent = measured(folder, entry.seq, settings)
     for kind, each in times.items():
         goal = GOAL_GROUP if kind in ("group", "undo") else GOAL_P95

@@ -95,7 +95,7 @@ def _review(parser: argparse.ArgumentParser) -> None:
     add("--list", action="store_true", help="list the rows that await a decision, worst first")
     add("--apply", metavar="CSV", help="record decisions from a file with the columns decision and "
         "row (or group, rule or key)[, value, column, reason]; a decision is release, reject, "
-        "relabel, correct, redact, undo or forget")  # fmt: skip
+        "relabel, correct, redact, approve, undo or forget")  # fmt: skip
     add("--export", metavar="CSV", help="write the groups and rows that wait to a file, for "
         "decisions to be filled in and given to --apply")  # fmt: skip
     add("--decide", metavar="WORD", help="record one decision on the rows that --row, --group, "

@@ -26,7 +26,7 @@ from checks.contract.grammar import (
 )
 from checks.contract.node import Node, nearest
 from checks.kit import option_types
-from checks.kit.contract_model import PiiAction, Role
+from checks.kit.contract_model import PiiAction, Policy, Role
 from provenance.base.limits import Limits
 from provenance.readers.csv_dialect import (
     DECIMALS,
@@ -40,6 +40,7 @@ from provenance.readers.csv_dialect import (
 # stages that findings name like checks; they always run and take no options
 STAGES = ("ingest", "contract", "rescan")
 MOST_SECONDS = 31 * 24 * 3600  # a month; timers cannot wait for ever
+MOST_REVIEWERS = 2  # people who decide about one row
 MOST_DEPTH = 100  # levels of nested cells, which are read by recursion
 ON: list[Any] = [None, True, "on"]
 OFF: list[Any] = [False, "off"]
@@ -57,6 +58,15 @@ def _days(node: Node, name: str) -> int:
     return int(match[1])
 
 
+@functools.cache
+def accusers() -> Kind:
+    """Return the checks whose rules accuse rows; their rules are called after them."""
+    from checks.kit import registry
+
+    kinds = registry.load().items()
+    return words([n for n, kind in kinds if any(r.startswith(f"{n}.") for r in kind.explains)])
+
+
 POLICY = Mapped(
     {
         "alpha": number(exclusiveMinimum=0, exclusiveMaximum=1),
@@ -67,7 +77,16 @@ POLICY = Mapped(
         "epsilon_total": _NOT_NEGATIVE,
         "require_reason": FLAG,
         "decisions_valid": text(_days, pattern=f"^{_DAYS.pattern}$"),
+        "reviewers": number(whole=True, minimum=1, maximum=MOST_REVIEWERS),
+        # read late, since it imports every check
+        "second_person": items(
+            Kind(lambda node, name: accusers().read(node, name), {"$ref": "#/$defs/accusers"}),
+            filled=True,
+        ),
     }
+)
+_SHARES = frozenset(
+    ("alpha", "max_quarantine_share", "max_rejected_share", "epsilon", "epsilon_total")
 )
 LIMITS = Mapped(
     {
@@ -191,6 +210,14 @@ def checks() -> Mapped:
 
     kinds = {name: _check(name, kind.takes) for name, kind in registry.load().items()}
     return Mapped(kinds | dict.fromkeys(STAGES, Kind(_stage, {"enum": ON})))
+
+
+def policy_of(given: Part) -> Policy:
+    """Return the policy; its numbers are shares, except for the few that are not."""
+    found: dict[str, Any] = {k: float(v) if k in _SHARES else v for k, v in given.items()}
+    if "second_person" in found:
+        found["second_person"] = tuple(sorted(set(found["second_person"])))
+    return Policy(**found)
 
 
 _ROLE = words(get_args(Role))

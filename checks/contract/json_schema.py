@@ -8,7 +8,7 @@ types of values against types of columns, patterns, paths, SQL. Editors read YAM
 
 from typing import Any
 
-from checks.contract.assay_settings import checks
+from checks.contract.assay_settings import accusers, checks
 from checks.contract.columns import ITEMS, PART
 from checks.contract.loader import CONTRACT
 from checks.contract.quality_rules import item_schema
@@ -23,6 +23,7 @@ def json_schema() -> dict[str, Any]:
         "$defs": {
             "quality": item_schema(),
             "checks": checks().kind().schema,
+            "accusers": accusers().schema,
             "part": PART.kind().schema,
             "items": ITEMS.kind().schema,
         },

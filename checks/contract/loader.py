@@ -12,7 +12,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from checks.contract.assay_settings import DELIMITER, OF_CONTRACT, OF_TABLE, Place, check_options
+from checks.contract.assay_settings import (
+    DELIMITER,
+    OF_CONTRACT,
+    OF_TABLE,
+    Place,
+    check_options,
+    policy_of,
+)
 from checks.contract.columns import PROPERTY, columns_and_rules, spec_of
 from checks.contract.grammar import SCALAR, TEXT, Json, Kind, Mapped, Part, items, text, words
 from checks.contract.node import Node
@@ -20,7 +27,7 @@ from checks.contract.quality_rules import QUALITY, quality_rules
 from checks.contract.query_guard import Guard, sql_type
 from checks.contract.type_rules import Scope
 from checks.contract.yaml_reader import Document, parse, read
-from checks.kit.contract_model import Contract, Policy, Rule
+from checks.kit.contract_model import Contract, Rule
 from provenance.base.errors import AssayError
 from provenance.files import remote
 from provenance.readers.csv_dialect import Dialect
@@ -240,10 +247,7 @@ def _settings(given: Part, place: Place, columns: dict[str, str]) -> dict[str, A
     if "assay.limits" in given:
         found["limits"] = dict(given["assay.limits"])
     if "assay.policy" in given:
-        policy = given["assay.policy"]
-        others = ("fail_on", "decisions_valid", "require_reason")
-        shares = {key: float(value) for key, value in policy.items() if key not in others}
-        found["policy"] = Policy(**{**policy, **shares})
+        found["policy"] = policy_of(given["assay.policy"])
     return found
 
 

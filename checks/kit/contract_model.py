@@ -81,6 +81,8 @@ class Policy:
         fail_on: `error`, or `warning` to fail on warnings too.
         decisions_valid: days after which a person's decision on a row lapses; None for never.
         require_reason: whether each decision needs a reason.
+        reviewers: people who must decide the same about a row before it counts, 1 or 2.
+        second_person: checks; what makes a row clean that one of them accuses needs two people.
     """
 
     alpha: float = 0.1
@@ -91,6 +93,8 @@ class Policy:
     epsilon_total: float = 10.0
     decisions_valid: int | None = None
     require_reason: bool = False
+    reviewers: int = 1
+    second_person: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

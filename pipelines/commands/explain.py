@@ -168,12 +168,14 @@ def _under_review(
 ) -> dict[str, Any]:
     """Return a row's cells, masked; its decisions; the clean rows like it; what it would pass by.
 
-    The decisions are all of its content, oldest first, and those on other content with its key.
+    The decisions are all of its content, oldest first, and those on other content with its key;
+    where two people decide, those that who asks may see.
     """
-    from pipelines.review import advice, nearest, shown_cells
+    from pipelines.review import advice, approval, nearest, shown_cells
     from pipelines.review.reviewed_run import ReviewedRun
 
-    run = ReviewedRun.of(store, entry)
+    run, name = ReviewedRun.of(store, entry), config.reviewer()
+    pending = run.pending_to(name, row)
     names = ("entry", "time", "base", "decision", "column", "value", "reason", "reviewer")
     like = nearest.nearest(run, row) if reasons else []
     cells = shown_cells.shown(run, [row, *(near.row for near in like)], run.columns)
@@ -188,9 +190,11 @@ def _under_review(
         "decisions": [
             {name: getattr(decision, name) for name in names}
             | {"value": shown_cells.shown_value(run, decision.column, decision.value),
-               "same_content": is_same}
-            for decision, is_same in run.told(row)
+               "same_content": is_same, "decision": decision.word}
+            for decision, is_same in run.told(row, name)
         ],
+        "review": approval.facts(pending),
+        "says": approval.told(pending),
     }  # fmt: skip
 
 
@@ -231,6 +235,7 @@ def story(facts: dict[str, Any]) -> str:
     lines += [f"  to pass   {text}" for text in facts["passing"]]
     lines += [_near(item) for item in facts["nearest"]]
     lines += [_decided(item) for item in facts["decisions"]]
+    lines += [f"  review    {facts['says']}"] if facts["says"] else []
     for item in facts["runs"]:
         place = f" in {item['file']}, row {item['file_row']}" if item["file"] else ""
         lines.append(

@@ -121,7 +121,7 @@ def _settled(
     """Return the decisions in force for the rows of the base run."""
     history = History.of(store, base.facts["dataset"])
     applied = decisions.applied(store, base)
-    standing = decisions.in_force(history, applied, base, files, contract, found)
+    standing = decisions.judged(history, applied, base, files, contract, found).standing
     until = Judged(standing, {}).until(contract)
     return Decided(standing, upto=history.upto, until=until)
 

@@ -28,6 +28,7 @@ SELECTORS = ("row", "group", "rule", "key")
 PAGE = "page"  # what is asked for without any of them
 MOST_NAME = 100
 OF_DECIDE = ("column", "value")
+MOST_PAIRS = 3  # of people whose agreement a summary tells
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -50,10 +51,11 @@ def main(arguments: argparse.Namespace) -> int:
         return _export(arguments, run)
     reviewer = _reviewer(arguments, store)
     if action == "undo":
-        made = recording.withdraw(run, arguments.undo, reviewer, arguments.reason)
+        number, why = arguments.undo, arguments.reason
+        made = recording.withdraw(run, number, reviewer, why, account=config.reviewer())
     else:
-        asks = _asks(arguments, action, reviewer)
-        made = recording.record(run, asks, reviewer, overrule=arguments.overrule)
+        asks, overrule = _asks(arguments, action, reviewer), arguments.overrule
+        made = recording.record(run, asks, reviewer, account=config.reviewer(), overrule=overrule)
     return _told(run, entry, made, as_json=arguments.json)
 
 
@@ -115,7 +117,9 @@ def _serve(arguments: argparse.Namespace, store: Store, entry: Entry) -> int:
 
     base, means = row_history.base_of(entry), functools.cache(explain.meaning)
     say = server.say_json if arguments.json else server.say
-    desk = Desk(store, owner)
+    # whom the account decides for, if it is not for itself; users decide for themselves
+    account = "" if door.users else config.reviewer()
+    desk = Desk(store, owner, account)
     served = server.Server(desk, means, base, port=arguments.port or 0, say=say, door=door)
     desk.queue(base)  # so that the page is quick from the first link on
     gc.freeze()  # what stays as long as the server need not be searched for garbage
@@ -142,7 +146,7 @@ def _require_owner(store: Store, option: str) -> None:
 
 
 def _list(arguments: argparse.Namespace, run: ReviewedRun, entry: Entry) -> int:
-    found = queue.of(run, arguments.group or "")
+    found = queue.of(run, arguments.group or "", config.reviewer())
     is_open, facts = arguments.show_values, found.summary(entry.seq)
     if arguments.json or arguments.group:
         rows = found.rows(arguments.limit, unmasked=is_open)
@@ -175,6 +179,7 @@ def _text(
     where = f" in {count(len(groups), 'group')}" if groups else ""
     rows = count(waiting, "row")
     lines = [f"run {facts['run']}: {rows} to decide{where} ({quarantined}), {decided}"]
+    lines += _people(facts["people"])
     shown = groups[: limit or len(groups)]
     for place, group in enumerate(shown):
         if place == facts["stop"] and place > 0:
@@ -194,6 +199,25 @@ def _stop_line(rest: Mapping[str, Any]) -> str:
     words = f"{share:.1f}" if rest["share"] < 0.01 else f"{share:.0f}"  # noqa: PLR2004  per cent
     rows = count(rest["rows"], "row")
     return f"you may stop here: the {rows} below are worth {words} % of the whole review"
+
+
+def _people(facts: Mapping[str, Any]) -> list[str]:
+    """Return what waits for another person, and how far two of them agree."""
+    lines = []
+    if facts["reviewers"] > 1:
+        one, differ = count(facts["one"], "row"), count(facts["disagreement"], "disagreement")
+        have = "has" if facts["one"] == 1 else "have"
+        lines.append(f"two people decide each row: {one} {have} one of two opinions, {differ}")
+    if facts["approval"]:
+        have = "waits" if facts["approval"] == 1 else "wait"
+        lines.append(
+            f"{count(facts['approval'], 'row')} {have} for the approval of a second person"
+        )
+    every = facts["agreement"]
+    lines += [each["says"] for each in every[:MOST_PAIRS]]
+    if more := len(every) - MOST_PAIRS:
+        lines += [f"and {count(more, 'more pair')} of people, see --json"] if more > 0 else []
+    return lines
 
 
 def _group_text(facts: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[str]:
@@ -218,7 +242,7 @@ def _group_text(facts: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[st
 
 
 def _export(arguments: argparse.Namespace, run: ReviewedRun) -> int:
-    found = queue.of(run, arguments.group or "")
+    found = queue.of(run, arguments.group or "", config.reviewer())
     rows = found.rows(0, unmasked=arguments.show_values)
     _record_values(run, len(rows), is_open=arguments.show_values)
     cells = [_exported(item) for item in rows]
@@ -238,22 +262,33 @@ def _exported(item: Mapping[str, Any]) -> list[str]:
     first = item["reasons"][0]
     key = ", ".join(f"{name}={cell}" for name, cell in item["key"].items())
     cell = ", ".join(f"{name}={cell}" for name, cell in item["cells"].items())
+    why = "; ".join(filter(None, [first["evidence"], item["says"]]))
     return [item["group"], str(item["row"]), key, item["fate"], first["rule"],
-            first["column"] or "", cell, first["evidence"], "", "", ""]  # fmt: skip
+            first["column"] or "", cell, why, "", "", ""]  # fmt: skip
 
 
 def _told(run: ReviewedRun, entry: Entry, made: Recorded, *, as_json: bool) -> int:
     base, counts = run.entry.seq, made.counts
     report = {"schema": "assay.review/1", "run": entry.seq, "base": base, "entry": made.entry.seq,
-              "decisions": counts}  # fmt: skip
+              "decisions": counts, "wait": made.wait}  # fmt: skip
     words = config.store_words(run.store.folder)
     release = printable(f"`assay release {base}{words}`")
     text = (
         f"recorded {_listed(counts)} on run {base} as entry {made.entry.seq}\n"
-        f"next: {release}, or run again: the next run applies them too\n"
+        f"{_waits(made)}next: {release}, or run again: the next run applies them too\n"
     )
     sys.stdout.write(json.dumps(report) + "\n" if as_json else text)
     return 0
+
+
+def _waits(made: Recorded) -> str:
+    """Return what is in force only with a second person, as a line."""
+    if made.wait is None:
+        return "a decision is in force once two people have decided the same about the row\n"
+    if not made.wait:
+        return ""
+    have = "waits" if made.wait == 1 else "wait"
+    return f"{count(made.wait, 'row')} {have} for the approval of a second person\n"
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from checks.kit.contract_model import Contract
 from pipelines.store import decisions, row_history
-from pipelines.store.decisions import Decision
+from pipelines.store.opinions import Decision
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 from provenance.ledger.entry import Entry

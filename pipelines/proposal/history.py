@@ -96,7 +96,7 @@ def reviewed(store: Store, entry: Entry) -> Reviewed:
     found = pa.concat_tables(files.tables("findings"))
     history = decisions.History.of(store, base.facts["dataset"])
     applied = decisions.applied(store, base)
-    standing = decisions.in_force(history, applied, base, files, contract, found)
+    standing = decisions.judged(history, applied, base, files, contract, found).standing
     released, rejected = (
         frozenset(row for row, item in standing.items() if item.last.decision == word)
         for word in ("release", "reject")

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipelines.review import advice, live_queue, nearest, shown_cells
+from pipelines.review import advice, approval, live_queue, nearest, shown_cells
 from pipelines.review.desk import Desk, Own
 from pipelines.review.live_queue import LiveQueue, Part
 from pipelines.store import row_history
-from pipelines.store.decisions import Decision
+from pipelines.store.opinions import Decision, Weighed
 from provenance.base.errors import AssayError, printable
 
 MOST_GROUPS = 200  # that a list has
@@ -24,6 +24,7 @@ MOST_CLASSES = 100
 LONGEST = 2000  # characters of a cell
 LONGEST_MASKED = 80
 LONGEST_SHOWN = 100_000  # of a cell that was asked for
+MOST_PAIRS = 3  # of people whose agreement is told
 SAMPLES = 5
 Meaning = Callable[[str], Mapping[str, Any]]
 
@@ -42,9 +43,14 @@ class Answers:
     queue: LiveQueue
     words: Callable[[str], str]
 
+    @property
+    def name(self) -> str:
+        """Return the name of who asks."""
+        return self.desk.reviewer
+
     def groups(self) -> dict[str, Any]:
         """Return the groups that have rows left, and where the rest is worth little."""
-        parts = self.queue.parts()
+        parts = self.queue.parts(self.name)
         stop = live_queue.little_from(parts)
         return {
             **self.state(),
@@ -60,20 +66,37 @@ class Answers:
         run = self.queue.run
         last = self.desk.last_own(run.entry.facts["dataset"])
         return {
-            "run": run.entry.seq, "waiting": self.queue.waiting, "rows": self.queue.rows,
-            "decided": len(run.standing), "last": _own(last),
+            "run": run.entry.seq, "waiting": self.queue.waiting_for(self.name),
+            "rows": self.queue.rows, "decided": len(run.standing), "last": _own(last),
+            "people": self._people(),
         }  # fmt: skip
+
+    def _people(self) -> dict[str, Any] | None:
+        """Return what waits for another person, and how far two agree; None if one is enough."""
+        run, states = self.queue.run, self.queue.states
+        if not (run.needed.is_blind or run.needed.second_person or run.pending):
+            return None
+        return {
+            "reviewers": run.needed.reviewers,
+            **{state: states[state] for state in approval.STATES},
+            "agreement": [each.says() for each in run.history.pairs.agreements()[:MOST_PAIRS]],
+        }
+
+    def pending(self, state: str) -> list[int]:
+        """Return the rows whose decisions wait for another person, and are in one state."""
+        every = list(self.queue.run.pending.items())  # at once: another thread may add to them
+        return sorted(row for row, weighed in every if weighed.state == state)
 
     def around(self, name: str, row: int, most: int, *, back: bool = False) -> dict[str, Any]:
         """Return rows of a group that wait, after or before a row, each in full."""
         queue = self.queue
         find = queue.preceding if back else queue.following
-        rows = find(name, row, most)
-        return {**self.state(), "left": queue.count(name), "items": self.rows(rows)}
+        rows = find(name, row, most, self.name)
+        return {**self.state(), "left": queue.count(name, self.name), "items": self.rows(rows)}
 
     def samples(self, name: str) -> dict[str, Any]:
         """Return a few rows of a group, from its start to its end."""
-        rows = self.queue.left(name)
+        rows = self.queue.left(name, self.name)
         places = np.linspace(0, len(rows) - 1, min(SAMPLES, len(rows)))
         return {
             "rows": len(rows),
@@ -101,10 +124,12 @@ class Answers:
     def _row(self, row: int, cells: list[dict[str, Any]]) -> dict[str, Any]:
         run = self.queue.run
         group = self.queue.group_at(row)
-        state = self.queue.state(row)
+        state = self.queue.state(row, self.name)
         now = state.standing
         is_unreadable = row in run.unreadable
-        told = run.told(row)
+        told = run.told(row, self.name)
+        waits = run.pending_to(self.name, row)
+        reasons = live_queue.reasons_by_row(run, [row])[row]
         return {
             "row": row,
             "group": group.id if group else None,
@@ -114,10 +139,13 @@ class Answers:
             "key": run.keys,
             "cells": cells,
             "readable": not is_unreadable,
-            "reasons": [self._reason(item) for item in live_queue.reasons_by_row(run, [row])[row]],
-            "decision": self._decision(now.last) if now else None,
+            "reasons": [self._reason(item) for item in reasons],
+            "decision": self._decision(now.last, now.holders) if now else None,
+            "two": run.needed.is_two("release", [item["rule"] for item in reasons]),
+            "state": waits.state if waits else "",
+            "opinions": [self._decision(each) for each in waits.opinions] if waits else [],
             "told": [self._decision(each) | {"same": same} for each, same in told],
-            "can": ["reject"] if is_unreadable else self._possible(),
+            "can": ["reject"] if is_unreadable else self._possible(waits),
         }  # fmt: skip
 
     def fates(self, row: int) -> list[dict[str, Any]]:
@@ -172,14 +200,15 @@ class Answers:
                 seen |= {str(cell) for cell in cells[: MOST_CLASSES + 1].to_pylist()}
         return sorted(seen) if len(seen) <= MOST_CLASSES else []
 
-    def _possible(self) -> list[str]:
+    def _possible(self, waits: Weighed | None) -> list[str]:
         words = ["release", "reject", "correct", "redact"]
-        return [*words, "relabel"] if self.queue.run.contract.label else words
+        words += ["relabel"] if self.queue.run.contract.label else []
+        return [*words, "approve"] if approval.may_approve(waits, self.desk.who) else words
 
     def _group(self, part: Part) -> dict[str, Any] | None:
         """Return a group; None if its last row was decided since the groups were counted."""
         group = part.group
-        ahead = self.queue.following(group.id, -1, 1)
+        ahead = self.queue.following(group.id, -1, 1, self.name)
         if not ahead:
             return None
         return {
@@ -213,13 +242,15 @@ class Answers:
             return [False] * len(cells)
         return [shown_cells.holds_private(name, cells[at : at + 1]) for at in range(len(cells))]
 
-    def _decision(self, made: Decision) -> dict[str, Any]:
+    def _decision(self, made: Decision, holders: tuple[str, ...] = ()) -> dict[str, Any]:
         value = shown_cells.shown_value(self.queue.run, made.column, made.value)
         return {
             "decision": made.decision, "column": made.column, "value": value and plain(value),
-            "reason": made.reason and printable(made.reason), "by": printable(made.reviewer),
+            "reason": made.reason and printable(made.reason),
+            "by": printable(" and ".join(holders) or made.reviewer),
             "entry": made.entry, "base": made.base, "time": made.time,
-            "own": made.reviewer == self.desk.reviewer,
+            "own": all(name == self.name for name in holders or (made.reviewer,)),
+            "approves": made.approves,
         }  # fmt: skip
 
     def conflict(self, last: Decision | None, message: str, row: int | None) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection
 from typing import TypeVar
 
 from pipelines.review.reviewed_run import ReviewedRun
-from pipelines.store import decisions
-from pipelines.store.decisions import Identity
+from pipelines.store import review_entries
+from pipelines.store.opinions import Identity
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 
@@ -44,8 +44,8 @@ def _check(store: Store, dataset: str, rows: frozenset[Identity], end: int, numb
     read = store.ledger.reader()
     for later in range(end + 1, number):
         entry = store.ledger.require_unedited(read(later))
-        if decisions.is_review(entry, dataset):
-            made = decisions.recorded_in(store, entry)
+        if review_entries.is_review(entry, dataset):
+            made = review_entries.recorded_in(store, entry)
             if any(decision.identity in rows for decision in made):
                 raise OutdatedError
 

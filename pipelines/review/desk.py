@@ -10,16 +10,18 @@ import dataclasses
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from pipelines.review import new_values, recording
+from pipelines.review import new_values, recording, roles
+from pipelines.review.approval import Who
 from pipelines.review.currency import OutdatedError
 from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.live_queue import LiveQueue, LiveSelector
 from pipelines.review.new_values import NewValue
 from pipelines.review.recording import Ask, Recorded
 from pipelines.review.sessions import visiting
-from pipelines.store import decisions, reference_anchor, row_history
-from pipelines.store.decisions import Decision
+from pipelines.store import decisions, reference_anchor, review_entries, row_history
+from pipelines.store.opinions import ONE, Decision, Needed
 from pipelines.store.store import RUN_KINDS, Store
 from provenance.base.errors import AssayError
 from provenance.ledger.entry import GENESIS, Entry
@@ -53,14 +55,15 @@ class Own:
 class Desk:
     """What one server holds of a store."""
 
-    def __init__(self, store: Store, owner: str | None) -> None:
+    def __init__(self, store: Store, owner: str | None, account: str = "") -> None:
         """Read the ledger once.
 
         Args:
             store: whose ledger was found to be intact.
             owner: who decides outside a session, None if there is always one.
+            account: that decides in the owner's name, if it is another one.
         """
-        self.store, self._owner = store, owner
+        self.store, self._owner, self.account = store, owner, account
         self.runs: deque[Entry] = deque(maxlen=MOST_RUNS)
         self.decided: dict[int, int] = {}
         self._own: dict[int, Own] = {}
@@ -96,8 +99,8 @@ class Desk:
             self._follow()
             read = self.store.ledger.reader()
             for later in range(queue.run.history.upto + 1, self._next):
-                if decisions.is_review(each := read(later), entry.facts["dataset"]):
-                    queue.take(list(decisions.recorded_in(self.store, each)))
+                if review_entries.is_review(each := read(later), entry.facts["dataset"]):
+                    queue.take(list(review_entries.recorded_in(self.store, each)))
             self._queues[number] = queue
             while len(self._queues) > MOST_QUEUES:
                 del self._queues[next(iter(self._queues))]
@@ -106,7 +109,24 @@ class Desk:
     def waiting(self, number: int) -> int | None:
         """Return how many rows of a run wait; None if its queue is not open."""
         queue = self._queues.get(number)
-        return None if queue is None else queue.waiting
+        return None if queue is None else queue.waiting_for(self.reviewer)
+
+    def people(self, entry: Entry) -> dict[str, Any] | None:
+        """Return what waits for another person in a run, and how far each two people agree.
+
+        None if the run's contract leaves decisions to one person; no counts if its queue is closed.
+        """
+        needed = Needed.of(row_history.contract_of(self.store.reader(entry)).policy)
+        if needed is ONE:
+            return None
+        queue = self._queues.get(row_history.base_of(entry))
+        dataset = entry.facts["dataset"]
+        history = queue.run.history if queue else decisions.History.of(self.store, dataset)
+        return {
+            "reviewers": needed.reviewers, "second_person": sorted(needed.second_person),
+            "states": queue and dict(queue.states),
+            "agreement": [each.says() for each in history.pairs.agreements()],
+        }  # fmt: skip
 
     def last_own(self, dataset: str) -> Own | None:
         """Return the reviewer's last entry of decisions on a dataset that is not withdrawn."""
@@ -126,10 +146,11 @@ class Desk:
         new_values.prepare(queue.run, NewValue(ask.decision, ask.column, ask.value))
 
         def act() -> Recorded:
-            if queue.version(row) != version:
-                identity = queue.run.identities([row])[row]
-                stack = queue.run.history.every.get(identity)
-                raise ConflictError(stack[-1] if stack else None, "the row was decided meanwhile")
+            if queue.version(row, self.reviewer) != version:
+                run = queue.run
+                at = run.identities([row])[row]
+                made = run.history.shown(at, self.reviewer, run.needed)
+                raise ConflictError(made[-1] if made else None, "the row was decided meanwhile")
             return self._attempt(queue, ask, overrule=overrule)
 
         return self._recorded(queue, act)
@@ -138,8 +159,8 @@ class Desk:
         """Record one decision on all rows of a group that wait, if they are those of the mark."""
 
         def act() -> Recorded:
-            if queue.mark(ask.selection.group) != mark:
-                left = queue.count(ask.selection.group)
+            if queue.mark(ask.selection.group, self.reviewer) != mark:
+                left = queue.count(ask.selection.group, self.reviewer)
                 message = f"other rows of the group wait now than were shown: {left:,}"
                 raise ConflictError(None, message)
             return self._attempt(queue, ask, overrule=False)
@@ -153,8 +174,9 @@ class Desk:
             own = self._own.get(number)
             if own is None or own.by != self.reviewer:
                 raise ConflictError(None, f"entry {number} is not yours, or is withdrawn already")
-            end = self._next - 1
-            return recording.attempt_withdrawal(queue.run, number, self.reviewer, reason, end=end)
+            return recording.attempt_withdrawal(
+                queue.run, number, self.who, reason, end=self._next - 1
+            )
 
         return self._recorded(queue, act)
 
@@ -192,9 +214,15 @@ class Desk:
                 with contextlib.suppress(OutdatedError):
                     return self._made(act())
 
+    @property
+    def who(self) -> Who:
+        """Return who decides, and whether they may be the second person."""
+        is_owner = self._owner is not None
+        return Who(self.reviewer, self.account, is_owner or roles.may(visiting.get(), "approve"))
+
     def _attempt(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
         return recording.attempt(
-            queue.run, [ask], self.reviewer, LiveSelector(queue), end=self._next - 1,
+            queue.run, [ask], self.who, LiveSelector(queue, self.reviewer), end=self._next - 1,
             overrule=overrule,
         )  # fmt: skip
 
@@ -251,7 +279,7 @@ class Desk:
         open_ones = [q for q in self._queues.values()
                      if q.run.entry.facts["dataset"] == facts["dataset"]]  # fmt: skip
         if open_ones:
-            made = list(decisions.recorded_in(self.store, entry))
+            made = list(review_entries.recorded_in(self.store, entry))
             for queue in open_ones:
                 queue.take(made)
 

@@ -59,13 +59,13 @@ class Group:
         return dataclasses.replace(self, rows=rows, worth=self.worth * len(rows) / len(self.rows))
 
 
-def groups(run: ReviewedRun) -> list[Group]:
-    """Return the groups of the rows that wait for a decision, the worst first.
+def groups(run: ReviewedRun, name: str = "") -> list[Group]:
+    """Return the groups of the rows that wait for a person's decision, the worst first.
 
     A group keeps its id while its rows are decided one after the other.
     """
-    every = of_findings(run.accusing, lessons.precisions(run.history))
-    settled = np.array([*run.standing], np.int64)
+    every = of_findings(run.accusing, lessons.precisions(run.history.agreed(run.needed)))
+    settled = run.settled(name)
     left = [group.without(settled) for group in every]
     return sorted((group for group in left if len(group.rows)), key=_order)
 
@@ -131,9 +131,9 @@ def _kinds(
     return kinds, first, kind_of
 
 
-def waiting_findings(run: ReviewedRun) -> Findings:
-    """Return the errors and warnings on rows about which no decision is in force."""
-    settled = pc.is_in(run.accusing["row"], pa.array([*run.standing], pa.int64()))
+def waiting_findings(run: ReviewedRun, name: str = "") -> Findings:
+    """Return the errors and warnings on rows that wait for a person's decision."""
+    settled = pc.is_in(run.accusing["row"], pa.array(run.settled(name), pa.int64()))
     return run.accusing.filter(pc.invert(settled))
 
 

@@ -18,7 +18,8 @@ from checks.kit import verdict
 from checks.kit.findings import Findings
 from pipelines.review.reviewed_run import PLACES, ReviewedRun
 from pipelines.store import decisions
-from pipelines.store.decisions import Decision, History, Identity
+from pipelines.store.decisions import History
+from pipelines.store.opinions import ID, Decision, Identity
 from provenance.ledger import lineage
 from provenance.ledger.run_files import FATES
 from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
@@ -43,8 +44,8 @@ class IndexedRun(ReviewedRun):
 
     def follow(self, made: Collection[Decision]) -> None:
         """Add later decisions to the history."""
-        _by_key(self._keyed, made)
-        self.history.extend(made)
+        keyed = self._keyed  # of what was decided before
+        _by_key(keyed, self.history.extend(made))
 
     def _of_key(self, _: History, key: bytes) -> Iterable[Decision]:
         return self._keyed.get(key, ())
@@ -93,7 +94,7 @@ class IndexedRun(ReviewedRun):
     def rows_of(self, wanted: Collection[Identity]) -> dict[int, Identity]:
         """Return the rows that have one of some identities; quick unless nothing accuses them."""
         asked = set(wanted)
-        ids = pa.array(sorted({row_id for row_id, _ in asked}), decisions.ID)
+        ids = pa.array(sorted({row_id for row_id, _ in asked}), ID)
         _, every, copies, _, _ = self._index
         texts = packed(every)
         places = np.flatnonzero(pc.is_in(texts, ids).to_numpy(zero_copy_only=False))

@@ -37,7 +37,11 @@ REPORT_POLICY = (
     "script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-KEYS = {"decide": "arlcxuARe", "reveal": "v/"}  # of the review page, by what they need
+KEYS = {
+    "decide": "arlcxuARe",
+    "approve": "y",
+    "reveal": "v/",
+}  # of the review page, by what they need
 SCRIPTS = ("review.js", "row.js", "near.js")
 ASSETS = dict.fromkeys((COLOURS, "review.css"), "text/css") | dict.fromkeys(
     SCRIPTS, "text/javascript"
@@ -89,7 +93,7 @@ def _of_runs(made: APIRouter, desk: Desk) -> None:
         counts = counted(entry.seq)
         anchor = reference_anchor.standing(desk.store, entry.facts["dataset"]).entry
         return page("run", run=_summary(desk, entry), facts=entry.facts, counts=counts,
-                    anchor=anchor and anchor.facts)  # fmt: skip
+                    people=desk.people(entry), anchor=anchor and anchor.facts)  # fmt: skip
 
     @made.get("/runs/{number}/report.html")
     def report(number: Number) -> Response:

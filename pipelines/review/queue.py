@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import verdict
-from pipelines.review import grouping, live_queue, shown_cells
+from pipelines.review import approval, grouping, live_queue, shown_cells
 from pipelines.review.grouping import Group
 from pipelines.review.live_queue import Part
 from pipelines.review.reviewed_run import ReviewedRun
@@ -26,11 +26,13 @@ class Queue:
         run: under review.
         groups: of the rows that wait, worst first.
         chosen: those that are listed.
+        name: of the person for whom they wait.
     """
 
     run: ReviewedRun
     groups: list[Group]
     chosen: list[Group]
+    name: str = ""
 
     def summary(self, number: int) -> dict[str, Any]:
         """Return the object of `--json` without its rows: counts and groups.
@@ -44,6 +46,7 @@ class Queue:
         return {
             "schema": "assay.review/1", "run": number, "base": self.run.entry.seq,
             "waiting": waiting, "quarantined": held, "decided": len(self.run.standing),
+            "people": people(self.run),
             "groups": [_group(group) for group in self.groups],
             # from this group on, all of them together are worth little
             "stop": stop,
@@ -72,7 +75,7 @@ class Queue:
     def _rows(self, rows: list[int], *, unmasked: bool) -> list[dict[str, Any]]:
         run, of = self.run, {row: group for group in self.groups for row in group.rows.tolist()}
         reasons: dict[int, list[dict[str, Any]]] = {row: [] for row in rows}
-        found = grouping.waiting_findings(run)
+        found = grouping.waiting_findings(run, self.name)
         chosen = found.filter(pc.is_in(found["row"], pa.array(rows, pa.int64())))
         for item in verdict.causes_first(chosen).to_pylist():
             reasons[item.pop("row")].append(item)
@@ -84,17 +87,34 @@ class Queue:
              "score": max(item["score"] for item in reasons[row]),
              "key": {name: cells[row][name] for name in run.keys if row in cells},
              "cells": _accused_cells(reasons[row], cells.get(row, {})),
-             "reasons": reasons[row]}
+             "reasons": reasons[row], "review": approval.facts(run.pending_to(self.name, row)),
+             "says": approval.told(run.pending_to(self.name, row))}
             for row in rows
         ]  # fmt: skip
 
 
-def of(run: ReviewedRun, group: str = "") -> Queue:
-    """Return the queue of a run; of one group only if it is named (C014 if it does not exist)."""
-    groups = grouping.groups(run)
+def of(run: ReviewedRun, group: str = "", name: str = "") -> Queue:
+    """Return what waits for a person in a run.
+
+    Args:
+        run: under review.
+        group: the only one that is listed, if it is named (ASSAY-C014 if it does not exist).
+        name: of the person; without one, nobody's lone opinion is told.
+    """
+    groups = grouping.groups(run, name)
     if group:
-        Selector(run).rows(Selection(group=group))
-    return Queue(run, groups, [each for each in groups if group in ("", each.id)])
+        Selector(run, name).rows(Selection(group=group))
+    return Queue(run, groups, [each for each in groups if group in ("", each.id)], name)
+
+
+def people(run: ReviewedRun) -> dict[str, Any]:
+    """Return how many people the contract asks for, what waits for another one, and kappa."""
+    return {
+        "reviewers": run.needed.reviewers,
+        "second_person": sorted(run.needed.second_person),
+        **approval.counted(run.pending.values()),
+        "agreement": [each.as_dict() for each in run.history.pairs.agreements()],
+    }
 
 
 def _group(group: Group) -> dict[str, Any]:
@@ -122,3 +142,5 @@ def lines_of(item: dict[str, Any]) -> Iterator[str]:
     yield f"row {item['row']}"
     for name, cell in {**item["key"], **item["cells"]}.items():
         yield f"{name}={cell!r}"
+    if item["says"]:
+        yield item["says"]

@@ -15,13 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.clock import now
-from pipelines.review import currency
+from pipelines.review import approval, currency
+from pipelines.review.approval import Who
 from pipelines.review.new_values import Judge, NewValue
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import SEPARATOR, Selection, Selector
-from pipelines.store import decisions
+from pipelines.store import decisions, review_entries
 from pipelines.store.commit import Committer
-from pipelines.store.decisions import CHANGES, WORDS, Decision
+from pipelines.store.opinions import CHANGES, WORDS, Decision
 from provenance.base.errors import AssayError
 from provenance.ledger.entry import Entry
 
@@ -36,7 +37,7 @@ class Ask:
 
     Attributes:
         selection: the rows.
-        decision: one of `decisions.WORDS`.
+        decision: one of `opinions.WORDS`.
         column: of `correct`.
         value: of `relabel` and `correct`.
         reason: why, for those who come later.
@@ -53,14 +54,24 @@ class Ask:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recorded:
-    """What was recorded: the entry, and how many rows got which decision."""
+    """What was recorded: the entry, how many rows got which decision, and how many of them wait.
+
+    `wait` counts those that are not in force before a second person decides the same; where two
+    people decide each row it is None, since it would tell of the other one's opinion.
+    """
 
     entry: Entry
     counts: dict[str, int]
+    wait: int | None = 0
 
 
 def record(
-    run: ReviewedRun, asks: Sequence[Ask], reviewer: str, *, overrule: bool = False
+    run: ReviewedRun,
+    asks: Sequence[Ask],
+    reviewer: str,
+    *,
+    account: str = "",
+    overrule: bool = False,
 ) -> Recorded:
     """Record decisions on the rows of a run, checked against all decisions that are recorded.
 
@@ -68,16 +79,18 @@ def record(
         run: under review.
         asks: the decisions.
         reviewer: who decides.
+        account: that decides in the reviewer's name, if that is not the reviewer's own.
         overrule: whether a decision may contradict that of somebody else, for which it needs a
             reason.
 
     Raises:
         AssayError: ASSAY-C014 with all that is wrong with them; nothing is recorded then.
     """
+    who = Who(reviewer, account)
     return currency.until_recorded(
         run,
         lambda read: attempt(
-            read, asks, reviewer, Selector(read), end=read.history.end, overrule=overrule
+            read, asks, who, Selector(read, reviewer), end=read.history.end, overrule=overrule
         ),
     )
 
@@ -85,7 +98,7 @@ def record(
 def attempt(
     run: ReviewedRun,
     asks: Sequence[Ask],
-    reviewer: str,
+    who: Who,
     selector: Selector,
     *,
     end: int,
@@ -96,7 +109,7 @@ def attempt(
     Args:
         run: under review.
         asks: the decisions.
-        reviewer: who decides.
+        who: decides.
         selector: finds the rows.
         end: number of the last entry whose decisions the run knows.
         overrule: as of `record`.
@@ -107,11 +120,12 @@ def attempt(
     """
     faults: list[AssayError] = []
     chosen: list[tuple[Ask, np.ndarray]] = []
-    judge = Judge(run, functools.partial(record_view, run, reviewer))
+    judge = Judge(run, functools.partial(record_view, run, who.reviewer))
     for ask in (_with_label(run, each) for each in asks):
         try:
             rows = selector.rows(ask.selection)
-            _require_possible(run, ask, rows)
+            rows = approval.among(run, ask.decision, ask.selection, rows, who)
+            _require_possible(run, ask, rows, who)
             if ask.decision in CHANGES:
                 new = NewValue(ask.decision, ask.column, ask.value)
                 judge.require(new, rows)
@@ -120,29 +134,33 @@ def attempt(
             faults.append(at(error, ask.where))
     faults += _repeated(chosen)
     for ask, rows in chosen:
-        faults += _contradictions(run, ask, rows, reviewer, overrule=overrule)
+        faults += _contradictions(run, ask, rows, who.reviewer, overrule=overrule)
+        faults += approval.overreaching(run, (ask.decision, ask.column, ask.value), rows, who)
     refuse(faults)
     if not chosen:
         fix = "add a line for each row below the header"
         raise AssayError("C014", "the file contains no decisions", fix=fix)
-    return _commit(run, chosen, reviewer, end)
+    return _commit(run, chosen, who, end)
 
 
-def withdraw(run: ReviewedRun, number: int, reviewer: str, reason: str | None) -> Recorded:
+def withdraw(
+    run: ReviewedRun, number: int, reviewer: str, reason: str | None, *, account: str = ""
+) -> Recorded:
     """Withdraw all decisions of one entry, on exactly the rows that it named.
 
     Raises:
-        AssayError: ASSAY-C014 if the entry is no review of the dataset, or if a row of it was
-            decided about again since.
+        AssayError: ASSAY-C014 if the entry is no review of the dataset, if a row of it was
+            decided about again since, or if it is somebody else's where two people decide.
     """
+    who = Who(reviewer, account)
     return currency.until_recorded(
         run,
-        lambda read: attempt_withdrawal(read, number, reviewer, reason, end=read.history.end),
+        lambda read: attempt_withdrawal(read, number, who, reason, end=read.history.end),
     )
 
 
 def attempt_withdrawal(
-    run: ReviewedRun, number: int, reviewer: str, reason: str | None, *, end: int
+    run: ReviewedRun, number: int, who: Who, reason: str | None, *, end: int
 ) -> Recorded:
     """Withdraw the decisions of an entry as `withdraw` does, unless somebody was quicker.
 
@@ -150,13 +168,19 @@ def attempt_withdrawal(
         AssayError: as of `withdraw`.
         OutdatedError: if an entry later than `end` has decisions on one of the rows.
     """
-    dataset = run.entry.facts["dataset"]
+    dataset, reviewer = run.entry.facts["dataset"], who.reviewer
     history = run.history
     made = [d for stack in history.every.values() for d in stack if d.entry == number]
     if not made:
         what = f"entry {number} records no decisions on the dataset {dataset!r}"
         raise AssayError("C014", what, fix="find the entry with `assay ledger log`")
+    needed = run.needed | made[0].needed
+    if needed.is_blind and made[0].reviewer != reviewer:
+        what = f"entry {number} is by {made[0].reviewer}; where two people decide, each takes back "
+        raise AssayError("C014", f"{what}their own decisions only", fix="talk to them")
     latest = [history.stacks.get(d.identity, []) for d in made]
+    if needed.is_blind:
+        latest = [[each for each in stack if each.reviewer == reviewer] for stack in latest]
     if gone := [d for d, stack in zip(made, latest, strict=True)
                 if not stack or stack[-1].entry != number]:  # fmt: skip
         what = f"{len(gone):,} of the rows of entry {number} were decided about again since"
@@ -172,7 +196,8 @@ def attempt_withdrawal(
         "key_id": [d.key_id for d in made],
     }
     table = _table(columns, len(made))
-    return _append(run, table, {"base": made[0].base, "withdraws": number}, reviewer, end)
+    facts = {"base": made[0].base, "withdraws": number, **needed.facts()}
+    return _append(run, table, facts, who, end)
 
 
 def record_view(run: ReviewedRun, reviewer: str, **shown: Any) -> None:
@@ -201,7 +226,7 @@ def at(error: AssayError, where: str) -> AssayError:
     return AssayError(code, error.what, where=where or error.where, fix=error.fix)
 
 
-def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
+def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray, who: Who) -> None:
     """Refuse a decision that could never be applied to the rows."""
     if ask.decision not in WORDS:
         raise AssayError("C014", "unknown decision", fix=f"write one of {', '.join(WORDS)}")
@@ -209,7 +234,7 @@ def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
         what = "the contract asks for a reason with each decision"
         raise AssayError("C014", what, fix="give it in the column reason")
     if ask.decision in WITHDRAW:
-        _require_decided(run, ask, rows)
+        _require_decided(run, ask, rows, who)
     if ask.decision not in ALWAYS and (gone := run.refused.intersection(rows.tolist())):
         row = min(gone)
         what = f"row {row} was rejected before run {run.entry.seq}, which holds no cells of it"
@@ -220,12 +245,25 @@ def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
         raise AssayError("C014", what, fix="reject it, or repair the source and run again")
 
 
-def _require_decided(run: ReviewedRun, ask: Ask, rows: np.ndarray) -> None:
-    bare = [row for row in rows.tolist() if row not in run.standing]
-    if bare:
-        what = f"row {bare[0]} has no decision that could be withdrawn"
+def _require_decided(run: ReviewedRun, ask: Ask, rows: np.ndarray, who: Who) -> None:
+    may = _withdrawable(run, ask.decision, rows.tolist(), who)
+    if bare := [row for row in rows.tolist() if row not in may]:
+        whose = " of yours" if run.needed.is_blind and ask.decision == "undo" else ""
+        what = f"row {bare[0]} has no decision{whose} that could be withdrawn"
         fix = f"leave it out; `assay explain {run.entry.seq} {bare[0]}` shows what was decided"
         raise AssayError("C014", what, where=ask.where, fix=fix)
+
+
+def _withdrawable(run: ReviewedRun, word: str, rows: list[int], who: Who) -> set[int]:
+    """Return the rows on which there is something to withdraw, as far as this person may know."""
+    if word == "undo" and run.needed.is_blind:
+        stacks = run.history.stacks
+        return {
+            row for row, at in run.identities(rows).items()
+            if any(each.reviewer == who.reviewer for each in stacks.get(at, ()))
+        }  # fmt: skip
+    pending = {row for row in rows if run.pending_to(who.reviewer, row) is not None}
+    return pending | {row for row in rows if row in run.standing}
 
 
 def _repeated(chosen: list[tuple[Ask, np.ndarray]]) -> Iterator[AssayError]:
@@ -242,12 +280,17 @@ def _repeated(chosen: list[tuple[Ask, np.ndarray]]) -> Iterator[AssayError]:
 def _contradictions(
     run: ReviewedRun, ask: Ask, rows: np.ndarray, reviewer: str, *, overrule: bool
 ) -> Iterator[AssayError]:
-    """Yield a fault for rows about which somebody else decided otherwise."""
-    own = ask.decision, ask.column, ask.value
+    """Yield a fault for rows about which somebody else decided otherwise.
+
+    Where two people decide, each takes back their own opinion without asking.
+    """
+    if ask.decision == "approve" or (ask.decision == "undo" and run.needed.is_blind):
+        return
+    own, is_back = (ask.decision, ask.column, ask.value), ask.decision in WITHDRAW
+    every = approval.lasts(run, rows)
     other = [
-        (row, run.standing[row].last) for row in rows.tolist()
-        if row in run.standing and run.standing[row].last.reviewer != reviewer
-        and run.standing[row].last.what != own
+        (row, last) for row, (last, holders) in every.items()
+        if last.what != own and {*((last.reviewer,) if is_back else holders)} - {reviewer}
     ]  # fmt: skip
     if other and not (overrule and ask.reason):
         row, last = other[0]
@@ -258,7 +301,7 @@ def _contradictions(
 
 def _said(last: Decision) -> str:
     why = f", {last.reason}" if last.reason else ""
-    return f"{last.decision} in entry {last.entry}{why}"
+    return f"{last.word} in entry {last.entry}{why}"
 
 
 def refuse(faults: Sequence[AssayError]) -> None:
@@ -273,9 +316,7 @@ def refuse(faults: Sequence[AssayError]) -> None:
     raise AssayError("C014", what, fix=f"correct them all; nothing was recorded. {faults[0].fix}")
 
 
-def _commit(
-    run: ReviewedRun, chosen: list[tuple[Ask, np.ndarray]], reviewer: str, end: int
-) -> Recorded:
+def _commit(run: ReviewedRun, chosen: list[tuple[Ask, np.ndarray]], who: Who, end: int) -> Recorded:
     order = [(int(row), ask) for ask, rows in chosen for row in rows]
     rows = sorted({row for row, _ in order})
     identities, keyed = run.identities(rows), run.key_ids(rows)
@@ -286,13 +327,17 @@ def _commit(
         "copy": [identities[row][1] for row, _ in order],
         "key_id": [keyed.get(row) for row, _ in order],
         "accused": [sorted(accused.get(row, ())) for row, _ in order],
-        "reviewer": [reviewer] * len(order),
+        "reviewer": [who.reviewer] * len(order),
+        "approves": [approval.entry_of(run, ask.decision, row) for row, ask in order],
     }
     for name in ("decision", "column", "value", "reason"):
         columns[name] = [getattr(ask, name) for _, ask in order]
     named = [_named(run, ask.selection) for ask, _ in chosen if not ask.selection.row]
-    facts = {"base": run.entry.seq, **({"groups": named} if named else {})}
-    return _append(run, _table(columns, len(order)), facts, reviewer, end)
+    facts = {"base": run.entry.seq, **({"groups": named} if named else {}), **run.needed.facts()}
+    said = ((row, (ask.decision, ask.column, ask.value)) for row, ask in order)
+    wait = approval.waiting(run, said, accused, who)
+    made = _append(run, _table(columns, len(order)), facts, who, end)
+    return dataclasses.replace(made, wait=wait)
 
 
 def _named(run: ReviewedRun, selection: Selection) -> dict[str, str]:
@@ -305,17 +350,17 @@ def _named(run: ReviewedRun, selection: Selection) -> dict[str, str]:
 
 def _table(columns: dict[str, list[Any]], length: int) -> pa.Table:
     """Return the table of a review: columns that are not given are null."""
-    arrays = [pa.array(columns.get(f.name, [None] * length), f.type) for f in decisions.SCHEMA]
-    return pa.table(arrays, decisions.SCHEMA)
+    arrays = [pa.array(columns.get(f.name, [None] * length), f.type) for f in review_entries.SCHEMA]
+    return pa.table(arrays, review_entries.SCHEMA)
 
 
 def _append(
-    run: ReviewedRun, table: pa.Table, more: dict[str, Any], reviewer: str, end: int
+    run: ReviewedRun, table: pa.Table, more: dict[str, Any], who: Who, end: int
 ) -> Recorded:
     sink, time = io.BytesIO(), now()
     pq.write_table(table, sink, write_page_checksum=True)
     counts = dict(sorted(Counter(table["decision"].to_pylist()).items()))
-    facts = {"schema": "assay.entry/1", "kind": "review", "time": time, "by": reviewer,
+    facts = {"schema": "assay.entry/1", "kind": "review", "time": time, **who.facts(),
              "dataset": run.entry.facts["dataset"], "decisions": counts, **more}  # fmt: skip
     rows = zip(table["row_id"].to_pylist(), table["copy"].to_pylist(), strict=True)
     check = currency.check(run.store, facts["dataset"], frozenset(rows), end)

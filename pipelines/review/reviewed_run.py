@@ -15,7 +15,7 @@ from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
 from pipelines.run.fates import REFUSED
 from pipelines.store import decisions, keys, rebuild, row_history
-from pipelines.store.decisions import Decision, Identity, Standing
+from pipelines.store.opinions import ID, Decision, Identity, Needed, Standing, Weighed
 from pipelines.store.store import Store
 from provenance.ledger import lineage
 from provenance.ledger.entry import Entry
@@ -82,9 +82,35 @@ class ReviewedRun:
     @functools.cached_property
     def standing(self) -> dict[int, Standing]:
         """Return the decisions in force, by row."""
-        return decisions.in_force(
+        return dict(self._judged.standing)
+
+    @functools.cached_property
+    def pending(self) -> dict[int, Weighed]:
+        """Return the decisions that are not in force before somebody else has decided, by row."""
+        return dict(self._judged.pending)
+
+    @functools.cached_property
+    def _judged(self) -> decisions.Judged:
+        return decisions.judged(
             self.history, self.applied, self.entry, self.files, self.contract, self.found
         )
+
+    @functools.cached_property
+    def needed(self) -> Needed:
+        """Return how many people the contract asks for."""
+        return Needed.of(self.contract.policy)
+
+    def settled(self, name: str = "") -> np.ndarray:
+        """Return the rows that do not wait for a person, int64: decided, or by them already."""
+        pending = self.pending
+        done = [row for row in self.standing if row not in pending]
+        own = [row for row, weighed in pending.items() if weighed.is_held_by(name)]
+        return np.array([*done, *own], np.int64)
+
+    def pending_to(self, name: str, row: int) -> Weighed | None:
+        """Return what a person may know of the decisions on a row that are not in force."""
+        weighed = self.pending.get(row)
+        return weighed if weighed and weighed.is_shown_to(name) else None
 
     @functools.cached_property
     def applied(self) -> Mapping[int, Decision]:
@@ -107,17 +133,22 @@ class ReviewedRun:
         """Return what `judged_cells` has found so far, by column and value."""
         return {}
 
-    def told(self, row: int) -> list[tuple[Decision, bool]]:
-        """Return all decisions on a row, oldest first, and whether its content was the same.
+    def told(self, row: int, name: str = "") -> list[tuple[Decision, bool]]:
+        """Return the decisions on a row that a person may see, oldest first.
 
-        Those on other content had the same primary key.
+        Each comes with whether the row's content was the same: those on other content had the same
+        primary key.
         """
-        history = self.history
+        history, needed = self.history, self.needed
         if not history.every:
             return []
-        own = history.every.get(self.identities([row])[row], [])
+        own = history.shown(identity := self.identities([row])[row], name, needed)
         key = None if row in self.unreadable else self.key_ids([row]).get(row)
-        others = [] if key is None else [e for e in self._of_key(history, key) if e not in own]
+        keyed = [] if key is None else self._of_key(history, key)
+        others = [
+            each for each in keyed
+            if each.identity != identity and each in history.shown(each.identity, name, needed)
+        ]  # fmt: skip
         told = [(each, True) for each in own] + [(each, False) for each in others]
         return sorted(told, key=lambda item: item[0].entry)
 
@@ -173,7 +204,7 @@ class ReviewedRun:
         wanted, ids = np.array(sorted(rows), np.int64), []
         for texts, ordinals in decisions.rows_of(self.files, self.entry):
             ids.append(texts[np.isin(ordinals, wanted)])
-        chosen = pa.array(sorted(set(_bytes(np.concatenate(ids)))), decisions.ID)
+        chosen = pa.array(sorted(set(_bytes(np.concatenate(ids)))), ID)
         located = decisions.locate(decisions.rows_of(self.files, self.entry), chosen)
         return {row: located[row] for row in wanted.tolist()}
 

@@ -36,6 +36,7 @@ ROUTES = {
     ("GET", f"{_RUN}/rows/{{row}}"): "look",
     ("GET", f"{_RUN}/rows/{{row}}/fates"): "look",
     ("GET", f"{_RUN}/rows/{{row}}/near"): "look",
+    ("GET", f"{_RUN}/pending/{{state}}"): "look",
     ("GET", f"{_RUN}/classes"): "look",
     ("POST", f"{_RUN}/rows/{{row}}/decision"): "decide",
     ("POST", f"{_RUN}/groups/{{group}}/decision"): "decide",

@@ -32,7 +32,7 @@ class _Sent(BaseModel):
 class Decided(_Sent):
     """A decision on one row, on the version that the reviewer saw."""
 
-    decision: Literal["release", "reject", "relabel", "correct", "redact"]
+    decision: Literal["release", "reject", "relabel", "correct", "redact", "approve"]
     version: Annotated[int, Field(ge=0)]
     column: Text | None = None
     value: Text | None = None
@@ -162,6 +162,11 @@ def _viewers(made: APIRouter, answers: Callable[[int], Answers]) -> None:
     def cell(number: Run, row: Row, sent: Revealed) -> JSONResponse:
         return JSONResponse(answers(number).cell(row, sent.column))
 
+    @made.get("/pending/{state}")
+    def pending(number: Run, state: Literal["disagreement", "approval"]) -> JSONResponse:
+        rows = answers(number).pending(state)
+        return JSONResponse({"rows": rows[:MOST_FOUND], "more": max(0, len(rows) - MOST_FOUND)})
+
     @made.post("/search")
     def search(number: Run, sent: Searched) -> JSONResponse:
         own = answers(number)
@@ -173,4 +178,4 @@ def _viewers(made: APIRouter, answers: Callable[[int], Answers]) -> None:
 
 
 def _done(own: Answers, done: Recorded) -> dict[str, Any]:
-    return {**own.state(), "entry": done.entry.seq, "counts": done.counts}
+    return {**own.state(), "entry": done.entry.seq, "counts": done.counts, "wait": done.wait}

@@ -33,9 +33,9 @@ class Selection:
 class Selector:
     """Finds the rows of selections in one run; what every selection needs is read once."""
 
-    def __init__(self, run: ReviewedRun) -> None:
-        """Keep the run; nothing is read yet."""
-        self._run = run
+    def __init__(self, run: ReviewedRun, name: str = "") -> None:
+        """Keep the run, and for whom its rows wait; nothing is read yet."""
+        self._run, self._name = run, name
         self._groups: dict[str, np.ndarray] | None = None
 
     def rows(self, wanted: Selection) -> np.ndarray:
@@ -64,7 +64,9 @@ class Selector:
 
     def _group(self, name: str) -> np.ndarray:
         if self._groups is None:
-            self._groups = {group.id: group.rows for group in grouping.groups(self._run)}
+            self._groups = {
+                group.id: group.rows for group in grouping.groups(self._run, self._name)
+            }
         if name not in self._groups:
             what = f"no group {name!r} waits in run {self._run.entry.seq}"
             fix = "list the groups with `assay review RUN --list`; decided rows leave their group"
@@ -73,7 +75,7 @@ class Selector:
 
     def _rule(self, text: str) -> np.ndarray:
         rule, _, column = text.partition(" ")
-        found = grouping.waiting_findings(self._run)
+        found = grouping.waiting_findings(self._run, self._name)
         mine = found.filter(pc.equal(found["rule"], rule))
         if column:
             mine = mine.filter(pc.equal(mine["column"], column))

@@ -18,8 +18,9 @@ from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
 from pipelines.run import fates
 from pipelines.run.fates import Sorting
-from pipelines.store import decisions
-from pipelines.store.decisions import History, Judged, Standing
+from pipelines.store import decisions, opinions
+from pipelines.store.decisions import History, Judged
+from pipelines.store.opinions import Needed, Standing, Weighed
 from provenance.ledger.lineage import RowIds
 from provenance.rows import cast, digest
 from provenance.rows.nested import is_text
@@ -57,7 +58,7 @@ class Decided:
 
     def quarantined(self, found: Findings) -> np.ndarray:
         """Return the rows that findings send to quarantine and no decision takes out of it."""
-        decided = self.rows(*decisions.KEEPS, "reject")
+        decided = self.rows(*opinions.KEEPS, "reject")
         return np.setdiff1d(verdict.quarantined_rows(found), decided)
 
     def sorting(self, contract: Contract, found: Findings, name: fates.Name) -> Sorting:
@@ -97,7 +98,8 @@ def on_rows(history: History, snapshot: Snapshot, contract: Contract, found: Fin
     ids = fates.ids_of(snapshot, contract)
     located = decisions.locate(_pieces(snapshot, ids), history.ids())
     judged = history.judge(located, contract, found, None)
-    asked = findings.concat([_lapsed(judged), _changed(history, snapshot, contract, found, ids)])
+    changed = _changed(history, snapshot, contract, found, ids)
+    asked = findings.concat([_lapsed(judged), _pending(judged, found), changed])
     return Decided(judged.standing, asked, history.upto, judged.until(contract))
 
 
@@ -121,15 +123,47 @@ def _lapsed(judged: Judged) -> Findings:
         decision, why = judged.lapsed[row]
         says.append(f"entry {decision.entry} decided about this row ({decision.decision}); {why}")
     # what a decision changed would come back unseen where nothing accuses the row
-    severe = [judged.lapsed[row][0].decision in decisions.ALTERS for row in rows]
+    severe = [judged.lapsed[row][0].decision in opinions.ALTERS for row in rows]
     return _asked(rows, says, ["warning" if each else "info" for each in severe])
+
+
+def _pending(judged: Judged, found: Findings) -> Findings:
+    """Return findings on rows whose decisions wait for another person.
+
+    What a person saw to be wrong is held, though nothing accuses it now. Nothing is said of one
+    opinion that nobody else may know of.
+    """
+    accused = set(verdict.quarantined_rows(found).tolist())
+    rows, says, severities = [], [], []
+    for row, weighed in sorted(judged.pending.items()):
+        if text := _waits(weighed):
+            is_wrong = any(each.decision in opinions.ALTERS for each in weighed.opinions)
+            is_held = row in accused or row in judged.standing
+            rows.append(row)
+            says.append(text)
+            severities.append("error" if is_wrong and not is_held else "info")
+    return _asked(rows, says, severities)
+
+
+def _waits(weighed: Weighed) -> str:
+    """Return what decisions wait for, empty if that is nobody else's business."""
+    entries = " and ".join(f"entry {each.entry}" for each in weighed.opinions)
+    if weighed.state == "approval":
+        word = weighed.opinions[-1].decision
+        return f"{entries} decided about this row ({word}); that waits for a second person"
+    if weighed.state == "disagreement":
+        return f"reviewers disagree about this row ({entries}); another one must decide"
+    if all(each.needed.is_blind for each in weighed.opinions):
+        return ""
+    return "one person decided about this row; the contract now asks for two who decide the same"
 
 
 def _changed(
     history: History, snapshot: Snapshot, contract: Contract, found: Findings, ids: RowIds
 ) -> Findings:
     """Return findings on accused rows whose key was decided about when its content was another."""
-    keyed, names = history.by_key(), [c.name for c in contract.columns if c.key]
+    keyed = history.by_key(Needed.of(contract.policy))
+    names = [c.name for c in contract.columns if c.key]
     accused = verdict.quarantined_rows(found)
     if not keyed or not names or not len(accused):
         return findings.empty()

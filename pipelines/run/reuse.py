@@ -7,10 +7,11 @@ the checks of the run that it was made from.
 
 import dataclasses
 import datetime as dt
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from checks.kit.contract_model import Contract
+from checks.kit.contract_model import Contract, Policy
 from pipelines.clock import now
 from pipelines.run import named_files, reading
 from pipelines.run.request import Prepared, Request, expand
@@ -47,7 +48,7 @@ def reusable(
     wanted = (
         contract.sha256,
         own_code.sha256(),
-        dataclasses.asdict(request.policy(contract)),
+        _recorded(request.policy(contract)),
         # the names of folders are part of what was checked
         [(_digest(name, contract), partitions.of(name)) for name in sources],
         [_digest(name, contract) for name in references],
@@ -91,6 +92,12 @@ def _given(facts: Mapping[str, Any], checked: Mapping[str, Any]) -> tuple[Any, .
         [item["sha256"] for item in facts["reference"]],
         facts.get("beside", {}),
     )
+
+
+def _recorded(policy: Policy) -> dict[str, Any]:
+    """Return a policy as an entry holds it, where tuples are lists."""
+    facts: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(policy)))
+    return facts
 
 
 def _named(contract: Contract) -> dict[str, str] | None:

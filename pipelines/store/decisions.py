@@ -4,89 +4,33 @@ A decision belongs to the dataset, to the content of its row and to what accused
 row's content is its `row_id` in the lineage. Of rows with the same content, the first decision is
 for the first of them in the order of the source, and so on. A decision is in force in another run
 unless it has expired, or something accuses the row that did not when it was made; a rejected row
-stays rejected whatever accuses it.
+stays rejected whatever accuses it. How many people it takes is in `opinions`.
 """
 
 import dataclasses
 import datetime as dt
+import functools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
 from pipelines.clock import now
-from pipelines.store import corrections, trust
+from pipelines.store import corrections, opinions, trust
+from pipelines.store.agreement import Pairs
+from pipelines.store.opinions import ID, ONE, Decision, Identity, Needed, Standing, Weighed
+from pipelines.store.review_entries import is_review, recorded_in
 from pipelines.store.store import Store
-from provenance.ledger import lineage, run_files
+from provenance.ledger import lineage
 from provenance.ledger.entry import Entry
 from provenance.ledger.run_reader import RunReader
 from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
 from provenance.rows.snapshot import Source
-
-WORDS = ("release", "reject", "relabel", "correct", "redact", "undo", "forget")
-CHANGES = ("relabel", "correct")
-ALTERS = (*CHANGES, "redact", "reject")  # what the run's files hold of the row is no longer its own
-KEEPS = ("release", "redact", *CHANGES)
-ID = pa.binary(DIGEST_BYTES)
-LARGE = 1 << 20  # bytes of a file of decisions from which threads are worth their start
-SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("decision", pa.string()),
-        ("column", pa.string()),  # of `relabel` and `correct`
-        ("value", pa.string()),
-        ("reason", pa.string()),
-        ("reviewer", pa.string()),
-        ("row_id", ID),
-        ("copy", pa.int64()),  # rows of the same content before this one
-        ("key_id", ID),  # of the primary key's values; null if there is none
-        ("accused", pa.list_(pa.string())),  # `accusations` at that time
-    ]
-)
-
-Identity = tuple[bytes, int]  # a row's id, and how many rows of the same content come before it
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Decision:
-    """What a person decided about one row of a run, and the ledger entry that records it."""
-
-    row: int
-    decision: str
-    column: str | None
-    value: str | None
-    reason: str | None
-    reviewer: str
-    identity: Identity
-    key_id: bytes | None
-    accused: frozenset[str]
-    base: int
-    entry: int
-    time: str
-
-    @property
-    def what(self) -> tuple[str, str | None, str | None]:
-        """Return what two decisions must share to say the same."""
-        return self.decision, self.column, self.value
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Standing:
-    """The decisions in force for one row: the last one, and the changes that it leaves in place.
-
-    Attributes:
-        last: the decision that says what becomes of the row.
-        changes: new texts of its cells by column.
-    """
-
-    last: Decision
-    changes: Mapping[str, str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,17 +40,19 @@ class Judged:
     Attributes:
         standing: in force, by row.
         lapsed: no longer in force, by row, with the reason as the end of a sentence.
+        pending: not in force before somebody else has decided, by row.
     """
 
     standing: Mapping[int, Standing]
     lapsed: Mapping[int, tuple[Decision, str]]
+    pending: Mapping[int, Weighed] = dataclasses.field(default_factory=dict)
 
     def until(self, contract: Contract) -> str:
         """Return the time at which the first of those in force expires; empty if none ever does."""
         days = contract.policy.decisions_valid
         if not days or not self.standing:
             return ""
-        return _moved(min(item.last.time for item in self.standing.values()), days)
+        return _moved(min(item.since or item.last.time for item in self.standing.values()), days)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -118,12 +64,14 @@ class History:
         every: all of them by row, withdrawn or not, oldest first.
         upto: number of the last review, 0 if there is none.
         end: number of the last entry that was read, whatever it records; -1 if there is none.
+        pairs: what two people said of a row before either saw the other's decision.
     """
 
     stacks: dict[Identity, list[Decision]]
     every: dict[Identity, list[Decision]]
     upto: int
     end: int = -1
+    pairs: Pairs = dataclasses.field(default_factory=Pairs)
 
     @classmethod
     def of(cls, store: Store, dataset: str, before: int | None = None) -> Self:
@@ -152,19 +100,54 @@ class History:
         history.extend(made)
         return history
 
-    def extend(self, made: Iterable[Decision]) -> None:
-        """Add later decisions in place, oldest first; `upto` and `end` stay."""
+    def extend(self, made: Iterable[Decision]) -> list[Decision]:
+        """Add later decisions in place, oldest first, and return them as they count.
+
+        `upto` and `end` stay.
+        """
+        every = []
         for decision in made:
-            self.every.setdefault(decision.identity, []).append(decision)
-            _take(self.stacks, decision)
+            stack = self.stacks.setdefault(decision.identity, [])
+            if decision.needed is not ONE and decision.needed.is_blind:
+                self.pairs.add(stack, decision)
+            counted = opinions.take(stack, decision)
+            self.every.setdefault(decision.identity, []).append(counted)
+            every.append(counted)
+            if not stack:
+                del self.stacks[decision.identity]
+        return every
 
     def ids(self) -> pa.Array:
         """Return the ids of the rows that were ever decided about, each once."""
         return pa.array(sorted({row_id for row_id, _ in self.every}), ID)
 
-    def by_key(self) -> dict[bytes, Decision]:
-        """Return the last decision on each primary key that has any."""
-        lasts = (stack[-1] for stack in self.stacks.values())
+    def agreed(self, needed: Needed) -> "History":
+        """Return the history without decisions that are not in force before others decide too."""
+        stacks = {
+            at: stack
+            for at, stack in self.stacks.items()
+            if (needed is ONE and stack[-1].needed is ONE)
+            or opinions.weigh(stack, needed, _never).standing
+        }
+        return dataclasses.replace(self, stacks=stacks)
+
+    def shown(self, identity: Identity, name: str, needed: Needed) -> list[Decision]:
+        """Return the decisions on a row that a person may see, oldest first.
+
+        Who has not decided about a row that two people decide about sees nobody's decision on it,
+        until two others have decided.
+        """
+        every = self.every.get(identity, [])
+        if not every or not (needed.is_blind or every[-1].needed.is_blind):
+            return every
+        stack = self.stacks.get(identity, [])
+        if opinions.are_two(stack) or any(each.is_of(name) for each in stack):
+            return every
+        return [each for each in every if each.is_of(name)]
+
+    def by_key(self, needed: Needed) -> dict[bytes, Decision]:
+        """Return the last decision on each primary key that has one in force."""
+        lasts = (stack[-1] for stack in self.agreed(needed).stacks.values())
         keyed = [last for last in lasts if last.key_id is not None]
         ordered = sorted(keyed, key=lambda decision: decision.entry)
         return {decision.key_id: decision for decision in ordered if decision.key_id}
@@ -187,39 +170,74 @@ class History:
         # what accused a row of this run was known to whoever decided about it here
         others = [
             row for row, identity in located.items()
-            if identity in self.stacks and self.stacks[identity][-1].base != base
+            if (stack := self.stacks.get(identity))
+            and (stack[-1].base != base or any(each.base != base for each in stack[:-1]))
         ]  # fmt: skip
         accused: dict[int, set[str]] = {}
         if others:
             mine = found.filter(pc.is_in(found["row"], pa.array(others, pa.int64())))
             accused = accusations(mine, ["error"])
         days = contract.policy.decisions_valid
-        oldest = _moved(now(), -days) if days else ""
-        standing, lapsed = {}, {}
-        allowed = corrections.Allowed(contract)
+        lapse = _Lapse(
+            _moved(now(), -days) if days else "", base, accused, corrections.Allowed(contract)
+        )
+        needed = Needed.of(contract.policy)
+        standing, lapsed, pending = {}, {}, {}
         for row, identity in located.items():
             if stack := self.stacks.get(identity):
-                last, changes = stack[-1], _changes(stack)
-                if last.time < oldest:
-                    lapsed[row] = last, "that decision has expired"
-                elif last.base != base and not allowed(changes):
-                    lapsed[row] = last, "the contract does not allow its value any more"
-                elif last.base != base and _is_news(last, accused.get(row, set())):
-                    lapsed[row] = last, "something else accuses the row now"
-                else:
-                    standing[row] = Standing(last, changes)
-        return Judged(standing, lapsed)
+                weighed = opinions.weigh(stack, needed, functools.partial(lapse.why, row))
+                if weighed.standing:
+                    standing[row] = weighed.standing
+                if weighed.state:
+                    pending[row] = weighed
+                elif weighed.lapsed:
+                    lapsed[row] = stack[-1], weighed.lapsed
+        return Judged(standing, lapsed, pending)
 
 
-def in_force(
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Lapse:
+    """Says why decisions are not in force for the rows of a run.
+
+    Attributes:
+        oldest: ISO time before which decisions have expired.
+        base: number of the run, None if it has none yet.
+        accused: what accuses its rows.
+        allowed: whether its contract allows changes.
+    """
+
+    oldest: str
+    base: int | None
+    accused: Mapping[int, set[str]]
+    allowed: Callable[[Mapping[str, str]], bool]
+
+    def why(self, row: int, last: Decision, changes: Mapping[str, str]) -> str:
+        """Return why a decision on a row is not in force, empty if it is."""
+        if last.time < self.oldest:
+            return "that decision has expired"
+        if last.base == self.base:
+            return ""
+        if not self.allowed(changes):
+            return "the contract does not allow its value any more"
+        is_news = last.decision != "reject" and not self.accused.get(row, set()) <= last.accused
+        return "something else accuses the row now" if is_news else ""
+
+
+def _never(last: Decision, changes: Mapping[str, str]) -> str:
+    """Return that a decision has not lapsed, whatever it is."""
+    del last, changes
+    return ""
+
+
+def judged(
     history: History,
     applied: Mapping[int, Decision],
     base: Entry,
     files: RunReader,
     contract: Contract,
     found: Findings,
-) -> dict[int, Standing]:
-    """Return the decisions in force for the rows of a committed run, by row.
+) -> Judged:
+    """Return the decisions on the rows of a committed run, by row.
 
     What the run itself applied stays as it is in this run: withdrawing it counts from the next run
     on, since the run's files hold what became of the row.
@@ -233,8 +251,9 @@ def in_force(
         found: all its findings.
     """
     located = locate(rows_of(files, base), history.ids())
-    judged = history.judge(located, contract, found, base.seq)
-    return {**kept(applied), **judged.standing}
+    made = history.judge(located, contract, found, base.seq)
+    standing = {**kept(applied), **made.standing}
+    return dataclasses.replace(made, standing=standing)
 
 
 def kept(applied: Mapping[int, Decision]) -> dict[int, Standing]:
@@ -260,39 +279,6 @@ def concern(store: Store, entry: Entry, after: int) -> bool:
 def last_review(entries: Iterable[Entry], dataset: str) -> int:
     """Return the number of the last review of a dataset, 0 if there is none."""
     return max((entry.seq for entry in entries if is_review(entry, dataset)), default=0)
-
-
-def is_review(entry: Entry, dataset: str) -> bool:
-    """Return whether an entry records decisions on a dataset."""
-    facts = entry.facts
-    return bool(facts["kind"] == "review" and facts["dataset"] == dataset)
-
-
-def _take(stacks: dict[Identity, list[Decision]], decision: Decision) -> None:
-    """Apply one decision to those before it on the same row; a row without any has no stack."""
-    stack = stacks.setdefault(decision.identity, [])
-    if decision.decision == "undo":
-        del stack[-1:]
-    elif decision.decision == "forget":
-        stack.clear()
-    else:
-        stack.append(decision)
-    if not stack:
-        del stacks[decision.identity]
-
-
-def _is_news(last: Decision, accused: set[str]) -> bool:
-    return last.decision != "reject" and not accused <= last.accused
-
-
-def _changes(stack: list[Decision]) -> dict[str, str]:
-    """Return the changes that are in place: those at the end of the stack, the last of a column."""
-    changes: dict[str, str] = {}
-    for decision in reversed(stack):
-        if decision.decision not in CHANGES:
-            break
-        changes.setdefault(decision.column or "", decision.value or "")
-    return changes
 
 
 def accusations(found: Findings, severities: Iterable[str]) -> dict[int, set[str]]:
@@ -364,34 +350,3 @@ def applied(store: Store, entry: Entry) -> dict[int, Decision]:
 def _of_entry(decisions: list[Decision], entry: int) -> Decision:
     """Return the last of a row's decisions that an entry records."""
     return [decision for decision in decisions if decision.entry == entry][-1]
-
-
-def recorded_in(
-    store: Store, entry: Entry, vouched: trust.Vouching | None = None
-) -> Iterator[Decision]:
-    """Yield the decisions of a review entry; errors as of `History.of`.
-
-    Args:
-        store: holds the review.
-        entry: of the review.
-        vouched: vouches for several entries, by default one of its own.
-    """
-    facts = (vouched or trust.Vouching(store))(entry).facts
-    [recorded] = facts["outputs"]
-    content = run_files.read(store.reviews, entry.seq, recorded, what="review")
-    file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-    table = file.read(use_threads=len(content) > LARGE)
-    if set(SCHEMA.names) - set(table.column_names):
-        return  # of a version whose decisions were bound to one run; they are no longer in force
-    columns = {name: table[name].to_pylist() for name in SCHEMA.names}
-    identities = zip(columns.pop("row_id"), columns.pop("copy"), strict=True)
-    known: dict[tuple[str, ...], frozenset[str]] = {}  # rows of a group share one
-    sets = []
-    for names in columns.pop("accused"):
-        key = tuple(names or ())
-        sets.append(known.setdefault(key, frozenset(key)))
-    own = {"base": facts["base"], "entry": entry.seq, "time": facts["time"]}
-    names_of = list(columns)
-    for identity, accused, *cells in zip(identities, sets, *columns.values(), strict=True):
-        parts = dict(zip(names_of, cells, strict=True))
-        yield Decision(**parts, identity=identity, accused=accused, **own)

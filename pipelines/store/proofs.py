@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.store import decisions, keys, rebuild, row_history, trust
+from pipelines.store import decisions, keys, opinions, rebuild, row_history, trust
 from pipelines.store.store import Store
 from provenance.base import atomic
 from provenance.base.errors import AssayError, Notice
@@ -250,7 +250,7 @@ def _is_altered(store: Store, entry: Entry, row: int) -> bool:
     """Return whether a decision changed what the run that read the source holds of a row."""
     base = store.ledger.read(row_history.base_of(entry))
     decision = decisions.applied(store, base).get(row)
-    return decision is not None and decision.decision in decisions.ALTERS
+    return decision is not None and decision.decision in opinions.ALTERS
 
 
 def _is_redacted(store: Store, entry: Entry) -> bool:

@@ -210,8 +210,9 @@ K025 A class, a source or a group would lose more than half of its rows to the q
      List the rows, release the legitimate ones and reject the others (`assay review RUN --apply`),
          then run `assay release RUN`.
 K026 An earlier decision on this row does not settle it: the row changed, something else accuses it
-         now, or the decision has expired.
-     Compare the earlier decision (`assay explain RUN ROW`), and decide about the row again.
+         now, the decision has expired, or it waits for a second person.
+     Compare the earlier decision (`assay explain RUN ROW`), and decide about the row again, or have
+         another person decide.
 
 L001 An entry is missing from the ledger.
      Restore it from a backup; until then, do not trust any later run.

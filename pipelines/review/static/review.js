@@ -1,6 +1,6 @@
 // The review page: shows one row after the other and sends decisions; cells only ever become text.
 import { near } from "./near.js";
-import { WORDS, decided, made, moment, number, rows, sentence, standing, stopLine, told, values, why } from "./row.js";
+import { WORDS, decided, made, number, once, past, people, rival, rows, sentence, standing, stopLine, told, values, waits, why } from "./row.js";
 
 const desk = document.getElementById("desk");
 const { run, csrf, must, release, off } = desk.dataset;
@@ -42,10 +42,11 @@ function warn(data) {
 function take(data) {
   if (!data.rows) return;
   const { waiting, rows: counts, last } = data;
-  Object.assign(now, { waiting, rows: counts, last });
+  Object.assign(now, { waiting, rows: counts, last, two: data.people?.reviewers === 2 });
   byId("waiting").textContent = waiting ? `${rows(waiting)} to decide` : "Nothing waits";
   for (const fate of Object.keys(counts)) byId(`n-${fate}`).textContent = number(counts[fate]);
   byId("do-undo").disabled = !last;
+  byId("people").replaceChildren(...people(data.people, listPending));
   byId("do-undo").title = last ? `Take entry ${last.entry} back (${told(last.counts)})` : "You have no decision to take back";
   if (now.item) tellEffect(now.item);
 }
@@ -161,13 +162,14 @@ function show(item) {
   const accused = new Set(item.reasons.flatMap((each) => (each.column ? [each.column, ...each.column.split(/,\s*/)] : [])));
   const body = byId("row-body");
   body.removeAttribute("aria-busy");
-  body.replaceChildren(heading(item), standing(item), why(item), values(item, accused, (...parts) => reveal(item, ...parts)), near(item, ask), past(item));
-  for (const word of ["release", "reject", "relabel", "correct", "redact"]) byId(`do-${word}`).disabled = !item.can.includes(word);
+  body.replaceChildren(heading(item), standing(item), why(item), values(item, accused, (...parts) => reveal(item, ...parts)), near(item, ask), past(item, ask));
+  for (const word of ["release", "reject", "relabel", "correct", "redact", "approve"]) byId(`do-${word}`).disabled = !item.can.includes(word);
+  byId("do-approve").hidden = !item.can.includes("approve");
   for (const word of ["skip", "release-all", "reject-all"]) byId(`do-${word}`).disabled = !item.group;
-  const other = item.decision && !item.decision.own;
+  const other = rival(item);
   byId("overrule-line").hidden = !other;
   byId("overrule").checked = false;
-  byId("overrule-whom").textContent = other ? item.decision.by : "";
+  byId("overrule-whom").textContent = other ? other.by : "";
   byId("acts").hidden = false;
   warn(null);
   tellEffect(item);
@@ -201,24 +203,13 @@ async function reveal(item, cell, text, button) {
   hide = () => { clearTimeout(timer); text.textContent = before; text.className = name; button.hidden = false; hide = null; };
   say(`${cell.column} is shown for 30 seconds; the ledger has recorded it.`);
 }
-function past(item) {
-  const fates = made("details", { id: "fates" }, made("summary", {}, "Fates in all runs of this file ", made("kbd", {}, "h")), made("div", {}));
-  fates.ontoggle = async () => {
-    if (!fates.open || fates.dataset.ready) return;
-    fates.dataset.ready = "1";
-    const { ok, data } = await ask(`/rows/${item.row}/fates`);
-    fates.lastChild.replaceChildren(ok ? made("ul", {}, ...data.fates.map((each) => made("li", {}, `${each.kind} ${each.run}: ${each.fate}, ${moment(each.time)}`))) : data.message);
-  };
-  const list = item.told.map((each) => made("li", {}, decided(each)));
-  return made("section", { ariaLabel: "History" }, made("h3", {}, "History"),
-    list.length ? made("ul", { className: "told" }, ...list) : made("p", { className: "quiet" }, "Nobody has decided about this row."), fates);
-}
 function tellEffect(item) {
   const after = (to) => {
     if (to === item.fate) return `leaves ${to} at ${number(now.rows[to])}`;
     return `${item.fate} ${number(now.rows[item.fate])} → ${number(now.rows[item.fate] - 1)}, ${to} ${number(now.rows[to])} → ${number(now.rows[to] + 1)}`;
   };
-  byId("effect").replaceChildren(item.can.includes("release") ? made("span", {}, made("strong", {}, "Release: "), after("clean")) : "", made("span", {}, made("strong", {}, "Reject: "), after("rejected")));
+  byId("effect").replaceChildren(item.can.includes("release") ? made("span", {}, made("strong", {}, "Release: "), after("clean"), once(item, "release", item.two)) : "",
+    made("span", {}, made("strong", {}, "Reject: "), after("rejected"), once(item, "reject", now.two)));
 }
 
 // deciding
@@ -243,7 +234,7 @@ async function decide(decision, more = {}) {
   if (group && item.waits) group.rows -= 1;
   if (data.waiting !== expected || (group && group.rows <= 0)) await loadGroups(); else drawGroups();
   if (!ahead || now.idle) await onward();
-  say(`${WORDS[decision]} row ${number(item.row)} (entry ${data.entry}); u takes it back.`);
+  say(`${WORDS[decision]} row ${number(item.row)} (entry ${data.entry})${waits(data.wait)}; u takes it back.`);
 }
 function refused(item, data, reason, ahead) {
   if (ahead) now.ahead.unshift(ahead);
@@ -253,8 +244,7 @@ function refused(item, data, reason, ahead) {
   byId("reason").value = reason;
   const last = data.last_decision;
   if (last) return warn({ message: `Not recorded, since the row was decided meanwhile: ${decided(last)}` });
-  const other = now.item.decision && !now.item.decision.own;
-  warn(other ? { message: `Not recorded: ${data.message}`, fix: "Talk to them, or tick Overrule and give a reason" } : data);
+  warn(rival(now.item) ? { message: `Not recorded: ${data.message}`, fix: "Talk to them, or tick Overrule and give a reason" } : data);
 }
 async function undo() {
   if (!now.last) return say("You have no decision to take back.");
@@ -310,7 +300,7 @@ async function bulk(decision) {
     mine.set(answer.entry, now.item?.row);
     now.ahead = [];
     await onward();
-    say(`${WORDS[decision]} ${rows(data.rows)} (entry ${answer.entry}); u takes them all back.`);
+    say(`${WORDS[decision]} ${rows(data.rows)} (entry ${answer.entry})${waits(answer.wait)}; u takes them all back.`);
   };
   open("bulk", "bulk-reason");
 }
@@ -347,6 +337,10 @@ function correct() {
   byId("correct").onsubmit = () => decide("correct", { column: byId("column").value, value: byId("new-value").value });
   open("correct", "new-value");
 }
+function listFound(data) {
+  byId("found-said").textContent = data.more ? `${data.rows.length} of ${rows(data.rows.length + data.more)}` : rows(data.rows.length);
+  byId("found").replaceChildren(...data.rows.map((row) => made("li", {}, made("button", { type: "button", className: "link", onclick: () => { byId("search").close(); goTo(row); } }, `row ${number(row)}`))));
+}
 function search() {
   byId("found").replaceChildren();
   byId("found-said").textContent = "";
@@ -355,11 +349,17 @@ function search() {
     const { ok, data } = await ask("/search", { text: byId("wanted").value });
     if (!ok) { byId("found").replaceChildren(); byId("found-said").textContent = data.message; return; }
     if (data.rows.length === 1 && !data.more) { byId("search").close(); await goTo(data.rows[0]); return; }
-    byId("found-said").textContent = data.more ? `${data.rows.length} of ${rows(data.rows.length + data.more)}` : rows(data.rows.length);
-    byId("found").replaceChildren(...data.rows.map((row) => made("li", {}, made("button", { type: "button", className: "link", onclick: () => { byId("search").close(); goTo(row); } }, `row ${number(row)}`))));
+    listFound(data);
   };
   open("search", "wanted");
   byId("wanted").select();
+}
+async function listPending(state) {
+  const { ok, data } = await ask(`/pending/${state}`);
+  if (!ok) return warn(data);
+  search();
+  byId("wanted").value = "";
+  listFound(data);
 }
 function showMasked() {
   const line = document.activeElement?.closest?.("tr[data-column]");
@@ -371,13 +371,13 @@ async function skip() {
 }
 const keys = {
   j: next, k: previous, n: () => besides(1), p: () => besides(-1), a: () => decide("release"), r: () => decide("reject"),
-  l: relabel, c: correct, x: () => decide("redact"), s: skip, u: undo, A: () => bulk("release"), R: () => bulk("reject"),
+  l: relabel, c: correct, x: () => decide("redact"), y: () => decide("approve"), s: skip, u: undo, A: () => bulk("release"), R: () => bulk("reject"),
   "/": search, v: showMasked, "?": () => open("help"), e: () => byId("reason").focus(),
   h: () => { const at = byId("fates"); if (at) { at.open = !at.open; at.scrollIntoView({ block: "nearest" }); } },
 };
-for (const key of off) keys[key] = () => say("Your role lets you look. Reviewers decide.");
+for (const key of off) keys[key] = () => say(off.includes("a") ? "Your role lets you look. Reviewers decide." : "Approving takes the role of an approver.");
 const buttons = {
-  "do-release": "a", "do-reject": "r", "do-relabel": "l", "do-correct": "c", "do-redact": "x", "do-skip": "s", "do-undo": "u",
+  "do-release": "a", "do-reject": "r", "do-relabel": "l", "do-correct": "c", "do-redact": "x", "do-approve": "y", "do-skip": "s", "do-undo": "u",
   "do-release-all": "A", "do-reject-all": "R", "do-search": "/", "do-help": "?", "do-prev-group": "p", "do-next-group": "n",
 };
 for (const [id, key] of Object.entries(buttons)) byId(id).addEventListener("click", () => keys[key]());

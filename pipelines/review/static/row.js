@@ -9,13 +9,13 @@ export const made = (tag, values = {}, ...inner) => {
   node.append(...inner.filter((each) => each !== null && each !== undefined));
   return node;
 };
-export const WORDS = { release: "Released", reject: "Rejected", relabel: "Relabelled", correct: "Corrected", redact: "Redacted", undo: "Took back" };
+export const WORDS = { release: "Released", reject: "Rejected", relabel: "Relabelled", correct: "Corrected", redact: "Redacted", approve: "Approved", undo: "Took back" };
 export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 export const told = (counts) => Object.entries(counts).map(([word, n]) => `${word} ${rows(n)}`).join(", ");
 export const moment = (time) => time.replace("T", " ").replace("+00:00", " UTC");
 
 export function decided(each) {
-  const what = [each.decision, each.column, each.value && `to “${each.value}”`].filter(Boolean).join(" ");
+  const what = [each.approves == null ? null : "approved:", each.decision, each.column, each.value && `to “${each.value}”`].filter(Boolean).join(" ");
   const other = each.same === false ? ", when the row had other content" : "";
   return `${what} by ${each.by}, ${moment(each.time)}, entry ${each.entry} on run ${each.base}${other}${each.reason ? `: ${each.reason}` : ""}`;
 }
@@ -53,9 +53,55 @@ function opener(cell, text, word, state, reveal) {
   return button;
 }
 
+// whom a decision on the row would contradict: who decided, or whose decision waits for approval
+export function rival(item) {
+  const last = item.state === "approval" ? item.opinions.at(-1) : item.decision;
+  return last && !last.own ? last : null;
+}
+
+// what is said of an effect that one person alone does not have
+export const once = (item, decision, isTwo) => (isTwo && !(item.state === "approval" && rival(item)?.decision === decision) ? ", once two people say so" : "");
+
+export const waits = (count) => (count === null ? ", which counts once two people say so" : count ? ", which waits for a second person" : "");
+
+const STATES = {
+  one: ["Your opinion", "It counts once another person says the same; until then, nobody else sees it."],
+  disagreement: ["Disagreement", "What two people say will count: another person decides, or one of these changes their mind."],
+  approval: ["Waits for a second person", "Somebody other than this reviewer approves it, or overrules it."],
+};
+
 export function standing(item) {
-  const last = item.decision;
-  return last ? made("p", { className: "standing" }, made("strong", {}, "Decided: "), decided(last)) : "";
+  const parts = [];
+  if (item.decision) parts.push(made("p", { className: "standing" }, made("strong", {}, "Decided: "), decided(item.decision)));
+  if (item.state) {
+    const [head, note] = STATES[item.state];
+    parts.push(made("div", { className: `standing ${item.state}` }, made("strong", {}, head),
+      made("ul", {}, ...item.opinions.map((each) => made("li", {}, decided(each)))), made("p", { className: "quiet small" }, note)));
+  }
+  return made("div", {}, ...parts);
+}
+
+// how many rows wait for another person, and how far two people agree
+export function people(told, list) {
+  if (!told) return [];
+  const open = (count, words, state) => count ? made("button", { type: "button", className: "link", onclick: () => list(state) }, `${number(count)} ${words}`) : null;
+  const one = told.reviewers < 2 ? null : `Two people decide each row, and neither sees what the other says. ${rows(told.one)} ${told.one === 1 ? "has" : "have"} one of two opinions.`;
+  const lists = [open(told.disagreement, told.disagreement === 1 ? "disagreement" : "disagreements", "disagreement"),
+    open(told.approval, told.approval === 1 ? "row waits for a second person" : "rows wait for a second person", "approval")].filter(Boolean);
+  return [one && made("p", {}, one), lists.length ? made("p", {}, ...lists) : null, ...told.agreement.map((each) => made("p", {}, `${each}.`))].filter(Boolean);
+}
+
+export function past(item, ask) {
+  const fates = made("details", { id: "fates" }, made("summary", {}, "Fates in all runs of this file ", made("kbd", {}, "h")), made("div", {}));
+  fates.ontoggle = async () => {
+    if (!fates.open || fates.dataset.ready) return;
+    fates.dataset.ready = "1";
+    const { ok, data } = await ask(`/rows/${item.row}/fates`);
+    fates.lastChild.replaceChildren(ok ? made("ul", {}, ...data.fates.map((each) => made("li", {}, `${each.kind} ${each.run}: ${each.fate}, ${moment(each.time)}`))) : data.message);
+  };
+  const list = item.told.map((each) => made("li", {}, decided(each)));
+  return made("section", { ariaLabel: "History" }, made("h3", {}, "History"),
+    list.length ? made("ul", { className: "told" }, ...list) : made("p", { className: "quiet" }, "Nobody has decided about this row."), fates);
 }
 
 export function stopLine(rest) {

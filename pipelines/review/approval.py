@@ -1,0 +1,171 @@
+"""Who decides, and which decisions wait for the approval of a second person.
+
+An owner of the store may decide in somebody else's name, so a person is known by their name and by
+the account that recorded the decision: what one account recorded is never two people's.
+"""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pipelines.review.reviewed_run import ReviewedRun
+from pipelines.review.selection import Selection
+from pipelines.store.opinions import Decision, State, Weighed
+from provenance.base.errors import AssayError
+
+STATES: tuple[State, ...] = (
+    "one",
+    "disagreement",
+    "approval",
+)  # of rows whose decisions wait for another person
+What = tuple[str, str | None, str | None]  # as `Decision.what`
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Who:
+    """A reviewer.
+
+    Attributes:
+        reviewer: the name.
+        account: that records the decision, if it is another one.
+        approves: whether they may be the second person; users below approver may not.
+    """
+
+    reviewer: str
+    account: str = ""
+    approves: bool = True
+
+    def facts(self) -> dict[str, str]:
+        """Return what an entry records of them."""
+        is_other = self.account not in ("", self.reviewer)
+        return {"by": self.reviewer, **({"account": self.account} if is_other else {})}
+
+    def made(self, decision: Decision) -> bool:
+        """Return whether they made a decision, or their account did."""
+        return decision.is_of(self.reviewer) or decision.is_of(self.account)
+
+
+def may_approve(weighed: Weighed | None, who: Who) -> bool:
+    """Return whether a person may approve what waits on a row: only what others decided."""
+    if weighed is None or weighed.state != "approval" or not who.approves:
+        return False
+    return not any(who.made(each) for each in weighed.opinions)
+
+
+def among(
+    run: ReviewedRun, word: str, selection: Selection, rows: np.ndarray, who: Who
+) -> np.ndarray:
+    """Return the rows of a selection that a decision is about: of an approval, those that wait.
+
+    Raises:
+        AssayError: ASSAY-C014 if nothing waits that this person may approve.
+    """
+    if word != "approve":
+        return rows
+    if run.needed.is_blind:
+        what = "where two people decide about each row, nobody approves another's decision"
+        raise AssayError("C014", what, fix="decide about the row yourself")
+    pending = {row: run.pending.get(row) for row in rows.tolist()}
+    good = [row for row, weighed in pending.items() if may_approve(weighed, who)]
+    is_named = bool(selection.row or selection.key)  # each of them, not what a group has of them
+    if good and (len(good) == len(pending) or not is_named):
+        return np.array(good, np.int64)
+    bad = [row for row in pending if row not in set(good)]
+    own = [row for row in bad if (weighed := pending[row]) and weighed.state == "approval"]
+    if own:
+        what = f"row {own[0]} was decided by you, or from your account: somebody else must approve"
+        raise AssayError("C014", what, fix="ask another person, who works from another account")
+    what = f"row {bad[0]} has no decision that waits for a second person"
+    raise AssayError("C014", what, fix=f"see `assay review {run.entry.seq} --list`")
+
+
+def overreaching(run: ReviewedRun, what: What, rows: np.ndarray, who: Who) -> Iterator[AssayError]:
+    """Yield a fault for rows that the decision would approve, by somebody who may not."""
+    if who.approves or run.needed.is_blind:
+        return
+    waiting = [row for row in rows.tolist() if _completes(run.pending.get(row), what, who)]
+    if waiting:
+        told = f"row {waiting[0]} waits for a second person, which takes the role of an approver"
+        yield AssayError("C014", told, fix="leave it to an approver")
+
+
+def entry_of(run: ReviewedRun, word: str, row: int) -> int | None:
+    """Return the entry of the decision that an approval repeats, None for other decisions."""
+    return run.pending[row].opinions[-1].entry if word == "approve" else None
+
+
+def lasts(run: ReviewedRun, rows: np.ndarray) -> dict[int, tuple[Decision, tuple[str, ...]]]:
+    """Return by row the decision that another one would contradict, and the people who hold it.
+
+    A decision that waits for approval comes before the one that is in force.
+    """
+    found = {}
+    for row in rows.tolist():
+        weighed, standing = run.pending.get(row), run.standing.get(row)
+        if weighed is not None and weighed.state == "approval":
+            opinions = weighed.opinions
+            found[row] = opinions[-1], tuple(each.reviewer for each in opinions)
+        elif standing is not None:
+            found[row] = standing.last, standing.holders or (standing.last.reviewer,)
+    return found
+
+
+def waiting(
+    run: ReviewedRun, made: Iterable[tuple[int, What]], accused: Mapping[int, set[str]], who: Who
+) -> int | None:
+    """Return how many decisions wait for a second person; None where two people decide blind.
+
+    Args:
+        run: under review, as it was before them.
+        made: rows and what is decided about them.
+        accused: what accuses the rows.
+        who: decides.
+    """
+    if run.needed.is_blind:
+        return None
+    if not run.needed.second_person:
+        return 0
+    return sum(
+        run.needed.is_two(what[0], accused.get(row, ()))
+        and not _completes(run.pending.get(row), what, who)
+        for row, what in made
+    )
+
+
+def _completes(weighed: Weighed | None, what: What, who: Who) -> bool:
+    """Return whether somebody else has decided the same already."""
+    opinions = weighed.opinions if weighed else ()
+    return any(each.what == what and not who.made(each) for each in opinions)
+
+
+def counted(pending: Iterable[Weighed]) -> dict[str, int]:
+    """Return how many rows have one of two opinions, a disagreement, or wait for approval."""
+    states = Counter(weighed.state for weighed in pending)
+    return {state: states[state] for state in STATES}
+
+
+def told(weighed: Weighed | None) -> str:
+    """Return what waits on a row, for a person who may know of it; empty if nothing does."""
+    if weighed is None:
+        return ""
+    heads = {"approval": "waits for a second person", "disagreement": "disagreement",
+             "one": "waits for another opinion"}  # fmt: skip
+    return f"{heads[weighed.state]}: {'; '.join(_said(each) for each in weighed.opinions)}"
+
+
+def _said(each: Decision) -> str:
+    what = " ".join(part for part in (each.decision, each.column) if part)
+    why = f" ({each.reason})" if each.reason else ""
+    return f"{what} by {each.reviewer} in entry {each.entry}{why}"
+
+
+def facts(weighed: Weighed | None) -> dict[str, Any] | None:
+    """Return the object of `--json` for what waits on a row."""
+    if weighed is None:
+        return None
+    names = ("decision", "column", "reason", "reviewer", "entry", "time")
+    told = [{name: getattr(each, name) for name in names} for each in weighed.opinions]
+    return {"state": weighed.state, "opinions": told}
