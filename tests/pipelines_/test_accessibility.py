@@ -17,7 +17,12 @@ from pipelines.review.selection import Selection
 from pipelines.store.store import Store
 
 pytestmark = chromium.needed
-LOOKS = [("light", 1280), ("dark", 1280), ("light", 380), ("dark", 380)]
+LOOKS = [
+    ("light", 1280),
+    ("dark", 380),
+    pytest.param("dark", 1280, marks=pytest.mark.long),
+    pytest.param("light", 380, marks=pytest.mark.long),
+]
 DIALOGS = [("?", "help"), ("/", "search"), ("l", "relabel"), ("c", "correct"), ("R", "bulk")]
 
 
