@@ -24,6 +24,7 @@ from checks.contract.grammar import (
     text,
     words,
 )
+from checks.contract.hold_from import HOLD_FROM
 from checks.contract.node import Node, nearest
 from checks.kit import option_types
 from checks.kit.contract_model import PiiAction, Role
@@ -66,6 +67,8 @@ POLICY = Mapped(
         "epsilon": _NOT_NEGATIVE,
         "epsilon_total": _NOT_NEGATIVE,
         "require_reason": FLAG,
+        "learn": FLAG,
+        "hold_from": HOLD_FROM,
         "decisions_valid": text(_days, pattern=f"^{_DAYS.pattern}$"),
     }
 )

@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from checks.contract import hold_from
 from checks.contract.assay_settings import DELIMITER, OF_CONTRACT, OF_TABLE, Place, check_options
 from checks.contract.columns import PROPERTY, columns_and_rules, spec_of
 from checks.contract.grammar import SCALAR, TEXT, Json, Kind, Mapped, Part, items, text, words
@@ -241,8 +242,12 @@ def _settings(given: Part, place: Place, columns: dict[str, str]) -> dict[str, A
         found["limits"] = dict(given["assay.limits"])
     if "assay.policy" in given:
         policy = given["assay.policy"]
-        others = ("fail_on", "decisions_valid", "require_reason")
-        shares = {key: float(value) for key, value in policy.items() if key not in others}
+        others = ("fail_on", "decisions_valid", "require_reason", "learn", "hold_from")
+        shares: dict[str, Any] = {
+            key: float(value) for key, value in policy.items() if key not in others
+        }
+        if "hold_from" in policy:
+            shares["hold_from"] = hold_from.settled(policy["hold_from"], columns)
         found["policy"] = Policy(**{**policy, **shares})
     return found
 

@@ -81,6 +81,9 @@ class Policy:
         fail_on: `error`, or `warning` to fail on warnings too.
         decisions_valid: days after which a person's decision on a row lapses; None for never.
         require_reason: whether each decision needs a reason.
+        learn: whether a run takes over what decisions teach.
+        hold_from: by rule, or rule and column with a blank in between, the score below which an
+            error is a warning, in [0, 1].
     """
 
     alpha: float = 0.1
@@ -91,6 +94,8 @@ class Policy:
     epsilon_total: float = 10.0
     decisions_valid: int | None = None
     require_reason: bool = False
+    learn: bool = True
+    hold_from: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

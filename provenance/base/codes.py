@@ -209,6 +209,9 @@ K025 A class, a source or a group would lose more than half of its rows to the q
 K026 An earlier decision on this row does not settle it: the row changed, something else accuses it
          now, or the decision has expired.
      Compare the earlier decision (`assay explain RUN ROW`), and decide about the row again.
+K027 What reviewers decided about other rows changed how severe some findings are, or would have.
+     Review a few of these rows. If the reviewers were wrong, withdraw the decisions
+         (`assay review RUN --undo ENTRY`), or set `learn: false` under assay.policy.
 
 L001 An entry is missing from the ledger.
      Restore it from a backup; until then, do not trust any later run.
