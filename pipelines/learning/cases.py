@@ -26,6 +26,7 @@ MOST_RUNS = 50  # whose findings are read: those of the newest decisions
 MADE_MILDER = (
     "a warning, not an error: "  # begins the suggestion of a finding that a lesson changed
 )
+COLUMNS = ["row", "rule", "column", "severity", "score", "suggestion"]
 Key: TypeAlias = tuple[str, str]  # a rule, and its column or nothing
 Cases: TypeAlias = "Mapping[Key, list[Case]]"
 
@@ -62,7 +63,7 @@ def of(store: Store, history: History, contract: Contract) -> Cases:
     for number, base in enumerate(sorted(made, reverse=True)):
         files = store.reader(store.ledger.read(base))
         if number < MOST_RUNS and files.is_there():
-            found = pa.concat_tables(files.tables("findings"))
+            found = pa.concat_tables(files.tables("findings", COLUMNS))
             parts = _scored(found, made[base], rules)
         else:
             parts = _unscored(made[base], rules)
