@@ -5,7 +5,8 @@
 A first night is run. A reviewer who knows the truth decides about 200 of the rows it holds:
 releases rows in which nothing was planted, relabels planted wrong labels, rejects other planted
 rows. `queue` takes the rows as `assay review` offers them, group after group, worst first; `spread`
-draws them at random from all held rows. The next night has the same rows, of which 5 % of those
+draws them at random from all held rows; `revised` as well, and takes the contract that `assay init
+--from` makes of the decisions, which a person would read first. The next night has the same rows, of which 5 % of those
 where nothing was planted have changed, and half as many new ones, with faults of the same kinds. It
 is run without decisions and with them.
 
@@ -50,7 +51,7 @@ import assay  # noqa: E402
 FEWER, LOST = 0.30, 0.005
 CHANGED = 0.05  # of the first night's rows where nothing was planted
 SIZES = {"loans": 12_000, "diamonds": 10_000}  # rows of the first night; half as many come after
-ORDERS = ("queue", "spread")
+ORDERS = ("queue", "spread", "revised")
 SLIPS = (
     ("carat", lambda c: f"{float(c) * 10:.2f}"),
     ("depth", lambda c: f"{float(c) * 10:.1f}"),
@@ -95,8 +96,6 @@ def loans(folder, first, rows, seed):
 
 def diamonds(folder, first, rows, seed):
     """Write two nights of the real diamonds, with planted faults, and a proposed contract."""
-    from pipelines.cli import main as command
-
     data = Path(os.environ.get("ASSAY_BENCH_DATA", "/nowhere")) / "tables/diamonds.csv"
     known = pd.read_csv(data)
     is_broken = (known[["x", "y", "z"]] == 0).any(axis=1) | (known[["y", "z"]] > 20).any(axis=1)
@@ -119,9 +118,8 @@ def diamonds(folder, first, rows, seed):
     table.loc[hit, ["x", "y", "z"]] = table.loc[
         draw.permutation(free)[: len(hit)], ["x", "y", "z"]
     ].to_numpy()
-    with contextlib.redirect_stdout(sys.stderr):
-        command(["init", str(folder / "reference.csv"), "--label", "cut",
-                 "-o", str(folder / "contract.yaml")])  # fmt: skip
+    command("init", str(folder / "reference.csv"), "--label", "cut",
+            "-o", str(folder / "contract.yaml"))  # fmt: skip
     return _written(folder, table, truth, first, seed, "price")
 
 
@@ -136,10 +134,25 @@ def _written(folder, table, truth, first, seed, column):
     return Nights(folder, first, len(table), truth, changed)
 
 
-def run(nights, name, store, reference=None):
+def _revised(scratch, store):
+    """Write the contract as the decisions revise it; returns its name."""
+    command("init", "--from", "1", "--store", str(store), "-o", str(scratch / "revised.yaml"))
+    return "revised.yaml"
+
+
+def command(*words):
+    """Call `assay` with words."""
+    from pipelines.cli import main
+
+    with contextlib.redirect_stdout(sys.stderr):
+        if main([*words]):
+            message = f"assay {words[0]} failed"
+            raise RuntimeError(message)
+
+
+def run(nights, name, store, reference=None, contract="contract.yaml"):
     """Run one night; returns the rows that it holds or rejects, and the outcome."""
-    with contextlib.redirect_stderr(sys.stderr):
-        made = assay.run(nights.folder / f"{name}.csv", nights.folder / "contract.yaml",
+    made = assay.run(nights.folder / f"{name}.csv", nights.folder / contract,
                          store=store, reference=reference)  # fmt: skip
     held = {row for part in (made.quarantine(), made.rejected()) if part.num_columns
             for row in part["_row"].to_pylist()}  # fmt: skip
@@ -181,7 +194,7 @@ def decide(store, nights, count, order, seed):
     reviewed = ReviewedRun.of(opened, opened.find("1"))
     groups = [group.rows for group in grouping.groups(reviewed) if group.fate == "quarantine"]
     rows = np.concatenate(groups)
-    if order == "spread":
+    if order != "queue":
         rows = np.random.default_rng([7, seed]).permutation(rows)
     rows = rows[:count].tolist()
     asks = []
@@ -240,7 +253,8 @@ def one(table, seed, count, size, scratch):
     for order in ORDERS:
         with copied(scratch, order) as store:
             decided = decide(store, nights, count, order, seed)
-            after, made = run(nights, "second", store, reference)
+            path = _revised(scratch, store) if order == "revised" else "contract.yaml"
+            after, made = run(nights, "second", store, reference, path)
         found[order] = counted(nights, before, after, decided), made.entry.facts.get("learnt", {})
     return found
 

@@ -179,7 +179,7 @@ def _facts(
 def _lessons(store: Store, base: Entry, contract: Contract) -> dict[str, Any]:
     """Return what reviews show of each rule by now; of an unreviewed dataset nothing."""
     history = History.of(store, base.facts["dataset"])
-    found = summary.facts(cases.of(store, history, contract), history)
+    found = summary.facts(cases.of(store, history, contract), store, history, contract)
     return {"lessons": found} if found else {}
 
 

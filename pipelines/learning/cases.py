@@ -27,7 +27,8 @@ MADE_MILDER = (
     "a warning, not an error: "  # begins the suggestion of a finding that a lesson changed
 )
 COLUMNS = ["row", "rule", "column", "severity", "score", "suggestion"]
-Key: TypeAlias = tuple[str, str]  # a rule, and its column or nothing
+UNKNOWN = float("-inf")
+Key: TypeAlias = tuple[str, str]  # a rule, and a column, or nothing for any column
 Cases: TypeAlias = "Mapping[Key, list[Case]]"
 
 
@@ -36,7 +37,7 @@ class Case:
     """A reviewed row that a rule held, or would have held but for a lesson.
 
     Attributes:
-        score: of the finding; -1 if it is not known any more.
+        score: of the finding; UNKNOWN if it is gone.
         is_wrong: whether the reviewer did anything but release it.
     """
 
@@ -47,6 +48,9 @@ class Case:
 def of(store: Store, history: History, contract: Contract) -> Cases:
     """Return the cases of each rule and column, by ascending score.
 
+    A rule that held rows for several columns has one more list, of all of them: its scores mean the
+    same in each.
+
     Args:
         store: with the runs that the decisions were made on.
         history: all decisions on the dataset; those withdrawn or expired are no cases.
@@ -55,10 +59,8 @@ def of(store: Store, history: History, contract: Contract) -> Cases:
     Raises:
         AssayError: ASSAY-L011 if a file of such a run is not as recorded.
     """
-    rules, made = registry.graded_rules(), defaultdict[int, list[Decision]](list)
-    for last in _in_force(history, contract):
-        if any(text.partition(" ")[0] in rules for text in last.accused):
-            made[last.base].append(last)
+    rules = registry.graded_rules()
+    made = by_run(history, contract, rules)
     cases = defaultdict[Key, list[Case]](list)
     for number, base in enumerate(sorted(made, reverse=True)):
         files = store.reader(store.ledger.read(base))
@@ -69,7 +71,22 @@ def of(store: Store, history: History, contract: Contract) -> Cases:
             parts = _unscored(made[base], rules)
         for key, case in parts:
             cases[key].append(case)
+    for rule in sorted({rule for rule, _ in cases}):
+        several = [each for key, each in cases.items() if key[0] == rule]
+        if len(several) > 1:
+            cases[rule, ""] = [case for each in several for case in each]
     return {key: sorted(cases[key]) for key in sorted(cases)}
+
+
+def by_run(
+    history: History, contract: Contract, rules: frozenset[str]
+) -> dict[int, list[Decision]]:
+    """Return the decisions in force on rows that one of some rules accused, by run."""
+    made = defaultdict[int, list[Decision]](list)
+    for last in _in_force(history, contract):
+        if any(text.partition(" ")[0] in rules for text in last.accused):
+            made[last.base].append(last)
+    return made
 
 
 def _in_force(history: History, contract: Contract) -> Iterator[Decision]:
@@ -104,4 +121,4 @@ def _unscored(made: Iterable[Decision], rules: frozenset[str]) -> Iterator[tuple
         for text in sorted(each.accused if each.decision != RIGHT else ()):
             rule, _, column = text.partition(" ")
             if rule in rules:
-                yield (rule, column), Case(-1.0, is_wrong=True)
+                yield (rule, column), Case(UNKNOWN, is_wrong=True)

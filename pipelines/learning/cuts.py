@@ -1,6 +1,6 @@
 """Scores below which a rule held the wrong rows, by what reviewers found.
 
-`learnt` decides alone, so it is cautious: ten reviewed rows at least, and at most a quarter of such
+`learnt` decides alone, so it is cautious: ten reviewed rows at least, and at most a third of such
 rows wrong even at the upper end of Wilson's interval. It never reaches beyond the highest score
 that somebody released, so no rule is ever switched off. `proposed` is for a person to decide, who
 sees the price. Both weigh a wrong row that would be missed as much as three false alarms.
@@ -11,11 +11,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from pipelines.learning.cases import Case, Key
+from pipelines.learning.cases import UNKNOWN, Case, Key
 from pipelines.learning.precision import Precision
 
 LEAST = 10  # reviewed rows below a cut that is learnt
-MOST_WRONG = 0.25  # of the rows below it, at the upper end of the interval
+MOST_WRONG = 1 / 3  # of the rows below it, at the upper end of the interval
 WORTH = 3  # false alarms that a wrong row counts as
 LEAST_TO_PROPOSE = 20  # reviewed rows of a rule and column
 LEAST_RELEASED = 5  # of them
@@ -26,6 +26,7 @@ class Cut:
     """What reviewers found at or below a score of one rule and column.
 
     Attributes:
+        column: nothing for any column.
         upto: the highest score to which this applies.
         released, wrong: reviewed rows up to there.
     """
@@ -53,6 +54,7 @@ class Proposal:
     Attributes:
         name: rule and column.
         at: the proposed score from which an error holds; now: the lowest score that was held.
+        upto: the highest score that would be free; knob: what to write into the contract.
         freed: of `released`, the rows that would not have been held.
         missed: of `wrong`, the rows that would not have been held either.
     """
@@ -64,6 +66,8 @@ class Proposal:
     released: int
     missed: int
     wrong: int
+    upto: float
+    knob: str
 
     def as_dict(self) -> dict[str, Any]:
         """Return the object of `--json`, with the interval of the share that would be missed."""
@@ -77,8 +81,7 @@ class Proposal:
         return (
             f"at {self.at:g} instead of {self.now:g}, {self.freed:,} of {self.released:,} released "
             f"rows would not have been held, and {self.missed:,} of {self.wrong:,} wrong ones "
-            f"would be missed ({low:.0%} to {high:.0%}): "
-            f"assay.policy: {{hold_from: {{{self.name}: {self.at:g}}}}}"
+            f"would be missed ({low:.0%} to {high:.0%}): {self.knob}"
         )
 
 
@@ -95,7 +98,7 @@ def learnt(key: Key, cases: Sequence[Case]) -> Cut | None:
 
 def proposed(key: Key, cases: Sequence[Case]) -> Proposal | None:
     """Return the threshold of the best price, None where too few rows were reviewed to say."""
-    known = [case for case in cases if case.score >= 0]
+    known = [case for case in cases if case.score > UNKNOWN]
     released = sum(not case.is_wrong for case in known)
     if len(known) < LEAST_TO_PROPOSE or released < LEAST_RELEASED:
         return None
@@ -109,7 +112,9 @@ def proposed(key: Key, cases: Sequence[Case]) -> Proposal | None:
             at = at if at > upto else min(above)
             name = " ".join(key).rstrip()
             wrong = len(cases) - released
-            best = Proposal(name, at, known[0].score, freed, released, missed, wrong)
+            knob = f"assay.policy: {{hold_from: {{{name}: {at:g}}}}}"
+            now = known[0].score
+            best = Proposal(name, at, now, freed, released, missed, wrong, upto, knob)
             most = gain
     return best
 
@@ -120,6 +125,6 @@ def _steps(cases: Sequence[Case]) -> list[tuple[float, int, int]]:
     for number, case in enumerate(cases):
         released, wrong = released + (not case.is_wrong), wrong + case.is_wrong
         is_last = number + 1 == len(cases) or cases[number + 1].score > case.score
-        if is_last and case.score >= 0:
+        if is_last and case.score > UNKNOWN:
             made.append((case.score, released, wrong))
     return made

@@ -31,7 +31,7 @@ class Precision:
 
     def about(self, column: str | None) -> "Precision":
         """Return the same with the advice on one column only."""
-        advice = tuple(pair for pair in self.advice if pair[0] == (column or ""))
+        advice = tuple(pair for pair in self.advice if pair[0] in ("", column))
         return dataclasses.replace(self, advice=advice)
 
     def likely(self, guess: float) -> float:

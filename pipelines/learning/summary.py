@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from checks.kit.contract_model import Contract
-from pipelines.learning import cases, cuts
+from pipelines.learning import bounds, cases, cuts
 from pipelines.learning.cases import Cases
 from pipelines.learning.cuts import Proposal
 from pipelines.learning.precision import Precision, precisions
@@ -12,16 +12,20 @@ from pipelines.store.decisions import History
 from pipelines.store.store import Store
 
 
-def proposals(known: Cases) -> list[Proposal]:
-    """Return the thresholds that reviewed rows suggest."""
+def proposals(known: Cases, store: Store, history: History, contract: Contract) -> list[Proposal]:
+    """Return the thresholds of graded rules and the bounds that reviewed rows suggest.
+
+    Raises:
+        AssayError: ASSAY-L011 if a file of a run that was reviewed is not as recorded.
+    """
     made = (cuts.proposed(key, each) for key, each in known.items())
-    return [each for each in made if each]
+    return [*(each for each in made if each), *bounds.proposed(store, history, contract)]
 
 
 def advised(store: Store, history: History, contract: Contract) -> Mapping[str, Precision]:
     """Return the precision of each reviewed rule, with the thresholds proposed for it."""
     found = dict(precisions(history))
-    for each in proposals(cases.of(store, history, contract)):
+    for each in proposals(cases.of(store, history, contract), store, history, contract):
         rule, _, column = each.name.partition(" ")
         if rule in found:
             before = found[rule]
@@ -30,9 +34,9 @@ def advised(store: Store, history: History, contract: Contract) -> Mapping[str, 
     return found
 
 
-def facts(known: Cases, history: History) -> list[dict[str, Any]]:
+def facts(known: Cases, store: Store, history: History, contract: Contract) -> list[dict[str, Any]]:
     """Return one object for each reviewed rule, by name, as an entry records it."""
-    made = proposals(known)
+    made = proposals(known, store, history, contract)
     return [
         {"rule": rule, **precision.as_dict(),
          "proposals": [each.as_dict() for each in made if each.name.partition(" ")[0] == rule]}

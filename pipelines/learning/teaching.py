@@ -83,7 +83,9 @@ def apply(found: Findings, teaching: Teaching, contract: Contract) -> Applied:
     found = _held_from(found, contract.policy.hold_from)
     changed, notices = [], []
     for cut in teaching.cuts:
-        mask = _below(found, cut.rule, cut.column) & _scores(found, lambda s, c=cut: s <= c.upto)
+        mask = _below(found, cut.rule, cut.column or None) & _scores(
+            found, lambda s, c=cut: s <= c.upto
+        )
         rows, known = int(mask.sum()), cut.released + cut.wrong
         why = f"reviewers released {cut.released:,} of {known:,} rows like it"
         if rows > MOST_TIMES * known:

@@ -71,7 +71,7 @@ def from_reviews(
     known = cases.of(store, history, contract)
     taught = teaching.of(known, history, contract)
     applied = teaching.apply(found, taught, contract)
-    return Learnt(applied, taught, summary.facts(known, history), corrected)
+    return Learnt(applied, taught, summary.facts(known, store, history, contract), corrected)
 
 
 def corrections(store: Store, snapshot: Snapshot, contract: Contract) -> Corrected:

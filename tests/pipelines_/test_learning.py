@@ -52,10 +52,10 @@ def with_policy(contract, text):
 def night(contract, tmp_path):
     """Return what commits a run whose rows are held with scores; returns it for review."""
 
-    def commit(scores=None, *, name="a", rule="outliers.joint"):
+    def commit(scores=None, *, name="a", rule="outliers.joint", found=None):
         path = tmp_path / f"{name}.csv"
         path.write_text("key,size,kind\n" + "".join(f"{name}{n},{n},x\n" for n in range(COUNT)))
-        found = accused(scores, rule=rule)
+        found = accused(scores, rule=rule) if found is None else found
         entry = runs.committed(Store(tmp_path / "store"), contract, path, found=[found])
         return ReviewedRun.of(Store(tmp_path / "store"), entry)
 
@@ -81,6 +81,11 @@ def taught(run):
 
 def applied(run, found):
     return teaching.apply(found, taught(run), run.contract)
+
+
+def proposals(run):
+    known = cases.of(run.store, run.history, run.contract)
+    return summary.proposals(known, run.store, run.history, run.contract)
 
 
 def severities(found):
@@ -155,7 +160,7 @@ def test_a_few_decisions_teach_nothing_and_propose_nothing(night):
     few = cuts.LEAST - 1
     run = reviewed(night, released=range(few), rejected=())
     assert taught(run).cuts == ()
-    assert summary.proposals(cases.of(run.store, run.history, run.contract)) == []
+    assert proposals(run) == []
     decide(ReviewedRun.of(run.store, run.entry), "release", [few])
     assert len(taught(run).cuts) == 0  # none wrong of 10 may still be 28 % of all
     decide(ReviewedRun.of(run.store, run.entry), "release", [few + 1, few + 2])
@@ -171,12 +176,10 @@ def test_wrong_rows_among_the_released_stop_the_lesson_and_undoing_brings_it_bac
     assert taught(run).cuts[0].released == 15
 
 
-def test_a_warning_that_a_lesson_made_still_counts_when_it_is_rejected(night, contract, tmp_path):
+def test_a_warning_that_a_lesson_made_still_counts_when_it_is_rejected(night):
     run = reviewed(night, rejected=())
     milder = applied(run, accused()).found
-    path = tmp_path / "b.csv"
-    path.write_text("key,size,kind\n" + "".join(f"b{n},{n},x\n" for n in range(COUNT)))
-    later = ReviewedRun.of(run.store, runs.committed(run.store, contract, path, found=[milder]))
+    later = night(name="b", found=milder)
     decide(later, "reject", range(15))
     assert taught(run).cuts == ()
 
@@ -186,7 +189,7 @@ def test_without_the_run_releases_teach_nothing_and_wrong_rows_count(night):
     assert len(taught(run).cuts) == 1
     run.store.run_folder(run.entry.seq).rename(run.store.folder.parent / "gone")
     known = cases.of(run.store, run.history, run.contract)[KEY]
-    assert known == [Case(-1.0, is_wrong=True)] * 10
+    assert known == [Case(cases.UNKNOWN, is_wrong=True)] * 10
     assert taught(run).cuts == ()
 
 
@@ -200,7 +203,7 @@ def test_a_contract_can_switch_learning_off(night, contract):
 
 def test_a_threshold_is_proposed_with_its_price_and_the_contract_takes_it(night, contract):
     run = reviewed(night, released=range(20), rejected=[10, *range(25, 40)][1:])
-    [made] = summary.proposals(cases.of(run.store, run.history, run.contract))
+    [made] = proposals(run)
     assert (made.freed, made.released, made.missed, made.wrong) == (20, 20, 0, 15)
     assert 19 / COUNT < made.at < 25 / COUNT
     said = lessons.of(run)["outliers.joint"].says()
@@ -212,6 +215,52 @@ def test_a_threshold_is_proposed_with_its_price_and_the_contract_takes_it(night,
     words = severities(found)
     assert {words[row] for row in range(20)} == {"warning"}
     assert {words[row] for row in range(25, 40)} == {"error"}
+
+
+def bounded(contract, **limits):
+    text = ", ".join(f"{name}: {value}" for name, value in limits.items())
+    spec = f"logicalType: integer, logicalTypeOptions: {{{text}}}"
+    contract.write_text(CONTRACT.replace("logicalType: integer", spec))
+
+
+def broke(rule, rows):
+    return findings.make(rows, check="contract", rule=rule, column="size", evidence="beyond")
+
+
+@pytest.mark.parametrize(
+    ("limits", "released", "rejected", "said"),
+    [
+        ({"maximum": 9}, range(10, 26), range(30, 40), "maximum: 25"),
+        ({"minimum": 30}, range(12, 30), range(8), "minimum: 12"),
+        ({"maximum": 9}, range(10, 14), range(14, 40), None),  # too few were released
+        ({"maximum": 9}, range(10, 20), (), None),  # too few were reviewed
+    ],
+)
+def test_a_bound_is_proposed_with_its_price(night, contract, limits, released, rejected, said):
+    bounded(contract, **limits)
+    [kind] = limits
+    run = night(found=broke(f"size.{kind}", [*released, *rejected]))
+    decide(run, "release", released)
+    if rejected:
+        decide(ReviewedRun.of(run.store, run.entry), "reject", rejected)
+    made = [each.knob for each in proposals(run)]
+    assert made == ([] if said is None else [said])
+    assert taught(run).cuts == ()
+    if said:
+        [proposal] = proposals(run)
+        assert (proposal.freed, proposal.missed) == (len(released), 0)
+
+
+def test_a_bound_of_a_column_that_may_be_personal_is_not_proposed(night, contract):
+    bounded(contract, maximum=9)
+    run = night(found=broke("size.maximum", [*range(10, 40)]))
+    decide(run, "release", range(10, 26))
+    decide(ReviewedRun.of(run.store, run.entry), "reject", range(30, 40))
+    assert len(proposals(run)) == 1
+    text = contract.read_text().replace("name: size,", "name: size, customProperties: [{property: "
+                                        "assay.role, value: quasi_identifier}],")  # fmt: skip
+    contract.write_text(text)
+    assert proposals(dataclasses.replace(run, contract=loader.load(contract))) == []
 
 
 def test_a_group_is_told_the_threshold_of_its_own_column_only(night):

@@ -1,0 +1,90 @@
+"""One night's review and the next: fewer false alarms among rows that nobody decided about.
+
+A small relative of `benchmarks/feedback.py`: the real check of outliers, on rows of which a few are
+odd and right, such as sales at a discount, and others have a slip of the pen.
+"""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pytest
+import runs
+import tables
+
+from checks.contract import loader
+from checks.kit import registry
+from pipelines.review import recording
+from pipelines.review.recording import Ask
+from pipelines.review.reviewed_run import ReviewedRun
+from pipelines.review.selection import Selection
+from pipelines.run import learnt
+from pipelines.store.decisions import History
+from pipelines.store.store import Store
+
+CONTRACT = """
+apiVersion: v3.1.0
+kind: DataContract
+name: sales
+schema:
+  - name: sales
+    properties:
+      - {name: key, logicalType: string, primaryKey: true}
+      - {name: pieces, logicalType: number}
+      - {name: price, logicalType: number}
+"""
+NIGHT, ODD, WRONG, DECISIONS = 3_000, 27, 20, 40
+
+
+def sales(seed):
+    """Return two nights of sales, and which rows hold a slip of the pen."""
+    draw = np.random.default_rng(seed)
+    rows = 2 * NIGHT
+    pieces = draw.normal(50, 10, rows)
+    price = 2 * pieces + draw.normal(0, 1, rows)
+    kinds = np.zeros(rows, int)
+    for start in (0, NIGHT):
+        odd, wrong = np.split(start + draw.permutation(NIGHT)[: ODD + WRONG], [ODD])
+        kinds[odd], kinds[wrong] = 1, 2
+    price += np.where(kinds == 1, draw.uniform(-9, -6, rows), 0)
+    price += np.where(kinds == 2, draw.uniform(25, 60, rows), 0)
+    keys = [f"k{seed}-{row}" for row in range(rows)]
+    table = pa.table({"key": keys, "pieces": pieces.round(2), "price": price.round(2)})
+    return table, kinds == 2
+
+
+def found_in(table):
+    """Return what the check of outliers finds."""
+    context = tables.context_for(table, key="key")
+    check = registry.load()["outliers"](context)
+    [shard] = tables.cut(table)
+    return check.score(shard, check.finish(check.fit(shard)))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_next_night_holds_fewer_rows_falsely_and_as_many_wrong_ones(tmp_path, seed):
+    table, is_wrong = sales(seed)
+    path, source = tmp_path / "c.yaml", tmp_path / "first.csv"
+    path.write_text(CONTRACT)
+    pyarrow.csv.write_csv(table.slice(0, NIGHT), source)
+    store, contract = Store(tmp_path / "store"), loader.load(path)
+    first = found_in(table.slice(0, NIGHT))
+    run = ReviewedRun.of(store, runs.committed(store, path, source, found=[first]))
+    held = np.unique(first["row"].to_numpy()[np.asarray(first["severity"]) == "error"])
+    chosen = np.random.default_rng(seed).permutation(held)[:DECISIONS].tolist()
+    asks = [Ask(Selection(row=str(row)), "reject" if is_wrong[row] else "release")
+            for row in chosen]  # fmt: skip
+    recording.record(run, asks, "anna")
+    second = found_in(table)
+    history = History.of(store, contract.name)
+    made = learnt.from_reviews(store, history, contract, second, {})
+    before, after = (
+        {row for row, severity in zip(found["row"].to_pylist(), found["severity"].to_pylist(),
+                                      strict=True) if severity == "error"} - set(chosen)
+        for found in (second, made.found)
+    )  # fmt: skip
+    false = [sum(not is_wrong[row] for row in rows) for rows in (before, after)]
+    true = [sum(bool(is_wrong[row]) for row in rows) for rows in (before, after)]
+    assert false[0] >= 10
+    assert false[1] <= 0.7 * false[0]
+    assert true[0] >= 20
+    assert true[1] >= 0.95 * true[0]
