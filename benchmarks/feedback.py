@@ -6,9 +6,9 @@ A first night is run. A reviewer who knows the truth decides about 200 of the ro
 releases rows in which nothing was planted, relabels planted wrong labels, rejects other planted
 rows. `queue` takes the rows as `assay review` offers them, group after group, worst first; `spread`
 draws them at random from all held rows; `revised` as well, and takes the contract that `assay init
---from` makes of the decisions, which a person would read first. The next night has the same rows, of which 5 % of those
-where nothing was planted have changed, and half as many new ones, with faults of the same kinds. It
-is run without decisions and with them.
+--from` makes of the decisions, which a person would read first. The next night has the same rows,
+of which 5 % of those where nothing was planted have changed, and half as many new ones, with faults
+of the same kinds. It is run without decisions and with them.
 
 False quarantines are held rows in which nothing was planted. Printed are their numbers without and
 with the decisions, and how much of the difference comes from rows that were decided (carry-over)
