@@ -11,8 +11,10 @@ import pytest
 import runs
 import tables
 
+import assay
 from checks.contract import loader
 from checks.kit import registry
+from pipelines.cli import main
 from pipelines.review import recording
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
@@ -88,3 +90,42 @@ def test_the_next_night_holds_fewer_rows_falsely_and_as_many_wrong_ones(tmp_path
     assert false[1] <= 0.7 * false[0]
     assert true[0] >= 20
     assert true[1] >= 0.95 * true[0]
+
+
+OTHERS = "disclosure drift duplicates labels leakage pii poison shape sources texts values"
+
+
+def test_a_run_records_says_and_shows_what_it_learnt(tmp_path):
+    table, is_wrong = sales(1)
+    path, store = tmp_path / "c.yaml", tmp_path / "store"
+    off = ", ".join(f"{name}: off" for name in OTHERS.split())
+    settings = (
+        "customProperties:\n"
+        f"  - {{property: assay.checks, value: {{{off}}}}}\n"
+        "  - {property: assay.expectations, value: {docs: false}}\n"
+    )
+    path.write_text(CONTRACT + settings)
+    first = assay.run(table.slice(0, NIGHT), path, store=store)
+    assert "lessons" not in first.as_dict()
+    assert not {"learnt", "lessons"} & first.entry.facts.keys()
+    run = ReviewedRun.of(Store(store), first.entry)
+    held = first.quarantine()["_row"].to_pylist()
+    asks = [Ask(Selection(row=str(row)), "reject" if is_wrong[row] else "release") for row in held]
+    recording.record(run, asks, "anna")
+    second = assay.run(table, path, store=store)
+    [notice] = [each for each in second.warnings if each.code == "ASSAY-K027"]
+    assert "because reviewers released" in notice.message
+    [cut] = [each for each in second.entry.facts["learnt"]["cuts"] if each["rows"]]
+    assert cut["released"] >= 20
+    [lesson] = second.as_dict()["lessons"]
+    assert lesson["reviewed"] == len(held)
+    assert "What reviewers decided" in (second.folder / "report.html").read_text()
+    milder = [item for item in second.findings().to_pylist() if item["rule"] == "outliers.joint"
+              and item["severity"] == "warning"]  # fmt: skip
+    assert len(milder) == cut["rows"]
+    assert "reviewers released" in milder[0]["suggestion"]
+    path.write_text(CONTRACT + settings + "  - {property: assay.policy, value: {learn: false}}\n")
+    third = assay.run(table, path, store=store)
+    assert "learnt" not in third.entry.facts
+    assert third.rows.quarantine > second.rows.quarantine
+    assert main(["verify", "--store", str(store)]) == 0

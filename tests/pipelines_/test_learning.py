@@ -15,10 +15,11 @@ from pipelines.review import grouping, lessons, recording
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
-from pipelines.run import learnt
+from pipelines.run import learnt, reading, reuse
 from pipelines.store.decisions import History
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
+from provenance.rows.snapshot import Snapshot
 
 CONTRACT = """
 apiVersion: v3.1.0
@@ -317,3 +318,41 @@ def test_what_was_learnt_is_recorded_so_that_it_can_be_worked_out_again(night):
     before = History.of(run.store, "sizes", before=history.upto + 1)
     again = learnt.from_reviews(run.store, before, run.contract, accused(), {3: "y"}).facts()
     assert again == facts
+
+
+@pytest.mark.parametrize(
+    ("asks", "made"),
+    [
+        ([("relabel", {"value": "y"})], {2: "y"}),
+        ([("correct", {"column": "kind", "value": "z"})], {2: "z"}),
+        ([("correct", {"column": "size", "value": "7"})], {}),
+        ([("reject", {})], {2: None}),
+        ([("release", {})], {}),
+        ([("relabel", {"value": "y"}), ("undo", {})], {}),
+        ([("relabel", {"value": "y"}), ("release", {})], {}),
+        ([("relabel", {"value": "y"}), ("correct", {"column": "size", "value": "7"})], {2: "y"}),
+    ],
+)
+def test_labels_that_persons_corrected_are_found_in_the_next_source(night, tmp_path, asks, made):
+    run = night()
+    for word, more in asks:
+        decide(ReviewedRun.of(run.store, run.entry), word, [2], **more)
+    folder = tmp_path / "read"
+    reading.read_sources(str(tmp_path / "c.yaml"), [str(tmp_path / "a.csv")], [], str(folder))
+    snapshot = Snapshot.load(folder / "source" / "snapshot.json")
+    assert learnt.corrections(run.store, snapshot, run.contract) == made
+    off = dataclasses.replace(run.contract.policy, learn=False)
+    contract = dataclasses.replace(run.contract, policy=off)
+    assert learnt.corrections(run.store, snapshot, contract) == {}
+
+
+def test_the_gate_reuses_no_pass_from_before_a_lesson(night):
+    run = night()
+    assert reuse._has_learnt_all(run.store, run.entry.facts, run.contract)
+    decide(run, "release", range(15))
+    assert not reuse._has_learnt_all(run.store, run.entry.facts, run.contract)
+    history = History.of(run.store, "sizes")
+    facts = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
+    assert reuse._has_learnt_all(run.store, facts, run.contract)
+    decide(ReviewedRun.of(run.store, run.entry), "reject", range(5))
+    assert not reuse._has_learnt_all(run.store, facts, run.contract)
