@@ -100,8 +100,7 @@ class Context:
         test: rows that models will be evaluated on, with the same columns, or None.
         folder: of the source's files, which files beside the table are relative to; empty if the
             source is no local file.
-        corrected: labels as persons corrected them, by row; None for a row that they rejected,
-            from which no model should learn.
+        corrected: labels as persons corrected them, by row.
     """
 
     contract: Contract
@@ -112,7 +111,7 @@ class Context:
     history: Mapping[str, tuple[Mapping[str, Any], ...]] = dataclasses.field(default_factory=dict)
     test: pa.Table | None = None
     folder: str = ""
-    corrected: Mapping[int, str | None] = dataclasses.field(default_factory=dict)
+    corrected: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def without(self, names: list[str]) -> "Context":
         """Return the same context with the named columns ignored."""

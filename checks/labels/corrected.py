@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-Corrected = Mapping[int, str | None]  # by row; None for a row that no model learns from
+Corrected = Mapping[int, str]  # by row
 
 
 def codes(
@@ -30,7 +30,7 @@ def codes(
     code = {name: number for number, name in enumerate(classes)}
     made = given.copy()
     for place in np.flatnonzero(np.isin(ordinals, np.fromiter(corrected, np.int64))):
-        made[place] = code.get(corrected[int(ordinals[place])] or "", -1)
+        made[place] = code.get(corrected[int(ordinals[place])], -1)
     # a class must not vanish from what is learnt because its rows were corrected
     is_whole = set(made[made >= 0].tolist()) == set(given[given >= 0].tolist())
     return made if is_whole else given

@@ -14,7 +14,7 @@ from pipelines.store.decisions import CHANGES, Decision, History
 from pipelines.store.store import Store
 from provenance.rows.snapshot import Snapshot
 
-Corrected = Mapping[int, str | None]  # labels by row, None for a row that no model learns from
+Corrected = Mapping[int, str]  # labels by row
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,11 +44,10 @@ class Learnt:
         if not self.teaching.cuts and not self.corrected:
             return made
         pairs = zip(self.teaching.facts(), self.applied.changed, strict=True)
-        left_out = sum(label is None for label in self.corrected.values())
         made["learnt"] = {
             "upto": self.teaching.upto,
             "cuts": [{**cut, "rows": rows} for cut, rows in pairs],
-            "labels": {"corrected": len(self.corrected) - left_out, "left_out": left_out},
+            "corrected_labels": len(self.corrected),
         }
         return made
 
@@ -75,34 +74,30 @@ def from_reviews(
 
 
 def corrections(store: Store, snapshot: Snapshot, contract: Contract) -> Corrected:
-    """Return the labels that persons corrected in a source, and the rows that they rejected.
+    """Return the labels that persons corrected in a source.
 
-    They count whatever accuses the row now: a person saw this content. A released row keeps its own
-    label, from which the models learn as before.
+    They count whatever accuses the row now: a person saw this content. Released and rejected rows
+    keep their own label, from which the models learn as before.
     """
     label = contract.label
     if label is None or not contract.policy.learn:
         return {}
     history = History.of(store, contract.name)
-    known = {
-        identity: made for identity, stack in history.stacks.items()
-        if (made := _label_of(stack, label)) is not None
-    }  # fmt: skip
+    pairs = ((at, _label_of(stack, label)) for at, stack in history.stacks.items())
+    known = {at: made for at, made in pairs if made}
     if not known:
         return {}
     ids = fates.ids_of(snapshot, contract)
     located = decisions.locate(decided.pieces(snapshot, ids), history.ids())
     found = {row: known[identity] for row, identity in located.items() if identity in known}
-    return {row: found[row] or None for row in sorted(found)}
+    return {row: found[row] for row in sorted(found)}
 
 
 def _label_of(stack: list[Decision], label: str) -> str | None:
-    """Return a row's label as decided, nothing ("") for a rejected row, None if it is its own."""
-    if stack[-1].decision == "reject":
-        return ""
+    """Return a row's label as decided, None if it is its own."""
     for each in reversed(stack):
         if each.decision not in CHANGES:
             return None
         if each.column == label:
-            return each.value or None
+            return each.value
     return None
