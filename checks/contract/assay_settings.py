@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, get_args
 
+from checks.contract import hold_from
 from checks.contract.grammar import (
     FLAG,
     MOST_PATH,
@@ -76,6 +77,8 @@ POLICY = Mapped(
         "epsilon": _NOT_NEGATIVE,
         "epsilon_total": _NOT_NEGATIVE,
         "require_reason": FLAG,
+        "learn": FLAG,
+        "hold_from": hold_from.HOLD_FROM,
         "decisions_valid": text(_days, pattern=f"^{_DAYS.pattern}$"),
         "reviewers": number(whole=True, minimum=1, maximum=MOST_REVIEWERS),
         # read late, since it imports every check
@@ -212,11 +215,13 @@ def checks() -> Mapped:
     return Mapped(kinds | dict.fromkeys(STAGES, Kind(_stage, {"enum": ON})))
 
 
-def policy_of(given: Part) -> Policy:
+def policy_of(given: Part, columns: Collection[str]) -> Policy:
     """Return the policy; its numbers are shares, except for the few that are not."""
     found: dict[str, Any] = {k: float(v) if k in _SHARES else v for k, v in given.items()}
     if "second_person" in found:
         found["second_person"] = tuple(sorted(set(found["second_person"])))
+    if "hold_from" in found:
+        found["hold_from"] = hold_from.settled(given["hold_from"], columns)
     return Policy(**found)
 
 

@@ -247,7 +247,7 @@ def _settings(given: Part, place: Place, columns: dict[str, str]) -> dict[str, A
     if "assay.limits" in given:
         found["limits"] = dict(given["assay.limits"])
     if "assay.policy" in given:
-        found["policy"] = policy_of(given["assay.policy"])
+        found["policy"] = policy_of(given["assay.policy"], columns)
     return found
 
 

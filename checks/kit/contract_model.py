@@ -83,6 +83,9 @@ class Policy:
         require_reason: whether each decision needs a reason.
         reviewers: people who must decide the same about a row before it counts, 1 or 2.
         second_person: checks; what makes a row clean that one of them accuses needs two people.
+        learn: whether a run takes over what decisions teach.
+        hold_from: by rule, or rule and column with a blank in between, the score below which an
+            error is a warning, in [0, 1].
     """
 
     alpha: float = 0.1
@@ -95,6 +98,8 @@ class Policy:
     require_reason: bool = False
     reviewers: int = 1
     second_person: tuple[str, ...] = ()
+    learn: bool = True
+    hold_from: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ class Context:
         test: rows that models will be evaluated on, with the same columns, or None.
         folder: of the source's files, which files beside the table are relative to; empty if the
             source is no local file.
+        corrected: labels as persons corrected them, by row.
     """
 
     contract: Contract
@@ -110,6 +111,7 @@ class Context:
     history: Mapping[str, tuple[Mapping[str, Any], ...]] = dataclasses.field(default_factory=dict)
     test: pa.Table | None = None
     folder: str = ""
+    corrected: Mapping[int, str] = dataclasses.field(default_factory=dict)
 
     def without(self, names: list[str]) -> "Context":
         """Return the same context with the named columns ignored."""
@@ -147,6 +149,9 @@ class Check(abc.ABC, Generic[State, Fitted]):
         is_option: whether it runs only where `assay.checks` names it.
         finds_telling_columns: whether the columns of its overall errors give the label away, so
             that no other check may learn from them.
+        is_graded: whether a higher score of a finding on a row means a likelier fault, so that
+            decisions of persons and the contract may raise the score from which an error holds its
+            row. Never for a check that searches for personal data or poison.
         explains: every rule that its findings may carry, except codes such as ASSAY-V004.
     """
 
@@ -160,6 +165,7 @@ class Check(abc.ABC, Generic[State, Fitted]):
     is_option: ClassVar[bool] = False
     is_of_role: ClassVar[bool] = False
     finds_telling_columns: ClassVar[bool] = False
+    is_graded: ClassVar[bool] = False
     explains: ClassVar[Explains] = {}
 
     def __init__(self, context: Context) -> None:

@@ -87,6 +87,11 @@ def offering(hook: str) -> Registry:
     }
 
 
+def graded_rules() -> frozenset[str]:
+    """Return the rules whose scores order their rows, see `Check.is_graded`."""
+    return frozenset(rule for kind in load().values() if kind.is_graded for rule in kind.explains)
+
+
 def named_files(contract: Contract) -> Iterator[NamedFile]:
     """Yield the files that the options of the contract's active checks name."""
     for name, kind in load().items():

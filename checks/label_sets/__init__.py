@@ -111,6 +111,7 @@ class LabelSets(Check[pa.Table, LabelSetsModel]):
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     needs: ClassVar[frozenset[str]] = frozenset({"labels"})
     is_of_role: ClassVar[bool] = True
+    is_graded: ClassVar[bool] = True
     explains: ClassVar[Explains] = {
         "label_sets.missing": Explanation(
             ("error", "warning"),

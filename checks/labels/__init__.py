@@ -32,7 +32,7 @@ from checks.kit import (
 from checks.kit.option_types import Takes
 from checks.kit.protocol import Check, Context, Explains, Explanation, Model
 from checks.kit.wording import count, percent
-from checks.labels import error_floor, given_chances, summary
+from checks.labels import corrected, error_floor, given_chances, summary
 from provenance.rows.shards import Shard
 
 SIZE = 20_000
@@ -100,6 +100,7 @@ class Labels(Check[State, LabelModel]):
         "sklearn.linear_model", "sklearn.ensemble", "scipy.optimize", "cleanlab.count",
     )  # fmt: skip
     takes: ClassVar[Takes] = {"worth": "flag"}  # false: no comparison of models in the report
+    is_graded: ClassVar[bool] = True
     explains: ClassVar[Explains] = {
         "labels.contradicted": Explanation(
             ("error", "warning"),
@@ -162,7 +163,8 @@ class Labels(Check[State, LabelModel]):
             )
         given = _codes(labels, classes)
         folds = table[sample.FOLD].to_numpy()
-        fitted, chances = self._chances(state, table, how, given, classes)
+        learnt = corrected.codes(given, table[sample.ROW], self.context.corrected, classes)
+        fitted, chances = self._chances(state, table, how, learnt, classes)
         if isinstance(fitted, str):
             return LabelModel(notes=(f"labels not judged: {fitted}",))
         known = np.flatnonzero(given >= 0)

@@ -37,6 +37,7 @@ class Outliers(Check[pa.Table, OutlierModel]):
     name: ClassVar[str] = "outliers"  # storage key: never rename
     threats: ClassVar[tuple[str, ...]] = ("data poisoning",)
     libraries: ClassVar[tuple[str, ...]] = ("scipy.spatial", "sklearn.ensemble")
+    is_graded: ClassVar[bool] = True
     explains: ClassVar[Explains] = {
         "outliers.column": Explanation(
             ("error",),

@@ -19,6 +19,7 @@ from pipelines import config
 from pipelines.checking.examine import Status
 from pipelines.clock import now
 from pipelines.events import openlineage
+from pipelines.learning import cases, summary
 from pipelines.report import build
 from pipelines.run import clean_scan, fates, losses
 from pipelines.run.decided import Decided
@@ -37,7 +38,7 @@ from provenance.ledger.run_reader import RunReader
 
 INHERITED = (
     "schema", "dataset", "contract", "inputs", "reference", "policy", "checks", "engine",
-    "orchestrator", "beside",
+    "orchestrator", "beside", "learnt",
 )  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: C
         clean_scan.save_findings(found, out)
         decided = _decided(base, settled, found, fated)
         facts = {**_facts(base, settled, fated, decided, started), "run_id": run_id}
+        facts |= _lessons(store, base, contract)
         statuses = all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
         drawn = build.Drawn(facts, found, statuses, warnings, store, clock)
@@ -172,6 +174,13 @@ def _facts(
         "reviews": [],
         **settled.facts(),
     }
+
+
+def _lessons(store: Store, base: Entry, contract: Contract) -> dict[str, Any]:
+    """Return what reviews show of each rule by now; of an unreviewed dataset nothing."""
+    history = History.of(store, base.facts["dataset"])
+    found = summary.facts(cases.of(store, history, contract), store, history, contract)
+    return {"lessons": found} if found else {}
 
 
 def _findings(files: RunReader) -> findings.Findings:

@@ -84,6 +84,7 @@ def draw(number: int, drawn: Drawn) -> dict[str, str]:
         policy=facts["policy"],
         worth=drawn.worth,
         decided=facts.get("decided", {}),
+        lessons=tuple(facts.get("lessons", ())),
         unchecked=tuple(n.message for n in drawn.warnings if n.code == "ASSAY-K020"),
     )
     return {"report.html": page.render(finding_tables.facts_of(report, drawn.found))}

@@ -107,6 +107,8 @@ class ReportFacts:
         policy: limits by name, e.g. {"alpha": 0.1, "max_quarantine_share": 0.1}.
         unchecked: sentences on what was not checked, besides the checks that did not run.
         worth: what cleaning changes for a model, None if it was not measured.
+        lessons: of each rule that reviewed rows were accused by, `rule`, `wrong`, `reviewed`, the
+            interval from `low` to `high`, and `proposals` of thresholds.
         decided: `rows` that a person decided about, and rows `asked` anew; empty for none.
     """
 
@@ -130,6 +132,7 @@ class ReportFacts:
     unchecked: tuple[str, ...] = ()
     worth: WorthFacts | None = None
     decided: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    lessons: tuple[Mapping[str, Any], ...] = ()
 
 
 def folded(panel: Panel) -> Panel:

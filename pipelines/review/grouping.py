@@ -64,7 +64,7 @@ def groups(run: ReviewedRun, name: str = "") -> list[Group]:
 
     A group keeps its id while its rows are decided one after the other.
     """
-    every = of_findings(run.accusing, lessons.precisions(run.history.agreed(run.needed)))
+    every = of_findings(run.accusing, lessons.of(run))
     settled = run.settled(name)
     left = [group.without(settled) for group in every]
     return sorted((group for group in left if len(group.rows)), key=_order)
@@ -147,7 +147,15 @@ def _group(
     cost = max(COSTS.get(reason["check"], 1.0) for reason in own)
     name = hashlib.sha256(signs.encode()).hexdigest()[:8]
     fate = "quarantine" if severity == "error" else "clean"
-    return Group(name, fate, rows, reasons, likely, likely * cost * len(rows), known[0])
+    return Group(
+        name,
+        fate,
+        rows,
+        reasons,
+        likely,
+        likely * cost * len(rows),
+        known[0].about(own[0]["column"]),
+    )
 
 
 def _signs(table: Findings) -> tuple[list[str], np.ndarray]:

@@ -1,67 +1,18 @@
-"""What decisions teach about rules: how often a rule was right about a row that somebody reviewed.
+"""What decisions teach about the rules that accuse the rows of a run under review."""
 
-A rule is right about a row that was rejected, relabelled, corrected or redacted, and wrong about
-one that was released. Only decisions in force count, on all runs of the dataset. The interval is
-Wilson's at 95 %. Rows are not reviewed at random: this is the share among reviewed rows, no other.
-"""
-
-import dataclasses
-import math
 from collections.abc import Mapping
-from typing import Any
 
-from pipelines.store.decisions import History
+from pipelines.learning import summary
+from pipelines.learning.precision import Precision, precisions
+from pipelines.review.reviewed_run import ReviewedRun
 
-Z = 1.959964  # of the normal distribution at 97.5 %
-PRIOR = 4.0  # reviewed rows that the guess before any review weighs as much as
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Precision:
-    """Of the reviewed rows that a rule accused, how many were wrong."""
-
-    wrong: int = 0
-    reviewed: int = 0
-
-    def likely(self, guess: float) -> float:
-        """Return the chance that a row is wrong, given the guess before any review."""
-        return (self.wrong + PRIOR * guess) / (self.reviewed + PRIOR)
-
-    def interval(self) -> tuple[float, float]:
-        """Return the ends of the interval of the share that was wrong, in [0, 1]."""
-        n = self.reviewed
-        if not n:
-            return 0.0, 1.0
-        share, wide = self.wrong / n, Z * Z / n
-        middle = (share + wide / 2) / (1 + wide)
-        half = Z * math.sqrt(share * (1 - share) / n + wide / (4 * n)) / (1 + wide)
-        return max(0.0, middle - half), min(1.0, middle + half)
-
-    def says(self) -> str:
-        """Return the sentence for a person, empty if nothing was reviewed."""
-        if not self.reviewed:
-            return ""
-        low, high = self.interval()
-        return (
-            f"{self.wrong:,} of {self.reviewed:,} reviewed rows were wrong "
-            f"({low:.0%} to {high:.0%} of all, at 95 %)"
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the object of `--json`."""
-        low, high = self.interval()
-        return {"wrong": self.wrong, "reviewed": self.reviewed,
-                "low": round(low, 3), "high": round(high, 3)}  # fmt: skip
+__all__ = ["Precision", "of", "precisions"]
 
 
-def precisions(history: History) -> Mapping[str, Precision]:
-    """Return the precision of each rule that reviewed rows were accused by."""
-    found: dict[str, Precision] = {}
-    for stack in history.stacks.values():
-        last = stack[-1]
-        is_wrong = last.decision != "release"
-        # a rule may accuse a row in several columns
-        for rule in {text.partition(" ")[0] for text in last.accused}:
-            before = found.get(rule, Precision())
-            found[rule] = Precision(before.wrong + is_wrong, before.reviewed + 1)
-    return found
+def of(run: ReviewedRun) -> Mapping[str, Precision]:
+    """Return the precision of each reviewed rule of a run's dataset, with proposed thresholds.
+
+    Raises:
+        AssayError: ASSAY-L011 if a file of a run that was reviewed is not as recorded.
+    """
+    return summary.advised(run.store, run.history.agreed(run.needed), run.contract)

@@ -74,9 +74,7 @@ class LiveQueue:
     def __init__(self, run: IndexedRun) -> None:
         """Index a run: seconds for a million rows."""
         self.run = run
-        self.groups = grouping.of_findings(
-            run.accusing, lessons.precisions(run.history.agreed(run.needed))
-        )
+        self.groups = grouping.of_findings(run.accusing, lessons.of(run))
         self._number = {group.id: place for place, group in enumerate(self.groups)}
         self._group_of = np.zeros(len(run.accused), np.int32)
         self._members = [np.searchsorted(run.accused, group.rows) for group in self.groups]

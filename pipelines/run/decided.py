@@ -96,14 +96,14 @@ def on_rows(history: History, snapshot: Snapshot, contract: Contract, found: Fin
     if not history.every:
         return Decided(upto=history.upto)
     ids = fates.ids_of(snapshot, contract)
-    located = decisions.locate(_pieces(snapshot, ids), history.ids())
+    located = decisions.locate(pieces(snapshot, ids), history.ids())
     judged = history.judge(located, contract, found, None)
     changed = _changed(history, snapshot, contract, found, ids)
     asked = findings.concat([_lapsed(judged), _pending(judged, found), changed])
     return Decided(judged.standing, asked, history.upto, judged.until(contract))
 
 
-def _pieces(snapshot: Snapshot, ids: RowIds) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def pieces(snapshot: Snapshot, ids: RowIds) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the ids and ordinals of all rows of a source."""
     for ref in snapshot.shards:
         shard = read_shard(ref, [])

@@ -15,9 +15,10 @@ from pipelines.checking import engine
 from pipelines.checking.conclusions import with_conclusions
 from pipelines.checking.examine import Examined, examine
 from pipelines.checking.resume import Kept
+from pipelines.run.learnt import Corrected
 from pipelines.run.request import Plan
 from pipelines.store import keys
-from pipelines.store.drift_memory import Histories, Memory
+from pipelines.store.drift_memory import Memory
 from provenance.base import own_code
 from provenance.files import remote
 from provenance.ledger.signing import Signer
@@ -29,13 +30,16 @@ TEST_ROWS = 500_000  # of a larger test set, a sample of this size
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checked:
-    """The results of the checks, and the past that they were given."""
+    """The results of the checks, and the past and the corrected labels that they were given."""
 
     examined: Examined
     past: Memory
+    corrected: Corrected
 
 
-def run_checks(plan: Plan, contract: Contract, past: Memory, kept: Kept) -> Examined:
+def run_checks(
+    plan: Plan, contract: Contract, past: Memory, kept: Kept, corrected: Corrected
+) -> Examined:
     """Fit and score every check over the shards.
 
     Args:
@@ -44,6 +48,7 @@ def run_checks(plan: Plan, contract: Contract, past: Memory, kept: Kept) -> Exam
         contract: with the roles of the columns, and the options of each check.
         past: what earlier runs of the dataset remembered.
         kept: what a killed run of the same work finished, and where to keep what this one does.
+        corrected: labels that persons corrected.
     """
     snapshot = plan.read()
     shards = list(snapshot.shards)
@@ -58,13 +63,14 @@ def run_checks(plan: Plan, contract: Contract, past: Memory, kept: Kept) -> Exam
         history=history,
         test=_rows_of(plan, "test", TEST_ROWS, contract),
         folder=_folder(plan),
+        corrected=corrected,
     )
     models = plan.scratch / "models"
     models.mkdir()
     # workers of Dask may be on other machines, where nothing is kept; files beside the table may
     # have changed since a run was killed
     may_keep = plan.engine != "dask" and not contract.used("file")
-    kept.begin(_grounds(plan, contract, history), len(shards) if may_keep else 0, _signer)
+    kept.begin(_grounds(plan, context), len(shards) if may_keep else 0, _signer)
     chosen = engine.make(
         plan.engine,
         rows,
@@ -103,14 +109,15 @@ def _copy_models(plan: Plan, examined: Examined) -> None:
             (plan.out / "models" / name).write_bytes(examined.models.content(name))
 
 
-def _grounds(plan: Plan, contract: Contract, history: Histories) -> dict[str, Any]:
+def _grounds(plan: Plan, context: Context) -> dict[str, Any]:
     """Return all that the checks' results depend on, other than the shards and the libraries."""
     read = [plan.read_as(role) for role in ("source", "reference", "test")]
     return {
-        "contract": [contract.path, contract.sha256],
+        "contract": [context.contract.path, context.contract.sha256],
         "code": own_code.facts(),
         "read": [[file.sha256 for file in snapshot.sources] for snapshot in read if snapshot],
-        "history": history,
+        "history": context.history,
+        "corrected": [*context.corrected.items()],
     }
 
 

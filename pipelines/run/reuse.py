@@ -13,9 +13,12 @@ from typing import Any
 
 from checks.kit.contract_model import Contract, Policy
 from pipelines.clock import now
+from pipelines.learning import cases, teaching
 from pipelines.run import named_files, reading
 from pipelines.run.request import Prepared, Request, expand
 from pipelines.store import decisions, high_water, keys, row_history, trust
+from pipelines.store.decisions import History
+from pipelines.store.opinions import Needed
 from pipelines.store.store import RUN_KINDS, Store
 from provenance.base import own_code
 from provenance.base.errors import AssayError
@@ -65,7 +68,8 @@ def reusable(
                 oldest <= dt.datetime.fromisoformat(checked["time"]) <= dt.datetime.now(dt.UTC)
             )
             is_good = is_recent and entry.facts["verdict"] == "pass"
-            return entry if is_good and _has_all_decisions(store, entry, upto) else None
+            is_good = is_good and _has_all_decisions(store, entry, upto)
+            return entry if is_good and _has_learnt_all(store, checked, contract) else None
     return None
 
 
@@ -80,6 +84,14 @@ def _has_all_decisions(store: Store, entry: Entry, upto: int) -> bool:
         return False
     known = decided.get("upto", 0)
     return known == upto or not decisions.concern(store, entry, known)
+
+
+def _has_learnt_all(store: Store, checked: Mapping[str, Any], contract: Contract) -> bool:
+    """Return whether the decisions of today teach what they taught the run that was checked."""
+    history = History.of(store, contract.name).agreed(Needed.of(contract.policy))
+    taught = teaching.of(cases.of(store, history, contract), history, contract)
+    before = checked.get("learnt", {}).get("cuts", [])
+    return taught.facts() == [{k: v for k, v in cut.items() if k != "rows"} for cut in before]
 
 
 def _given(facts: Mapping[str, Any], checked: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -23,12 +23,14 @@ from pipelines.run import (
     entry_facts,
     examination,
     fates,
+    learnt,
     losses,
     reading,
 )
 from pipelines.run.context import Run
 from pipelines.run.decided import Decided
 from pipelines.run.examination import Checked
+from pipelines.run.learnt import Learnt
 from pipelines.store.commit import Committer
 from pipelines.store.decisions import History
 from pipelines.store.drift_memory import Memory
@@ -84,19 +86,21 @@ def rules(run: Run, _: str) -> Ruled:
 def checks(run: Run, _: str) -> Checked:
     """Run every check that the contract gives what it needs."""
     past = Memory.of(run.store, run.contract.name) if run.plan.reference else Memory()
-    examined = examination.run_checks(run.plan, run.contract, past, run.kept)
+    corrected = learnt.corrections(run.store, run.plan.read(), run.contract)
+    examined = examination.run_checks(run.plan, run.contract, past, run.kept, corrected)
     if run.request.debug:
         for name, fault in examined.faults.items():
             sys.stderr.write(f"the check {name} did not run: {fault.why}\n{fault.trace}")
-    return Checked(examined, past)
+    return Checked(examined, past, corrected)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judged:
-    """All findings, and the decisions of persons on their rows."""
+    """All findings, the decisions of persons on their rows, and what they teach about others."""
 
     found: Findings
     decided: Decided
+    learnt: Learnt
 
 
 def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Judged:
@@ -112,9 +116,12 @@ def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Judged:
     held = fates.held_findings(snapshot)
     found = findings.concat([held, checked.examined.found, ruled.found])
     history = History.of(run.store, run.contract.name)
+    taught = learnt.from_reviews(run.store, history, run.contract, found, checked.corrected)
+    found = taught.found
     settled = decided.on_rows(history, snapshot, run.contract, found)
     lost = losses.find(snapshot, run.contract, found, settled.quarantined(found))
-    return Judged(findings.ordered(findings.concat([found, settled.asked, lost])), settled)
+    found = findings.ordered(findings.concat([found, settled.asked, lost]))
+    return Judged(found, settled, taught)
 
 
 def emit(run: Run, judged: Judged) -> Fated:
@@ -162,9 +169,11 @@ def commit(
     )
     examined = checked.examined
     statuses = entry_facts.all_statuses(found, examined.statuses, run.timings)
-    facts = entry_facts.facts_of(run, checked, rows, reached, statuses) | settled.facts()
+    facts = entry_facts.facts_of(run, checked, rows, reached, statuses)
+    facts |= settled.facts() | judged.learnt.facts()
+    notices = *entry_facts.warnings_of(run, examined.statuses), *judged.learnt.applied.notices
     drawn = build.Drawn(
-        facts, found, statuses, entry_facts.warnings_of(run, examined.statuses), run.store,
+        facts, found, statuses, notices, run.store,
         run.timings, examined.panels, build.nameable(run.contract), worth,
     )  # fmt: skip
     # drawn under the ledger's lock, where the run has its number and the privacy budget is spent

@@ -122,13 +122,16 @@ class History:
         return pa.array(sorted({row_id for row_id, _ in self.every}), ID)
 
     def agreed(self, needed: Needed) -> "History":
-        """Return the history without decisions that are not in force before others decide too."""
-        stacks = {
-            at: stack
-            for at, stack in self.stacks.items()
-            if (needed is ONE and stack[-1].needed is ONE)
-            or opinions.weigh(stack, needed, _never).standing
-        }
+        """Return the history of what counts already: not what waits for another person.
+
+        Where two people decide, a row's stack is the decision that they agree on.
+        """
+        stacks = {}
+        for at, stack in self.stacks.items():
+            if needed is ONE and stack[-1].needed is ONE:
+                stacks[at] = stack
+            elif (weighed := opinions.weigh(stack, needed, _never)).standing:
+                stacks[at] = [weighed.standing.last]
         return dataclasses.replace(self, stacks=stacks)
 
     def shown(self, identity: Identity, name: str, needed: Needed) -> list[Decision]:

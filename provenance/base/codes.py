@@ -213,6 +213,9 @@ K026 An earlier decision on this row does not settle it: the row changed, someth
          now, the decision has expired, or it waits for a second person.
      Compare the earlier decision (`assay explain RUN ROW`), and decide about the row again, or have
          another person decide.
+K027 What reviewers decided about other rows changed how severe some findings are, or would have.
+     Review a few of these rows. If the reviewers were wrong, withdraw the decisions
+         (`assay review RUN --undo ENTRY`), or set `learn: false` under assay.policy.
 
 L001 An entry is missing from the ledger.
      Restore it from a backup; until then, do not trust any later run.

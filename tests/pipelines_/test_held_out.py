@@ -61,7 +61,7 @@ def _reasons(folder):
         part.mkdir(parents=True)
     reading.read_sources(str(contract), list(plan.sources), [], str(plan.snapshot))
     kept = Kept(work / "resume")
-    found = examination.run_checks(plan, loader.load(contract), Memory(), kept).found
+    found = examination.run_checks(plan, loader.load(contract), Memory(), kept, {}).found
     return found.filter(pc.equal(found["rule"], "ASSAY-V020"))
 
 

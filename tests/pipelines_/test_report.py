@@ -357,3 +357,19 @@ def test_one_row_of_a_million_is_seen_in_the_bar():
     assert len(widths) == 2
     assert min(widths) > 3
     assert abs(sum(widths) - charts.BAR_WIDTH) < 0.5
+
+
+def test_what_reviewers_decided_is_a_table_with_the_price_of_a_threshold():
+    assert 'id="lessons"' not in report.render(failing())
+    price = "at 0.93 instead of 0.9, 31 of 38 released rows would not have been held"
+    lessons = (
+        {"rule": "labels.contradicted", "wrong": 12, "reviewed": 50, "low": 0.143, "high": 0.374,
+         "proposals": [{"name": "labels.contradicted status", "says": price}]},
+        {"rule": "pii.<b>", "wrong": 3, "reviewed": 3, "low": 0.438, "high": 1.0, "proposals": []},
+    )  # fmt: skip
+    page = report.render(dataclasses.replace(failing(), lessons=lessons))
+    said = text_of(page)
+    assert "What reviewers decided" in said
+    assert "labels.contradicted 50 24.00 % 14.30 % to 37.40 %" in said
+    assert f"labels.contradicted status: {price}" in said
+    assert "pii.<b>" not in page

@@ -1,0 +1,358 @@
+"""What reviews teach: milder thresholds, within bounds, recorded, and nothing without decisions."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import runs
+
+from checks.contract import loader
+from checks.kit import findings, registry
+from pipelines.learning import cases, cuts, summary, teaching
+from pipelines.learning.cases import Case
+from pipelines.review import grouping, lessons, recording
+from pipelines.review.recording import Ask
+from pipelines.review.reviewed_run import ReviewedRun
+from pipelines.review.selection import Selection
+from pipelines.run import learnt, reading, reuse
+from pipelines.store.decisions import History
+from pipelines.store.store import Store
+from provenance.base.errors import AssayError
+from provenance.rows.snapshot import Snapshot
+
+CONTRACT = """
+apiVersion: v3.1.0
+kind: DataContract
+name: sizes
+schema:
+  - name: sizes
+    properties:
+      - {name: key, logicalType: string, primaryKey: true}
+      - {name: size, logicalType: integer}
+      - {name: kind, logicalType: string, customProperties: [{property: assay.role, value: label}]}
+"""
+KEY = ("outliers.joint", "size")
+COUNT = 40
+
+
+@pytest.fixture
+def contract(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(CONTRACT)
+    return path
+
+
+def with_policy(contract, text):
+    contract.write_text(
+        f"{CONTRACT}customProperties:\n  - {{property: assay.policy, value: {text}}}\n"
+    )
+
+
+@pytest.fixture
+def night(contract, tmp_path):
+    """Return what commits a run whose rows are held with scores; returns it for review."""
+
+    def commit(scores=None, *, name="a", rule="outliers.joint", found=None):
+        path = tmp_path / f"{name}.csv"
+        path.write_text("key,size,kind\n" + "".join(f"{name}{n},{n},x\n" for n in range(COUNT)))
+        found = accused(scores, rule=rule) if found is None else found
+        entry = runs.committed(Store(tmp_path / "store"), contract, path, found=[found])
+        return ReviewedRun.of(Store(tmp_path / "store"), entry)
+
+    return commit
+
+
+def accused(scores=None, *, rule="outliers.joint"):
+    """Accuse the rows, by default from a score of 0 to 0.975."""
+    scores = np.arange(COUNT) / COUNT if scores is None else scores
+    return findings.make(np.arange(len(scores)), check=rule.partition(".")[0], rule=rule,
+                         column="size", score=scores, evidence="far")  # fmt: skip
+
+
+def decide(run, decision, rows, **more):
+    asks = [Ask(Selection(row=str(row)), decision, **more) for row in rows]
+    return recording.record(run, asks, "anna").entry
+
+
+def taught(run):
+    history = History.of(run.store, "sizes")
+    return teaching.of(cases.of(run.store, history, run.contract), history, run.contract)
+
+
+def applied(run, found):
+    return teaching.apply(found, taught(run), run.contract)
+
+
+def proposals(run):
+    known = cases.of(run.store, run.history, run.contract)
+    return summary.proposals(known, run.store, run.history, run.contract)
+
+
+def severities(found):
+    return dict(zip(found["row"].to_pylist(), found["severity"].to_pylist(), strict=True))
+
+
+def reviewed(night, released=range(15), rejected=range(30, 40), **how):
+    run = night(**how)
+    decide(run, "release", released)
+    if len(rejected):
+        decide(ReviewedRun.of(run.store, run.entry), "reject", rejected)
+    return run
+
+
+def test_below_what_reviewers_released_an_error_is_a_warning_that_says_why(night):
+    run = reviewed(night)
+    made = applied(run, accused())
+    assert [row for row, word in severities(made.found).items() if word == "warning"] == [
+        *range(15)
+    ]
+    assert made.changed == (15,)
+    first = made.found.to_pylist()[0]
+    assert first["suggestion"].startswith("a warning, not an error: reviewers released 15 of 15")
+    [notice] = made.notices
+    assert notice.code == "ASSAY-K027"
+    assert (
+        "15 rows of outliers.joint size are warnings because reviewers released" in notice.message
+    )
+
+
+@pytest.mark.parametrize("rule", ["pii.EMAIL_ADDRESS", "poison.trigger", "size.maximum",
+                                  "duplicates.flood", "ASSAY-V017"])  # fmt: skip
+def test_only_graded_checks_become_milder(night, rule):
+    run = reviewed(night, rule=rule)
+    assert taught(run).cuts == ()
+    assert severities(applied(run, accused(rule=rule)).found) == dict.fromkeys(
+        range(COUNT), "error"
+    )
+
+
+def test_no_check_against_poison_or_for_personal_data_is_graded():
+    graded = {name for name, kind in registry.load().items() if kind.is_graded}
+    assert graded == {"labels", "label_sets", "outliers"}
+
+
+def test_other_columns_and_rules_and_the_dataset_stay_as_they_are(night):
+    run = reviewed(night)
+    other = findings.make([0], check="outliers", rule="outliers.column", column="size", score=0.0)
+    column = findings.make([0], check="outliers", rule="outliers.joint", column="key", score=0.0)
+    whole = findings.make(None, check="outliers", rule="outliers.joint", column="size", score=0.0)
+    for found in (other, column, whole):
+        assert applied(run, found).found.equals(found)
+
+
+def test_a_crowd_that_is_much_larger_than_the_reviewed_one_stays_held(night):
+    run = reviewed(night)
+    few, many = (np.zeros(15 * teaching.MOST_TIMES + more) for more in (0, 1))
+    assert applied(run, accused(few)).changed == (len(few),)
+    crowd = applied(run, accused(many))
+    assert crowd.changed == (0,)
+    assert set(severities(crowd.found).values()) == {"error"}
+    assert "never reviewed" in crowd.notices[0].message
+
+
+def test_no_decision_reaches_beyond_the_score_that_somebody_released(night):
+    run = reviewed(night, released=range(COUNT), rejected=())
+    made = severities(applied(run, accused(np.array([0.0, 0.975, 0.976, 1.0]))).found)
+    assert [*made.values()] == ["warning", "warning", "error", "error"]
+
+
+def test_a_few_decisions_teach_nothing_and_propose_nothing(night):
+    few = cuts.LEAST - 1
+    run = reviewed(night, released=range(few), rejected=())
+    assert taught(run).cuts == ()
+    assert proposals(run) == []
+    decide(ReviewedRun.of(run.store, run.entry), "release", [few])
+    assert len(taught(run).cuts) == 1
+    decide(ReviewedRun.of(run.store, run.entry), "reject", [few + 1])
+    decide(ReviewedRun.of(run.store, run.entry), "reject", [0])
+    assert taught(run).cuts == ()  # one wrong of 10 may be 40 % of all
+
+
+def test_wrong_rows_among_the_released_stop_the_lesson_and_undoing_brings_it_back(night):
+    run = reviewed(night, rejected=())
+    assert taught(run).cuts[0].released == 15
+    entry = decide(ReviewedRun.of(run.store, run.entry), "reject", [0, 1, 2, 3])
+    assert taught(run).cuts == ()
+    recording.withdraw(ReviewedRun.of(run.store, run.entry), entry.seq, "anna", None)
+    assert taught(run).cuts[0].released == 15
+
+
+def test_a_warning_that_a_lesson_made_still_counts_when_it_is_rejected(night):
+    run = reviewed(night, rejected=())
+    milder = applied(run, accused()).found
+    later = night(name="b", found=milder)
+    decide(later, "reject", range(15))
+    assert taught(run).cuts == ()
+
+
+def test_without_the_run_releases_teach_nothing_and_wrong_rows_count(night):
+    run = reviewed(night)
+    assert len(taught(run).cuts) == 1
+    run.store.run_folder(run.entry.seq).rename(run.store.folder.parent / "gone")
+    known = cases.of(run.store, run.history, run.contract)[KEY]
+    assert known == [Case(cases.UNKNOWN, is_wrong=True)] * 10
+    assert taught(run).cuts == ()
+
+
+def test_a_contract_can_switch_learning_off(night, contract):
+    run = reviewed(night)
+    with_policy(contract, "{learn: false}")
+    off = dataclasses.replace(run, contract=loader.load(contract))
+    assert taught(off).cuts == ()
+    assert lessons.of(off)["outliers.joint"].reviewed == 25
+
+
+def test_a_threshold_is_proposed_with_its_price_and_the_contract_takes_it(night, contract):
+    run = reviewed(night, released=range(20), rejected=[10, *range(25, 40)][1:])
+    [made] = proposals(run)
+    assert (made.freed, made.released, made.missed, made.wrong) == (20, 20, 0, 15)
+    assert 19 / COUNT < made.at < 25 / COUNT
+    said = lessons.of(run)["outliers.joint"].says()
+    assert "20 of 20 released rows would not have been held, and 0 of 15 wrong ones" in said
+    assert f"hold_from: {{outliers.joint size: {made.at:g}}}" in said
+    with_policy(contract, f"{{learn: false, hold_from: {{outliers.joint size: {made.at:g}}}}}")
+    policy = loader.load(contract)
+    found = teaching.apply(accused(), teaching.Teaching(), policy).found
+    words = severities(found)
+    assert {words[row] for row in range(20)} == {"warning"}
+    assert {words[row] for row in range(25, 40)} == {"error"}
+
+
+def bounded(contract, **limits):
+    text = ", ".join(f"{name}: {value}" for name, value in limits.items())
+    spec = f"logicalType: integer, logicalTypeOptions: {{{text}}}"
+    contract.write_text(CONTRACT.replace("logicalType: integer", spec))
+
+
+def broke(rule, rows):
+    return findings.make(rows, check="contract", rule=rule, column="size", evidence="beyond")
+
+
+@pytest.mark.parametrize(
+    ("limits", "released", "rejected", "said"),
+    [
+        ({"maximum": 9}, range(10, 26), range(30, 40), "maximum: 25"),
+        ({"minimum": 30}, range(12, 30), range(8), "minimum: 12"),
+        ({"maximum": 9}, range(10, 14), range(14, 40), None),  # too few were released
+        ({"maximum": 9}, range(10, 20), (), None),  # too few were reviewed
+    ],
+)
+def test_a_bound_is_proposed_with_its_price(night, contract, limits, released, rejected, said):
+    bounded(contract, **limits)
+    [kind] = limits
+    run = night(found=broke(f"size.{kind}", [*released, *rejected]))
+    decide(run, "release", released)
+    if rejected:
+        decide(ReviewedRun.of(run.store, run.entry), "reject", rejected)
+    made = [each.knob for each in proposals(run)]
+    assert made == ([] if said is None else [said])
+    assert taught(run).cuts == ()
+    if said:
+        [proposal] = proposals(run)
+        assert (proposal.freed, proposal.missed) == (len(released), 0)
+
+
+def test_a_bound_of_a_column_that_may_be_personal_is_not_proposed(night, contract):
+    bounded(contract, maximum=9)
+    run = night(found=broke("size.maximum", [*range(10, 40)]))
+    decide(run, "release", range(10, 26))
+    decide(ReviewedRun.of(run.store, run.entry), "reject", range(30, 40))
+    assert len(proposals(run)) == 1
+    text = contract.read_text().replace("name: size,", "name: size, customProperties: [{property: "
+                                        "assay.role, value: quasi_identifier}],")  # fmt: skip
+    contract.write_text(text)
+    assert proposals(dataclasses.replace(run, contract=loader.load(contract))) == []
+
+
+def test_a_group_is_told_the_threshold_of_its_own_column_only(night):
+    run = reviewed(night, released=range(20), rejected=range(25, 40))
+    [group] = grouping.of_findings(accused(), lessons.of(run))
+    assert "hold_from" in group.lesson.says()
+    other = accused().set_column(3, "column", [["key"] * COUNT])
+    [group] = grouping.of_findings(other, lessons.of(run))
+    assert "35 reviewed rows" in group.lesson.says()
+    assert "hold_from" not in group.lesson.says()
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "fix"),
+    [
+        ("{hold_from: {outliers.joint: 1.5}}", "ASSAY-C005", ""),
+        ("{hold_from: {outliers.join: 0.5}}", "ASSAY-C004", "outliers.joint"),
+        ("{hold_from: {poison.trigger: 0.5}}", "ASSAY-C004", "known names"),
+        ("{hold_from: {pii.EMAIL_ADDRESS: 0.5}}", "ASSAY-C004", "known names"),
+        ("{hold_from: {outliers.joint siz: 0.5}}", "ASSAY-C007", "size"),
+        ("{hold_from: 0.5}", "ASSAY-C005", ""),
+        ("{learn: maybe}", "ASSAY-C005", ""),
+    ],
+)
+def test_a_contract_may_not_ask_for_what_does_not_exist(contract, policy, code, fix):
+    with_policy(contract, policy)
+    with pytest.raises(AssayError) as caught:
+        loader.load(contract)
+    assert caught.value.code == code
+    assert fix in caught.value.fix
+
+
+def test_a_dataset_without_decisions_is_told_and_taught_nothing(night):
+    run = night()
+    found = accused()
+    made = learnt.from_reviews(run.store, run.history, run.contract, found, {})
+    assert made.found is found
+    assert (made.facts(), made.applied.notices) == ({}, ())
+
+
+def test_what_was_learnt_is_recorded_so_that_it_can_be_worked_out_again(night):
+    run = reviewed(night)
+    history = History.of(run.store, "sizes")
+    facts = learnt.from_reviews(run.store, history, run.contract, accused(), {3: "y"}).facts()
+    json.dumps(facts)
+    assert facts["learnt"]["upto"] == history.upto
+    [cut] = facts["learnt"]["cuts"]
+    assert cut == {"rule": "outliers.joint", "column": "size", "upto": 14 / COUNT,
+                   "released": 15, "wrong": 0, "rows": 15}  # fmt: skip
+    assert facts["learnt"]["corrected_labels"] == 1
+    [lesson] = facts["lessons"]
+    assert (lesson["rule"], lesson["wrong"], lesson["reviewed"]) == ("outliers.joint", 10, 25)
+    before = History.of(run.store, "sizes", before=history.upto + 1)
+    again = learnt.from_reviews(run.store, before, run.contract, accused(), {3: "y"}).facts()
+    assert again == facts
+
+
+@pytest.mark.parametrize(
+    ("asks", "made"),
+    [
+        ([("relabel", {"value": "y"})], {2: "y"}),
+        ([("correct", {"column": "kind", "value": "z"})], {2: "z"}),
+        ([("correct", {"column": "size", "value": "7"})], {}),
+        ([("reject", {})], {}),
+        ([("release", {})], {}),
+        ([("relabel", {"value": "y"}), ("undo", {})], {}),
+        ([("relabel", {"value": "y"}), ("release", {})], {}),
+        ([("relabel", {"value": "y"}), ("correct", {"column": "size", "value": "7"})], {2: "y"}),
+    ],
+)
+def test_labels_that_persons_corrected_are_found_in_the_next_source(night, tmp_path, asks, made):
+    run = night()
+    for word, more in asks:
+        decide(ReviewedRun.of(run.store, run.entry), word, [2], **more)
+    folder = tmp_path / "read"
+    reading.read_sources(str(tmp_path / "c.yaml"), [str(tmp_path / "a.csv")], [], str(folder))
+    snapshot = Snapshot.load(folder / "source" / "snapshot.json")
+    assert learnt.corrections(run.store, snapshot, run.contract) == made
+    off = dataclasses.replace(run.contract.policy, learn=False)
+    contract = dataclasses.replace(run.contract, policy=off)
+    assert learnt.corrections(run.store, snapshot, contract) == {}
+
+
+def test_the_gate_reuses_no_pass_from_before_a_lesson(night):
+    run = night()
+    assert reuse._has_learnt_all(run.store, run.entry.facts, run.contract)
+    decide(run, "release", range(15))
+    assert not reuse._has_learnt_all(run.store, run.entry.facts, run.contract)
+    history = History.of(run.store, "sizes")
+    facts = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
+    assert reuse._has_learnt_all(run.store, facts, run.contract)
+    decide(ReviewedRun.of(run.store, run.entry), "reject", range(5))
+    assert not reuse._has_learnt_all(run.store, facts, run.contract)
