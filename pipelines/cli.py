@@ -376,5 +376,26 @@ def _refuse(raised: BaseException, *, as_json: bool, debug: bool) -> int:
     return error.exit_code
 
 
+def command() -> "NoReturn":
+    """Be the command `assay`: run it, and end the process with its exit code."""
+    import atexit
+
+    codes: list[int] = []
+    atexit.register(_leave, codes)  # the first one to be registered is the last to be called
+    codes.append(main())
+    sys.exit(codes[0])
+
+
+def _leave(codes: list[int]) -> None:
+    """End the process here: Python would search all that is left for garbage, half a second."""
+    import contextlib
+
+    if codes:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # whoever read it has gone
+                stream.flush()
+        os._exit(codes[0])
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

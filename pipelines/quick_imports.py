@@ -38,8 +38,14 @@ LATER = {
 ABSENT = {"sklearn": ("pandas", "rich.progress"), "httpx": ("httpx._main",)}
 
 
+# new objects before a look for garbage, and looks at the young before one at the older; of Python's
+# own 700, 10 and 10 nearly every look is at findings or imports, and finds nothing
+SEARCHED = (50_000, 20, 50)
+
+
 def postpone() -> None:
     """Postpone what is rarely used, in a process of Assay's own; call this before any import."""
+    gc.set_threshold(*SEARCHED)
     no_pandas.install()
     postponed.install(LATER, absent=ABSENT, instead={"scipy.stats.gmean": _gmean})
 

@@ -46,4 +46,4 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel):
     ).stdout.split()  # fmt: skip
     assert not set(tracked) - set(wheel.namelist())
     (entry,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
-    assert "assay = pipelines.cli:main" in wheel.read(entry).decode()
+    assert "assay = pipelines.cli:command" in wheel.read(entry).decode()

@@ -211,3 +211,21 @@ def test_commands_that_read_the_store_import_no_library_that_judges(watched):
         assert done.returncode == 0, done.stderr
         assert not imported & HEAVY, words
         assert started == []
+
+
+ENDING = """
+import atexit, sys
+from pipelines import cli
+run = cli.main
+cli.main = lambda: (atexit.register(print, "handled"), run())[1]
+cli.command()
+"""
+
+
+@pytest.mark.parametrize(("word", "code"), [("ASSAY-I035", 0), ("ASSAY-X999", 2)])
+def test_a_command_ends_with_its_code_once_all_exit_handlers_have_run(word, code):
+    command = [sys.executable, "-P", "-c", ENDING, "explain", word]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert word in done.stdout + done.stderr
+    assert done.stdout.endswith("handled\n")
