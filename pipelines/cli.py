@@ -124,7 +124,6 @@ def _review(parser: argparse.ArgumentParser) -> None:
     from pipelines.commands import review_access
 
     review_access.add_options(parser)
-    parser.set_defaults(module="review_access")  # says who may, before anything heavy is imported
 
 
 def _release(parser: argparse.ArgumentParser) -> None:

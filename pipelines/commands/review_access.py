@@ -23,6 +23,7 @@ MOST_LINE = 4096  # characters of a password on standard input
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of the page, and of its users."""
+    parser.set_defaults(module="review_access")  # says who may, before anything heavy is imported
     add = parser.add_argument_group("the page, and who may use it").add_argument
     add("--port", type=int, metavar="N", help="port of the page (default: a free one)")
     add("--host", metavar="ADDRESS", help="IP address of the page (default: 127.0.0.1, this "

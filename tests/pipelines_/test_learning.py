@@ -85,8 +85,9 @@ def applied(run, found):
 
 
 def proposals(run):
-    known = cases.of(run.store, run.history, run.contract)
-    return summary.proposals(known, run.store, run.history, run.contract)
+    history = History.of(run.store, "sizes")
+    known = cases.of(run.store, history, run.contract)
+    return summary.proposals(known, run.store, history, run.contract)
 
 
 def severities(found):
@@ -98,7 +99,7 @@ def reviewed(night, released=range(15), rejected=range(30, 40), **how):
     decide(run, "release", released)
     if len(rejected):
         decide(ReviewedRun.of(run.store, run.entry), "reject", rejected)
-    return run
+    return ReviewedRun.of(run.store, run.entry)
 
 
 def test_below_what_reviewers_released_an_error_is_a_warning_that_says_why(night):
@@ -193,6 +194,24 @@ def test_without_the_run_releases_teach_nothing_and_wrong_rows_count(night):
     known = cases.of(run.store, run.history, run.contract)[KEY]
     assert known == [Case(cases.UNKNOWN, is_wrong=True)] * 10
     assert taught(run).cuts == ()
+
+
+def test_one_opinion_of_two_teaches_nothing(night, contract):
+    with_policy(contract, "{reviewers: 2}")
+    run = night()
+    decide(run, "release", range(15))
+    decide(ReviewedRun.of(run.store, run.entry), "reject", range(30, 40))
+    history = History.of(run.store, "sizes")
+    assert not learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
+    assert lessons.of(ReviewedRun.of(run.store, run.entry)) == {}
+    ben = [(range(15), "release"), (range(30, 40), "reject")]
+    for rows, word in ben:
+        asks = [Ask(Selection(row=str(row)), word) for row in rows]
+        recording.record(ReviewedRun.of(run.store, run.entry), asks, "ben")
+    history = History.of(run.store, "sizes")
+    told = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
+    assert len(told["learnt"]["cuts"]) == 1
+    assert lessons.of(ReviewedRun.of(run.store, run.entry))["outliers.joint"].reviewed == 25
 
 
 def test_a_contract_can_switch_learning_off(night, contract):

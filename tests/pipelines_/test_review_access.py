@@ -110,7 +110,8 @@ def test_a_route_that_is_not_in_the_table_cannot_be_reached(server):
 
 def filled(path, entry):
     path = path.replace("{rule:path}", "outliers.joint")
-    return path.format(number=entry.seq, row=1, group="ffffffff", name="review.css")  # fmt: skip
+    return path.format(number=entry.seq, row=1, group="ffffffff", name="review.css",
+                       state="approval")  # fmt: skip
 
 
 GUARDED = {each: power for each, power in roles.ROUTES.items()
@@ -160,7 +161,36 @@ def test_a_viewer_who_posts_by_hand_changes_and_learns_nothing(server, store, ap
     assert [answer.status_code for answer in answers] == [403] * 5
     assert not any("p1@" in answer.text for answer in answers)
     assert store.ledger.head().leaf == before.leaf
-    assert 'data-off="arlcxuARev/"' in page
+    assert 'data-off="arlcxuAReyv/"' in page
+
+
+def test_a_second_person_is_an_approver_however_the_decision_is_worded(store, tmp_path, users):
+    contract = review_page.contract_in(tmp_path, second_person="[pii, poison]")
+    found = [accused([2, 4], "poison.trigger", column="note")]
+    entry = commit(store, contract, tmp_path, lines(12), found)
+    path = f"/api/runs/{entry.seq}/rows/2"
+
+    def decide(person, word):
+        version = person.get(path).json()["item"]["version"]
+        return person.tell(f"{path}/decision", {"decision": word, "version": version})
+
+    with (
+        review_page.served(store, entry, door=Door(users=users)) as server,
+        Person(server, "adam") as adam,
+        Person(server, "rita") as rita,
+        Person(server, "abel") as abel,
+    ):
+        assert decide(adam, "release").json()["wait"] == 1
+        assert "approve" not in rita.get(path).json()["item"]["can"]
+        assert decide(rita, "approve").status_code == 403
+        same = decide(rita, "release")
+        assert same.status_code == 422
+        assert "the role of an approver" in same.json()["message"]
+        assert rita.get(path).json()["item"]["state"] == "approval"
+        assert decide(abel, "approve").status_code == 200
+        assert abel.get(path).json()["item"]["fate"] == "clean"
+    assert [each.facts["by"] for each in reviews(store)] == ["adam", "abel"]
+    assert not any("account" in each.facts for each in reviews(store))
 
 
 def test_a_decision_may_need_more_than_its_route(server, store, api, monkeypatch):

@@ -111,7 +111,7 @@ def test_a_viewer_sees_rows_and_neither_button_nor_key_decides(opened, store, en
     shown = page.locator(".acts button:visible").all_inner_texts()
     assert [text.split()[0] for text in shown] == ["Skip"]
     assert page.locator(".reveal:visible").count() == 0
-    for key in "arlcxuARev/":
+    for key in "arlcxuARyev/":
         page.keyboard.press(key)
         said(page, "Your role lets you look.")
         page.evaluate("document.getElementById('said').textContent = ''")

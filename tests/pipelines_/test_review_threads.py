@@ -119,8 +119,8 @@ def test_a_group_whose_last_row_was_decided_between_two_looks_is_left_out(desk, 
     queue = desk.queue(1)
     answers, whole = Answers(desk, queue, str), LiveQueue.parts
 
-    def decided_meanwhile(self):
-        parts = whole(self)
+    def decided_meanwhile(self, name):
+        parts = whole(self, name)
         if len(parts) == GROUPS:
             ask = Ask(Selection(group=parts[0].group.id), "reject")
             desk.decide_group(self, ask, self.mark(parts[0].group.id))
@@ -138,8 +138,8 @@ def test_the_mark_of_a_preview_is_that_of_the_rows_in_it(desk, monkeypatch):
     answers, whole = Answers(desk, queue, str), LiveQueue.left
     name = queue.groups[0].id
 
-    def decided_meanwhile(self, of):
-        rows = whole(self, of)
+    def decided_meanwhile(self, *of):
+        rows = whole(self, *of)
         monkeypatch.setattr(LiveQueue, "left", whole)
         desk.decide(self, Ask(Selection(row=str(rows[0])), "release"), 0, overrule=False)
         return rows
