@@ -247,8 +247,10 @@ def _export(arguments: argparse.Namespace, run: ReviewedRun) -> int:
     _record_values(run, len(rows), is_open=arguments.show_values)
     cells = [_exported(item) for item in rows]
     target = Path(arguments.export)
-    atomic.refuse_existing(target, "the file of decisions", force=False)
-    atomic.write_output(target, "".join(decision_file.lines(cells)).encode(), mode=0o600)
+    fix = "give --export a name that does not exist yet, or remove the file"
+    atomic.refuse_existing(target, "file of decisions", force=False, fix=fix)
+    content = "".join(decision_file.lines(cells)).encode()
+    atomic.write_output(target, content, mode=0o600, option="--export")
     words = config.store_words(run.store.folder)
     apply = printable(f"`assay review {run.entry.seq} --apply {target}{words}`")
     report = {"schema": "assay.review/1", "run": run.entry.seq, "file": str(target),

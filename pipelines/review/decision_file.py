@@ -9,6 +9,7 @@ from pathlib import Path
 from pipelines.review import recording
 from pipelines.review.recording import Ask
 from pipelines.review.selection import Selection
+from pipelines.store.opinions import CHANGES, WORDS
 from provenance.base import no_follow
 from provenance.base.errors import AssayError
 
@@ -19,6 +20,7 @@ KNOWN = {*SELECTORS, *TOLD, "decision", "column", "value", "reason", "reviewer"}
 HEADER = ("group", "row", "key", "fate", "rule", "column", "cell", "why",
           "decision", "value", "reason")  # fmt: skip
 FORMULAS = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would calculate
+WITHOUT_VALUE = frozenset(WORDS) - {*CHANGES}
 MAX_BYTES = 64 << 20
 
 
@@ -109,6 +111,9 @@ def _asked(header: list[str], cells: list[str], where: str, reviewer: str) -> li
     # a row is more precise than its group, which an exported file names too
     name = next((name for name in SELECTORS if item.get(name)), "row")
     decision = item["decision"].lower()
+    if item.get("value") and decision in WITHOUT_VALUE:
+        what = f"{decision} takes no value; was relabel or correct meant?"
+        raise AssayError("C014", what, fix="leave value empty, or write the other decision")
     return [
         Ask(
             Selection(**{name: item.get(name, "")}),

@@ -85,7 +85,7 @@ class _Desk:
         address = plain_address(request.client.host if request.client else "")
         if self._waiting >= MOST_WAITING:
             return self.form(to, 503, message=BUSY, typed=name)
-        if (wait := self._attempts.begin(name, address)) > 0:
+        if (wait := self._attempts.begin(name.casefold(), address)) > 0:
             seconds = int(wait) + 1
             message = f"Too many attempts. Try again in {_words(seconds)}."
             answer = self.form(to, 429, message=message, typed=name)
@@ -94,7 +94,7 @@ class _Desk:
         user = await self._found(name, sent.get("password", ""))
         if user is None:
             return self.form(to, 403, message=WRONG, typed=name)
-        self._attempts.succeed(name, address)
+        self._attempts.succeed(name.casefold(), address)
         if before := request.state.session:
             self._sessions.end(before.cookie)
         session = self._sessions.open(user, "password")
@@ -117,7 +117,7 @@ class _Desk:
 
 
 def _matching(users: UsersFile, name: str, password: str) -> User | None:
-    user = users.now().get(name)
+    user = users.alike(name)
     typed = password if len(password) <= passwords.MOST else ""  # which nobody has
     return user if passwords.is_right(typed, user.password if user else None) else None
 

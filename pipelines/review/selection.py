@@ -91,8 +91,13 @@ class Selector:
         if not has_column and len(run.keys) == 1:
             column, value = run.keys[0], text
         if column not in run.columns:
+            keys = " or ".join(repr(name) for name in run.keys)
+            fix = f"the primary key is {keys}" if keys else "name the row by its number"
+            if has_column:
+                what = f"run {run.entry.seq} has no column {column!r}"
+                raise AssayError("C014", what, fix=f"{fix}; any column of the source may be named")
             what = "a key is written as COLUMN=VALUE, with a column of the source"
-            raise AssayError("C014", what, fix="for example customer_id=C-000073")
+            raise AssayError("C014", what, fix=fix)
         if shown_cells.is_hidden(run, column, value):
             # whoever sees the cells masked could confirm a guess by whether a row is found
             what = f"cells of {column!r} like this one are masked, so no row can be found by them"

@@ -1,8 +1,10 @@
 """The server of the review page, until it is interrupted."""
 
 import contextlib
+import errno
 import functools
 import json
+import os
 import socket
 import sys
 from collections.abc import Callable
@@ -23,7 +25,7 @@ from pipelines.review.sessions import Sessions
 from pipelines.review.threshold import Threshold
 from pipelines.review.users import UsersFile
 from provenance.base.atomic import with_code
-from provenance.base.errors import AssayError, printable
+from provenance.base.errors import AssayError
 
 DRAIN = 3  # seconds that open requests get when the server ends
 MOST_CONNECTIONS = 200
@@ -121,8 +123,16 @@ def _bound(host: str, port: int) -> socket.socket:
         made.listen(128)
     except (OSError, OverflowError) as error:
         made.close()
-        what = f"port {port} of {host} cannot be used: {printable(str(error))}"
         fix = "leave --port out for a free one, or give a number from 1024 to 65535"
+        what = f"port {port} of {host} cannot be used"
+        number = error.errno if isinstance(error, OSError) else None
+        if number == errno.EADDRNOTAVAIL:
+            what = f"this machine has no address {host}"
+            fix = "give --host an address of this machine, or leave it out for this machine only"
+        elif number == errno.EADDRINUSE:
+            what = f"another program uses port {port} of {host}"
+        elif number is not None:
+            what += f" ({os.strerror(number)})"
         raise AssayError("C012", what, fix=fix) from error
     return made
 

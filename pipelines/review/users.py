@@ -59,6 +59,11 @@ class UsersFile:
             self._content = content
         return self._users
 
+    def alike(self, name: str) -> User | None:
+        """Return the user of a name in upper or lower case, None if there is none."""
+        folded = name.casefold()
+        return next((user for user in self.now().values() if user.name.casefold() == folded), None)
+
 
 def private(path: Path, kind: str) -> bytes:
     """Return the content of a file that only this user can read and change.

@@ -149,16 +149,20 @@ def sweep_files(scratch: Path) -> None:
                     path.unlink()
 
 
-def refuse_existing(path: Path, kind: str, *, force: bool) -> None:
-    """Refuse to replace a file (ASSAY-C012) unless the user asked for it."""
+def refuse_existing(
+    path: Path, kind: str, *, force: bool, fix: str = "give a different -o FILE, or add --force"
+) -> None:
+    """Refuse to replace a file (ASSAY-C012) unless the user asked for it; `fix` says what to do."""
     if path.exists() and not force:
-        fix = "give a different -o FILE, or add --force"
         raise AssayError("C012", f"the {kind} already exists", where=str(path), fix=fix)
 
 
-def write_output(path: Path, content: bytes, *, mode: int = 0o666) -> None:
-    """Write a file that the user named, as `write_over` does; AssayError E001 to E003."""
-    with coded(path, "give a different path with -o"):
+def write_output(path: Path, content: bytes, *, mode: int = 0o666, option: str = "-o") -> None:
+    """Write a file that the user named, as `write_over` does; AssayError E001 to E003.
+
+    `option` is how the user named it.
+    """
+    with coded(path, f"give a different path with {option}"):
         write_over(path, content, mode=mode)
 
 

@@ -278,6 +278,17 @@ def test_the_exported_file_can_be_filled_in_and_applied(examined, store, tmp_pat
     assert main([*words, "--apply", str(target)]) == 0
     assert set(ReviewedRun.of(store, run.entry).standing) == {1}
     capsys.readouterr()
+    for name, said in ((target, "give --export a name"), (tmp_path / "x" / "y", "with --export")):
+        assert main([*words, "--export", str(name)]) != 0
+        assert said in capsys.readouterr().err
+
+
+def test_a_value_that_the_decision_does_not_take_is_refused(tmp_path):
+    path = tmp_path / "decisions.csv"
+    path.write_text("row,decision,value\n1,release,\n2,release,7\n3,relabel,x\n")
+    with pytest.raises(AssayError, match="release takes no value") as caught:
+        decision_file.read(path, "anna")
+    assert caught.value.where.endswith(":3")
 
 
 def test_cells_that_may_be_personal_are_masked_until_they_are_asked_for(examined, store, capsys):
@@ -341,7 +352,10 @@ def test_the_usual_range_is_told_for_a_row_that_is_far_off(examined):
         (["--decide", "release", "--row", "9" * 30], "a whole number"),
         (["--decide", "release", "--group", "zz"], "no group"),
         (["--decide", "release", "--rule", "zz"], "accused by"),
-        (["--decide", "release", "--key", "zz=1"], "COLUMN=VALUE"),
+        (
+            ["--decide", "release", "--key", "zz=1"],
+            "no column 'zz'\n  fix:   the primary key is 'key'",
+        ),
         (["--undo", "77"], "records no decisions"),
     ],
 )

@@ -178,6 +178,19 @@ def test_a_whole_group_is_previewed_confirmed_and_taken_back(opened, store, entr
     assert standing(store, entry) == {}
 
 
+def test_a_preview_shows_the_cells_of_a_rule_that_names_two_columns(opened, store, tmp_path):
+    found = [accused([1, 3], "poison.trigger", column="age,note")]
+    pair = commit(store, review_page.contract_in(tmp_path), tmp_path, lines(9), found)
+    page = opened()
+    page.goto(f"{page.url.split('/runs')[0]}/runs/{pair.seq}/review")
+    at(page, 1)
+    press(page, "A")
+    page.wait_for_selector("#bulk[open]")
+    first = page.locator("#bulk-samples p").first.inner_text()
+    assert "age" in first
+    assert "note" in first
+
+
 def test_a_masked_cell_is_shown_on_request_and_hidden_again(opened, store):
     page = opened()
     page.clock.install()

@@ -76,6 +76,7 @@ def test_log_in_decide_and_log_out(opened, store):
     page.keyboard.press("Enter")
     page.wait_for_selector("#row-h")
     assert page.inner_text(".account").split() == ["reviewer", "rita", "Log", "out"]
+    assert "lets you look" not in page.inner_text("body")
     page.keyboard.press("r")
     said(page, "Rejected row 2")
     page.keyboard.press("v")

@@ -175,7 +175,7 @@ def test_two_browsers_decide_blind_and_a_third_settles(opened, store, entry):
     at(first, 2)
     first.keyboard.press("a")
     at(first, 4)
-    said(first, "which counts once two people say so")
+    said(first, "which counts where two people say the same")
     second.reload()
     at(second, 2)
     assert "1 row has one of two opinions" in second.inner_text("#people")

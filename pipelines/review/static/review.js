@@ -1,6 +1,6 @@
 // The review page: shows one row after the other and sends decisions; cells only ever become text.
 import { near } from "./near.js";
-import { WORDS, decided, made, number, once, past, people, rival, rows, sentence, standing, stopLine, told, values, waits, why } from "./row.js";
+import { WORDS, accusedOf, decided, made, number, once, past, people, rival, rows, sentence, standing, stopLine, told, values, waits, why } from "./row.js";
 
 const desk = document.getElementById("desk");
 const { run, csrf, must, release, off } = desk.dataset;
@@ -159,7 +159,7 @@ function show(item) {
   now.item = item;
   if (item.group && item.group !== now.group) { Object.assign(now, { group: item.group, ahead: [], end: false }); drawGroups(); }
   history.replaceState(null, "", `#${item.group ?? "row"}/${item.row}`);
-  const accused = new Set(item.reasons.flatMap((each) => (each.column ? [each.column, ...each.column.split(/,\s*/)] : [])));
+  const accused = accusedOf(item);
   const body = byId("row-body");
   body.removeAttribute("aria-busy");
   body.replaceChildren(heading(item), standing(item), why(item), values(item, accused, (...parts) => reveal(item, ...parts)), near(item, ask), past(item, ask));
@@ -201,7 +201,8 @@ async function reveal(item, cell, text, button) {
   button.hidden = true;
   const timer = setTimeout(() => hide?.(), SHOWN);
   hide = () => { clearTimeout(timer); text.textContent = before; text.className = name; button.hidden = false; hide = null; };
-  say(`${cell.column} is shown for 30 seconds; the ledger has recorded it.`);
+  const cut = data.length - data.text.length;
+  say(`${cell.column} is shown for 30 seconds${cut > 0 ? `, without the last ${number(cut)} characters` : ""}; the ledger has recorded it.`);
 }
 function tellEffect(item) {
   const after = (to) => {
@@ -282,7 +283,7 @@ async function bulk(decision) {
   byId("bulk-why").textContent = group ? [group.reasons[0].rule, group.reasons[0].column, group.reasons[0].evidence].filter(Boolean).join(" · ") : "";
   byId("bulk-some").textContent = data.items.length < data.rows ? `${data.items.length} of them` : "They are";
   byId("bulk-samples").replaceChildren(...data.items.map((item) => {
-    const accused = new Set(item.reasons.map((each) => each.column));
+    const accused = accusedOf(item);
     const shown = item.cells.filter((cell) => accused.has(cell.column) || item.key.includes(cell.column));
     return made("p", {}, made("strong", {}, `Row ${number(item.row)} `), ...(shown.length ? shown : item.cells.slice(0, 4)).map((cell) => made("span", {}, made("span", { className: "quiet" }, `${cell.column} `), made("code", {}, cell.text.slice(0, 120)))));
   }));

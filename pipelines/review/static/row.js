@@ -60,9 +60,11 @@ export function rival(item) {
 }
 
 // what is said of an effect that one person alone does not have
+// the columns that a row's reasons are about; a reason may name several
+export const accusedOf = (item) => new Set(item.reasons.flatMap((each) => (each.column ? [each.column, ...each.column.split(/,\s*/)] : [])));
 export const once = (item, decision, isTwo) => (isTwo && !(item.state === "approval" && rival(item)?.decision === decision) ? ", once two people say so" : "");
 
-export const waits = (count) => (count === null ? ", which counts once two people say so" : count ? ", which waits for a second person" : "");
+export const waits = (count) => (count === null ? ", which counts where two people say the same" : count ? ", which waits for a second person" : "");
 
 const STATES = {
   one: ["Your opinion", "It counts once another person says the same; until then, nobody else sees it."],
