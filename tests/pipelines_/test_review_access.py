@@ -294,10 +294,6 @@ def test_upper_and_lower_case_make_no_difference_to_a_name(server, store, api):
         assert rita.look().status_code == 200
         assert rita.tell(f"{api}/rows/1/decision", REJECT).status_code == 200
     assert reviews(store)[0].facts["by"] == "rita"
-    with Person(server) as stranger:
-        codes = [stranger.log_in(name, "wrong").status_code
-                 for name in ("vera", "Vera", "vEra", "veRa", "verA", "VERA", "VErA")]  # fmt: skip
-    assert 429 in codes  # they are one name to whoever guesses, too
 
 
 def test_an_unknown_name_costs_as_much_as_a_known_one(monkeypatch, server):
@@ -514,7 +510,8 @@ def test_guesses_over_http_are_told_to_wait(store, entry, users, monkeypatch):
         review_page.served(store, entry, door=Door(users=users)) as server,
         Person(server) as guesser,
     ):
-        codes = [guesser.log_in("vera", f"wrong password {n}").status_code for n in range(6)]
+        names = ("vera", "Vera", "vEra", "veRa", "verA", "VERA")  # one name to who guesses, too
+        codes = [guesser.log_in(name, "wrong password").status_code for name in names]
         assert codes == [403] * 5 + [429]
         late = guesser.log_in("vera")  # the right one has to wait too
         assert (late.status_code, late.headers["retry-after"]) == (429, "2")
