@@ -144,6 +144,7 @@ class Desk:
         """
         row = int(ask.selection.row)
         new_values.prepare(queue.run, NewValue(ask.decision, ask.column, ask.value))
+        queue.run.identities([row])  # which takes long if nothing accuses the row; it is kept
 
         def act() -> Recorded:
             if queue.version(row, self.reviewer) != version:

@@ -4,9 +4,11 @@ The interpreter changes threads more often than usual, so that gaps between two 
 """
 
 import contextlib
+import dataclasses
 import random
 import sys
 import threading
+import tracemalloc
 
 import pytest
 import review_page
@@ -16,11 +18,15 @@ from pipelines.review.answers import Answers
 from pipelines.review.desk import ConflictError, Desk
 from pipelines.review.live_queue import LiveQueue
 from pipelines.review.recording import Ask
+from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
+from pipelines.store.agreement import Pairs, agreement
+from pipelines.store.opinions import Decision, Needed
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 
 GROUPS = 6
+CLEAN = 2 * GROUPS  # a row that nothing accuses
 TURNS = [6, pytest.param(400, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 
 
@@ -29,7 +35,7 @@ def desk(tmp_path):
     """Return a desk at a store with a run of small groups, so that each soon has no row left."""
     store = Store(tmp_path / "store")
     found = [accused([2 * n, 2 * n + 1], f"poison.r{n}", column="note") for n in range(GROUPS)]
-    commit(store, review_page.contract_in(tmp_path), tmp_path, lines(2 * GROUPS), found)
+    commit(store, review_page.contract_in(tmp_path), tmp_path, lines(2 * GROUPS + 1), found)
     return Desk(store, "anna")
 
 
@@ -183,3 +189,114 @@ def test_a_queue_that_could_not_follow_is_opened_anew(desk, monkeypatch):
     assert [each.decision for each in made] == ["reject"]
     assert desk.undo(again, desk.store.ledger.head().seq, None).counts == {"undo": 1}
     assert again.waits(0)
+
+
+def test_a_decision_waits_for_nobody_who_looks_at_a_row_that_nothing_accuses(desk, monkeypatch):
+    """Its identity is looked up in the whole lineage, of which a run may have much."""
+    queue, whole = desk.queue(1), ReviewedRun.identities
+    desk.decide(queue, Ask(Selection(row="0"), "reject"), 0, overrule=False)
+    is_read, may_go_on = threading.Event(), threading.Event()
+
+    def slow(self, rows):
+        is_read.set()
+        assert may_go_on.wait(60)
+        return whole(self, rows)
+
+    monkeypatch.setattr(ReviewedRun, "identities", slow)
+    reader = threading.Thread(target=queue.state, args=(CLEAN,))
+    reader.start()
+    assert is_read.wait(60)
+    ask = Ask(Selection(row="1"), "reject")
+    decider = threading.Thread(target=desk.decide, args=(queue, ask, 0), kwargs={"overrule": False})
+    decider.start()
+    decider.join(30)
+    is_waiting = decider.is_alive()
+    may_go_on.set()
+    decider.join()
+    reader.join()
+    assert not is_waiting
+    assert not queue.waits(1)
+
+
+def test_the_lineage_is_read_once_for_a_row_that_nothing_accuses(desk, monkeypatch):
+    queue, whole, read = desk.queue(1), ReviewedRun.identities, []
+    desk.decide(queue, Ask(Selection(row="0"), "reject"), 0, overrule=False)
+
+    def counted(self, rows):
+        read.append(desk._writing._is_owned())
+        return whole(self, rows)
+
+    monkeypatch.setattr(ReviewedRun, "identities", counted)
+    assert queue.run.identities([CLEAN, 1]) == ReviewedRun.of(
+        desk.store, queue.run.entry
+    ).identities([CLEAN, 1])
+    read.clear()
+    queue.run._known.clear()
+    desk.decide(queue, Ask(Selection(row=str(CLEAN)), "reject"), 0, overrule=False)
+    assert queue.state(CLEAN, "anna").version == desk.store.ledger.head().seq
+    assert read == [False]  # and not while all other decisions wait
+
+
+BLIND = Needed(2)
+
+
+def correction(row, by, value):
+    """Return a blind correction of one row."""
+    identity = row.to_bytes(32, "big"), 0
+    return Decision(row, "correct", "size", value, None, by, identity, None, frozenset(), 1, 2,
+                    "2026-01-01", needed=BLIND)  # fmt: skip
+
+
+@pytest.mark.usefixtures("restless")
+def test_how_far_people_agree_is_told_while_they_go_on():
+    pairs, faults, is_over = Pairs(), [], threading.Event()
+    people = [f"p{n}" for n in range(30)]
+
+    def read():
+        while not is_over.is_set():
+            try:
+                pairs.agreements()
+            except Exception as error:  # noqa: BLE001  of any kind
+                faults.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for thread in readers:
+        thread.start()
+    draw = random.Random(1)
+    for row in range(3000):
+        one, other = draw.sample(people, 2)
+        first = correction(row, one, str(row % 200))
+        pairs.add([first], correction(row, other, str(draw.randrange(200))))
+    is_over.set()
+    for thread in readers:
+        thread.join()
+    assert faults == []
+    assert sum(each.rows for each in pairs.agreements()) == 3000
+
+
+def test_what_is_told_of_two_people_follows_each_new_row_and_each_that_is_forgotten():
+    pairs = Pairs()
+    for row, said in enumerate("ab"):
+        pairs.add([correction(row, "anna", "a")], correction(row, "ben", said))
+    [told] = pairs.agreements()
+    assert (told.rows, told.same) == (2, 1)
+    pairs.add([correction(2, "anna", "b")], correction(2, "ben", "b"))
+    [told] = pairs.agreements()
+    assert (told.rows, told.same) == (3, 2)
+    for row in range(3):
+        forgotten = correction(row, "carla", "")
+        pairs.add([forgotten], dataclasses.replace(forgotten, decision="forget"))
+    assert pairs.agreements() == []
+
+
+def test_many_different_corrections_take_no_table_of_each_with_each():
+    def peak(kinds):
+        counts = {((str(n),), (str(n + n % 2),)): 1 for n in range(kinds)}
+        tracemalloc.start()
+        made = agreement(("anna", "ben"), counts)
+        used = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert made.rows == kinds
+        return used
+
+    assert peak(2000) < 8 * peak(500)  # a table would take 16 times as much
