@@ -4,6 +4,7 @@ The interpreter changes threads more often than usual, so that gaps between two 
 """
 
 import contextlib
+import contextvars
 import dataclasses
 import random
 import sys
@@ -14,12 +15,15 @@ import pytest
 import review_page
 from review_page import accused, commit, lines
 
+from pipelines.review import recording
 from pipelines.review.answers import Answers
-from pipelines.review.desk import ConflictError, Desk
+from pipelines.review.desk import MOST_QUEUES, ConflictError, Desk
 from pipelines.review.live_queue import LiveQueue
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
+from pipelines.review.sessions import Session, visiting
+from pipelines.store import decisions
 from pipelines.store.agreement import Pairs, agreement
 from pipelines.store.opinions import Decision, Needed
 from pipelines.store.store import Store
@@ -168,6 +172,84 @@ def test_a_queue_that_was_closed_for_others_takes_no_decision(desk, tmp_path):
     desk.decide(again, Ask(Selection(row="0"), "reject"), 0, overrule=False)
     with pytest.raises(ConflictError, match="opened anew"):
         desk.decide(queue, Ask(Selection(row="0"), "release"), 0, overrule=False)
+
+
+def as_role(role):
+    """Let this thread ask as somebody with a role."""
+    visiting.set(Session("cookie", "csrf", role, role, "password"))
+
+
+@pytest.fixture
+def shared(desk, tmp_path):
+    """Return a desk that is asked in sessions, at a store with six runs, and their numbers."""
+    numbers = [1]
+    for _ in range(5):
+        found = [accused([1])]
+        numbers.append(commit(desk.store, tmp_path / "c.yaml", tmp_path, lines(4), found).seq)
+    return Desk(desk.store, None), numbers
+
+
+def open_in_session(shared, opened):
+    """Open queues as roles, one after the other; returns the numbers of those that stay open."""
+    desk, numbers = shared
+
+    def work():
+        for role, place in opened:
+            as_role(role)
+            desk.queue(numbers[place])
+
+    contextvars.copy_context().run(work)
+    return {place for place, number in enumerate(numbers) if number in desk._queues}
+
+
+def test_who_only_looks_closes_no_queue_in_which_others_may_decide(shared):
+    looked = [("viewer", place) for place in (3, 4, 5, 3, 4, 5)]
+    reviewed = [("reviewer", place) for place in (0, 1, 2)]
+    assert open_in_session(shared, reviewed + looked) == {0, 1, 2, 5}
+
+
+def test_the_queue_that_was_used_least_recently_is_closed(shared):
+    opened = [("reviewer", place) for place in (0, 1, 2, 0, 3)]
+    assert open_in_session(shared, opened) == {0, 2, 3}
+
+
+@pytest.mark.parametrize("opened", [
+    [("viewer", 0), ("viewer", 1), ("viewer", 2), ("viewer", 3), ("viewer", 4), ("viewer", 5)],
+    [("viewer", 0), ("reviewer", 0), ("viewer", 1), ("reviewer", 1), ("viewer", 2),
+     ("reviewer", 2), ("viewer", 3), ("reviewer", 3), ("viewer", 4), ("viewer", 5)],
+    [("reviewer", place) for place in (0, 1, 2, 3, 4, 5, 0, 1)],
+], ids=["viewers", "both", "reviewers"])  # fmt: skip
+def test_few_queues_are_open_whoever_asks_for_them(shared, opened):
+    left = open_in_session(shared, opened)
+    assert len(left) <= MOST_QUEUES
+    assert opened[-1][1] in left  # or each request of theirs would open it anew
+
+
+def test_the_reviews_are_read_once_for_the_page_of_a_run(tmp_path, monkeypatch):
+    store, whole, read = Store(tmp_path / "store"), decisions.History.of, []
+    contract = review_page.contract_in(tmp_path, reviewers=2)
+    entry = commit(store, contract, tmp_path, lines(6), [accused([1, 2])])
+    desk = Desk(store, "anna")
+    for name in ("anna", "ben"):
+        asks = [Ask(Selection(row="1"), "reject")]
+        recording.record(ReviewedRun.of(store, entry), asks, name)
+    desk.follow()
+
+    def counted(*of):
+        read.append(of)
+        return whole(*of)
+
+    monkeypatch.setattr(decisions.History, "of", counted)
+    [told] = desk.people(entry)["agreement"]
+    assert "1 of 1 row" in told
+    assert desk.people(entry)["agreement"] == [told]
+    assert len(read) == 1
+    for name in ("anna", "ben"):
+        asks = [Ask(Selection(row="2"), "release")]
+        recording.record(ReviewedRun.of(store, entry), asks, name)
+    desk.follow()
+    [told] = desk.people(entry)["agreement"]
+    assert "2 of 2 rows" in told
 
 
 def test_a_queue_that_could_not_follow_is_opened_anew(desk, monkeypatch):
