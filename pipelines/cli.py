@@ -13,8 +13,6 @@ TYPE_CHECKING = False  # importing `typing` would add a tenth to the time of `--
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from provenance.base.errors import AssayError
-
 SIGNALLED = 128  # exit codes above it name a signal
 RUN = "number of a run, or `latest`"
 LEDGER_ACTIONS = {
@@ -269,9 +267,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as error:
         if not isinstance(error.code, int) or error.code <= SIGNALLED:
             raise
-        return _refuse(KeyboardInterrupt(), as_json=as_json, debug=debug)
+        raised: BaseException = KeyboardInterrupt()
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  no traceback unless asked for
-        return _refuse(error, as_json=as_json, debug=debug)
+        raised = error
+    from pipelines.commands.refusal import refuse
+
+    return refuse(raised, as_json=as_json, debug=debug)
 
 
 def _run(words: list[str]) -> int:
@@ -345,40 +346,13 @@ def _examples(*lines: str) -> str:
     return "examples:" + "".join(f"\n  {line}" for line in lines)
 
 
-def _coded(error: BaseException) -> "AssayError":
-    """Return the error as one with a code; of an unforeseen one, only its type and place."""
-    from provenance.base.errors import AssayError
-
-    if isinstance(error, AssayError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return AssayError("E130", "interrupted; nothing was committed", fix="run again")
-    from provenance.base.atomic import with_code
-
-    return with_code(error)
-
-
-def _refuse(raised: BaseException, *, as_json: bool, debug: bool) -> int:
-    if debug:
-        from provenance.base.errors import frames
-
-        sys.stderr.write(frames(raised))
-    error = _coded(raised)
-    sys.stderr.write(f"{error}\n")
-    if as_json:
-        import json
-
-        from pipelines.store.outcome import run_object
-
-        told = run_object(verdict="error", error=error.as_dict())
-        sys.stdout.write(json.dumps(told) + "\n")
-    return error.exit_code
-
-
 def command() -> "NoReturn":
     """Be the command `assay`: run it, and end the process with its exit code."""
     import atexit
 
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the caller closed it: nobody wants what is written there
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123
     codes: list[int] = []
     atexit.register(_leave, codes)  # the first one to be registered is the last to be called
     codes.append(main())

@@ -7,6 +7,7 @@ reviewer saw.
 
 import contextlib
 import dataclasses
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -27,7 +28,8 @@ from provenance.base.errors import AssayError
 from provenance.ledger.entry import GENESIS, Entry
 from provenance.ledger.refusals import broken
 
-MOST_QUEUES = 3  # that are open at one time
+MOST_QUEUES = 4  # that are open at one time
+MOST_DECIDED = 3  # of those, for people who may decide; what is left is for those who only look
 MOST_RUNS = 60  # that the dashboard tells about
 _WITHDRAWALS = frozenset({"undo", "forget"})
 
@@ -68,7 +70,12 @@ class Desk:
         self.decided: dict[int, int] = {}
         self._own: dict[int, Own] = {}
         self._queues: dict[int, LiveQueue] = {}
+        self._used: dict[int, int] = {}  # the last use of a queue by somebody who may decide
+        self._uses = itertools.count(1)
+        self._reviewed: dict[str, int] = {}  # the last review of each dataset
+        self._agreed: dict[str, tuple[int, list[str]]] = {}  # after which review, and what was said
         self._writing, self._opening = threading.RLock(), threading.Lock()
+        self._counting = threading.Lock()
         self._head, self._next, self._seen = GENESIS, 0, (-1, -1)
         self.follow()
 
@@ -80,12 +87,16 @@ class Desk:
     def queue(self, number: int) -> LiveQueue:
         """Return the queue of a run; it is made when it is first asked for. C013 if missing."""
         self.follow()
-        if (queue := self._queues.get(number)) is not None:
-            return queue
-        with self._opening:
-            if (queue := self._queues.get(number)) is None:
-                queue = self._opened(number)
-            return queue
+        if (queue := self._queues.get(number)) is None:
+            with self._opening:
+                if (queue := self._queues.get(number)) is None:
+                    return self._opened(number)
+        self._note_use(number)
+        return queue
+
+    def _note_use(self, number: int) -> None:
+        if self._may("decide"):
+            self._used[number] = next(self._uses)
 
     def _opened(self, number: int) -> LiveQueue:
         """Open a queue; decisions on others are recorded meanwhile."""
@@ -102,9 +113,25 @@ class Desk:
                 if review_entries.is_review(each := read(later), entry.facts["dataset"]):
                     queue.take(list(review_entries.recorded_in(self.store, each)))
             self._queues[number] = queue
-            while len(self._queues) > MOST_QUEUES:
-                del self._queues[next(iter(self._queues))]
+            self._note_use(number)
+            self._close_surplus(number)
         return queue
+
+    def _close_surplus(self, opened: int) -> None:
+        """Close the queues that were used least recently, but not the one just opened.
+
+        Whoever only looks closes none that is used by people who may decide: to open it anew takes
+        seconds, and a decision that is on its way would be refused.
+        """
+        used = {number: self._used.get(number, 0) for number in self._queues}
+        decided = sorted((n for n in used if used[n] and n != opened), key=lambda n: used[n])
+        viewed = [n for n in used if not used[n] and n != opened]  # in the order they were opened
+        most = MOST_DECIDED - bool(used[opened])
+        surplus = decided[: max(0, len(decided) - most)]
+        left = MOST_QUEUES - len(decided) + len(surplus) - 1
+        for number in surplus + viewed[: max(0, len(viewed) - left)]:
+            del self._queues[number]
+            self._used.pop(number, None)
 
     def waiting(self, number: int) -> int | None:
         """Return how many rows of a run wait; None if its queue is not open."""
@@ -120,13 +147,22 @@ class Desk:
         if needed is ONE:
             return None
         queue = self._queues.get(row_history.base_of(entry))
-        dataset = entry.facts["dataset"]
-        history = queue.run.history if queue else decisions.History.of(self.store, dataset)
         return {
             "reviewers": needed.reviewers, "second_person": sorted(needed.second_person),
             "states": queue and dict(queue.states),
-            "agreement": [each.says() for each in history.pairs.agreements()],
+            "agreement": self._agreement(queue, entry.facts["dataset"]),
         }  # fmt: skip
+
+    def _agreement(self, queue: LiveQueue | None, dataset: str) -> list[str]:
+        """Return how far each two people agree; the reviews are read once after each new one."""
+        if queue:
+            return [each.says() for each in queue.run.history.pairs.agreements()]
+        with self._counting:
+            last = self._reviewed.get(dataset, 0)
+            if dataset not in self._agreed or self._agreed[dataset][0] != last:
+                pairs = decisions.History.of(self.store, dataset).pairs
+                self._agreed[dataset] = last, [each.says() for each in pairs.agreements()]
+            return self._agreed[dataset][1]
 
     def last_own(self, dataset: str) -> Own | None:
         """Return the reviewer's last entry of decisions on a dataset that is not withdrawn."""
@@ -144,6 +180,7 @@ class Desk:
         """
         row = int(ask.selection.row)
         new_values.prepare(queue.run, NewValue(ask.decision, ask.column, ask.value))
+        queue.run.identities([row])  # which takes long if nothing accuses the row; it is kept
 
         def act() -> Recorded:
             if queue.version(row, self.reviewer) != version:
@@ -217,8 +254,11 @@ class Desk:
     @property
     def who(self) -> Who:
         """Return who decides, and whether they may be the second person."""
-        is_owner = self._owner is not None
-        return Who(self.reviewer, self.account, is_owner or roles.may(visiting.get(), "approve"))
+        return Who(self.reviewer, self.account, self._may("approve"))
+
+    def _may(self, power: str) -> bool:
+        """Return whether who asks may do something; the owner may all."""
+        return self._owner is not None or roles.may(visiting.get(), power)
 
     def _attempt(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
         return recording.attempt(
@@ -285,6 +325,7 @@ class Desk:
 
     def _remember(self, entry: Entry) -> None:
         facts = entry.facts
+        self._reviewed[facts["dataset"]] = entry.seq
         base, counts = int(facts.get("base", -1)), dict(facts["decisions"])
         sign = -1 if _WITHDRAWALS & counts.keys() else 1
         self.decided[base] = self.decided.get(base, 0) + sign * sum(counts.values())

@@ -1,7 +1,7 @@
 """A run under review whose accused rows are indexed, so that a decision reads nothing of a run.
 
-State: 16 bytes for each row, 60 more for each accused one, its findings, and the files last looked
-at (at most MOST).
+State: 16 bytes for each row, 60 more for each accused one, its findings, the files last looked at
+(at most MOST), and the identities of other rows that were asked for (at most MOST_KNOWN).
 Cost: two passes over the lineage and one sort of the findings, once.
 """
 
@@ -26,6 +26,7 @@ from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
 from provenance.rows.snapshot import Source
 
 MOST = 256 << 20  # bytes of the run's tables that stay in memory
+MOST_KNOWN = 100_000  # rows that nothing accuses whose identities stay in memory
 MANY = 1000  # rows from which a scan of the findings is cheaper than to find each row's own
 
 
@@ -85,11 +86,32 @@ class IndexedRun(ReviewedRun):
         wanted = np.array(sorted(rows), np.int64)
         places = self.places(wanted)
         if (places < 0).any():
-            return super().identities(rows)
+            return self._identities_of_others(rows)
         _, ids, copies, _, _ = self._index
         texts = packed(ids[places]).to_pylist()
         made = zip(texts, copies[places].tolist(), strict=True)
         return dict(zip(wanted.tolist(), made, strict=True))
+
+    def _identities_of_others(self, rows: Collection[int]) -> dict[int, Identity]:
+        """Return the identities of rows of which something accuses at most some.
+
+        The lineage is read for each row once; what is known takes no lock, so that nobody waits
+        here for what somebody else has read.
+        """
+        known = self._known
+        found = {row: at for row in sorted(rows) if (at := known.get(row)) is not None}
+        if len(found) == len(rows):
+            return found
+        found = super().identities(rows)
+        if len(known) + len(found) > MOST_KNOWN:
+            known.clear()
+        if len(found) <= MANY:
+            known |= found
+        return found
+
+    @functools.cached_property
+    def _known(self) -> dict[int, Identity]:
+        return {}
 
     def rows_of(self, wanted: Collection[Identity]) -> dict[int, Identity]:
         """Return the rows that have one of some identities; quick unless nothing accuses them."""

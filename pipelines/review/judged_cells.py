@@ -1,8 +1,10 @@
 """New cells judged by Great Expectations, in a child process: it takes seconds to import.
 
-Each value of a column is judged once for a run that stays open, and before any lock is taken.
+Each value of a column is judged once for a run that stays open, and before any lock is taken. One
+that could not be judged is refused for a while without another attempt, which may take as long.
 """
 
+import time
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -12,9 +14,11 @@ from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.run.child_process import Child
 from pipelines.store import row_history, staged_contract
 from pipelines.store.staged_contract import StagedContract
+from provenance.base.errors import AssayError
 from provenance.rows import cast
 
 SECONDS = 120.0  # for one value, beyond which nothing is recorded
+PAUSE = 60.0  # seconds before a value that could not be judged is tried again
 
 
 def broken(run: ReviewedRun, column: str, value: str) -> Mapping[str, str] | None:
@@ -32,19 +36,31 @@ def broken(run: ReviewedRun, column: str, value: str) -> Mapping[str, str] | Non
         return None
     known, key = run.judged, (column, value)
     if key not in known:
-        contract = run.contract
-        file = str(run.files.folder / row_history.CONTRACT)
-        staged = StagedContract(
-            file, contract.sha256, contract.path, contract.path, contract.root, contract.inspected
-        )
-        child = Child("pipelines.review.judged_cells:judged")
+        failed = run.not_judged.get(key)
+        if failed is not None and time.monotonic() < failed[0]:
+            raise failed[1].with_traceback(None)
         try:
-            known[key] = child.call(
-                timeout=SECONDS, contract=staged.arguments(), column=column, value=value
-            )
-        finally:
-            child.stop()
+            known[key] = _judged_apart(run, column, value)
+        except AssayError as error:
+            run.not_judged[key] = time.monotonic() + PAUSE, error
+            raise
     return known[key]
+
+
+def _judged_apart(run: ReviewedRun, column: str, value: str) -> Mapping[str, str] | None:
+    contract = run.contract
+    file = str(run.files.folder / row_history.CONTRACT)
+    staged = StagedContract(
+        file, contract.sha256, contract.path, contract.path, contract.root, contract.inspected
+    )
+    child = Child("pipelines.review.judged_cells:judged")
+    try:
+        found: Mapping[str, str] | None = child.call(
+            timeout=SECONDS, contract=staged.arguments(), column=column, value=value
+        )
+    finally:
+        child.stop()
+    return found
 
 
 def judged(contract: Mapping[str, str], column: str, value: str) -> Mapping[str, str] | None:

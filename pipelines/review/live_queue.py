@@ -20,7 +20,7 @@ from pipelines.review.grouping import Group
 from pipelines.review.indexed_run import IndexedRun
 from pipelines.review.selection import Selection, Selector
 from pipelines.store import decisions
-from pipelines.store.opinions import Decision, Standing, Weighed
+from pipelines.store.opinions import Decision, Identity, Standing, Weighed
 from provenance.base.errors import AssayError
 from provenance.ledger.run_files import FATES
 
@@ -188,16 +188,24 @@ class LiveQueue:
     def version(self, row: int, person: str = "") -> int:
         """Return the entry that last decided about a row, as far as a person may know; else 0."""
         run = self.run
-        if not run.history.every:
-            return 0
-        made = run.history.shown(run.identities([row])[row], person, run.needed)
+        return self._version(run.identities([row])[row], person) if run.history.every else 0
+
+    def _version(self, at: Identity, person: str) -> int:
+        made = self.run.history.shown(at, person, self.run.needed)
         return made[-1].entry if made else 0
 
     def state(self, row: int, person: str = "") -> State:
         """Return what a person may know of a row's decisions, all of it as of the same moment."""
+        run = self.run
+        # beforehand: it may take a look at the whole lineage, and decisions must not wait for that
+        at = run.identities([row])[row] if run.history.every else None
         with self._taking:
-            standing, waits = self.run.standing.get(row), self.waits(row, person)
-            return State(self.version(row, person), standing, waits, self.fate(row))
+            if at is not None or not run.history.every:
+                version = 0 if at is None else self._version(at, person)
+                return State(
+                    version, run.standing.get(row), self.waits(row, person), self.fate(row)
+                )
+        return self.state(row, person)  # the first decision of all was made meanwhile
 
     def take(self, made: list[Decision]) -> None:
         """Follow later decisions on the dataset."""

@@ -15,6 +15,7 @@ from checks.kit.contract_model import Rule
 from pipelines.review import judged_cells, shown_cells
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.store import corrections
+from pipelines.store.opinions import CHANGES
 from provenance.base.errors import AssayError
 from provenance.rows import cast
 
@@ -81,11 +82,15 @@ class Judge:
 
 
 def prepare(run: ReviewedRun, new: NewValue) -> None:
-    """Judge what takes long of a new value beforehand, outside of locks; nothing is refused."""
-    if new.decision == "correct" and new.column and new.value:
+    """Judge what takes long of a new value beforehand, outside of locks; nothing is refused.
+
+    A decision to relabel needs no column here: it changes the contract's label.
+    """
+    column = run.contract.label if new.decision == "relabel" else new.column
+    if new.decision in CHANGES and column and new.value:
         with contextlib.suppress(AssayError):
-            corrections.require_valid(run.contract, new.column, new.value, "the new value")
-            judged_cells.broken(run, new.column, new.value)
+            corrections.require_valid(run.contract, column, new.value, "the new value")
+            judged_cells.broken(run, column, new.value)
 
 
 def _refusal(what: str, rule: str, where: str) -> AssayError:

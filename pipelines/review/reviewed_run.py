@@ -17,6 +17,7 @@ from pipelines.run.fates import REFUSED
 from pipelines.store import decisions, keys, rebuild, row_history
 from pipelines.store.opinions import ID, Decision, Identity, Needed, Standing, Weighed
 from pipelines.store.store import Store
+from provenance.base.errors import AssayError
 from provenance.ledger import lineage
 from provenance.ledger.entry import Entry
 from provenance.ledger.lineage import RowIds
@@ -131,6 +132,11 @@ class ReviewedRun:
     @functools.cached_property
     def judged(self) -> dict[tuple[str, str], Mapping[str, str] | None]:
         """Return what `judged_cells` has found so far, by column and value."""
+        return {}
+
+    @functools.cached_property
+    def not_judged(self) -> dict[tuple[str, str], tuple[float, AssayError]]:
+        """Return why it could not judge others, and until when (monotonic) that is not retried."""
         return {}
 
     def told(self, row: int, name: str = "") -> list[tuple[Decision, bool]]:

@@ -87,7 +87,8 @@ class Threshold:
         """Return the address of the page, without a path."""
         if self.door.proxy:
             return self.door.proxy.origin
-        name = self.names[0] if self.names else self.door.host
+        # a browser cannot open a wildcard of the certificate
+        name = next((each for each in self.names if "*" not in each), self.door.host)
         shown = f"[{name}]" if ":" in name else name
         port = "" if self.port == self._usual_port else f":{self.port}"
         return f"{self._scheme}://{shown}{port}"

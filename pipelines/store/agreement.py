@@ -5,15 +5,15 @@ on which two people agree with the share that chance alone would give. Its inter
 one with the variance of Fleiss, Cohen and Everitt (1969, Large sample standard errors of kappa and
 weighted kappa). Each pair of people has a kappa of its own, since a pooled one has no such meaning.
 State: one pair of opinions for each row that two people have decided about.
+Cost: one pass over the different pairs of opinions of two people, once after each that is new.
 """
 
 import dataclasses
 import math
+import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 from pipelines.store import opinions
 from pipelines.store.opinions import Decision, Effect, Identity
@@ -62,12 +62,17 @@ class Agreement:
 
 
 class Pairs:
-    """The first opinions of the first two people on each row, and how often each two occur."""
+    """The first opinions of the first two people on each row, and how often each two occur.
+
+    One thread may add to them while others ask how far people agree.
+    """
 
     def __init__(self) -> None:
         """Begin with no rows."""
         self._of: dict[Identity, tuple[Names, Both]] = {}
         self._counts: dict[Names, Counter[Both]] = {}
+        self._made: dict[Names, Agreement] = {}  # of those counts that have not changed since
+        self._changing = threading.Lock()
 
     def add(self, stack: Sequence[Decision], made: Decision) -> None:
         """Take over a blind decision, before it counts among those that stand on its row."""
@@ -82,50 +87,71 @@ class Pairs:
                         made.reviewer: opinions.effect_of([made])}  # fmt: skip
                 one, other = sorted(said)
                 self._of[at] = (one, other), (said[one], said[other])
-                self._counts.setdefault((one, other), Counter())[said[one], said[other]] += 1
+                self._count((one, other), (said[one], said[other]), 1)
 
     def _forget(self, at: Identity) -> None:
         if found := self._of.pop(at, None):
-            names, both = found
-            self._counts[names] -= Counter([both])  # keeps no zeros
+            self._count(*found, -1)
+
+    def _count(self, names: Names, both: Both, step: int) -> None:
+        with self._changing:
+            counts = self._counts.setdefault(names, Counter())
+            counts[both] += step
+            if not counts[both]:
+                del counts[both]
+            self._made.pop(names, None)
 
     def agreements(self) -> list[Agreement]:
         """Return the agreement of each two people, those with the most rows first."""
-        made = [agreement(names, counts) for names, counts in self._counts.items() if counts]
+        with self._changing:
+            for names, counts in self._counts.items():
+                if counts and names not in self._made:
+                    self._made[names] = agreement(names, counts)
+            made = list(self._made.values())
         return sorted(made, key=lambda each: (-each.rows, each.names))
 
 
 def agreement(names: Names, counts: Mapping[Both, int]) -> Agreement:
     """Return how two people agree, from how often each two decisions met."""
-    table = _table(counts)
-    rows, same = int(table.sum()), int(np.trace(table))
-    shares = table / rows
-    one, other = shares.sum(axis=1), shares.sum(axis=0)
-    by_chance = float(one @ other)
-    if same == rows and len(table) == 1:
+    met = {both: count for both, count in counts.items() if count}
+    one, other = _marginal(met, 0), _marginal(met, 1)
+    rows, same = one.total(), sum(met.get((kind, kind), 0) for kind in one)
+    if same == rows and len(one) == 1:
         return Agreement(names, rows, same, None)
+    by_chance = sum(count * other[kind] for kind, count in one.items()) / rows**2
     kappa = (same / rows - by_chance) / (1 - by_chance)
-    half = Z * math.sqrt(_variance(shares, by_chance, kappa) / rows)
+    half = Z * math.sqrt(_variance(met, one, other, by_chance, kappa) / rows)
     if same == rows or not half:
         return Agreement(names, rows, same, kappa)
     return Agreement(names, rows, same, kappa, max(-1.0, kappa - half), min(1.0, kappa + half))
 
 
-def _table(counts: Mapping[Both, int]) -> np.ndarray:
-    """Return the counts as a square table, int64: a line for each decision of the first person."""
-    kinds = {kind: n for n, kind in enumerate(sorted({each for both in counts for each in both}))}
-    table = np.zeros((len(kinds), len(kinds)), np.int64)
-    for (one, other), count in counts.items():
-        table[kinds[one], kinds[other]] = count
-    return table
+def _marginal(met: Mapping[Both, int], person: int) -> Counter[Effect]:
+    """Return how often the first (0) or the second person (1) made each decision."""
+    made: Counter[Effect] = Counter()
+    for both, count in met.items():
+        made[both[person]] += count
+    return made
 
 
-def _variance(shares: np.ndarray, by_chance: float, kappa: float) -> float:
-    """Return the variance of kappa times the number of rows: Fleiss, Cohen and Everitt's (1969)."""
-    one, other = shares.sum(axis=1), shares.sum(axis=0)
-    same = np.diag(shares)
-    agreed = (same * (1 - (one + other) * (1 - kappa)) ** 2).sum()
-    crossed = shares * (other[:, None] + one[None, :]) ** 2
-    differed = (1 - kappa) ** 2 * (crossed.sum() - np.trace(crossed))
-    off = (kappa - by_chance * (1 - kappa)) ** 2
-    return max(0.0, float(agreed + differed - off)) / (1 - by_chance) ** 2
+def _variance(
+    met: Mapping[Both, int],
+    one: Counter[Effect],
+    other: Counter[Effect],
+    by_chance: float,
+    kappa: float,
+) -> float:
+    """Return the variance of kappa times the number of rows: Fleiss, Cohen and Everitt's (1969).
+
+    The sums are over the decisions that met: a table of all would have a line and a column for
+    each corrected value. They do not depend on the order of the decisions.
+    """
+    rows, rest = one.total(), 1 - kappa
+    parts = [
+        count / rows * (1 - (one[first] + other[first]) / rows * rest) ** 2
+        if first == second
+        else count / rows * ((other[first] + one[second]) / rows * rest) ** 2
+        for (first, second), count in met.items()
+    ]
+    off = (kappa - by_chance * rest) ** 2
+    return max(0.0, math.fsum(parts) - off) / (1 - by_chance) ** 2

@@ -5,10 +5,12 @@ import runs
 
 from checks.kit import findings
 from pipelines.cli import main
-from pipelines.review import recording
+from pipelines.review import judged_cells, recording
+from pipelines.review.desk import Desk
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
+from pipelines.run.child_process import Child
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 
@@ -27,6 +29,8 @@ schema:
               {type: expect_column_values_to_be_in_set, kwargs: {value_set: [2, 4, 6]}}}
       - name: code
         logicalType: string
+        customProperties:
+          - {property: assay.role, value: label}
         quality:
           - {type: custom, engine: greatExpectations, name: good code, implementation:
               {type: expect_column_values_to_match_regex, kwargs: {regex: '^[A-Z]{2}[0-9]+$'}}}
@@ -131,3 +135,38 @@ def test_the_list_says_where_the_rest_is_worth_little(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     [at] = [n for n, line in enumerate(lines) if line.startswith("you may stop here: the 2 rows")]
     assert lines[at + 1].startswith("group ")
+
+
+@pytest.fixture
+def judged(run, monkeypatch):
+    """Return a desk at the store, and of each value that a child judged whether others waited."""
+    desk, whole, waited = Desk(run.store, "anna"), Child.call, []
+
+    def watched(child, **arguments):
+        waited.append(desk._writing._is_owned())
+        return whole(child, **arguments)
+
+    monkeypatch.setattr(Child, "call", watched)
+    return desk, waited
+
+
+def test_a_new_label_is_judged_while_others_decide(judged):
+    desk, waited = judged
+    queue = desk.queue(desk.store.ledger.head().seq)
+    ask = Ask(Selection(row="1"), "relabel", None, "ZZ9")
+    assert desk.decide(queue, ask, 0, overrule=False).counts == {"relabel": 1}
+    assert waited == [False]
+
+
+def test_a_value_that_could_not_be_judged_is_refused_without_another_attempt(judged, monkeypatch):
+    desk, waited = judged
+    queue = desk.queue(desk.store.ledger.head().seq)
+    monkeypatch.setattr(judged_cells, "SECONDS", 0.001)
+    ask = Ask(Selection(row="1"), "correct", "code", "ZZ9")
+    for _ in range(2):
+        with pytest.raises(AssayError, match=r"K002|E005"):
+            desk.decide(queue, ask, 0, overrule=False)
+    assert waited == [False]
+    monkeypatch.setattr(judged_cells, "SECONDS", 120.0)
+    queue.run.not_judged[("code", "ZZ9")] = 0.0, queue.run.not_judged[("code", "ZZ9")][1]
+    assert desk.decide(queue, ask, 0, overrule=False).counts == {"correct": 1}

@@ -229,3 +229,27 @@ def test_a_command_ends_with_its_code_once_all_exit_handlers_have_run(word, code
     assert done.returncode == code, done.stderr
     assert word in done.stdout + done.stderr
     assert done.stdout.endswith("handled\n")
+
+
+@pytest.mark.parametrize("buffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "not"])
+@pytest.mark.parametrize(
+    ("words", "output", "code", "told"),
+    [
+        ("explain ASSAY-X999 --json", ">/dev/full", 2, "ASSAY-C013"),
+        ("explain ASSAY-I035 --json", ">/dev/full", 3, "ASSAY-E002"),
+        ("explain ASSAY-X999 --json", ">/dev/full 2>&1", 2, ""),
+        ("explain ASSAY-X999 --json", ">&-", 2, "ASSAY-C013"),
+        ("explain ASSAY-I035 --json", ">&-", 0, ""),
+        ("explain ASSAY-I035", ">&-", 0, ""),
+        ("explain ASSAY-X999", "2>&-", 2, ""),
+    ],
+)
+def test_an_output_that_takes_nothing_changes_no_exit_code(words, output, code, told, buffered):
+    """A traceback ends with 1, which is also the code of data that failed."""
+    command = f'"$0" -P -m pipelines.cli {words} {output}'
+    env = {name: text for name, text in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    done = subprocess.run(["/bin/sh", "-c", command, sys.executable], capture_output=True,
+                          text=True, check=False, env=env | buffered)  # fmt: skip
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith(told) if told else not done.stderr
