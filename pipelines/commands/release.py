@@ -28,6 +28,7 @@ from pipelines.run.named_files import bound
 from pipelines.store import decisions, outcome, row_history, trust
 from pipelines.store.commit import Committer
 from pipelines.store.decisions import History, Judged
+from pipelines.store.opinions import Needed
 from pipelines.store.outcome import Committed, Fated, Outcome
 from pipelines.store.rebuild import rebuild
 from pipelines.store.store import Store
@@ -177,8 +178,8 @@ def _facts(
 
 
 def _lessons(store: Store, base: Entry, contract: Contract) -> dict[str, Any]:
-    """Return what reviews show of each rule by now; of an unreviewed dataset nothing."""
-    history = History.of(store, base.facts["dataset"])
+    """Return what decisions in force show of each rule by now; of an unreviewed dataset nothing."""
+    history = History.of(store, base.facts["dataset"]).agreed(Needed.of(contract.policy))
     found = summary.facts(cases.of(store, history, contract), store, history, contract)
     return {"lessons": found} if found else {}
 

@@ -9,6 +9,7 @@ import runs
 
 from checks.contract import loader
 from checks.kit import findings, registry
+from pipelines.commands.release import release
 from pipelines.learning import cases, cuts, summary, teaching
 from pipelines.learning.cases import Case
 from pipelines.review import grouping, lessons, recording
@@ -212,6 +213,22 @@ def test_one_opinion_of_two_teaches_nothing(night, contract):
     told = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
     assert len(told["learnt"]["cuts"]) == 1
     assert lessons.of(ReviewedRun.of(run.store, run.entry))["outliers.joint"].reviewed == 25
+
+
+@pytest.mark.parametrize(
+    ("policy", "word"), [("{reviewers: 2}", "reject"), ("{second_person: [outliers]}", "release")]
+)
+def test_a_release_tells_nothing_of_a_decision_that_waits_for_somebody_else(
+    night, contract, policy, word
+):
+    with_policy(contract, policy)
+    run = night()
+    decide(run, word, range(15))
+    assert "lessons" not in release(run.store, run.entry).entry.facts
+    asks = [Ask(Selection(row=str(row)), word) for row in range(15)]
+    recording.record(ReviewedRun.of(run.store, run.entry), asks, "ben")
+    [lesson] = release(run.store, run.entry).entry.facts["lessons"]
+    assert (lesson["rule"], lesson["reviewed"]) == ("outliers.joint", 15)
 
 
 def test_a_contract_can_switch_learning_off(night, contract):
