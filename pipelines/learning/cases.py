@@ -29,7 +29,7 @@ MADE_MILDER = (
 )
 COLUMNS = ["row", "rule", "column", "severity", "score", "suggestion"]
 UNKNOWN = float("-inf")
-Key: TypeAlias = tuple[str, str]  # a rule, and a column, or nothing for any column
+Key: TypeAlias = tuple[str, str]  # a rule, and a column, or nothing for whole rows
 Cases: TypeAlias = "Mapping[Key, list[Case]]"
 
 
@@ -48,9 +48,6 @@ class Case:
 
 def of(store: Store, history: History, contract: Contract) -> Cases:
     """Return the cases of each rule and column, by ascending score.
-
-    A rule that held rows for several columns has one more list, of all of them: its scores mean the
-    same in each.
 
     Args:
         store: with the runs that the decisions were made on.
@@ -72,10 +69,6 @@ def of(store: Store, history: History, contract: Contract) -> Cases:
             parts = _unscored(made[base], rules)
         for key, case in parts:
             cases[key].append(case)
-    for rule in sorted({rule for rule, _ in cases}):
-        several = [each for key, each in cases.items() if key[0] == rule]
-        if len(several) > 1:
-            cases[rule, ""] = [case for each in several for case in each]
     return {key: sorted(cases[key]) for key in sorted(cases)}
 
 

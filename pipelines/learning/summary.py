@@ -18,8 +18,7 @@ def proposals(known: Cases, store: Store, history: History, contract: Contract) 
     Raises:
         AssayError: ASSAY-L011 if a file of a run that was reviewed is not as recorded.
     """
-    made = (cuts.proposed(key, each) for key, each in known.items())
-    return [*(each for each in made if each), *bounds.proposed(store, history, contract)]
+    return [*cuts.proposals(known), *bounds.proposed(store, history, contract)]
 
 
 def advised(store: Store, history: History, contract: Contract) -> Mapping[str, Precision]:

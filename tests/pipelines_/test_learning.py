@@ -347,7 +347,7 @@ def test_what_was_learnt_is_recorded_so_that_it_can_be_worked_out_again(night):
     assert facts["learnt"]["upto"] == history.upto
     [cut] = facts["learnt"]["cuts"]
     assert cut == {"rule": "outliers.joint", "column": "size", "upto": 14 / COUNT,
-                   "released": 15, "wrong": 0, "rows": 15}  # fmt: skip
+                   "released": 15, "wrong": 0, "excluded": [], "rows": 15}  # fmt: skip
     assert facts["learnt"]["corrected_labels"] == 1
     [lesson] = facts["lessons"]
     assert (lesson["rule"], lesson["wrong"], lesson["reviewed"]) == ("outliers.joint", 10, 25)
