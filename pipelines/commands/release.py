@@ -19,7 +19,7 @@ from pipelines import config
 from pipelines.checking.examine import Status
 from pipelines.clock import now
 from pipelines.events import openlineage
-from pipelines.learning import cases, summary
+from pipelines.learning import cases, in_force, summary
 from pipelines.report import build
 from pipelines.run import clean_scan, fates, losses
 from pipelines.run.decided import Decided
@@ -28,7 +28,6 @@ from pipelines.run.named_files import bound
 from pipelines.store import decisions, outcome, row_history, trust
 from pipelines.store.commit import Committer
 from pipelines.store.decisions import History, Judged
-from pipelines.store.opinions import Needed
 from pipelines.store.outcome import Committed, Fated, Outcome
 from pipelines.store.rebuild import rebuild
 from pipelines.store.store import Store
@@ -179,8 +178,8 @@ def _facts(
 
 def _lessons(store: Store, base: Entry, contract: Contract) -> dict[str, Any]:
     """Return what decisions in force show of each rule by now; of an unreviewed dataset nothing."""
-    history = History.of(store, base.facts["dataset"]).agreed(Needed.of(contract.policy))
-    found = summary.facts(cases.of(store, history, contract), store, history, contract)
+    history = in_force.of(History.of(store, base.facts["dataset"]), contract)
+    found = summary.facts(cases.of(store, history), store, history, contract)
     return {"lessons": found} if found else {}
 
 

@@ -63,7 +63,7 @@ def of(known: Cases, history: History, contract: Contract) -> Teaching:
 
     Args:
         known: the reviewed rows of each graded rule and column, from `cases.of`.
-        history: the decisions that they are from.
+        history: the decisions in force that they are from.
         contract: says whether to learn.
     """
     if not contract.policy.learn:

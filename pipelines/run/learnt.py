@@ -6,12 +6,12 @@ from typing import Any
 
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
-from pipelines.learning import cases, summary, teaching
+from pipelines.learning import cases, in_force, summary, teaching
 from pipelines.learning.teaching import Applied, Teaching
 from pipelines.run import decided, fates
 from pipelines.store import decisions
 from pipelines.store.decisions import History
-from pipelines.store.opinions import CHANGES, Decision, Needed
+from pipelines.store.opinions import CHANGES, Decision
 from pipelines.store.store import Store
 from provenance.rows.snapshot import Snapshot
 
@@ -68,11 +68,11 @@ def from_reviews(
     Raises:
         AssayError: ASSAY-L011 if a file of a run that was reviewed is not as recorded.
     """
-    agreed = history.agreed(Needed.of(contract.policy))
-    known = cases.of(store, agreed, contract)
-    taught = teaching.of(known, agreed, contract)
+    valid = in_force.of(history, contract)
+    known = cases.of(store, valid)
+    taught = teaching.of(known, valid, contract)
     applied = teaching.apply(found, taught, contract)
-    return Learnt(applied, taught, summary.facts(known, store, agreed, contract), corrected)
+    return Learnt(applied, taught, summary.facts(known, store, valid, contract), corrected)
 
 
 def corrections(store: Store, snapshot: Snapshot, contract: Contract) -> Corrected:
@@ -84,7 +84,7 @@ def corrections(store: Store, snapshot: Snapshot, contract: Contract) -> Correct
     label = contract.label
     if label is None or not contract.policy.learn:
         return {}
-    history = History.of(store, contract.name).agreed(Needed.of(contract.policy))
+    history = in_force.of(History.of(store, contract.name), contract)
     pairs = ((at, _label_of(stack, label)) for at, stack in history.stacks.items())
     known = {at: made for at, made in pairs if made}
     if not known:

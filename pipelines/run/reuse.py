@@ -13,12 +13,11 @@ from typing import Any
 
 from checks.kit.contract_model import Contract, Policy
 from pipelines.clock import now
-from pipelines.learning import cases, teaching
+from pipelines.learning import cases, in_force, teaching
 from pipelines.run import named_files, reading
 from pipelines.run.request import Prepared, Request, expand
 from pipelines.store import decisions, high_water, keys, row_history, trust
 from pipelines.store.decisions import History
-from pipelines.store.opinions import Needed
 from pipelines.store.store import RUN_KINDS, Store
 from provenance.base import own_code
 from provenance.base.errors import AssayError
@@ -88,8 +87,8 @@ def _has_all_decisions(store: Store, entry: Entry, upto: int) -> bool:
 
 def _has_learnt_all(store: Store, checked: Mapping[str, Any], contract: Contract) -> bool:
     """Return whether the decisions of today teach what they taught the run that was checked."""
-    history = History.of(store, contract.name).agreed(Needed.of(contract.policy))
-    taught = teaching.of(cases.of(store, history, contract), history, contract)
+    history = in_force.of(History.of(store, contract.name), contract)
+    taught = teaching.of(cases.of(store, history), history, contract)
     before = checked.get("learnt", {}).get("cuts", [])
     return taught.facts() == [{k: v for k, v in cut.items() if k != "rows"} for cut in before]
 

@@ -1,11 +1,13 @@
 """What reviews teach: milder thresholds, within bounds, recorded, and nothing without decisions."""
 
 import dataclasses
+import functools
 import json
 
+import held_rows
 import numpy as np
 import pytest
-import runs
+from held_rows import CONTRACT, COUNT, accused, decide, in_force_now, with_policy
 
 from checks.contract import loader
 from checks.kit import findings, registry
@@ -13,28 +15,13 @@ from pipelines.commands.release import release
 from pipelines.learning import cases, cuts, summary, teaching
 from pipelines.learning.cases import Case
 from pipelines.review import grouping, lessons, recording
-from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
-from pipelines.review.selection import Selection
 from pipelines.run import learnt, reading, reuse
 from pipelines.store.decisions import History
-from pipelines.store.store import Store
 from provenance.base.errors import AssayError
 from provenance.rows.snapshot import Snapshot
 
-CONTRACT = """
-apiVersion: v3.1.0
-kind: DataContract
-name: sizes
-schema:
-  - name: sizes
-    properties:
-      - {name: key, logicalType: string, primaryKey: true}
-      - {name: size, logicalType: integer}
-      - {name: kind, logicalType: string, customProperties: [{property: assay.role, value: label}]}
-"""
 KEY = ("outliers.joint", "size")
-COUNT = 40
 
 
 @pytest.fixture
@@ -44,41 +31,15 @@ def contract(tmp_path):
     return path
 
 
-def with_policy(contract, text):
-    contract.write_text(
-        f"{CONTRACT}customProperties:\n  - {{property: assay.policy, value: {text}}}\n"
-    )
-
-
 @pytest.fixture
-def night(contract, tmp_path):
+def night(contract):
     """Return what commits a run whose rows are held with scores; returns it for review."""
-
-    def commit(scores=None, *, name="a", rule="outliers.joint", found=None):
-        path = tmp_path / f"{name}.csv"
-        path.write_text("key,size,kind\n" + "".join(f"{name}{n},{n},x\n" for n in range(COUNT)))
-        found = accused(scores, rule=rule) if found is None else found
-        entry = runs.committed(Store(tmp_path / "store"), contract, path, found=[found])
-        return ReviewedRun.of(Store(tmp_path / "store"), entry)
-
-    return commit
-
-
-def accused(scores=None, *, rule="outliers.joint"):
-    """Accuse the rows, by default from a score of 0 to 0.975."""
-    scores = np.arange(COUNT) / COUNT if scores is None else scores
-    return findings.make(np.arange(len(scores)), check=rule.partition(".")[0], rule=rule,
-                         column="size", score=scores, evidence="far")  # fmt: skip
-
-
-def decide(run, decision, rows, **more):
-    asks = [Ask(Selection(row=str(row)), decision, **more) for row in rows]
-    return recording.record(run, asks, "anna").entry
+    return functools.partial(held_rows.commit, contract)
 
 
 def taught(run):
-    history = History.of(run.store, "sizes")
-    return teaching.of(cases.of(run.store, history, run.contract), history, run.contract)
+    history = in_force_now(run)
+    return teaching.of(cases.of(run.store, history), history, run.contract)
 
 
 def applied(run, found):
@@ -86,8 +47,8 @@ def applied(run, found):
 
 
 def proposals(run):
-    history = History.of(run.store, "sizes")
-    known = cases.of(run.store, history, run.contract)
+    history = in_force_now(run)
+    known = cases.of(run.store, history)
     return summary.proposals(known, run.store, history, run.contract)
 
 
@@ -99,7 +60,7 @@ def reviewed(night, released=range(15), rejected=range(30, 40), **how):
     run = night(**how)
     decide(run, "release", released)
     if len(rejected):
-        decide(ReviewedRun.of(run.store, run.entry), "reject", rejected)
+        decide(run, "reject", rejected)
     return ReviewedRun.of(run.store, run.entry)
 
 
@@ -164,17 +125,17 @@ def test_a_few_decisions_teach_nothing_and_propose_nothing(night):
     run = reviewed(night, released=range(few), rejected=())
     assert taught(run).cuts == ()
     assert proposals(run) == []
-    decide(ReviewedRun.of(run.store, run.entry), "release", [few])
+    decide(run, "release", [few])
     assert len(taught(run).cuts) == 1
-    decide(ReviewedRun.of(run.store, run.entry), "reject", [few + 1])
-    decide(ReviewedRun.of(run.store, run.entry), "reject", [0])
+    decide(run, "reject", [few + 1])
+    decide(run, "reject", [0])
     assert taught(run).cuts == ()  # one wrong of 10 may be 40 % of all
 
 
 def test_wrong_rows_among_the_released_stop_the_lesson_and_undoing_brings_it_back(night):
     run = reviewed(night, rejected=())
     assert taught(run).cuts[0].released == 15
-    entry = decide(ReviewedRun.of(run.store, run.entry), "reject", [0, 1, 2, 3])
+    entry = decide(run, "reject", [0, 1, 2, 3])
     assert taught(run).cuts == ()
     recording.withdraw(ReviewedRun.of(run.store, run.entry), entry.seq, "anna", None)
     assert taught(run).cuts[0].released == 15
@@ -192,7 +153,7 @@ def test_without_the_run_releases_teach_nothing_and_wrong_rows_count(night):
     run = reviewed(night)
     assert len(taught(run).cuts) == 1
     run.store.run_folder(run.entry.seq).rename(run.store.folder.parent / "gone")
-    known = cases.of(run.store, run.history, run.contract)[KEY]
+    known = cases.of(run.store, run.history)[KEY]
     assert known == [Case(cases.UNKNOWN, is_wrong=True)] * 10
     assert taught(run).cuts == ()
 
@@ -201,14 +162,12 @@ def test_one_opinion_of_two_teaches_nothing(night, contract):
     with_policy(contract, "{reviewers: 2}")
     run = night()
     decide(run, "release", range(15))
-    decide(ReviewedRun.of(run.store, run.entry), "reject", range(30, 40))
+    decide(run, "reject", range(30, 40))
     history = History.of(run.store, "sizes")
     assert not learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
     assert lessons.of(ReviewedRun.of(run.store, run.entry)) == {}
-    ben = [(range(15), "release"), (range(30, 40), "reject")]
-    for rows, word in ben:
-        asks = [Ask(Selection(row=str(row)), word) for row in rows]
-        recording.record(ReviewedRun.of(run.store, run.entry), asks, "ben")
+    decide(run, "release", range(15), "ben")
+    decide(run, "reject", range(30, 40), "ben")
     history = History.of(run.store, "sizes")
     told = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
     assert len(told["learnt"]["cuts"]) == 1
@@ -225,8 +184,7 @@ def test_a_release_tells_nothing_of_a_decision_that_waits_for_somebody_else(
     run = night()
     decide(run, word, range(15))
     assert "lessons" not in release(run.store, run.entry).entry.facts
-    asks = [Ask(Selection(row=str(row)), word) for row in range(15)]
-    recording.record(ReviewedRun.of(run.store, run.entry), asks, "ben")
+    decide(run, word, range(15), "ben")
     [lesson] = release(run.store, run.entry).entry.facts["lessons"]
     assert (lesson["rule"], lesson["reviewed"]) == ("outliers.joint", 15)
 
@@ -280,7 +238,7 @@ def test_a_bound_is_proposed_with_its_price(night, contract, limits, released, r
     run = night(found=broke(f"size.{kind}", [*released, *rejected]))
     decide(run, "release", released)
     if rejected:
-        decide(ReviewedRun.of(run.store, run.entry), "reject", rejected)
+        decide(run, "reject", rejected)
     made = [each.knob for each in proposals(run)]
     assert made == ([] if said is None else [said])
     assert taught(run).cuts == ()
@@ -293,7 +251,7 @@ def test_a_bound_of_a_column_that_may_be_personal_is_not_proposed(night, contrac
     bounded(contract, maximum=9)
     run = night(found=broke("size.maximum", [*range(10, 40)]))
     decide(run, "release", range(10, 26))
-    decide(ReviewedRun.of(run.store, run.entry), "reject", range(30, 40))
+    decide(run, "reject", range(30, 40))
     assert len(proposals(run)) == 1
     text = contract.read_text().replace("name: size,", "name: size, customProperties: [{property: "
                                         "assay.role, value: quasi_identifier}],")  # fmt: skip
@@ -372,7 +330,7 @@ def test_what_was_learnt_is_recorded_so_that_it_can_be_worked_out_again(night):
 def test_labels_that_persons_corrected_are_found_in_the_next_source(night, tmp_path, asks, made):
     run = night()
     for word, more in asks:
-        decide(ReviewedRun.of(run.store, run.entry), word, [2], **more)
+        decide(run, word, [2], **more)
     folder = tmp_path / "read"
     reading.read_sources(str(tmp_path / "c.yaml"), [str(tmp_path / "a.csv")], [], str(folder))
     snapshot = Snapshot.load(folder / "source" / "snapshot.json")
@@ -390,5 +348,5 @@ def test_the_gate_reuses_no_pass_from_before_a_lesson(night):
     history = History.of(run.store, "sizes")
     facts = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
     assert reuse._has_learnt_all(run.store, facts, run.contract)
-    decide(ReviewedRun.of(run.store, run.entry), "reject", range(5))
+    decide(run, "reject", range(5))
     assert not reuse._has_learnt_all(run.store, facts, run.contract)
