@@ -5,12 +5,15 @@ import runs
 
 from checks.kit import findings
 from pipelines.learning import in_force
+from pipelines.learning.corrections import Corrections
 from pipelines.review import recording
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
+from pipelines.run import learnt, reading
 from pipelines.store.decisions import History
 from pipelines.store.store import Store
+from provenance.rows.snapshot import Snapshot
 
 CONTRACT = """
 apiVersion: v3.1.0
@@ -57,3 +60,16 @@ def decide(run, decision, rows, name="anna", **more):
 def in_force_now(run):
     """Return the decisions in force on the run's dataset."""
     return in_force.of(History.of(run.store, "sizes"), run.contract)
+
+
+def lessons_for(run, found, corrected=None):
+    """Return what a run with these findings takes over by now."""
+    corrected = Corrections() if corrected is None else corrected
+    return learnt.from_reviews(run.store, in_force_now(run), run.contract, found, corrected)
+
+
+def source_of(run):
+    """Read the run's source again; returns its snapshot."""
+    folder = run.store.folder.parent
+    reading.read_sources(str(folder / "c.yaml"), [str(folder / "a.csv")], [], str(folder / "read"))
+    return Snapshot.load(folder / "read" / "source" / "snapshot.json")

@@ -7,19 +7,29 @@ import json
 import held_rows
 import numpy as np
 import pytest
-from held_rows import CONTRACT, COUNT, accused, decide, in_force_now, with_policy
+from held_rows import (
+    CONTRACT,
+    COUNT,
+    accused,
+    decide,
+    in_force_now,
+    lessons_for,
+    source_of,
+    with_policy,
+)
 
 from checks.contract import loader
 from checks.kit import findings, registry
 from pipelines.commands.release import release
-from pipelines.learning import cases, cuts, summary, teaching
+from pipelines.learning import cases, cuts, in_force, summary, teaching
 from pipelines.learning.cases import Case
+from pipelines.learning.corrections import Corrections
 from pipelines.review import grouping, lessons, recording
 from pipelines.review.reviewed_run import ReviewedRun
-from pipelines.run import learnt, reading, reuse
+from pipelines.run import learnt, reuse
+from pipelines.run.learnt import Reviews
 from pipelines.store.decisions import History
 from provenance.base.errors import AssayError
-from provenance.rows.snapshot import Snapshot
 
 KEY = ("outliers.joint", "size")
 
@@ -163,13 +173,11 @@ def test_one_opinion_of_two_teaches_nothing(night, contract):
     run = night()
     decide(run, "release", range(15))
     decide(run, "reject", range(30, 40))
-    history = History.of(run.store, "sizes")
-    assert not learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
+    assert not lessons_for(run, accused()).facts()
     assert lessons.of(ReviewedRun.of(run.store, run.entry)) == {}
     decide(run, "release", range(15), "ben")
     decide(run, "reject", range(30, 40), "ben")
-    history = History.of(run.store, "sizes")
-    told = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
+    told = lessons_for(run, accused()).facts()
     assert len(told["learnt"]["cuts"]) == 1
     assert lessons.of(ReviewedRun.of(run.store, run.entry))["outliers.joint"].reviewed == 25
 
@@ -292,7 +300,7 @@ def test_a_contract_may_not_ask_for_what_does_not_exist(contract, policy, code, 
 def test_a_dataset_without_decisions_is_told_and_taught_nothing(night):
     run = night()
     found = accused()
-    made = learnt.from_reviews(run.store, run.history, run.contract, found, {})
+    made = lessons_for(run, found)
     assert made.found is found
     assert (made.facts(), made.applied.notices) == ({}, ())
 
@@ -300,18 +308,20 @@ def test_a_dataset_without_decisions_is_told_and_taught_nothing(night):
 def test_what_was_learnt_is_recorded_so_that_it_can_be_worked_out_again(night):
     run = reviewed(night)
     history = History.of(run.store, "sizes")
-    facts = learnt.from_reviews(run.store, history, run.contract, accused(), {3: "y"}).facts()
+    corrected = Corrections({3: "y"}, "0" * 64)
+    facts = lessons_for(run, accused(), corrected).facts()
     json.dumps(facts)
     assert facts["learnt"]["upto"] == history.upto
     [cut] = facts["learnt"]["cuts"]
     assert cut == {"rule": "outliers.joint", "column": "size", "upto": 14 / COUNT,
                    "released": 15, "wrong": 0, "excluded": [], "rows": 15}  # fmt: skip
     assert facts["learnt"]["corrected_labels"] == 1
+    assert facts["learnt"]["corrected_sha256"] == "0" * 64
     [lesson] = facts["lessons"]
     assert (lesson["rule"], lesson["wrong"], lesson["reviewed"]) == ("outliers.joint", 10, 25)
-    before = History.of(run.store, "sizes", before=history.upto + 1)
-    again = learnt.from_reviews(run.store, before, run.contract, accused(), {3: "y"}).facts()
-    assert again == facts
+    before = in_force.of(History.of(run.store, "sizes", before=history.upto + 1), run.contract)
+    again = learnt.from_reviews(run.store, before, run.contract, accused(), corrected)
+    assert again.facts() == facts
 
 
 @pytest.mark.parametrize(
@@ -327,26 +337,55 @@ def test_what_was_learnt_is_recorded_so_that_it_can_be_worked_out_again(night):
         ([("relabel", {"value": "y"}), ("correct", {"column": "size", "value": "7"})], {2: "y"}),
     ],
 )
-def test_labels_that_persons_corrected_are_found_in_the_next_source(night, tmp_path, asks, made):
+def test_labels_that_persons_corrected_are_found_in_the_next_source(night, asks, made):
     run = night()
     for word, more in asks:
         decide(run, word, [2], **more)
-    folder = tmp_path / "read"
-    reading.read_sources(str(tmp_path / "c.yaml"), [str(tmp_path / "a.csv")], [], str(folder))
-    snapshot = Snapshot.load(folder / "source" / "snapshot.json")
-    assert learnt.corrections(run.store, snapshot, run.contract) == made
+    snapshot, reviews = source_of(run), Reviews.of(run.store, run.contract)
+    corrected = reviews.corrections(snapshot, run.contract)
+    assert corrected.labels == made
+    assert bool(corrected.sha256) == bool(made)
     off = dataclasses.replace(run.contract.policy, learn=False)
     contract = dataclasses.replace(run.contract, policy=off)
-    assert learnt.corrections(run.store, snapshot, contract) == {}
+    assert reviews.corrections(snapshot, contract) == Corrections()
+
+
+def has_learnt_all(run, **facts):
+    """Return whether the gate would take the run for up to date, had it learnt this."""
+    body = json.dumps({**run.entry.facts, **facts}).encode()
+    checked = dataclasses.replace(run.entry, body=body)
+    upto = History.of(run.store, "sizes").upto
+    return reuse._has_learnt_all(run.store, checked, run.contract, upto)
 
 
 def test_the_gate_reuses_no_pass_from_before_a_lesson(night):
     run = night()
-    assert reuse._has_learnt_all(run.store, run.entry.facts, run.contract)
+    assert has_learnt_all(run)
     decide(run, "release", range(15))
-    assert not reuse._has_learnt_all(run.store, run.entry.facts, run.contract)
-    history = History.of(run.store, "sizes")
-    facts = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
-    assert reuse._has_learnt_all(run.store, facts, run.contract)
+    assert not has_learnt_all(run)
+    facts = lessons_for(run, accused()).facts()
+    assert has_learnt_all(run, **facts)
     decide(run, "reject", range(5))
-    assert not reuse._has_learnt_all(run.store, facts, run.contract)
+    assert not has_learnt_all(run, **facts)
+
+
+def test_the_gate_reuses_no_pass_whose_models_learnt_other_labels(night):
+    run = night()
+    snapshot = source_of(run)
+
+    def learnt_now():
+        corrected = Reviews.of(run.store, run.contract).corrections(snapshot, run.contract)
+        return lessons_for(run, accused(), corrected).facts()
+
+    entry = decide(run, "relabel", [2, 3], value="y")
+    before = learnt_now()
+    assert not has_learnt_all(run)
+    assert has_learnt_all(run, **before)
+    decide(run, "relabel", [2], value="z")
+    assert not has_learnt_all(run, **before)
+    assert has_learnt_all(run, **learnt_now())
+    decide(run, "forget", [2, 3])
+    assert has_learnt_all(run)
+    assert not has_learnt_all(run, **before)
+    assert "y" not in before["learnt"].values()
+    assert entry.seq == before["learnt"]["upto"]

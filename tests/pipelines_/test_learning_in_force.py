@@ -4,15 +4,24 @@ import functools
 
 import held_rows
 import pytest
-from held_rows import CONTRACT, accused, decide, in_force_now, with_policy
+from held_rows import (
+    CONTRACT,
+    accused,
+    decide,
+    in_force_now,
+    lessons_for,
+    source_of,
+    with_policy,
+)
 
+import assay
 from pipelines.learning import in_force
 from pipelines.review import lessons, recording
 from pipelines.review.reviewed_run import ReviewedRun
-from pipelines.run import learnt, reading
+from pipelines.run import examination, reuse
+from pipelines.run.learnt import Reviews
 from pipelines.store import decisions
 from pipelines.store.decisions import History
-from provenance.rows.snapshot import Snapshot
 
 
 @pytest.fixture
@@ -40,26 +49,19 @@ def later(monkeypatch):
     return move
 
 
-def source_of(run):
-    folder = run.store.folder.parent
-    reading.read_sources(str(folder / "c.yaml"), [str(folder / "a.csv")], [], str(folder / "read"))
-    return Snapshot.load(folder / "read" / "source" / "snapshot.json")
-
-
 def test_nothing_that_was_learnt_outlives_its_decision(night, contract, later):
     with_policy(contract, "{decisions_valid: 30d}")
     run = night()
     decide(run, "release", range(15))
     decide(run, "relabel", [20], value="y")
     snapshot = source_of(run)
-    corrected = learnt.corrections(run.store, snapshot, run.contract)
-    history = History.of(run.store, "sizes")
-    before = learnt.from_reviews(run.store, history, run.contract, accused(), corrected)
-    assert (corrected, len(before.teaching.cuts)) == ({20: "y"}, 1)
+    corrected = Reviews.of(run.store, run.contract).corrections(snapshot, run.contract)
+    before = lessons_for(run, accused(), corrected)
+    assert (corrected.labels, len(before.teaching.cuts)) == ({20: "y"}, 1)
     assert before.lessons[0]["reviewed"] == 16
     later(31)
-    corrected = learnt.corrections(run.store, snapshot, run.contract)
-    after = learnt.from_reviews(run.store, history, run.contract, accused(), corrected)
+    corrected = Reviews.of(run.store, run.contract).corrections(snapshot, run.contract)
+    after = lessons_for(run, accused(), corrected)
     assert (after.facts(), lessons.of(ReviewedRun.of(run.store, run.entry))) == ({}, {})
 
 
@@ -75,3 +77,24 @@ def test_of_two_opinions_both_must_be_valid(night, contract, later, policy):
     assert in_force_now(run).stacks == {}
     decide(run, "release", [0])
     assert len(in_force_now(run).stacks) == 1
+
+
+def test_a_run_reads_reviews_once(night, tmp_path, monkeypatch):
+    """What is decided while a run examines the source is neither learnt nor recorded as read."""
+    run = night()
+    decide(run, "relabel", [2], value="y")
+    examine = examination.run_checks
+
+    def overtaken(*given):
+        decide(run, "relabel", [3], value="y")
+        return examine(*given)
+
+    monkeypatch.setattr(examination, "run_checks", overtaken)
+    made = assay.run(tmp_path / "a.csv", tmp_path / "c.yaml", store=run.store.folder)
+    facts = made.entry.facts
+    assert facts["learnt"]["corrected_labels"] == 1
+    assert facts["learnt"]["upto"] == facts["decided"]["upto"] == run.entry.seq + 1
+    upto = History.of(run.store, "sizes").upto
+    assert upto == run.entry.seq + 2
+    assert not reuse._has_learnt_all(run.store, made.entry, run.contract, upto)
+    assert not reuse._has_all_decisions(run.store, made.entry, upto)
