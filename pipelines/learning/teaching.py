@@ -61,6 +61,9 @@ class Applied:
 def of(known: Cases, history: History, contract: Contract) -> Teaching:
     """Return what decisions teach the next run of a dataset; nothing if the contract learns not.
 
+    A cut makes rows clean that nobody looked at, so none is learnt for a check of which the
+    contract asks a second person to agree to each such row.
+
     Args:
         known: the reviewed rows of each graded rule and column, from `cases.of`.
         history: the decisions in force that they are from.
@@ -68,7 +71,9 @@ def of(known: Cases, history: History, contract: Contract) -> Teaching:
     """
     if not contract.policy.learn:
         return Teaching(upto=history.upto)
-    return Teaching(cuts.learnt(known), history.upto)
+    named = contract.policy.second_person
+    free = {key: each for key, each in known.items() if key[0].partition(".")[0] not in named}
+    return Teaching(cuts.learnt(free), history.upto)
 
 
 def apply(found: Findings, teaching: Teaching, contract: Contract) -> Applied:

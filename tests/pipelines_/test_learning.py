@@ -26,7 +26,7 @@ from pipelines.learning.cases import Case
 from pipelines.learning.corrections import Corrections
 from pipelines.review import grouping, lessons, recording
 from pipelines.review.reviewed_run import ReviewedRun
-from pipelines.run import learnt, reuse
+from pipelines.run import learnt
 from pipelines.run.learnt import Reviews
 from pipelines.store.decisions import History
 from provenance.base.errors import AssayError
@@ -197,6 +197,26 @@ def test_a_release_tells_nothing_of_a_decision_that_waits_for_somebody_else(
     assert (lesson["rule"], lesson["reviewed"]) == ("outliers.joint", 15)
 
 
+@pytest.mark.parametrize(
+    ("named", "cut_columns"), [("[outliers]", []), ("[labels, outliers]", []), ("[pii]", ["size"])]
+)
+def test_no_cut_makes_rows_clean_that_a_second_person_must_agree_to(
+    night, contract, named, cut_columns
+):
+    with_policy(contract, f"{{second_person: {named}}}")
+    run = night()
+    for name in ("anna", "ben"):
+        decide(run, "release", range(15), name)
+    assert [cut.column for cut in taught(run).cuts] == cut_columns
+    rows = [row for row, word in severities(applied(run, accused()).found).items()
+            if word == "warning"]  # fmt: skip
+    assert rows == [*range(15)] * len(cut_columns)
+    with_policy(contract, f"{{second_person: {named}, hold_from: {{outliers.joint: 0.2}}}}")
+    policy = loader.load(contract)
+    found = teaching.apply(accused(), teaching.of({}, run.history, policy), policy).found
+    assert severities(found)[7] == "warning"  # the contract's own word
+
+
 def test_a_contract_can_switch_learning_off(night, contract):
     run = reviewed(night)
     with_policy(contract, "{learn: false}")
@@ -348,44 +368,3 @@ def test_labels_that_persons_corrected_are_found_in_the_next_source(night, asks,
     off = dataclasses.replace(run.contract.policy, learn=False)
     contract = dataclasses.replace(run.contract, policy=off)
     assert reviews.corrections(snapshot, contract) == Corrections()
-
-
-def has_learnt_all(run, **facts):
-    """Return whether the gate would take the run for up to date, had it learnt this."""
-    body = json.dumps({**run.entry.facts, **facts}).encode()
-    checked = dataclasses.replace(run.entry, body=body)
-    upto = History.of(run.store, "sizes").upto
-    return reuse._has_learnt_all(run.store, checked, run.contract, upto)
-
-
-def test_the_gate_reuses_no_pass_from_before_a_lesson(night):
-    run = night()
-    assert has_learnt_all(run)
-    decide(run, "release", range(15))
-    assert not has_learnt_all(run)
-    facts = lessons_for(run, accused()).facts()
-    assert has_learnt_all(run, **facts)
-    decide(run, "reject", range(5))
-    assert not has_learnt_all(run, **facts)
-
-
-def test_the_gate_reuses_no_pass_whose_models_learnt_other_labels(night):
-    run = night()
-    snapshot = source_of(run)
-
-    def learnt_now():
-        corrected = Reviews.of(run.store, run.contract).corrections(snapshot, run.contract)
-        return lessons_for(run, accused(), corrected).facts()
-
-    entry = decide(run, "relabel", [2, 3], value="y")
-    before = learnt_now()
-    assert not has_learnt_all(run)
-    assert has_learnt_all(run, **before)
-    decide(run, "relabel", [2], value="z")
-    assert not has_learnt_all(run, **before)
-    assert has_learnt_all(run, **learnt_now())
-    decide(run, "forget", [2, 3])
-    assert has_learnt_all(run)
-    assert not has_learnt_all(run, **before)
-    assert "y" not in before["learnt"].values()
-    assert entry.seq == before["learnt"]["upto"]

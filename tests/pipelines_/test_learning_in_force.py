@@ -1,6 +1,8 @@
 """What reviews teach lasts as long as the decisions, and is read once by a run."""
 
+import dataclasses
 import functools
+import json
 
 import held_rows
 import pytest
@@ -98,3 +100,44 @@ def test_a_run_reads_reviews_once(night, tmp_path, monkeypatch):
     assert upto == run.entry.seq + 2
     assert not reuse._has_learnt_all(run.store, made.entry, run.contract, upto)
     assert not reuse._has_all_decisions(run.store, made.entry, upto)
+
+
+def has_learnt_all(run, **facts):
+    """Return whether the gate would take the run for up to date, had it learnt this."""
+    body = json.dumps({**run.entry.facts, **facts}).encode()
+    checked = dataclasses.replace(run.entry, body=body)
+    upto = History.of(run.store, "sizes").upto
+    return reuse._has_learnt_all(run.store, checked, run.contract, upto)
+
+
+def test_the_gate_reuses_no_pass_from_before_a_lesson(night):
+    run = night()
+    assert has_learnt_all(run)
+    decide(run, "release", range(15))
+    assert not has_learnt_all(run)
+    facts = lessons_for(run, accused()).facts()
+    assert has_learnt_all(run, **facts)
+    decide(run, "reject", range(5))
+    assert not has_learnt_all(run, **facts)
+
+
+def test_the_gate_reuses_no_pass_whose_models_learnt_other_labels(night):
+    run = night()
+    snapshot = source_of(run)
+
+    def learnt_now():
+        corrected = Reviews.of(run.store, run.contract).corrections(snapshot, run.contract)
+        return lessons_for(run, accused(), corrected).facts()
+
+    entry = decide(run, "relabel", [2, 3], value="y")
+    before = learnt_now()
+    assert not has_learnt_all(run)
+    assert has_learnt_all(run, **before)
+    decide(run, "relabel", [2], value="z")
+    assert not has_learnt_all(run, **before)
+    assert has_learnt_all(run, **learnt_now())
+    decide(run, "forget", [2, 3])
+    assert has_learnt_all(run)
+    assert not has_learnt_all(run, **before)
+    assert "y" not in before["learnt"].values()
+    assert entry.seq == before["learnt"]["upto"]
