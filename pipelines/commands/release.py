@@ -19,7 +19,7 @@ from pipelines import config
 from pipelines.checking.examine import Status
 from pipelines.clock import now
 from pipelines.events import openlineage
-from pipelines.learning import cases, summary
+from pipelines.learning import cases, in_force, summary
 from pipelines.report import build
 from pipelines.run import clean_scan, fates, losses
 from pipelines.run.decided import Decided
@@ -69,9 +69,10 @@ def release(store: Store, entry: Entry) -> Outcome:
 
 def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: Committed) -> None:
     began = time.perf_counter()
-    contract = _contract(base, files)
-    started, found = now(), _findings(files)
-    settled = _settled(store, base, files, contract, found)
+    contract, started, found = _contract(base, files), now(), _findings(files)
+    # read once: what is applied is what is told
+    history = History.of(store, base.facts["dataset"])
+    settled = _settled(store, history, base, files, contract, found)
     with committed, store.staged() as work:
         out, scratch = work / "out", work / "scratch"
         out.mkdir()
@@ -90,7 +91,7 @@ def _emit(store: Store, base: Entry, files: RunReader, run_id: str, committed: C
         clean_scan.save_findings(found, out)
         decided = _decided(base, settled, found, fated)
         facts = {**_facts(base, settled, fated, decided, started), "run_id": run_id}
-        facts |= _lessons(store, base, contract)
+        facts |= _lessons(store, history, contract)
         statuses = all_statuses(found, _inherited(base, found), clock)
         warnings = tuple(Notice(**told) for told in base.facts.get("warnings", ()))
         drawn = build.Drawn(facts, found, statuses, warnings, store, clock)
@@ -118,10 +119,10 @@ def _base(store: Store, entry: Entry) -> tuple[Entry, RunReader]:
 
 
 def _settled(
-    store: Store, base: Entry, files: RunReader, contract: Contract, found: findings.Findings
-) -> Decided:
+    store: Store, history: History, base: Entry, files: RunReader, contract: Contract,
+    found: findings.Findings,
+) -> Decided:  # fmt: skip
     """Return the decisions in force for the rows of the base run."""
-    history = History.of(store, base.facts["dataset"])
     applied = decisions.applied(store, base)
     standing = decisions.judged(history, applied, base, files, contract, found).standing
     until = Judged(standing, {}).until(contract)
@@ -176,10 +177,10 @@ def _facts(
     }
 
 
-def _lessons(store: Store, base: Entry, contract: Contract) -> dict[str, Any]:
-    """Return what reviews show of each rule by now; of an unreviewed dataset nothing."""
-    history = History.of(store, base.facts["dataset"])
-    found = summary.facts(cases.of(store, history, contract), store, history, contract)
+def _lessons(store: Store, history: History, contract: Contract) -> dict[str, Any]:
+    """Return what decisions in force show of each rule by now; of an unreviewed dataset nothing."""
+    valid = in_force.of(history, contract)
+    found = summary.facts(cases.of(store, valid), store, valid, contract)
     return {"lessons": found} if found else {}
 
 

@@ -34,7 +34,7 @@ def proposed(store: Store, history: History, contract: Contract) -> list[Proposa
         f"{rule.id} {rule.column}": rule for rule in contract.rules if _is_bound(rule, contract)
     }
     found: dict[str, list[Case]] = {name: [] for name in rules}
-    made = cases.by_run(history, contract, frozenset(rule.id for rule in rules.values()))
+    made = cases.by_run(history, frozenset(rule.id for rule in rules.values()))
     for base in sorted(made, reverse=True)[: cases.MOST_RUNS]:
         for name, case in _cases(store, base, made[base], rules, contract):
             found[name].append(case)

@@ -6,7 +6,6 @@ a run must not make a rule milder.
 """
 
 import dataclasses
-import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
@@ -15,9 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from checks.kit import registry
-from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
-from pipelines.clock import now
 from pipelines.learning.precision import RIGHT
 from pipelines.store.decisions import History
 from pipelines.store.opinions import Decision
@@ -29,7 +26,7 @@ MADE_MILDER = (
 )
 COLUMNS = ["row", "rule", "column", "severity", "score", "suggestion"]
 UNKNOWN = float("-inf")
-Key: TypeAlias = tuple[str, str]  # a rule, and a column, or nothing for any column
+Key: TypeAlias = tuple[str, str]  # a rule, and a column, or nothing for whole rows
 Cases: TypeAlias = "Mapping[Key, list[Case]]"
 
 
@@ -46,22 +43,20 @@ class Case:
     is_wrong: bool
 
 
-def of(store: Store, history: History, contract: Contract) -> Cases:
+def of(store: Store, history: History) -> Cases:
     """Return the cases of each rule and column, by ascending score.
-
-    A rule that held rows for several columns has one more list, of all of them: its scores mean the
-    same in each.
 
     Args:
         store: with the runs that the decisions were made on.
-        history: all decisions on the dataset; those withdrawn or expired are no cases.
-        contract: says how long decisions are valid.
+        history: the decisions in force on the dataset, from `in_force`.
 
     Raises:
         AssayError: ASSAY-L011 if a file of such a run is not as recorded.
     """
+    if not history.stacks:
+        return {}  # without an import of the checks
     rules = registry.graded_rules()
-    made = by_run(history, contract, rules)
+    made = by_run(history, rules)
     cases = defaultdict[Key, list[Case]](list)
     for number, base in enumerate(sorted(made, reverse=True)):
         files = store.reader(store.ledger.read(base))
@@ -72,33 +67,17 @@ def of(store: Store, history: History, contract: Contract) -> Cases:
             parts = _unscored(made[base], rules)
         for key, case in parts:
             cases[key].append(case)
-    for rule in sorted({rule for rule, _ in cases}):
-        several = [each for key, each in cases.items() if key[0] == rule]
-        if len(several) > 1:
-            cases[rule, ""] = [case for each in several for case in each]
     return {key: sorted(cases[key]) for key in sorted(cases)}
 
 
-def by_run(
-    history: History, contract: Contract, rules: frozenset[str]
-) -> dict[int, list[Decision]]:
+def by_run(history: History, rules: frozenset[str]) -> dict[int, list[Decision]]:
     """Return the decisions in force on rows that one of some rules accused, by run."""
     made = defaultdict[int, list[Decision]](list)
-    for last in _in_force(history, contract):
+    for stack in history.stacks.values():
+        last = stack[-1]
         if any(text.partition(" ")[0] in rules for text in last.accused):
             made[last.base].append(last)
     return made
-
-
-def _in_force(history: History, contract: Contract) -> Iterator[Decision]:
-    days = contract.policy.decisions_valid
-    oldest = ""
-    if days:
-        begins = dt.datetime.fromisoformat(now()) - dt.timedelta(days=days)
-        oldest = begins.isoformat(timespec="seconds")
-    for stack in history.stacks.values():
-        if stack[-1].time >= oldest:
-            yield stack[-1]
 
 
 def _scored(

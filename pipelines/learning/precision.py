@@ -67,7 +67,7 @@ class Precision:
 
 
 def precisions(history: History) -> Mapping[str, Precision]:
-    """Return the precision of each rule that reviewed rows were accused by."""
+    """Return the precision of each rule that reviewed rows were accused by, by what is in force."""
     found: dict[str, Precision] = {}
     for stack in history.stacks.values():
         last = stack[-1]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from checks.kit.contract_model import Contract
-from pipelines.learning import bounds, cases, cuts
+from pipelines.learning import bounds, cases, cuts, in_force
 from pipelines.learning.cases import Cases
 from pipelines.learning.cuts import Proposal
 from pipelines.learning.precision import Precision, precisions
@@ -18,14 +18,17 @@ def proposals(known: Cases, store: Store, history: History, contract: Contract) 
     Raises:
         AssayError: ASSAY-L011 if a file of a run that was reviewed is not as recorded.
     """
-    made = (cuts.proposed(key, each) for key, each in known.items())
-    return [*(each for each in made if each), *bounds.proposed(store, history, contract)]
+    return [*cuts.proposals(known), *bounds.proposed(store, history, contract)]
 
 
 def advised(store: Store, history: History, contract: Contract) -> Mapping[str, Precision]:
-    """Return the precision of each reviewed rule, with the thresholds proposed for it."""
+    """Return the precision of each reviewed rule, with the thresholds proposed for it.
+
+    `history` has the decisions that count already; those that have expired are left out.
+    """
+    history = in_force.valid(history, contract)
     found = dict(precisions(history))
-    for each in proposals(cases.of(store, history, contract), store, history, contract):
+    for each in proposals(cases.of(store, history), store, history, contract):
         rule, _, column = each.name.partition(" ")
         if rule in found:
             before = found[rule]
@@ -35,7 +38,10 @@ def advised(store: Store, history: History, contract: Contract) -> Mapping[str, 
 
 
 def facts(known: Cases, store: Store, history: History, contract: Contract) -> list[dict[str, Any]]:
-    """Return one object for each reviewed rule, by name, as an entry records it."""
+    """Return one object for each reviewed rule, by name, as an entry records it.
+
+    `history` has the decisions in force, from `in_force`.
+    """
     made = proposals(known, store, history, contract)
     return [
         {"rule": rule, **precision.as_dict(),

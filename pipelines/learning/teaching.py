@@ -7,7 +7,7 @@ A row with any other error stays held. The entry records each cut and how many r
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,15 +61,19 @@ class Applied:
 def of(known: Cases, history: History, contract: Contract) -> Teaching:
     """Return what decisions teach the next run of a dataset; nothing if the contract learns not.
 
+    A cut makes rows clean that nobody looked at, so none is learnt for a check of which the
+    contract asks a second person to agree to each such row.
+
     Args:
         known: the reviewed rows of each graded rule and column, from `cases.of`.
-        history: the decisions that they are from.
+        history: the decisions in force that they are from.
         contract: says whether to learn.
     """
     if not contract.policy.learn:
         return Teaching(upto=history.upto)
-    learnt = (cuts.learnt(key, each) for key, each in known.items())
-    return Teaching(tuple(cut for cut in learnt if cut), history.upto)
+    named = contract.policy.second_person
+    free = {key: each for key, each in known.items() if key[0].partition(".")[0] not in named}
+    return Teaching(cuts.learnt(free), history.upto)
 
 
 def apply(found: Findings, teaching: Teaching, contract: Contract) -> Applied:
@@ -83,9 +87,8 @@ def apply(found: Findings, teaching: Teaching, contract: Contract) -> Applied:
     found = _held_from(found, contract.policy.hold_from)
     changed, notices = [], []
     for cut in teaching.cuts:
-        mask = _below(found, cut.rule, cut.column or None) & _scores(
-            found, lambda s, c=cut: s <= c.upto
-        )
+        mask = _below(found, cut.rule, cut.column or None, cut.excluded)
+        mask &= _scores(found, lambda s, c=cut: s <= c.upto)
         rows, known = int(mask.sum()), cut.released + cut.wrong
         why = f"reviewers released {cut.released:,} of {known:,} rows like it"
         if rows > MOST_TIMES * known:
@@ -127,12 +130,17 @@ def _held_from(found: Findings, thresholds: Mapping[str, float]) -> Findings:
     return found
 
 
-def _below(found: Findings, rule: str, column: str | None) -> np.ndarray:
-    """Return which findings are errors of a rule on rows, of one column or of any (None)."""
+def _below(
+    found: Findings, rule: str, column: str | None, excluded: Sequence[str] = ()
+) -> np.ndarray:
+    """Return which findings are errors of a rule on rows, of one column or of any other (None)."""
     mask = pc.and_(pc.equal(found["rule"], rule), pc.equal(found["severity"], "error"))
     mask = pc.and_(mask, pc.is_valid(found["row"]))
+    columns = pc.coalesce(found["column"], "")
     if column is not None:
-        mask = pc.and_(mask, pc.equal(pc.coalesce(found["column"], ""), column))
+        mask = pc.and_(mask, pc.equal(columns, column))
+    if excluded:
+        mask = pc.and_(mask, pc.invert(pc.is_in(columns, pa.array(excluded, pa.string()))))
     return np.asarray(mask.to_numpy())
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from pipelines.checking import engine
 from pipelines.checking.conclusions import with_conclusions
 from pipelines.checking.examine import Examined, examine
 from pipelines.checking.resume import Kept
-from pipelines.run.learnt import Corrected
+from pipelines.learning.corrections import Corrections
+from pipelines.run.learnt import Reviews
 from pipelines.run.request import Plan
 from pipelines.store import keys
 from pipelines.store.drift_memory import Memory
@@ -30,15 +32,16 @@ TEST_ROWS = 500_000  # of a larger test set, a sample of this size
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Checked:
-    """The results of the checks, and the past and the corrected labels that they were given."""
+    """The results of the checks, and what they were given: the past, reviews, corrected labels."""
 
     examined: Examined
     past: Memory
-    corrected: Corrected
+    reviews: Reviews
+    corrected: Corrections
 
 
 def run_checks(
-    plan: Plan, contract: Contract, past: Memory, kept: Kept, corrected: Corrected
+    plan: Plan, contract: Contract, past: Memory, kept: Kept, corrected: Mapping[int, str]
 ) -> Examined:
     """Fit and score every check over the shards.
 
@@ -48,7 +51,7 @@ def run_checks(
         contract: with the roles of the columns, and the options of each check.
         past: what earlier runs of the dataset remembered.
         kept: what a killed run of the same work finished, and where to keep what this one does.
-        corrected: labels that persons corrected.
+        corrected: labels that persons corrected, by row.
     """
     snapshot = plan.read()
     shards = list(snapshot.shards)

@@ -1,21 +1,17 @@
 """What one run takes over from the decisions on its dataset, and what its entry records of that."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
-from pipelines.learning import cases, summary, teaching
+from pipelines.learning import cases, corrections, in_force, summary, teaching
+from pipelines.learning.corrections import Corrections
 from pipelines.learning.teaching import Applied, Teaching
 from pipelines.run import decided, fates
-from pipelines.store import decisions
 from pipelines.store.decisions import History
-from pipelines.store.opinions import CHANGES, Decision, Needed
 from pipelines.store.store import Store
 from provenance.rows.snapshot import Snapshot
-
-Corrected = Mapping[int, str]  # labels by row
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -32,7 +28,7 @@ class Learnt:
     applied: Applied
     teaching: Teaching
     lessons: list[dict[str, Any]]
-    corrected: Corrected
+    corrected: Corrections
 
     @property
     def found(self) -> Findings:
@@ -42,64 +38,66 @@ class Learnt:
     def facts(self) -> dict[str, Any]:
         """Return what an entry records; nothing for a dataset that nobody reviewed."""
         made: dict[str, Any] = {"lessons": self.lessons} if self.lessons else {}
-        if not self.teaching.cuts and not self.corrected:
+        if not self.teaching.cuts and not self.corrected.labels:
             return made
         pairs = zip(self.teaching.facts(), self.applied.changed, strict=True)
         made["learnt"] = {
             "upto": self.teaching.upto,
             "cuts": [{**cut, "rows": rows} for cut, rows in pairs],
-            "corrected_labels": len(self.corrected),
+            "corrected_labels": len(self.corrected.labels),
+            "corrected_sha256": self.corrected.sha256,
         }
         return made
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reviews:
+    """The decisions on a dataset, as a run reads them: once, before the checks.
+
+    Attributes:
+        every: all decisions.
+        valid: those in force, which teach.
+    """
+
+    every: History
+    valid: History
+
+    @classmethod
+    def of(cls, store: Store, contract: Contract) -> Self:
+        """Read them.
+
+        Raises:
+            AssayError: ASSAY-L011 if a file does not match its record, L004 or L007 if an entry was
+                edited.
+        """
+        every = History.of(store, contract.name)
+        return cls(every, in_force.of(every, contract))
+
+    def corrections(self, snapshot: Snapshot, contract: Contract) -> Corrections:
+        """Return the labels that persons corrected in a source."""
+        return corrections.of(
+            self.valid,
+            contract,
+            lambda: decided.pieces(snapshot, fates.ids_of(snapshot, contract)),
+        )
+
+
 def from_reviews(
-    store: Store, history: History, contract: Contract, found: Findings, corrected: Corrected
+    store: Store, valid: History, contract: Contract, found: Findings, corrected: Corrections
 ) -> Learnt:
     """Apply the contract's thresholds, then those that decisions taught.
 
     Args:
         store: with the runs that were reviewed.
-        history: all decisions on the dataset.
+        valid: the decisions in force on the dataset.
         contract: says whether to learn.
         found: all findings of the run.
-        corrected: what `corrections` returned for it.
+        corrected: labels that the run's models learnt.
 
     Raises:
         AssayError: ASSAY-L011 if a file of a run that was reviewed is not as recorded.
     """
-    agreed = history.agreed(Needed.of(contract.policy))
-    known = cases.of(store, agreed, contract)
-    taught = teaching.of(known, agreed, contract)
+    known = cases.of(store, valid)
+    taught = teaching.of(known, valid, contract)
     applied = teaching.apply(found, taught, contract)
-    return Learnt(applied, taught, summary.facts(known, store, agreed, contract), corrected)
-
-
-def corrections(store: Store, snapshot: Snapshot, contract: Contract) -> Corrected:
-    """Return the labels that persons corrected in a source.
-
-    They count whatever accuses the row now: a person saw this content. Released and rejected rows
-    keep their own label, from which the models learn as before.
-    """
-    label = contract.label
-    if label is None or not contract.policy.learn:
-        return {}
-    history = History.of(store, contract.name).agreed(Needed.of(contract.policy))
-    pairs = ((at, _label_of(stack, label)) for at, stack in history.stacks.items())
-    known = {at: made for at, made in pairs if made}
-    if not known:
-        return {}
-    ids = fates.ids_of(snapshot, contract)
-    located = decisions.locate(decided.pieces(snapshot, ids), history.ids())
-    found = {row: known[identity] for row, identity in located.items() if identity in known}
-    return {row: found[row] for row in sorted(found)}
-
-
-def _label_of(stack: list[Decision], label: str) -> str | None:
-    """Return a row's label as decided, None if it is its own."""
-    for each in reversed(stack):
-        if each.decision not in CHANGES:
-            return None
-        if each.column == label:
-            return each.value
-    return None
+    return Learnt(applied, taught, summary.facts(known, store, valid, contract), corrected)

@@ -13,12 +13,11 @@ from typing import Any
 
 from checks.kit.contract_model import Contract, Policy
 from pipelines.clock import now
-from pipelines.learning import cases, teaching
+from pipelines.learning import cases, corrections, in_force, teaching
 from pipelines.run import named_files, reading
 from pipelines.run.request import Prepared, Request, expand
 from pipelines.store import decisions, high_water, keys, row_history, trust
 from pipelines.store.decisions import History
-from pipelines.store.opinions import Needed
 from pipelines.store.store import RUN_KINDS, Store
 from provenance.base import own_code
 from provenance.base.errors import AssayError
@@ -62,14 +61,15 @@ def reusable(
     upto = decisions.last_review(entries, contract.name)
     first = high_water.reusable_from(store)
     for entry in reversed([entry for entry in runs.values() if entry.seq >= first]):
-        checked = runs[row_history.base_of(entry)].facts
+        base = runs[row_history.base_of(entry)]
+        checked = base.facts
         if _given(entry.facts, checked) == wanted:
             is_recent = (
                 oldest <= dt.datetime.fromisoformat(checked["time"]) <= dt.datetime.now(dt.UTC)
             )
             is_good = is_recent and entry.facts["verdict"] == "pass"
             is_good = is_good and _has_all_decisions(store, entry, upto)
-            return entry if is_good and _has_learnt_all(store, checked, contract) else None
+            return entry if is_good and _has_learnt_all(store, base, contract, upto) else None
     return None
 
 
@@ -86,12 +86,23 @@ def _has_all_decisions(store: Store, entry: Entry, upto: int) -> bool:
     return known == upto or not decisions.concern(store, entry, known)
 
 
-def _has_learnt_all(store: Store, checked: Mapping[str, Any], contract: Contract) -> bool:
-    """Return whether the decisions of today teach what they taught the run that was checked."""
-    history = History.of(store, contract.name).agreed(Needed.of(contract.policy))
-    taught = teaching.of(cases.of(store, history, contract), history, contract)
-    before = checked.get("learnt", {}).get("cuts", [])
-    return taught.facts() == [{k: v for k, v in cut.items() if k != "rows"} for cut in before]
+def _has_learnt_all(store: Store, checked: Entry, contract: Contract, upto: int) -> bool:
+    """Return whether the decisions of today teach what they taught the run that was checked.
+
+    `upto` is the number of the dataset's last review.
+    """
+    before = checked.facts.get("learnt", {})
+    if not upto:
+        return not before
+    history = in_force.of(History.of(store, contract.name), contract)
+    cuts = teaching.of(cases.of(store, history), history, contract).facts()
+    if cuts != [{k: v for k, v in cut.items() if k != "rows"} for cut in before.get("cuts", [])]:
+        return False
+    files = store.reader(checked)
+    if not files.is_there():
+        return False
+    corrected = corrections.of(history, contract, lambda: decisions.rows_of(files, checked))
+    return bool(corrected.sha256 == before.get("corrected_sha256", ""))
 
 
 def _given(facts: Mapping[str, Any], checked: Mapping[str, Any]) -> tuple[Any, ...]:

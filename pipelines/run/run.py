@@ -30,9 +30,8 @@ from pipelines.run import (
 from pipelines.run.context import Run
 from pipelines.run.decided import Decided
 from pipelines.run.examination import Checked
-from pipelines.run.learnt import Learnt
+from pipelines.run.learnt import Learnt, Reviews
 from pipelines.store.commit import Committer
-from pipelines.store.decisions import History
 from pipelines.store.drift_memory import Memory
 from pipelines.store.outcome import Fated, Outcome
 from pipelines.store.staged_contract import share
@@ -86,12 +85,14 @@ def rules(run: Run, _: str) -> Ruled:
 def checks(run: Run, _: str) -> Checked:
     """Run every check that the contract gives what it needs."""
     past = Memory.of(run.store, run.contract.name) if run.plan.reference else Memory()
-    corrected = learnt.corrections(run.store, run.plan.read(), run.contract)
-    examined = examination.run_checks(run.plan, run.contract, past, run.kept, corrected)
+    # read once: what is learnt, applied and recorded goes by the same decisions
+    reviews = Reviews.of(run.store, run.contract)
+    corrected = reviews.corrections(run.plan.read(), run.contract)
+    examined = examination.run_checks(run.plan, run.contract, past, run.kept, corrected.labels)
     if run.request.debug:
         for name, fault in examined.faults.items():
             sys.stderr.write(f"the check {name} did not run: {fault.why}\n{fault.trace}")
-    return Checked(examined, past, corrected)
+    return Checked(examined, past, reviews, corrected)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,10 +116,12 @@ def decide(run: Run, parsed: str, ruled: Ruled, checked: Checked) -> Judged:
     snapshot = run.plan.read()
     held = fates.held_findings(snapshot)
     found = findings.concat([held, checked.examined.found, ruled.found])
-    history = History.of(run.store, run.contract.name)
-    taught = learnt.from_reviews(run.store, history, run.contract, found, checked.corrected)
+    reviews = checked.reviews
+    taught = learnt.from_reviews(
+        run.store, reviews.valid, run.contract, found, checked.corrected
+    )  # fmt: skip
     found = taught.found
-    settled = decided.on_rows(history, snapshot, run.contract, found)
+    settled = decided.on_rows(reviews.every, snapshot, run.contract, found)
     lost = losses.find(snapshot, run.contract, found, settled.quarantined(found))
     found = findings.ordered(findings.concat([found, settled.asked, lost]))
     return Judged(found, settled, taught)

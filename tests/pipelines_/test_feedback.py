@@ -15,12 +15,13 @@ import assay
 from checks.contract import loader
 from checks.kit import registry
 from pipelines.cli import main
+from pipelines.learning.corrections import Corrections
 from pipelines.review import recording
 from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import Selection
 from pipelines.run import learnt
-from pipelines.store.decisions import History
+from pipelines.run.learnt import Reviews
 from pipelines.store.store import Store
 
 CONTRACT = """
@@ -77,8 +78,8 @@ def test_the_next_night_holds_fewer_rows_falsely_and_as_many_wrong_ones(tmp_path
             for row in chosen]  # fmt: skip
     recording.record(run, asks, "anna")
     second = found_in(table)
-    history = History.of(store, contract.name)
-    made = learnt.from_reviews(store, history, contract, second, {})
+    valid = Reviews.of(store, contract).valid
+    made = learnt.from_reviews(store, valid, contract, second, Corrections())
     before, after = (
         {row for row, severity in zip(found["row"].to_pylist(), found["severity"].to_pylist(),
                                       strict=True) if severity == "error"} - set(chosen)

@@ -8,11 +8,17 @@ import threading
 import time
 
 import pytest
+from gated import Home
 
+from checks.kit import findings
 from checks.pii import recognizers
 from pipelines.checking.engine import Serial
 from pipelines.orchestration import scheduler
 from pipelines.orchestration.scheduler import Stage
+from pipelines.review import recording
+from pipelines.review.recording import Ask
+from pipelines.review.reviewed_run import ReviewedRun
+from pipelines.review.selection import Selection
 from pipelines.run import background
 from provenance.base.errors import AssayError
 
@@ -126,6 +132,47 @@ def test_a_stage_that_is_given_up_is_not_ended_in_the_middle_of_an_import(packag
     with pytest.raises(ValueError, match="this one"):
         scheduler.run_direct([Stage("slow", slow), Stage("fails", fails)])
     assert sys.modules[f"{package}.slow"].whole
+
+
+GATE = """
+import sys
+from pipelines.cli import main
+code = main({words!r})
+print(code, *sorted({{name.partition('.')[0] for name in sys.modules}}))
+"""
+HEAVY = {
+    "pandas",
+    "great_expectations",
+    "sklearn",
+    "cleanlab",
+    "presidio_analyzer",
+    "scipy",
+    "spacy",
+}
+
+
+@pytest.mark.parametrize("is_reviewed", [False, True])
+def test_a_gate_that_reuses_a_pass_imports_nothing_heavy_for_what_reviews_teach(
+    tmp_path, is_reviewed
+):
+    home = Home(tmp_path)
+    found = findings.make([*range(12)], check="outliers", rule="outliers.joint", score=0.5,
+                          evidence="far")  # fmt: skip
+    entry = home.passed(found=[found])
+    if is_reviewed:
+        asks = [Ask(Selection(row=str(row)), "release") for row in range(12)]
+        recording.record(ReviewedRun.of(home.store, entry), asks, "anna")
+        cut = {"rule": "outliers.joint", "column": "", "upto": 0.5, "released": 12, "wrong": 0,
+               "excluded": [], "rows": 12}  # fmt: skip
+        home.passed(found=[found], learnt={"upto": entry.seq + 1, "cuts": [cut]})
+    code = GATE.format(words=home.words(command=("true",)))
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True,
+                          capture_output=True, text=True)  # fmt: skip
+    said = done.stdout.splitlines()[-1].split()
+    assert said[0] == "0", done.stderr
+    assert not HEAVY & {*said}
+    kinds = [made.kind for made in home.store.ledger.entries()]
+    assert kinds.count("run") == 1 + is_reviewed  # no new run
 
 
 PANDAS = """

@@ -1,39 +1,37 @@
 """What reviews teach: milder thresholds, within bounds, recorded, and nothing without decisions."""
 
 import dataclasses
+import functools
 import json
 
+import held_rows
 import numpy as np
 import pytest
-import runs
+from held_rows import (
+    CONTRACT,
+    COUNT,
+    accused,
+    decide,
+    in_force_now,
+    lessons_for,
+    source_of,
+    with_policy,
+)
 
 from checks.contract import loader
 from checks.kit import findings, registry
-from pipelines.learning import cases, cuts, summary, teaching
+from pipelines.commands.release import release
+from pipelines.learning import cases, cuts, in_force, summary, teaching
 from pipelines.learning.cases import Case
+from pipelines.learning.corrections import Corrections
 from pipelines.review import grouping, lessons, recording
-from pipelines.review.recording import Ask
 from pipelines.review.reviewed_run import ReviewedRun
-from pipelines.review.selection import Selection
-from pipelines.run import learnt, reading, reuse
+from pipelines.run import learnt
+from pipelines.run.learnt import Reviews
 from pipelines.store.decisions import History
-from pipelines.store.store import Store
 from provenance.base.errors import AssayError
-from provenance.rows.snapshot import Snapshot
 
-CONTRACT = """
-apiVersion: v3.1.0
-kind: DataContract
-name: sizes
-schema:
-  - name: sizes
-    properties:
-      - {name: key, logicalType: string, primaryKey: true}
-      - {name: size, logicalType: integer}
-      - {name: kind, logicalType: string, customProperties: [{property: assay.role, value: label}]}
-"""
 KEY = ("outliers.joint", "size")
-COUNT = 40
 
 
 @pytest.fixture
@@ -43,41 +41,15 @@ def contract(tmp_path):
     return path
 
 
-def with_policy(contract, text):
-    contract.write_text(
-        f"{CONTRACT}customProperties:\n  - {{property: assay.policy, value: {text}}}\n"
-    )
-
-
 @pytest.fixture
-def night(contract, tmp_path):
+def night(contract):
     """Return what commits a run whose rows are held with scores; returns it for review."""
-
-    def commit(scores=None, *, name="a", rule="outliers.joint", found=None):
-        path = tmp_path / f"{name}.csv"
-        path.write_text("key,size,kind\n" + "".join(f"{name}{n},{n},x\n" for n in range(COUNT)))
-        found = accused(scores, rule=rule) if found is None else found
-        entry = runs.committed(Store(tmp_path / "store"), contract, path, found=[found])
-        return ReviewedRun.of(Store(tmp_path / "store"), entry)
-
-    return commit
-
-
-def accused(scores=None, *, rule="outliers.joint"):
-    """Accuse the rows, by default from a score of 0 to 0.975."""
-    scores = np.arange(COUNT) / COUNT if scores is None else scores
-    return findings.make(np.arange(len(scores)), check=rule.partition(".")[0], rule=rule,
-                         column="size", score=scores, evidence="far")  # fmt: skip
-
-
-def decide(run, decision, rows, **more):
-    asks = [Ask(Selection(row=str(row)), decision, **more) for row in rows]
-    return recording.record(run, asks, "anna").entry
+    return functools.partial(held_rows.commit, contract)
 
 
 def taught(run):
-    history = History.of(run.store, "sizes")
-    return teaching.of(cases.of(run.store, history, run.contract), history, run.contract)
+    history = in_force_now(run)
+    return teaching.of(cases.of(run.store, history), history, run.contract)
 
 
 def applied(run, found):
@@ -85,8 +57,8 @@ def applied(run, found):
 
 
 def proposals(run):
-    history = History.of(run.store, "sizes")
-    known = cases.of(run.store, history, run.contract)
+    history = in_force_now(run)
+    known = cases.of(run.store, history)
     return summary.proposals(known, run.store, history, run.contract)
 
 
@@ -98,7 +70,7 @@ def reviewed(night, released=range(15), rejected=range(30, 40), **how):
     run = night(**how)
     decide(run, "release", released)
     if len(rejected):
-        decide(ReviewedRun.of(run.store, run.entry), "reject", rejected)
+        decide(run, "reject", rejected)
     return ReviewedRun.of(run.store, run.entry)
 
 
@@ -163,17 +135,17 @@ def test_a_few_decisions_teach_nothing_and_propose_nothing(night):
     run = reviewed(night, released=range(few), rejected=())
     assert taught(run).cuts == ()
     assert proposals(run) == []
-    decide(ReviewedRun.of(run.store, run.entry), "release", [few])
+    decide(run, "release", [few])
     assert len(taught(run).cuts) == 1
-    decide(ReviewedRun.of(run.store, run.entry), "reject", [few + 1])
-    decide(ReviewedRun.of(run.store, run.entry), "reject", [0])
+    decide(run, "reject", [few + 1])
+    decide(run, "reject", [0])
     assert taught(run).cuts == ()  # one wrong of 10 may be 40 % of all
 
 
 def test_wrong_rows_among_the_released_stop_the_lesson_and_undoing_brings_it_back(night):
     run = reviewed(night, rejected=())
     assert taught(run).cuts[0].released == 15
-    entry = decide(ReviewedRun.of(run.store, run.entry), "reject", [0, 1, 2, 3])
+    entry = decide(run, "reject", [0, 1, 2, 3])
     assert taught(run).cuts == ()
     recording.withdraw(ReviewedRun.of(run.store, run.entry), entry.seq, "anna", None)
     assert taught(run).cuts[0].released == 15
@@ -191,7 +163,7 @@ def test_without_the_run_releases_teach_nothing_and_wrong_rows_count(night):
     run = reviewed(night)
     assert len(taught(run).cuts) == 1
     run.store.run_folder(run.entry.seq).rename(run.store.folder.parent / "gone")
-    known = cases.of(run.store, run.history, run.contract)[KEY]
+    known = cases.of(run.store, run.history)[KEY]
     assert known == [Case(cases.UNKNOWN, is_wrong=True)] * 10
     assert taught(run).cuts == ()
 
@@ -200,18 +172,49 @@ def test_one_opinion_of_two_teaches_nothing(night, contract):
     with_policy(contract, "{reviewers: 2}")
     run = night()
     decide(run, "release", range(15))
-    decide(ReviewedRun.of(run.store, run.entry), "reject", range(30, 40))
-    history = History.of(run.store, "sizes")
-    assert not learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
+    decide(run, "reject", range(30, 40))
+    assert not lessons_for(run, accused()).facts()
     assert lessons.of(ReviewedRun.of(run.store, run.entry)) == {}
-    ben = [(range(15), "release"), (range(30, 40), "reject")]
-    for rows, word in ben:
-        asks = [Ask(Selection(row=str(row)), word) for row in rows]
-        recording.record(ReviewedRun.of(run.store, run.entry), asks, "ben")
-    history = History.of(run.store, "sizes")
-    told = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
+    decide(run, "release", range(15), "ben")
+    decide(run, "reject", range(30, 40), "ben")
+    told = lessons_for(run, accused()).facts()
     assert len(told["learnt"]["cuts"]) == 1
     assert lessons.of(ReviewedRun.of(run.store, run.entry))["outliers.joint"].reviewed == 25
+
+
+@pytest.mark.parametrize(
+    ("policy", "word"), [("{reviewers: 2}", "reject"), ("{second_person: [outliers]}", "release")]
+)
+def test_a_release_tells_nothing_of_a_decision_that_waits_for_somebody_else(
+    night, contract, policy, word
+):
+    with_policy(contract, policy)
+    run = night()
+    decide(run, word, range(15))
+    assert "lessons" not in release(run.store, run.entry).entry.facts
+    decide(run, word, range(15), "ben")
+    [lesson] = release(run.store, run.entry).entry.facts["lessons"]
+    assert (lesson["rule"], lesson["reviewed"]) == ("outliers.joint", 15)
+
+
+@pytest.mark.parametrize(
+    ("named", "cut_columns"), [("[outliers]", []), ("[labels, outliers]", []), ("[pii]", ["size"])]
+)
+def test_no_cut_makes_rows_clean_that_a_second_person_must_agree_to(
+    night, contract, named, cut_columns
+):
+    with_policy(contract, f"{{second_person: {named}}}")
+    run = night()
+    for name in ("anna", "ben"):
+        decide(run, "release", range(15), name)
+    assert [cut.column for cut in taught(run).cuts] == cut_columns
+    rows = [row for row, word in severities(applied(run, accused()).found).items()
+            if word == "warning"]  # fmt: skip
+    assert rows == [*range(15)] * len(cut_columns)
+    with_policy(contract, f"{{second_person: {named}, hold_from: {{outliers.joint: 0.2}}}}")
+    policy = loader.load(contract)
+    found = teaching.apply(accused(), teaching.of({}, run.history, policy), policy).found
+    assert severities(found)[7] == "warning"  # the contract's own word
 
 
 def test_a_contract_can_switch_learning_off(night, contract):
@@ -263,7 +266,7 @@ def test_a_bound_is_proposed_with_its_price(night, contract, limits, released, r
     run = night(found=broke(f"size.{kind}", [*released, *rejected]))
     decide(run, "release", released)
     if rejected:
-        decide(ReviewedRun.of(run.store, run.entry), "reject", rejected)
+        decide(run, "reject", rejected)
     made = [each.knob for each in proposals(run)]
     assert made == ([] if said is None else [said])
     assert taught(run).cuts == ()
@@ -276,7 +279,7 @@ def test_a_bound_of_a_column_that_may_be_personal_is_not_proposed(night, contrac
     bounded(contract, maximum=9)
     run = night(found=broke("size.maximum", [*range(10, 40)]))
     decide(run, "release", range(10, 26))
-    decide(ReviewedRun.of(run.store, run.entry), "reject", range(30, 40))
+    decide(run, "reject", range(30, 40))
     assert len(proposals(run)) == 1
     text = contract.read_text().replace("name: size,", "name: size, customProperties: [{property: "
                                         "assay.role, value: quasi_identifier}],")  # fmt: skip
@@ -317,7 +320,7 @@ def test_a_contract_may_not_ask_for_what_does_not_exist(contract, policy, code, 
 def test_a_dataset_without_decisions_is_told_and_taught_nothing(night):
     run = night()
     found = accused()
-    made = learnt.from_reviews(run.store, run.history, run.contract, found, {})
+    made = lessons_for(run, found)
     assert made.found is found
     assert (made.facts(), made.applied.notices) == ({}, ())
 
@@ -325,18 +328,20 @@ def test_a_dataset_without_decisions_is_told_and_taught_nothing(night):
 def test_what_was_learnt_is_recorded_so_that_it_can_be_worked_out_again(night):
     run = reviewed(night)
     history = History.of(run.store, "sizes")
-    facts = learnt.from_reviews(run.store, history, run.contract, accused(), {3: "y"}).facts()
+    corrected = Corrections({3: "y"}, "0" * 64)
+    facts = lessons_for(run, accused(), corrected).facts()
     json.dumps(facts)
     assert facts["learnt"]["upto"] == history.upto
     [cut] = facts["learnt"]["cuts"]
     assert cut == {"rule": "outliers.joint", "column": "size", "upto": 14 / COUNT,
-                   "released": 15, "wrong": 0, "rows": 15}  # fmt: skip
+                   "released": 15, "wrong": 0, "excluded": [], "rows": 15}  # fmt: skip
     assert facts["learnt"]["corrected_labels"] == 1
+    assert facts["learnt"]["corrected_sha256"] == "0" * 64
     [lesson] = facts["lessons"]
     assert (lesson["rule"], lesson["wrong"], lesson["reviewed"]) == ("outliers.joint", 10, 25)
-    before = History.of(run.store, "sizes", before=history.upto + 1)
-    again = learnt.from_reviews(run.store, before, run.contract, accused(), {3: "y"}).facts()
-    assert again == facts
+    before = in_force.of(History.of(run.store, "sizes", before=history.upto + 1), run.contract)
+    again = learnt.from_reviews(run.store, before, run.contract, accused(), corrected)
+    assert again.facts() == facts
 
 
 @pytest.mark.parametrize(
@@ -352,26 +357,14 @@ def test_what_was_learnt_is_recorded_so_that_it_can_be_worked_out_again(night):
         ([("relabel", {"value": "y"}), ("correct", {"column": "size", "value": "7"})], {2: "y"}),
     ],
 )
-def test_labels_that_persons_corrected_are_found_in_the_next_source(night, tmp_path, asks, made):
+def test_labels_that_persons_corrected_are_found_in_the_next_source(night, asks, made):
     run = night()
     for word, more in asks:
-        decide(ReviewedRun.of(run.store, run.entry), word, [2], **more)
-    folder = tmp_path / "read"
-    reading.read_sources(str(tmp_path / "c.yaml"), [str(tmp_path / "a.csv")], [], str(folder))
-    snapshot = Snapshot.load(folder / "source" / "snapshot.json")
-    assert learnt.corrections(run.store, snapshot, run.contract) == made
+        decide(run, word, [2], **more)
+    snapshot, reviews = source_of(run), Reviews.of(run.store, run.contract)
+    corrected = reviews.corrections(snapshot, run.contract)
+    assert corrected.labels == made
+    assert bool(corrected.sha256) == bool(made)
     off = dataclasses.replace(run.contract.policy, learn=False)
     contract = dataclasses.replace(run.contract, policy=off)
-    assert learnt.corrections(run.store, snapshot, contract) == {}
-
-
-def test_the_gate_reuses_no_pass_from_before_a_lesson(night):
-    run = night()
-    assert reuse._has_learnt_all(run.store, run.entry.facts, run.contract)
-    decide(run, "release", range(15))
-    assert not reuse._has_learnt_all(run.store, run.entry.facts, run.contract)
-    history = History.of(run.store, "sizes")
-    facts = learnt.from_reviews(run.store, history, run.contract, accused(), {}).facts()
-    assert reuse._has_learnt_all(run.store, facts, run.contract)
-    decide(ReviewedRun.of(run.store, run.entry), "reject", range(5))
-    assert not reuse._has_learnt_all(run.store, facts, run.contract)
+    assert reviews.corrections(snapshot, contract) == Corrections()
