@@ -147,7 +147,8 @@ def _pending(judged: Judged, found: Findings) -> Findings:
 
 def _waits(weighed: Weighed) -> str:
     """Return what decisions wait for, empty if that is nobody else's business."""
-    entries = " and ".join(f"entry {each.entry}" for each in weighed.opinions)
+    numbers = dict.fromkeys(each.entry for each in weighed.opinions)
+    entries = " and ".join(f"entry {number}" for number in numbers)
     if weighed.state == "approval":
         word = weighed.opinions[-1].decision
         return f"{entries} decided about this row ({word}); that waits for a second person"

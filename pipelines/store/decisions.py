@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
 from pipelines.clock import now
-from pipelines.store import corrections, opinions, trust
+from pipelines.store import corrections, opinions, trust, weighing
 from pipelines.store.agreement import Pairs
 from pipelines.store.opinions import ID, ONE, Decision, Identity, Needed, Standing, Weighed
 from pipelines.store.review_entries import is_review, recorded_in
@@ -130,7 +130,7 @@ class History:
         for at, stack in self.stacks.items():
             if needed is ONE and stack[-1].needed is ONE:
                 stacks[at] = stack
-            elif (weighed := opinions.weigh(stack, needed, _never)).standing:
+            elif (weighed := weighing.weigh(stack, needed, weighing.never)).standing:
                 stacks[at] = [weighed.standing.last]
         return dataclasses.replace(self, stacks=stacks)
 
@@ -188,7 +188,7 @@ class History:
         standing, lapsed, pending = {}, {}, {}
         for row, identity in located.items():
             if stack := self.stacks.get(identity):
-                weighed = opinions.weigh(stack, needed, functools.partial(lapse.why, row))
+                weighed = weighing.weigh(stack, needed, functools.partial(lapse.why, row))
                 if weighed.standing:
                     standing[row] = weighed.standing
                 if weighed.state:
@@ -224,12 +224,6 @@ class _Lapse:
             return "the contract does not allow its value any more"
         is_news = last.decision != "reject" and not self.accused.get(row, set()) <= last.accused
         return "something else accuses the row now" if is_news else ""
-
-
-def _never(last: Decision, changes: Mapping[str, str]) -> str:
-    """Return that a decision has not lapsed, whatever it is."""
-    del last, changes
-    return ""
 
 
 def judged(
