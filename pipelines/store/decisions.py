@@ -41,11 +41,14 @@ class Judged:
         standing: in force, by row.
         lapsed: no longer in force, by row, with the reason as the end of a sentence.
         pending: not in force before somebody else has decided, by row.
+        alone: rows that two people decide about, and that fewer ever did; nobody else is told what
+            one decided.
     """
 
     standing: Mapping[int, Standing]
     lapsed: Mapping[int, tuple[Decision, str]]
     pending: Mapping[int, Weighed] = dataclasses.field(default_factory=dict)
+    alone: frozenset[int] = frozenset()
 
     def until(self, contract: Contract) -> str:
         """Return the time at which the first of those in force expires; empty if none ever does."""
@@ -65,6 +68,8 @@ class History:
         upto: number of the last review, 0 if there is none.
         end: number of the last entry that was read, whatever it records; -1 if there is none.
         pairs: what two people said of a row before either saw the other's decision.
+        single: rows that two people decide about, and on which fewer than two people's decisions
+            count in the run that was judged last, since others lapsed.
     """
 
     stacks: dict[Identity, list[Decision]]
@@ -72,6 +77,7 @@ class History:
     upto: int
     end: int = -1
     pairs: Pairs = dataclasses.field(default_factory=Pairs)
+    single: set[Identity] = dataclasses.field(default_factory=set)
 
     @classmethod
     def of(cls, store: Store, dataset: str, before: int | None = None) -> Self:
@@ -124,27 +130,28 @@ class History:
     def agreed(self, needed: Needed) -> "History":
         """Return the history of what counts already: not what waits for another person.
 
-        Where two people decide, a row's stack is the decision that they agree on.
+        Where two people decide, a row's stack is what they agree on: all changes in place, as one
+        of them made them.
         """
         stacks = {}
         for at, stack in self.stacks.items():
-            if needed is ONE and stack[-1].needed is ONE:
+            if needed is ONE and all(each.needed is ONE for each in stack):
                 stacks[at] = stack
             elif (weighed := weighing.weigh(stack, needed, weighing.never)).standing:
-                stacks[at] = [weighed.standing.last]
+                stacks[at] = weighing.makes_up(weighed.standing, stack)
         return dataclasses.replace(self, stacks=stacks)
 
     def shown(self, identity: Identity, name: str, needed: Needed) -> list[Decision]:
         """Return the decisions on a row that a person may see, oldest first.
 
-        Who has not decided about a row that two people decide about sees nobody's decision on it,
-        until two others have decided.
+        Where two people decide about a row, each sees their own decisions only until those of two
+        people count: what lapsed in the run that was judged last, or was withdrawn, does not.
         """
         every = self.every.get(identity, [])
         if not every or not (needed.is_blind or every[-1].needed.is_blind):
             return every
         stack = self.stacks.get(identity, [])
-        if opinions.are_two(stack) or any(each.is_of(name) for each in stack):
+        if identity not in self.single and opinions.are_two(stack):
             return every
         return [each for each in every if each.is_of(name)]
 
@@ -185,7 +192,7 @@ class History:
             _moved(now(), -days) if days else "", base, accused, corrections.Allowed(contract)
         )
         needed = Needed.of(contract.policy)
-        standing, lapsed, pending = {}, {}, {}
+        standing, lapsed, pending, alone = {}, {}, {}, []
         for row, identity in located.items():
             if stack := self.stacks.get(identity):
                 weighed = weighing.weigh(stack, needed, functools.partial(lapse.why, row))
@@ -195,7 +202,18 @@ class History:
                     pending[row] = weighed
                 elif weighed.lapsed:
                     lapsed[row] = stack[-1], weighed.lapsed
-        return Judged(standing, lapsed, pending)
+                if needed.is_blind or stack[-1].needed.is_blind:
+                    self._note(identity, weighed)
+                    if weighed.lapsed and not opinions.are_two(stack):
+                        alone.append(row)
+        return Judged(standing, lapsed, pending, frozenset(alone))
+
+    def _note(self, identity: Identity, weighed: Weighed) -> None:
+        """Keep whether two people's decisions count on a row that two people decide about."""
+        if weighed.standing or opinions.are_two(weighed.opinions):
+            self.single.discard(identity)
+        else:
+            self.single.add(identity)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -113,8 +113,9 @@ def _second(rest: list[Decision], needed: Needed, lapse: Lapse) -> Weighed:
         every = needed | last.needed
         if every.is_blind or not every.is_two(last.decision, last.accused):
             before = weigh(rest, needed, lapse)
-            more = {"state": made.state, "opinions": made.opinions} if made.state else {}
-            return dataclasses.replace(before, **more, lapsed=made.lapsed or before.lapsed)
+            if made.state:
+                return dataclasses.replace(made, standing=before.standing)
+            return dataclasses.replace(before, lapsed=made.lapsed or before.lapsed)
         same, why = _same(rest, lapse)
         is_two = _are_two(_same(rest, never)[0] if why else same)
         if is_two:
@@ -192,3 +193,17 @@ def _standing(held: Sequence[_Held]) -> Standing:
 
 def _are_two(held: Sequence[_Held]) -> bool:
     return are_two([each.last for each in held])
+
+
+def makes_up(standing: Standing, stack: Sequence[Decision]) -> list[Decision]:
+    """Return those decisions on a row that make up what is in force: of a change, one a column."""
+    last, found = standing.last, dict[str, Decision]()
+    for each in stack:
+        is_held = not standing.holders or each.reviewer in standing.holders
+        column = each.column or ""
+        if is_held and each.decision in CHANGES and each.entry <= last.entry and (
+            standing.changes.get(column) == (each.value or "")
+        ):  # fmt: skip
+            found[column] = each
+    found.pop(last.column or "", None)
+    return [*found.values(), last]

@@ -4,9 +4,14 @@ import dataclasses
 
 import pytest
 
+from checks.kit import findings
+from checks.kit.contract_model import Column, Contract, Policy
+from pipelines.run import decided, learnt
 from pipelines.store import opinions
+from pipelines.store.decisions import History
 from pipelines.store.opinions import ONE, Decision, Needed
 from pipelines.store.weighing import never, weigh
+from provenance.rows.column_types import ColumnSpec
 
 BLIND = Needed(2)
 SECOND = Needed(1, frozenset({"pii"}))
@@ -155,3 +160,72 @@ def test_case_makes_nobody_a_second_person():
     assert stands(made) is None
     assert not opinions.are_two(decisions_of("Ben release", "ben release"))
     assert stands(decisions_of("Ben release", "ben release", needed=BLIND), BLIND) is None
+
+
+# who sees and learns what
+
+
+def judged(made, *, reviewers=2, days=None, second=()):
+    """Return the history of decisions, and what stands of them on their own run."""
+    policy = Policy(decisions_valid=days, reviewers=reviewers, second_person=second)
+    contract = Contract("n", "1", "", "", (Column(ColumnSpec("c1")),), policy=policy)
+    history = History.made_of(made, len(made))
+    return history, history.judge({0: AT}, contract, findings.empty(), 0)
+
+
+def seen(history, name):
+    return [each.reviewer for each in history.shown(AT, name, BLIND)]
+
+
+def test_a_lapsed_opinion_makes_nobody_see_one_that_is_alone():
+    first, second = decisions_of("anna release", "ben reject", needed=BLIND)
+    history, result = judged([first, with_(second, time="2999-01-01")], days=30)
+    assert result.pending[0].state == "one"
+    assert [seen(history, name) for name in ("anna", "ben", "carl")] == [["anna"], ["ben"], []]
+    history, _ = judged([first, second])
+    assert seen(history, "carl") == ["anna", "ben"]
+
+
+def test_who_decides_alone_does_not_see_what_another_withdrew():
+    made = decisions_of("anna release", "anna undo", "ben release", needed=BLIND)
+    history, _ = judged(made)
+    assert [seen(history, name) for name in ("anna", "ben", "carl")] == [["anna"] * 2, ["ben"], []]
+
+
+@pytest.mark.parametrize("word", ["release", "reject", "c1=x"])
+def test_a_lapsed_opinion_that_was_never_in_force_is_told_to_nobody(word):
+    _, result = judged(decisions_of(f"anna {word}", needed=BLIND), days=30)
+    assert set(result.lapsed) == {0}
+    assert not len(decided._lapsed(result))
+    two = decisions_of(f"anna {word}", f"ben {word}", needed=BLIND)
+    assert len(decided._lapsed(judged(two, days=30)[1])) == 1
+
+
+def test_what_one_person_decided_before_lapses_without_telling_what_it_was():
+    told = [
+        decided._lapsed(judged(decisions_of(f"anna {word}", needed=ONE), days=30)[1]).to_pylist()
+        for word in ("release", "reject", "c1=x")
+    ]
+    assert told[0] == told[1] == told[2] != []
+    assert "anna" not in str(told)
+
+
+@pytest.mark.parametrize("needed", [BLIND, SECOND])
+def test_a_label_that_two_agreed_on_is_learnt_though_they_changed_more_since(needed):
+    said = ("anna y=b", "anna c=5", "ben y=b", "ben c=5")
+    made = [
+        with_(each, decision="relabel") if each.column == "y" else each
+        for each in decisions_of(*said, needed=needed)
+    ]
+    history = History.made_of(made, 4)
+    [stack] = history.agreed(needed).stacks.values()
+    assert [(each.column, each.value) for each in stack] == [("y", "b"), ("c", "5")]
+    assert learnt._label_of(stack, "y") == "b"
+
+
+def test_a_label_of_one_opinion_is_not_learnt_from_under_a_later_change():
+    first = decisions_of("anna y=b", needed=BLIND)
+    later = with_(decisions_of("ben c=5", needed=ONE)[0], entry=2)
+    history = History.made_of([*first, later], 2)
+    [stack] = history.agreed(ONE).stacks.values()
+    assert [each.column for each in stack] == ["c"]
