@@ -32,6 +32,8 @@ from provenance.ledger.run_reader import RunReader
 from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
 from provenance.rows.snapshot import Source
 
+_EXPIRED = "that decision has expired"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judged:
@@ -177,19 +179,8 @@ class History:
             found: all findings of the run.
             base: number of the run, None if it has none yet.
         """
-        # what accused a row of this run was known to whoever decided about it here
-        others = [
-            row for row, identity in located.items()
-            if (stack := self.stacks.get(identity))
-            and (stack[-1].base != base or any(each.base != base for each in stack[:-1]))
-        ]  # fmt: skip
-        accused: dict[int, set[str]] = {}
-        if others:
-            mine = found.filter(pc.is_in(found["row"], pa.array(others, pa.int64())))
-            accused = accusations(mine, ["error"])
-        days = contract.policy.decisions_valid
         lapse = _Lapse(
-            _moved(now(), -days) if days else "", base, accused, corrections.Allowed(contract)
+            _oldest(contract), base, self._news(located, found, base), corrections.Allowed(contract)
         )
         needed = Needed.of(contract.policy)
         standing, lapsed, pending, alone = {}, {}, {}, []
@@ -207,6 +198,21 @@ class History:
                     if weighed.lapsed and not opinions.are_two(stack):
                         alone.append(row)
         return Judged(standing, lapsed, pending, frozenset(alone))
+
+    def _news(
+        self, located: Mapping[int, Identity], found: Findings, base: int | None
+    ) -> Mapping[int, set[str]]:
+        """Return what accuses those rows of a run that were decided about on other runs."""
+        # what accused a row of this run was known to whoever decided about it here
+        others = [
+            row for row, identity in located.items()
+            if (stack := self.stacks.get(identity))
+            and (stack[-1].base != base or any(each.base != base for each in stack[:-1]))
+        ]  # fmt: skip
+        if not others:
+            return {}
+        mine = found.filter(pc.is_in(found["row"], pa.array(others, pa.int64())))
+        return accusations(mine, ["error"])
 
     def _note(self, identity: Identity, weighed: Weighed) -> None:
         """Keep whether two people's decisions count on a row that two people decide about."""
@@ -235,13 +241,25 @@ class _Lapse:
     def why(self, row: int, last: Decision, changes: Mapping[str, str]) -> str:
         """Return why a decision on a row is not in force, empty if it is."""
         if last.time < self.oldest:
-            return "that decision has expired"
+            return _EXPIRED
         if last.base == self.base:
             return ""
         if not self.allowed(changes):
             return "the contract does not allow its value any more"
         is_news = last.decision != "reject" and not self.accused.get(row, set()) <= last.accused
         return "something else accuses the row now" if is_news else ""
+
+
+def expiry(contract: Contract) -> weighing.Lapse:
+    """Return what says of decisions whether they have expired, and nothing else."""
+    oldest = _oldest(contract)
+    return lambda last, _: _EXPIRED if last.time < oldest else ""
+
+
+def _oldest(contract: Contract) -> str:
+    """Return the ISO time before which decisions have expired, empty if none ever does."""
+    days = contract.policy.decisions_valid
+    return _moved(now(), -days) if days else ""
 
 
 def judged(
