@@ -5,15 +5,18 @@ the account that recorded the decision: what one account recorded is never two p
 """
 
 import dataclasses
+import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from pipelines.review.reviewed_run import ReviewedRun
+from pipelines.clock import now
+from pipelines.review.reviewed_run import WAITING, ReviewedRun
 from pipelines.review.selection import Selection
-from pipelines.store.opinions import Decision, State, Weighed
+from pipelines.store import decisions, weighing
+from pipelines.store.opinions import Decision, State, Weighed, take
 from provenance.base.errors import AssayError
 
 STATES: tuple[State, ...] = (
@@ -22,6 +25,8 @@ STATES: tuple[State, ...] = (
     "approval",
 )  # of rows whose decisions wait for another person
 What = tuple[str, str | None, str | None]  # as `Decision.what`
+Accused = Mapping[int, set[str]]  # as of `decisions.accusations`
+_NEXT = sys.maxsize  # entry of a decision that is not recorded yet
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,13 +88,45 @@ def among(
 
 
 def overreaching(run: ReviewedRun, what: What, rows: np.ndarray, who: Who) -> Iterator[AssayError]:
-    """Yield a fault for rows that the decision would approve, by somebody who may not."""
-    if who.approves or run.needed.is_blind:
+    """Yield a fault for rows where the decision would be a second person's, by who may not be it.
+
+    Only time makes decisions lapse here: what lapsed in this run may count in another.
+    """
+    if who.approves or not run.needed.second_person or run.needed.is_blind:
         return
-    waiting = [row for row in rows.tolist() if _completes(run.pending.get(row), what, who)]
-    if waiting:
-        told = f"row {waiting[0]} waits for a second person, which takes the role of an approver"
-        yield AssayError("C014", told, fix="leave it to an approver")
+    accused = decisions.accusations(run.findings_on(rows.tolist()), WAITING)
+    made = _made(run, [(row, what) for row in rows.tolist()], accused, who)
+    lapse = decisions.expiry(run.contract)
+    for row, (decision, stack) in made.items():
+        standing = weighing.weigh(stack, run.needed, lapse).standing
+        if standing and standing.last.entry == decision.entry:
+            told = f"row {row} waits for a second person, which takes the role of an approver"
+            yield AssayError("C014", told, fix="leave it to an approver")
+            return
+
+
+def _made(
+    run: ReviewedRun, said: Collection[tuple[int, What]], accused: Accused, who: Who
+) -> dict[int, tuple[Decision, list[Decision]]]:
+    """Return what takes two people of what is said, by row, with all decisions on it after that."""
+    said = [
+        (row, what) for row, what in said
+        if what[0] == "approve" or run.needed.is_two(what[0], accused.get(row, ()))
+    ]  # fmt: skip
+    if not said:
+        return {}
+    identities, time, made = run.identities([row for row, _ in said]), now(), {}
+    for row, (word, column, value) in said:
+        at = identities[row]
+        decision = Decision(
+            row, word, column, value, None, who.reviewer, at, None,
+            frozenset(accused.get(row, ())), run.entry.seq, _NEXT, time,
+            approves=entry_of(run, word, row), account=who.facts().get("account", ""),
+            needed=run.needed,
+        )  # fmt: skip
+        stack = [*run.history.stacks.get(at, ())]
+        made[row] = take(stack, decision), stack
+    return made
 
 
 def entry_of(run: ReviewedRun, word: str, row: int) -> int | None:
@@ -114,13 +151,13 @@ def lasts(run: ReviewedRun, rows: np.ndarray) -> dict[int, tuple[Decision, tuple
 
 
 def waiting(
-    run: ReviewedRun, made: Iterable[tuple[int, What]], accused: Mapping[int, set[str]], who: Who
+    run: ReviewedRun, said: Collection[tuple[int, What]], accused: Accused, who: Who
 ) -> int | None:
     """Return how many decisions wait for a second person; None where two people decide blind.
 
     Args:
         run: under review, as it was before them.
-        made: rows and what is decided about them.
+        said: rows and what is decided about them.
         accused: what accuses the rows.
         who: decides.
     """
@@ -128,17 +165,12 @@ def waiting(
         return None
     if not run.needed.second_person:
         return 0
-    return sum(
-        run.needed.is_two(what[0], accused.get(row, ()))
-        and not _completes(run.pending.get(row), what, who)
-        for row, what in made
-    )
-
-
-def _completes(weighed: Weighed | None, what: What, who: Who) -> bool:
-    """Return whether somebody else has decided the same already."""
-    opinions = weighed.opinions if weighed else ()
-    return any(each.what == what and not who.made(each) for each in opinions)
+    every = _made(run, said, accused, who)
+    stacks = {decision.identity: stack for decision, stack in every.values()}
+    located = {row: decision.identity for row, (decision, _) in every.items()}
+    history = decisions.History(stacks, {}, 0)
+    standing = history.judge(located, run.contract, run.rowed, run.entry.seq).standing
+    return sum(row not in standing or standing[row].last.entry != _NEXT for row in every)
 
 
 def counted(pending: Iterable[Weighed]) -> dict[str, int]:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from pipelines.clock import now
 from pipelines.review import approval, currency
 from pipelines.review.approval import Who
+from pipelines.review.currency import OutdatedError
 from pipelines.review.new_values import Judge, NewValue
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.review.selection import SEPARATOR, Selection, Selector
@@ -115,8 +116,10 @@ def attempt(
         overrule: as of `record`.
 
     Raises:
-        AssayError: ASSAY-C014 with all that is wrong with them; nothing is recorded then.
-        OutdatedError: if a later entry has decisions on one of the rows.
+        AssayError: ASSAY-C014 with all that is wrong with them; nothing is recorded then. An
+            approval is for what was shown, so that it is refused if a later entry has decisions on
+            one of the rows.
+        OutdatedError: if such an entry is there and nothing is approved.
     """
     faults: list[AssayError] = []
     chosen: list[tuple[Ask, np.ndarray]] = []
@@ -140,7 +143,14 @@ def attempt(
     if not chosen:
         fix = "add a line for each row below the header"
         raise AssayError("C014", "the file contains no decisions", fix=fix)
-    return _commit(run, chosen, who, end)
+    try:
+        return _commit(run, chosen, who, end)
+    except OutdatedError:
+        if not any(ask.decision == "approve" for ask in asks):
+            raise
+    what = "somebody has decided about these rows meanwhile, so another decision may wait now"
+    fix = "nothing was recorded; look at what waits, and approve that"
+    raise AssayError("C014", what, fix=fix)
 
 
 def withdraw(
@@ -169,18 +179,19 @@ def attempt_withdrawal(
         OutdatedError: if an entry later than `end` has decisions on one of the rows.
     """
     dataset, reviewer = run.entry.facts["dataset"], who.reviewer
+    person = reviewer.casefold()
     history = run.history
     made = [d for stack in history.every.values() for d in stack if d.entry == number]
     if not made:
         what = f"entry {number} records no decisions on the dataset {dataset!r}"
         raise AssayError("C014", what, fix="find the entry with `assay ledger log`")
     needed = run.needed | made[0].needed
-    if needed.is_blind and made[0].reviewer != reviewer:
+    if needed.is_blind and made[0].person != person:
         what = f"entry {number} is by {made[0].reviewer}; where two people decide, each takes back "
         raise AssayError("C014", f"{what}their own decisions only", fix="talk to them")
     latest = [history.stacks.get(d.identity, []) for d in made]
     if needed.is_blind:
-        latest = [[each for each in stack if each.reviewer == reviewer] for stack in latest]
+        latest = [[each for each in stack if each.person == person] for stack in latest]
     if gone := [d for d, stack in zip(made, latest, strict=True)
                 if not stack or stack[-1].entry != number]:  # fmt: skip
         what = f"{len(gone):,} of the rows of entry {number} were decided about again since"
@@ -260,7 +271,7 @@ def _withdrawable(run: ReviewedRun, word: str, rows: list[int], who: Who) -> set
         stacks = run.history.stacks
         return {
             row for row, at in run.identities(rows).items()
-            if any(each.reviewer == who.reviewer for each in stacks.get(at, ()))
+            if any(each.person == who.reviewer.casefold() for each in stacks.get(at, ()))
         }  # fmt: skip
     pending = {row for row in rows if run.pending_to(who.reviewer, row) is not None}
     return pending | {row for row in rows if row in run.standing}
@@ -290,7 +301,10 @@ def _contradictions(
     every = approval.lasts(run, rows)
     other = [
         (row, last) for row, (last, holders) in every.items()
-        if last.what != own and {*((last.reviewer,) if is_back else holders)} - {reviewer}
+        if last.what != own and any(
+            name.casefold() != reviewer.casefold()
+            for name in ((last.reviewer,) if is_back else holders)
+        )
     ]  # fmt: skip
     if other and not (overrule and ask.reason):
         row, last = other[0]
@@ -334,7 +348,7 @@ def _commit(run: ReviewedRun, chosen: list[tuple[Ask, np.ndarray]], who: Who, en
         columns[name] = [getattr(ask, name) for _, ask in order]
     named = [_named(run, ask.selection) for ask, _ in chosen if not ask.selection.row]
     facts = {"base": run.entry.seq, **({"groups": named} if named else {}), **run.needed.facts()}
-    said = ((row, (ask.decision, ask.column, ask.value)) for row, ask in order)
+    said = [(row, (ask.decision, ask.column, ask.value)) for row, ask in order]
     wait = approval.waiting(run, said, accused, who)
     made = _append(run, _table(columns, len(order)), facts, who, end)
     return dataclasses.replace(made, wait=wait)

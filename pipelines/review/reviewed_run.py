@@ -148,6 +148,7 @@ class ReviewedRun:
         history, needed = self.history, self.needed
         if not history.every:
             return []
+        _ = self.pending  # says on which rows fewer than two people's decisions count
         own = history.shown(identity := self.identities([row])[row], name, needed)
         key = None if row in self.unreadable else self.key_ids([row]).get(row)
         keyed = [] if key is None else self._of_key(history, key)

@@ -28,6 +28,7 @@ from provenance.rows.shards import ROW, read_shard, read_table
 from provenance.rows.snapshot import Snapshot
 
 CHECK, RULE = "review", "ASSAY-K026"
+_ONE_LAPSED = "one person's decision about this row counts no more; the contract now asks for two"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,14 +118,22 @@ def pieces(snapshot: Snapshot, ids: RowIds) -> Iterator[tuple[np.ndarray, np.nda
 
 
 def _lapsed(judged: Judged) -> Findings:
-    rows = sorted(judged.lapsed)
-    says = []
-    for row in rows:
-        decision, why = judged.lapsed[row]
-        says.append(f"entry {decision.entry} decided about this row ({decision.decision}); {why}")
-    # what a decision changed would come back unseen where nothing accuses the row
-    severe = [judged.lapsed[row][0].decision in opinions.ALTERS for row in rows]
-    return _asked(rows, says, ["warning" if each else "info" for each in severe])
+    """Return findings on rows whose decision is not in force any more.
+
+    Nothing is said of an opinion that was never in force and that nobody else may know of. What one
+    person decided before the contract asked for two reads the same whatever it was.
+    """
+    rows, says, severities = [], [], []
+    for row, (decision, why) in sorted(judged.lapsed.items()):
+        if row in judged.alone and decision.needed.is_blind:
+            continue
+        told = f"entry {decision.entry} decided about this row ({decision.decision}); {why}"
+        # what a decision changed would come back unseen where nothing accuses the row
+        is_severe = row in judged.alone or decision.decision in opinions.ALTERS
+        rows.append(row)
+        says.append(_ONE_LAPSED if row in judged.alone else told)
+        severities.append("warning" if is_severe else "info")
+    return _asked(rows, says, severities)
 
 
 def _pending(judged: Judged, found: Findings) -> Findings:
@@ -147,7 +156,8 @@ def _pending(judged: Judged, found: Findings) -> Findings:
 
 def _waits(weighed: Weighed) -> str:
     """Return what decisions wait for, empty if that is nobody else's business."""
-    entries = " and ".join(f"entry {each.entry}" for each in weighed.opinions)
+    numbers = dict.fromkeys(each.entry for each in weighed.opinions)
+    entries = " and ".join(f"entry {number}" for number in numbers)
     if weighed.state == "approval":
         word = weighed.opinions[-1].decision
         return f"{entries} decided about this row ({word}); that waits for a second person"

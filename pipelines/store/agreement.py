@@ -81,7 +81,7 @@ class Pairs:
             self._forget(at)
         elif made.decision != "undo" and stack and at not in self._of:
             first = stack[-1]
-            is_second = all(each.reviewer == first.reviewer for each in stack)
+            is_second = all(each.person == first.person for each in stack)
             if is_second and first.needed.is_blind and opinions.are_two([first, made]):
                 said = {first.reviewer: opinions.effect_of(stack),
                         made.reviewer: opinions.effect_of([made])}  # fmt: skip

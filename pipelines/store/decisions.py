@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from checks.kit.contract_model import Contract
 from checks.kit.findings import Findings
 from pipelines.clock import now
-from pipelines.store import corrections, opinions, trust
+from pipelines.store import corrections, opinions, trust, weighing
 from pipelines.store.agreement import Pairs
 from pipelines.store.opinions import ID, ONE, Decision, Identity, Needed, Standing, Weighed
 from pipelines.store.review_entries import is_review, recorded_in
@@ -32,6 +32,8 @@ from provenance.ledger.run_reader import RunReader
 from provenance.rows.shards import DIGEST_BYTES, packed, unpacked
 from provenance.rows.snapshot import Source
 
+_EXPIRED = "that decision has expired"
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Judged:
@@ -41,11 +43,14 @@ class Judged:
         standing: in force, by row.
         lapsed: no longer in force, by row, with the reason as the end of a sentence.
         pending: not in force before somebody else has decided, by row.
+        alone: rows that two people decide about, and that fewer ever did; nobody else is told what
+            one decided.
     """
 
     standing: Mapping[int, Standing]
     lapsed: Mapping[int, tuple[Decision, str]]
     pending: Mapping[int, Weighed] = dataclasses.field(default_factory=dict)
+    alone: frozenset[int] = frozenset()
 
     def until(self, contract: Contract) -> str:
         """Return the time at which the first of those in force expires; empty if none ever does."""
@@ -65,6 +70,8 @@ class History:
         upto: number of the last review, 0 if there is none.
         end: number of the last entry that was read, whatever it records; -1 if there is none.
         pairs: what two people said of a row before either saw the other's decision.
+        single: rows that two people decide about, and on which fewer than two people's decisions
+            count in the run that was judged last, since others lapsed.
     """
 
     stacks: dict[Identity, list[Decision]]
@@ -72,6 +79,7 @@ class History:
     upto: int
     end: int = -1
     pairs: Pairs = dataclasses.field(default_factory=Pairs)
+    single: set[Identity] = dataclasses.field(default_factory=set)
 
     @classmethod
     def of(cls, store: Store, dataset: str, before: int | None = None) -> Self:
@@ -124,27 +132,28 @@ class History:
     def agreed(self, needed: Needed) -> "History":
         """Return the history of what counts already: not what waits for another person.
 
-        Where two people decide, a row's stack is the decision that they agree on.
+        Where two people decide, a row's stack is what they agree on: all changes in place, as one
+        of them made them.
         """
         stacks = {}
         for at, stack in self.stacks.items():
-            if needed is ONE and stack[-1].needed is ONE:
+            if needed is ONE and all(each.needed is ONE for each in stack):
                 stacks[at] = stack
-            elif (weighed := opinions.weigh(stack, needed, _never)).standing:
-                stacks[at] = [weighed.standing.last]
+            elif (weighed := weighing.weigh(stack, needed, weighing.never)).standing:
+                stacks[at] = weighing.makes_up(weighed.standing, stack)
         return dataclasses.replace(self, stacks=stacks)
 
     def shown(self, identity: Identity, name: str, needed: Needed) -> list[Decision]:
         """Return the decisions on a row that a person may see, oldest first.
 
-        Who has not decided about a row that two people decide about sees nobody's decision on it,
-        until two others have decided.
+        Where two people decide about a row, each sees their own decisions only until those of two
+        people count: what lapsed in the run that was judged last, or was withdrawn, does not.
         """
         every = self.every.get(identity, [])
         if not every or not (needed.is_blind or every[-1].needed.is_blind):
             return every
         stack = self.stacks.get(identity, [])
-        if opinions.are_two(stack) or any(each.is_of(name) for each in stack):
+        if identity not in self.single and opinions.are_two(stack):
             return every
         return [each for each in every if each.is_of(name)]
 
@@ -170,32 +179,47 @@ class History:
             found: all findings of the run.
             base: number of the run, None if it has none yet.
         """
-        # what accused a row of this run was known to whoever decided about it here
-        others = [
-            row for row, identity in located.items()
-            if (stack := self.stacks.get(identity))
-            and (stack[-1].base != base or any(each.base != base for each in stack[:-1]))
-        ]  # fmt: skip
-        accused: dict[int, set[str]] = {}
-        if others:
-            mine = found.filter(pc.is_in(found["row"], pa.array(others, pa.int64())))
-            accused = accusations(mine, ["error"])
-        days = contract.policy.decisions_valid
         lapse = _Lapse(
-            _moved(now(), -days) if days else "", base, accused, corrections.Allowed(contract)
+            _oldest(contract), base, self._news(located, found, base), corrections.Allowed(contract)
         )
         needed = Needed.of(contract.policy)
-        standing, lapsed, pending = {}, {}, {}
+        standing, lapsed, pending, alone = {}, {}, {}, []
         for row, identity in located.items():
             if stack := self.stacks.get(identity):
-                weighed = opinions.weigh(stack, needed, functools.partial(lapse.why, row))
+                weighed = weighing.weigh(stack, needed, functools.partial(lapse.why, row))
                 if weighed.standing:
                     standing[row] = weighed.standing
                 if weighed.state:
                     pending[row] = weighed
                 elif weighed.lapsed:
                     lapsed[row] = stack[-1], weighed.lapsed
-        return Judged(standing, lapsed, pending)
+                if needed.is_blind or stack[-1].needed.is_blind:
+                    self._note(identity, weighed)
+                    if weighed.lapsed and not opinions.are_two(stack):
+                        alone.append(row)
+        return Judged(standing, lapsed, pending, frozenset(alone))
+
+    def _news(
+        self, located: Mapping[int, Identity], found: Findings, base: int | None
+    ) -> Mapping[int, set[str]]:
+        """Return what accuses those rows of a run that were decided about on other runs."""
+        # what accused a row of this run was known to whoever decided about it here
+        others = [
+            row for row, identity in located.items()
+            if (stack := self.stacks.get(identity))
+            and (stack[-1].base != base or any(each.base != base for each in stack[:-1]))
+        ]  # fmt: skip
+        if not others:
+            return {}
+        mine = found.filter(pc.is_in(found["row"], pa.array(others, pa.int64())))
+        return accusations(mine, ["error"])
+
+    def _note(self, identity: Identity, weighed: Weighed) -> None:
+        """Keep whether two people's decisions count on a row that two people decide about."""
+        if weighed.standing or opinions.are_two(weighed.opinions):
+            self.single.discard(identity)
+        else:
+            self.single.add(identity)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -217,7 +241,7 @@ class _Lapse:
     def why(self, row: int, last: Decision, changes: Mapping[str, str]) -> str:
         """Return why a decision on a row is not in force, empty if it is."""
         if last.time < self.oldest:
-            return "that decision has expired"
+            return _EXPIRED
         if last.base == self.base:
             return ""
         if not self.allowed(changes):
@@ -226,10 +250,16 @@ class _Lapse:
         return "something else accuses the row now" if is_news else ""
 
 
-def _never(last: Decision, changes: Mapping[str, str]) -> str:
-    """Return that a decision has not lapsed, whatever it is."""
-    del last, changes
-    return ""
+def expiry(contract: Contract) -> weighing.Lapse:
+    """Return what says of decisions whether they have expired, and nothing else."""
+    oldest = _oldest(contract)
+    return lambda last, _: _EXPIRED if last.time < oldest else ""
+
+
+def _oldest(contract: Contract) -> str:
+    """Return the ISO time before which decisions have expired, empty if none ever does."""
+    days = contract.policy.decisions_valid
+    return _moved(now(), -days) if days else ""
 
 
 def judged(

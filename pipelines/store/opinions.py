@@ -8,7 +8,7 @@ before stays so.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -115,9 +115,14 @@ class Decision:
         """Return the decision as a person gave it."""
         return self.decision if self.approves is None else "approve"
 
+    @property
+    def person(self) -> str:
+        """Return who made it, as names are compared: whatever their case."""
+        return self.reviewer.casefold()
+
     def is_of(self, name: str) -> bool:
-        """Return whether a person, or an account, made it."""
-        return bool(name) and name in (self.reviewer, self.account)
+        """Return whether a person, or an account, made it; case makes no difference."""
+        return bool(name) and name.casefold() in (self.person, self.account.casefold())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -145,8 +150,10 @@ class Weighed:
         standing: what is in force, None for nothing.
         state: empty if nothing is left to decide; `one` of two opinions, a `disagreement`, or a
             decision that waits for `approval`.
-        opinions: that are not in force, oldest first: the last of each person.
+        opinions: that are not in force: of each person the last, and before it the changes that it
+            leaves in place; whose last is older comes first.
         lapsed: why the last one is no longer in force, as the end of a sentence; empty if it is.
+            What was in force before one that only waited stands then.
     """
 
     standing: Standing | None = None
@@ -163,100 +170,6 @@ class Weighed:
         return self.state in ("one", "approval") and any(d.is_of(name) for d in self.opinions)
 
 
-Lapse = Callable[[Decision, Mapping[str, str]], str]  # why a decision is not in force, or ""
-_Held = tuple[Decision, Mapping[str, str]]
-
-
-def weigh(stack: Sequence[Decision], needed: Needed, lapse: Lapse) -> Weighed:
-    """Return what the decisions on a row amount to.
-
-    Args:
-        stack: those not withdrawn, oldest first; not empty.
-        needed: what the contract asks for; what it asked for when the last one was made counts
-            too.
-        lapse: returns why a decision with its changes is not in force, empty if it is.
-    """
-    last = stack[-1]
-    if needed is not ONE or last.needed is not ONE:
-        every = needed | last.needed
-        if every.is_blind:
-            return _blind(stack, lapse)
-        if every.is_two(last.decision, last.accused):
-            return _second(list(stack), needed, lapse)
-    changes = changes_of(stack)
-    why = lapse(last, changes)
-    return Weighed(lapsed=why) if why else Weighed(Standing(last, changes))
-
-
-def _blind(stack: Sequence[Decision], lapse: Lapse) -> Weighed:
-    """Return what two reviewers agree on; nothing is in force if two others agree otherwise."""
-    if len(stack) == 1:  # as after one decision about many rows
-        why = lapse(stack[0], changes_of(stack))
-        return Weighed(lapsed=why) if why else Weighed(None, "one", (stack[0],))
-    held, why = _opinions(stack, lapse)
-    if not held:
-        return Weighed(lapsed=why)
-    same: dict[Effect, list[_Held]] = {}
-    for each in held:
-        same.setdefault(_effect(*each), []).append(each)
-    agreed = [each for each in same.values() if _are_two(each)]
-    if len(agreed) == 1:
-        return Weighed(_standing(agreed[0]))
-    state: State = "one" if len(same) == 1 else "disagreement"
-    return Weighed(None, state, tuple(last for last, _ in held))
-
-
-def _second(rest: list[Decision], needed: Needed, lapse: Lapse) -> Weighed:
-    """Return what is in force where the last decision needs a second person; takes `rest` apart."""
-    waits: tuple[Decision, ...] = ()
-    while rest:
-        last = rest[-1]
-        every = needed | last.needed
-        if every.is_blind or not every.is_two(last.decision, last.accused):
-            before = weigh(rest, needed, lapse)
-            return dataclasses.replace(before, state="approval", opinions=waits)
-        own = changes_of([each for each in rest if each.reviewer == last.reviewer])
-        if why := lapse(last, own):
-            return Weighed(None, "approval", waits) if waits else Weighed(lapsed=why)
-        held, _ = _opinions(rest, lapse)
-        mine = [each for each in held if _effect(*each) == _effect(last, own)]
-        if _are_two(mine):
-            standing = _standing(mine)
-            return Weighed(standing, "approval" if waits else "", waits)
-        waits = waits or tuple(each for each, _ in mine)
-        rest.pop()
-        while rest and last.decision in CHANGES and rest[-1].reviewer == last.reviewer and (
-            rest[-1].decision in CHANGES
-        ):  # fmt: skip
-            rest.pop()
-    return Weighed(None, "approval", waits)
-
-
-def _opinions(stack: Iterable[Decision], lapse: Lapse) -> tuple[list[_Held], str]:
-    """Return the last decision of each person with its changes, and why another has lapsed."""
-    own: dict[str, list[Decision]] = {}
-    for each in stack:
-        own.setdefault(each.reviewer, []).append(each)
-    held, why = [], ""
-    for mine in own.values():
-        changes = changes_of(mine)
-        if reason := lapse(mine[-1], changes):
-            why = reason
-        else:
-            held.append((mine[-1], changes))
-    return sorted(held, key=lambda each: each[0].entry), why
-
-
-def _standing(held: Sequence[_Held]) -> Standing:
-    last, changes = held[-1]
-    holders = tuple(each.reviewer for each, _ in held)
-    return Standing(last, changes, holders, min(each.time for each, _ in held))
-
-
-def _are_two(held: Sequence[_Held]) -> bool:
-    return are_two([each for each, _ in held])
-
-
 def are_two(made: Sequence[Decision]) -> bool:
     """Return whether two people are among those who made decisions.
 
@@ -271,21 +184,38 @@ def are_two(made: Sequence[Decision]) -> bool:
 
 def effect_of(own: Sequence[Decision]) -> Effect:
     """Return what the decisions of one person on a row, oldest first, amount to."""
-    return _effect(own[-1], changes_of(own))
+    return effect(own[-1], changes_of(own))
 
 
-def _effect(last: Decision, changes: Mapping[str, str]) -> Effect:
+def effect(last: Decision, changes: Mapping[str, str]) -> Effect:
+    """Return what a decision with the changes in place amounts to."""
     return ("change", *sorted(changes.items())) if last.decision in CHANGES else (last.decision,)
 
 
 def changes_of(stack: Sequence[Decision]) -> dict[str, str]:
     """Return the changes that are in place: those at the end of the stack, the last of a column."""
     changes: dict[str, str] = {}
-    for decision in reversed(stack):
-        if decision.decision not in CHANGES:
-            break
-        changes.setdefault(decision.column or "", decision.value or "")
+    for each in _trail(stack):
+        changes.setdefault(each.column or "", each.value or "")
     return changes
+
+
+def _trail(stack: Sequence[Decision]) -> Iterator[Decision]:
+    """Yield the changes at the end, the newest first; what an approval repeats is all of it."""
+    approval = None
+    for each in reversed(stack):
+        if each.decision not in CHANGES or approval not in (None, each.entry):
+            return
+        approval = None if each.approves is None else each.entry
+        yield each
+
+
+def parts_of(own: Sequence[Decision]) -> tuple[Decision, ...]:
+    """Return what makes up the opinion of one person: the last decision, after its changes."""
+    found: dict[str | None, Decision] = {}
+    for each in _trail(own):
+        found.setdefault(each.column, each)
+    return tuple(reversed(found.values())) or (own[-1],)
 
 
 def take(stack: list[Decision], made: Decision) -> Decision:
@@ -307,7 +237,7 @@ def take(stack: list[Decision], made: Decision) -> Decision:
 
 def _undo(stack: list[Decision], made: Decision) -> None:
     if made.needed is not ONE and made.needed.is_blind:
-        gone = [each.entry for each in stack if each.reviewer == made.reviewer][-1:]
+        gone = [each.entry for each in stack if each.person == made.person][-1:]
         stack[:] = [each for each in stack if each.entry not in gone]
     elif stack:
         entry = stack[-1].entry
@@ -318,20 +248,10 @@ def _undo(stack: list[Decision], made: Decision) -> None:
 def _approve(stack: list[Decision], made: Decision) -> Decision:
     if not stack or stack[-1].entry != made.approves or not are_two([stack[-1], made]):
         return made
-    last = stack[-1]
-    repeated = [last]
-    if last.decision in CHANGES:
-        own = [each for each in stack if each.reviewer == last.reviewer]
-        repeated = own[-_trailing(own) :]
+    own = [each for each in stack if each.person == stack[-1].person]
     copies = [
         dataclasses.replace(made, decision=each.decision, column=each.column, value=each.value)
-        for each in repeated
+        for each in parts_of(own)
     ]
     stack += copies
     return copies[-1]
-
-
-def _trailing(own: Sequence[Decision]) -> int:
-    """Return how many decisions at the end are changes."""
-    others = [place for place, each in enumerate(own) if each.decision not in CHANGES]
-    return len(own) - 1 - max(others, default=-1)

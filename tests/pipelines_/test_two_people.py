@@ -13,8 +13,9 @@ from review_page import accused, commit, lines
 
 from pipelines import config
 from pipelines.cli import main
-from pipelines.review import grouping
+from pipelines.review import approval, grouping, recording
 from pipelines.review.reviewed_run import ReviewedRun
+from pipelines.review.selection import Selection, Selector
 from pipelines.store import agreement, decisions
 from pipelines.store.store import Store
 from provenance.base.errors import AssayError
@@ -338,6 +339,68 @@ def test_who_refuses_to_approve_overrules_with_a_reason(run, decide, call, store
     assert (code, "anna decided otherwise" in told) == (2, True)
     decide("ben", entry, "reject", "--row", "1", "--overrule", "--reason", "planted")
     assert fates(store, run(SECOND))[1] == "rejected"
+
+
+@pytest.mark.parametrize("between", ["reject", "redact"])
+def test_who_may_not_approve_is_no_second_person_in_two_steps(run, decide, store, between):
+    entry = run(SECOND)
+    decide("anna", entry, "release", "--row", "1")
+
+    def step(word, who):
+        ask = recording.Ask(Selection(row="1"), word, reason="known")
+        now = ReviewedRun.of(store, entry)
+        end = now.history.end
+        return recording.attempt(now, [ask], who, Selector(now, who.reviewer), end=end,
+                                 overrule=True)  # fmt: skip
+
+    ben = approval.Who("ben", approves=False)
+    with pytest.raises(AssayError, match="takes the role of an approver"):
+        step("release", ben)
+    step(between, ben)
+    assert step("release", ben).wait == 1
+    standing = ReviewedRun.of(store, entry).standing.get(1)
+    assert standing is None if between == "redact" else standing.last.decision == "reject"
+    with pytest.raises(AssayError, match="takes the role of an approver"):
+        step("release", approval.Who("dave", approves=False))
+    assert step("release", approval.Who("carla")).wait == 0
+    assert ReviewedRun.of(store, entry).standing[1].holders == ("ben", "carla")
+
+
+def test_who_did_not_see_the_first_decision_is_no_second_person(run, decide, store):
+    entry = run(SECOND)
+    decide("anna", entry, "release", "--row", "1")
+    decide("ben", entry, "reject", "--row", "1", "--overrule", "--reason", "planted")
+    told = decide("carla", entry, "release", "--row", "1", "--overrule", "--reason", "known")
+    assert "1 row waits for the approval of a second person\n" in told
+    assert fates(store, run(SECOND))[1] == "rejected"
+
+
+def test_an_approval_is_refused_if_something_else_waits_meanwhile(run, decide, store):
+    entry = run(SECOND)
+    decide("anna", entry, "release", "--row", "1")
+    shown = ReviewedRun.of(store, entry)
+    assert shown.pending
+    decide("anna", entry, "redact", "--row", "1")
+    asks = [recording.Ask(Selection(row="1"), "approve")]
+    with pytest.raises(AssayError, match="another decision may wait now"):
+        recording.record(shown, asks, "ben")
+    assert not ReviewedRun.of(store, entry).standing
+    recording.record(ReviewedRun.of(store, entry), asks, "ben")
+    assert ReviewedRun.of(store, entry).standing[1].last.decision == "redact"
+
+
+def test_all_that_an_approval_would_bring_into_force_is_listed(run, decide, call, store, capsys):
+    entry = run(SECOND)
+    decide("ben", entry, "correct", "--row", "1", "--column", "age", "--value", "41")
+    by = ["--overrule", "--reason", "known"]
+    decide("anna", entry, "correct", "--row", "1", "--column", "note", "--value", "new", *by)
+    decide("anna", entry, "correct", "--row", "1", "--column", "age", "--value", "44", *by)
+    [row] = [item for item in listed(call, "ben", entry)["rows"] if item["row"] == 1]
+    assert [each["column"] for each in row["review"]["opinions"]] == ["note", "age"]
+    assert "correct note by anna" in row["says"]
+    assert "correct note by anna" in story(store, capsys, entry, 1)["says"]
+    assert "waits" not in decide("ben", entry, "approve", "--row", "1")
+    assert ReviewedRun.of(store, entry).standing[1].changes == {"note": "new", "age": "44"}
 
 
 @pytest.mark.parametrize("policy", [TWO, SECOND])
