@@ -9,16 +9,14 @@ from collections.abc import Mapping
 
 from checks.kit.contract_model import Contract
 from pipelines.clock import now
-from pipelines.store import opinions
 from pipelines.store.decisions import History
-from pipelines.store.opinions import ONE, Decision, Needed
+from pipelines.store.opinions import Decision, Needed
 
 
 def of(history: History, contract: Contract) -> History:
     """Return the history of the decisions in force by now, whatever accuses their rows.
 
-    Where two people decide, a row's stack is the decision that they agree on, and neither opinion
-    may have expired.
+    Where two people decide, neither opinion may have expired.
 
     Args:
         history: all decisions on the dataset, as read.
@@ -30,13 +28,7 @@ def of(history: History, contract: Contract) -> History:
         del changes
         return "that decision has expired" if last.time < oldest else ""
 
-    stacks = {}
-    for at, stack in history.stacks.items():
-        weighed = opinions.weigh(stack, needed, lapse)
-        if weighed.standing:
-            is_plain = needed is ONE and stack[-1].needed is ONE
-            stacks[at] = stack if is_plain else [weighed.standing.last]
-    return dataclasses.replace(history, stacks=stacks)
+    return history.agreed(needed, lapse)
 
 
 def valid(agreed: History, contract: Contract) -> History:

@@ -146,8 +146,18 @@ def lasts(run: ReviewedRun, rows: np.ndarray) -> dict[int, tuple[Decision, tuple
             opinions = weighed.opinions
             found[row] = opinions[-1], tuple(each.reviewer for each in opinions)
         elif standing is not None:
-            found[row] = standing.last, standing.holders or (standing.last.reviewer,)
+            found[row] = standing.last, standing.holders or _saying_so(run, standing.last)
     return found
+
+
+def _saying_so(run: ReviewedRun, last: Decision) -> tuple[str, ...]:
+    """Return who said what is in force: also those with whom the last one only agreed."""
+    names = [last.reviewer]
+    for each in reversed(run.history.stacks.get(last.identity, ())):
+        if each.what != last.what:
+            break
+        names.append(each.reviewer)
+    return tuple(names)
 
 
 def waiting(

@@ -55,12 +55,12 @@ class Judge:
         what = "the new label" if is_label else "the new value"
         if not new.value:
             of = "" if is_label else " of the cell"
-            fix = "give it in the column value"
+            fix = "give it with --value, or in the column value"
             raise AssayError("C014", f"{new.decision} needs a value: {what}{of}", fix=fix)
         if is_label and self._run.contract.label is None:
             raise AssayError("C014", "the contract has no label column to change")
         if not new.column:
-            fix = "give it in the column named column"
+            fix = "give it with --column, or in the column named column"
             raise AssayError("C014", "correct needs the column of the cell", fix=fix)
         if (new.column, new.value) not in self._kept:
             self._require_allowed(new.column, new.value, what)

@@ -29,7 +29,7 @@ from provenance.ledger.entry import Entry
 
 ALWAYS = ("reject", "undo", "forget")  # possible for rows that cannot be read
 WITHDRAW = ("undo", "forget")
-TOLD = 20  # faults that a message names
+TOLD = 500  # characters of a message about several faults
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -240,10 +240,14 @@ def at(error: AssayError, where: str) -> AssayError:
 def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray, who: Who) -> None:
     """Refuse a decision that could never be applied to the rows."""
     if ask.decision not in WORDS:
-        raise AssayError("C014", "unknown decision", fix=f"write one of {', '.join(WORDS)}")
+        raise AssayError(
+            "C014",
+            f"unknown decision {ask.decision[:40]!r}",
+            fix=f"write one of {', '.join(WORDS)}",
+        )
     if run.contract.policy.require_reason and not ask.reason:
         what = "the contract asks for a reason with each decision"
-        raise AssayError("C014", what, fix="give it in the column reason")
+        raise AssayError("C014", what, fix="give it with --reason, or in the column reason")
     if ask.decision in WITHDRAW:
         _require_decided(run, ask, rows, who)
     if ask.decision not in ALWAYS and (gone := run.refused.intersection(rows.tolist())):
@@ -324,10 +328,24 @@ def refuse(faults: Sequence[AssayError]) -> None:
         return
     if len(faults) == 1:
         raise faults[0]
-    lines = [f"{fault.where}: {fault.what}" if fault.where else fault.what for fault in faults]
-    more = [f"and {len(lines) - TOLD:,} more"] if len(lines) > TOLD else []
-    what = f"{len(faults):,} decisions are refused: " + "; ".join([*lines[:TOLD], *more])
-    raise AssayError("C014", what, fix=f"correct them all; nothing was recorded. {faults[0].fix}")
+    files = {fault.where.rpartition(":")[0] for fault in faults}
+    file = files.pop() if len(files) == 1 else ""
+    told: list[str] = []
+    room = TOLD
+    for fault in faults:
+        place = fault.where.removeprefix(f"{file}:") if file else fault.where
+        line = f"line {place}: {fault.what}" if file else f"{place}: {fault.what}".lstrip(": ")
+        room -= len(line)
+        if told and room < 0:
+            told.append(f"and {len(faults) - len(told):,} more")
+            break
+        told.append(line)
+    fixes = {fault.fix for fault in faults}
+    fix = (
+        f"correct them all; nothing was recorded. {fixes.pop() if len(fixes) == 1 else ''}".strip()
+    )
+    what = f"{len(faults):,} decisions are refused: " + "; ".join(told)
+    raise AssayError("C014", what, where=file, fix=fix)
 
 
 def _commit(run: ReviewedRun, chosen: list[tuple[Ask, np.ndarray]], who: Who, end: int) -> Recorded:

@@ -129,18 +129,17 @@ class History:
         """Return the ids of the rows that were ever decided about, each once."""
         return pa.array(sorted({row_id for row_id, _ in self.every}), ID)
 
-    def agreed(self, needed: Needed) -> "History":
+    def agreed(self, needed: Needed, lapse: weighing.Lapse = weighing.never) -> "History":
         """Return the history of what counts already: not what waits for another person.
 
         Where two people decide, a row's stack is what they agree on: all changes in place, as one
-        of them made them.
+        of them made them. `lapse` says what no longer counts, as for `weighing.weigh`.
         """
         stacks = {}
         for at, stack in self.stacks.items():
-            if needed is ONE and all(each.needed is ONE for each in stack):
-                stacks[at] = stack
-            elif (weighed := weighing.weigh(stack, needed, weighing.never)).standing:
-                stacks[at] = weighing.makes_up(weighed.standing, stack)
+            if standing := weighing.weigh(stack, needed, lapse).standing:
+                is_plain = needed is ONE and all(each.needed is ONE for each in stack)
+                stacks[at] = stack if is_plain else weighing.makes_up(standing, stack)
         return dataclasses.replace(self, stacks=stacks)
 
     def shown(self, identity: Identity, name: str, needed: Needed) -> list[Decision]:

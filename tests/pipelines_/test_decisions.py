@@ -283,6 +283,27 @@ def test_the_exported_file_can_be_filled_in_and_applied(examined, store, tmp_pat
         assert said in capsys.readouterr().err
 
 
+def test_who_agrees_first_may_not_contradict_without_a_word_either(examined):
+    run = examined(ROWS, {"b"})
+    for reviewer in ("anna", "ben"):
+        decide(ReviewedRun.of(run.store, run.entry), "release", "b", reviewer=reviewer)
+    fresh = ReviewedRun.of(run.store, run.entry)
+    with pytest.raises(AssayError, match="decided otherwise"):
+        decide(fresh, "reject", "b", reviewer="ben")
+
+
+def test_all_faults_of_a_file_are_told_each_with_its_line(tmp_path):
+    path = tmp_path / ("long name " * 20) / "decisions.csv"
+    path.parent.mkdir()
+    path.write_text("row,decision,value\n" + "".join(f"{n},release,7\n" for n in range(12)))
+    with pytest.raises(AssayError, match="12 decisions are refused: line 2: release") as caught:
+        decision_file.read(path, "anna")
+    assert caught.value.where == str(path)
+    assert " ... " not in caught.value.what
+    assert caught.value.what.endswith("more")
+    assert caught.value.fix.endswith("write the other decision")
+
+
 def test_a_value_that_the_decision_does_not_take_is_refused(tmp_path):
     path = tmp_path / "decisions.csv"
     path.write_text("row,decision,value\n1,release,\n2,release,7\n3,relabel,x\n")
