@@ -257,8 +257,11 @@ class Desk:
         return Who(self.reviewer, self.account, self._may("approve"))
 
     def _may(self, power: str) -> bool:
-        """Return whether who asks may do something; the owner may all."""
-        return self._owner is not None or roles.may(visiting.get(), power)
+        """Return whether who asks may do something: the owner all, the server itself nothing."""
+        if self._owner is not None:
+            return True
+        session = visiting.get(None)
+        return session is not None and roles.may(session, power)
 
     def _attempt(self, queue: LiveQueue, ask: Ask, *, overrule: bool) -> Recorded:
         return recording.attempt(
