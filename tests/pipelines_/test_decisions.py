@@ -246,7 +246,7 @@ def test_all_faults_of_a_file_are_told_at_once_and_nothing_is_recorded(examined,
     with pytest.raises(AssayError) as raised:
         recording.record(run, asks, "anna")
     for line, says in ((3, "no row 77"), (4, "needs a value"), (5, "unknown decision")):
-        assert f"decisions.csv:{line}: " in raised.value.what
+        assert f"line {line}: " in raised.value.what
         assert says in raised.value.what
     assert run.store.ledger.head().kind == "run"
 
