@@ -1,7 +1,6 @@
 """The front of `assay review`: who may, before anything heavy is imported; and the users file."""
 
 import argparse
-import getpass
 import json
 import sys
 import warnings
@@ -147,6 +146,8 @@ def _password(arguments: argparse.Namespace, action: str, name: str) -> str:
 
 def _typed(name: str) -> str:
     """Ask for a password twice, on the terminal and without echo."""
+    import getpass
+
     with warnings.catch_warnings():
         warnings.simplefilter("error", getpass.GetPassWarning)
         try:

@@ -204,7 +204,9 @@ class Guard:
         facts = {"code": "", "message": refused.message, "fix": refused.fix}
         if path.startswith("/api/"):
             body, kind = json.dumps(facts), "application/json"
-        elif self._at.has_login and refused.status != HTTPStatus.MISDIRECTED_REQUEST:
+        elif refused.status == HTTPStatus.NOT_FOUND or (
+            self._at.has_login and refused.status != HTTPStatus.MISDIRECTED_REQUEST
+        ):
             body, kind = self._page(facts), "text/html"
         else:
             body, kind = f"{refused.message} {refused.fix}".strip() + "\n", "text/plain"

@@ -24,7 +24,7 @@ from checks.contract.query_guard import Guard
 from checks.rules import suite
 from pipelines.review import decision_file
 from pipelines.run import reading
-from pipelines.store.decisions import WORDS
+from pipelines.store.opinions import WORDS
 from provenance.base.errors import AssayError
 from provenance.files.checksum_file import recorded
 from provenance.rows import cast
