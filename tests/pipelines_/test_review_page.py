@@ -158,7 +158,10 @@ def test_a_port_in_use_and_another_host_are_refused_at_once(store, entry, capsys
         port = taken.getsockname()[1]
         words = ["review", str(entry.seq), "--store", str(store.folder)]
         assert main([*words, "--port", str(port)]) == 2
-        assert f"ASSAY-C012: another program uses port {port} of 127.0.0.1\n" in capsys.readouterr().err
+        assert (
+            f"ASSAY-C012: another program uses port {port} of 127.0.0.1\n"
+            in capsys.readouterr().err
+        )
     assert main([*words, "--port", "70000"]) == 2
     assert main([*words, "--host", "0.0.0.0"]) == 2  # noqa: S104 - that it is refused
     told = capsys.readouterr().err

@@ -6,7 +6,8 @@ import pytest
 
 from checks.kit import findings
 from checks.kit.contract_model import Column, Contract, Policy
-from pipelines.run import decided, learnt
+from pipelines.learning import corrections
+from pipelines.run import decided
 from pipelines.store import opinions
 from pipelines.store.decisions import History
 from pipelines.store.opinions import ONE, Decision, Needed
@@ -220,7 +221,7 @@ def test_a_label_that_two_agreed_on_is_learnt_though_they_changed_more_since(nee
     history = History.made_of(made, 4)
     [stack] = history.agreed(needed).stacks.values()
     assert [(each.column, each.value) for each in stack] == [("y", "b"), ("c", "5")]
-    assert learnt._label_of(stack, "y") == "b"
+    assert corrections._last_on(stack, "y").value == "b"
 
 
 def test_a_label_of_one_opinion_is_not_learnt_from_under_a_later_change():
