@@ -27,7 +27,7 @@ from pipelines.run.entry_facts import FINDING_STAGES, all_statuses
 from pipelines.run.named_files import bound
 from pipelines.store import decisions, outcome, row_history, trust
 from pipelines.store.commit import Committer
-from pipelines.store.decisions import History, Judged
+from pipelines.store.decisions import History
 from pipelines.store.outcome import Committed, Fated, Outcome
 from pipelines.store.rebuild import rebuild
 from pipelines.store.store import Store
@@ -124,9 +124,8 @@ def _settled(
 ) -> Decided:  # fmt: skip
     """Return the decisions in force for the rows of the base run."""
     applied = decisions.applied(store, base)
-    standing = decisions.judged(history, applied, base, files, contract, found).standing
-    until = Judged(standing, {}).until(contract)
-    return Decided(standing, upto=history.upto, until=until)
+    judged = decisions.judged(history, applied, base, files, contract, found)
+    return Decided(judged.standing, upto=history.upto, until=judged.until(contract))
 
 
 def _decided(base: Entry, settled: Decided, found: findings.Findings, fated: Fated) -> Verdict:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from checks.kit.contract_model import Contract
-from pipelines.learning import bounds, cases, cuts, in_force
+from pipelines.learning import bounds, cases, cuts
 from pipelines.learning.cases import Cases
 from pipelines.learning.cuts import Proposal
 from pipelines.learning.precision import Precision, precisions
@@ -24,9 +24,8 @@ def proposals(known: Cases, store: Store, history: History, contract: Contract) 
 def advised(store: Store, history: History, contract: Contract) -> Mapping[str, Precision]:
     """Return the precision of each reviewed rule, with the thresholds proposed for it.
 
-    `history` has the decisions that count already; those that have expired are left out.
+    `history` has the decisions in force, from `in_force`.
     """
-    history = in_force.valid(history, contract)
     found = dict(precisions(history))
     for each in proposals(cases.of(store, history), store, history, contract):
         rule, _, column = each.name.partition(" ")

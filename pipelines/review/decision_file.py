@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipelines.review import recording
+from pipelines.review import faults_told
 from pipelines.review.recording import Ask
 from pipelines.review.selection import Selection
 from pipelines.store.opinions import CHANGES, WORDS
@@ -45,11 +45,11 @@ def read(path: Path, reviewer: str) -> list[Ask]:
             try:
                 asks += _asked(header, cells, where, reviewer) if cells else []
             except AssayError as error:
-                faults.append(recording.at(error, where))
+                faults.append(faults_told.at(error, where))
     except csv.Error as error:
         what, where = f"not valid CSV: {error}", f"{path}:{rows.line_num}"
         raise AssayError("C014", what, where=where) from error
-    recording.refuse(faults)
+    faults_told.refuse(faults)
     if not asks:
         fix = "add a line for each row below the header, or fill in the column decision"
         raise AssayError("C014", "the file contains no decisions", where=str(path), fix=fix)

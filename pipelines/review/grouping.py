@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 
 from checks.kit import verdict
 from checks.kit.findings import Findings
+from pipelines.learning.precision import Precision
 from pipelines.review import lessons
-from pipelines.review.lessons import Precision
 from pipelines.review.reviewed_run import ReviewedRun
 
 # what a wrong row costs that stays where it is, relative to a faulty value

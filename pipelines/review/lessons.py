@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 
-from pipelines.learning import summary
-from pipelines.learning.precision import Precision, precisions
+from pipelines.learning import in_force, summary
+from pipelines.learning.precision import Precision
 from pipelines.review.reviewed_run import ReviewedRun
-
-__all__ = ["Precision", "of", "precisions"]
 
 
 def of(run: ReviewedRun) -> Mapping[str, Precision]:
@@ -15,4 +13,4 @@ def of(run: ReviewedRun) -> Mapping[str, Precision]:
     Raises:
         AssayError: ASSAY-L011 if a file of a run that was reviewed is not as recorded.
     """
-    return summary.advised(run.store, run.history.agreed(run.needed), run.contract)
+    return summary.advised(run.store, in_force.of(run.history, run.contract), run.contract)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.clock import now
-from pipelines.review import approval, currency
+from pipelines.review import approval, currency, faults_told
 from pipelines.review.approval import Who
 from pipelines.review.currency import OutdatedError
 from pipelines.review.new_values import Judge, NewValue
@@ -29,7 +29,6 @@ from provenance.ledger.entry import Entry
 
 ALWAYS = ("reject", "undo", "forget")  # possible for rows that cannot be read
 WITHDRAW = ("undo", "forget")
-TOLD = 500  # characters of a message about several faults
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,25 +120,12 @@ def attempt(
             one of the rows.
         OutdatedError: if such an entry is there and nothing is approved.
     """
-    faults: list[AssayError] = []
-    chosen: list[tuple[Ask, np.ndarray]] = []
-    judge = Judge(run, functools.partial(record_view, run, who.reviewer))
-    for ask in (_with_label(run, each) for each in asks):
-        try:
-            rows = selector.rows(ask.selection)
-            rows = approval.among(run, ask.decision, ask.selection, rows, who)
-            _require_possible(run, ask, rows, who)
-            if ask.decision in CHANGES:
-                new = NewValue(ask.decision, ask.column, ask.value)
-                judge.require(new, rows)
-            chosen.append((ask, rows))
-        except AssayError as error:
-            faults.append(at(error, ask.where))
+    chosen, faults = _chosen(run, asks, who, selector)
     faults += _repeated(chosen)
     for ask, rows in chosen:
         faults += _contradictions(run, ask, rows, who.reviewer, overrule=overrule)
         faults += approval.overreaching(run, (ask.decision, ask.column, ask.value), rows, who)
-    refuse(faults)
+    faults_told.refuse(faults)
     if not chosen:
         fix = "add a line for each row below the header"
         raise AssayError("C014", "the file contains no decisions", fix=fix)
@@ -151,6 +137,26 @@ def attempt(
     what = "somebody has decided about these rows meanwhile, so another decision may wait now"
     fix = "nothing was recorded; look at what waits, and approve that"
     raise AssayError("C014", what, fix=fix)
+
+
+def _chosen(
+    run: ReviewedRun, asks: Sequence[Ask], who: Who, selector: Selector
+) -> tuple[list[tuple[Ask, np.ndarray]], list[AssayError]]:
+    """Return the decisions that are possible, each with its rows, and what is wrong with others."""
+    faults: list[AssayError] = []
+    chosen: list[tuple[Ask, np.ndarray]] = []
+    judge = Judge(run, functools.partial(record_view, run, who.reviewer))
+    for ask in (_with_label(run, each) for each in asks):
+        try:
+            rows = selector.rows(ask.selection)
+            rows = approval.among(run, ask.decision, ask.selection, rows, who)
+            _require_possible(run, ask, rows, who)
+            if ask.decision in CHANGES:
+                judge.require(NewValue(ask.decision, ask.column, ask.value), rows)
+            chosen.append((ask, rows))
+        except AssayError as error:
+            faults.append(faults_told.at(error, ask.where))
+    return chosen, faults
 
 
 def withdraw(
@@ -229,12 +235,6 @@ def _with_label(run: ReviewedRun, ask: Ask) -> Ask:
     if ask.decision != "relabel":
         return ask
     return dataclasses.replace(ask, column=run.contract.label)
-
-
-def at(error: AssayError, where: str) -> AssayError:
-    """Return a fault with the place of the decision, if it has one."""
-    code = error.code.removeprefix("ASSAY-")
-    return AssayError(code, error.what, where=where or error.where, fix=error.fix)
 
 
 def _require_possible(run: ReviewedRun, ask: Ask, rows: np.ndarray, who: Who) -> None:
@@ -320,32 +320,6 @@ def _contradictions(
 def _said(last: Decision) -> str:
     why = f", {last.reason}" if last.reason else ""
     return f"{last.word} in entry {last.entry}{why}"
-
-
-def refuse(faults: Sequence[AssayError]) -> None:
-    """Raise one error that tells all faults, if there are any."""
-    if not faults:
-        return
-    if len(faults) == 1:
-        raise faults[0]
-    files = {fault.where.rpartition(":")[0] for fault in faults}
-    file = files.pop() if len(files) == 1 else ""
-    told: list[str] = []
-    room = TOLD
-    for fault in faults:
-        place = fault.where.removeprefix(f"{file}:") if file else fault.where
-        line = f"line {place}: {fault.what}" if file else f"{place}: {fault.what}".lstrip(": ")
-        room -= len(line)
-        if told and room < 0:
-            told.append(f"and {len(faults) - len(told):,} more")
-            break
-        told.append(line)
-    fixes = {fault.fix for fault in faults}
-    fix = (
-        f"correct them all; nothing was recorded. {fixes.pop() if len(fixes) == 1 else ''}".strip()
-    )
-    what = f"{len(faults):,} decisions are refused: " + "; ".join(told)
-    raise AssayError("C014", what, where=file, fix=fix)
 
 
 def _commit(run: ReviewedRun, chosen: list[tuple[Ask, np.ndarray]], who: Who, end: int) -> Recorded:

@@ -12,11 +12,11 @@ import runs
 from checks.kit import findings
 from pipelines import config
 from pipelines.cli import main
+from pipelines.learning import precision
 from pipelines.review import (
     advice,
     decision_file,
     grouping,
-    lessons,
     nearest,
     queue,
     recording,
@@ -430,7 +430,7 @@ def test_reviews_teach_how_often_a_rule_is_right(examined):
     decide(run, "release", *(key for key, *_ in rows[:9]))
     decide(ReviewedRun.of(run.store, run.entry), "reject", rows[9][0])
     again = ReviewedRun.of(run.store, run.entry)
-    learnt = lessons.precisions(again.history)["outliers.joint"]
+    learnt = precision.precisions(again.history)["outliers.joint"]
     assert (learnt.wrong, learnt.reviewed) == (1, 10)
     low, high = learnt.interval()
     assert (round(low, 3), round(high, 3)) == (0.018, 0.404)  # Wilson's, for 1 of 10

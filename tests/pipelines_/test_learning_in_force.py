@@ -17,7 +17,6 @@ from held_rows import (
 )
 
 import assay
-from pipelines.learning import in_force
 from pipelines.review import lessons, recording
 from pipelines.review.reviewed_run import ReviewedRun
 from pipelines.run import examination, reuse
@@ -45,7 +44,7 @@ def later(monkeypatch):
 
     def move(days):
         time = decisions._moved(decisions.now(), days)
-        for module in (decisions, in_force, recording):
+        for module in (decisions, recording):
             monkeypatch.setattr(module, "now", lambda: time)
 
     return move
